@@ -1,0 +1,231 @@
+"""The index map as data: per axis, which pixel each tap of each output reads.
+
+Blur and decimation are one strided convolution with the folded PSF. Written as a correlation with
+the reversed folded PSF `weights`, output `j` reads the window ``extended[factor * j:][:taps]`` of
+its continued axis, and the two-dimensional operator is the product of two such axes ::
+
+    (A x)[j0, j1] = sum_{u0, u1} weights[u0, u1] * x[rows.windows[j0, u0], columns.windows[j1, u1]]
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from dhop.boundary import OUTSIDE, Boundary, extended_index
+
+Decimation: TypeAlias = Literal["sum", "mean", "sample"]
+Index: TypeAlias = NDArray[np.intp]
+
+
+def fold(
+    psf: NDArray[np.number], factor: tuple[int, ...], decimation: Decimation
+) -> NDArray[np.number]:
+    """The folded PSF: `psf` convolved with the block that the decimation sums or averages.
+
+    Returns
+    -------
+    ndarray of float64 or complex128
+        Of shape ``K + factor - 1`` per axis for ``"sum"`` and ``"mean"``, `psf` for ``"sample"``.
+    """
+    folded = psf.astype(np.result_type(psf, np.float64))
+    if decimation == "sample":
+        return folded
+    for axis, width in enumerate(factor):
+        lines = np.moveaxis(folded, axis, 0)
+        summed = np.zeros((len(lines) + width - 1, *lines.shape[1:]), lines.dtype)
+        for r in range(width):
+            summed[r : r + len(lines)] += lines
+        folded = np.moveaxis(summed, 0, axis)
+    if decimation == "mean":
+        folded = folded / np.prod(factor)
+    return np.ascontiguousarray(folded)
+
+
+def output_size(size: int, factor: int, phase: int, decimation: Decimation) -> int:
+    """Number of whole blocks, or of samples, from `phase` on."""
+    if decimation == "sample":
+        return -(-(size - phase) // factor)
+    return (size - phase) // factor
+
+
+class Groups(NamedTuple):
+    """Numbers ``member[start[k]:start[k + 1]]`` that belong to each `k`."""
+
+    start: Index
+    member: Index
+
+
+def group_by(value: Index, size: int) -> Groups:
+    """Positions of each number ``0, ..., size - 1`` in `value`, ascending; others are left out."""
+    order = np.argsort(value, kind="stable")
+    edges = np.searchsorted(value[order], np.arange(size + 1))
+    return Groups(edges - edges[0], order[edges[0] : edges[-1]])
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Which taps join the lines of one side (outputs or pixels) to those of the other.
+
+    Line `k` meets ``line[e]`` through tap ``tap[e]`` for ``start[k] <= e < start[k + 1]``, with
+    ``line`` ascending; taps that meet on one line are neighbours.
+    """
+
+    start: Index
+    line: Index
+    tap: Index
+
+    @classmethod
+    def between(cls, near: Index, far: Index, tap: Index, size: int) -> "Relation":
+        """Sort the triples of the `size` lines `near` and their counterparts `far`."""
+        order = np.lexsort((tap, far, near))
+        start = np.searchsorted(near[order], np.arange(size + 1))
+        return cls(start, far[order], tap[order])
+
+    @cached_property
+    def begins(self) -> NDArray[np.bool_]:
+        """True where a new pair of lines begins: the following taps meet on the same."""
+        begins = np.ones(self.line.size, bool)
+        begins[1:] = self.line[1:] != self.line[:-1]
+        begins[self.start[:-1][np.diff(self.start) > 0]] = True
+        return begins
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the operator.
+
+    Attributes
+    ----------
+    size, outputs : int
+        Number of high-resolution pixels `n` and of low-resolution pixels `m`.
+    factor, taps : int
+        Decimation factor and length of the folded PSF.
+    extended : ndarray of intp, shape (factor * (outputs - 1) + taps,)
+        Source pixel of each position that any output reads, -1 for a zero.
+    """
+
+    size: int
+    outputs: int
+    factor: int
+    taps: int
+    extended: Index
+
+    @classmethod
+    def build(
+        cls,
+        size: int,
+        psf_size: int,
+        factor: int,
+        *,
+        decimation: Decimation,
+        phase: int,
+        center: int,
+        boundary: Boundary,
+    ) -> "Axis":
+        """Tables of ``(A x)[j] = sum_t folded[t] * ext(x)[phase + factor*j + c - t]``.
+
+        The block's last pixel and the PSF's last tap read furthest back, so that the first window
+        starts at ``phase + center - (psf_size - 1)`` for every decimation.
+        """
+        outputs = output_size(size, factor, phase, decimation)
+        taps = psf_size if decimation == "sample" else psf_size + factor - 1
+        start = phase + center - (psf_size - 1)
+        stop = start + factor * (outputs - 1) + taps
+        return cls(size, outputs, factor, taps, extended_index(size, start, stop, boundary))
+
+    @property
+    def windows(self) -> Index:
+        """``windows[j, u]``: the pixel that tap `u` of the reversed folded PSF reads for `j`."""
+        return sliding_window_view(self.extended, self.taps)[:: self.factor]
+
+    @cached_property
+    def split(self) -> Index:
+        """`extended` by phases: ``split[p, s] = extended[factor * s + p]``, padded with zeros."""
+        places = self.outputs - 1 + -(-self.taps // self.factor)
+        padding = places * self.factor - self.extended.size
+        padded = np.append(self.extended, np.full(padding, OUTSIDE))
+        return np.ascontiguousarray(padded.reshape(places, self.factor).T)
+
+    @cached_property
+    def by_output(self) -> Relation:
+        """Pixels of each output: the rows of the explicit matrix."""
+        output, tap = np.nonzero(self.windows != OUTSIDE)
+        return Relation.between(output, self.windows[output, tap], tap, self.outputs)
+
+    @cached_property
+    def by_pixel(self) -> Relation:
+        """Outputs of each pixel: the columns of the explicit matrix."""
+        output, tap = np.nonzero(self.windows != OUTSIDE)
+        return Relation.between(self.windows[output, tap], output, tap, self.size)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The whole operator as data: two axes, the taps, and how many images surround them.
+
+    Attributes
+    ----------
+    rows, columns : Axis
+    weights : ndarray of float64 or complex128, shape (rows.taps, columns.taps)
+        The reversed folded PSF, zero where its rounding to `dtype` is.
+    dtype : dtype
+        The operator's dtype.
+    around : tuple of int
+        Number of batch entries before, between and after the two axes in C order.
+    """
+
+    rows: Axis
+    columns: Axis
+    weights: NDArray[np.number]
+    dtype: np.dtype[Any]
+    around: tuple[int, int, int]
+
+    @classmethod
+    def build(
+        cls,
+        dims: tuple[int, ...],
+        psf: NDArray[np.number],
+        factor: tuple[int, int],
+        *,
+        decimation: Decimation,
+        boundary: tuple[Boundary, Boundary],
+        center: tuple[int, int],
+        phase: tuple[int, int],
+        axes: tuple[int, int],
+        dtype: np.dtype[Any],
+    ) -> "Model":
+        """Fold the PSF and tabulate both axes; the arguments are those of `DHOperator`."""
+        folded = fold(psf, factor, decimation)
+        with np.errstate(over="ignore"):
+            rounded = folded.astype(dtype)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"the folded psf overflows {dtype}; scale it down")
+        weights = np.where(rounded == 0, 0, folded)[::-1, ::-1]
+        rows, columns = (
+            Axis.build(
+                dims[axis],
+                psf.shape[k],
+                factor[k],
+                decimation=decimation,
+                phase=phase[k],
+                center=center[k],
+                boundary=boundary[k],
+            )
+            for k, axis in enumerate(axes)
+        )
+        first, second = axes
+        if first > second:
+            first, second = second, first
+            rows, columns, weights = columns, rows, weights.T
+        around = prod(dims[:first]), prod(dims[first + 1 : second]), prod(dims[second + 1 :])
+        return cls(rows, columns, np.ascontiguousarray(weights), dtype, around)
+
+    @cached_property
+    def taps(self) -> NDArray[np.number]:
+        """`weights` rounded to `dtype`: what the products multiply with."""
+        return self.weights.astype(self.dtype)
