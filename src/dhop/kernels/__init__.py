@@ -1,0 +1,5 @@
+"""Compiled loops: numba and numpy only, plain arrays in, output arrays last.
+
+Every kernel computes a range ``[start, stop)`` of its output serially and releases the GIL, so any
+split of the work over threads gives the same bits.
+"""

@@ -1,0 +1,241 @@
+"""Products with anything array-like: the one gate between user input and the kernels."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
+
+Array = NDArray[Any]
+
+DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
+
+
+class ArrayOperator(LinearOperator):
+    """A linear map between arrays, of shape `dims` and of shape `dimsd`, over their C-order ravels.
+
+    Subclasses say in `_apply` what the map does to a batch of vectors; this class brings scipy's
+    products to that form. Input is checked before anything is computed and never written to.
+
+    Parameters
+    ----------
+    dtype : dtype
+        One of float32, float64, complex64, complex128.
+    dims, dimsd : tuple of int
+        Shape of the arrays that the operator takes and of those that it gives.
+    """
+
+    # What PyLops asks of an operator.
+    clinear: ClassVar[bool] = True
+    explicit: ClassVar[bool] = False
+    name: ClassVar[str | None] = None
+
+    def __init__(self, dtype: DTypeLike, dims: tuple[int, ...], dimsd: tuple[int, ...]) -> None:
+        super().__init__(np.dtype(dtype), (prod(dimsd), prod(dims)))
+        self._dims = dims
+        self._dimsd = dimsd
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Shape of the arrays that the operator takes."""
+        return self._dims
+
+    @property
+    def dimsd(self) -> tuple[int, ...]:
+        """Shape of the arrays that the operator gives."""
+        return self._dimsd
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        """Write the image of each row of `x` into the same row of `out`.
+
+        Both are C-contiguous (batch, length) arrays of one dtype: one of the four, at least the
+        operator's, and complex only if the operator's is. `x` is read-only.
+        """
+        raise NotImplementedError
+
+    def degrade(self, image: ArrayLike, out: Array | None = None) -> Array:
+        """Apply the operator to an array: ``A @ x`` without the ravels.
+
+        Parameters
+        ----------
+        image : array_like, shape `dims`
+        out : ndarray, shape `dimsd`, optional
+            C-contiguous array of the result's dtype that receives the result; it must not share
+            memory with `image`.
+
+        Returns
+        -------
+        ndarray, shape `dimsd`
+            Of dtype ``numpy.result_type(A.dtype, image.dtype)``; `out` if that was given.
+        """
+        return self._array_product(image, self.dims, self.dimsd, False, out)
+
+    def backproject(self, image: ArrayLike, out: Array | None = None) -> Array:
+        """Apply the adjoint to an array: ``A.H @ y`` without the ravels.
+
+        Parameters
+        ----------
+        image : array_like, shape `dimsd`
+        out : ndarray, shape `dims`, optional
+            As for `degrade`.
+
+        Returns
+        -------
+        ndarray, shape `dims`
+        """
+        return self._array_product(image, self.dimsd, self.dims, True, out)
+
+    # The public products of scipy behind our own gate: scipy's strips masks, and its messages do
+    # not name the lengths.
+
+    def dot(self, x: Any) -> Any:
+        if isinstance(x, LinearOperator) or np.isscalar(x):
+            return super().dot(x)
+        x = dense(x)
+        if x.ndim == 1:
+            return self.matvec(x)
+        return super().dot(x)
+
+    def matvec(self, x: ArrayLike) -> Array:
+        return super().matvec(_vector(x, self.shape[1], "columns"))
+
+    def rmatvec(self, x: ArrayLike) -> Array:
+        return super().rmatvec(_vector(x, self.shape[0], "rows"))
+
+    def matmat(self, X: ArrayLike) -> Array:
+        return super().matmat(dense(X))
+
+    def rmatmat(self, X: ArrayLike) -> Array:
+        return super().rmatmat(dense(X))
+
+    def _matvec(self, x: Array) -> Array:
+        return self._vector_product(x, adjoint=False)
+
+    def _rmatvec(self, x: Array) -> Array:
+        return self._vector_product(x, adjoint=True)
+
+    def _matmat(self, X: Array) -> Array:
+        return self._product(np.asarray(X).swapaxes(-1, -2), adjoint=False).swapaxes(-1, -2)
+
+    def _rmatmat(self, X: Array) -> Array:
+        return self._product(np.asarray(X).swapaxes(-1, -2), adjoint=True).swapaxes(-1, -2)
+
+    def _adjoint(self) -> LinearOperator:
+        return Transpose(self, conjugate=True)
+
+    def _transpose(self) -> LinearOperator:
+        return Transpose(self, conjugate=self.dtype.kind != "c")
+
+    def _vector_product(self, x: Array, adjoint: bool) -> Array:
+        x = np.asarray(x)
+        length = self.shape[0 if adjoint else 1]
+        # scipy passes (length,), a batch (..., length) or a column (length, 1)
+        return self._product(x if x.shape[-1] == length else x.reshape(length), adjoint)
+
+    def _array_product(
+        self,
+        image: ArrayLike,
+        shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        adjoint: bool,
+        out: Array | None,
+    ) -> Array:
+        x = dense(image)
+        if x.shape != shape:
+            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
+        if out is not None:
+            _check_out(out, out_shape, np.result_type(self.dtype, x.dtype), x)
+            out = out.reshape(-1)
+        return self._product(x.reshape(-1), adjoint, out).reshape(out_shape)
+
+    def _product(self, x: Array, adjoint: bool, out: Array | None = None) -> Array:
+        """Apply to the last axis of `x`, of any layout, byte order and dtype."""
+        dtype = np.result_type(self.dtype, x.dtype)
+        if dtype not in DTYPES:
+            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+        if out is None:
+            length = self.shape[1 if adjoint else 0]
+            out = np.empty((*x.shape[:-1], length), dtype)
+        if x.size == 0:
+            return out
+        rows = x.reshape(-1, x.shape[-1])
+        results = out.reshape(-1, out.shape[-1])
+        if dtype.kind == "c" and self.dtype.kind != "c":
+            parts = np.empty((2, *results.shape), results.real.dtype)
+            self._apply(_native(rows.real, parts.dtype), adjoint, parts[0])
+            self._apply(_native(rows.imag, parts.dtype), adjoint, parts[1])
+            results.real, results.imag = parts
+        else:
+            self._apply(_native(rows, dtype), adjoint, results)
+        return out
+
+
+class Transpose(ArrayOperator):
+    """The adjoint of an `ArrayOperator`, or its plain transpose."""
+
+    def __init__(self, operator: ArrayOperator, conjugate: bool) -> None:
+        super().__init__(operator.dtype, operator.dimsd, operator.dims)
+        self.operator = operator
+        self.conjugate = conjugate
+        self.args = (operator,)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Transpose, (self.operator, self.conjugate)
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        if self.conjugate:
+            self.operator._apply(x, not adjoint, out)
+        else:
+            self.operator._apply(_native(x.conj(), x.dtype), not adjoint, out)
+            np.conj(out, out=out)
+
+    def _adjoint(self) -> LinearOperator:
+        return self.operator if self.conjugate else super()._adjoint()
+
+    def _transpose(self) -> LinearOperator:
+        return super()._transpose() if self.conjugate else self.operator
+
+
+def dense(x: Any) -> Array:
+    """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
+    if issparse(x):
+        raise TypeError(
+            "the operator multiplies dense arrays; for a sparse one use `A.to_sparse() @ X`"
+        )
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise TypeError("the array has masked values; give them one with `.filled(value)`")
+        x = x.data
+    array = x if isinstance(x, np.matrix) else np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"expected an array of numbers, got dtype {array.dtype}")
+    return array
+
+
+def _vector(x: Any, length: int, side: str) -> Array:
+    x = dense(x)
+    if x.ndim <= 1 and x.shape != (length,):
+        raise ValueError(f"the operator has {length} {side}, the vector has length {x.size}")
+    return x
+
+
+def _native(x: Array, dtype: np.dtype[Any]) -> Array:
+    """`x` as a kernel wants it, copied only if need be: aligned, C-contiguous, read-only."""
+    x = np.ascontiguousarray(x, dtype)
+    x = x.view() if x.flags.aligned else x.copy()
+    x.flags.writeable = False  # one type for the compiler, whatever the caller's array is
+    return x
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> None:
+    if not isinstance(out, np.ndarray) or out.dtype != dtype or not out.dtype.isnative:
+        raise TypeError(f"out must be an ndarray of dtype {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, the result has shape {shape}")
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise ValueError("out must be C-contiguous, aligned and writeable")
+    if np.may_share_memory(out, x):
+        raise ValueError("out must not share memory with the input")

@@ -1,0 +1,115 @@
+"""The thread policy: blocks of rows on one pool of the process.
+
+Kernels release the GIL, so plain threads run them side by side. The caller works too: with nothing
+else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
+"""
+
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SMALLEST_BLOCK = 1e6  # multiply-adds, about 0.1 ms
+LARGEST_BLOCK = 5e8  # about 0.1 s
+
+
+@cache
+def available_cpus() -> int:
+    """Processors this process may use: its affinity mask, further limited by a cgroup quota."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this platform
+        cpus = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cpus, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or its quota is "max"
+        return cpus
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, available_cpus() - 1), thread_name_prefix="dhop")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has the pool object but none of its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
+    """Split `rows` rows of `work` multiply-adds each into ranges worth a thread's while.
+
+    A block is long enough to pay for its dispatch (about 0.1 ms), short enough that an interrupt
+    need not wait for it, and there are a few for every thread so that none waits for the last.
+    """
+    threads = workers or available_cpus()
+    total = rows * work
+    count = 1 if threads == 1 else min(4 * threads, total / SMALLEST_BLOCK)
+    count = min(rows, max(1, int(count), math.ceil(total / LARGEST_BLOCK)))
+    edges = [rows * k // count for k in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def run(
+    function: Callable[..., Any], blocks: Iterable[tuple[Any, ...]], workers: int | None = None
+) -> None:
+    """Call ``function(*block)`` for every block, over several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Writes its results into arrays; what it returns is ignored.
+    blocks : iterable of tuples
+        Taken one at a time by whichever thread is free.
+    workers : int, optional
+        Most threads to use, the caller included; as many as there are processors by default and
+        at the most.
+
+    Raises
+    ------
+    BaseException
+        The first exception of a block, or an interrupt of the caller. No further block is begun
+        and every running block has ended before it is raised.
+    """
+    blocks = list(blocks)
+    todo = iter(blocks)
+    taking = threading.Lock()
+
+    def work() -> None:
+        nonlocal todo
+        try:
+            while True:
+                with taking:
+                    block = next(todo, None)
+                if block is None:
+                    return
+                function(*block)
+        except BaseException:
+            todo = iter(())
+            raise
+
+    helpers = min(workers or available_cpus(), available_cpus(), len(blocks)) - 1
+    futures = [_pool().submit(work) for _ in range(helpers)]
+    failure: BaseException | None = None
+    try:
+        work()
+    except BaseException as error:
+        failure = error
+    for future in futures:
+        while not (future.cancel() or future.done()):
+            try:
+                wait([future])
+            except BaseException as error:  # an interrupt: let the running blocks end first
+                todo = iter(())
+                failure = error
+    for future in futures:
+        if not future.cancelled():
+            failure = failure or future.exception()
+    if failure is not None:
+        raise failure
