@@ -1,0 +1,135 @@
+"""Facts about the explicit matrix, from the tables alone: counts, sums and norms of its entries.
+
+An entry of the matrix is the sum of the taps that meet on one pixel. Lines of an axis whose taps
+meet in the same way are one class, and an entry depends only on the classes of its two lines, so
+the work does not grow with the image.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, svds
+
+from dhop.geometry import Index, Model, Relation
+
+Array = NDArray[Any]
+
+
+class Class(NamedTuple):
+    """Taps of one line in the order of what they meet; a new entry begins at each of `begins`."""
+
+    taps: Index
+    begins: Index
+
+
+def entry_sums(
+    rows: Relation, columns: Relation, weights: Array, measure: Callable[[Array], Array]
+) -> Array:
+    """Sum of ``measure(entry)`` over the entries of each pair of lines.
+
+    Parameters
+    ----------
+    rows, columns : Relation
+        Both `by_output` for the matrix's rows, both `by_pixel` for its columns.
+    weights : ndarray, shape (rows taps, columns taps)
+    measure : callable
+        Elementwise, real, ``measure(0) == 0``.
+
+    Returns
+    -------
+    ndarray, shape (number of row lines, number of column lines)
+    """
+    row_classes, row_class = classify(rows)
+    column_classes, column_class = classify(columns)
+    taps = np.concatenate([each.taps for each in column_classes])
+    sizes = [each.taps.size for each in column_classes]
+    shift = np.cumsum([0, *sizes[:-1]])
+    begins = np.concatenate(
+        [each.begins + s for each, s in zip(column_classes, shift, strict=True)]
+    )
+    owner = np.repeat(np.arange(len(sizes)), [each.begins.size for each in column_classes])
+    table = np.zeros((len(row_classes), len(column_classes)))
+    for k, each in enumerate(row_classes):
+        if each.begins.size and begins.size:
+            merged = np.add.reduceat(weights[each.taps], each.begins, axis=0)
+            entries = np.add.reduceat(merged[:, taps], begins, axis=1)
+            table[k] = np.bincount(owner, measure(entries).sum(axis=0), len(column_classes))
+    return table[row_class][:, column_class]
+
+
+def entry_counts(rows: Relation, columns: Relation, weights: Array) -> NDArray[np.int64]:
+    """Number of stored entries of each pair of lines: those that any non-zero tap reaches."""
+    if weights.all():
+        return np.multiply.outer(_line_counts(rows), _line_counts(columns))
+    counts = entry_sums(rows, columns, (weights != 0).astype(float), lambda hits: hits > 0)
+    return counts.astype(np.int64)
+
+
+def classify(relation: Relation) -> tuple[list[Class], Index]:
+    """The distinct classes of lines, and the class of each line."""
+    known: dict[bytes, int] = {}
+    classes: list[Class] = []
+    which = np.empty(relation.start.size - 1, np.intp)
+    begins = relation.begins
+    for k, (start, stop) in enumerate(zip(relation.start[:-1], relation.start[1:], strict=True)):
+        taps, begin = relation.tap[start:stop], begins[start:stop]
+        key = taps.tobytes() + begin.tobytes()
+        if key not in known:
+            known[key] = len(classes)
+            classes.append(Class(taps, np.flatnonzero(begin)))
+        which[k] = known[key]
+    return classes, which
+
+
+def _line_counts(relation: Relation) -> NDArray[np.int64]:
+    return np.diff(np.append(0, np.cumsum(relation.begins))[relation.start])
+
+
+def batch(model: Model) -> int:
+    """Number of images in the batch."""
+    return int(np.prod(model.around))
+
+
+def nnz(model: Model) -> int:
+    """Number of stored entries of the matrix."""
+    counts = entry_counts(model.rows.by_output, model.columns.by_output, model.weights)
+    return batch(model) * int(counts.sum())
+
+
+def gram_diagonal(model: Model) -> Array:
+    """Diagonal of ``A^H A`` for one image: the squared norms of the matrix's columns."""
+    return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, _squared)
+
+
+def frobenius_norm(model: Model) -> float:
+    """Root of the sum of all squared entries."""
+    return float(np.sqrt(batch(model) * gram_diagonal(model).sum()))
+
+
+def row_norm(model: Model) -> float:
+    """The largest sum of absolute values in a row, the operator's infinity norm."""
+    sums = entry_sums(model.rows.by_output, model.columns.by_output, model.weights, np.abs)
+    return float(sums.max())
+
+
+def column_norm(model: Model) -> float:
+    """The largest sum of absolute values in a column, the operator's 1-norm."""
+    sums = entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, np.abs)
+    return float(sums.max())
+
+
+def spectral_norm(A: LinearOperator) -> float:
+    """The largest singular value of `A`, from the largest eigenvalue of the smaller Gram matrix."""
+    if min(A.shape) <= 3:  # too small for Lanczos iteration
+        wide = A if A.shape[0] >= A.shape[1] else A.H
+        return float(np.linalg.norm(wide.matmat(np.eye(wide.shape[1], dtype=A.dtype)), 2))
+    start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(A.dtype)
+    if not np.any((A if A.shape[0] >= A.shape[1] else A.H).matvec(start)):
+        return 0.0
+    return float(svds(A, 1, v0=start, return_singular_vectors=False)[0])
+
+
+def _squared(entries: Array) -> Array:
+    return entries.real**2 + entries.imag**2

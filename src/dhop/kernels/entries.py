@@ -1,0 +1,77 @@
+"""Filling compressed sparse matrices: each value and index written once, where it belongs."""
+
+import numpy as np
+
+from dhop.kernels.compile import kernel
+
+
+@kernel
+def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
+         pointer, width, start, stop, indices, data):  # fmt: skip
+    """Write the compressed lines ``[start, stop)`` of the matrix, or of its transpose.
+
+    Line ``(b0, k0, b1, k1, b2)`` in C order meets ``(b0, line0[e0], b1, line1[e1], b2)`` through
+    the tap ``weights[tap0[e0], tap1[e1]]``; taps that meet on one entry are added in float64.
+
+    Parameters
+    ----------
+    start0, line0, tap0, start1, line1, tap1 : int arrays
+        `dhop.geometry.Relation` of either axis.
+    weights : (T0, T1) float64 or complex128 array
+    sizes, others : tuples of 5 int
+        Shape of the lines that are compressed and of those they meet: (b0, k0, b1, k1, b2).
+    pointer : (lines + 1,) int array
+        Where each line begins, in blocks.
+    width : int
+        Entries in a block; the neighbours that share one index.
+    indices, data : (blocks,) int array, (blocks * width,) array
+        `data` zero where ``width > 1``.
+    """
+    T1 = weights.shape[1]
+    merged = np.empty((np.diff(start0).max(), T1), weights.dtype)
+    reached = np.empty(merged.shape, np.bool_)
+    lines = np.empty(merged.shape[0], np.int64)
+    count = 0
+    current = -1
+    for row in range(start, stop):
+        b2 = row % sizes[4]
+        rest = row // sizes[4]
+        k1 = rest % sizes[3]
+        rest //= sizes[3]
+        b1 = rest % sizes[2]
+        rest //= sizes[2]
+        k0 = rest % sizes[1]
+        b0 = rest // sizes[1]
+        if k0 != current:
+            current = k0
+            count = 0
+            for e in range(start0[k0], start0[k0 + 1]):
+                if e == start0[k0] or line0[e] != line0[e - 1]:
+                    lines[count] = line0[e]
+                    merged[count] = 0
+                    reached[count] = False
+                    count += 1
+                for u in range(T1):
+                    w = weights[tap0[e], u]
+                    merged[count - 1, u] += w
+                    reached[count - 1, u] |= w != 0
+        block = pointer[row] - 1
+        for a in range(count):
+            base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
+            previous = -1
+            column = -1
+            total = merged[a, 0]
+            for e in range(start1[k1], start1[k1 + 1]):
+                u = tap1[e]
+                if not reached[a, u]:
+                    continue
+                if line1[e] == column:
+                    total += merged[a, u]
+                else:
+                    column = line1[e]
+                    total = merged[a, u]
+                    if column // width != previous:
+                        previous = column // width
+                        block += 1
+                        indices[block] = base // width + previous * others[4]
+                data[block * width + column % width] = total

@@ -1,0 +1,373 @@
+"""The blur-and-decimate operator."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from dhop import arguments, facts, sparse
+from dhop.boundary import BOUNDARIES, Boundary
+from dhop.geometry import Decimation, Model, output_size
+from dhop.gram import GramOperator
+from dhop.linear import DTYPES, ArrayOperator
+
+if TYPE_CHECKING:
+    from dhop.methods import Plan
+
+Array = NDArray[Any]
+Method: TypeAlias = Literal["auto", "direct"]
+Integers: TypeAlias = int | Sequence[int]
+
+
+class DHOperator(ArrayOperator):
+    r"""Blur by a point spread function, then decimate: ``A = D H`` as a `LinearOperator`.
+
+    Neither `D` nor `H` nor their product is formed. Per axis, with ``ext(x)`` the image continued
+    past its ends by `boundary`,
+
+    .. math::
+
+        (H x)_i = \sum_k \mathrm{psf}_k \, \mathrm{ext}(x)_{i + \mathrm{center} - k}, \qquad
+        (D z)_j = \sum_{r < \mathrm{factor}} z_{\mathrm{phase} + \mathrm{factor}\, j + r},
+
+    the block sum being replaced by the block mean or by the sample ``r = 0`` as `decimation` says.
+    The blur is a true convolution; for a matrix that was built from the unflipped PSF, a
+    correlation, pass ``psf[::-1, ::-1]``.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Shape of the high-resolution array. Axes outside `axes` are a batch: each of its images is
+        blurred and decimated in the same way.
+    psf : array_like, two-dimensional
+        Point spread function. Odd or even, of any content, also larger than the image. Copied.
+    factor : int or (int, int)
+        Decimation factor, high-resolution pixels per low-resolution pixel.
+    decimation : {"sum", "mean", "sample"}
+        Sum or mean over blocks of `factor` pixels, a partial last block being left out, or every
+        `factor`-th pixel.
+    boundary : str or (str, str)
+        ``"constant"`` (zeros outside), ``"wrap"``, ``"symmetric"``, ``"reflect"`` or ``"edge"``,
+        as in `numpy.pad`.
+    center : int or (int, int), optional
+        Index of the PSF's origin, ``(K - 1) // 2`` by default. It may lie outside the PSF, which
+        shifts the image by whole pixels.
+    phase : int or (int, int)
+        Pixel where the first block or sample starts, ``0 <= phase < factor``.
+    axes : (int, int)
+        Axes of `dims` that the axes of `psf` belong to.
+    method : {"auto", "direct"}
+        Algorithm of the products. ``"direct"`` multiplies and adds every non-zero tap.
+    dtype : dtype, optional
+        float32, float64, complex64 or complex128; by default that of `psf` if it is one of these,
+        else float64 (float32 for float16).
+    workers : int, optional
+        Most threads a product uses; by default as many as there are processors.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        ``(prod(dimsd), prod(dims))``. Vectors are C-order ravels.
+    dims, dimsd : tuple of int
+        Shape of the high-resolution and of the low-resolution array.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments out of range or of the wrong kind, or if no output pixel is left.
+
+    Examples
+    --------
+    A box blur of three pixels, then sums over pairs of pixels:
+
+    >>> import numpy as np
+    >>> from dhop import DHOperator
+    >>> A = DHOperator((1, 6), np.ones((1, 3)), (1, 2))
+    >>> A
+    <3x6 DHOperator (1, 6) -> (1, 3), psf (1, 3), factor (1, 2), sum, constant, direct, float64>
+    >>> A @ np.arange(6.0)
+    array([ 4., 15., 21.])
+    >>> A.to_sparse().toarray()
+    array([[2., 2., 1., 0., 0., 0.],
+           [0., 1., 2., 2., 1., 0.],
+           [0., 0., 0., 1., 2., 2.]])
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        psf: ArrayLike,
+        factor: Integers,
+        *,
+        decimation: Decimation = "sum",
+        boundary: Boundary | Sequence[Boundary] = "constant",
+        center: Integers | None = None,
+        phase: Integers = 0,
+        axes: Sequence[int] = (-2, -1),
+        method: Method = "auto",
+        dtype: DTypeLike | None = None,
+        workers: int | None = None,
+    ) -> None:
+        dims = arguments.shape("dims", dims)
+        self._psf = arguments.psf_array(psf)
+        self._axes = arguments.axes(axes, len(dims))
+        self._factor = arguments.pair("factor", factor)
+        self._phase = arguments.pair("phase", phase)
+        self._center = (
+            ((self._psf.shape[0] - 1) // 2, (self._psf.shape[1] - 1) // 2)
+            if center is None
+            else arguments.pair("center", center)
+        )
+        self._decimation: Decimation = arguments.choice(
+            "decimation", decimation, get_args(Decimation)
+        )
+        self._boundary = arguments.choice_pair(
+            "boundary", boundary, BOUNDARIES, arguments.OTHER_NAMES
+        )
+        arguments.choice("method", method, get_args(Method))
+        self._workers = None if workers is None else arguments.integer("workers", workers)
+        if self._workers is not None and self._workers < 1:
+            raise ValueError(f"workers must be positive, got {workers}")
+
+        dimsd = list(dims)
+        for axis, width, start in zip(self._axes, self._factor, self._phase, strict=True):
+            if width < 1:
+                raise ValueError(f"factor must be positive, got {width} for axis {axis}")
+            if not 0 <= start < width:
+                raise ValueError(f"phase must be in [0, {width}) on axis {axis}, got {start}")
+            dimsd[axis] = output_size(dims[axis], width, start, self._decimation)
+            if dimsd[axis] < 1:
+                raise ValueError(
+                    f"no output is left on axis {axis}: its {dims[axis]} pixels hold no whole "
+                    f"block of {width} from phase {start} on"
+                    if self._decimation != "sample"
+                    else f"no sample is left on axis {axis}: phase {start} is past its "
+                    f"{dims[axis]} pixels"
+                )
+        super().__init__(arguments.operator_dtype(dtype, self._psf, DTYPES), dims, tuple(dimsd))
+        self._model = Model.build(
+            dims,
+            self._psf,
+            self._factor,
+            decimation=self._decimation,
+            boundary=self._boundary,
+            center=self._center,
+            phase=self._phase,
+            axes=self._axes,
+            dtype=self.dtype,
+        )
+        self._plans: dict[np.dtype[Any], Plan] = {}
+
+    @property
+    def psf(self) -> Array:
+        """The point spread function, read-only."""
+        return self._psf
+
+    @property
+    def factor(self) -> tuple[int, int]:
+        """Decimation factor of either axis."""
+        return self._factor
+
+    @property
+    def decimation(self) -> Decimation:
+        """``"sum"``, ``"mean"`` or ``"sample"``."""
+        return self._decimation
+
+    @property
+    def boundary(self) -> tuple[Boundary, Boundary]:
+        """Boundary rule of either axis."""
+        return self._boundary
+
+    @property
+    def center(self) -> tuple[int, int]:
+        """Index of the PSF's origin."""
+        return self._center
+
+    @property
+    def phase(self) -> tuple[int, int]:
+        """Start of the first block or sample on either axis."""
+        return self._phase
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The two axes that are blurred and decimated, counted from the front."""
+        return self._axes
+
+    @property
+    def method(self) -> str:
+        """The algorithm that the products use."""
+        return "direct"
+
+    @property
+    def workers(self) -> int | None:
+        """Most threads a product uses, None for all processors."""
+        return self._workers
+
+    def _arguments(self) -> dict[str, Any]:
+        names = "decimation", "boundary", "center", "phase", "axes", "method", "dtype", "workers"
+        return {name: getattr(self, name) for name in names}
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _rebuild, (self.dims, self.psf, self.factor, self._arguments())
+
+    def __repr__(self) -> str:
+        boundary = sorted(set(self.boundary), key=self.boundary.index)
+        what = (
+            f"psf {self.psf.shape}, factor {self.factor}, {self.decimation}, "
+            f"{'/'.join(boundary)}, {self.method}, {self.dtype}"
+        )
+        M, N = self.shape
+        return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
+
+    def _plan(self, dtype: np.dtype[Any]) -> "Plan":
+        if dtype not in self._plans:
+            from dhop.methods import DirectPlan
+
+            self._plans[dtype] = DirectPlan(self._model, dtype)
+        return self._plans[dtype]
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        plan = self._plan(x.dtype)
+        rows, columns = self._model.rows, self._model.columns
+        pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
+        product = plan.adjoint if adjoint else plan.forward
+        given, wanted = (outputs, pixels) if adjoint else (pixels, outputs)
+        between, after = self._model.around[1:]
+        if between == after == 1:
+            product(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
+            return
+        images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
+        images = np.ascontiguousarray(images)
+        images.flags.writeable = False
+        results = np.empty((*images.shape[:3], *wanted), out.dtype)
+        product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
+        out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
+
+    @cached_property
+    def blur_operator(self) -> "DHOperator":
+        """The blur `H` alone, from `dims` to `dims`: ``D @ H`` is this operator."""
+        settings = self._arguments() | {"decimation": "sample", "phase": 0}
+        return DHOperator(self.dims, self.psf, 1, **settings)
+
+    @cached_property
+    def decimation_operator(self) -> "DHOperator":
+        """The decimation `D` alone, from `dims` to `dimsd`: ``D @ H`` is this operator."""
+        settings = self._arguments() | {"center": 0}
+        return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
+
+    def gram(self, weights: ArrayLike | None = None) -> GramOperator:
+        """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
+
+        Parameters
+        ----------
+        weights : array_like, shape `dimsd` or (M,), optional
+            Real weight of each observed pixel, the diagonal of `W`; all one by default.
+
+        Returns
+        -------
+        LinearOperator, shape (N, N)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.sparse.linalg import cg
+        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2, decimation="mean")
+        >>> x, info = cg(A.gram(), A.rmatvec(np.ones(4)))
+        >>> np.allclose(A @ x, 1)
+        True
+        """
+        return GramOperator(self, weights)
+
+    def gram_diagonal(self) -> Array:
+        """The diagonal of ``A^H A``: the squared norm of each column of the matrix.
+
+        Returns
+        -------
+        ndarray, shape (N,), real
+        """
+        diagonal = facts.gram_diagonal(self._model)
+        between, after = self._model.around[1:]
+        spread = np.broadcast_to(
+            diagonal[:, None, :, None],
+            (self._model.around[0], diagonal.shape[0], between, diagonal.shape[1], after),
+        )
+        return spread.astype(self.dtype.type(0).real.dtype).reshape(-1)
+
+    def row_sums(self) -> Array:
+        """The sum of each row of the matrix, ``A @ ones(N)``: how each observed pixel is lit.
+
+        Returns
+        -------
+        ndarray, shape (M,)
+        """
+        return self.matvec(np.ones(self.shape[1], self.dtype))
+
+    def column_sums(self) -> Array:
+        """The sum of each column of the matrix, ``A.T @ ones(M)``: how often each pixel is seen.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+        """
+        return self.T.matvec(np.ones(self.shape[0], self.dtype))
+
+    def norm(self, ord: Literal[1, 2, "fro"] | float = 2) -> float:
+        """A norm of the matrix, as `numpy.linalg.norm` would give it.
+
+        Parameters
+        ----------
+        ord : {2, 1, inf, "fro"}
+            The largest singular value (by Lanczos iteration, to a relative 1e-8 or the dtype's
+            precision), the largest absolute column sum, the largest absolute row sum, or the root
+            of the sum of squares.
+
+        Returns
+        -------
+        float
+        """
+        if ord == 1:
+            return facts.column_norm(self._model)
+        if ord == inf:
+            return facts.row_norm(self._model)
+        if ord == "fro":
+            return facts.frobenius_norm(self._model)
+        if ord == 2:
+            return facts.spectral_norm(self)
+        raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
+
+    @cached_property
+    def nnz(self) -> int:
+        """Number of entries that the explicit matrix stores."""
+        return facts.nnz(self._model)
+
+    def sparse_nbytes(self, format: sparse.Format = "csr") -> int:
+        """Bytes that the explicit matrix takes in `format`, without building it."""
+        return sparse.nbytes(self._model, arguments.choice("format", format, sparse.FORMATS))
+
+    def to_sparse(self, format: sparse.Format = "csr") -> Any:
+        """The explicit matrix, filled straight into its layout from the folded PSF.
+
+        Taps that meet on one pixel are added in float64 and rounded once; taps that are zero are
+        not stored. Entries are sorted and indices are 32-bit where they suffice.
+
+        Parameters
+        ----------
+        format : {"csr", "csc", "bsr", "coo"}
+            The blocks of ``"bsr"`` are one row by `factor` columns (by the part of it that divides
+            the width of the image).
+
+        Returns
+        -------
+        scipy.sparse array, shape (M, N)
+        """
+        format = arguments.choice("format", format, sparse.FORMATS)
+        return sparse.to_sparse(self._model, format, self.workers)
+
+
+def _rebuild(
+    dims: tuple[int, ...], psf: Array, factor: tuple[int, int], settings: dict[str, Any]
+) -> DHOperator:
+    return DHOperator(dims, psf, factor, **settings)
