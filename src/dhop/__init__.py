@@ -1,0 +1,8 @@
+"""Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
+
+from dhop import psf, testing
+from dhop.frames import FrameStack
+from dhop.operator import DHOperator
+from dhop.solvers import Solution, super_resolve
+
+__all__ = ["DHOperator", "FrameStack", "Solution", "psf", "super_resolve", "testing"]
