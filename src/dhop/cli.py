@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 PSFS: dict[str, Callable[..., NDArray[Any]]] = {
-    "gaussian": lambda sigma, size=None: psf.gaussian(int(size or _support(sigma)), sigma),
+    "gaussian": lambda sigma, size=None: psf.gaussian(int(size or _support(abs(sigma))), sigma),
     "box": lambda size: psf.box(int(size)),
     "disk": lambda radius: psf.disk(radius),
     "motion": lambda length, angle=0.0: psf.motion(length, angle),
@@ -55,6 +55,7 @@ def demo(
       dhop demo --out demo.png
     """
     with _errors_in_words():
+        _check_folder(out)
         _demo(out, sigma, noise, beta)
 
 
@@ -86,6 +87,7 @@ def superres(
       dhop superres a.tif b.tif --factor 3 --psf psf.npy --beta 0.003 --out big.tif
     """
     with _errors_in_words():
+        _check_folder(out)
         stack = _read_frames(frames)
         blur = parse_psf(psf)
         channels = np.moveaxis(stack, -1, 0)
@@ -205,6 +207,12 @@ def _read_frames(paths: list[Path]) -> NDArray[np.float64]:
             raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {frames[0].shape}")
     stack = np.stack(frames)
     return stack if stack.ndim == 4 else stack[..., None]
+
+
+def _check_folder(path: Path) -> None:
+    """Before the work, not after it."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a folder, cannot write {path.name} there")
 
 
 def _support(sigma: float) -> int:

@@ -24,9 +24,27 @@ class Class(NamedTuple):
     begins: Index
 
 
+class Table(NamedTuple):
+    """A number for each pair of lines, stored once for each pair of classes."""
+
+    values: Array
+    row_class: Index
+    column_class: Index
+
+    def lines(self) -> Array:
+        """The number of every pair of lines."""
+        return self.values[self.row_class][:, self.column_class]
+
+    def total(self) -> Any:
+        """The sum over all pairs of lines."""
+        rows, columns = self.values.shape
+        weights = np.bincount(self.row_class, minlength=rows)
+        return weights @ self.values @ np.bincount(self.column_class, minlength=columns)
+
+
 def entry_sums(
     rows: Relation, columns: Relation, weights: Array, measure: Callable[[Array], Array]
-) -> Array:
+) -> Table:
     """Sum of ``measure(entry)`` over the entries of each pair of lines.
 
     Parameters
@@ -36,10 +54,6 @@ def entry_sums(
     weights : ndarray, shape (rows taps, columns taps)
     measure : callable
         Elementwise, real, ``measure(0) == 0``.
-
-    Returns
-    -------
-    ndarray, shape (number of row lines, number of column lines)
     """
     row_classes, row_class = classify(rows)
     column_classes, column_class = classify(columns)
@@ -50,21 +64,23 @@ def entry_sums(
         [each.begins + s for each, s in zip(column_classes, shift, strict=True)]
     )
     owner = np.repeat(np.arange(len(sizes)), [each.begins.size for each in column_classes])
-    table = np.zeros((len(row_classes), len(column_classes)))
+    values = np.zeros((len(row_classes), len(column_classes)))
     for k, each in enumerate(row_classes):
         if each.begins.size and begins.size:
             merged = np.add.reduceat(weights[each.taps], each.begins, axis=0)
             entries = np.add.reduceat(merged[:, taps], begins, axis=1)
-            table[k] = np.bincount(owner, measure(entries).sum(axis=0), len(column_classes))
-    return table[row_class][:, column_class]
+            values[k] = np.bincount(owner, measure(entries).sum(axis=0), len(column_classes))
+    return Table(values, row_class, column_class)
 
 
-def entry_counts(rows: Relation, columns: Relation, weights: Array) -> NDArray[np.int64]:
+def entry_counts(rows: Relation, columns: Relation, weights: Array) -> Table:
     """Number of stored entries of each pair of lines: those that any non-zero tap reaches."""
     if weights.all():
-        return np.multiply.outer(_line_counts(rows), _line_counts(columns))
-    counts = entry_sums(rows, columns, (weights != 0).astype(float), lambda hits: hits > 0)
-    return counts.astype(np.int64)
+        row_counts, row_class = np.unique(_line_counts(rows), return_inverse=True)
+        column_counts, column_class = np.unique(_line_counts(columns), return_inverse=True)
+        return Table(np.multiply.outer(row_counts, column_counts), row_class, column_class)
+    table = entry_sums(rows, columns, (weights != 0).astype(float), lambda hits: hits > 0)
+    return table._replace(values=table.values.astype(np.int64))
 
 
 def classify(relation: Relation) -> tuple[list[Class], Index]:
@@ -95,29 +111,29 @@ def batch(model: Model) -> int:
 def nnz(model: Model) -> int:
     """Number of stored entries of the matrix."""
     counts = entry_counts(model.rows.by_output, model.columns.by_output, model.weights)
-    return batch(model) * int(counts.sum())
+    return batch(model) * int(counts.total())
 
 
-def gram_diagonal(model: Model) -> Array:
+def gram_diagonal(model: Model) -> Table:
     """Diagonal of ``A^H A`` for one image: the squared norms of the matrix's columns."""
     return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, _squared)
 
 
 def frobenius_norm(model: Model) -> float:
     """Root of the sum of all squared entries."""
-    return float(np.sqrt(batch(model) * gram_diagonal(model).sum()))
+    return float(np.sqrt(batch(model) * gram_diagonal(model).total()))
 
 
 def row_norm(model: Model) -> float:
     """The largest sum of absolute values in a row, the operator's infinity norm."""
     sums = entry_sums(model.rows.by_output, model.columns.by_output, model.weights, np.abs)
-    return float(sums.max())
+    return float(sums.values.max())
 
 
 def column_norm(model: Model) -> float:
     """The largest sum of absolute values in a column, the operator's 1-norm."""
     sums = entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, np.abs)
-    return float(sums.max())
+    return float(sums.values.max())
 
 
 def spectral_norm(A: LinearOperator) -> float:

@@ -38,7 +38,7 @@ class FrameStack(ArrayOperator):
         shapes = [each.dims for each in self.operators if hasattr(each, "dims")]
         rows = sum(operator.shape[0] for operator in self.operators)
         super().__init__(
-            np.result_type(*(operator.dtype for operator in self.operators)),
+            np.result_type(np.float32, *(operator.dtype for operator in self.operators)),
             shapes[0] if shapes else (columns.pop(),),
             (rows,),
         )

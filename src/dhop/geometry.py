@@ -7,7 +7,7 @@ its continued axis, and the two-dimensional operator is the product of two such 
     (A x)[j0, j1] = sum_{u0, u1} weights[u0, u1] * x[rows.windows[j0, u0], columns.windows[j1, u1]]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dhop.boundary import OUTSIDE, Boundary, extended_index
+from dhop.separation import separate
 
 Decimation: TypeAlias = Literal["sum", "mean", "sample"]
 Index: TypeAlias = NDArray[np.intp]
@@ -32,7 +33,7 @@ def fold(
     ndarray of float64 or complex128
         Of shape ``K + factor - 1`` per axis for ``"sum"`` and ``"mean"``, `psf` for ``"sample"``.
     """
-    folded = psf.astype(np.result_type(psf, np.float64))
+    folded = psf.astype(np.complex128 if psf.dtype.kind == "c" else np.float64)
     if decimation == "sample":
         return folded
     for axis, width in enumerate(factor):
@@ -41,9 +42,11 @@ def fold(
         for r in range(width):
             summed[r : r + len(lines)] += lines
         folded = np.moveaxis(summed, 0, axis)
+    folded = np.ascontiguousarray(folded)
     if decimation == "mean":
-        folded = folded / np.prod(factor)
-    return np.ascontiguousarray(folded)
+        parts = folded.view(np.float64)  # NumPy's complex division rounds more than once
+        parts /= np.prod(factor)
+    return folded
 
 
 def output_size(size: int, factor: int, phase: int, decimation: Decimation) -> int:
@@ -105,15 +108,17 @@ class Axis:
         Number of high-resolution pixels `n` and of low-resolution pixels `m`.
     factor, taps : int
         Decimation factor and length of the folded PSF.
-    extended : ndarray of intp, shape (factor * (outputs - 1) + taps,)
-        Source pixel of each position that any output reads, -1 for a zero.
+    start : int
+        Position that the first tap of output 0 reads; pixel 0 stands at 0.
+    boundary : str
     """
 
     size: int
     outputs: int
     factor: int
     taps: int
-    extended: Index
+    start: int
+    boundary: Boundary
 
     @classmethod
     def build(
@@ -135,8 +140,21 @@ class Axis:
         outputs = output_size(size, factor, phase, decimation)
         taps = psf_size if decimation == "sample" else psf_size + factor - 1
         start = phase + center - (psf_size - 1)
-        stop = start + factor * (outputs - 1) + taps
-        return cls(size, outputs, factor, taps, extended_index(size, start, stop, boundary))
+        factor = factor if outputs > 1 else 1  # a lone output has no step
+        return cls(size, outputs, factor, taps, start, boundary)
+
+    def crop(self, taps: slice) -> "Axis":
+        """The same axis with some of its taps."""
+        return replace(self, taps=taps.stop - taps.start, start=self.start + taps.start)
+
+    def continued(self, length: int) -> Index:
+        """Source pixel of `length` positions from `start` on, -1 for a zero."""
+        return extended_index(self.size, self.start, self.start + length, self.boundary)
+
+    @cached_property
+    def extended(self) -> Index:
+        """Source pixel of each position that any output reads, -1 for a zero."""
+        return self.continued(self.factor * (self.outputs - 1) + self.taps)
 
     @property
     def windows(self) -> Index:
@@ -144,12 +162,10 @@ class Axis:
         return sliding_window_view(self.extended, self.taps)[:: self.factor]
 
     @cached_property
-    def split(self) -> Index:
-        """`extended` by phases: ``split[p, s] = extended[factor * s + p]``, padded with zeros."""
+    def split(self) -> "Split":
+        """`extended` by phases, as long as the windows reach."""
         places = self.outputs - 1 + -(-self.taps // self.factor)
-        padding = places * self.factor - self.extended.size
-        padded = np.append(self.extended, np.full(padding, OUTSIDE))
-        return np.ascontiguousarray(padded.reshape(places, self.factor).T)
+        return Split.of(self, self.extended, places)
 
     @cached_property
     def by_output(self) -> Relation:
@@ -165,6 +181,67 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Split:
+    """A continued axis by its phases: position ``factor * s + p`` is place `s` of phase `p`.
+
+    Attributes
+    ----------
+    pixel : ndarray of intp, shape (factor, places)
+        Source pixel of each place, -1 for a zero.
+    start : int
+        Position of place 0 of phase 0, counted from pixel 0.
+    size : int
+        Number of pixels.
+    """
+
+    pixel: Index
+    start: int
+    size: int
+
+    @classmethod
+    def of(cls, axis: Axis, extended: Index, places: int) -> "Split":
+        """Split `extended`, padded with zeros to `places` in each phase."""
+        padding = np.full(axis.factor * places - extended.size, OUTSIDE)
+        pixel = np.append(extended, padding).reshape(places, axis.factor).T
+        return cls(np.ascontiguousarray(pixel), axis.start, axis.size)
+
+    @cached_property
+    def inner(self) -> Index:
+        """Range of places in each phase that hold the image itself, not its continuation."""
+        factor, places = self.pixel.shape
+        position = np.arange(factor)[:, None] + factor * np.arange(places) + self.start
+        own = (self.pixel == position) & (position >= 0)
+        return np.array([_longest_run(row) for row in own])
+
+    @cached_property
+    def by_pixel(self) -> Groups:
+        """Places of each pixel, counted through the phases one after the other."""
+        return group_by(self.pixel.ravel(), self.size)
+
+    @cached_property
+    def single(self) -> Index:
+        """Range of pixels that have one place each, the image's own."""
+        factor, places = self.pixel.shape
+        start, member = self.by_pixel
+        alone = np.flatnonzero(np.diff(start) == 1)
+        phase, place = np.divmod(member[start[alone]], places)
+        mask = np.zeros(self.size, bool)
+        mask[alone] = factor * place + phase + self.start == alone
+        return _longest_run(mask)
+
+
+def _span(mask: NDArray[np.bool_]) -> slice:
+    """From the first to the last that is True, or the first element if none is."""
+    hits = np.flatnonzero(mask)
+    return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 1)
+
+
+def _longest_run(mask: NDArray[np.bool_]) -> Index:
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)
+    return edges[np.argmax(np.diff(edges)[:, 0])] if len(edges) else np.zeros(2, np.intp)
+
+
+@dataclass(frozen=True)
 class Model:
     """The whole operator as data: two axes, the taps, and how many images surround them.
 
@@ -172,7 +249,7 @@ class Model:
     ----------
     rows, columns : Axis
     weights : ndarray of float64 or complex128, shape (rows.taps, columns.taps)
-        The reversed folded PSF, zero where its rounding to `dtype` is.
+        The reversed folded PSF, zero where its rounding to `dtype` is, without the zeros around it.
     dtype : dtype
         The operator's dtype.
     around : tuple of int
@@ -200,12 +277,14 @@ class Model:
         dtype: np.dtype[Any],
     ) -> "Model":
         """Fold the PSF and tabulate both axes; the arguments are those of `DHOperator`."""
-        folded = fold(psf, factor, decimation)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            folded = fold(psf, factor, decimation)
             rounded = folded.astype(dtype)
         if not np.isfinite(rounded).all():
             raise ValueError(f"the folded psf overflows {dtype}; scale it down")
         weights = np.where(rounded == 0, 0, folded)[::-1, ::-1]
+        box = tuple(_span(np.asarray(weights.any(axis=1 - k))) for k in (0, 1))
+        weights = weights[box]
         rows, columns = (
             Axis.build(
                 dims[axis],
@@ -215,7 +294,7 @@ class Model:
                 phase=phase[k],
                 center=center[k],
                 boundary=boundary[k],
-            )
+            ).crop(box[k])
             for k, axis in enumerate(axes)
         )
         first, second = axes
@@ -229,3 +308,8 @@ class Model:
     def taps(self) -> NDArray[np.number]:
         """`weights` rounded to `dtype`: what the products multiply with."""
         return self.weights.astype(self.dtype)
+
+    @cached_property
+    def factors(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Columns and rows whose products add up to `weights`, see `separate`."""
+        return separate(self.weights, self.dtype)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
+from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,11 @@ class ArrayOperator(LinearOperator):
         super().__init__(np.dtype(dtype), (prod(dimsd), prod(dims)))
         self._dims = dims
         self._dimsd = dimsd
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("shape", "dtype") and name in self.__dict__:
+            raise AttributeError(f"{name} is read-only")
+        super().__setattr__(name, value)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -92,7 +98,7 @@ class ArrayOperator(LinearOperator):
     # not name the lengths.
 
     def dot(self, x: Any) -> Any:
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator | Number):
             return super().dot(x)
         x = dense(x)
         if x.ndim == 1:
@@ -148,8 +154,8 @@ class ArrayOperator(LinearOperator):
             raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
         if out is not None:
             _check_out(out, out_shape, np.result_type(self.dtype, x.dtype), x)
-            out = out.reshape(-1)
-        return self._product(x.reshape(-1), adjoint, out).reshape(out_shape)
+        product = self._product(x.reshape(-1), adjoint, None if out is None else out.reshape(-1))
+        return product.reshape(out_shape) if out is None else out
 
     def _product(self, x: Array, adjoint: bool, out: Array | None = None) -> Array:
         """Apply to the last axis of `x`, of any layout, byte order and dtype."""
@@ -196,7 +202,8 @@ class Transpose(ArrayOperator):
         return self.operator if self.conjugate else super()._adjoint()
 
     def _transpose(self) -> LinearOperator:
-        return super()._transpose() if self.conjugate else self.operator
+        plain = not self.conjugate or self.dtype.kind != "c"
+        return self.operator if plain else super()._transpose()
 
 
 def dense(x: Any) -> Array:

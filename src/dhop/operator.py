@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -13,13 +13,13 @@ from dhop.boundary import BOUNDARIES, Boundary
 from dhop.geometry import Decimation, Model, output_size
 from dhop.gram import GramOperator
 from dhop.linear import DTYPES, ArrayOperator
-
-if TYPE_CHECKING:
-    from dhop.methods import Plan
+from dhop.methods import NotFiniteError, Plan, cost, prepare
 
 Array = NDArray[Any]
-Method: TypeAlias = Literal["auto", "direct"]
+Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
 Integers: TypeAlias = int | Sequence[int]
+
+LARGEST_CENTER = 2**60  # so that positions are far from overflowing
 
 
 class DHOperator(ArrayOperator):
@@ -59,8 +59,10 @@ class DHOperator(ArrayOperator):
         Pixel where the first block or sample starts, ``0 <= phase < factor``.
     axes : (int, int)
         Axes of `dims` that the axes of `psf` belong to.
-    method : {"auto", "direct"}
-        Algorithm of the products. ``"direct"`` multiplies and adds every non-zero tap.
+    method : {"auto", "direct", "separable", "fft"}
+        Algorithm of the products: every non-zero tap multiplied and added; the folded PSF as a
+        short sum of products of a column and a row; Fourier transforms. ``"auto"`` takes the one
+        that should be fastest.
     dtype : dtype, optional
         float32, float64, complex64 or complex128; by default that of `psf` if it is one of these,
         else float64 (float32 for float16).
@@ -127,15 +129,18 @@ class DHOperator(ArrayOperator):
         self._boundary = arguments.choice_pair(
             "boundary", boundary, BOUNDARIES, arguments.OTHER_NAMES
         )
-        arguments.choice("method", method, get_args(Method))
+        self._asked: Method = arguments.choice("method", method, get_args(Method))
         self._workers = None if workers is None else arguments.integer("workers", workers)
         if self._workers is not None and self._workers < 1:
             raise ValueError(f"workers must be positive, got {workers}")
 
         dimsd = list(dims)
-        for axis, width, start in zip(self._axes, self._factor, self._phase, strict=True):
+        settings = zip(self._axes, self._factor, self._phase, self._center, strict=True)
+        for axis, width, start, origin in settings:
             if width < 1:
                 raise ValueError(f"factor must be positive, got {width} for axis {axis}")
+            if abs(origin) > LARGEST_CENTER:
+                raise ValueError(f"center must be within {LARGEST_CENTER}, got {origin}")
             if not 0 <= start < width:
                 raise ValueError(f"phase must be in [0, {width}) on axis {axis}, got {start}")
             dimsd[axis] = output_size(dims[axis], width, start, self._decimation)
@@ -159,7 +164,7 @@ class DHOperator(ArrayOperator):
             axes=self._axes,
             dtype=self.dtype,
         )
-        self._plans: dict[np.dtype[Any], Plan] = {}
+        self._plans: dict[tuple[np.dtype[Any], str | None], Plan] = {}
 
     @property
     def psf(self) -> Array:
@@ -198,8 +203,8 @@ class DHOperator(ArrayOperator):
 
     @property
     def method(self) -> str:
-        """The algorithm that the products use."""
-        return "direct"
+        """The algorithm that the products use, the choice of ``"auto"`` if that was asked for."""
+        return self._method(self.dtype)
 
     @property
     def workers(self) -> int | None:
@@ -207,8 +212,8 @@ class DHOperator(ArrayOperator):
         return self._workers
 
     def _arguments(self) -> dict[str, Any]:
-        names = "decimation", "boundary", "center", "phase", "axes", "method", "dtype", "workers"
-        return {name: getattr(self, name) for name in names}
+        names = "decimation", "boundary", "center", "phase", "axes", "dtype", "workers"
+        return {name: getattr(self, name) for name in names} | {"method": self._asked}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.psf, self.factor, self._arguments())
@@ -222,15 +227,24 @@ class DHOperator(ArrayOperator):
         M, N = self.shape
         return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
 
-    def _plan(self, dtype: np.dtype[Any]) -> "Plan":
-        if dtype not in self._plans:
-            from dhop.methods import DirectPlan
+    def _method(self, dtype: np.dtype[Any]) -> str:
+        return cost.choose(self._model, dtype) if self._asked == "auto" else self._asked
 
-            self._plans[dtype] = DirectPlan(self._model, dtype)
-        return self._plans[dtype]
+    def _plan(self, dtype: np.dtype[Any], method: str | None = None) -> Plan:
+        key = dtype, method
+        if key not in self._plans:
+            self._plans[key] = prepare(method or self._method(dtype), self._model, dtype)
+        return self._plans[key]
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        plan = self._plan(x.dtype)
+        try:
+            self._apply_plan(self._plan(x.dtype), x, adjoint, out)
+        except NotFiniteError:
+            if self._asked != "auto":
+                raise
+            self._apply_plan(self._plan(x.dtype, "direct"), x, adjoint, out)
+
+    def _apply_plan(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> None:
         rows, columns = self._model.rows, self._model.columns
         pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
         product = plan.adjoint if adjoint else plan.forward
@@ -288,7 +302,7 @@ class DHOperator(ArrayOperator):
         -------
         ndarray, shape (N,), real
         """
-        diagonal = facts.gram_diagonal(self._model)
+        diagonal = facts.gram_diagonal(self._model).lines()
         between, after = self._model.around[1:]
         spread = np.broadcast_to(
             diagonal[:, None, :, None],

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-SMALLEST_BLOCK = 1e6  # multiply-adds, about 0.1 ms
-LARGEST_BLOCK = 5e8  # about 0.1 s
+SMALLEST_BLOCK = 5e4  # nanoseconds
+LARGEST_BLOCK = 1e8
 
 
 @cache
@@ -42,16 +42,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
-    """Split `rows` rows of `work` multiply-adds each into ranges worth a thread's while.
+def threads(work: float, workers: int | None = None) -> int:
+    """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
+    most = min(workers or available_cpus(), available_cpus())
+    return max(1, min(most, int(work / SMALLEST_BLOCK)))
 
-    A block is long enough to pay for its dispatch (about 0.1 ms), short enough that an interrupt
-    need not wait for it, and there are a few for every thread so that none waits for the last.
+
+def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
+    """Split `rows` rows, `work` nanoseconds in all, into ranges worth a thread's while.
+
+    A block is long enough to pay for its dispatch, short enough that an interrupt need not wait for
+    it, and there are a few for every thread so that none waits long for the last.
     """
-    threads = workers or available_cpus()
-    total = rows * work
-    count = 1 if threads == 1 else min(4 * threads, total / SMALLEST_BLOCK)
-    count = min(rows, max(1, int(count), math.ceil(total / LARGEST_BLOCK)))
+    count = threads(work, workers)
+    count = 1 if count == 1 else min(4 * count, int(work / SMALLEST_BLOCK))
+    count = min(rows, max(count, math.ceil(work / LARGEST_BLOCK)))
     edges = [rows * k // count for k in range(count + 1)]
     return list(itertools.pairwise(edges))
 

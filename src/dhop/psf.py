@@ -159,6 +159,8 @@ def motion(length: float, angle: float = 0.0, *, oversampling: int = 64) -> Imag
     array([[0.25, 0.5 , 0.25]])
     """
     length = _positive("length", length)
+    if not np.isfinite(angle):
+        raise ValueError(f"angle must be finite, got {angle!r}")
     count = max(1, int(np.ceil(length * oversampling)))
     along = ((np.arange(count) + 0.5) / count - 0.5) * length
     direction = np.deg2rad(angle)

@@ -83,14 +83,14 @@ class _Layout:
         blocked = Relation(across.start, across.line // self.width, across.tap)
         self.counts = entry_counts(along, blocked, model.weights)
         self.lines = int(np.prod(self.sizes))
-        self.blocks = batch(model) * int(self.counts.sum())
+        self.blocks = batch(model) * int(self.counts.total())
         self.index_dtype = np.dtype(
             np.int32 if max(self.blocks, *self.shape) <= INT32_LIMIT else np.int64
         )
 
     def pointer(self) -> NDArray[Any]:
         """Where each line begins, counted in blocks, and where the last one ends."""
-        counts = np.broadcast_to(self.counts[None, :, None, :, None], self.sizes)
+        counts = np.broadcast_to(self.counts.lines()[None, :, None, :, None], self.sizes)
         pointer = np.zeros(self.lines + 1, self.index_dtype)
         np.cumsum(counts, out=pointer[1:])
         return pointer
@@ -108,7 +108,7 @@ class _Layout:
             for relation in self.relations
             for table in (relation.start, relation.line, relation.tap)
         ]
-        lines = row_blocks(self.lines, self.blocks * self.width / self.lines, workers)
+        lines = row_blocks(self.lines, self.blocks * self.width * 4.0, workers)
         run(
             lambda start, stop: fill(
                 *tables, model.weights, self.sizes, self.others,

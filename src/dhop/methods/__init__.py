@@ -2,11 +2,10 @@
 
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from dhop.methods.direct import DirectPlan
-
-__all__ = ["DirectPlan", "Plan"]
+from dhop.geometry import Model
 
 
 class Plan(Protocol):
@@ -17,3 +16,28 @@ class Plan(Protocol):
 
     def adjoint(self, y: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
         """Apply the conjugate transpose to the (B, m0, m1) array `y`, into (B, n0, n1) `out`."""
+
+
+class NotFiniteError(ValueError):
+    """A transform spreads NaN and Inf over the whole image."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'method="fft" gave a product that is not finite: NaN, Inf or huge values in the array '
+            'spread over the whole image; use method="auto" or "direct"'
+        )
+
+
+def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
+    """The plan of a method by name. Compiled code is imported here, not before it is needed."""
+    if method == "separable":
+        from dhop.methods.separable import SeparablePlan
+
+        return SeparablePlan(model, dtype)
+    if method == "fft":
+        from dhop.methods.fft import FftPlan
+
+        return FftPlan(model, dtype)
+    from dhop.methods.direct import DirectPlan
+
+    return DirectPlan(model, dtype)

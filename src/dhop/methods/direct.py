@@ -1,82 +1,82 @@
 """The direct method: every non-zero tap is multiplied and added, nothing else."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Axis, Groups, Model, group_by
-from dhop.kernels import polyphase
+from dhop.geometry import Index, Model, group_by
+from dhop.kernels import direct
+from dhop.methods import cost
 from dhop.parallel import row_blocks, run
+
+Array = NDArray[Any]
 
 
 class DirectPlan:
     """Strided convolution by polyphase windows, and its adjoint.
 
-    Workspace: `forward` copies ``polyphase.BAND`` output rows' worth of continued input rows per
-    thread, `adjoint` one copy of its (low-resolution) input.
+    Workspace: `forward` copies per thread the continued input rows of ``direct.BAND`` output rows,
+    `adjoint` makes one copy of its (low-resolution) input.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
-        self.rows, self.columns = model.rows, model.columns
+        self.model = model
         weights = model.taps.astype(dtype)
-        self.taps = int(np.count_nonzero(weights))
-        self._forward = _forward_taps(weights, self.columns)
-        self._adjoint = _adjoint_taps(weights, self.rows, self.columns)
-        self._row_places = group_by(self.rows.extended, self.rows.size)
-        self._column_places = group_by(self.columns.split.ravel(), self.columns.size)
+        self._cost = cost.direct(model, dtype)
+        self._forward = _forward_taps(weights, model)
+        self._adjoint = _adjoint_taps(weights, model)
+        self._row_places = group_by(model.rows.extended, model.rows.size)
+        rows, columns = model.rows, model.columns
+        # Without zeros among the taps, a row's windows are those of the row before, shifted.
+        self._lag = rows.factor * columns.taps if weights.all() else weights.size
 
-    def forward(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
-        rows, columns = self.rows, self.columns
-        offsets, weights = self._forward
-        kernel = partial(
-            polyphase.forward, x, rows.extended, columns.split, offsets, weights,
-            rows.factor, rows.taps,
+    def forward(self, x: Array, out: Array, workers: int | None) -> None:
+        rows, columns = self.model.rows, self.model.columns
+        table = columns.split
+        constants = (
+            x, rows.extended, table.pixel, table.inner, *self._forward,
+            rows.factor, rows.taps, self._lag,
         )  # fmt: skip
-        blocks = row_blocks(len(x) * rows.outputs, self.taps * columns.outputs, workers)
-        run(lambda start, stop: kernel(start, stop, out), blocks, workers)
+        blocks = row_blocks(len(x) * ((rows.outputs + 1) // 2), len(x) * self._cost, workers)
+        run(lambda start, stop: direct.forward(*constants, start, stop, out), blocks, workers)
 
-    def adjoint(self, y: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
-        rows, columns = self.rows, self.columns
-        offsets, weights, group = self._adjoint
-        phases, places = columns.split.shape
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
+        rows, columns = self.model.rows, self.model.columns
+        table = columns.split
+        phases, places = table.pixel.shape
         margin = places - columns.outputs
-        padded = np.pad(y, ((0, 0), (0, 0), (margin, margin)))
-        kernel = partial(
-            polyphase.adjoint, padded, *self._row_places, *self._column_places,
-            offsets, weights, group, phases, places,
+        padded = np.zeros((*y.shape[:2], columns.outputs + 2 * margin), y.dtype)
+        padded[:, :, margin : margin + columns.outputs] = y
+        constants = (
+            padded, *self._row_places, *table.by_pixel, table.single, *self._adjoint,
+            phases, places,
         )  # fmt: skip
-        work = self.taps * places / rows.factor
-        blocks = row_blocks(len(y) * rows.size, work, workers)
-        run(lambda start, stop: kernel(start, stop, out), blocks, workers)
+        blocks = row_blocks(len(y) * rows.size, len(y) * self._cost, workers)
+        run(lambda start, stop: direct.adjoint(*constants, start, stop, out), blocks, workers)
 
 
-def _forward_taps(weights: NDArray[Any], columns: Axis) -> tuple[NDArray[np.intp], NDArray[Any]]:
+def _forward_taps(weights: Array, model: Model) -> tuple[Index, Array]:
     """Window starts in a stack of split rows, and values, of the taps that are not zero."""
-    phases, places = columns.split.shape
+    phases, places = model.columns.split.pixel.shape
     u0, u1 = np.nonzero(weights)
-    offsets = (u0 * phases + u1 % phases) * places + u1 // phases
-    return offsets, weights[u0, u1]
+    return (u0 * phases + u1 % phases) * places + u1 // phases, weights[u0, u1]
 
 
-def _adjoint_taps(
-    weights: NDArray[Any], rows: Axis, columns: Axis
-) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.intp]]:
+def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
     """Window starts in the padded input, conjugated values, and where each phase's taps lie.
 
     Place ``factor * s + p`` of a continued axis is read by tap ``factor * q + p`` of output
     ``s - q``: the places of one phase share their taps.
     """
-    f0, (f1, places) = rows.factor, columns.split.shape
+    rows, columns = model.rows, model.columns
+    f0, (f1, places) = rows.factor, columns.split.pixel.shape
     margin = places - columns.outputs
     u0, u1 = np.nonzero(weights)
     offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin - u1 // f1
     reach = -(-rows.taps // f0)
     key = ((u0 % f0) * f1 + u1 % f1) * reach + u0 // f0
-    groups: Groups = group_by(key, f0 * f1 * reach)
-    first = groups.start[:-1].reshape(f0, f1, reach)
-    last = groups.start[1:].reshape(f0, f1, reach)
-    bounds = np.concatenate([first, last[:, :, -1:]], axis=2)
-    order = groups.member
-    return offsets[order], weights[u0, u1].conj()[order], bounds
+    start, order = group_by(key, f0 * f1 * reach)
+    first, last = (edge.reshape(f0, f1, reach) for edge in (start[:-1], start[1:]))
+    group = np.concatenate([first, last[:, :, -1:]], axis=2)
+    return offsets[order], weights[u0, u1].conj()[order], group

@@ -1,0 +1,68 @@
+"""What a product costs, and the choice of ``method="auto"`` that follows.
+
+Each method's time is a few constants, in nanoseconds on one core of a machine of 2024, times how
+often the method does a thing. Only their ratios matter for the choice; the sums also tell how many
+threads a product is worth.
+
+- ``direct`` multiplies and adds every non-zero tap for every output, after splitting the image.
+- ``separable`` multiplies and adds the column taps for every pixel of a decimated row and the row
+  taps for every output, once for each term of the sum that the folded PSF is.
+- ``fft`` transforms the continued image, whatever the PSF's content.
+
+The cheapest is chosen, but `direct`, which multiplies with the taps themselves, if it is nearly so
+or takes no longer than the call. The folded PSF is factorised only if a single term would win.
+"""
+
+from math import log2
+from typing import Any
+
+import numpy as np
+
+from dhop.geometry import Model
+
+MULTIPLY = 0.045  # a multiply-add of the inner loops
+TOUCH = 0.6  # a pixel that is split into phases or gathered from them
+TRANSFORM = 0.3  # a point of a Fourier transform, times the logarithm of their number
+CALL = 4e4  # of the transforms of a product, whatever their size
+
+ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
+SMALL = 2e4  # what a product costs in Python, whatever its size
+
+# Relative cost of the same operations in other dtypes.
+ARITHMETIC = {"float32": 1.0, "float64": 1.8, "complex64": 4.0, "complex128": 8.0}
+FOURIER = {"float32": 1.0, "float64": 1.7, "complex64": 2.0, "complex128": 3.4}
+
+
+def direct(model: Model, dtype: np.dtype[Any]) -> float:
+    """Nanoseconds of a product of one image by the direct method."""
+    rows, columns = model.rows, model.columns
+    products = np.count_nonzero(model.taps) * rows.outputs * columns.outputs
+    return ARITHMETIC[dtype.name] * (MULTIPLY * products + TOUCH * rows.size * columns.size)
+
+
+def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
+    """Nanoseconds of a product of one image with `rank` terms."""
+    rows, columns = model.rows, model.columns
+    down = rows.taps * rows.outputs * columns.size
+    along = columns.taps * columns.outputs * rows.outputs
+    touched = rows.outputs * columns.size
+    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + TOUCH * touched)
+
+
+def fft(model: Model, dtype: np.dtype[Any]) -> float:
+    """Nanoseconds of a product of one image by transforms."""
+    points = model.rows.split.pixel.size * model.columns.split.pixel.size
+    return CALL + FOURIER[dtype.name] * TRANSFORM * points * log2(points + 1)
+
+
+def choose(model: Model, dtype: np.dtype[Any]) -> str:
+    """The cheapest method for products in `dtype`."""
+    costs = {"direct": direct(model, dtype), "fft": fft(model, dtype)}
+    if costs["direct"] < SMALL:
+        return "direct"
+    # In higher precision the rounded taps are what counts, and those are not separable.
+    same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
+    if same and separable(model, dtype, 1) < min(costs.values()):
+        costs["separable"] = separable(model, dtype, len(model.factors[0]))
+    cheapest = min(costs, key=costs.__getitem__)
+    return cheapest if costs[cheapest] < ADVANTAGE * costs["direct"] else "direct"

@@ -1,0 +1,71 @@
+"""The folded PSF as a short sum of products of a column and a row."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# In units of the dtype's precision: below the rounding of a sum of eight products or more.
+TOLERANCE = 4
+
+
+def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    r"""Factors of the shortest sum :math:`\sum_r a_r b_r^T` that is `weights` up to rounding.
+
+    Whole numbers, and whole 2**-20ths, that are a single product are factorised into such, so that
+    products of whole numbers stay exact. Otherwise the sum is the truncated singular value
+    decomposition, cut where the Frobenius norm of what it leaves of `weights` is at most
+    `TOLERANCE` times the precision of `dtype` times that of `weights`. It is measured on the
+    remainder, not on the singular values, which have rounding errors of their own. Rows and columns
+    of zeros stay exactly zero.
+
+    Parameters
+    ----------
+    weights : ndarray of float64 or complex128, shape (T0, T1)
+    dtype : dtype
+        Of the products.
+
+    Returns
+    -------
+    a, b : ndarray, shapes (rank, T0) and (rank, T1)
+    """
+    if not weights.any():
+        return np.zeros((0, weights.shape[0])), np.zeros((0, weights.shape[1]))
+    whole = _whole_product(weights)
+    if whole is not None:
+        return whole
+    rows, columns = weights.any(axis=1), weights.any(axis=0)
+    block = weights[np.ix_(rows, columns)]
+    _, values, right = np.linalg.svd(block, full_matrices=False)
+    rest = np.sqrt(np.cumsum(values[::-1] ** 2))[::-1]  # norm of what is left from each term on
+    bound = TOLERANCE * np.finfo(dtype).eps * np.linalg.norm(block)
+    # Values below the rounding of the decomposition itself say nothing.
+    rank = int(np.count_nonzero(rest > bound + np.finfo(rest.dtype).eps * rest[0] * len(rest)))
+    while True:
+        left = block @ right[:rank].conj().T
+        right_fit = np.linalg.lstsq(left, block)[0]  # both factors polished
+        if rank == len(values) or np.linalg.norm(block - left @ right_fit) <= bound:
+            break
+        rank += 1
+    a = np.zeros((rank, rows.size), weights.dtype)
+    b = np.zeros((rank, columns.size), weights.dtype)
+    a[:, rows] = left.T
+    b[:, columns] = right_fit
+    return a, b
+
+
+def _whole_product(weights: Array) -> tuple[Array, Array] | None:
+    """Factors in whole 2**-20ths and whole numbers of `weights`, if it has such of rank one."""
+    scaled = weights.real * 2.0**20
+    if (
+        np.iscomplexobj(weights)
+        or (scaled != np.rint(scaled)).any()
+        or np.abs(scaled).max() > 2**53
+    ):
+        return None
+    i, j = np.unravel_index(np.argmax(np.abs(scaled)), scaled.shape)
+    b = scaled[i] / max(np.gcd.reduce(scaled[i].astype(np.int64)), 1)
+    a = weights[:, j] / (b[j] or 1)
+    return (a[None], b[None]) if np.array_equal(np.outer(a, b), weights) else None
