@@ -1,0 +1,25 @@
+"""Run Python code in an interpreter of its own: whatever may kill it, kills only that."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import dhop
+
+PATH = [str(Path(dhop.__file__).parents[1]), str(Path(__file__).parent)]
+
+
+def run(code, *, timeout=60, warnings="error", env=None):
+    """Run `code`; return what it printed. A bad exit, a warning or a hang is a failure."""
+    result = subprocess.run(
+        [sys.executable, "-W", warnings, "-c", dedent(code)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATH), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert result.returncode == 0, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+    return result.stdout

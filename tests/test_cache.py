@@ -1,0 +1,79 @@
+"""Fault 27: whatever is wrong with the cache of compiled code, the result is right."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from child import run
+
+import dhop
+
+WORK = """
+    import warnings
+    import numpy as np
+    import oracle
+
+    psf = np.arange(6.0).reshape(2, 3)
+    matrix = oracle.matrix((6, 5), psf, 2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        from dhop import DHOperator
+        A = DHOperator((6, 5), psf, 2)
+        assert (A @ np.arange(30.0) == matrix @ np.arange(30.0)).all()
+    assert len(caught) <= 1, [str(warning.message) for warning in caught]
+    assert all(warning.category is RuntimeWarning for warning in caught)
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A cache folder that one process has filled."""
+    folder = tmp_path_factory.mktemp("cache")
+    run(WORK, env={"NUMBA_CACHE_DIR": str(folder)})
+    return folder
+
+
+def test_fault_27_no_place_for_a_cache(tmp_path):
+    """Neither beside the source, nor where it was asked for, nor at home: files are in the way."""
+    package = tmp_path / "dhop"
+    shutil.copytree(
+        Path(dhop.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        (folder / "__pycache__").write_text("in the way")
+    home = str(package / "__pycache__" / "home")
+    environment = dict.fromkeys(["NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME", "IPYTHONDIR"], home)
+    here = f"""
+    import sys
+    sys.path.insert(0, {str(tmp_path)!r})
+    """
+    run(here + WORK, env=environment)
+
+
+@pytest.mark.parametrize(("suffix", "size"), [(".nbi", 0), (".nbc", 1000)])
+def test_fault_27_damaged_files(compiled, suffix, size):
+    """A process that was killed, or a full disk, has left half a file."""
+    damaged = list(compiled.rglob(f"*{suffix}"))
+    assert damaged, "nothing was cached where it was asked for"
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:size])
+    run(WORK, env={"NUMBA_CACHE_DIR": str(compiled)})
+
+
+def test_fault_27_full_disk(tmp_path):
+    """No file can grow beyond a few hundred bytes."""
+    pytest.importorskip("resource")
+    limit = """
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+    """
+    run(limit + WORK, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+
+
+def test_fault_27_deleted_while_running(tmp_path):
+    deletion = f"""
+    import shutil
+    shutil.rmtree({str(tmp_path)!r})
+    assert (A.H @ np.arange(6.0) == matrix.T @ np.arange(6.0)).all()
+    """
+    run(WORK + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})

@@ -1,0 +1,100 @@
+"""Several frames under each other."""
+
+import pickle
+
+import numpy as np
+import oracle
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from dhop import DHOperator, FrameStack
+
+
+def frames(dtypes=(np.float64, np.float64, np.float64)):
+    """Three different views of one 5 x 6 image, and the dense matrix of all."""
+    rng = np.random.default_rng(0)
+    arguments = [
+        (((5, 6), oracle.integer_psf(rng, (3, 3), 1, dtypes[0]), 2), {"phase": (1, 0)}),
+        (((5, 6), oracle.integer_psf(rng, (2, 5), 1, dtypes[1]), (1, 3)), {"boundary": "wrap"}),
+        (((5, 6), oracle.integer_psf(rng, (1, 1), 1, dtypes[2]), 2), {"decimation": "sample"}),
+    ]
+    operators = [DHOperator(*args, **options) for args, options in arguments]
+    return operators, np.vstack([oracle.matrix(*args, **options) for args, options in arguments])
+
+
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+def test_is_the_stacked_matrix(dtype):
+    operators, expected = frames((dtype,) * 3)
+    stack = FrameStack(operators)
+    assert isinstance(stack, LinearOperator)
+    assert stack.shape == expected.shape
+    assert stack.dtype == dtype
+    assert_array_equal(stack @ np.eye(30, dtype=dtype), expected)
+    assert_array_equal(stack.H @ np.eye(len(expected), dtype=dtype), expected.conj().T)
+    assert_array_equal(stack.T @ np.eye(len(expected), dtype=dtype), expected.T)
+    x = oracle.integers(np.random.default_rng(1), 30, dtype)
+    assert_array_equal(stack @ x, expected @ x)
+    assert_array_equal(stack.rmatvec(expected @ x), expected.conj().T @ (expected @ x))
+
+
+def test_dtypes_are_promoted():
+    operators, expected = frames((np.float32, np.float64, np.complex64))
+    stack = FrameStack(operators)
+    assert stack.dtype == np.complex128
+    assert_array_equal(stack @ np.eye(30), expected)
+
+
+def test_any_linear_operator_is_a_frame():
+    operators, expected = frames()
+    rng = np.random.default_rng(2)
+    extra = oracle.integers(rng, (4, 30))
+    stack = FrameStack([operators[0], aslinearoperator(extra), operators[1].H @ operators[1]])
+    one, two = operators[0].shape[0], operators[1].shape[0]
+    first, second = expected[:one], expected[one : one + two]
+    expected = np.vstack([first, extra, second.T @ second])
+    assert_array_equal(stack @ np.eye(30), expected)
+    assert_array_equal(stack.H @ np.eye(len(expected)), expected.T)
+
+
+def test_integer_matrices_are_frames():
+    matrix = np.arange(6).reshape(2, 3)
+    stack = FrameStack([aslinearoperator(matrix), aslinearoperator(matrix[::-1])])
+    expected = np.vstack([matrix, matrix[::-1]])
+    for dtype in (np.float64, np.complex64):
+        assert_array_equal(stack @ np.eye(3, dtype=dtype), expected)
+        assert_array_equal(stack.H @ np.eye(4, dtype=dtype), expected.T)
+
+
+def test_one_frame_is_itself():
+    (A, *_), expected = frames()
+    assert_array_equal(FrameStack([A]) @ np.eye(30), expected[: A.shape[0]])
+
+
+def test_pickle():
+    operators, expected = frames()
+    stack = pickle.loads(pickle.dumps(FrameStack(operators)))
+    assert_array_equal(stack @ np.eye(30), expected)
+    assert_array_equal(stack.H @ np.eye(len(expected)), expected.T)
+
+
+def test_columns_must_agree():
+    with pytest.raises(ValueError, match=r"30.*36|36.*30"):
+        FrameStack([DHOperator((5, 6), [[1.0]], 2), DHOperator((6, 6), [[1.0]], 2)])
+
+
+def test_no_frames():
+    with pytest.raises(ValueError):
+        FrameStack([])
+
+
+def test_not_an_operator():
+    with pytest.raises(TypeError):
+        FrameStack(["A"])
+
+
+def test_wrong_length_names_both():
+    operators, _ = frames()
+    stack = FrameStack(operators)
+    with pytest.raises(ValueError, match=r"(?s)30.*31|31.*30"):
+        stack @ np.ones(31)

@@ -1,0 +1,134 @@
+"""Every method computes the same products, to the error that each may have."""
+
+import numpy as np
+import oracle
+import pytest
+
+from dhop import DHOperator
+
+METHODS = ["direct", "separable", "fft"]
+SHAPES = {"small": (3, 4), "even": (6, 2), "wide": (5, 9), "oversized": (29, 27), "pixel": (1, 1)}
+
+
+def gaussian_integers(rng, shape, dtype):
+    values = rng.standard_normal(shape)
+    if np.issubdtype(dtype, np.complexfloating):
+        values = values + 1j * rng.standard_normal(shape)
+    return values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_the_matrix(method, boundary, dtype):
+    """`max|err| <= 10 u log2(N) |folded|_2 |x|_2`, the bound of the Fourier method, for all."""
+    rng = np.random.default_rng(0)
+    for shape in SHAPES.values():
+        for dims, factor, phase in [
+            ((12, 18), (2, 3), 0),
+            ((13, 11), (3, 1), (2, 0)),
+            ((8, 7), 1, 0),
+        ]:
+            for decimation in oracle.DECIMATIONS:
+                psf = gaussian_integers(rng, shape, dtype)
+                options = {"boundary": boundary, "decimation": decimation, "phase": phase}
+                A = DHOperator((2, *dims), psf, factor, method=method, **options)
+                S = A.to_sparse().astype(np.clongdouble)
+                x, y = (gaussian_integers(rng, n, dtype) for n in (A.shape[1], A.shape[0]))
+                scale = 10 * np.finfo(dtype).eps / 2 * np.log2(A.shape[1])
+                scale *= np.linalg.norm(A._model.weights)
+                assert abs(A @ x - S @ x).max() <= scale * np.linalg.norm(x)
+                assert abs(A.H @ y - S.conj().T @ y).max() <= scale * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_separable_error_bound(rank, dtype):
+    """`|y - yref| <= gamma_K |A| |x|` for random reals, as for the direct method."""
+    rng = np.random.default_rng(1)
+    psf = rng.random((11, rank)) @ rng.random((rank, 9))
+    A = DHOperator((40, 41), psf, 2, boundary="reflect", method="separable", dtype=dtype)
+    S = DHOperator((40, 41), psf, 2, boundary="reflect").to_sparse().astype(np.longdouble)
+    K = A._model.weights.size + 1
+    gamma = K * (u := np.finfo(dtype).eps / 2) / (1 - K * u)
+    x, y = (rng.standard_normal(n).astype(dtype) for n in (A.shape[1], A.shape[0]))
+    assert (abs(A @ x - S @ x) <= gamma * (abs(S) @ abs(x))).all()
+    assert (abs(A.H @ y - S.T @ y) <= gamma * (abs(S).T @ abs(y))).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_psf_of_zeros(method):
+    A = DHOperator((6, 8), np.zeros((3, 3)), 2, method=method)
+    assert not (A @ np.ones(48)).any()
+    assert not (A.H @ np.ones(12)).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_one_bad_pixel_reaches(method, value):
+    """Fault 16: the taps on it, at most the box around them; the Fourier method says no."""
+    psf = np.zeros((9, 9))
+    psf[2:5, 3] = psf[3, 2:5] = 1.0
+    A = DHOperator((60, 60), psf, 2, boundary="symmetric", method=method)
+    image = np.random.default_rng(2).random((60, 60))
+    clean = A.degrade(image)
+    image[31, 12] = value
+    if method == "fft":
+        with pytest.raises(ValueError, match="not finite"):
+            A.degrade(image)
+        return
+    with np.errstate(invalid="ignore"):
+        result = A.degrade(image)
+    box = np.zeros((9, 9))
+    box[2:5, 2:5] = 1.0
+    reached = A if method == "direct" else DHOperator((60, 60), box, 2, boundary="symmetric")
+    pixel = np.zeros((60, 60))
+    pixel[31, 12] = 1
+    reach = reached.degrade(pixel) != 0
+    if method == "direct":
+        np.testing.assert_array_equal(~np.isfinite(result), reach)
+    else:
+        assert (np.isfinite(result) | reach).all()
+    np.testing.assert_array_equal(result[~reach], clean[~reach])
+
+
+class TestAuto:
+    def test_wide_separable(self):
+        line = np.hanning(31)[1:-1]
+        A = DHOperator((200, 200), np.outer(line, line), 2)
+        assert A.method == "separable"
+        assert "separable" in repr(A)
+
+    def test_wide_dense(self):
+        psf = np.random.default_rng(3).random((51, 51))
+        assert DHOperator((300, 300), psf, 2).method == "fft"
+
+    def test_sparse(self):
+        assert DHOperator((300, 300), np.eye(51), 1).method == "direct"
+
+    def test_small_problems_use_the_taps_themselves(self):
+        assert DHOperator((32, 32), np.ones((5, 5)), 2).method == "direct"
+
+    def test_says_the_method_that_was_asked_for(self):
+        for method in METHODS:
+            assert DHOperator((8, 8), np.ones((3, 3)), 2, method=method).method == method
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
+    def test_never_transforms_what_is_not_finite(self, value):
+        """NaN, Inf and what would overflow in a transform go to the direct method."""
+        psf = np.random.default_rng(4).random((51, 51))
+        auto = DHOperator((300, 300), psf, 2, workers=1)
+        direct = DHOperator((300, 300), psf, 2, method="direct", workers=1)
+        assert auto.method == "fft"
+        image, frame = np.zeros((300, 300)), np.zeros((150, 150))
+        image[40:43, 100] = frame[40, 100] = value
+        np.testing.assert_array_equal(auto.degrade(image), direct.degrade(image))
+        np.testing.assert_array_equal(auto.backproject(frame), direct.backproject(frame))
+
+    def test_whole_numbers_stay_exact(self):
+        """A rank-one PSF of whole numbers has factors of whole numbers."""
+        psf = np.outer([3, 6, 9, 1, 5] * 5, [2, 4, 2, 7] * 5)
+        A = DHOperator((150, 160), psf, 2, decimation="mean", boundary="wrap")
+        assert A.method == "separable"
+        image = np.random.default_rng(5).integers(-9, 9, A.dims).astype(float)
+        np.testing.assert_array_equal(A @ image.ravel(), A.to_sparse() @ image.ravel())

@@ -1,0 +1,206 @@
+"""Hypothesis: every legal input matches the oracle, every illegal one gets a clear refusal."""
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from layouts import LAYOUTS
+from numpy.testing import assert_array_equal
+
+from dhop import DHOperator, FrameStack, super_resolve
+
+CLEAR = (TypeError, ValueError, MemoryError, NotImplementedError)
+SIDES = [1, 2, 3, 4, 5, 7, 8, 9, 11]
+
+
+@st.composite
+def operators(draw):
+    """Arguments of a small `DHOperator` with an integer PSF."""
+    dtype = draw(st.sampled_from(oracle.DTYPES))
+    decimation = draw(st.sampled_from(oracle.DECIMATIONS))
+    batch = draw(st.lists(st.integers(1, 3), max_size=2))
+    ndim = len(batch) + 2
+    axes = draw(st.permutations(range(ndim)))[:2]
+    sizes = [draw(st.sampled_from(SIDES)) for _ in axes]
+    factor, phase = [], []
+    for size in sizes:
+        factor.append(draw(st.integers(1, size if decimation != "sample" else 4)))
+        room = size if decimation == "sample" else size - factor[-1] + 1
+        phase.append(draw(st.integers(0, min(factor[-1], room) - 1)))
+    dims = list(batch)
+    for axis, size in sorted(zip(axes, sizes, strict=True)):
+        dims.insert(axis, size)
+    shape = [draw(st.integers(1, 7)) for _ in axes]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    make = draw(st.sampled_from([oracle.integer_psf, oracle.sparse_psf]))
+    psf = make(rng, tuple(shape), factor if decimation == "mean" else 1, dtype)
+    options = {
+        "decimation": decimation,
+        "boundary": tuple(draw(st.sampled_from(oracle.BOUNDARIES)) for _ in axes),
+        "center": draw(st.none() | st.tuples(st.integers(-9, 12), st.integers(-9, 12))),
+        "phase": tuple(phase),
+        "axes": tuple(a - draw(st.sampled_from([0, ndim])) for a in axes),
+    }
+    return (tuple(dims), psf, tuple(factor)), options
+
+
+def check_operator(case, layout, operand, columns):
+    args, options = case
+    A = DHOperator(*args, **options)
+    matrix = oracle.matrix(*args, **options)
+    rng = np.random.default_rng(0)
+    for product, reference, length in [
+        (lambda x: A @ x, matrix, A.shape[1]),
+        (lambda y: A.H @ y, matrix.conj().T, A.shape[0]),
+        (lambda y: A.T @ y, matrix.T, A.shape[0]),
+    ]:
+        shape = length if columns is None else (length, columns)
+        x = oracle.integers(rng, shape).astype(operand)
+        result = product(LAYOUTS[layout](x))
+        assert result.dtype == np.result_type(A.dtype, operand)
+        assert_array_equal(result, reference @ x)
+    explicit = A.to_sparse()
+    assert_array_equal(explicit.toarray(), matrix)
+    assert explicit.nnz == A.nnz == np.count_nonzero(oracle.terms(*args, **options))
+
+
+legal = given(
+    operators(),
+    st.sampled_from(sorted(LAYOUTS)),
+    st.sampled_from(["i1", "i4", "f2", "f4", "f8", "c8", "c16"]),
+    st.none() | st.integers(0, 3),
+)
+
+
+@legal
+def test_legal_input_matches_the_oracle(case, layout, operand, columns):
+    check_operator(case, layout, operand, columns)
+
+
+@pytest.mark.fuzz
+@settings.get_profile("fuzz")
+@legal
+def test_legal_input_matches_the_oracle_for_long(case, layout, operand, columns):
+    check_operator(case, layout, operand, columns)
+
+
+HUGE = [2**31, 2**62, 2**63, 2**70, -(2**31), -(2**63), -(2**70)]
+NUMBERS = st.sampled_from([0, 1, 2, 3, -1, 1.5, 2.0, np.nan, np.inf, 1j, True, None, "2", b"2"])
+ARRAYS = st.sampled_from(
+    [
+        np.ones((3, 3)),
+        np.ones((2, 3), np.float16),
+        np.ones((2, 3), np.uint8),
+        np.ones((1, 3), np.longdouble),
+        np.ones((1, 3), object),
+        np.ones((0, 3)),
+        np.ones(36),
+        np.ones((36, 2)),
+        np.ones((2, 2, 2)),
+        np.array(2.0),
+        np.array("text"),
+        np.array([["a"]]),
+        np.full((2, 2), np.nan),
+        np.zeros(3, "M8[s]"),
+        np.zeros((2, 2), [("a", float)]),
+        np.ma.masked_less(np.arange(6.0).reshape(2, 3), 3),
+    ]
+)
+THINGS = (
+    NUMBERS
+    | ARRAYS
+    | st.lists(NUMBERS, max_size=3)
+    | st.tuples(NUMBERS, NUMBERS)
+    | st.sampled_from(
+        [{}, {1: 2}, set(), object(), len, int, float, "float32", "wrap", "sample", [[1, 2], [3]]]
+    )
+)
+ARGUMENTS = {
+    "dims": THINGS,
+    "psf": THINGS,
+    "factor": THINGS | st.sampled_from(HUGE),
+    "decimation": THINGS,
+    "boundary": THINGS,
+    "center": THINGS | st.sampled_from(HUGE),
+    "phase": THINGS | st.sampled_from(HUGE),
+    "axes": THINGS | st.sampled_from(HUGE),
+    "method": THINGS,
+    "dtype": THINGS,
+    "workers": THINGS,
+}
+METHODS = ["matvec", "rmatvec", "matmat", "rmatmat", "degrade", "backproject", "gram", "norm"]
+METHODS += ["to_sparse", "sparse_nbytes", "__matmul__", "__rmatmul__", "__add__"]
+LEGAL = {"dims": (6, 6), "psf": np.arange(6.0).reshape(2, 3), "factor": 2}
+
+
+def attempt(function, *args, **kwargs):
+    """The result, or None after a clear refusal of our own."""
+    try:
+        return function(*args, **kwargs)
+    except CLEAR as error:
+        refusal = f"{type(error).__module__} {error}"
+    if "numba" in refusal:
+        pytest.fail(refusal)
+    return None
+
+
+def check_arguments(changes):
+    """A right operator or a clear refusal."""
+    A = attempt(DHOperator, **{**LEGAL, **changes})
+    if A is not None and max(A.shape) < 1000:
+        identity = np.eye(A.shape[1])
+        assert_array_equal(A @ identity, A.to_sparse().toarray())
+        assert_array_equal(A.H @ np.eye(A.shape[0]), A.to_sparse().conj().T.toarray())
+
+
+some_names = st.lists(st.sampled_from(sorted(ARGUMENTS)), min_size=1, max_size=2, unique=True)
+illegal = given(
+    some_names.flatmap(
+        lambda names: st.fixed_dictionaries({name: ARGUMENTS[name] for name in names})
+    )
+)
+
+
+@illegal
+@example({"center": 2**70})
+@example({"factor": 2**40, "decimation": "sample"})
+def test_any_arguments_give_an_operator_or_a_clear_refusal(changes):
+    check_arguments(changes)
+
+
+@pytest.mark.fuzz
+@settings.get_profile("fuzz")
+@illegal
+def test_any_arguments_for_long(changes):
+    check_arguments(changes)
+
+
+@given(st.sampled_from(METHODS), THINGS)
+def test_any_operand_gives_a_result_or_a_clear_refusal(method, operand):
+    A = DHOperator(**LEGAL)
+    before = A.to_sparse().toarray()
+    attempt(getattr(A, method), operand)
+    assert_array_equal(A @ np.eye(36), before)
+
+
+@given(st.sampled_from(["image", "out"]), THINGS)
+def test_any_out_gives_a_result_or_a_clear_refusal(name, thing):
+    A = DHOperator(**LEGAL)
+    arguments = {"image": np.ones((6, 6)), "out": np.ones((3, 3)), name: thing}
+    attempt(A.degrade, **arguments)
+
+
+@given(THINGS)
+def test_any_frames_give_a_stack_or_a_clear_refusal(frames):
+    attempt(FrameStack, frames)
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(["frames", "psf", "factor", "beta", "regulariser", "dims", "maxiter", "rtol"]),
+    THINGS,
+)
+def test_any_super_resolution_gives_a_solution_or_a_clear_refusal(name, thing):
+    arguments = {"frames": np.ones((3, 3)), "psf": LEGAL["psf"], "factor": 2, "beta": 0.1}
+    attempt(super_resolve, **{**arguments, name: thing})
