@@ -17,6 +17,7 @@ try:
     from rich.table import Table
     from skimage import data, metrics, transform
 
+    from dhop import bench as benchmarks
     from dhop import images, plots
 except ModuleNotFoundError as error:
     raise SystemExit(
@@ -120,6 +121,50 @@ def superres(
         Console().print(table)
         if not all(each.converged for each in solutions):
             Console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
+
+
+@app.command()
+def bench(
+    size: Annotated[int, typer.Option(help="Rows and columns of the image.")] = 800,
+    factor: Annotated[int, typer.Option(help="Decimation factor.")] = 2,
+    psf: Annotated[str, typer.Option(help="Blur, as for superres.")] = "gaussian:sigma=3",
+    boundary: Annotated[str, typer.Option(help=f"One of {', '.join(BOUNDARIES)}.")] = "constant",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    adjoint: Annotated[bool, typer.Option(help="Time A.H instead of A.")] = False,
+) -> None:
+    """Time a product by each method, and by what else is installed, in turn.
+
+    \b
+    Example:
+      dhop bench --size 2048 --psf disk:radius=8 --boundary symmetric
+    """
+    with _errors_in_words():
+        A = DHOperator(
+            (size // factor * factor,) * 2,
+            parse_psf(psf),
+            factor,
+            decimation="mean",
+            boundary=boundary,  # type: ignore[arg-type]
+            dtype=dtype,
+        )
+        image = np.random.default_rng(0).random(A.dimsd if adjoint else A.dims).astype(A.dtype)
+        chosen = "A.H" if adjoint else "A"
+        times = benchmarks.interleaved(
+            {f"dhop {name}": each for name, each in benchmarks.methods(A, adjoint).items()}
+            | benchmarks.peers(A, adjoint),
+            image,
+        )
+        fastest = min(times, key=times.__getitem__)
+        table = _table()
+        for name, seconds in sorted(times.items(), key=lambda item: item[1]):
+            note = ", chosen by auto" if name == f"dhop {A.method}" else ""
+            table.add_row(
+                name, f"{seconds * 1e3:9.3f} ms", f"{seconds / times[fastest]:6.2f} x{note}"
+            )
+        console = Console()
+        console.print(f"{chosen}: {_times(A.dims)} -> {_times(A.dimsd)}, psf {_times(A.psf.shape)}")
+        console.print(table)
+        console.print(f"fastest: {fastest}")
 
 
 def main() -> None:

@@ -211,12 +211,13 @@ class DHOperator(ArrayOperator):
         """Most threads a product uses, None for all processors."""
         return self._workers
 
-    def _arguments(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this operator again."""
         names = "decimation", "boundary", "center", "phase", "axes", "dtype", "workers"
         return {name: getattr(self, name) for name in names} | {"method": self._asked}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _rebuild, (self.dims, self.psf, self.factor, self._arguments())
+        return _rebuild, (self.dims, self.psf, self.factor, self._settings())
 
     def __repr__(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
@@ -263,13 +264,13 @@ class DHOperator(ArrayOperator):
     @cached_property
     def blur_operator(self) -> "DHOperator":
         """The blur `H` alone, from `dims` to `dims`: ``D @ H`` is this operator."""
-        settings = self._arguments() | {"decimation": "sample", "phase": 0}
+        settings = self._settings() | {"decimation": "sample", "phase": 0}
         return DHOperator(self.dims, self.psf, 1, **settings)
 
     @cached_property
     def decimation_operator(self) -> "DHOperator":
         """The decimation `D` alone, from `dims` to `dimsd`: ``D @ H`` is this operator."""
-        settings = self._arguments() | {"center": 0}
+        settings = self._settings() | {"center": 0}
         return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
 
     def gram(self, weights: ArrayLike | None = None) -> GramOperator:

@@ -1,0 +1,42 @@
+"""What is timed side by side computes the same."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dhop import DHOperator, bench, cli, psf
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("decimation", ["sum", "mean", "sample"])
+@pytest.mark.parametrize("boundary", ["constant", "wrap", "symmetric", "reflect", "edge"])
+@pytest.mark.parametrize("kind", ["separable", "dense"])
+def test_peers_give_the_same_product(kind, boundary, decimation):
+    rng = np.random.default_rng(0)
+    blur = psf.gaussian((7, 5), 1.2) if kind == "separable" else rng.random((7, 5))
+    A = DHOperator((24, 36), blur, (2, 3), decimation=decimation, boundary=boundary, dtype="f4")
+    for adjoint, shape, expected in [(False, A.dims, A.degrade), (True, A.dimsd, A.backproject)]:
+        image = rng.random(shape).astype(np.float32)
+        peers = bench.peers(A, adjoint)
+        assert len(peers) >= (1 if adjoint and boundary != "constant" else 3)
+        for name, product in (bench.methods(A, adjoint) | peers).items():
+            result = np.asarray(product(image)).reshape(expected(image).shape)
+            np.testing.assert_allclose(result, expected(image), rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_times_are_interleaved():
+    calls = []
+    products = {name: lambda x, n=name: calls.append(n) for name in "ab"}
+    times = bench.interleaved(products, np.zeros(1), rounds=3)
+    assert set(times) == {"a", "b"}
+    assert all(seconds >= 0 for seconds in times.values())
+    assert calls == list("ababaabbaabb")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_command():
+    arguments = ["bench", "--size", "64", "--psf", "gaussian:sigma=1", "--adjoint"]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "dhop separable" in result.output
+    assert "fastest:" in result.output
