@@ -18,7 +18,12 @@ def test_the_bound_holds_at_the_true_rank(shape, rank, dtype):
     weights = left @ right
     a, b = separate(weights, np.dtype(dtype))
     # in double precision the rounding of the decomposition itself may cost a term
-    assert min(rank, *shape) <= len(a) == len(b) <= rank + (np.finfo(dtype).eps < 1e-15)
+    assert (
+        min(max(rank, 1), *shape)
+        <= len(a)
+        == len(b)
+        <= max(rank, 1) + (np.finfo(dtype).eps < 1e-15)
+    )
     bound = TOLERANCE * np.finfo(dtype).eps * np.linalg.norm(weights)
     assert np.linalg.norm(weights - a.T @ b) <= bound
 

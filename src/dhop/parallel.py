@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-SMALLEST_BLOCK = 5e4  # nanoseconds
+SMALLEST_BLOCK = 1.5e5  # nanoseconds
 LARGEST_BLOCK = 1e8
 
 

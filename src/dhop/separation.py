@@ -30,9 +30,10 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     Returns
     -------
     a, b : ndarray, shapes (rank, T0) and (rank, T1)
+        At least one term, of zeros if need be.
     """
     if not weights.any():
-        return np.zeros((0, weights.shape[0])), np.zeros((0, weights.shape[1]))
+        return np.zeros((1, weights.shape[0])), np.zeros((1, weights.shape[1]))
     whole = _whole_product(weights)
     if whole is not None:
         return whole

@@ -3,8 +3,8 @@
     python -m pytest -m bench tests/benchmarks --benchmark-json=benchmarks.json
     python docs/benchmarks.py benchmarks.json
 
-Two cells for every pair of a size and a PSF by default, with the other parameters in turn; the whole
-grid, which takes hours, with DHOP_BENCH=full.
+Two cells for every pair of a size and a PSF by default, the other parameters in turn; the whole grid,
+which takes hours, with DHOP_BENCH=full.
 """
 
 import os

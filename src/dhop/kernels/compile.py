@@ -9,6 +9,11 @@ import numba
 _OPTIONS = {"nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
 
 
+def inner(function):
+    """Compile `function` into its callers."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
 def kernel(function):
     """Compile `function` at its first call, caching machine code on disk where that is possible."""
     dispatcher = numba.njit(**_OPTIONS)(function)

@@ -12,6 +12,8 @@ from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
+LEAST_SHARED = 8  # windows, for two rows to be summed together
+
 
 class DirectPlan:
     """Strided convolution by polyphase windows, and its adjoint.
@@ -29,7 +31,9 @@ class DirectPlan:
         self._row_places = group_by(model.rows.extended, model.rows.size)
         rows, columns = model.rows, model.columns
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
-        self._lag = rows.factor * columns.taps if weights.all() else weights.size
+        lag = rows.factor * columns.taps
+        shared = weights.all() and weights.size - lag >= LEAST_SHARED
+        self._lag = lag if shared else self._forward[0].size
 
     def forward(self, x: Array, out: Array, workers: int | None) -> None:
         rows, columns = self.model.rows, self.model.columns

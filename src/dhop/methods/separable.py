@@ -13,6 +13,8 @@ from dhop.separation import separate
 
 Array = NDArray[Any]
 
+LEAST_SHARED = 8  # windows, for two rows to be summed together
+
 
 class SeparablePlan:
     """Down the columns, already decimated, one row at a time, then along that row.
@@ -71,7 +73,7 @@ def _shared_rows(rows: Axis) -> NDArray[np.bool_]:
     """Whether output `j` and its successor both read whole windows of the image itself."""
     first = rows.start + rows.factor * np.arange(rows.outputs)
     whole = (first >= 0) & (first + rows.taps <= rows.size)
-    return whole & np.append(whole[1:], False) & (rows.taps > rows.factor)
+    return whole & np.append(whole[1:], False) & (rows.taps - rows.factor >= LEAST_SHARED)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array]:
