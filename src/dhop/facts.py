@@ -136,15 +136,15 @@ def column_norm(model: Model) -> float:
     return float(sums.values.max())
 
 
-def spectral_norm(A: LinearOperator) -> float:
-    """The largest singular value of `A`, from the largest eigenvalue of the smaller Gram matrix."""
-    if min(A.shape) <= 3:  # too small for Lanczos iteration
-        wide = A if A.shape[0] >= A.shape[1] else A.H
-        return float(np.linalg.norm(wide.matmat(np.eye(wide.shape[1], dtype=A.dtype)), 2))
-    start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(A.dtype)
-    if not np.any((A if A.shape[0] >= A.shape[1] else A.H).matvec(start)):
+def spectral_norm(A: LinearOperator, scale: float) -> float:
+    """The largest singular value of `A`, `scale` being of its order of magnitude, in float64."""
+    if scale == 0:
         return 0.0
-    return float(svds(A, 1, v0=start, return_singular_vectors=False)[0])
+    tall = A if A.shape[0] >= A.shape[1] else A.H
+    if tall.shape[1] <= 3:  # too small for Lanczos iteration
+        return float(np.linalg.norm(tall.matmat(np.eye(tall.shape[1])), 2))
+    start = np.random.default_rng(0).standard_normal(tall.shape[1])
+    return scale * float(svds(A * (1 / scale), 1, v0=start, return_singular_vectors=False)[0])
 
 
 def _squared(entries: Array) -> Array:

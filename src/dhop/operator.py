@@ -1,7 +1,6 @@
 """The blur-and-decimate operator."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from math import inf
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,7 +12,7 @@ from dhop.boundary import BOUNDARIES, Boundary
 from dhop.geometry import Decimation, Model, output_size
 from dhop.gram import GramOperator
 from dhop.linear import DTYPES, ArrayOperator
-from dhop.methods import NotFiniteError, Plan, cost, prepare
+from dhop.methods import NotFiniteError, Plan, cost, is_finite, prepare
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
@@ -203,7 +202,11 @@ class DHOperator(ArrayOperator):
 
     @property
     def method(self) -> str:
-        """The algorithm that the products use, the choice of ``"auto"`` if that was asked for."""
+        """The algorithm of products with arrays of the operator's dtype, as chosen by ``"auto"``.
+
+        Arrays of a higher precision may be multiplied by another: the taps that a float32 operator
+        rounded are not separable in float64.
+        """
         return self._method(self.dtype)
 
     @property
@@ -238,11 +241,15 @@ class DHOperator(ArrayOperator):
         return self._plans[key]
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        plan = self._plan(x.dtype)
         try:
-            self._apply_plan(self._plan(x.dtype), x, adjoint, out)
+            self._apply_plan(plan, x, adjoint, out)
+            faithful = self._asked != "auto" or plan.faithful or is_finite(x if adjoint else out)
         except NotFiniteError:
             if self._asked != "auto":
                 raise
+            faithful = False
+        if not faithful:  # NaN and Inf reach further than the taps do
             self._apply_plan(self._plan(x.dtype, "direct"), x, adjoint, out)
 
     def _apply_plan(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> None:
@@ -261,13 +268,13 @@ class DHOperator(ArrayOperator):
         product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
         out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
 
-    @cached_property
+    @property
     def blur_operator(self) -> "DHOperator":
         """The blur `H` alone, from `dims` to `dims`: ``D @ H`` is this operator."""
         settings = self._settings() | {"decimation": "sample", "phase": 0}
         return DHOperator(self.dims, self.psf, 1, **settings)
 
-    @cached_property
+    @property
     def decimation_operator(self) -> "DHOperator":
         """The decimation `D` alone, from `dims` to `dimsd`: ``D @ H`` is this operator."""
         settings = self._settings() | {"center": 0}
@@ -350,10 +357,10 @@ class DHOperator(ArrayOperator):
         if ord == "fro":
             return facts.frobenius_norm(self._model)
         if ord == 2:
-            return facts.spectral_norm(self)
+            return facts.spectral_norm(self, facts.column_norm(self._model))
         raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
 
-    @cached_property
+    @property
     def nnz(self) -> int:
         """Number of entries that the explicit matrix stores."""
         return facts.nnz(self._model)

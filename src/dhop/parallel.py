@@ -9,7 +9,8 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ LARGEST_BLOCK = 1e8
 
 @cache
 def available_cpus() -> int:
-    """Processors this process may use: its affinity mask, further limited by a cgroup quota."""
+    """Processors this process may use: its affinity mask, limited by a cgroup (v2) quota."""
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this platform
@@ -38,8 +39,9 @@ def _pool() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child has the pool object but none of its threads.
+    # A forked child has the pool object but none of its threads, and maybe other processors.
     os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=available_cpus.cache_clear)
 
 
 def threads(work: float, workers: int | None = None) -> int:
@@ -83,38 +85,53 @@ def run(
         and every running block has ended before it is raised.
     """
     blocks = list(blocks)
+    helpers = min(workers or available_cpus(), available_cpus(), len(blocks)) - 1
     todo = iter(blocks)
-    taking = threading.Lock()
+    running = 0  # blocks of helpers that have begun and not ended
+    failure: BaseException | None = None
+    state = threading.Condition()
 
-    def work() -> None:
-        nonlocal todo
-        try:
-            while True:
-                with taking:
-                    block = next(todo, None)
+    def help_out() -> None:
+        nonlocal running, failure, todo
+        while True:
+            with state:
+                block = next(todo, None)
                 if block is None:
                     return
+                running += 1
+            try:
                 function(*block)
-        except BaseException:
-            todo = iter(())
-            raise
+            except BaseException as error:
+                with state:
+                    failure, todo = failure or error, iter(())
+            finally:
+                with state:
+                    running -= 1
+                    state.notify_all()
 
-    helpers = min(workers or available_cpus(), available_cpus(), len(blocks)) - 1
-    futures = [_pool().submit(work) for _ in range(helpers)]
-    failure: BaseException | None = None
+    def take() -> tuple[Any, ...] | None:
+        with state:
+            return next(todo, None)
+
     try:
-        work()
+        with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
+            for _ in range(helpers):
+                _pool().submit(help_out)
+        while (block := take()) is not None:
+            function(*block)
     except BaseException as error:
         failure = error
-    for future in futures:
-        while not (future.cancel() or future.done()):
-            try:
-                wait([future])
-            except BaseException as error:  # an interrupt: let the running blocks end first
-                todo = iter(())
-                failure = error
-    for future in futures:
-        if not future.cancelled():
-            failure = failure or future.exception()
+    while True:
+        try:
+            with state:
+                if failure is not None:
+                    todo = iter(())
+                state.wait_for(lambda: running == 0)
+            break
+        except BaseException as error:  # an interrupt: let the running blocks end first
+            failure = error
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            failure = None  # its traceback refers to this frame

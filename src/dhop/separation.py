@@ -38,7 +38,8 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     if whole is not None:
         return whole
     rows, columns = weights.any(axis=1), weights.any(axis=0)
-    block = weights[np.ix_(rows, columns)]
+    exponent = np.frexp(np.abs(weights).max())[1]
+    block = _times_power(weights[np.ix_(rows, columns)], -exponent)  # squares stay in range
     _, values, right = np.linalg.svd(block, full_matrices=False)
     rest = np.sqrt(np.cumsum(values[::-1] ** 2))[::-1]  # norm of what is left from each term on
     bound = TOLERANCE * np.finfo(dtype).eps * np.linalg.norm(block)
@@ -53,13 +54,19 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     a = np.zeros((rank, rows.size), weights.dtype)
     b = np.zeros((rank, columns.size), weights.dtype)
     a[:, rows] = left.T
-    b[:, columns] = right_fit
+    b[:, columns] = _times_power(right_fit, exponent)
     return a, b
+
+
+def _times_power(array: Array, exponent: int) -> Array:
+    """``array * 2**exponent`` in two steps, each of which is in range."""
+    return array * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
 
 
 def _whole_product(weights: Array) -> tuple[Array, Array] | None:
     """Factors in whole 2**-20ths and whole numbers of `weights`, if it has such of rank one."""
-    scaled = weights.real * 2.0**20
+    with np.errstate(over="ignore"):
+        scaled = weights.real * 2.0**20
     if (
         np.iscomplexobj(weights)
         or (scaled != np.rint(scaled)).any()

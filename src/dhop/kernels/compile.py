@@ -1,6 +1,9 @@
 """The one compile policy, and a compile cache that can never break a product."""
 
+import hashlib
 import warnings
+from contextlib import suppress
+from pathlib import Path
 
 import numba
 
@@ -9,22 +12,31 @@ import numba
 _OPTIONS = {"nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
 
 
-def inner(function):
-    """Compile `function` into its callers."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
-
-
 def kernel(function):
     """Compile `function` at its first call, caching machine code on disk where that is possible."""
     dispatcher = numba.njit(**_OPTIONS)(function)
     if numba.config.DISABLE_JIT:
         return dispatcher
+    no_cache = dispatcher._cache
     try:
         dispatcher.enable_caching()
+        dispatcher._cache = _ForgivingCache(dispatcher._cache)
     except Exception:  # no writable place for the cache: compile in every process
-        return dispatcher
-    dispatcher._cache = _ForgivingCache(dispatcher._cache)
+        dispatcher._cache = no_cache
     return dispatcher
+
+
+def inlined(function):
+    """Compile `function` into its callers."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+def _digest():
+    """Of all kernels and options: numba's own stamp is blind to what a kernel includes."""
+    digest = hashlib.sha256(repr(sorted(map(str, _OPTIONS.items()))).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class _ForgivingCache:
@@ -34,13 +46,22 @@ class _ForgivingCache:
 
     def __init__(self, cache):
         self._cache = cache
+        digest = _digest()
+        cache._cache_file = type(cache._cache_file)(
+            cache_path=cache.cache_path,
+            filename_base=f"{cache._impl.filename_base}-{digest}",
+            source_stamp=digest,
+        )
 
     def __getattr__(self, name):
         return getattr(self._cache, name)
 
     def load_overload(self, sig, target_context):
         try:
-            return self._cache.load_overload(sig, target_context)
+            compiled = self._cache.load_overload(sig, target_context)
+            if compiled is not None and tuple(compiled.signature.args) != tuple(sig):
+                raise ValueError("a file holds the code of another signature")
+            return compiled
         except Exception as error:
             self._give_up("read", error)
 
@@ -51,6 +72,8 @@ class _ForgivingCache:
             self._give_up("written", error)
 
     def _give_up(self, what, error):
+        with suppress(Exception):
+            self._cache.flush()  # an index that names damaged files must not outlive this process
         if not _ForgivingCache._warned:
             _ForgivingCache._warned = True
             warnings.warn(

@@ -10,10 +10,10 @@ so that tap ``u`` reads phase ``u % factor`` from place ``u // factor`` on, and 
 place `j` of its window. The adjoint fills such a row and gathers every pixel's places from it.
 """
 
-from dhop.kernels.compile import inner
+from dhop.kernels.compile import inlined
 
 
-@inner
+@inlined
 def split_row(pixels, columns, inner, line):
     """Continue a row of pixels and split it into its phases.
 
@@ -43,7 +43,7 @@ def split_row(pixels, columns, inner, line):
                 run[k] = source[k]
 
 
-@inner
+@inlined
 def fold_row(line, start, place, inner, factor, pixels):
     """Transpose of `split_row`: each pixel is the sum of its places ``place[start[c]:start[c+1]]``.
 

@@ -7,10 +7,12 @@ themselves.
 
 from numpy import uint64
 
-from dhop.kernels.compile import inner
+from dhop.kernels.compile import inlined
+
+LEAST_SHARED = 8  # windows that make it worth to sum two rows together
 
 
-@inner
+@inlined
 def add_taps(total, source, base, offsets, weights, first, last):
     """``total[i] += sum_k weights[k] * source[base + offsets[k] + i]``, ``first <= k < last``."""
     n = uint64(total.size)
@@ -58,7 +60,7 @@ def add_taps(total, source, base, offsets, weights, first, last):
             total[i] += w0 * source[r0 + i]
 
 
-@inner
+@inlined
 def add_shared_taps(one, two, source, base, offsets, weights, lag, first, last):
     """Add to two runs of outputs the windows that both read, each loaded once.
 

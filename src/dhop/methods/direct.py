@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Index, Model, group_by
 from dhop.kernels import direct
+from dhop.kernels.taps import LEAST_SHARED
 from dhop.methods import cost
 from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
-
-LEAST_SHARED = 8  # windows, for two rows to be summed together
 
 
 class DirectPlan:
@@ -21,6 +20,8 @@ class DirectPlan:
     Workspace: `forward` copies per thread the continued input rows of ``direct.BAND`` output rows,
     `adjoint` makes one copy of its (low-resolution) input.
     """
+
+    faithful = True
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model

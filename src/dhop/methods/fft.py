@@ -8,7 +8,7 @@ from scipy import fft
 
 from dhop.geometry import Axis, Index, Model, Split
 from dhop.kernels import spectral
-from dhop.methods import NotFiniteError, cost
+from dhop.methods import NotFiniteError, cost, is_finite
 from dhop.parallel import row_blocks, run, threads
 
 Array = NDArray[Any]
@@ -23,6 +23,8 @@ class FftPlan:
 
     Workspace: the continued image and its spectra, twice the size of the image.
     """
+
+    faithful = False
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
@@ -61,7 +63,8 @@ class FftPlan:
             )
             m0, m1 = result.shape
             result[:] = self._inverse(total, workers)[:m0, :m1]
-            _check_finite(result)
+            if not is_finite(result):
+                raise NotFiniteError
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
         rows, columns = self._rows, self._columns
@@ -88,7 +91,8 @@ class FftPlan:
                 blocks,
                 workers,
             )
-            _check_finite(result)
+            if not is_finite(result):
+                raise NotFiniteError
 
     def _transform(self, images: Array, workers: int | None) -> Array:
         transform = fft.rfft2 if self.real else fft.fft2
@@ -100,13 +104,6 @@ class FftPlan:
             return fft.ifft2(spectra, axes=(-2, -1), workers=workers)
         shape = self._rows.pixel.shape[1], self._columns.pixel.shape[1]
         return fft.irfft2(spectra, shape, axes=(-2, -1), workers=workers)
-
-
-def _check_finite(result: Array) -> None:
-    with np.errstate(all="ignore"):
-        total = result.sum()
-    if not np.isfinite(total):
-        raise NotFiniteError
 
 
 def _transform_split(axis: Axis, real: bool) -> Split:
