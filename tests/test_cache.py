@@ -77,3 +77,34 @@ def test_fault_27_deleted_while_running(tmp_path):
     assert (A.H @ np.arange(6.0) == matrix.T @ np.arange(6.0)).all()
     """
     run(WORK + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+
+
+def test_a_damaged_index_heals(compiled):
+    """The process that finds it warns; the next one does not."""
+    for path in compiled.rglob("*.nbi"):
+        path.write_bytes(b"")
+    silent = WORK.replace("len(caught) <= 1", "not caught")
+    run(WORK, env={"NUMBA_CACHE_DIR": str(compiled)})
+    run(silent, env={"NUMBA_CACHE_DIR": str(compiled)})
+
+
+def test_a_change_of_an_inlined_loop_is_compiled(tmp_path):
+    """Numba's own stamp covers the file of a kernel, not what it includes."""
+    package = tmp_path / "dhop"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(dhop.__file__).parent, package, ignore=ignored)
+    code = f"""
+    import sys
+    sys.path.insert(0, {str(tmp_path)!r})
+    import numpy as np
+    from dhop import DHOperator
+    A = DHOperator((1, 4), [[1.0]], 1, method="direct")
+    print((A @ np.ones(4))[0])
+    """
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert run(code, env=environment) == "1.0\n"
+    taps = package / "kernels" / "taps.py"
+    one_tap = "total[i] += w0 * source[r0 + i]\n"
+    assert one_tap in taps.read_text()
+    taps.write_text(taps.read_text().replace(one_tap, one_tap.replace("w0", "2 * w0")))
+    assert run(code, env=environment) == "2.0\n"

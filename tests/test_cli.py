@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dhop import DHOperator, cli, psf
+from dhop import DHOperator, cli, images, psf
 
 
 @pytest.fixture
@@ -72,6 +72,15 @@ def test_colours_one_by_one(tmp_path):
     assert imageio.imread(tmp_path / "out.png").shape == (40, 60, 3)
 
 
+def test_transparency_is_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    imageio.imwrite(tmp_path / "in.png", rng.integers(0, 255, (20, 30, 4), np.uint8))
+    assert images.read(tmp_path / "in.png").shape == (20, 30, 3)
+    imageio.imwrite(tmp_path / "stack.tif", np.zeros((5, 20, 30), np.float32))
+    with pytest.raises(ValueError, match="not a single image"):
+        images.read(tmp_path / "stack.tif")
+
+
 def test_psf_from_a_file(frame, tmp_path):
     np.save(tmp_path / "psf.npy", psf.gaussian(9, 1.0))
     result = superres(frame[1], out=tmp_path / "out.npy", psf=tmp_path / "psf.npy")
@@ -86,6 +95,10 @@ def test_psf_from_a_file(frame, tmp_path):
         ({"psf": "gaussian:sigma=one"}, "write it as gaussian:sigma="),
         ({"psf": "gaussian:sigma=-1"}, "sigma must be positive"),
         ({"boundary": "mirror"}, "did you mean 'reflect'"),
+        ({"psf": "box:size=3.7"}, "whole number of pixels"),
+        ({"psf": "gaussian:sigma=inf"}, "cannot convert float infinity"),
+        ({"bits": 12}, "bits must be 8 or 16"),
+        ({"bits": 16, "out": "out.jpg"}, ".jpg holds no 16 bits"),
         ({"beta": -1}, "beta must not be negative"),
         ({"out": "nowhere/out.png"}, "nowhere is not a folder"),
     ],

@@ -93,6 +93,23 @@ class TestRun:
         assert sorted(done) == sorted(list(range(40)) * 8)
 
 
+def test_works_without_threads_to_be_had():
+    """After the main thread has ended, no pool takes work; the caller does it alone."""
+    run(
+        SHARED
+        + """
+    import atexit
+    big = DHOperator((900, 900), np.ones((15, 15)), 1, method="direct")
+    ones = np.ones(big.dims)
+    first = big.degrade(ones)
+    def later():
+        assert (big.degrade(ones) == first).all()
+        print("computed")
+    atexit.register(later)
+    """
+    )
+
+
 @pytest.mark.parametrize("layer", ["workqueue", "default"])
 def test_fault_28_eight_threads_first_call_included(layer):
     run(

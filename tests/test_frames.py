@@ -98,3 +98,9 @@ def test_wrong_length_names_both():
     stack = FrameStack(operators)
     with pytest.raises(ValueError, match=r"(?s)30.*31|31.*30"):
         stack @ np.ones(31)
+
+
+def test_dims_must_agree():
+    A, B = (DHOperator(dims, np.ones((1, 1)), 1) for dims in [(4, 6), (6, 4)])
+    with pytest.raises(ValueError, match="same dims"):
+        FrameStack([A, B])

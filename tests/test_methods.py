@@ -1,5 +1,7 @@
 """Every method computes the same products, to the error that each may have."""
 
+import tracemalloc
+
 import numpy as np
 import oracle
 import pytest
@@ -132,3 +134,38 @@ class TestAuto:
         assert A.method == "separable"
         image = np.random.default_rng(5).integers(-9, 9, A.dims).astype(float)
         np.testing.assert_array_equal(A @ image.ravel(), A.to_sparse() @ image.ravel())
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_separable_too_leaves_what_is_not_finite_to_the_taps(self, value):
+        line = np.zeros(41)
+        line[::4] = np.hanning(13)[1:-1]
+        auto = DHOperator((200, 200), np.outer(line, line), 1, dtype="f4")
+        assert auto.method == "separable"
+        image = np.random.default_rng(6).random(auto.dims).astype("f4")
+        image[100, 100] = value
+        direct = DHOperator(auto.dims, auto.psf, 1, dtype="f4", method="direct")
+        np.testing.assert_array_equal(auto.degrade(image), direct.degrade(image))
+        np.testing.assert_array_equal(auto.backproject(image), direct.backproject(image))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e160, 1e305])
+@pytest.mark.parametrize("method", ["direct", "separable"])
+def test_psfs_of_any_scale(method, scale):
+    psf = np.random.default_rng(7).random((3, 3)) * scale
+    A = DHOperator((6, 6), psf, 1, method=method)
+    x = np.random.default_rng(8).random(36)
+    np.testing.assert_allclose(A @ x, A.to_sparse() @ x, rtol=1e-13)
+
+
+@pytest.mark.parametrize("factor", [5, 64, 200])
+def test_rows_that_no_tap_reads_are_not_copied(factor):
+    """Samples further apart than the PSF is wide, exactly and without a copy of the image."""
+    rng = np.random.default_rng(9)
+    psf, image = oracle.integer_psf(rng, (3, 2)), oracle.integers(rng, (1000, 900))
+    A = DHOperator(image.shape, psf, factor, decimation="sample", method="direct", workers=1)
+    tracemalloc.start()
+    result = A.degrade(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < image.nbytes
+    np.testing.assert_array_equal(result.ravel(), A.to_sparse() @ image.ravel())

@@ -13,7 +13,7 @@ import dhop
 from dhop import DHOperator
 
 PSF = np.arange(1.0, 7.0).reshape(2, 3)
-READ_ONLY = ("shape", "dims", "dimsd", "psf", "factor", "method")
+READ_ONLY = ("shape", "dims", "dimsd", "psf", "factor", "method", "nnz", "blur_operator")
 
 
 def test_public_names():

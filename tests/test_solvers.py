@@ -170,3 +170,20 @@ def test_senseless_arguments(change, error):
     arguments = {"frames": np.ones((4, 3)), "psf": BLUR, "factor": 2, "beta": 0.1, **change}
     with pytest.raises(error):
         super_resolve(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"maxiter": 0}, "maxiter must be positive"),
+        ({"beta": np.inf}, "beta must"),
+        ({"beta": -1.0}, "beta must"),
+        ({"x0": np.zeros((6, 8))}, r"shape \(8, 6\)"),
+        ({"x0": np.zeros((8, 6), complex)}, "x0 must be real"),
+        ({"dims": (9, 9)}, "gives frames of"),
+        ({"regulariser": "laplace"}, "did you mean 'laplacian'"),
+    ],
+)
+def test_senseless_arguments_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        super_resolve(np.ones((4, 3)), np.ones((3, 3)), 2, **options)

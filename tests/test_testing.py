@@ -81,3 +81,9 @@ def test_empty_psf_passes():
     A = DHOperator((5, 4), np.zeros((3, 3)), 2)
     dottest(A)
     assert_matches(A, np.zeros(A.shape))
+
+
+def test_integer_operators_pass():
+    matrix = np.arange(6).reshape(2, 3)
+    dottest(aslinearoperator(matrix))
+    assert_matches(aslinearoperator(matrix), matrix)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from dhop.methods import PLANS
 from dhop.operator import DHOperator
 
 Array = NDArray[Any]
 Product = Callable[[Array], Any]
 
-METHODS = ("direct", "separable", "fft")
 LARGEST_MATRIX = 3e9  # bytes
 NDIMAGE = {
     "constant": "constant",
@@ -31,7 +31,7 @@ def methods(A: DHOperator, adjoint: bool = False) -> dict[str, Product]:
     """The product by each method, of operators that are otherwise `A`."""
     operators = {
         method: DHOperator(A.dims, A.psf, A.factor, **(A._settings() | {"method": method}))
-        for method in METHODS
+        for method in PLANS
     }
     return {
         name: operator.backproject if adjoint else operator.degrade
@@ -68,6 +68,20 @@ def peers(A: DHOperator, adjoint: bool = False) -> dict[str, Product]:
     if A.boundary == ("constant", "constant"):
         found |= _strided(A, adjoint)
     return found
+
+
+def agreeing(products: dict[str, Product], mine: Product, image: Array) -> dict[str, Product]:
+    """Those of `products` that give what `mine` gives, to single precision."""
+    expected = mine(image)
+    bound = 1e-3 * np.abs(expected).max()
+
+    def agrees(product: Product) -> bool:
+        result = np.asarray(product(image))
+        return result.size == expected.size and bool(
+            (np.abs(result.reshape(expected.shape) - expected) <= bound).all()
+        )
+
+    return {name: product for name, product in products.items() if agrees(product)}
 
 
 def interleaved(

@@ -35,8 +35,8 @@ app = typer.Typer(
 )
 
 PSFS: dict[str, Callable[..., NDArray[Any]]] = {
-    "gaussian": lambda sigma, size=None: psf.gaussian(int(size or _support(abs(sigma))), sigma),
-    "box": lambda size: psf.box(int(size)),
+    "gaussian": lambda sigma, size=None: psf.gaussian(_whole(size or _support(abs(sigma))), sigma),
+    "box": lambda size: psf.box(_whole(size)),
     "disk": lambda radius: psf.disk(radius),
     "motion": lambda length, angle=0.0: psf.motion(length, angle),
 }
@@ -56,7 +56,7 @@ def demo(
       dhop demo --out demo.png
     """
     with _errors_in_words():
-        _check_folder(out)
+        images.check(out, 8)
         _demo(out, sigma, noise, beta)
 
 
@@ -88,7 +88,7 @@ def superres(
       dhop superres a.tif b.tif --factor 3 --psf psf.npy --beta 0.003 --out big.tif
     """
     with _errors_in_words():
-        _check_folder(out)
+        images.check(out, bits)
         stack = _read_frames(frames)
         blur = parse_psf(psf)
         channels = np.moveaxis(stack, -1, 0)
@@ -149,11 +149,11 @@ def bench(
         )
         image = np.random.default_rng(0).random(A.dimsd if adjoint else A.dims).astype(A.dtype)
         chosen = "A.H" if adjoint else "A"
-        times = benchmarks.interleaved(
-            {f"dhop {name}": each for name, each in benchmarks.methods(A, adjoint).items()}
-            | benchmarks.peers(A, adjoint),
-            image,
+        peers = benchmarks.agreeing(
+            benchmarks.peers(A, adjoint), A.backproject if adjoint else A.degrade, image
         )
+        mine = {f"dhop {name}": each for name, each in benchmarks.methods(A, adjoint).items()}
+        times = benchmarks.interleaved(mine | peers, image)
         fastest = min(times, key=times.__getitem__)
         table = _table()
         for name, seconds in sorted(times.items(), key=lambda item: item[1]):
@@ -254,10 +254,10 @@ def _read_frames(paths: list[Path]) -> NDArray[np.float64]:
     return stack if stack.ndim == 4 else stack[..., None]
 
 
-def _check_folder(path: Path) -> None:
-    """Before the work, not after it."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder, cannot write {path.name} there")
+def _whole(size: float) -> int:
+    if size != int(size):
+        raise ValueError(f"size must be a whole number of pixels, got {size}")
+    return int(size)
 
 
 def _support(sigma: float) -> int:
@@ -294,7 +294,7 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
 def _errors_in_words() -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, TypeError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, MemoryError, ArithmeticError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
 

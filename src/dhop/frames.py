@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop.linear import ArrayOperator
+from dhop.linear import DTYPES, ArrayOperator
 
 
 class FrameStack(ArrayOperator):
@@ -16,8 +16,13 @@ class FrameStack(ArrayOperator):
     Parameters
     ----------
     operators : iterable of LinearOperator
-        With the same number of columns. Anything that `scipy.sparse.linalg.aslinearoperator`
-        takes; `dims` is that of the first that has one.
+        With the same number of columns and, where they have them, the same `dims`. Anything that
+        `scipy.sparse.linalg.aslinearoperator` takes.
+
+    Raises
+    ------
+    ValueError
+        If there is no operator or they do not fit.
 
     Examples
     --------
@@ -36,9 +41,14 @@ class FrameStack(ArrayOperator):
         if len(columns) > 1:
             raise ValueError(f"operators must have the same number of columns, got {columns}")
         shapes = [each.dims for each in self.operators if hasattr(each, "dims")]
+        if len(set(shapes)) > 1:
+            raise ValueError(f"operators must have the same dims, got {sorted(set(shapes))}")
+        dtype = np.result_type(np.float32, *(operator.dtype for operator in self.operators))
+        if dtype not in DTYPES:
+            raise TypeError(f"operators of dtype {dtype} are not supported")
         rows = sum(operator.shape[0] for operator in self.operators)
         super().__init__(
-            np.result_type(np.float32, *(operator.dtype for operator in self.operators)),
+            dtype,
             shapes[0] if shapes else (columns.pop(),),
             (rows,),
         )

@@ -70,7 +70,7 @@ def group_by(value: Index, size: int) -> Groups:
     return Groups(edges - edges[0], order[edges[0] : edges[-1]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Relation:
     """Which taps join the lines of one side (outputs or pixels) to those of the other.
 
@@ -180,7 +180,7 @@ class Axis:
         return Relation.between(self.windows[output, tap], output, tap, self.size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """A continued axis by its phases: position ``factor * s + p`` is place `s` of phase `p`.
 
@@ -241,7 +241,7 @@ def _longest_run(mask: NDArray[np.bool_]) -> Index:
     return edges[np.argmax(np.diff(edges)[:, 0])] if len(edges) else np.zeros(2, np.intp)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """The whole operator as data: two axes, the taps, and how many images surround them.
 

@@ -34,7 +34,7 @@ class GramOperator(ArrayOperator):
         y = np.empty((len(x), self.operator.shape[0]), x.dtype)
         self.operator._apply(x, False, y)
         if self.weights is not None:
-            y *= self.weights
+            y *= self.weights.astype(y.real.dtype, copy=False)
         y.flags.writeable = False
         self.operator._apply(y, True, out)
 
@@ -50,7 +50,8 @@ def _weights(weights: ArrayLike, operator: ArrayOperator) -> NDArray[Any]:
         raise ValueError(
             f"weights must have shape {operator.dimsd} or {operator.shape[:1]}, got {array.shape}"
         )
-    real = operator.dtype.type(0).real.dtype
-    array = np.array(array, dtype=real).reshape(-1)
+    array = np.array(array, dtype=np.float64).reshape(-1)
+    if not np.isfinite(array).all():
+        raise ValueError("weights must be finite")
     array.flags.writeable = False
     return array

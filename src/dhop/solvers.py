@@ -26,7 +26,7 @@ STENCILS: dict[Regulariser, NDArray[np.float64]] = {
 CONVERGED = (0, 1, 2, 4, 5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What a solver found.
 
@@ -111,7 +111,10 @@ def super_resolve(
     Raises
     ------
     ValueError
-        If the frames are not finite or do not have the shape that `dims` gives.
+        If the frames are not finite or do not have the shape that `dims` gives, or a number is out
+        of range.
+    TypeError
+        If the frames are not real numbers.
 
     References
     ----------
@@ -134,8 +137,10 @@ def super_resolve(
         raise TypeError("frames must be real")
     if not np.isfinite(stack).all():
         raise ValueError("frames must be finite, they contain NaN or Inf")
-    if not beta >= 0:
-        raise ValueError(f"beta must not be negative, got {beta!r}")
+    if not (beta >= 0 and np.isfinite(beta)):
+        raise ValueError(f"beta must not be negative, and be finite, got {beta!r}")
+    if arguments.integer("maxiter", maxiter) < 1:
+        raise ValueError(f"maxiter must be positive, got {maxiter}")
     stencil = STENCILS[arguments.choice("regulariser", regulariser, get_args(Regulariser))]
     dtype = np.dtype(np.float32 if stack.dtype == np.float32 else np.float64)
     stack = stack.reshape(-1, *stack.shape[-2:]).astype(dtype, copy=False)
@@ -155,7 +160,7 @@ def super_resolve(
         atol=rtol,
         btol=rtol,
         iter_lim=maxiter,
-        x0=None if x0 is None else dense(x0).reshape(-1),
+        x0=None if x0 is None else _start(x0, A),
     )[:3]
     residual = A.matvec(image) - stack.reshape(len(stack), -1)
     return Solution(
@@ -166,6 +171,13 @@ def super_resolve(
         solver="lsqr",
         operator=A,
     )
+
+
+def _start(x0: ArrayLike, A: DHOperator) -> NDArray[Any]:
+    image = dense(x0)
+    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
+        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
+    return image.reshape(-1)
 
 
 def _watched(operator: LinearOperator, progress: Callable[[int], object]) -> LinearOperator:

@@ -37,12 +37,13 @@ def dottest(A: LinearOperator, *, trials: int = 3, seed: int = 0) -> None:
     """
     rng = np.random.default_rng(seed)
     M, N = A.shape
+    dtype = np.result_type(A.dtype, np.float32)
     for _ in range(trials):
-        u, v = _random(rng, N, A.dtype), _random(rng, M, A.dtype)
+        u, v = _random(rng, N, dtype), _random(rng, M, dtype)
         Au, AHv = A.matvec(u), A.rmatvec(v)
         left, right = np.vdot(v, Au), np.vdot(AHv, u)
         scale = np.linalg.norm(Au) * np.linalg.norm(v) + np.linalg.norm(u) * np.linalg.norm(AHv)
-        bound = 100 * np.finfo(A.dtype).eps * np.sqrt(M + N) * scale
+        bound = 100 * np.finfo(dtype).eps * np.sqrt(M + N) * scale
         if not abs(left - right) <= bound:
             raise AssertionError(f"<A u, v> = {left} but <u, A^H v> = {right}")
 
@@ -75,9 +76,10 @@ def assert_matches(A: LinearOperator, matrix: Any, *, rtol: float | None = None)
     if A.shape != expected.shape:
         raise AssertionError(f"the operator has shape {A.shape}, the matrix {expected.shape}")
     M, N = A.shape
+    dtype = np.result_type(A.dtype, np.float32)
     if rtol is None:
-        rtol = 100 * np.finfo(A.dtype).eps
-    identities = np.eye(N, dtype=A.dtype), np.eye(M, dtype=A.dtype)
+        rtol = 100 * float(np.finfo(dtype).eps)
+    identities = np.eye(N, dtype=dtype), np.eye(M, dtype=dtype)
     products = {
         "matmat": A.matmat(identities[0]),
         "rmatmat": A.rmatmat(identities[1]).conj().T,

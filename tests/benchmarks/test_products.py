@@ -3,7 +3,7 @@
     python -m pytest -m bench tests/benchmarks --benchmark-json=benchmarks.json
     python docs/benchmarks.py benchmarks.json
 
-Two cells for every pair of a size and a PSF by default, the other parameters in turn; the whole grid,
+Two cells for every pair of a size and a PSF by default, the other parameters in turn; all cells,
 which takes hours, with DHOP_BENCH=full.
 """
 

@@ -7,11 +7,11 @@ from dhop.kernels.polyphase import fold_row, split_row
 from dhop.kernels.taps import add_shared_taps, add_taps
 
 TILE = 512  # outputs summed at a time; their sums stay in the L1 cache
-BAND = 32  # output rows that share one copy of the continued input rows
 
 
 @kernel
-def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, start, stop, out):
+def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, most,
+            start, stop, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weights[k] * window k of (j, i)``.
 
     Parameters
@@ -29,6 +29,8 @@ def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, start,
     lag : int
         Tap `k` of an output row reads the window of tap ``k - lag`` of the next; the number of
         taps if no windows are shared.
+    most : int
+        Output rows, an even number, that share one copy of the continued input rows.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array
@@ -36,37 +38,41 @@ def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, start,
     width = columns.size
     m0, m1 = out.shape[1:]
     pairs = (m0 + 1) // 2
-    band = np.empty((factor * (BAND - 1) + taps) * width, x.dtype)
+    most = min(most, m0)
+    step = min(factor, taps)  # rows that no tap reads are not copied
+    band = np.empty((step * (most - 1) + taps) * width, x.dtype)
     last = offsets.size
     pair = start
     while pair < stop:
         batch, j = divmod(pair, pairs)
         j *= 2
-        count = min(BAND, m0 - j, 2 * (stop - pair))
-        for r in range(factor * (count - 1) + taps):
-            line = band[r * width : (r + 1) * width]
-            source = rows[factor * j + r]
+        count = min(most, m0 - j, 2 * (stop - pair))
+        for k in range(step * (count - 1) + taps):
+            line = band[k * width : (k + 1) * width]
+            r = min(k // step, count - 1)
+            source = rows[factor * (j + r) + k - step * r]
             if source < 0:
                 line[:] = 0
             else:
                 split_row(x[batch, source], columns, inner, line)
         out[batch, j : j + count] = 0
         for r in range(0, count, 2):
+            both = min(2, count - r)
+            shared = both == 2 and lag < last
             for left in range(0, m1, TILE):
                 right = min(left + TILE, m1)
-                one = out[batch, j + r, left:right]
-                base = factor * r * width + left
-                if lag >= last or r + 1 == count:
-                    add_taps(one, band, base, offsets, weights, 0, last)
-                    if r + 1 < count:
-                        two = out[batch, j + r + 1, left:right]
-                        add_taps(two, band, base + factor * width, offsets, weights, 0, last)
-                else:
-                    two = out[batch, j + r + 1, left:right]
-                    add_taps(one, band, base, offsets, weights, 0, lag)
-                    add_shared_taps(one, two, band, base, offsets, weights, lag, lag, last)
-                    base += factor * width
-                    add_taps(two, band, base, offsets, weights, last - lag, last)
+                for q in range(both):
+                    run = out[batch, j + r + q, left:right]
+                    base = step * (r + q) * width + left
+                    head, tail = 0, last
+                    if shared and q == 0:
+                        tail = lag
+                    elif shared:
+                        head = last - lag
+                        one = out[batch, j + r, left:right]
+                        above = base - step * width
+                        add_shared_taps(one, run, band, above, offsets, weights, lag, lag, last)
+                    add_taps(run, band, base, offsets, weights, head, tail)
         pair += (count + 1) // 2
 
 

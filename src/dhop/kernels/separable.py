@@ -51,21 +51,19 @@ def forward(x, row_start, row_offset, row_weight, shared, lag,
             weight = row_weight[k]
             for left in range(0, n1, TILE):
                 base = batch * n0 * n1 + left
-                if shared[j] and count == 2:
-                    one = blurred[0, left : left + TILE]
-                    two = blurred[1, left : left + TILE]
-                    first, last = row_start[j], row_start[j + 1]
-                    add_taps(one, source, base, row_offset, weight, first, first + lag)
-                    add_shared_taps(
-                        one, two, source, base, row_offset, weight, lag, first + lag, last
-                    )
-                    tail = row_start[j + 2]
-                    add_taps(two, source, base, row_offset, weight, tail - lag, tail)
-                else:
-                    for r in range(count):
-                        one = blurred[r, left : left + TILE]
-                        first, last = row_start[j + r], row_start[j + r + 1]
-                        add_taps(one, source, base, row_offset, weight, first, last)
+                for r in range(count):
+                    run = blurred[r, left : left + TILE]
+                    first, last = row_start[j + r], row_start[j + r + 1]
+                    if count == 2 and shared[j] and r == 0:
+                        last = first + lag
+                    elif count == 2 and shared[j]:
+                        one = blurred[0, left : left + TILE]
+                        begin = row_start[j] + lag
+                        add_shared_taps(
+                            one, run, source, base, row_offset, weight, lag, begin, first
+                        )
+                        first = last - lag
+                    add_taps(run, source, base, row_offset, weight, first, last)
             for r in range(count):
                 split_row(blurred[r], columns, inner, line)
                 for left in range(0, m1, TILE):

@@ -13,12 +13,14 @@ from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
+BAND = 2**20  # bytes that stay in the L2 cache
+
 
 class DirectPlan:
     """Strided convolution by polyphase windows, and its adjoint.
 
-    Workspace: `forward` copies per thread the continued input rows of ``direct.BAND`` output rows,
-    `adjoint` makes one copy of its (low-resolution) input.
+    Workspace: `forward` copies, per thread, the continued input rows of two output rows, or `BAND`
+    bytes of them if that is more; `adjoint` makes one copy of its (low-resolution) input.
     """
 
     faithful = True
@@ -29,6 +31,9 @@ class DirectPlan:
         self._cost = cost.direct(model, dtype)
         self._forward = _forward_taps(weights, model)
         self._adjoint = _adjoint_taps(weights, model)
+        step, line = min(model.rows.factor, model.rows.taps), model.columns.split.pixel.size
+        rows_in_band = (BAND / (line * dtype.itemsize) - model.rows.taps) / step + 1
+        self._most = 2 * int(np.clip(rows_in_band // 2, 1, 16))
         self._row_places = group_by(model.rows.extended, model.rows.size)
         rows, columns = model.rows, model.columns
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
@@ -41,7 +46,7 @@ class DirectPlan:
         table = columns.split
         constants = (
             x, rows.extended, table.pixel, table.inner, *self._forward,
-            rows.factor, rows.taps, self._lag,
+            rows.factor, rows.taps, self._lag, self._most,
         )  # fmt: skip
         blocks = row_blocks(len(x) * ((rows.outputs + 1) // 2), len(x) * self._cost, workers)
         run(lambda start, stop: direct.forward(*constants, start, stop, out), blocks, workers)
