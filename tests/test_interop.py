@@ -151,13 +151,16 @@ def test_scipy_accepts_the_operator(name):
 @pytest.mark.skipif(not hasattr(conformance, "TestDotTests"), reason="a test of newer SciPy")
 @pytest.mark.parametrize("dtype", oracle.DTYPES)
 def test_scipy_dot_tests(dtype):
-    rng = np.random.default_rng(5)
+    """What SciPy expects of the products' shapes, dtypes and agreement.
+
+    Its tolerance is relative to sums that may cancel, so the operator is one that does not round.
+    """
     suite = conformance.TestDotTests()
-    psf = rng.standard_normal((4, 3)).astype(dtype)
+    psf = np.array([[0, 2]], dtype)
     real = psf.real.dtype.name
     kind = {"complex_data": np.issubdtype(dtype, np.complexfloating)}
     for boundary in oracle.BOUNDARIES:
-        A = DHOperator((6, 5), psf, 2, boundary=boundary)
+        A = DHOperator((6, 5), psf, 2, boundary=boundary, decimation="sample")
         for operator in (A, A.H, A.T, A.gram()):
             suite.check_matvec(np, operator, real, **kind)
             suite.check_matmat(np, operator, real, **kind, check_dot=True)

@@ -27,7 +27,7 @@ def read(path: Path) -> Array:
     OSError, ValueError
         If the file is missing, unreadable or not a single image.
     """
-    array = np.load(path) if path.suffix == ".npy" else np.asarray(imageio.imread(path))
+    array = np.load(path) if path.suffix == ".npy" else _decode(path)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * np.uint8(255)
     channels = array.shape[2] if array.ndim == 3 else 1
@@ -38,6 +38,11 @@ def read(path: Path) -> Array:
     if array.dtype.kind in "ui":
         return array / np.iinfo(array.dtype).max
     return array.astype(np.float64)
+
+
+def _decode(path: Path) -> Array:
+    # From memory, since imageio leaves a file open that it cannot read.
+    return np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
 
 
 def write(path: Path, image: Array, bits: int = 8) -> None:

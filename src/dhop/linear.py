@@ -76,6 +76,23 @@ class ArrayOperator(LinearOperator):
         -------
         ndarray, shape `dimsd`
             Of dtype ``numpy.result_type(A.dtype, image.dtype)``; `out` if that was given.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong, or `out` is not contiguous and writeable or overlaps `image`.
+        TypeError
+            If `image` is not an array of numbers, has masked values or is sparse, or `out` has
+            another dtype.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2)
+        >>> A.degrade(np.arange(16.0).reshape(4, 4))
+        array([[10., 18.],
+               [42., 50.]])
         """
         return self._array_product(image, self.dims, self.dimsd, False, out)
 
@@ -91,6 +108,20 @@ class ArrayOperator(LinearOperator):
         Returns
         -------
         ndarray, shape `dims`
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `degrade`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> A = DHOperator((2, 4), np.ones((1, 1)), 2)
+        >>> A.backproject([[1.0, 5.0]])
+        array([[1., 1., 5., 5.],
+               [1., 1., 5., 5.]])
         """
         return self._array_product(image, self.dimsd, self.dims, True, out)
 

@@ -9,16 +9,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dhop import arguments, facts, sparse
 from dhop.boundary import BOUNDARIES, Boundary
-from dhop.geometry import Decimation, Model, output_size
+from dhop.geometry import Decimation, Model, low_resolution
 from dhop.gram import GramOperator
 from dhop.linear import DTYPES, ArrayOperator
-from dhop.methods import NotFiniteError, Plan, cost, is_finite, prepare
+from dhop.methods.products import Products
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
 Integers: TypeAlias = int | Sequence[int]
-
-LARGEST_CENTER = 2**60  # so that positions are far from overflowing
 
 
 class DHOperator(ArrayOperator):
@@ -74,6 +72,18 @@ class DHOperator(ArrayOperator):
         ``(prod(dimsd), prod(dims))``. Vectors are C-order ravels.
     dims, dimsd : tuple of int
         Shape of the high-resolution and of the low-resolution array.
+    dtype : dtype
+    psf : ndarray
+        The PSF as it was given, read-only.
+    factor, phase, center, axes : (int, int)
+    boundary : (str, str)
+    decimation : str
+    method : str
+        The algorithm of products with arrays of the operator's dtype.
+    nnz : int
+        Entries that the explicit matrix stores.
+    blur_operator, decimation_operator : DHOperator
+        `H` and `D` alone.
 
     Raises
     ------
@@ -133,25 +143,10 @@ class DHOperator(ArrayOperator):
         if self._workers is not None and self._workers < 1:
             raise ValueError(f"workers must be positive, got {workers}")
 
-        dimsd = list(dims)
-        settings = zip(self._axes, self._factor, self._phase, self._center, strict=True)
-        for axis, width, start, origin in settings:
-            if width < 1:
-                raise ValueError(f"factor must be positive, got {width} for axis {axis}")
-            if abs(origin) > LARGEST_CENTER:
-                raise ValueError(f"center must be within {LARGEST_CENTER}, got {origin}")
-            if not 0 <= start < width:
-                raise ValueError(f"phase must be in [0, {width}) on axis {axis}, got {start}")
-            dimsd[axis] = output_size(dims[axis], width, start, self._decimation)
-            if dimsd[axis] < 1:
-                raise ValueError(
-                    f"no output is left on axis {axis}: its {dims[axis]} pixels hold no whole "
-                    f"block of {width} from phase {start} on"
-                    if self._decimation != "sample"
-                    else f"no sample is left on axis {axis}: phase {start} is past its "
-                    f"{dims[axis]} pixels"
-                )
-        super().__init__(arguments.operator_dtype(dtype, self._psf, DTYPES), dims, tuple(dimsd))
+        dimsd = low_resolution(
+            dims, self._axes, self._factor, self._phase, self._center, self._decimation
+        )
+        super().__init__(arguments.operator_dtype(dtype, self._psf, DTYPES), dims, dimsd)
         self._model = Model.build(
             dims,
             self._psf,
@@ -163,7 +158,7 @@ class DHOperator(ArrayOperator):
             axes=self._axes,
             dtype=self.dtype,
         )
-        self._plans: dict[tuple[np.dtype[Any], str | None], Plan] = {}
+        self._products = Products(self._model, self._asked, self._workers)
 
     @property
     def psf(self) -> Array:
@@ -207,7 +202,7 @@ class DHOperator(ArrayOperator):
         Arrays of a higher precision may be multiplied by another: the taps that a float32 operator
         rounded are not separable in float64.
         """
-        return self._method(self.dtype)
+        return self._products.method(self.dtype)
 
     @property
     def workers(self) -> int | None:
@@ -231,42 +226,8 @@ class DHOperator(ArrayOperator):
         M, N = self.shape
         return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
 
-    def _method(self, dtype: np.dtype[Any]) -> str:
-        return cost.choose(self._model, dtype) if self._asked == "auto" else self._asked
-
-    def _plan(self, dtype: np.dtype[Any], method: str | None = None) -> Plan:
-        key = dtype, method
-        if key not in self._plans:
-            self._plans[key] = prepare(method or self._method(dtype), self._model, dtype)
-        return self._plans[key]
-
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        plan = self._plan(x.dtype)
-        try:
-            self._apply_plan(plan, x, adjoint, out)
-            faithful = self._asked != "auto" or plan.faithful or is_finite(x if adjoint else out)
-        except NotFiniteError:
-            if self._asked != "auto":
-                raise
-            faithful = False
-        if not faithful:  # NaN and Inf reach further than the taps do
-            self._apply_plan(self._plan(x.dtype, "direct"), x, adjoint, out)
-
-    def _apply_plan(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> None:
-        rows, columns = self._model.rows, self._model.columns
-        pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
-        product = plan.adjoint if adjoint else plan.forward
-        given, wanted = (outputs, pixels) if adjoint else (pixels, outputs)
-        between, after = self._model.around[1:]
-        if between == after == 1:
-            product(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
-            return
-        images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
-        images = np.ascontiguousarray(images)
-        images.flags.writeable = False
-        results = np.empty((*images.shape[:3], *wanted), out.dtype)
-        product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
-        out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
+        self._products.apply(x, adjoint, out)
 
     @property
     def blur_operator(self) -> "DHOperator":
@@ -308,7 +269,13 @@ class DHOperator(ArrayOperator):
 
         Returns
         -------
-        ndarray, shape (N,), real
+        ndarray, shape (N,), real, of the operator's precision
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((1, 4), [[1.0, 2.0, 1.0]], (1, 2)).gram_diagonal()
+        array([ 9., 10., 10.,  9.])
         """
         diagonal = facts.gram_diagonal(self._model).lines()
         between, after = self._model.around[1:]
@@ -323,7 +290,13 @@ class DHOperator(ArrayOperator):
 
         Returns
         -------
-        ndarray, shape (M,)
+        ndarray, shape (M,), of the operator's dtype
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).row_sums()
+        array([5., 5.])
         """
         return self.matvec(np.ones(self.shape[1], self.dtype))
 
@@ -332,7 +305,13 @@ class DHOperator(ArrayOperator):
 
         Returns
         -------
-        ndarray, shape (N,)
+        ndarray, shape (N,), of the operator's dtype
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).column_sums()
+        array([2., 3., 3., 2.])
         """
         return self.T.matvec(np.ones(self.shape[0], self.dtype))
 
@@ -349,6 +328,18 @@ class DHOperator(ArrayOperator):
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            For another `ord`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2)
+        >>> A.norm(np.inf), A.norm(1), A.norm("fro")
+        (4.0, 1.0, 4.0)
         """
         if ord == 1:
             return facts.column_norm(self._model)
@@ -366,7 +357,23 @@ class DHOperator(ArrayOperator):
         return facts.nnz(self._model)
 
     def sparse_nbytes(self, format: sparse.Format = "csr") -> int:
-        """Bytes that the explicit matrix takes in `format`, without building it."""
+        """Bytes that the arrays of the explicit matrix take, without building it.
+
+        Parameters
+        ----------
+        format : {"csr", "csc", "bsr", "coo"}
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> A = DHOperator((800, 800), np.ones((99, 99)), 2, dtype=np.float32)
+        >>> A.nnz, A.sparse_nbytes()
+        (1501562500, 12013140004)
+        """
         return sparse.nbytes(self._model, arguments.choice("format", format, sparse.FORMATS))
 
     def to_sparse(self, format: sparse.Format = "csr") -> Any:
@@ -384,6 +391,20 @@ class DHOperator(ArrayOperator):
         Returns
         -------
         scipy.sparse array, shape (M, N)
+
+        Raises
+        ------
+        ValueError
+            For another `format`.
+        MemoryError
+            If there is no room for it; `sparse_nbytes` tells before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((1, 4), [[1.0, 2.0, 1.0]], (1, 2)).to_sparse("csc").toarray()
+        array([[3., 3., 1., 0.],
+               [0., 1., 3., 3.]])
         """
         format = arguments.choice("format", format, sparse.FORMATS)
         return sparse.to_sparse(self._model, format, self.workers)

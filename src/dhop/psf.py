@@ -22,12 +22,13 @@ def normalise(psf: ArrayLike) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray, float64 or complex128 for integer input, else the dtype of `psf`
+    ndarray
+        Of the dtype of `psf`, float64 for integers.
 
     Raises
     ------
     ValueError
-        If the sum is zero or not finite.
+        If the sum is zero or not finite, or values are masked.
 
     Examples
     --------
@@ -35,6 +36,8 @@ def normalise(psf: ArrayLike) -> NDArray[Any]:
     >>> psf.normalise([[1, 2, 1]])
     array([[0.25, 0.5 , 0.25]])
     """
+    if np.ma.is_masked(psf):
+        raise ValueError("the psf has masked values; give them one with `.filled(value)`")
     array = np.asarray(psf)
     total = array.sum()
     if not np.isfinite(total) or total == 0:
@@ -63,7 +66,12 @@ def gaussian(size: int | Sequence[int], sigma: float | Sequence[float]) -> Image
 
     Returns
     -------
-    ndarray, shape `size`
+    ndarray of float64, shape `size`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a positive integer or a sigma not positive.
 
     Examples
     --------
@@ -89,7 +97,12 @@ def box(size: int | Sequence[int]) -> Image:
 
     Returns
     -------
-    ndarray, shape `size`
+    ndarray of float64, shape `size`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a positive integer.
 
     Examples
     --------
@@ -115,7 +128,12 @@ def disk(radius: float, *, oversampling: int = 64) -> Image:
 
     Returns
     -------
-    ndarray, shape (K, K), K odd
+    ndarray of float64, shape (K, K), K odd
+
+    Raises
+    ------
+    ValueError
+        If the radius is not positive.
 
     Examples
     --------
@@ -150,7 +168,12 @@ def motion(length: float, angle: float = 0.0, *, oversampling: int = 64) -> Imag
 
     Returns
     -------
-    ndarray, odd number of pixels per axis
+    ndarray of float64, odd number of pixels per axis
+
+    Raises
+    ------
+    ValueError
+        If the length is not positive or the angle not finite.
 
     Examples
     --------

@@ -1,7 +1,6 @@
 """Products against every peer that is installed, in turn, cell by cell.
 
     python -m pytest -m bench tests/benchmarks --benchmark-json=benchmarks.json
-    python docs/benchmarks.py benchmarks.json
 
 Two cells for every pair of a size and a PSF by default, the other parameters in turn; all cells,
 which takes hours, with DHOP_BENCH=full.

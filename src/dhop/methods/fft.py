@@ -1,5 +1,6 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,35 @@ class FftPlan:
 
     def _transform(self, images: Array, workers: int | None) -> Array:
         transform = fft.rfft2 if self.real else fft.fft2
-        return transform(images, axes=(-2, -1), workers=threads(self._cost, workers))
+        columns = images.shape[-1] // 2 + 1 if self.real else images.shape[-1]
+        dtype = np.result_type(images.dtype, np.complex64)
+        return self._each(transform, images, (images.shape[-2], columns), dtype, workers)
 
     def _inverse(self, spectra: Array, workers: int | None) -> Array:
-        workers = threads(self._cost, workers)
-        if not self.real:
-            return fft.ifft2(spectra, axes=(-2, -1), workers=workers)
         shape = self._rows.pixel.shape[1], self._columns.pixel.shape[1]
-        return fft.irfft2(spectra, shape, axes=(-2, -1), workers=workers)
+        if not self.real:
+            return self._each(fft.ifft2, spectra, shape, spectra.dtype, workers)
+        dtype = spectra.real.dtype
+        return self._each(lambda each: fft.irfft2(each, shape), spectra, shape, dtype, workers)
+
+    def _each(
+        self,
+        transform: Callable[[Array], Array],
+        images: Array,
+        shape: tuple[int, int],
+        dtype: np.dtype[Any],
+        workers: int | None,
+    ) -> Array:
+        """Transform each image on one thread: the bits of `scipy.fft` depend on its workers."""
+        results = np.empty((*images.shape[:-2], *shape), dtype)
+
+        def one(k: int) -> None:
+            index = np.unravel_index(k, images.shape[:-2])
+            results[index] = transform(images[index])
+
+        count = int(np.prod(images.shape[:-2]))
+        run(one, [(k,) for k in range(count)], threads(self._cost, workers))
+        return results
 
 
 def _transform_split(axis: Axis, real: bool) -> Split:
