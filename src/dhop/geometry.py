@@ -237,28 +237,31 @@ class Split:
         return cls(np.ascontiguousarray(pixel), axis.start, axis.size)
 
     @cached_property
-    def inner(self) -> Index:
-        """Range of places in each phase that hold the image itself, not its continuation."""
-        factor, places = self.pixel.shape
-        position = np.arange(factor)[:, None] + factor * np.arange(places) + self.start
-        own = (self.pixel == position) & (position >= 0)
-        return np.array([_longest_run(row) for row in own])
-
-    @cached_property
     def by_pixel(self) -> Groups:
         """Places of each pixel, counted through the phases one after the other."""
         return group_by(self.pixel.ravel(), self.size)
 
     @cached_property
+    def inner(self) -> Index:
+        """First and last place that hold the image itself in all phases, and its first pixel."""
+        return self._inner(self._own)
+
+    @cached_property
     def single(self) -> Index:
-        """Range of pixels that have one place each, the image's own."""
+        """As `inner`, of the places whose pixels have no other place."""
+        alone = np.append(np.diff(self.by_pixel.start) == 1, False)  # not what is outside
+        return self._inner(self._own & alone[self.pixel])
+
+    @property
+    def _own(self) -> NDArray[np.bool_]:
+        """Whether a place holds the pixel that stands there, not a continuation."""
         factor, places = self.pixel.shape
-        start, member = self.by_pixel
-        alone = np.flatnonzero(np.diff(start) == 1)
-        phase, place = np.divmod(member[start[alone]], places)
-        mask = np.zeros(self.size, bool)
-        mask[alone] = factor * place + phase + self.start == alone
-        return _longest_run(mask)
+        position = np.arange(factor)[:, None] + factor * np.arange(places) + self.start
+        return np.asarray((self.pixel == position) & (position >= 0))
+
+    def _inner(self, mask: NDArray[np.bool_]) -> Index:
+        first, last = _longest_run(np.logical_and.reduce(mask))
+        return np.array([first, last, self.pixel[0, first] if first < last else 0])
 
 
 def _span(mask: NDArray[np.bool_]) -> slice:

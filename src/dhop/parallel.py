@@ -85,6 +85,9 @@ def run(
         and every running block has ended before it is raised.
     """
     blocks = list(blocks)
+    if len(blocks) == 1:
+        function(*blocks[0])
+        return
     helpers = min(workers or available_cpus(), available_cpus(), len(blocks)) - 1
     todo = iter(blocks)
     running = 0  # blocks of helpers that have begun and not ended

@@ -26,9 +26,9 @@ def kernel(function):
     return dispatcher
 
 
-def inlined(function):
-    """Compile `function` into its callers."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+def called(function):
+    """Compile `function` once for all of its callers."""
+    return numba.njit(**_OPTIONS)(function)
 
 
 def _digest():

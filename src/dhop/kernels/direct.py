@@ -1,18 +1,15 @@
 """Every tap by itself: the strided convolution and its adjoint as sums of windows."""
 
-import numpy as np
-
 from dhop.kernels.compile import kernel
+from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row
-from dhop.kernels.taps import add_shared_taps, add_taps
-
-TILE = 512  # outputs summed at a time; their sums stay in the L1 cache
+from dhop.kernels.taps import add_pair, add_taps
 
 
 @kernel
-def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, most,
+def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, band,
             start, stop, out):  # fmt: skip
-    """Blur and decimate: ``out[b, j, i] = sum_k weights[k] * window k of (j, i)``.
+    """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
     Parameters
     ----------
@@ -21,9 +18,9 @@ def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, most,
         Source row of each row of the continued image, -1 for a row of zeros.
     columns, inner : int arrays
         Of `split_row`.
-    offsets, weights : (k,) arrays
-        For each tap the start of its window, in a flat stack of split rows that begins with the
-        first row the output reads, and its value.
+    offset, weight : (k,) arrays
+        For each tap the start of its window, in a stack of split rows that begins with the first
+        row the output reads, and its value.
     factor, taps : int
         Decimation factor and number of taps along the rows axis.
     lag : int
@@ -31,54 +28,48 @@ def forward(x, rows, columns, inner, offsets, weights, factor, taps, lag, most,
         taps if no windows are shared.
     most : int
         Output rows, an even number, that share one copy of the continued input rows.
+    band : (step * (most - 1) + taps, columns.size) array
+        Workspace for that copy, where ``step = min(factor, taps)``.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array
     """
-    width = columns.size
+    n0, n1 = x.shape[1:]
     m0, m1 = out.shape[1:]
+    phases, places = columns.shape
+    width, last = phases * places, offset.size
     pairs = (m0 + 1) // 2
-    most = min(most, m0)
     step = min(factor, taps)  # rows that no tap reads are not copied
-    band = np.empty((step * (most - 1) + taps) * width, x.dtype)
-    last = offsets.size
+    source, target, stack, line = flat(x), flat(out), flat(band), flat(rows)
+    table, inside, offsets, weights = flat(columns), flat(inner), flat(offset), flat(weight)
     pair = start
     while pair < stop:
-        batch, j = divmod(pair, pairs)
-        j *= 2
+        batch, j = pair // pairs, pair % pairs * 2
         count = min(most, m0 - j, 2 * (stop - pair))
         for k in range(step * (count - 1) + taps):
-            line = band[k * width : (k + 1) * width]
             r = min(k // step, count - 1)
-            source = rows[factor * (j + r) + k - step * r]
-            if source < 0:
-                line[:] = 0
+            row = line[factor * (j + r) + k - step * r]
+            split = skip(stack, k * width)
+            if row >= 0:
+                pixels = skip(source, (batch * n0 + row) * n1)
+                split_row(pixels, table, inside, phases, places, split)
             else:
-                split_row(x[batch, source], columns, inner, line)
-        out[batch, j : j + count] = 0
+                for i in range(width):
+                    split[i] = 0
         for r in range(0, count, 2):
-            both = min(2, count - r)
-            shared = both == 2 and lag < last
-            for left in range(0, m1, TILE):
-                right = min(left + TILE, m1)
-                for q in range(both):
-                    run = out[batch, j + r + q, left:right]
-                    base = step * (r + q) * width + left
-                    head, tail = 0, last
-                    if shared and q == 0:
-                        tail = lag
-                    elif shared:
-                        head = last - lag
-                        one = out[batch, j + r, left:right]
-                        above = base - step * width
-                        add_shared_taps(one, run, band, above, offsets, weights, lag, lag, last)
-                    add_taps(run, band, base, offsets, weights, head, tail)
+            one = skip(target, (batch * m0 + j + r) * m1)
+            base = step * r * width
+            if r + 1 < count:
+                add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
+                         (0, 0), (last, last), (lag, 0, last - lag), False)  # fmt: skip
+            else:
+                add_taps(one, m1, stack, base, offsets, weights, last, False)
         pair += (count + 1) // 2
 
 
 @kernel
 def adjoint(y, row_start, row_place, column_start, column_place, inner,
-            offsets, weights, group, phases, places, start, stop, out):  # fmt: skip
+            offset, weight, group, reach, line, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
 
     Parameters
@@ -89,34 +80,68 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     row_place : int array
         ``row_place[row_start[i]:row_start[i + 1]]`` are the places where pixel row `i` stands in
         the continued image; likewise for columns, whose places count through the split row.
-    inner : (int, int)
+    inner : (3,) int array
         Of `fold_row`.
-    offsets, weights : (k,) arrays
+    offset, weight : (k,) arrays
         Window start relative to the row ``place // f0`` of a flat `y`, and conjugated value.
     group : (f0, f1, q0 + 1) int array
         Taps ``group[p0, p1, q]:group[p0, p1, q + 1]`` have the phase ``(p0, p1)`` and read the row
         `q` above.
-    phases, places : int
-        Shape of a split row.
+    reach : (f0,) int array
+        Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
+        windows are shared.
+    line : (2, phases, places) array
+        Workspace.
     start, stop : int
-        Range of image rows, counted through the batch.
+        Range of pairs of image rows, counted through the batch.
     out : (B, n0, n1) array
     """
-    n0 = out.shape[1]
+    n0, n1 = out.shape[1:]
     m0, width = y.shape[1:]
-    factor, reach = group.shape[0], group.shape[2] - 1
-    source = y.reshape(y.size)
-    line = np.empty(phases * places, y.dtype)
-    for row in range(start, stop):
-        batch, i = divmod(row, n0)
-        line[:] = 0
-        for e in range(row_start[i], row_start[i + 1]):
-            j, p0 = divmod(row_place[e], factor)
-            for p1 in range(phases):
-                first = group[p0, p1, min(max(j - m0 + 1, 0), reach)]
-                last = group[p0, p1, min(j + 1, reach)]
-                for left in range(0, places, TILE):
-                    tile = line[p1 * places + left : p1 * places + min(left + TILE, places)]
-                    base = (batch * m0 + j) * width + left
-                    add_taps(tile, source, base, offsets, weights, first, last)
-        fold_row(line, column_start, column_place, inner, phases, out[batch, i])
+    factor, most = group.shape[0], group.shape[2] - 1
+    phases, places = line.shape[1:]
+    size = phases * places
+    pairs = (n0 + 1) // 2
+    source, target, split = flat(y), flat(out), flat(line)
+    begin, place, table, member = (
+        flat(row_start), flat(row_place), flat(column_start), flat(column_place)
+    )  # fmt: skip
+    inside, offsets, weights = flat(inner), flat(offset), flat(weight)
+    for pair in range(start, stop):
+        batch, i = pair // pairs, pair % pairs * 2
+        count = min(2, n0 - i)
+        e = begin[i]
+        if count == 2 and begin[i + 1] == e + 1 and begin[i + 2] == e + 2:
+            j0, p0 = place[e] // factor, place[e] % factor
+            j1, p1 = place[e + 1] // factor, place[e + 1] % factor
+            first0, last0 = max(j0 - m0 + 1, 0), min(j0 + 1, most)
+            first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
+            # The same row of y is q above the one and q + j1 - j0 above the other.
+            low = max(first0, first1 + j0 - j1)
+            high = max(low, min(last0, reach[p0], min(last1, reach[p1]) + j0 - j1))
+            for p in range(phases):
+                one, two = group[p0, p], group[p1, p]
+                a = one[min(low, most)]
+                add_pair(skip(split, p * places), skip(split, size + p * places), places,
+                         source, (batch * m0 + j0) * width, (j1 - j0) * width, offsets, weights,
+                         (one[first0], two[first1]), (one[last0], two[last1]),
+                         (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
+                         False)  # fmt: skip
+        else:
+            for r in range(count):
+                for p in range(phases):
+                    total, kept = skip(split, r * size + p * places), False
+                    for e in range(begin[i + r], begin[i + r + 1]):
+                        j, p0 = place[e] // factor, place[e] % factor
+                        taps = group[p0, p]
+                        first, last = taps[max(j - m0 + 1, 0)], taps[min(j + 1, most)]
+                        add_taps(total, places, source, (batch * m0 + j) * width,
+                                 skip(offsets, first), skip(weights, first), last - first,
+                                 kept)  # fmt: skip
+                        kept = True
+                    if not kept:
+                        for s in range(places):
+                            total[s] = 0
+        for r in range(count):
+            fold_row(skip(split, r * size), table, member, inside, phases, places,
+                     skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip

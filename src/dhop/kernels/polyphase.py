@@ -8,60 +8,104 @@ and three taps ``w`` the continued row ``e`` lies as ::
 
 so that tap ``u`` reads phase ``u % factor`` from place ``u // factor`` on, and output `j` stands at
 place `j` of its window. The adjoint fills such a row and gathers every pixel's places from it.
+All arrays are flat.
 """
 
-from dhop.kernels.compile import inlined
+from dhop.kernels.compile import called
+from dhop.kernels.flat import skip
 
 
-@inlined
-def split_row(pixels, columns, inner, line):
+@called
+def split_row(pixels, columns, inner, factor, places, line):
     """Continue a row of pixels and split it into its phases.
 
     Parameters
     ----------
     pixels : (n,) array
-    columns : (factor, places) int array
+    columns : (factor * places,) int array
         Source pixel of each place, -1 for a zero.
-    inner : (factor, 2) int array
-        Range of places in each phase whose pixels are `factor` apart.
+    inner : (3,) int array
+        First and last place, exclusive, that hold pixels in their order in all phases, and the
+        first of these pixels.
+    factor, places : int
     line : (factor * places,) array
     """
-    factor, places = columns.shape
+    first, last = inner[0], inner[1]
     for p in range(factor):
-        phase = line[p * places : (p + 1) * places]
-        first, last = inner[p]
-        for s in range(first):
-            column = columns[p, s]
-            phase[s] = pixels[column] if column >= 0 else 0
-        for s in range(last, places):
-            column = columns[p, s]
-            phase[s] = pixels[column] if column >= 0 else 0
-        if first < last:
-            source = pixels[columns[p, first] :: factor]
-            run = phase[first:last]
-            for k in range(run.size):
-                run[k] = source[k]
+        phase, column = skip(line, p * places), skip(columns, p * places)
+        for s, stop in ((0, first), (last, places)):
+            while s < stop:
+                if column[s] < 0:
+                    phase[s] = 0
+                else:
+                    phase[s] = pixels[column[s]]
+                s += 1
+    run, place = skip(pixels, inner[2]), skip(line, first)
+    # A factor that the compiler knows makes vector instructions of the loop.
+    if factor == 1:
+        for k in range(last - first):
+            place[k] = run[k]
+    elif factor == 2:
+        place1 = skip(place, places)
+        for k in range(last - first):
+            place[k] = run[2 * k]
+            place1[k] = run[2 * k + 1]
+    elif factor == 4:
+        place1, place2, place3 = (
+            skip(place, places), skip(place, 2 * places), skip(place, 3 * places)
+        )  # fmt: skip
+        for k in range(last - first):
+            place[k] = run[4 * k]
+            place1[k] = run[4 * k + 1]
+            place2[k] = run[4 * k + 2]
+            place3[k] = run[4 * k + 3]
+    else:
+        for p in range(factor):
+            for k in range(last - first):
+                place[p * places + k] = run[factor * k + p]
 
 
-@inlined
-def fold_row(line, start, place, inner, factor, pixels):
-    """Transpose of `split_row`: each pixel is the sum of its places ``place[start[c]:start[c+1]]``.
+@called
+def fold_row(line, start, member, inner, factor, places, pixels, n):
+    """Transpose of `split_row`: pixel `c` sums its places ``member[start[c]:start[c + 1]]``.
 
-    The pixels ``inner[0] <= c < inner[1]`` have one place each, and so in turn every `factor`-th
-    of them has the next place of a phase.
+    The places that `inner` tells of are the only ones of their pixels.
     """
-    zero = line.dtype.type(0)
-    first, last = inner
-    for c in range(first):
-        pixels[c] = zero
-        for e in range(start[c], start[c + 1]):
-            pixels[c] += line[place[e]]
-    for c in range(last, pixels.size):
-        pixels[c] = zero
-        for e in range(start[c], start[c + 1]):
-            pixels[c] += line[place[e]]
-    for c in range(first, min(first + factor, last)):
-        run = pixels[c:last:factor]
-        source = line[place[start[c]] :]
-        for k in range(run.size):
-            run[k] = source[k]
+    first, last, begin = inner[0], inner[1], inner[2]
+    for c, stop in ((0, begin), (begin + factor * (last - first), n)):
+        while c < stop:
+            pixels[c] = 0
+            for e in range(start[c], start[c + 1]):
+                pixels[c] += line[member[e]]
+            c += 1
+    run, place = skip(pixels, begin), skip(line, first)
+    if factor == 1:
+        for k in range(last - first):
+            run[k] = place[k]
+    elif factor == 2:
+        place1 = skip(place, places)
+        for k in range(last - first):
+            run[2 * k] = place[k]
+            run[2 * k + 1] = place1[k]
+    elif factor == 4:
+        place1, place2, place3 = (
+            skip(place, places), skip(place, 2 * places), skip(place, 3 * places)
+        )  # fmt: skip
+        for k in range(last - first):
+            run[4 * k] = place[k]
+            run[4 * k + 1] = place1[k]
+            run[4 * k + 2] = place2[k]
+            run[4 * k + 3] = place3[k]
+    else:
+        for p in range(factor):
+            for k in range(last - first):
+                run[factor * k + p] = place[p * places + k]
+
+
+@called
+def sum_row(pixels, n):
+    """The sum of the first `n` pixels, not finite if one of them is not."""
+    total = pixels[0]
+    for k in range(1, n):
+        total += pixels[k]
+    return total

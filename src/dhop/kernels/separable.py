@@ -1,119 +1,147 @@
 """A folded PSF that is a short sum of products: down the columns first, then along the rows."""
 
-import numpy as np
-
-from dhop.kernels.compile import kernel
-from dhop.kernels.polyphase import fold_row, split_row
-from dhop.kernels.taps import add_shared_taps, add_taps
-
-TILE = 1024  # numbers of a row summed at a time; their sums stay in the L1 cache
+from dhop.kernels.compile import called, kernel
+from dhop.kernels.flat import flat, skip
+from dhop.kernels.polyphase import fold_row, split_row, sum_row
+from dhop.kernels.taps import add_pair, add_taps
 
 
 @kernel
-def forward(x, row_start, row_offset, row_weight, shared, lag,
-            columns, inner, offsets, weights, start, stop, out):  # fmt: skip
-    """Blur and decimate the columns into one row at a time, then that row.
+def forward(x, start0, offset0, weight0, common, columns, inner, offset1, weight1,
+            blurred, line, start, stop, out):  # fmt: skip
+    """Blur and decimate the columns into two rows at a time, then those rows.
 
     Parameters
     ----------
     x : (B, n0, n1) array
-    row_start : (m0 + 1,) int array
-    row_offset : (e,) int array
-    row_weight : (rank, e) array
-        Output row `j` sums the rows of `x` that begin at ``row_offset[e]`` with the weights
-        ``row_weight[:, e]``, ``row_start[j] <= e < row_start[j + 1]``.
-    shared : (m0,) bool array
-        Whether entry `e` of row `j` reads what entry ``e - lag`` of row ``j + 1`` reads, with the
-        same weights.
-    lag : int
-    columns, inner : int arrays
+    start0, offset0, weight0, common : arrays
+        Of `_sum_lines`, for each output row; ``weight0`` of shape (rank, entries).
+    columns : (factor, places) int array
+    inner : (3,) int array
         Of `split_row`.
-    offsets : (k,) int array
-    weights : (rank, k) array
+    offset1 : (k,) int array
+    weight1 : (rank, k) array
         Window start in the split row, and value, of each tap along the row.
+    blurred, line : (2, n1) and (factor * places,) arrays
+        Workspace.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array
+
+    Returns
+    -------
+    number
+        The sum of all outputs, not finite if one of them is not.
     """
     n0, n1 = x.shape[1:]
     m0, m1 = out.shape[1:]
-    source = x.reshape(x.size)
-    blurred = np.empty((2, n1), x.dtype)
-    line = np.empty(columns.size, x.dtype)
+    factor, places = columns.shape
+    rank, entries = weight0.shape
+    taps = offset1.size
     pairs = (m0 + 1) // 2
+    source, row, split, target = flat(x), flat(blurred), flat(line), flat(out)
+    starts, offsets, weights, shared = flat(start0), flat(offset0), flat(weight0), flat(common)
+    table, inside, offsets1, weights1 = flat(columns), flat(inner), flat(offset1), flat(weight1)
+    checksum = out.dtype.type(0)
     for pair in range(start, stop):
-        batch, j = divmod(pair, pairs)
-        j *= 2
+        batch, j = pair // pairs, pair % pairs * 2
         count = min(2, m0 - j)
-        out[batch, j : j + count] = 0
-        for k in range(row_weight.shape[0]):
-            blurred[:] = 0
-            weight = row_weight[k]
-            for left in range(0, n1, TILE):
-                base = batch * n0 * n1 + left
-                for r in range(count):
-                    run = blurred[r, left : left + TILE]
-                    first, last = row_start[j + r], row_start[j + r + 1]
-                    if count == 2 and shared[j] and r == 0:
-                        last = first + lag
-                    elif count == 2 and shared[j]:
-                        one = blurred[0, left : left + TILE]
-                        begin = row_start[j] + lag
-                        add_shared_taps(
-                            one, run, source, base, row_offset, weight, lag, begin, first
-                        )
-                        first = last - lag
-                    add_taps(run, source, base, row_offset, weight, first, last)
+        for k in range(rank):
+            _sum_lines(source, batch * n0 * n1, starts, offsets, skip(weights, k * entries), shared,
+                       j, count, row, n1, n1)  # fmt: skip
             for r in range(count):
-                split_row(blurred[r], columns, inner, line)
-                for left in range(0, m1, TILE):
-                    tile = out[batch, j + r, left : left + TILE]
-                    add_taps(tile, line, left, offsets, weights[k], 0, offsets.size)
+                split_row(skip(row, r * n1), table, inside, factor, places, split)
+                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
+                         skip(weights1, k * taps), taps, k > 0)  # fmt: skip
+        for r in range(count):
+            checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
+    return checksum
 
 
 @kernel
-def adjoint(y, row_start, row_offset, row_weight, column_start, column_place, inner,
-            offsets, weights, group, places, start, stop, out):  # fmt: skip
+def adjoint(y, start0, offset0, weight0, common, column_start, column_place, inner,
+            offset1, weight1, group, padded, line, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
     ----------
     y : (B, m0, m1) array
-    row_start, row_offset, row_weight : arrays
-        As in `forward`, of the pixel rows in the rows of `y`.
+    start0, offset0, weight0, common : arrays
+        Of `_sum_lines`, for each pixel row.
     column_start, column_place, inner : int arrays
         Of `fold_row`.
-    offsets, weights : (k,) and (rank, k) arrays
+    offset1, weight1 : (k,) and (rank, k) arrays
         Window start in the padded row, and value; taps of one phase side by side.
     group : (phases + 1,) int array
         Where the taps of each phase begin.
-    places : int
-        Length of a phase in the split row.
+    padded : (2, margin + m1 + margin) array
+        Workspace, with zeros in the margins.
+    line : (2, phases, m1 + margin) array
+        Workspace.
     start, stop : int
-        Range of image rows, counted through the batch.
+        Range of pairs of pixel rows, counted through the batch.
     out : (B, n0, n1) array
+
+    Returns
+    -------
+    number
+        The sum of all pixels, not finite if one of them is not.
     """
     m0, m1 = y.shape[1:]
-    n0 = out.shape[1]
-    phases = group.size - 1
-    margin = places - m1
-    source = y.reshape(y.size)
-    padded = np.zeros(m1 + 2 * margin, y.dtype)
-    gathered = padded[margin : margin + m1]
-    line = np.empty(phases * places, y.dtype)
-    for row in range(start, stop):
-        batch, i = divmod(row, n0)
-        line[:] = 0
-        for k in range(row_weight.shape[0]):
-            gathered[:] = 0
-            for left in range(0, m1, TILE):
-                tile = gathered[left : left + TILE]
-                base = batch * m0 * m1 + left
-                add_taps(
-                    tile, source, base, row_offset, row_weight[k], row_start[i], row_start[i + 1]
-                )
-            for p in range(phases):
-                for left in range(0, places, TILE):
-                    tile = line[p * places + left : p * places + min(left + TILE, places)]
-                    add_taps(tile, padded, left, offsets, weights[k], group[p], group[p + 1])
-        fold_row(line, column_start, column_place, inner, phases, out[batch, i])
+    n0, n1 = out.shape[1:]
+    phases, places = line.shape[1:]
+    width = padded.shape[1]
+    rank, entries = weight0.shape
+    taps = offset1.size
+    pairs = (n0 + 1) // 2
+    source, row, split, target = flat(y), flat(padded), flat(line), flat(out)
+    starts, offsets, weights, shared = flat(start0), flat(offset0), flat(weight0), flat(common)
+    table, member, inside = flat(column_start), flat(column_place), flat(inner)
+    offsets1, weights1, phase = flat(offset1), flat(weight1), flat(group)
+    checksum = out.dtype.type(0)
+    for pair in range(start, stop):
+        batch, i = pair // pairs, pair % pairs * 2
+        count = min(2, n0 - i)
+        for k in range(rank):
+            _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries), shared,
+                       i, count, skip(row, places - m1), width, m1)  # fmt: skip
+            for r in range(count):
+                for p in range(phases):
+                    first, last = phase[p], phase[p + 1]
+                    add_taps(skip(split, (r * phases + p) * places), places, row, r * width,
+                             skip(offsets1, first), skip(weights1, k * taps + first),
+                             last - first, k > 0)  # fmt: skip
+        for r in range(count):
+            fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
+                     skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
+            checksum += sum_row(skip(target, (batch * n0 + i + r) * n1), n1)
+    return checksum
+
+
+@called
+def _sum_lines(source, base, start, offset, weight, common, line, count, total, stride, n):
+    """Sum whole lines of an image: one or two output lines from `line`, an even number, on.
+
+    Parameters
+    ----------
+    source : array
+        The image begins at `base`.
+    start, offset, weight : arrays
+        Line `j` sums what begins at ``offset[e]`` in the image with the weights ``weight[e]``,
+        ``start[j] <= e < start[j + 1]``.
+    common : int array
+        Three numbers ``a, b, shared`` for each pair of lines: entry ``a + i`` of the one has the
+        offset of entry ``b + i`` of the other for ``0 <= i < shared``.
+    line, count : int
+    total : array
+        The `n` sums of the second line are written `stride` numbers after those of the first.
+    """
+    pair = 3 * (line // 2)
+    first, last = start[line], start[line + 1]
+    if count == 2:
+        add_pair(total, skip(total, stride), n, source, base, 0, offset, weight,
+                 (first, last), (last, start[line + 2]),
+                 (common[pair], common[pair + 1], common[pair + 2]), False)  # fmt: skip
+    else:
+        add_taps(total, n, source, base, skip(offset, first), skip(weight, first), last - first,
+                 False)  # fmt: skip

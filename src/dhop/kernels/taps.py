@@ -1,97 +1,129 @@
 """The inner loops: a run of outputs gathers one contiguous window of the source per tap.
 
-An unsigned index is never counted from the end, which is what lets the compiler turn these loops
-into vector instructions; eight taps a pass keep the sums from being bound by loading and storing
-themselves.
+What a pass computes is written out in NumPy, for the reader and for ``NUMBA_DISABLE_JIT=1``, which
+so checks the bounds of every window; compiled, it is the instructions of `dhop.kernels.vector`.
+All arrays are flat.
 """
 
-from numpy import uint64
+from numba import types
+from numba.extending import intrinsic, overload
 
-from dhop.kernels.compile import inlined
+from dhop.kernels.compile import called
+from dhop.kernels.flat import skip
+from dhop.kernels.vector import sum_windows
 
-LEAST_SHARED = 8  # windows that make it worth to sum two rows together
-
-
-@inlined
-def add_taps(total, source, base, offsets, weights, first, last):
-    """``total[i] += sum_k weights[k] * source[base + offsets[k] + i]``, ``first <= k < last``."""
-    n = uint64(total.size)
-    k = first
-    while k + 8 <= last:
-        r0 = uint64(base + offsets[k])
-        r1 = uint64(base + offsets[k + 1])
-        r2 = uint64(base + offsets[k + 2])
-        r3 = uint64(base + offsets[k + 3])
-        r4 = uint64(base + offsets[k + 4])
-        r5 = uint64(base + offsets[k + 5])
-        r6 = uint64(base + offsets[k + 6])
-        r7 = uint64(base + offsets[k + 7])
-        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        w4, w5, w6, w7 = weights[k + 4], weights[k + 5], weights[k + 6], weights[k + 7]
-        for i in range(n):
-            part = w0 * source[r0 + i] + w1 * source[r1 + i]
-            part += w2 * source[r2 + i] + w3 * source[r3 + i]
-            part += w4 * source[r4 + i] + w5 * source[r5 + i]
-            part += w6 * source[r6 + i] + w7 * source[r7 + i]
-            total[i] += part
-        k += 8
-    if k + 4 <= last:
-        r0 = uint64(base + offsets[k])
-        r1 = uint64(base + offsets[k + 1])
-        r2 = uint64(base + offsets[k + 2])
-        r3 = uint64(base + offsets[k + 3])
-        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        for i in range(n):
-            part = w0 * source[r0 + i] + w1 * source[r1 + i]
-            part += w2 * source[r2 + i] + w3 * source[r3 + i]
-            total[i] += part
-        k += 4
-    if k + 2 <= last:
-        r0 = uint64(base + offsets[k])
-        r1 = uint64(base + offsets[k + 1])
-        w0, w1 = weights[k], weights[k + 1]
-        for i in range(n):
-            total[i] += w0 * source[r0 + i] + w1 * source[r1 + i]
-        k += 2
-    if k < last:
-        r0 = uint64(base + offsets[k])
-        w0 = weights[k]
-        for i in range(n):
-            total[i] += w0 * source[r0 + i]
+PASS = 8  # windows summed at a time: as many lines of one set as any L1 cache holds
+TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
+LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
-@inlined
-def add_shared_taps(one, two, source, base, offsets, weights, lag, first, last):
-    """Add to two runs of outputs the windows that both read, each loaded once.
+@called
+def add_taps(total, n, source, base, offsets, weights, taps, keep):
+    """Sum one window of `source` per tap into the first `n` numbers of `total`.
 
-    Window ``first <= k < last`` is tap `k` of `one` and tap ``k - lag`` of `two`.
+    ``total[i] += sum_k weights[k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``, starting
+    from zero unless `keep`.
     """
-    n = uint64(one.size)
-    k = first
-    while k + 8 <= last:
-        r0 = uint64(base + offsets[k])
-        r1 = uint64(base + offsets[k + 1])
-        r2 = uint64(base + offsets[k + 2])
-        r3 = uint64(base + offsets[k + 3])
-        r4 = uint64(base + offsets[k + 4])
-        r5 = uint64(base + offsets[k + 5])
-        r6 = uint64(base + offsets[k + 6])
-        r7 = uint64(base + offsets[k + 7])
-        v0, v1, v2, v3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        v4, v5, v6, v7 = weights[k + 4], weights[k + 5], weights[k + 6], weights[k + 7]
-        q = k - lag
-        w0, w1, w2, w3 = weights[q], weights[q + 1], weights[q + 2], weights[q + 3]
-        w4, w5, w6, w7 = weights[q + 4], weights[q + 5], weights[q + 6], weights[q + 7]
-        for i in range(n):
-            x0, x1, x2, x3 = source[r0 + i], source[r1 + i], source[r2 + i], source[r3 + i]
-            x4, x5, x6, x7 = source[r4 + i], source[r5 + i], source[r6 + i], source[r7 + i]
-            one[i] += v0 * x0 + v1 * x1 + v2 * x2 + v3 * x3 + v4 * x4 + v5 * x5 + v6 * x6 + v7 * x7
-            two[i] += w0 * x0 + w1 * x1 + w2 * x2 + w3 * x3 + w4 * x4 + w5 * x5 + w6 * x6 + w7 * x7
-        k += 8
-    while k < last:
-        r0 = uint64(base + offsets[k])
-        v0, w0 = weights[k], weights[k - lag]
-        for i in range(n):
-            one[i] += v0 * source[r0 + i]
-            two[i] += w0 * source[r0 + i]
-        k += 1
+    for left in range(0, n, TILE):
+        tile, size = skip(total, left), min(TILE, n - left)
+        _add(tile, size, source, base + left, offsets, weights, min(taps, PASS), keep)
+        for k in range(PASS, taps, PASS):
+            _add(tile, size, source, base + left, skip(offsets, k), skip(weights, k),
+                 min(taps - k, PASS), True)  # fmt: skip
+
+
+@called
+def add_shared_taps(one, two, n, source, base, offsets, weights, others, taps, keep):
+    """`add_taps` for two totals with `weights` and `others`, each window loaded once."""
+    for left in range(0, n, TILE):
+        tile, tile2, size = skip(one, left), skip(two, left), min(TILE, n - left)
+        for k in range(0, taps, PASS):
+            _add_shared(tile, tile2, size, source, base + left, skip(offsets, k), skip(weights, k),
+                        skip(others, k), min(taps - k, PASS), keep or k > 0)  # fmt: skip
+
+
+@called
+def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, keep):
+    """`add_taps` for two totals whose taps lie side by side.
+
+    Parameters
+    ----------
+    one, two, n, source, offsets, weights, keep
+        As in `add_taps`.
+    base, step : int
+        Offsets count from `base` for `one`, from ``base + step`` for `two`.
+    first, last : tuples of two int
+        Range of the taps of each total.
+    shared : tuple of three int
+        Tap ``shared[0] + i`` of `one` reads the same window as tap ``shared[1] + i`` of `two`, for
+        ``0 <= i < shared[2]``.
+    """
+    a, b, count = shared
+    if count >= LEAST_SHARED:
+        add_shared_taps(one, two, n, source, base, skip(offsets, a), skip(weights, a),
+                        skip(weights, b), count, keep)  # fmt: skip
+    else:
+        a, b, count = first[0], first[1], 0
+    for total, start, begin, middle, end in (
+        (one, base, first[0], a, last[0]), (two, base + step, first[1], b, last[1])
+    ):  # fmt: skip
+        if begin < middle:
+            add_taps(total, n, source, start, skip(offsets, begin), skip(weights, begin),
+                     middle - begin, True)  # fmt: skip
+        middle += count
+        if middle < end or count == 0:
+            add_taps(total, n, source, start, skip(offsets, middle), skip(weights, middle),
+                     end - middle, keep or count > 0)  # fmt: skip
+
+
+def _add(total, n, source, base, offsets, weights, taps, keep):
+    if not keep:
+        total[:n] = 0
+    for k in range(taps):
+        start = base + offsets[k]
+        total[:n] += weights[k] * source[start : start + n]
+
+
+def _add_shared(one, two, n, source, base, offsets, weights, others, taps, keep):
+    _add(one, n, source, base, offsets, weights, taps, keep)
+    _add(two, n, source, base, offsets, others, taps, keep)
+
+
+@overload(_add)
+def _compiled_add(total, n, source, base, offsets, weights, taps, keep):
+    def add(total, n, source, base, offsets, weights, taps, keep):
+        _emit((total,), n, source, base, offsets, (weights,), taps, keep)
+
+    return add
+
+
+@overload(_add_shared)
+def _compiled_add_shared(one, two, n, source, base, offsets, weights, others, taps, keep):
+    def add(one, two, n, source, base, offsets, weights, others, taps, keep):
+        _emit((one, two), n, source, base, offsets, (weights, others), taps, keep)
+
+    return add
+
+
+@intrinsic
+def _emit(typingctx, totals, n, source, base, offsets, weights, taps, keep):
+    """`_add` for several totals and their weights."""
+
+    def generate(context, builder, signature, arguments):
+        totals, n, source, base, offsets, weights, taps, keep = arguments
+        count = len(signature.args[0])
+        sum_windows(
+            builder,
+            signature.args[2].dtype,
+            [builder.extract_value(totals, r) for r in range(count)],
+            [builder.extract_value(weights, r) for r in range(count)],
+            builder.gep(source, [base]),
+            offsets,
+            taps,
+            n,
+            keep,
+        )
+        return context.get_dummy_value()
+
+    intp = types.intp
+    return types.void(totals, intp, source, intp, offsets, weights, intp, types.boolean), generate

@@ -1,7 +1,7 @@
 """Algorithms for the products: one file each, each a plan prepared for one compute dtype."""
 
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +18,15 @@ PLANS = {
 class Plan(Protocol):
     """Products with batches of images, C-contiguous, of the plan's dtype; `x`, `y` read-only.
 
-    Attributes
-    ----------
-    faithful : bool
-        Whether NaN and Inf reach just the outputs that a non-zero tap joins to them.
+    Each returns whether the result can be relied on: NaN, Inf and sums that overflow may reach
+    further than the taps do, in other methods than the direct one.
     """
 
-    faithful: ClassVar[bool]
-
-    def forward(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
+    def forward(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Blur and decimate the (B, n0, n1) array `x` into the (B, m0, m1) array `out`."""
 
-    def adjoint(self, y: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
+    def adjoint(self, y: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Apply the conjugate transpose to the (B, m0, m1) array `y`, into (B, n0, n1) `out`."""
-
-
-class NotFiniteError(ValueError):
-    """A transform spreads NaN and Inf over the whole image."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            'method="fft" gave a product that is not finite: NaN, Inf or huge values in the array '
-            'spread over the whole image; use method="auto" or "direct"'
-        )
 
 
 def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
@@ -48,9 +34,3 @@ def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
     module, name = PLANS[method]
     plan: Plan = getattr(import_module(module), name)(model, dtype)
     return plan
-
-
-def is_finite(array: NDArray[Any]) -> bool:
-    """Whether all of an array is finite; False also if its sum overflows."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(array.sum()))

@@ -20,24 +20,27 @@ import numpy as np
 
 from dhop.geometry import Model
 
-MULTIPLY = 0.045  # a multiply-add of the inner loops
-TOUCH = 0.6  # a pixel that is split into phases or gathered from them
-TRANSFORM = 0.3  # a point of a Fourier transform, times the logarithm of their number
+MULTIPLY = 0.035  # a multiply-add of the inner loops
+SPARSE = 0.048  # the same where rows share no windows, since taps are missing
+TOUCH = 0.2  # a pixel that is split into phases or gathered from them
+TRANSFORM = 0.26  # a point of a Fourier transform, times the logarithm of their number
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
 SMALL = 2e4  # what a product costs in Python, whatever its size
 
 # Relative cost of the same operations in other dtypes.
-ARITHMETIC = {"float32": 1.0, "float64": 1.8, "complex64": 4.0, "complex128": 8.0}
+ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
 FOURIER = {"float32": 1.0, "float64": 1.7, "complex64": 2.0, "complex128": 3.4}
 
 
 def direct(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by the direct method."""
     rows, columns = model.rows, model.columns
-    products = np.count_nonzero(model.taps) * rows.outputs * columns.outputs
-    return ARITHMETIC[dtype.name] * (MULTIPLY * products + TOUCH * rows.size * columns.size)
+    taps = np.count_nonzero(model.taps)
+    multiply = MULTIPLY if taps == model.taps.size else SPARSE
+    products = taps * rows.outputs * columns.outputs
+    return ARITHMETIC[dtype.name] * (multiply * products + TOUCH * rows.size * columns.size)
 
 
 def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
@@ -45,8 +48,8 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
     rows, columns = model.rows, model.columns
     down = rows.taps * rows.outputs * columns.size
     along = columns.taps * columns.outputs * rows.outputs
-    touched = rows.outputs * columns.size
-    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + TOUCH * touched)
+    products = MULTIPLY * (down + along) + TOUCH * rows.size * columns.size
+    return ARITHMETIC[dtype.name] * rank * products
 
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Index, Model, group_by
 from dhop.kernels import direct
-from dhop.kernels.taps import LEAST_SHARED
 from dhop.methods import cost
 from dhop.parallel import row_blocks, run
 
@@ -23,8 +22,6 @@ class DirectPlan:
     bytes of them if that is more; `adjoint` makes one copy of its (low-resolution) input.
     """
 
-    faithful = True
-
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
         weights = model.taps.astype(dtype)
@@ -33,25 +30,34 @@ class DirectPlan:
         self._adjoint = _adjoint_taps(weights, model)
         step, line = min(model.rows.factor, model.rows.taps), model.columns.split.pixel.size
         rows_in_band = (BAND / (line * dtype.itemsize) - model.rows.taps) / step + 1
-        self._most = 2 * int(np.clip(rows_in_band // 2, 1, 16))
+        self._most = min(2 * int(np.clip(rows_in_band // 2, 1, 16)), model.rows.outputs + 1)
         self._row_places = group_by(model.rows.extended, model.rows.size)
-        rows, columns = model.rows, model.columns
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
-        lag = rows.factor * columns.taps
-        shared = weights.all() and weights.size - lag >= LEAST_SHARED
-        self._lag = lag if shared else self._forward[0].size
+        dense = bool(weights.all())
+        rows = model.rows
+        self._lag = min(rows.factor * model.columns.taps, weights.size) if dense else weights.size
+        phase = np.arange(rows.factor)
+        self._reach = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor * dense
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> None:
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
+        height = min(rows.factor, rows.taps) * (self._most - 1) + rows.taps
         constants = (
             x, rows.extended, table.pixel, table.inner, *self._forward,
             rows.factor, rows.taps, self._lag, self._most,
         )  # fmt: skip
-        blocks = row_blocks(len(x) * ((rows.outputs + 1) // 2), len(x) * self._cost, workers)
-        run(lambda start, stop: direct.forward(*constants, start, stop, out), blocks, workers)
 
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
+        def block(start: int, stop: int) -> None:
+            band = np.empty((height, table.pixel.size), x.dtype)
+            direct.forward(*constants, band, start, stop, out)
+
+        run(
+            block, row_blocks(len(x) * -(-rows.outputs // 2), len(x) * self._cost, workers), workers
+        )
+        return True
+
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
         phases, places = table.pixel.shape
@@ -59,11 +65,16 @@ class DirectPlan:
         padded = np.zeros((*y.shape[:2], columns.outputs + 2 * margin), y.dtype)
         padded[:, :, margin : margin + columns.outputs] = y
         constants = (
-            padded, *self._row_places, *table.by_pixel, table.single, *self._adjoint,
-            phases, places,
+            padded, *self._row_places, *table.by_pixel, table.single, *self._adjoint, self._reach,
         )  # fmt: skip
-        blocks = row_blocks(len(y) * rows.size, len(y) * self._cost, workers)
-        run(lambda start, stop: direct.adjoint(*constants, start, stop, out), blocks, workers)
+
+        def block(start: int, stop: int) -> None:
+            line = np.empty((2, phases, places), y.dtype)
+            direct.adjoint(*constants, line, start, stop, out)
+
+        pairs = len(y) * ((rows.size + 1) // 2)
+        run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
+        return True
 
 
 def _forward_taps(weights: Array, model: Model) -> tuple[Index, Array]:

@@ -1,18 +1,24 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
-from collections.abc import Callable
+from cmath import isfinite
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from dhop.geometry import Axis, Index, Model, Split
+from dhop.geometry import Axis, Model, Split
 from dhop.kernels import spectral
-from dhop.methods import NotFiniteError, cost, is_finite
-from dhop.parallel import row_blocks, run, threads
+from dhop.methods import cost
+from dhop.parallel import run, threads
 
 Array = NDArray[Any]
+Blocks = list[tuple[int, int]]
+
+BLOCK = (
+    2**20
+)  # bytes that are transformed at a time; more blocks cost more in handing over than they gain
 
 
 class FftPlan:
@@ -22,10 +28,12 @@ class FftPlan:
     its margin. Where the boundary is ``"wrap"`` and a phase of the image has a length that
     transforms well, the transform is as long and there is no margin.
 
-    Workspace: the continued image and its spectra, twice the size of the image.
-    """
+    Rows are transformed a block at a time, as they are split or before they are folded; columns a
+    block at a time, with everything that happens between their two transforms. The blocks are the
+    same for any number of workers, since the rounding of `scipy.fft` may depend on the block.
 
-    faithful = False
+    Workspace: the spectra, twice the size of the image.
+    """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
@@ -36,96 +44,105 @@ class FftPlan:
         self._cost = cost.fft(model, dtype)
         weights = model.taps.astype(dtype)
         (f0, p0), (f1, p1) = self._rows.pixel.shape, self._columns.pixel.shape
-        phases = np.zeros((f0, f1, p0, p1), np.result_type(dtype, np.float64))
+        phases = np.zeros((f0, p0, f1, p1), np.result_type(dtype, np.float64))
         u0, u1 = np.indices(weights.shape)
-        np.add.at(phases, (u0 % f0, u1 % f1, u0 // f0 % p0, u1 // f1 % p1), weights)
-        spectra = self._transform(phases.conj(), None).conj()
-        self._weights = spectra.astype(np.result_type(dtype, np.complex64)).reshape(
-            f0 * f1, *spectra.shape[2:]
-        )
+        np.add.at(phases, (u0 % f0, u0 // f0 % p0, u1 % f1, u1 // f1 % p1), weights)
+        spectra = fft.fft(self._transform(phases.conj()), axis=1).conj()
+        self._weights = spectra.astype(np.result_type(dtype, np.complex64))
+        numbers = spectra.shape[-1]
+        self._row_size = f1 * numbers * self._weights.itemsize
+        self._column_blocks = _blocks(numbers, f0 * p0 * f1 * self._weights.itemsize)
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> None:
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self._rows, self._columns
         (f0, p0), (f1, p1) = rows.pixel.shape, columns.pixel.shape
-        touching = cost.TOUCH * f0 * p0 * f1 * p1
-        phases = np.empty((f0, f1, p0, p1), x.dtype)
+        workers = threads(self._cost, workers)
+        sources = rows.pixel.ravel()
+        spectra = np.empty((f0 * p0, *self._weights.shape[2:]), self._weights.dtype)
+        m0, m1 = out.shape[1:]
+        sums: list[Any] = []
+        low = np.empty((m0, spectra.shape[2]), spectra.dtype)
+
         for image, result in zip(x, out, strict=True):
-            constants = image, rows.pixel, columns.pixel, columns.inner
-            blocks = row_blocks(f0 * p0, touching, workers)
-            run(lambda i, j, c=constants: spectral.split_image(*c, i, j, phases), blocks, workers)
-            spectra = self._transform(phases, workers)
-            spectra = spectra.reshape(f0 * f1, *spectra.shape[2:])
-            total = np.empty(spectra.shape[1:], spectra.dtype)
-            lines = row_blocks(p0, touching, workers)
-            run(
-                lambda i, j, s=spectra, t=total: spectral.add_products(s, self._weights, i, j, t),
-                lines,
-                workers,
-            )
-            m0, m1 = result.shape
-            result[:] = self._inverse(total, workers)[:m0, :m1]
-            if not is_finite(result):
-                raise NotFiniteError
 
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
+            def rows_in(start: int, stop: int, image: Array = image) -> None:
+                lines = np.empty((stop - start, f1, p1), x.dtype)
+                tables = sources[start:stop], columns.pixel, columns.inner
+                spectral.split_rows(image, *tables, lines)
+                spectra[start:stop] = self._transform(lines)
+
+            def between(start: int, stop: int) -> None:
+                phases = spectra[:, :, start:stop].reshape(f0, p0, f1, stop - start)
+                total = np.empty((p0, stop - start), spectra.dtype)
+                spectral.add_products(fft.fft(phases, axis=1), self._weights, start, total)
+                low[:, start:stop] = fft.ifft(total, axis=0, overwrite_x=True)[:m0]
+
+            def rows_out(start: int, stop: int, result: Array = result) -> None:
+                result[start:stop] = self._inverse(low[start:stop])[:, :m1]
+                sums.append(_sum(result[start:stop]))
+
+            run(rows_in, _blocks(f0 * p0, self._row_size), workers)
+            run(between, self._column_blocks, workers)
+            run(rows_out, _blocks(m0, low[0].nbytes), workers)
+        return all(map(isfinite, sums))
+
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self._rows, self._columns
-        (f0, p0), (f1, p1) = rows.pixel.shape, columns.pixel.shape
-        touching = cost.TOUCH * f0 * p0 * f1 * p1
-        padded = np.zeros((p0, p1), y.dtype)
+        (f0, p0), f1 = rows.pixel.shape, len(columns.pixel)
+        workers = threads(self._cost, workers)
+        spectra = np.empty((f0, p0, *self._weights.shape[2:]), self._weights.dtype)
+        m0 = y.shape[1]
+        sums: list[Any] = []
+        low = np.empty((m0, spectra.shape[3]), spectra.dtype)
+
         for image, result in zip(y, out, strict=True):
-            padded[: image.shape[0], : image.shape[1]] = image
-            spectrum = self._transform(padded, workers)
-            spectra = np.empty_like(self._weights)
-            lines = row_blocks(p0, touching, workers)
-            run(
-                lambda i, j, s=spectrum, t=spectra: spectral.spread_products(
-                    s, self._weights, i, j, t
-                ),
-                lines,
-                workers,
-            )
-            phases = self._inverse(spectra, workers).reshape(f0, f1, p0, p1)
-            constants = phases, *rows.by_pixel, *columns.by_pixel, columns.single
-            blocks = row_blocks(result.shape[0], touching, workers)
-            run(
-                lambda i, j, c=constants, r=result: spectral.fold_image(*c, i, j, r),
-                blocks,
-                workers,
-            )
-            if not is_finite(result):
-                raise NotFiniteError
 
-    def _transform(self, images: Array, workers: int | None) -> Array:
-        transform = fft.rfft2 if self.real else fft.fft2
-        columns = images.shape[-1] // 2 + 1 if self.real else images.shape[-1]
-        dtype = np.result_type(images.dtype, np.complex64)
-        return self._each(transform, images, (images.shape[-2], columns), dtype, workers)
+            def rows_in(start: int, stop: int, image: Array = image) -> None:
+                low[start:stop] = self._transform(image[start:stop])
 
-    def _inverse(self, spectra: Array, workers: int | None) -> Array:
-        shape = self._rows.pixel.shape[1], self._columns.pixel.shape[1]
-        if not self.real:
-            return self._each(fft.ifft2, spectra, shape, spectra.dtype, workers)
-        dtype = spectra.real.dtype
-        return self._each(lambda each: fft.irfft2(each, shape), spectra, shape, dtype, workers)
+            def between(start: int, stop: int) -> None:
+                total = fft.fft(low[:, start:stop], p0, axis=0)
+                phases = np.empty((f0, p0, f1, stop - start), spectra.dtype)
+                spectral.spread_products(total, self._weights, start, phases)
+                spectra[..., start:stop] = fft.ifft(phases, axis=1, overwrite_x=True)
 
-    def _each(
-        self,
-        transform: Callable[[Array], Array],
-        images: Array,
-        shape: tuple[int, int],
-        dtype: np.dtype[Any],
-        workers: int | None,
-    ) -> Array:
-        """Transform each image on one thread: the bits of `scipy.fft` depend on its workers."""
-        results = np.empty((*images.shape[:-2], *shape), dtype)
+            def rows_out(start: int, stop: int, result: Array = result) -> None:
+                places = np.empty((stop - start, *spectra.shape[2:]), spectra.dtype)
+                spectral.sum_places(
+                    spectra.reshape(f0 * p0, -1), *rows.by_pixel, start,
+                    places.reshape(stop - start, -1),
+                )  # fmt: skip
+                lines = self._inverse(places)
+                tables = *columns.by_pixel, columns.single
+                spectral.fold_rows(lines, *tables, result[start:stop])
+                sums.append(_sum(result[start:stop]))
 
-        def one(k: int) -> None:
-            index = np.unravel_index(k, images.shape[:-2])
-            results[index] = transform(images[index])
+            run(rows_in, _blocks(m0, low[0].nbytes), workers)
+            run(between, self._column_blocks, workers)
+            run(rows_out, _blocks(result.shape[0], self._row_size), workers)
+        return all(map(isfinite, sums))
 
-        count = int(np.prod(images.shape[:-2]))
-        run(one, [(k,) for k in range(count)], threads(self._cost, workers))
-        return results
+    def _transform(self, lines: Array) -> Array:
+        """Along the rows, padded with zeros to the length of a phase."""
+        transform = fft.rfft if self.real else fft.fft
+        return np.asarray(transform(lines, self._columns.pixel.shape[1]))
+
+    def _inverse(self, spectra: Array) -> Array:
+        if self.real:
+            return np.asarray(fft.irfft(spectra, self._columns.pixel.shape[1]))
+        return np.asarray(fft.ifft(spectra))
+
+
+def _sum(pixels: Array) -> Any:
+    with np.errstate(all="ignore"):
+        return pixels.sum()
+
+
+def _blocks(lines: int, size: int) -> Blocks:
+    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes."""
+    count = max(1, min(lines, round(lines * size / BLOCK)))
+    edges = [lines * k // count for k in range(count + 1)]
+    return list(pairwise(edges))
 
 
 def _transform_split(axis: Axis, real: bool) -> Split:
@@ -134,6 +151,5 @@ def _transform_split(axis: Axis, real: bool) -> Split:
         places = axis.size // axis.factor
         if fft.next_fast_len(places, real=real) == places:
             return Split.of(axis, axis.continued(axis.size), places)
-    extended: Index = axis.extended
     places = fft.next_fast_len(axis.split.pixel.shape[1], real=real)
-    return Split.of(axis, extended, places)
+    return Split.of(axis, axis.extended, places)

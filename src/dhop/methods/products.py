@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.geometry import Model
-from dhop.methods import NotFiniteError, Plan, cost, is_finite, prepare
+from dhop.methods import Plan, cost, prepare
 
 Array = NDArray[Any]
 
@@ -30,23 +30,22 @@ class Products:
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         """Write the image of each row of `x` into the same row of `out`, both C-contiguous."""
-        plan = self._plan(x.dtype, self.method(x.dtype))
-        try:
-            self._multiply(plan, x, adjoint, out)
-            faithful = self.asked != "auto" or plan.faithful or is_finite(x if adjoint else out)
-        except NotFiniteError:
-            if self.asked != "auto":
-                raise
-            faithful = False
-        if not faithful:  # NaN and Inf reach further than the taps do
-            self._multiply(self._plan(x.dtype, "direct"), x, adjoint, out)
+        reliable = self._multiply(self._plan(x.dtype, self.method(x.dtype)), x, adjoint, out)
+        if reliable or self.asked in ("direct", "separable"):
+            return
+        if self.asked == "fft":
+            raise ValueError(
+                'method="fft" gave a product that is not finite: NaN, Inf or huge values in the '
+                'array spread over the whole image; use method="auto" or "direct"'
+            )
+        self._multiply(self._plan(x.dtype, "direct"), x, adjoint, out)
 
     def _plan(self, dtype: np.dtype[Any], method: str) -> Plan:
         if (dtype, method) not in self._plans:
             self._plans[dtype, method] = prepare(method, self.model, dtype)
         return self._plans[dtype, method]
 
-    def _multiply(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> None:
+    def _multiply(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> bool:
         """Bring the two axes to the end, where the plans have them."""
         rows, columns = self.model.rows, self.model.columns
         pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
@@ -54,11 +53,11 @@ class Products:
         given, wanted = (outputs, pixels) if adjoint else (pixels, outputs)
         between, after = self.model.around[1:]
         if between == after == 1:
-            product(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
-            return
+            return product(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
         images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
         images = np.ascontiguousarray(images)
         images.flags.writeable = False
         results = np.empty((*images.shape[:3], *wanted), out.dtype)
-        product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
+        reliable = product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
         out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
+        return reliable

@@ -1,5 +1,6 @@
 """The separable method: the folded PSF as a short sum of products of a column and a row."""
 
+from cmath import isfinite
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,6 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Axis, Index, Model, Relation, group_by
 from dhop.kernels import separable
-from dhop.kernels.taps import LEAST_SHARED
 from dhop.methods import cost
 from dhop.parallel import row_blocks, run
 from dhop.separation import separate
@@ -24,8 +24,6 @@ class SeparablePlan:
     Workspace: a few rows per thread.
     """
 
-    faithful = False
-
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
         if np.finfo(dtype).eps == np.finfo(model.dtype).eps:
@@ -36,48 +34,74 @@ class SeparablePlan:
         rows, columns = model.rows, model.columns
         self._rows = _line_matrix(rows.by_output, a, columns.size, dtype)
         self._rows_adjoint = _line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype)
-        self._lag = rows.factor
-        self._shared = _shared_rows(rows)
         self._forward = _forward_taps(columns, b.astype(dtype))
         self._adjoint = _adjoint_taps(columns, b.conj().astype(dtype))
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> None:
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
-        constants = (
-            x, *self._rows, self._shared, self._lag, table.pixel, table.inner, *self._forward,
-        )  # fmt: skip
-        blocks = row_blocks(len(x) * ((rows.outputs + 1) // 2), len(x) * self._cost, workers)
-        run(lambda start, stop: separable.forward(*constants, start, stop, out), blocks, workers)
+        constants = x, *self._rows, table.pixel, table.inner, *self._forward
 
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
+        sums: list[Any] = []
+
+        def block(start: int, stop: int) -> None:
+            blurred = np.empty((2, columns.size), x.dtype)
+            line = np.empty(table.pixel.size, x.dtype)
+            sums.append(separable.forward(*constants, blurred, line, start, stop, out))
+
+        run(
+            block, row_blocks(len(x) * -(-rows.outputs // 2), len(x) * self._cost, workers), workers
+        )
+        return all(map(isfinite, sums))
+
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
-        constants = (
-            y, *self._rows_adjoint, *table.by_pixel, table.single, *self._adjoint,
-            table.pixel.shape[1],
-        )  # fmt: skip
-        blocks = row_blocks(len(y) * rows.size, len(y) * self._cost, workers)
-        run(lambda start, stop: separable.adjoint(*constants, start, stop, out), blocks, workers)
+        constants = y, *self._rows_adjoint, *table.by_pixel, table.single, *self._adjoint
+        phases, places = table.pixel.shape
+
+        sums: list[Any] = []
+
+        def block(start: int, stop: int) -> None:
+            padded = np.zeros((2, 2 * places - columns.outputs), y.dtype)
+            line = np.empty((2, phases, places), y.dtype)
+            sums.append(separable.adjoint(*constants, padded, line, start, stop, out))
+
+        pairs = len(y) * ((rows.size + 1) // 2)
+        run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
+        return all(map(isfinite, sums))
 
 
 def _line_matrix(
     relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]
-) -> tuple[Index, Index, Array]:
-    """Start of each line, offset of the lines of `length` that it sums, and their weights."""
-    if not relation.line.size:
-        return relation.start, relation.line, np.zeros((len(weights), 0), dtype)
+) -> tuple[Index, Index, Array, Index]:
+    """Start of each line, offsets of the lines of `length` that it sums, weights, common entries.
+
+    See `dhop.kernels.separable.sum_lines`.
+    """
     begins = np.flatnonzero(relation.begins)
-    merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
-    start = np.searchsorted(begins, relation.start)
-    return start, relation.line[begins] * length, np.ascontiguousarray(merged, dtype)
+    start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
+    if not lines.size:
+        merged = np.zeros((len(weights), 0))
+    else:
+        merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
+    common = _common_entries(start, lines)
+    return start, lines * length, np.ascontiguousarray(merged, dtype), common
 
 
-def _shared_rows(rows: Axis) -> NDArray[np.bool_]:
-    """Whether output `j` and its successor both read whole windows of the image itself."""
-    first = rows.start + rows.factor * np.arange(rows.outputs)
-    whole = (first >= 0) & (first + rows.taps <= rows.size)
-    return whole & np.append(whole[1:], False) & (rows.taps - rows.factor >= LEAST_SHARED)
+def _common_entries(start: Index, lines: Index) -> Index:
+    """Where lines `2 p` and ``2 p + 1`` begin to read the same lines, and how many of them."""
+    starts = np.append(start, start[-1])[: (start.size // 2) * 2 + 1]
+    first, end = starts[:-1], starts[1:]
+    low = np.append(lines, 0)[first]
+    high = np.append(lines, 0)[end - 1]
+    runs = high - low == end - first - 1  # without gaps, so that they share one run if any
+    (low0, low1), (high0, high1) = low.reshape(-1, 2).T, high.reshape(-1, 2).T
+    bottom = np.maximum(low0, low1)
+    count = np.minimum(high0, high1) + 1 - bottom
+    worth = runs.reshape(-1, 2).all(axis=1) & (count > 0)
+    begin = first.reshape(-1, 2) + bottom[:, None] - np.stack([low0, low1], axis=1)
+    return np.where(worth[:, None], np.column_stack([begin, count]), 0)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array]:

@@ -1,0 +1,175 @@
+"""Weighted sums of windows as vector instructions, the sums kept in registers.
+
+A compiler that vectorises ``for k: for i: total[i] += weights[k] * window_k[i]`` loads and stores
+each sum once for every few taps. Here the loops are turned round for a strip of the outputs at a
+time: for every tap one broadcast weight, one load of each vector of its window, and a multiply-add
+onto sums that stay where they are. Two runs of outputs that read the same windows share the loads.
+"""
+
+from itertools import product
+
+from llvmlite import ir
+from numba.core import cgutils
+
+BYTES = 32  # of a vector: two are loaded in a cycle, and few lie across the end of a cache line
+VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
+
+_INT = ir.IntType(64)
+_LANE = ir.IntType(32)
+_NONE = ir.Constant(_INT, 0)
+_FLAGS = ("contract",)  # of a product and a sum to a fused multiply-add
+
+
+def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
+    """Emit ``runs[r][i] += sum_{k < taps} weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+    dtype : numba type
+        Of the numbers, real or complex.
+    runs, weights : lists of pointers
+    source, offsets : pointers
+        To the number that offset 0 stands for, and to 64-bit integers.
+    taps, n : 64-bit integers
+        Number of taps, and length of each run.
+    keep : bit
+        Whether to add to what the runs hold, not to zero.
+    """
+    strip = _Strip(builder, dtype)
+    size = ir.Constant(_INT, strip.outputs)
+    whole = builder.mul(builder.udiv(n, size), size)
+    rest = builder.sub(n, whole)
+
+    def emit(place, count=None):
+        moved = [builder.gep(run, [place]) for run in runs]
+        strip.emit(moved, weights, builder.gep(source, [place]), offsets, taps, keep, count)
+
+    with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
+        emit(place)
+    with builder.if_then(builder.icmp_signed("<", _NONE, rest)):
+        emit(whole, rest)
+
+
+class _Strip:
+    """`VECTORS` vectors of outputs of one dtype."""
+
+    def __init__(self, builder, dtype):
+        self.builder = builder
+        real = getattr(dtype, "underlying_float", dtype)
+        self.real = ir.FloatType() if real.bitwidth == 32 else ir.DoubleType()
+        self.bytes = real.bitwidth // 8
+        self.lanes = BYTES // self.bytes
+        self.vector = ir.VectorType(self.real, self.lanes)
+        self.parts = 1 if real is dtype else 2
+        self.outputs = VECTORS * self.lanes // self.parts
+
+    def emit(self, runs, weights, source, offsets, taps, keep, count):
+        """Sum all taps for one strip, or for the first `count` outputs of one."""
+        b = self.builder
+        masks = [None] * VECTORS if count is None else self._masks(count)
+        zero = ir.Constant(self.vector, None)
+        # A complex weight has one sum for its real part and one for its imaginary part.
+        keys = list(product(range(len(runs)), range(self.parts), range(VECTORS)))
+        before, loop, after = b.block, b.append_basic_block("taps"), b.append_basic_block("summed")
+        b.cbranch(b.icmp_signed("<", _NONE, taps), loop, after)
+
+        b.position_at_end(loop)
+        k = b.phi(_INT)
+        sums = {key: b.phi(self.vector) for key in keys}
+        window = self._numbers(b.gep(source, [b.load(b.gep(offsets, [k]))]))
+        windows = [self._load(window, v, mask) for v, mask in enumerate(masks)]
+        factors = {}
+        for r, part in product(range(len(runs)), range(self.parts)):
+            number = b.gep(self._numbers(b.gep(weights[r], [k])), [ir.Constant(_INT, part)])
+            factors[r, part] = self._broadcast(b.load(number), self.vector)
+        more = {
+            (r, part, v): self._add(sum_, b.fmul(windows[v], factors[r, part], flags=_FLAGS))
+            for (r, part, v), sum_ in sums.items()
+        }
+        following = b.add(k, ir.Constant(_INT, 1))
+        b.cbranch(b.icmp_signed("<", following, taps), loop, after)
+        k.add_incoming(_NONE, before)
+        k.add_incoming(following, loop)
+        for key in keys:
+            sums[key].add_incoming(zero, before)
+            sums[key].add_incoming(more[key], loop)
+
+        b.position_at_end(after)
+        totals = {key: b.phi(self.vector) for key in keys}
+        for key in keys:
+            totals[key].add_incoming(zero, before)
+            totals[key].add_incoming(more[key], loop)
+        with b.if_else(keep) as branches:
+            for branch, kept in zip(branches, (True, False), strict=True):
+                with branch:
+                    for r, (v, mask) in product(range(len(runs)), enumerate(masks)):
+                        run = self._numbers(runs[r])
+                        total = self._joined([totals[r, part, v] for part in range(self.parts)])
+                        if kept:
+                            total = self._add(total, self._load(run, v, mask))
+                        self._store(total, run, v, mask)
+
+    def _add(self, one, two):
+        return self.builder.fadd(one, two, flags=_FLAGS)
+
+    def _joined(self, sums):
+        """The products with real weights, or those with both parts of complex ones together."""
+        if len(sums) == 1:
+            return sums[0]
+        swapped = self._shuffle(sums[1], [lane ^ 1 for lane in range(self.lanes)])
+        signs = ir.Constant(self.vector, [-1.0, 1.0] * (self.lanes // 2))
+        return self._add(sums[0], self.builder.fmul(swapped, signs, flags=_FLAGS))
+
+    def _masks(self, count):
+        """For each vector, which of its lanes are among the first `count` outputs."""
+        b = self.builder
+        lanes = ir.VectorType(_LANE, self.lanes)
+        numbers = b.mul(count, ir.Constant(_INT, self.parts))
+        masks = []
+        for v in range(VECTORS):
+            left = b.trunc(b.sub(numbers, ir.Constant(_INT, v * self.lanes)), _LANE)
+            places = ir.Constant(lanes, list(range(self.lanes)))
+            masks.append(b.icmp_signed("<", places, self._broadcast(left, lanes)))
+        return masks
+
+    def _broadcast(self, number, vector):
+        anything = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(anything, number, ir.Constant(_LANE, 0))
+        return self._shuffle(one, [0] * self.lanes)
+
+    def _shuffle(self, vector, lanes):
+        order = ir.Constant(ir.VectorType(_LANE, self.lanes), lanes)
+        return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), order)
+
+    def _numbers(self, pointer):
+        return self.builder.bitcast(pointer, self.real.as_pointer())
+
+    def _place(self, pointer, v):
+        place = self.builder.gep(pointer, [ir.Constant(_INT, v * self.lanes)])
+        return self.builder.bitcast(place, self.vector.as_pointer())
+
+    def _load(self, pointer, v, mask):
+        place = self._place(pointer, v)
+        if mask is None:
+            return self.builder.load(place, align=self.bytes)
+        zero = ir.Constant(self.vector, None)
+        return self._masked("load", self.vector, [place, self._alignment, mask, zero])
+
+    def _store(self, value, pointer, v, mask):
+        place = self._place(pointer, v)
+        if mask is None:
+            self.builder.store(value, place, align=self.bytes)
+        else:
+            self._masked("store", ir.VoidType(), [value, place, self._alignment, mask])
+
+    @property
+    def _alignment(self):
+        return ir.Constant(_LANE, self.bytes)
+
+    def _masked(self, what, result, arguments):
+        """Load or store where the mask says so, touching no other memory."""
+        name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.bytes}.p0"
+        kind = ir.FunctionType(result, [each.type for each in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
