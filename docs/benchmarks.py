@@ -10,6 +10,7 @@ import platform
 import sys
 from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ def geometric(ratios):
     return float(np.exp(np.mean(np.log(list(ratios)))))
 
 
-def cells(path):
-    """Parameters and seconds of each benchmark, and how often dhop is as fast as the best peer."""
+def cells(paths):
+    """Parameters and seconds of each benchmark, and how many times longer the best peer takes."""
     found = []
-    for each in json.loads(Path(path).read_text())["benchmarks"]:
+    results = [json.loads(Path(path).read_text())["benchmarks"] for path in paths]
+    for each in chain.from_iterable(results):
         cell = each["extra_info"]
         times = cell["times"]
         mine = {name: t for name, t in times.items() if name.startswith("dhop ")}
@@ -225,8 +227,8 @@ python docs/benchmarks.py benchmarks.json
 """
 
 
-def main(path):
-    found = cells(path)
+def main(*paths):
+    found = cells(paths)
     sizes, by_size = per_pixel()
     widths, by_width = per_width()
     plot(sizes, by_size, widths, by_width)
@@ -247,4 +249,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -9,6 +9,7 @@ from scipy import sparse
 import dhop.sparse
 from dhop import DHOperator
 
+RNG = np.random.default_rng(7)
 FORMATS = {
     "csr": sparse.csr_array,
     "csc": sparse.csc_array,
@@ -230,3 +231,94 @@ def test_the_matrix_belongs_to_the_caller():
     first = A.to_sparse()
     first.data[:] = 0
     assert_array_equal(A.to_sparse().toarray(), oracle.matrix((4, 4), np.ones((3, 3)), 2))
+
+
+class TestPart:
+    A = DHOperator((7, 9), RNG.integers(-3, 4, (3, 4)), (2, 3), boundary="reflect")
+
+    @pytest.mark.parametrize("name", dhop.sparse.FORMATS)
+    @pytest.mark.parametrize(
+        "rows",
+        [slice(2, 5), slice(None, None, -2), [3, 0, 3, -1], [], np.arange(9) % 2 == 0, slice(4, 4)],
+        ids=str,
+    )
+    def test_rows(self, name, rows):
+        expected = self.A.to_sparse().toarray()[rows]
+        found = self.A.to_sparse(name, rows=rows)
+        assert found.format == name
+        assert_array_equal(found.toarray(), expected)
+        if name == "csr":
+            assert_is_canonical(found)
+
+    @pytest.mark.parametrize(
+        ("rows", "error"),
+        [
+            ([9], IndexError),
+            ([-10], IndexError),
+            ([True, False], IndexError),
+            ([0.5], TypeError),
+            ([[1]], ValueError),
+            (["a"], TypeError),
+        ],
+    )
+    def test_wrong_rows(self, rows, error):
+        with pytest.raises(error):
+            self.A.to_sparse(rows=rows)
+
+    @pytest.mark.parametrize("size", [400, 1000, 2**20])
+    def test_row_blocks(self, size):
+        blocks = list(self.A.row_blocks(size))
+        assert [block.start for block, _ in blocks[1:]] == [block.stop for block, _ in blocks[:-1]]
+        assert (blocks[0][0].start, blocks[-1][0].stop) == (0, self.A.shape[0])
+        for block, part in blocks:
+            assert part.data.nbytes + part.indices.nbytes + part.indptr.nbytes <= size
+            assert_is_canonical(part)
+            assert_array_equal(part.toarray(), self.A.to_sparse(rows=block).toarray())
+
+    def test_row_that_is_too_long(self):
+        with pytest.raises(ValueError, match="max_nbytes must be at least"):
+            next(self.A.row_blocks(10))
+
+
+class TestProgress:
+    A = DHOperator((64, 64), np.ones((9, 9)), 2)
+
+    def test_callable(self):
+        seen = []
+        self.A.to_sparse(progress=lambda done, total: seen.append((done, total)))
+        assert seen[-1] == (self.A.nnz, self.A.nnz)
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+    def test_bar(self, capsys):
+        self.A.to_sparse(progress=True)
+        assert "matrix" in capsys.readouterr().out
+
+    def test_error_in_it(self):
+        def stop(done, total):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            self.A.to_sparse(progress=stop)
+
+
+def test_too_large_for_memory(monkeypatch):
+    monkeypatch.setattr("dhop.memory.available", lambda: 1000)
+    A = DHOperator((64, 64), np.ones((9, 9)), 2)
+    for name in dhop.sparse.FORMATS:
+        with pytest.raises(MemoryError, match=r"export\(\.\.\.\)") as caught:
+            A.to_sparse(name)
+        assert str(A.sparse_nbytes(name)) in str(caught.value)
+    A.to_sparse(rows=[0])
+
+
+def test_correctly_rounded():
+    """Every value is the exact sum of the taps that meet, rounded once."""
+    psf = RNG.standard_normal((9, 11))
+    for dtype in (np.float32, np.float64):
+        options = {"boundary": "symmetric", "dtype": dtype}
+        found = DHOperator((8, 6), psf, 2, **options).to_sparse().toarray()
+        exact = oracle.matrix((8, 6), psf, 2, boundary="symmetric", precision=np.longdouble)
+        bound = np.spacing(np.abs(found)) / 2
+        # The sum itself is formed in float64.
+        bound = bound + 40 * np.finfo(np.float64).eps * np.abs(psf).sum()
+        assert (np.abs(found - exact) <= bound).all()

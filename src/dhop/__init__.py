@@ -1,8 +1,17 @@
 """Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
 
 from dhop import psf, testing
+from dhop.export import load_matrix
 from dhop.frames import FrameStack
 from dhop.operator import DHOperator
 from dhop.solvers import Solution, super_resolve
 
-__all__ = ["DHOperator", "FrameStack", "Solution", "psf", "super_resolve", "testing"]
+__all__ = [
+    "DHOperator",
+    "FrameStack",
+    "Solution",
+    "load_matrix",
+    "psf",
+    "super_resolve",
+    "testing",
+]

@@ -136,3 +136,24 @@ def operator_dtype(
     if psf.dtype.kind == "c" and dtype.kind != "c":
         raise TypeError(f"a complex psf needs a complex dtype, got {dtype}")
     return dtype
+
+
+def rows(value: Any, count: int) -> NDArray[np.int64] | None:
+    """Numbers of the rows that a slice, a mask or a list of integers chooses; None for all."""
+    if value is None:
+        return None
+    if isinstance(value, slice):
+        return np.arange(count)[value]
+    chosen = np.asarray(value)
+    if chosen.ndim != 1:
+        raise ValueError(f"rows must be a slice or one-dimensional, got shape {chosen.shape}")
+    if chosen.dtype == bool:
+        if chosen.size != count:
+            raise IndexError(f"the mask has {chosen.size} rows, the matrix {count}")
+        return np.flatnonzero(chosen)
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise TypeError(f"rows must be integers or a mask, got dtype {chosen.dtype}")
+    outside = (chosen < -count) | (chosen >= count)
+    if outside.any():
+        raise IndexError(f"row {chosen[outside][0]} is out of range for {count} rows")
+    return np.where(chosen < 0, chosen + count, chosen).astype(np.int64)

@@ -243,7 +243,9 @@ def _strided(A: DHOperator, adjoint: bool) -> dict[str, Product]:
                 if adjoint
                 else (lambda x: operator.matvec(x.reshape(-1)))
             )
-    if find_spec("torch"):
+    # torch lays out the taps of every output first
+    laid_out = model.taps.size * prod(A.dimsd) * A.dtype.itemsize
+    if find_spec("torch") and laid_out < LARGEST_MATRIX:
         import torch
         from torch.nn import functional
 

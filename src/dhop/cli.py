@@ -167,6 +167,40 @@ def bench(
         console.print(f"fastest: {fastest}")
 
 
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help=".npz, .mtx, .mtx.gz, .mat, or a folder of .npy.")],
+    size: Annotated[tuple[int, int], typer.Option(help="Rows and columns of the image.")],
+    factor: Annotated[int, typer.Option(help="Decimation factor.")],
+    psf: Annotated[str, typer.Option(help="Blur, as for superres.")],
+    boundary: Annotated[str, typer.Option(help=f"One of {', '.join(BOUNDARIES)}.")] = "constant",
+    decimation: Annotated[str, typer.Option(help="How pixels form: mean, sum, sample.")] = "sum",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
+) -> None:
+    """Write the explicit matrix to disk, however large it is.
+
+    \b
+    Example:
+      dhop export dh.npz --size 400 400 --factor 2 --psf gaussian:sigma=3
+    """
+    with _errors_in_words():
+        A = DHOperator(
+            size,
+            parse_psf(psf),
+            factor,
+            boundary=boundary,  # type: ignore[arg-type]
+            decimation=decimation,  # type: ignore[arg-type]
+            dtype=dtype,
+        )
+        with _progress("writing", 1) as report:
+            A.export(out, overwrite=overwrite, progress=lambda done, total: report(done / total))
+        table = _table()
+        table.add_row("matrix", f"{_times(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}")
+        table.add_row("written", str(out))
+        Console().print(table)
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -276,7 +310,7 @@ def _table() -> Table:
 
 
 @contextmanager
-def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+def _progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
     """A bar on the terminal's error stream; silent elsewhere."""
     console = Console(stderr=True)
     columns = (

@@ -108,12 +108,6 @@ def batch(model: Model) -> int:
     return int(np.prod(model.around))
 
 
-def nnz(model: Model) -> int:
-    """Number of stored entries of the matrix."""
-    counts = entry_counts(model.rows.by_output, model.columns.by_output, model.weights)
-    return batch(model) * int(counts.total())
-
-
 def gram_diagonal(model: Model) -> Table:
     """Diagonal of ``A^H A`` for one image: the squared norms of the matrix's columns."""
     return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, _squared)

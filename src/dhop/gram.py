@@ -1,12 +1,19 @@
-"""The normal-equations operator ``A^H W A``."""
+"""The normal-equations operator ``A^H W A``, and its explicit matrix."""
 
+import itertools
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop import arguments, sparse
+from dhop.boundary import OUTSIDE
+from dhop.geometry import Axis, Index, Model
 from dhop.linear import ArrayOperator, dense
+from dhop.parallel import row_blocks, run
+from dhop.progress import Progress
 
 
 class GramOperator(ArrayOperator):
@@ -30,6 +37,63 @@ class GramOperator(ArrayOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return GramOperator, (self.operator, self.weights)
 
+    def to_sparse(
+        self,
+        format: Literal["csr", "csc", "coo"] = "csr",
+        *,
+        rows: slice | ArrayLike | None = None,
+        progress: Progress = None,
+    ) -> Any:
+        """The explicit matrix, for those who factorise, row by row from the taps.
+
+        Sums are formed in float64 and rounded once. Entries are stored where some output sees both
+        pixels through non-zero taps, whatever its weight.
+
+        Parameters
+        ----------
+        format : {"csr", "csc", "coo"}
+        rows : slice or array_like of int, optional
+            Rows of the matrix, all by default. Not for ``"csc"``.
+        progress : callable or True, optional
+            See `DHOperator.to_sparse`.
+
+        Returns
+        -------
+        scipy.sparse array, shape (N, N)
+
+        Raises
+        ------
+        TypeError
+            If the operator is not a `DHOperator`.
+        MemoryError
+            If there is no room for it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> DHOperator((1, 4), [[1.0, 2.0]], (1, 2)).gram().to_sparse().toarray()
+        array([[9., 3., 0., 0.],
+               [3., 5., 6., 2.],
+               [0., 6., 9., 3.],
+               [0., 2., 3., 1.]])
+        """
+        model = getattr(self.operator, "_model", None)
+        if model is None:
+            raise TypeError("the explicit Gram matrix is that of a DHOperator")
+        format = arguments.choice("format", format, ("csr", "csc", "coo"))
+        chosen = arguments.rows(rows, self.shape[0])
+        if format == "csc" and chosen is not None:
+            raise ValueError('rows are for the formats "csr" and "coo"')
+        workers: int | None = getattr(self.operator, "workers", None)
+        layout = GramLayout(model, self.weights, workers)
+        built: sparse.Format = "coo" if format == "coo" else "csr"
+        matrix = sparse.build(layout, built, chosen, workers, progress)
+        if format == "csc":  # the columns of a Hermitian matrix are its rows, conjugated
+            data = matrix.data.conj()
+            return sparse.compressed("csc", self.shape, data, matrix.indices, matrix.indptr)
+        return matrix
+
     def _apply(self, x: NDArray[Any], adjoint: bool, out: NDArray[Any]) -> None:
         y = np.empty((len(x), self.operator.shape[0]), x.dtype)
         self.operator._apply(x, False, y)
@@ -40,6 +104,128 @@ class GramOperator(ArrayOperator):
 
     def _adjoint(self) -> "GramOperator":
         return self
+
+
+class GramLayout:
+    """Rows of ``A^H W A`` for the matrix `A` of a model; see `dhop.sparse.Layout`.
+
+    Pixels that are seen by outputs in the same way are one class on either axis. Without weights a
+    row depends on the two classes alone and is summed once for each pair of them: in the interior
+    it is the autocorrelation of the folded PSF, decimated, and there are `factor` classes.
+    """
+
+    width = 1
+
+    def __init__(
+        self, model: Model, weights: NDArray[np.float64] | None, workers: int | None
+    ) -> None:
+        rows, columns = model.rows, model.columns
+        b0, b1, b2 = model.around
+        self.dtype = model.dtype
+        self._workers = workers
+        self._sizes = (b0, rows.size, b1, columns.size, b2)
+        size = int(np.prod(self._sizes))
+        self.shape = (size, size)
+        observed = (b0, rows.outputs, b1, columns.outputs, b2)
+        self._given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
+        relations = rows.by_pixel, columns.by_pixel
+        self._near = _Near(rows), _Near(columns)
+        self._tables = (
+            *(table for each in relations for table in (each.start, each.line, each.tap)),
+            np.ascontiguousarray(rows.windows), np.ascontiguousarray(columns.windows),
+            *(table for each in self._near for table in (each.start, each.member)), model.weights,
+        )  # fmt: skip
+
+    @cached_property
+    def _rows(self) -> tuple[Index, NDArray[Any], NDArray[np.bool_]]:
+        """Where each pair of classes has its row, the rows one after the other, what is stored."""
+        from dhop.kernels.gram import tabulate
+
+        first, second = self._near
+        sizes = np.multiply.outer(first.sizes[first.pixels], second.sizes[second.pixels])
+        offset = np.append(0, np.cumsum(sizes))[:-1].reshape(sizes.shape)
+        sums = np.empty(sizes.sum(), self._tables[-1].dtype)
+        reached = np.empty(sums.size, bool)
+        taps = self._tables[-1].size
+        blocks = row_blocks(sizes.size, float(sizes.size * taps * taps), self._workers)
+        run(
+            lambda i, j: tabulate(
+                *self._tables, first.pixels, second.pixels, offset, i, j, sums, reached
+            ),
+            blocks,
+            self._workers,
+        )
+        return offset, sums, reached
+
+    @cached_property
+    def _counts(self) -> Index:
+        """Number of entries of each pixel of one image."""
+        offset, _, reached = self._rows
+        first, second = self._near
+        stored = np.append(0, np.cumsum(reached))
+        edges = np.append(offset, reached.size)
+        counts = np.diff(stored[edges]).reshape(offset.shape)
+        return counts[first.which][:, second.which]
+
+    def total(self) -> int:
+        return int(self._counts.sum()) * (self.shape[0] // self._counts.size)
+
+    def counts(self) -> Index:
+        counts = self._counts[None, :, None, :, None]
+        return np.broadcast_to(counts, self._sizes).reshape(-1)
+
+    def fill(
+        self,
+        lines: Index,
+        pointer: NDArray[Any],
+        start: int,
+        stop: int,
+        indices: NDArray[Any],
+        data: NDArray[Any],
+    ) -> None:
+        from dhop.kernels.gram import fill
+
+        first, second = self._near
+        fill(
+            *self._tables, first.which, second.which, *self._rows, self._given, self._sizes,
+            lines, pointer, start, stop, indices, data,
+        )  # fmt: skip
+
+
+class _Near:
+    """The pixels of an axis that share an output with each of its pixels, and classes of pixels.
+
+    Attributes
+    ----------
+    start, member : ndarray of int
+        Pixel `k` shares outputs with ``member[start[k]:start[k + 1]]``, ascending.
+    sizes : ndarray of int
+        How many these are.
+    which, pixels : ndarray of int
+        The class of each pixel, and one pixel of each class: all that differs within a class is a
+        shift.
+    """
+
+    def __init__(self, axis: Axis) -> None:
+        relation, windows = axis.by_pixel, axis.windows
+        near: list[Index] = []
+        known: dict[bytes, int] = {}
+        pixels: list[int] = []
+        self.which = np.empty(axis.size, np.intp)
+        for k, (first, last) in enumerate(itertools.pairwise(relation.start)):
+            seen = windows[relation.line[first:last]]
+            members = np.unique(seen)
+            members = members[members >= 0]
+            places = np.where(seen < 0, OUTSIDE, np.searchsorted(members, seen))
+            key = relation.tap[first:last].tobytes() + places.tobytes()
+            self.which[k] = known.setdefault(key, len(known))
+            if len(known) > len(pixels):
+                pixels.append(k)
+            near.append(members)
+        self.pixels = np.array(pixels)
+        self.sizes = np.array([members.size for members in near])
+        self.start = np.append(0, np.cumsum(self.sizes))
+        self.member = np.concatenate(near)
 
 
 def _weights(weights: ArrayLike, operator: ArrayOperator) -> NDArray[Any]:

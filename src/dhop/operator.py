@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dhop import arguments, facts, sparse
 from dhop.boundary import BOUNDARIES, Boundary
+from dhop.explicit import ExplicitOperator
 from dhop.geometry import Decimation, Model, low_resolution
 from dhop.gram import GramOperator
-from dhop.linear import DTYPES, ArrayOperator
+from dhop.linear import DTYPES
 from dhop.methods.products import Products
 
 Array = NDArray[Any]
@@ -19,7 +20,7 @@ Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
 Integers: TypeAlias = int | Sequence[int]
 
 
-class DHOperator(ArrayOperator):
+class DHOperator(ExplicitOperator):
     r"""Blur by a point spread function, then decimate: ``A = D H`` as a `LinearOperator`.
 
     Neither `D` nor `H` nor their product is formed. Per axis, with ``ext(x)`` the image continued
@@ -351,63 +352,8 @@ class DHOperator(ArrayOperator):
             return facts.spectral_norm(self, facts.column_norm(self._model))
         raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
 
-    @property
-    def nnz(self) -> int:
-        """Number of entries that the explicit matrix stores."""
-        return facts.nnz(self._model)
-
-    def sparse_nbytes(self, format: sparse.Format = "csr") -> int:
-        """Bytes that the arrays of the explicit matrix take, without building it.
-
-        Parameters
-        ----------
-        format : {"csr", "csc", "bsr", "coo"}
-
-        Returns
-        -------
-        int
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> A = DHOperator((800, 800), np.ones((99, 99)), 2, dtype=np.float32)
-        >>> A.nnz, A.sparse_nbytes()
-        (1501562500, 12013140004)
-        """
-        return sparse.nbytes(self._model, arguments.choice("format", format, sparse.FORMATS))
-
-    def to_sparse(self, format: sparse.Format = "csr") -> Any:
-        """The explicit matrix, filled straight into its layout from the folded PSF.
-
-        Taps that meet on one pixel are added in float64 and rounded once; taps that are zero are
-        not stored. Entries are sorted and indices are 32-bit where they suffice.
-
-        Parameters
-        ----------
-        format : {"csr", "csc", "bsr", "coo"}
-            The blocks of ``"bsr"`` are one row by `factor` columns (by the part of it that divides
-            the width of the image).
-
-        Returns
-        -------
-        scipy.sparse array, shape (M, N)
-
-        Raises
-        ------
-        ValueError
-            For another `format`.
-        MemoryError
-            If there is no room for it; `sparse_nbytes` tells before.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DHOperator((1, 4), [[1.0, 2.0, 1.0]], (1, 2)).to_sparse("csc").toarray()
-        array([[3., 3., 1., 0.],
-               [0., 1., 3., 3.]])
-        """
-        format = arguments.choice("format", format, sparse.FORMATS)
-        return sparse.to_sparse(self._model, format, self.workers)
+    def _layout(self, format: sparse.Format) -> sparse.Layout:
+        return sparse.ModelLayout(self._model, format)
 
 
 def _rebuild(

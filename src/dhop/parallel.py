@@ -59,7 +59,7 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     count = threads(work, workers)
     count = 1 if count == 1 else min(4 * count, int(work / SMALLEST_BLOCK))
     count = min(rows, max(count, math.ceil(work / LARGEST_BLOCK)))
-    edges = [rows * k // count for k in range(count + 1)]
+    edges = [rows * k // count for k in range(count + 1)] if rows else []
     return list(itertools.pairwise(edges))
 
 

@@ -7,8 +7,8 @@ from dhop.kernels.compile import kernel
 
 @kernel
 def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
-         pointer, width, start, stop, indices, data):  # fmt: skip
-    """Write the compressed lines ``[start, stop)`` of the matrix, or of its transpose.
+         chosen, pointer, width, start, stop, indices, data):  # fmt: skip
+    """Write the compressed lines ``chosen[start:stop]`` of the matrix, or of its transpose.
 
     Line ``(b0, k0, b1, k1, b2)`` in C order meets ``(b0, line0[e0], b1, line1[e1], b2)`` through
     the tap ``weights[tap0[e0], tap1[e1]]``; taps that meet on one entry are added in float64.
@@ -20,8 +20,10 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     weights : (T0, T1) float64 or complex128 array
     sizes, others : tuples of 5 int
         Shape of the lines that are compressed and of those they meet: (b0, k0, b1, k1, b2).
-    pointer : (lines + 1,) int array
-        Where each line begins, in blocks.
+    chosen : (k,) int array
+        Lines to write.
+    pointer : (k + 1,) int array
+        Where each of them begins, in blocks.
     width : int
         Entries in a block; the neighbours that share one index.
     indices, data : (blocks,) int array, (blocks * width,) array
@@ -33,7 +35,8 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     lines = np.empty(merged.shape[0], np.int64)
     count = 0
     current = -1
-    for row in range(start, stop):
+    for place in range(start, stop):
+        row = chosen[place]
         b2 = row % sizes[4]
         rest = row // sizes[4]
         k1 = rest % sizes[3]
@@ -55,7 +58,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                     w = weights[tap0[e], u]
                     merged[count - 1, u] += w
                     reached[count - 1, u] |= w != 0
-        block = pointer[row] - 1
+        block = pointer[place] - 1
         for a in range(count):
             base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
             previous = -1

@@ -1,0 +1,308 @@
+"""Matrices larger than memory: streamed to disk, block by block, and opened from there."""
+
+import errno
+import gzip
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from scipy import io as scipy_io
+from scipy import sparse as scipy_sparse
+
+from dhop import sparse
+from dhop.progress import Progress, reporting
+
+FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
+FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
+
+BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
+TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
+LARGEST_MAT = 2**31 - 1  # bytes
+MANIFEST = "dhop-matrix.json"
+
+Matrix: TypeAlias = Any
+Block: TypeAlias = tuple[slice, Matrix]
+
+
+def export(
+    layout: sparse.Layout,
+    path: str | os.PathLike[str],
+    format: FileFormat | None,
+    *,
+    overwrite: bool,
+    progress: Progress,
+    workers: int | None,
+) -> Path:
+    """Write the matrix of a layout of rows; see `DHOperator.export`."""
+    target = Path(path)
+    format = format or format_of(target)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    counts, entries = layout.counts(), layout.total()
+    if format == "mat" and 2 * sparse.nbytes(layout, "csc", entries) > LARGEST_MAT:
+        raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
+    if format in ("npz", "npy"):
+        _require_room(target, sparse.nbytes(layout, "csr", entries))
+    passes = 2 if format == "npz" else 1
+    with reporting(progress, passes * entries, "export") as advance, _replacing(target) as part:
+
+        def blocks(size: int = BLOCK) -> Iterator[Block]:
+            for block in _ahead(sparse.row_blocks(layout, size, workers)):
+                yield block
+                advance(block[1].nnz)
+
+        _WRITERS[format](part, layout, counts, blocks)
+    return target
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format that a name ends in; ``"npy"``, a folder, if it has no ending."""
+    name = path.name.lower()
+    for format in FILE_FORMATS:
+        if format != "npy" and name.endswith(f".{format}"):
+            return format
+    if not path.suffix:
+        return "npy"
+    raise ValueError(
+        f"the format of {path.name!r} is not known: end it in .npz, .mtx, .mtx.gz or .mat, or in "
+        "nothing for a folder, or give format="
+    )
+
+
+def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
+    """Open a matrix that `DHOperator.export` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A folder, or a file that ends in .npz, .mtx, .mtx.gz or .mat.
+    mmap : bool
+        For a folder: map its files into memory instead of reading them. The matrix is there at once
+        and is read from the disk as far as it is used.
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        Of double precision from .mtx and .mat.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or no manifest in the folder.
+    ValueError
+        If the files do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from pathlib import Path
+    >>> from dhop import DHOperator, load_matrix
+    >>> A = DHOperator((4, 4), np.ones((3, 3)), 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     S = load_matrix(A.export(Path(folder) / "matrix"), mmap=False)
+    >>> (S != A.to_sparse()).nnz
+    0
+    """
+    source = Path(path)
+    if not source.is_dir():
+        if not source.exists():
+            raise FileNotFoundError(errno.ENOENT, "no such matrix", str(source))
+        readers: dict[str, Callable[[Path], Any]] = {
+            "npz": scipy_sparse.load_npz,
+            "mtx": lambda path: scipy_io.mmread(path, spmatrix=False),
+            "mtx.gz": lambda path: scipy_io.mmread(path, spmatrix=False),
+            "mat": lambda path: scipy_io.loadmat(path, spmatrix=False)["A"],
+        }
+        return scipy_sparse.csr_array(readers[format_of(source)](source))
+    manifest = json.loads((source / MANIFEST).read_text())
+    shape = tuple(manifest["shape"])
+    mode: Literal["r"] | None = "r" if mmap else None
+    data, indices, pointer = (
+        np.load(source / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
+        for name in ("data", "indices", "indptr")
+    )
+    if data.shape != indices.shape or pointer.shape != (shape[0] + 1,) or pointer[-1] != data.size:
+        raise ValueError(f"the files in {source} do not fit together")
+    return sparse.compressed("csr", shape, data, indices, pointer)
+
+
+def _npz(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    """As `scipy.sparse.save_npz`, uncompressed; the matrix is computed once for either array."""
+    index = sparse.index_dtype(layout.shape, int(counts.sum()))
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+
+        def member(name: str, dtype: Any, shape: tuple[int, ...], chunks: Any) -> None:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                _write_array(file, dtype, shape, chunks)
+
+        for name, value in {
+            "indptr": _pointer(counts, index),
+            "format": np.array(b"csr"),
+            "shape": np.array(layout.shape),
+            "_is_array": np.array(True),
+        }.items():
+            member(name, value.dtype, value.shape, [value])
+        size = (int(counts.sum()),)
+        member("indices", index, size, (S.indices.astype(index, copy=False) for _, S in blocks()))
+        member("data", layout.dtype, size, (S.data for _, S in blocks()))
+
+
+def _npy(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    index = sparse.index_dtype(layout.shape, int(counts.sum()))
+    size = (int(counts.sum()),)
+    part.mkdir()
+    pointer = _pointer(counts, index)
+    with open(part / "indptr.npy", "wb") as file:
+        _write_array(file, index, pointer.shape, [pointer])
+        _flush(file)
+    with open(part / "indices.npy", "wb") as indices, open(part / "data.npy", "wb") as data:
+        _write_array(indices, index, size, [])
+        _write_array(data, layout.dtype, size, [])
+        for _, S in blocks():
+            indices.write(S.indices.astype(index, copy=False).data)
+            data.write(S.data.data)
+        _flush(indices)
+        _flush(data)
+    manifest = {"format": "csr", "shape": layout.shape, "dtype": layout.dtype.name, "version": 1}
+    with open(part / MANIFEST, "w") as text:
+        json.dump(manifest, text)
+        _flush(text)
+
+
+def _mtx(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    with open(part, "wb") as file:
+        _write_text(file, layout, counts, blocks)
+
+
+def _mtx_gz(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    with gzip.open(part, "wb", compresslevel=1) as file:
+        _write_text(file, layout, counts, blocks)
+
+
+def _write_text(file: Any, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    """Matrix Market: one heading, and below it what scipy writes below its own for each block."""
+    field = "complex" if layout.dtype.kind == "c" else "real"
+    rows, columns = layout.shape
+    file.write(f"%%MatrixMarket matrix coordinate {field} general\n".encode())
+    file.write(f"{rows} {columns} {counts.sum()}\n".encode())
+    for block, S in blocks(TEXT_BLOCK):
+        if S.nnz:
+            part = S.tocoo()
+            moved = part.coords[0].astype(np.int64) + block.start, part.coords[1]
+            text = io.BytesIO()
+            whole = scipy_sparse.coo_array((part.data, moved), shape=layout.shape)
+            scipy_io.mmwrite(text, whole, symmetry="general")
+            text.seek(0)
+            while text.readline().startswith(b"%"):
+                pass
+            file.write(text.getbuffer()[text.tell() :])
+
+
+def _mat(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
+    """MATLAB's sparse matrices are of double precision, by columns."""
+    whole = scipy_sparse.vstack([S for _, S in blocks()], format="csc")
+    kind = np.result_type(layout.dtype, np.float64)
+    with open(part, "wb") as file:
+        scipy_io.savemat(file, {"A": whole.astype(kind)})
+
+
+_WRITERS: dict[FileFormat, Callable[[Path, sparse.Layout, Any, Any], None]] = {
+    "npz": _npz,
+    "npy": _npy,
+    "mtx": _mtx,
+    "mtx.gz": _mtx_gz,
+    "mat": _mat,
+}
+
+
+def _pointer(counts: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.append(0, np.cumsum(counts)).astype(dtype)
+
+
+def _write_array(file: Any, dtype: Any, shape: tuple[int, ...], chunks: Any) -> None:
+    """A .npy file of one array, from its parts."""
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_2_0(file, header)
+    for chunk in chunks:
+        file.write(np.ascontiguousarray(chunk).data)
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same, each computed while the one before it is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="dhop-export") as thread:
+        following = thread.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = thread.submit(next, blocks, None)
+            yield block
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A name to write to, that becomes the target when all is written, and vanishes otherwise.
+
+    Names left by processes that were killed are removed.
+    """
+    for stale in target.parent.glob(f".{target.name}.*.part"):
+        if not _alive(stale.name.split(".")[-2]):
+            _remove(stale)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    _remove(part)
+    try:
+        yield part
+        if part.is_file():
+            with open(part, "rb+") as file:
+                os.fsync(file.fileno())
+        if target.is_dir() or (part.is_dir() and target.exists()):  # cannot be replaced in one step
+            old = target.with_name(f".{target.name}.{os.getpid()}.old.part")
+            _remove(old)
+            target.rename(old)
+            part.rename(target)
+            _remove(old)
+        else:
+            os.replace(part, target)
+    except BaseException:
+        _remove(part)
+        raise
+
+
+def _alive(process: str) -> bool:
+    """Whether a process of that number runs; True where that is not known."""
+    if not process.isdigit() or os.name != "posix":
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _require_room(target: Path, size: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if size > free:
+        message = f"the matrix takes {size} bytes, the disk has {free} free"
+        raise OSError(errno.ENOSPC, message, str(target))

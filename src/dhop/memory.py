@@ -1,0 +1,26 @@
+"""How much memory there is, so that what cannot fit is refused before it is begun."""
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def available() -> int | None:
+    """Bytes this process may still take: free memory, limited by its cgroup (v2); None if unknown.
+
+    Files that the system caches count as free.
+    """
+    limits = []
+    with suppress(OSError, ValueError, KeyError):
+        limits.append(1024 * _table(Path("/proc/meminfo"), ":")["MemAvailable"])
+    with suppress(OSError, ValueError, KeyError):  # no cgroup v2, or its limit is "max"
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        limits.append(limit - used + _table(group / "memory.stat", " ")["inactive_file"])
+    return max(0, min(limits)) if limits else None
+
+
+def _table(path: Path, separator: str) -> dict[str, int]:
+    """Name and number in each line of a file of the kernel."""
+    pairs = (line.split(separator, 1) for line in path.read_text().splitlines())
+    return {name: int(rest.split()[0]) for name, rest in pairs}

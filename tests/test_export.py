@@ -1,0 +1,202 @@
+"""Matrices on disk: every format, streamed, and replaced all at once or not at all."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+from numpy.testing import assert_array_equal
+
+import dhop.export
+import dhop.sparse
+from dhop import DHOperator, load_matrix
+
+RNG = np.random.default_rng(3)
+NAMES = ["matrix.npz", "matrix", "matrix.mtx", "matrix.mtx.gz", "matrix.mat"]
+
+
+def operator(dtype="float32", dims=(9, 12)):
+    psf = RNG.standard_normal((4, 5)).astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        psf = psf + 1j * RNG.standard_normal((4, 5)).astype(psf.real.dtype)
+    psf[1, 2] = 0
+    return DHOperator(dims, psf.astype(dtype), (2, 3), boundary="symmetric")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_written_and_read(tmp_path, monkeypatch, name, dtype):
+    """Bit for bit, from many small blocks."""
+    monkeypatch.setattr(dhop.export, "BLOCK", 1000)
+    monkeypatch.setattr(dhop.export, "TEXT_BLOCK", 1000)
+    A = operator(dtype)
+    path = A.export(tmp_path / name)
+    assert path == tmp_path / name
+    assert os.listdir(tmp_path) == [name]
+    for mmap in (True, False):
+        found = load_matrix(path, mmap=mmap)
+        assert isinstance(found, scipy.sparse.csr_array)
+        assert found.nnz == A.nnz
+        assert_array_equal(found.astype(dtype).toarray(), A.to_sparse().toarray())
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+def test_npz_is_scipys(tmp_path, monkeypatch, limit):
+    """The same members as `scipy.sparse.save_npz` writes."""
+    if limit:
+        monkeypatch.setattr(dhop.sparse, "INT32_LIMIT", limit)
+    A = operator()
+    A.export(tmp_path / "ours.npz")
+    scipy.sparse.save_npz(tmp_path / "scipys.npz", A.to_sparse(), compressed=False)
+    with np.load(tmp_path / "ours.npz") as ours, np.load(tmp_path / "scipys.npz") as scipys:
+        assert sorted(ours) == sorted(scipys)
+        for name in ours:
+            assert_array_equal(ours[name], scipys[name])
+            if name != "shape":
+                assert ours[name].dtype == scipys[name].dtype
+    matrix = scipy.sparse.load_npz(tmp_path / "ours.npz")
+    matrix.check_format(full_check=True)
+    assert isinstance(matrix, scipy.sparse.csr_array)
+
+
+def test_folder_is_mapped(tmp_path):
+    A = operator()
+    matrix = load_matrix(A.export(tmp_path / "matrix"))
+    assert isinstance(matrix.data, np.memmap)
+    x = RNG.standard_normal(A.shape[1]).astype(np.float32)
+    assert_array_equal(matrix @ x, A.to_sparse() @ x)
+    with pytest.raises(ValueError, match="read-only"):
+        matrix.data[0] = 1
+
+
+def test_folder_that_does_not_fit_together(tmp_path):
+    A = operator()
+    path = A.export(tmp_path / "matrix")
+    np.save(path / "data.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="do not fit"):
+        load_matrix(path)
+    with pytest.raises(FileNotFoundError):
+        load_matrix(tmp_path / "nothing")
+
+
+def test_matrix_without_entries(tmp_path):
+    A = DHOperator((4, 4), np.zeros((3, 3)), 2)
+    for name in NAMES:
+        assert load_matrix(A.export(tmp_path / name)).nnz == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_existing_target(tmp_path, name):
+    A, B = operator("float64"), operator("float64")
+    path = A.export(tmp_path / name)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        B.export(path)
+    assert_array_equal(load_matrix(path, mmap=False).toarray(), A.to_sparse().toarray())
+    B.export(path, overwrite=True)
+    assert_array_equal(load_matrix(path).toarray(), B.to_sparse().toarray())
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_format(tmp_path):
+    A = operator()
+    A.export(tmp_path / "a.bin", format="npz")
+    assert scipy.sparse.load_npz(tmp_path / "a.bin").shape == A.shape
+    for wrong in ("a.txt", "a.npy"):
+        with pytest.raises(ValueError, match="format"):
+            A.export(tmp_path / wrong)
+    with pytest.raises(ValueError, match="format must be one of"):
+        A.export(tmp_path / "a", format="hdf5")
+
+
+def test_mat_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(dhop.export, "LARGEST_MAT", 1000)
+    with pytest.raises(ValueError, match="2 GiB"):
+        operator().export(tmp_path / "a.mat")
+
+
+def test_disk_is_checked_before(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(dhop.export.shutil, "disk_usage", lambda _: usage(10, 0, 10))
+    for name in ("a.npz", "a"):
+        with pytest.raises(OSError, match="10 free") as caught:
+            operator().export(tmp_path / name)
+        assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_failure_leaves_what_was_there(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(dhop.export, "BLOCK", 1000)
+    A = operator("float64")
+    path = A.export(tmp_path / name)
+
+    def full(done, total):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        operator().export(path, overwrite=True, progress=full)
+    assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
+    with pytest.raises(OSError, match="no space left"):
+        A.export(tmp_path / f"new-{name}", progress=full)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        operator().export(tmp_path / "no" / "a.npz")
+
+
+def test_progress(tmp_path):
+    A = operator()
+    seen = []
+    A.export(tmp_path / "a", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (A.nnz, A.nnz)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_leftovers_of_the_dead_are_removed(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    stale = tmp_path / f".a.npz.{child.pid}.part"
+    stale.write_bytes(b"half")
+    alive = tmp_path / f".a.npz.{os.getppid()}.part"
+    alive.write_bytes(b"of another process")
+    operator().export(tmp_path / "a.npz")
+    assert sorted(os.listdir(tmp_path)) == [alive.name, "a.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("name", ["a.npz", "a"])
+def test_killed_at_any_moment(tmp_path, name):
+    """The target is the old matrix, the new one or, for a folder, missing; never a part."""
+    code = f"""
+    import numpy as np
+    import dhop.export
+    from dhop import DHOperator
+    dhop.export.BLOCK = 20000
+    A = DHOperator((60, 60), np.ones((9, 9)), 2, dtype="float32")
+    print("ready", flush=True)
+    while True:
+        A.export({str(tmp_path / name)!r}, overwrite=True)
+    """
+    expected = DHOperator((60, 60), np.ones((9, 9)), 2, dtype="float32").to_sparse()
+    waits = np.random.default_rng(0).random(5) * 0.3
+    for wait in waits:
+        arguments = [sys.executable, "-c", textwrap.dedent(code)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            time.sleep(wait)
+            child.send_signal(signal.SIGKILL)
+        if (tmp_path / name).exists():
+            assert (load_matrix(tmp_path / name) != expected).nnz == 0
+    A = DHOperator((60, 60), np.ones((9, 9)), 2, dtype="float32")
+    A.export(tmp_path / name, overwrite=True)
+    assert os.listdir(tmp_path) == [name]
