@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dhop.kernels.compile import kernel
+from dhop.kernels.compile import called, kernel
+from dhop.kernels.flat import flat, skip
 
 
 @kernel
@@ -30,9 +31,14 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         `data` zero where ``width > 1``.
     """
     T1 = weights.shape[1]
-    merged = np.empty((np.diff(start0).max(), T1), weights.dtype)
-    reached = np.empty(merged.shape, np.bool_)
-    lines = np.empty(merged.shape[0], np.int64)
+    most = np.diff(start0).max()
+    merged = np.empty((most, T1), weights.dtype)
+    reached = np.empty((most, T1), np.bool_)
+    rounded = np.empty((most, T1), data.dtype)
+    full = np.empty(most, np.bool_)
+    lines = np.empty(most, np.int64)
+    step = _steps(start1, line1, tap1)
+    source, values, places = flat(rounded), flat(data), flat(indices)
     count = 0
     current = -1
     for place in range(start, stop):
@@ -58,13 +64,35 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                     w = weights[tap0[e], u]
                     merged[count - 1, u] += w
                     reached[count - 1, u] |= w != 0
-        block = pointer[place] - 1
+            for a in range(count):
+                full[a] = reached[a].all()
+                rounded[a] = merged[a]
+        first, last = start1[k1], start1[k1 + 1]
+        entry = pointer[place]
         for a in range(count):
             base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
+            if step[k1] != 0 and full[a]:
+                n = last - first
+                to = skip(values, entry * width + line1[first] % width)
+                tap = skip(source, a * T1 + tap1[first])
+                if step[k1] == 1:
+                    for i in range(n):
+                        to[i] = tap[i]
+                else:
+                    for i in range(n):
+                        to[i] = tap[step[k1] * i]
+                blocks = line1[last - 1] // width - line1[first] // width + 1
+                to_index = skip(places, entry)
+                column = base // width + line1[first] // width * others[4]
+                for i in range(blocks):
+                    to_index[i] = column + others[4] * i
+                entry += blocks
+                continue
+            block = entry - 1
             previous = -1
             column = -1
             total = merged[a, 0]
-            for e in range(start1[k1], start1[k1 + 1]):
+            for e in range(first, last):
                 u = tap1[e]
                 if not reached[a, u]:
                     continue
@@ -78,3 +106,20 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                         block += 1
                         indices[block] = base // width + previous * others[4]
                 data[block * width + column % width] = total
+            entry = block + 1
+
+
+@called
+def _steps(start, line, tap):
+    """For each line the distance of its taps, if what they meet follows each other; else 0."""
+    steps = np.zeros(start.size - 1, np.int64)
+    for k in range(steps.size):
+        first, last = start[k], start[k + 1]
+        if first < last:
+            step = tap[first + 1] - tap[first] if last - first > 1 else 1
+            for e in range(first + 1, last):
+                if line[e] != line[e - 1] + 1 or tap[e] - tap[e - 1] != step:
+                    step = 0
+                    break
+            steps[k] = step
+    return steps
