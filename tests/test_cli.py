@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dhop import DHOperator, cli, images, psf
+from dhop import DHOperator, cli, images, load_matrix, psf
 
 
 @pytest.fixture
@@ -118,3 +118,17 @@ def test_missing_and_mismatched_images(frame, tmp_path):
     result = superres(frame[1], tmp_path / "other.png", out=tmp_path / "out.png")
     assert result.exit_code == 1
     assert "(5, 5)" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.mtx", "a"])
+def test_export(tmp_path, name):
+    arguments = ["--size", 20, 24, "--factor", 2, "--psf", "gaussian:sigma=1,size=5"]
+    result = call("export", tmp_path / name, *arguments)
+    assert result.exit_code == 0, result.output
+    A = DHOperator((20, 24), psf.gaussian(5, 1.0), 2, dtype="float32")
+    assert f"{A.nnz:,} nonzeros" in result.output
+    assert (load_matrix(tmp_path / name) != A.to_sparse()).nnz == 0
+    again = call("export", tmp_path / name, *arguments)
+    assert again.exit_code == 1
+    assert "exists" in again.output
+    assert call("export", tmp_path / name, *arguments, "--overwrite").exit_code == 0

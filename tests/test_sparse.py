@@ -1,5 +1,10 @@
 """The explicit matrix: values, pattern, formats, index type."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import oracle
 import pytest
@@ -322,3 +327,33 @@ def test_correctly_rounded():
         # The sum itself is formed in float64.
         bound = bound + 40 * np.finfo(np.float64).eps * np.abs(psf).sum()
         assert (np.abs(found - exact) <= bound).all()
+
+
+def test_allocation_that_fails():
+    """Under a limit that only the allocation meets: MemoryError, and the operator is as before."""
+    resource = pytest.importorskip("resource")
+    code = f"""
+    import resource
+    import numpy as np
+    import dhop.memory
+    from dhop import DHOperator
+    A = DHOperator((400, 400), np.ones((31, 31)), 2)
+    x = np.ones(A.shape[1])
+    before = A @ x
+    small = DHOperator((8, 8), np.ones((3, 3)), 2)
+    small.to_sparse()
+    dhop.memory.available = lambda: None
+    used = int(open("/proc/self/statm").read().split()[0]) * {resource.getpagesize()}
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+    try:
+        A.to_sparse()
+    except MemoryError:
+        print("refused", (A @ x == before).all(), small.to_sparse().nnz == small.nnz)
+    """
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("no /proc")
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "refused True True\n"

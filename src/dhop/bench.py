@@ -85,7 +85,12 @@ def agreeing(products: dict[str, Product], mine: Product, image: Array) -> dict[
 
 
 def interleaved(
-    products: dict[str, Product], image: Array, *, rounds: int = 7, seconds: float = 5.0
+    products: dict[str, Product],
+    image: Array,
+    *,
+    rounds: int = 7,
+    seconds: float = 5.0,
+    rest: float = 0.01,
 ) -> dict[str, float]:
     """Median seconds of each product, called in turn, with what it needs in the caches.
 
@@ -97,6 +102,8 @@ def interleaved(
         Most calls of each, after one that is not counted.
     seconds : float
         A product that has taken as much is not called again.
+    rest : float
+        Seconds between products, for threads of the one before that wait for more by spinning.
 
     Returns
     -------
@@ -108,6 +115,7 @@ def interleaved(
     for _ in range(rounds):
         for name, product in products.items():
             if sum(times[name]) < seconds:
+                time.sleep(rest)
                 if times[name] and times[name][-1] < 0.05:
                     product(image)
                 begin = time.perf_counter()

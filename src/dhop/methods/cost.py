@@ -27,7 +27,7 @@ TRANSFORM = 0.26  # a point of a Fourier transform, times the logarithm of their
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
-SMALL = 2e4  # what a product costs in Python, whatever its size
+SMALL = 1e4  # what a product costs in Python, whatever its size
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
@@ -48,8 +48,8 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
     rows, columns = model.rows, model.columns
     down = rows.taps * rows.outputs * columns.size
     along = columns.taps * columns.outputs * rows.outputs
-    products = MULTIPLY * (down + along) + TOUCH * rows.size * columns.size
-    return ARITHMETIC[dtype.name] * rank * products
+    touched = (rows.size + rows.outputs) / 2 * columns.size  # by the adjoint and by the product
+    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + TOUCH * touched)
 
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
