@@ -74,13 +74,13 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
             if step[k1] != 0 and full[a]:
                 n = last - first
                 to = skip(values, entry * width + line1[first] % width)
-                tap = skip(source, a * T1 + tap1[first])
+                tap = a * T1 + tap1[first]
                 if step[k1] == 1:
                     for i in range(n):
-                        to[i] = tap[i]
+                        to[i] = source[tap + i]
                 else:
                     for i in range(n):
-                        to[i] = tap[step[k1] * i]
+                        to[i] = source[tap + step[k1] * i]
                 blocks = line1[last - 1] // width - line1[first] // width + 1
                 to_index = skip(places, entry)
                 column = base // width + line1[first] // width * others[4]
