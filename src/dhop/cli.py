@@ -194,7 +194,11 @@ def export(
             dtype=dtype,
         )
         with _progress("writing", 1) as report:
-            A.export(out, overwrite=overwrite, progress=lambda done, total: report(done / total))
+
+            def share(done: int, total: int) -> None:
+                report(done / max(total, 1))  # a matrix may have no entries
+
+            A.export(out, overwrite=overwrite, progress=share)
         table = _table()
         table.add_row("matrix", f"{_times(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}")
         table.add_row("written", str(out))

@@ -30,8 +30,7 @@ TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
 LARGEST_MAT = 2**31 - 1  # bytes
 MANIFEST = "dhop-matrix.json"
 
-Matrix: TypeAlias = Any
-Block: TypeAlias = tuple[slice, Matrix]
+Block: TypeAlias = tuple[slice, Any]  # rows, and the csr_array of them
 
 
 def export(

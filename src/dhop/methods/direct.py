@@ -52,9 +52,8 @@ class DirectPlan:
             band = np.empty((height, table.pixel.size), x.dtype)
             direct.forward(*constants, band, start, stop, out)
 
-        run(
-            block, row_blocks(len(x) * -(-rows.outputs // 2), len(x) * self._cost, workers), workers
-        )
+        pairs = len(x) * ((rows.outputs + 1) // 2)
+        run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
         return True
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:

@@ -49,9 +49,8 @@ class SeparablePlan:
             line = np.empty(table.pixel.size, x.dtype)
             sums.append(separable.forward(*constants, blurred, line, start, stop, out))
 
-        run(
-            block, row_blocks(len(x) * -(-rows.outputs // 2), len(x) * self._cost, workers), workers
-        )
+        pairs = len(x) * ((rows.outputs + 1) // 2)
+        run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
