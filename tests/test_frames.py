@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import oracle
 import pytest
+import scipy.sparse
 from numpy.testing import assert_array_equal
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
@@ -104,3 +105,84 @@ def test_dims_must_agree():
     A, B = (DHOperator(dims, np.ones((1, 1)), 1) for dims in [(4, 6), (6, 4)])
     with pytest.raises(ValueError, match="same dims"):
         FrameStack([A, B])
+
+
+def weighted():
+    """A stack with one weight, a map with zeros and a frame left out; its dense matrix."""
+    operators, matrix = frames()
+    rng = np.random.default_rng(3)
+    whole = rng.integers(0, 3, operators[1].dimsd) ** 2
+    roots = [np.full(operators[0].shape[0], 2), np.sqrt(whole).ravel(), np.zeros(9)]
+    stack = FrameStack(operators, [4.0, whole, 0])
+    return stack, np.concatenate(roots)[:, None] * matrix
+
+
+def test_weights_are_within():
+    stack, expected = weighted()
+    assert_array_equal(stack @ np.eye(30), expected)
+    assert_array_equal(stack.H @ np.eye(len(expected)), expected.T)
+    again = pickle.loads(pickle.dumps(stack))
+    assert_array_equal(again @ np.eye(30), expected)
+
+
+@pytest.mark.parametrize("name", ["csr", "csc", "coo"])
+def test_explicit_matrix(name):
+    for stack, expected in (weighted(), (FrameStack(frames()[0]), frames()[1])):
+        found = stack.to_sparse(name)
+        assert found.format == name
+        assert_array_equal(found.toarray(), expected)
+        assert found.nnz == stack.nnz == np.count_nonzero(expected)
+        rows = [14, 0, 3, 15, 2]
+        assert_array_equal(stack.to_sparse(name, rows=rows).toarray(), expected[rows])
+
+
+def test_explicit_matrix_of_several_dtypes():
+    operators, _ = frames((np.float32, np.float64, np.complex64))
+    stack = FrameStack(operators, [1.0, 4.0, 9.0])
+    assert_array_equal(stack.to_sparse().toarray(), stack @ np.eye(30))
+
+
+def test_row_blocks_and_export(tmp_path):
+    stack, expected = weighted()
+    for block, part in stack.row_blocks(max_nbytes=1000):
+        assert_array_equal(part.toarray(), expected[block])
+    assert_array_equal(scipy.sparse.load_npz(stack.export(tmp_path / "m.npz")).toarray(), expected)
+
+
+def test_gram():
+    stack, matrix = weighted()
+    more = np.random.default_rng(4).integers(0, 3, len(matrix))
+    for weights in (None, more):
+        diagonal = np.ones(len(matrix)) if weights is None else weights
+        expected = matrix.T @ (diagonal[:, None] * matrix)
+        assert_array_equal(stack.gram(weights) @ np.eye(30), expected)
+        assert_array_equal(stack.gram(weights).to_sparse().toarray(), expected)
+
+
+def test_no_blocks_in_common():
+    with pytest.raises(ValueError, match="csr"):
+        weighted()[0].to_sparse("bsr")
+
+
+def test_data():
+    stack, matrix = weighted()
+    x = np.arange(30.0)
+    plain = [operator @ x for operator in stack.operators]
+    plain[2][:] = np.nan  # of weight zero
+    assert_array_equal(stack.data(plain), matrix @ x)
+    with pytest.raises(ValueError, match="frames"):
+        stack.data(plain[:2])
+
+
+@pytest.mark.parametrize("weights", [[1, 2], [1, 2, -1], [1, np.nan, 1], [1, np.ones(3), 1]])
+def test_weights_out_of_range(weights):
+    with pytest.raises(ValueError, match=r"weights|pixels"):
+        FrameStack(frames()[0], weights)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 9])
+def test_any_number_of_frames(count):
+    A = DHOperator((300, 200), np.ones((3, 3)), 2)
+    y = np.random.default_rng(count).integers(0, 9, (count, *A.dimsd)).astype(float)
+    stack = FrameStack([A] * count)
+    assert_array_equal(stack.backproject(y.ravel()), sum(A.backproject(frame) for frame in y))

@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse.linalg import aslinearoperator
 
 from dhop import DHOperator, FrameStack
 
@@ -80,9 +81,11 @@ def test_rounding():
     assert (np.abs(A.gram().to_sparse().toarray() - exact) <= bound).all()
 
 
-def test_only_of_a_dhoperator():
+def test_only_of_dhoperators():
     from dhop.gram import GramOperator
 
-    stack = FrameStack([DHOperator((4, 4), np.ones((3, 3)), 2)])
+    A = DHOperator((4, 4), np.ones((3, 3)), 2)
     with pytest.raises(TypeError, match="DHOperator"):
-        GramOperator(stack).to_sparse()
+        GramOperator(A.H).to_sparse()
+    with pytest.raises(TypeError, match="DHOperator"):
+        FrameStack([A, aslinearoperator(np.eye(16))]).gram().to_sparse()

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dhop import arguments, export, sparse
+from dhop.gram import GramOperator, Part
 from dhop.linear import ArrayOperator
 from dhop.progress import Progress
 
@@ -15,12 +16,18 @@ from dhop.progress import Progress
 class ExplicitOperator(ArrayOperator):
     """An `ArrayOperator` whose matrix can be written out, from the layouts of its lines."""
 
+    _only_rows: ClassVar[bool] = False  # there is no layout of its columns
+
     @property
     def workers(self) -> int | None:
         """Most threads to use, None for all processors."""
         return None
 
     def _layout(self, format: sparse.Format) -> sparse.Layout:
+        raise NotImplementedError
+
+    def _gram_parts(self, weights: NDArray[Any] | None) -> list[Part]:
+        """Frames of the operator and the weights of their rows, `weights` taken in."""
         raise NotImplementedError
 
     @property
@@ -99,7 +106,7 @@ class ExplicitOperator(ArrayOperator):
         """
         format = arguments.choice("format", format, sparse.FORMATS)
         chosen = arguments.rows(rows, self.shape[0])
-        if format == "csc" and chosen is not None:
+        if format == "csc" and (chosen is not None or self._only_rows):
             layout = self._layout("csr")
             return sparse.build(layout, "csr", chosen, self.workers, progress).tocsc()
         return sparse.build(self._layout(format), format, chosen, self.workers, progress)
@@ -198,3 +205,27 @@ class ExplicitOperator(ArrayOperator):
             self._layout("csr"), path, format,
             overwrite=overwrite, progress=progress, workers=self.workers,
         )  # fmt: skip
+
+    def gram(self, weights: ArrayLike | None = None) -> GramOperator:
+        """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
+
+        Parameters
+        ----------
+        weights : array_like, shape `dimsd` or (M,), optional
+            Real weight of each observed pixel, the diagonal of `W`; all one by default.
+
+        Returns
+        -------
+        LinearOperator, shape (N, N)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> from scipy.sparse.linalg import cg
+        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2, decimation="mean")
+        >>> x, info = cg(A.gram(), A.rmatvec(np.ones(4)))
+        >>> np.allclose(A @ x, 1)
+        True
+        """
+        return GramOperator(self, weights)

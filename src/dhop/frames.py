@@ -1,28 +1,49 @@
 """Several operators on one unknown, their outputs under each other."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop.linear import DTYPES, ArrayOperator
+from dhop import sparse
+from dhop.explicit import ExplicitOperator
+from dhop.geometry import Index
+from dhop.gram import Part
+from dhop.linear import DTYPES, ArrayOperator, dense
+from dhop.parallel import row_blocks, run
+
+Array = NDArray[Any]
+
+TOGETHER = 4  # adjoint frames that are in memory at a time
 
 
-class FrameStack(ArrayOperator):
-    """Frames of one scene as one operator: ``[A_0; A_1; ...]``.
+class FrameStack(ExplicitOperator):
+    r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \dots]`.
+
+    With the weights inside, every solver of least squares solves the weighted problem,
+
+    .. math:: \|B x - \sqrt{w}\, y\|^2 = \sum_i w_i \|A_i x - y_i\|^2,
+
+    for the stack `B` and the data ``B.data([y_0, y_1, ...])``.
 
     Parameters
     ----------
     operators : iterable of LinearOperator
-        With the same number of columns and, where they have them, the same `dims`. Anything that
-        `scipy.sparse.linalg.aslinearoperator` takes.
+        With the same number of columns and, where they have them, the same `dims`; PSF, factor,
+        phase and boundary may differ. Anything that `scipy.sparse.linalg.aslinearoperator` takes,
+        but only a stack of `DHOperator` has an explicit matrix.
+    weights : sequence of (float or array_like), optional
+        One for each operator: a number, or an array of the shape of its outputs. Not negative;
+        zero masks a pixel, which then takes no part. A good weight is one over the variance of the
+        noise.
 
     Raises
     ------
     ValueError
-        If there is no operator or they do not fit.
+        If there is no operator, they do not fit, or a weight is negative or not finite.
 
     Examples
     --------
@@ -31,9 +52,17 @@ class FrameStack(ArrayOperator):
     >>> A = DHOperator((4, 4), np.ones((3, 3)), 2)
     >>> FrameStack([A, A]).shape
     (8, 16)
+    >>> FrameStack([A, A], weights=[1.0, 0.0]).nnz == A.nnz
+    True
     """
 
-    def __init__(self, operators: Iterable[LinearOperator]) -> None:
+    _only_rows: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        operators: Iterable[LinearOperator],
+        weights: Sequence[ArrayLike] | NDArray[Any] | None = None,
+    ) -> None:
         self.operators = tuple(aslinearoperator(operator) for operator in operators)
         if not self.operators:
             raise ValueError("a stack needs at least one operator")
@@ -46,27 +75,205 @@ class FrameStack(ArrayOperator):
         dtype = np.result_type(np.float32, *(operator.dtype for operator in self.operators))
         if dtype not in DTYPES:
             raise TypeError(f"operators of dtype {dtype} are not supported")
-        rows = sum(operator.shape[0] for operator in self.operators)
+        self._edges = np.cumsum([0, *(operator.shape[0] for operator in self.operators)])
         super().__init__(
             dtype,
             shapes[0] if shapes else (columns.pop(),),
-            (rows,),
+            (int(self._edges[-1]),),
         )
         self.args = self.operators
+        self._roots = self._checked_roots(weights)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return FrameStack, (self.operators,)
+        return FrameStack, (self.operators, self.weights)
 
-    def split(self, y: NDArray[Any]) -> list[NDArray[Any]]:
+    @property
+    def weights(self) -> list[Array] | None:
+        """Weight of each frame or of its pixels, as float64."""
+        return None if self._roots is None else [root**2 for root in self._roots]
+
+    @property
+    def workers(self) -> int | None:
+        """Most threads that a single frame uses, None for all processors."""
+        return getattr(self.operators[0], "workers", None)
+
+    def split(self, y: Array) -> list[Array]:
         """Views of the frames in the last axis of `y`."""
-        edges = np.cumsum([operator.shape[0] for operator in self.operators])
-        return np.split(y, edges[:-1], axis=-1)
+        return np.split(y, self._edges[1:-1], axis=-1)
 
-    def _apply(self, x: NDArray[Any], adjoint: bool, out: NDArray[Any]) -> None:
+    def data(self, frames: Iterable[ArrayLike]) -> Array:
+        r"""The right-hand side :math:`\sqrt{w}\, y` that belongs to the stack.
+
+        Parameters
+        ----------
+        frames : iterable of array_like
+            One for each operator, of as many pixels as it has rows. Where the weight is zero they
+            may hold anything, NaN too.
+
+        Returns
+        -------
+        ndarray, shape (M,)
+
+        Raises
+        ------
+        ValueError
+            If number or sizes of the frames do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator, FrameStack
+        >>> A = DHOperator((1, 2), [[1.0]], 1)
+        >>> FrameStack([A, A], [1.0, [4.0, 0.0]]).data([[1.0, 2.0], [3.0, np.nan]])
+        array([1., 2., 6., 0.])
+        """
+        given = [dense(frame).reshape(-1) for frame in frames]
+        sizes = [operator.shape[0] for operator in self.operators]
+        if [frame.size for frame in given] != sizes:
+            raise ValueError(
+                f"expected {len(sizes)} frames of {sizes} pixels, "
+                f"got {len(given)} of {[frame.size for frame in given]}"
+            )
+        y = np.concatenate(given).astype(np.result_type(self.dtype, *given), copy=False)
+        if self._roots is not None:
+            for frame, root in zip(self.split(y), self._roots, strict=True):
+                np.multiply(frame, root, out=frame, casting="same_kind")
+                frame[np.broadcast_to(root == 0, frame.shape)] = 0
+        return y
+
+    def _checked_roots(self, weights: Any) -> list[Array] | None:
+        if weights is None:
+            return None
+        if len(weights) != len(self.operators):
+            raise ValueError(f"{len(self.operators)} operators, but {len(weights)} weights")
+        roots = []
+        for number, (weight, operator) in enumerate(zip(weights, self.operators, strict=True)):
+            array = dense(weight)
+            if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
+                raise ValueError(f"weights must be real, finite and not negative: frame {number}")
+            if array.ndim and array.size != operator.shape[0]:
+                raise ValueError(
+                    f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"
+                )
+            roots.append(np.sqrt(array.reshape(-1 if array.ndim else ()), dtype=np.float64))
+        return roots
+
+    def _root(self, number: int, dtype: np.dtype[Any]) -> Any:
+        return 1 if self._roots is None else self._roots[number].astype(dtype.type(0).real.dtype)
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        # Kernels of our own may run side by side; of other operators nothing is known.
+        ours = all(isinstance(operator, ArrayOperator) for operator in self.operators)
+        workers = None if ours else 1
         if adjoint:
-            out[:] = 0
-            for operator, y in zip(self.operators, self.split(x), strict=True):
-                out += operator.rmatmat(y.T).T
+            self._backproject(x, out, workers)
         else:
-            for operator, frame in zip(self.operators, self.split(out), strict=True):
-                frame[:] = operator.matmat(x.T).T
+            frames = self.split(out)
+
+            def observe(number: int) -> None:
+                product = self.operators[number].matmat(x.T).T
+                np.multiply(product, self._root(number, x.dtype), out=frames[number])
+
+            run(observe, [(number,) for number in range(len(frames))], workers)
+
+    def _backproject(self, y: Array, out: Array, workers: int | None) -> None:
+        """Sum the adjoints in the order of the frames, whichever is ready first."""
+        frames = self.split(y)
+        total = out.reshape(-1)
+        blocks = row_blocks(total.size, total.size * 1.0)
+        for first in range(0, len(frames), TOGETHER):
+            some = range(first, min(first + TOGETHER, len(frames)))
+            images: dict[int, Array] = {}
+
+            def backproject(number: int, images: dict[int, Array] = images) -> None:
+                weighted = frames[number] * self._root(number, y.dtype)
+                product = self.operators[number].rmatmat(weighted.T).T
+                images[number] = np.ascontiguousarray(product).reshape(-1)
+
+            def add(
+                start: int, stop: int, first: int = first, images: dict[int, Array] = images
+            ) -> None:
+                part = total[start:stop]
+                for number in sorted(images):
+                    image = images[number][start:stop]
+                    if number:
+                        part += image
+                    else:
+                        part[:] = image
+
+            run(backproject, [(number,) for number in some], workers)
+            run(add, blocks)
+
+    def _layout(self, format: sparse.Format) -> sparse.Layout:
+        if format == "bsr":
+            raise ValueError('a stack has no common blocks: take "csr", "csc" or "coo"')
+        return StackLayout(self, [operator._layout("csr") for operator in self._explicit()])
+
+    def _gram_parts(self, weights: Array | None) -> list[Part]:
+        parts: list[Part] = []
+        given = [None] * len(self.operators) if weights is None else self.split(weights)
+        for number, (operator, more) in enumerate(zip(self._explicit(), given, strict=True)):
+            own: Any = None
+            if self._roots is not None or more is not None:
+                square = 1.0 if self._roots is None else self._roots[number] ** 2
+                own = np.broadcast_to(square * (1.0 if more is None else more), operator.shape[0])
+            parts += operator._gram_parts(own)
+        return parts
+
+    def _explicit(self) -> list[ExplicitOperator]:
+        for operator in self.operators:
+            if not isinstance(operator, ExplicitOperator):
+                raise TypeError(
+                    f"the explicit matrix is that of a stack of DHOperators, not of {operator!r}"
+                )
+        return list(self.operators)
+
+
+class StackLayout:
+    """Rows of the weighted frames under each other; see `dhop.sparse.Layout`.
+
+    Rows of weight zero have no entries.
+    """
+
+    width = 1
+
+    def __init__(self, stack: FrameStack, layouts: list[sparse.Layout]) -> None:
+        self.shape = stack.shape
+        self.dtype = stack.dtype
+        self._edges = stack._edges
+        self._layouts = layouts
+        self._roots = stack._roots
+
+    def total(self) -> int:
+        if self._roots is None:
+            return sum(layout.total() for layout in self._layouts)
+        return int(self.counts().sum(dtype=np.int64))
+
+    def counts(self) -> Index:
+        counts = [layout.counts() for layout in self._layouts]
+        if self._roots is not None:
+            counts = [np.where(root > 0, k, 0) for k, root in zip(counts, self._roots, strict=True)]
+        return np.concatenate(counts)
+
+    def fill(
+        self, lines: Index, pointer: Array, start: int, stop: int, indices: Array, data: Array
+    ) -> None:
+        frame = np.searchsorted(self._edges, lines[start:stop], "right") - 1
+        changes = np.flatnonzero(np.diff(frame)) + 1
+        for begin, end in pairwise([0, *changes.tolist(), frame.size]):
+            number = frame[begin]
+            begins = pointer[start + begin : start + end]
+            length = np.diff(pointer[start + begin : start + end + 1])
+            kept = length > 0
+            rows = lines[start + begin : start + end][kept] - self._edges[number]
+            span = slice(int(begins[0]), int(pointer[start + end]))
+            local = np.append(begins[kept], span.stop) - span.start
+            layout = self._layouts[number]
+            values = data[span]
+            if layout.dtype != data.dtype:  # rounded as the frame rounds
+                values = np.empty(values.size, layout.dtype)
+            layout.fill(rows, local, 0, rows.size, indices[span], values)
+            if self._roots is not None:
+                root = self._roots[number].astype(self.dtype.type(0).real.dtype)
+                values = values * (np.repeat(root[rows], length[kept]) if root.ndim else root)
+            data[span] = values

@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, reduce
+from operator import add
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,9 @@ from dhop.geometry import Axis, Index, Model
 from dhop.linear import ArrayOperator, dense
 from dhop.parallel import row_blocks, run
 from dhop.progress import Progress
+
+# A frame of the operator and the weights of its rows, None for ones.
+Part: TypeAlias = tuple[Model, NDArray[np.float64] | None]
 
 
 class GramOperator(ArrayOperator):
@@ -46,8 +50,8 @@ class GramOperator(ArrayOperator):
     ) -> Any:
         """The explicit matrix, for those who factorise, row by row from the taps.
 
-        Sums are formed in float64 and rounded once. Entries are stored where some output sees both
-        pixels through non-zero taps, whatever its weight.
+        Sums are formed in float64 and rounded once, for each frame of a stack. Entries are stored
+        where some output sees both pixels through non-zero taps, whatever its weight.
 
         Parameters
         ----------
@@ -64,7 +68,7 @@ class GramOperator(ArrayOperator):
         Raises
         ------
         TypeError
-            If the operator is not a `DHOperator`.
+            If the operator is neither a `DHOperator` nor a stack of them.
         MemoryError
             If there is no room for it.
 
@@ -78,21 +82,25 @@ class GramOperator(ArrayOperator):
                [0., 6., 9., 3.],
                [0., 2., 3., 1.]])
         """
-        model = getattr(self.operator, "_model", None)
-        if model is None:
-            raise TypeError("the explicit Gram matrix is that of a DHOperator")
+        parts = getattr(self.operator, "_gram_parts", None)
+        if parts is None:
+            raise TypeError("the explicit Gram matrix is that of DHOperators")
         format = arguments.choice("format", format, ("csr", "csc", "coo"))
         chosen = arguments.rows(rows, self.shape[0])
         if format == "csc" and chosen is not None:
             raise ValueError('rows are for the formats "csr" and "coo"')
         workers: int | None = getattr(self.operator, "workers", None)
-        layout = GramLayout(model, self.weights, workers)
-        built: sparse.Format = "coo" if format == "coo" else "csr"
-        matrix = sparse.build(layout, built, chosen, workers, progress)
+        matrix = reduce(
+            add,
+            (
+                sparse.build(GramLayout(model, own, workers), "csr", chosen, workers, progress)
+                for model, own in parts(self.weights)
+            ),
+        )
         if format == "csc":  # the columns of a Hermitian matrix are its rows, conjugated
             data = matrix.data.conj()
             return sparse.compressed("csc", self.shape, data, matrix.indices, matrix.indptr)
-        return matrix
+        return matrix.asformat(format)
 
     def _apply(self, x: NDArray[Any], adjoint: bool, out: NDArray[Any]) -> None:
         y = np.empty((len(x), self.operator.shape[0]), x.dtype)

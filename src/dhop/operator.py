@@ -11,7 +11,7 @@ from dhop import arguments, facts, sparse
 from dhop.boundary import BOUNDARIES, Boundary
 from dhop.explicit import ExplicitOperator
 from dhop.geometry import Decimation, Model, low_resolution
-from dhop.gram import GramOperator
+from dhop.gram import Part
 from dhop.linear import DTYPES
 from dhop.methods.products import Products
 
@@ -242,29 +242,6 @@ class DHOperator(ExplicitOperator):
         settings = self._settings() | {"center": 0}
         return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
 
-    def gram(self, weights: ArrayLike | None = None) -> GramOperator:
-        """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
-
-        Parameters
-        ----------
-        weights : array_like, shape `dimsd` or (M,), optional
-            Real weight of each observed pixel, the diagonal of `W`; all one by default.
-
-        Returns
-        -------
-        LinearOperator, shape (N, N)
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from scipy.sparse.linalg import cg
-        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2, decimation="mean")
-        >>> x, info = cg(A.gram(), A.rmatvec(np.ones(4)))
-        >>> np.allclose(A @ x, 1)
-        True
-        """
-        return GramOperator(self, weights)
-
     def gram_diagonal(self) -> Array:
         """The diagonal of ``A^H A``: the squared norm of each column of the matrix.
 
@@ -354,6 +331,9 @@ class DHOperator(ExplicitOperator):
 
     def _layout(self, format: sparse.Format) -> sparse.Layout:
         return sparse.ModelLayout(self._model, format)
+
+    def _gram_parts(self, weights: Array | None) -> list[Part]:
+        return [(self._model, weights)]
 
 
 def _rebuild(
