@@ -1,0 +1,1 @@
+"""Normal equations in closed form: an inverse without iterations."""

@@ -1,0 +1,164 @@
+r"""Bases in which blur and decimation are small systems: Fourier and cosine.
+
+In either basis a frequency of the high-resolution image reaches one frequency of the
+low-resolution image; the `factor` of them that reach the same, per axis, are its aliases. A
+convolution multiplies each frequency, so that for one class `k` of aliases
+
+.. math:: (A x)^\wedge_k = \sum_{K \in \mathrm{class}(k)} T_K \hat x_K
+
+with the transfer function `T`. Both transforms are orthonormal.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from dhop.geometry import Axis, Index, Model
+from dhop.parallel import threads
+
+Array = NDArray[Any]
+
+AXES = (-2, -1)
+TRANSFORM = 10.0  # nanoseconds a pixel
+
+
+class Basis(Protocol):
+    """An orthonormal basis of images.
+
+    Attributes
+    ----------
+    rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
+        The frequencies of each class on either axis.
+    real : bool
+        Whether the spectrum of a real image is real.
+    """
+
+    rows: Index
+    columns: Index
+    real: bool
+
+    def analyse(self, images: Array) -> Array:
+        """Spectra of the last two axes."""
+
+    def synthesise(self, spectra: Array) -> Array:
+        """Images of the last two axes."""
+
+    def transfer(self, model: Model) -> Array:
+        """The transfer function, if `holds`; else that of a similar operator."""
+
+    def holds(self, model: Model) -> bool:
+        """Whether the operator is exactly its transfer function."""
+
+
+class Fourier:
+    """For operators that wrap: every convolution is diagonal."""
+
+    real = False
+
+    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
+        self.shape = shape
+        self.factor = factor
+        self.rows, self.columns = (
+            np.arange(n // f)[:, None] + n // f * np.arange(f)
+            for n, f in zip(shape, factor, strict=True)
+        )
+
+    def analyse(self, images: Array) -> Array:
+        return np.asarray(fft.fft2(images, norm="ortho", workers=_workers(images)))
+
+    def synthesise(self, spectra: Array) -> Array:
+        return np.asarray(fft.ifft2(spectra, norm="ortho", workers=_workers(spectra)))
+
+    def transfer(self, model: Model) -> Array:
+        placed = np.zeros(self.shape, model.weights.dtype)
+        u0, u1 = np.indices(model.weights.shape)
+        n0, n1 = self.shape
+        rows, columns = (u0 + model.rows.start) % n0, (u1 + model.columns.start) % n1
+        np.add.at(placed, (rows, columns), model.weights)
+        spectrum = fft.fft2(placed.conj(), workers=_workers(placed)).conj()
+        return np.asarray(spectrum / np.sqrt(step(model.rows) * step(model.columns)))
+
+    def holds(self, model: Model) -> bool:
+        return all(
+            axis.boundary == "wrap" and axis.size == axis.outputs * step(axis)
+            for axis in (model.rows, model.columns)
+        )
+
+
+class Cosine:
+    """For operators that continue symmetrically with a PSF that is symmetric in both axes.
+
+    With half-sample symmetry the type II cosine transform does what the Fourier transform does for
+    operators that wrap. A cosine of the frequency `K`, sampled where a block of pixels has its
+    middle, is one of frequency `k` of the low-resolution image where :math:`K = 2 m q \\pm k`, with
+    the sign :math:`(-1)^q`, and zero where `K` is an odd multiple of `m`.
+    """
+
+    real = True
+
+    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
+        self.shape = shape
+        self.factor = factor
+        self.rows, self.columns = (
+            _cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)
+        )
+
+    def analyse(self, images: Array) -> Array:
+        return np.asarray(fft.dctn(images, axes=AXES, norm="ortho", workers=_workers(images)))
+
+    def synthesise(self, spectra: Array) -> Array:
+        return np.asarray(fft.idctn(spectra, axes=AXES, norm="ortho", workers=_workers(spectra)))
+
+    def transfer(self, model: Model) -> Array:
+        left, right = (
+            _cosine_factors(axis, taps)
+            for axis, taps in zip((model.rows, model.columns), model.weights.shape, strict=True)
+        )
+        return np.asarray(left @ model.weights @ right.T)
+
+    def holds(self, model: Model) -> bool:
+        weights = model.weights
+        return all(
+            axis.boundary == "symmetric"
+            and axis.size == axis.outputs * step(axis)
+            and 2 * axis.start + taps == step(axis)
+            for axis, taps in zip((model.rows, model.columns), weights.shape, strict=True)
+        ) and all(_rounds_to(np.flip(weights, axis), weights) for axis in (0, 1))
+
+
+def _rounds_to(one: Array, other: Array) -> bool:
+    """Whether two arrays differ by no more than the folding of a PSF rounds."""
+    bound = 8 * np.finfo(np.float64).eps * np.abs(other).max()
+    return bool((np.abs(one - other) <= bound).all())
+
+
+def _workers(array: Array) -> int:
+    return threads(array.size * TRANSFORM)
+
+
+def step(axis: Axis) -> int:
+    """High-resolution pixels per low-resolution pixel, also where there is one of these."""
+    return axis.factor if axis.outputs > 1 else axis.size
+
+
+def _cosine_classes(size: int, factor: int) -> Index:
+    """Frequencies of each class; odd multiples of `m`, which vanish, are put into class 0."""
+    m = size // factor
+    k, r = np.arange(m)[:, None], np.arange(factor)
+    return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
+
+
+def _cosine_factors(axis: Axis, taps: int) -> Array:
+    """What each tap adds to the transfer function of each frequency."""
+    n, f = axis.size, step(axis)
+    m = n // f
+    K = np.arange(n)
+    q = (K + m) // (2 * m)
+    k = np.abs(K - 2 * m * q)
+    norm = np.where(K == 0, np.sqrt(1 / n), np.sqrt(2 / n))
+    low_norm = np.where(k == 0, np.sqrt(1 / m), np.sqrt(2 / m))
+    sign = np.where(q % 2 == 0, 1.0, -1.0) * (k < m)
+    offset = np.arange(taps) - (taps - 1) / 2
+    return (sign * norm / low_norm)[:, None] * np.cos(np.pi / n * K[:, None] * offset)
