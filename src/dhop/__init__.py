@@ -4,7 +4,8 @@ from dhop import psf, testing
 from dhop.export import load_matrix
 from dhop.frames import FrameStack
 from dhop.operator import DHOperator
-from dhop.solvers import Solution, super_resolve
+from dhop.solution import Solution
+from dhop.super_resolution import super_resolve
 
 __all__ = [
     "DHOperator",

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dhop import arguments, export, sparse
-from dhop.gram import GramOperator, Part
 from dhop.linear import ArrayOperator
 from dhop.progress import Progress
 
@@ -24,10 +23,6 @@ class ExplicitOperator(ArrayOperator):
         return None
 
     def _layout(self, format: sparse.Format) -> sparse.Layout:
-        raise NotImplementedError
-
-    def _gram_parts(self, weights: NDArray[Any] | None) -> list[Part]:
-        """Frames of the operator and the weights of their rows, `weights` taken in."""
         raise NotImplementedError
 
     @property
@@ -205,27 +200,3 @@ class ExplicitOperator(ArrayOperator):
             self._layout("csr"), path, format,
             overwrite=overwrite, progress=progress, workers=self.workers,
         )  # fmt: skip
-
-    def gram(self, weights: ArrayLike | None = None) -> GramOperator:
-        """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
-
-        Parameters
-        ----------
-        weights : array_like, shape `dimsd` or (M,), optional
-            Real weight of each observed pixel, the diagonal of `W`; all one by default.
-
-        Returns
-        -------
-        LinearOperator, shape (N, N)
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from dhop import DHOperator
-        >>> from scipy.sparse.linalg import cg
-        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2, decimation="mean")
-        >>> x, info = cg(A.gram(), A.rmatvec(np.ones(4)))
-        >>> np.allclose(A @ x, 1)
-        True
-        """
-        return GramOperator(self, weights)

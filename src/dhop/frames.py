@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dhop import sparse
-from dhop.explicit import ExplicitOperator
 from dhop.geometry import Index
 from dhop.gram import Part
 from dhop.linear import DTYPES, ArrayOperator, dense
+from dhop.normal import NormalOperator
 from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 TOGETHER = 4  # adjoint frames that are in memory at a time
 
 
-class FrameStack(ExplicitOperator):
+class FrameStack(NormalOperator):
     r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \dots]`.
 
     With the weights inside, every solver of least squares solves the weighted problem,
@@ -220,12 +220,10 @@ class FrameStack(ExplicitOperator):
             parts += operator._gram_parts(own)
         return parts
 
-    def _explicit(self) -> list[ExplicitOperator]:
+    def _explicit(self) -> list[NormalOperator]:
         for operator in self.operators:
-            if not isinstance(operator, ExplicitOperator):
-                raise TypeError(
-                    f"the explicit matrix is that of a stack of DHOperators, not of {operator!r}"
-                )
+            if not isinstance(operator, NormalOperator):
+                raise TypeError(f"this asks for a stack of DHOperators, it holds {operator!r}")
         return list(self.operators)
 
 

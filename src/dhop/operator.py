@@ -9,18 +9,18 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dhop import arguments, facts, sparse
 from dhop.boundary import BOUNDARIES, Boundary
-from dhop.explicit import ExplicitOperator
 from dhop.geometry import Decimation, Model, low_resolution
 from dhop.gram import Part
 from dhop.linear import DTYPES
 from dhop.methods.products import Products
+from dhop.normal import NormalOperator
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
 Integers: TypeAlias = int | Sequence[int]
 
 
-class DHOperator(ExplicitOperator):
+class DHOperator(NormalOperator):
     r"""Blur by a point spread function, then decimate: ``A = D H`` as a `LinearOperator`.
 
     Neither `D` nor `H` nor their product is formed. Per axis, with ``ext(x)`` the image continued

@@ -1,193 +1,204 @@
-"""Super-resolution as regularised least squares."""
+r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`, one function each.
 
-import itertools
-from collections.abc import Callable, Sequence
+`B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
+that at the zero image, is below `rtol`, and record it after each iteration.
+"""
+
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from functools import cached_property, partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import LinearOperator, lsqr
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh, lsmr, lsqr
 
-from dhop import arguments
-from dhop.boundary import Boundary
+from dhop.closed import Equations, exact_equations, nearest_equations
 from dhop.frames import FrameStack
-from dhop.geometry import Decimation
-from dhop.linear import dense
-from dhop.operator import DHOperator
+from dhop.iterations import Bidiagonalisation, conjugate_gradients, norm, projected_gradients
+from dhop.normal import InverseOperator, mean_frames, penalties, uniform
+from dhop.progress import Progress, reporting
+from dhop.regularisers import Regulariser, regulariser_operator
+from dhop.solution import Step
 
-Regulariser: TypeAlias = Literal["laplacian", "identity"]
+Array = NDArray[Any]
+Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected"]
+Callback: TypeAlias = Callable[[Step], object]
 
-STENCILS: dict[Regulariser, NDArray[np.float64]] = {
-    "laplacian": np.array([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]),
-    "identity": np.ones((1, 1)),
-}
-# scipy.sparse.linalg.lsqr stops with these when the tolerance or the machine precision is reached.
+# scipy's lsqr and lsmr stop with these when the tolerance or the machine precision is reached.
 CONVERGED = (0, 1, 2, 4, 5)
+MARGIN = 1.05  # over the estimated largest eigenvalue
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """What a solver found.
+class Problem:
+    """A regularised least-squares problem.
 
     Attributes
     ----------
-    image : ndarray, shape `dims`
-        The super-resolved image.
-    converged : bool
-        Whether the tolerance was reached before the iteration limit.
-    iterations : int
-    residual_norm : float
-        Euclidean norm of all ``A x - y_i`` together, the regulariser not included.
-    solver : str
-    operator : DHOperator
-        The model `A` of a single frame.
+    operator : FrameStack
+    data : ndarray, shape (M,)
+        Of ``operator.data``.
+    regulariser : str, array_like or LinearOperator
+    beta : float
+    boundary : str or (str, str)
+        That the regulariser continues images by.
     """
 
-    image: NDArray[Any]
-    converged: bool
-    iterations: int
-    residual_norm: float
-    solver: str
-    operator: DHOperator
+    operator: FrameStack
+    data: Array
+    regulariser: Regulariser
+    beta: float
+    boundary: Any
+
+    @cached_property
+    def S(self) -> LinearOperator:
+        """The regulariser as an operator."""
+        B = self.operator
+        return regulariser_operator(self.regulariser, B.dims, boundary=self.boundary, dtype=B.dtype)
+
+    @cached_property
+    def rhs(self) -> Array:
+        """The right-hand side of the normal equations."""
+        return np.asarray(self.operator.rmatvec(self.data))
+
+    def normal(self, x: Array) -> Array:
+        """The product of the matrix of the normal equations."""
+        product = self.operator.rmatvec(self.operator.matvec(x))
+        if self.beta:
+            product += self.beta * self.S.rmatvec(self.S.matvec(x))
+        return np.asarray(product)
+
+    def equations(self, exact: bool) -> Equations | None:
+        """The closed form of the normal equations, or if not `exact` the nearest one."""
+        if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
+            return None
+        parts = self.operator._gram_parts(None)
+        if exact and not uniform(parts):
+            return None
+        stencils = penalties(self.regulariser, parts[0][0])
+        return (exact_equations if exact else nearest_equations)(mean_frames(parts), stencils)
 
 
-def super_resolve(
-    frames: ArrayLike,
-    psf: ArrayLike,
-    factor: int | Sequence[int],
+class Recorder:
+    """Keeps the history and tells others."""
+
+    def __init__(
+        self, problem: Problem, callback: Callback | None, advance: Callable[[int], object]
+    ) -> None:
+        self.history: list[Step] = []
+        self.scale = norm(problem.rhs) or 1.0
+        self._dims = problem.operator.dims
+        self._callback = callback
+        self._advance = advance
+        self._begin = time.perf_counter()
+
+    def add(self, gradient: float, x: Array | None = None) -> float:
+        """Note the norm of the gradient after an iteration; return it relative to the scale."""
+        residual = gradient / self.scale
+        step = Step(len(self.history) + 1, residual, time.perf_counter() - self._begin)
+        self.history.append(step)
+        self._advance(1)
+        if self._callback is not None:
+            image = None if x is None else x.reshape(self._dims)
+            self._callback(Step(step.iteration, residual, step.seconds, image))
+        return residual
+
+
+def solve(
+    problem: Problem,
+    solver: Name,
     *,
-    regulariser: Regulariser = "laplacian",
-    beta: float = 0.01,
-    boundary: Boundary | Sequence[Boundary] = "symmetric",
-    decimation: Decimation = "mean",
-    dims: Sequence[int] | None = None,
-    x0: ArrayLike | None = None,
+    nonnegative: bool = False,
+    x0: Array | None = None,
     maxiter: int = 500,
     rtol: float = 1e-6,
-    progress: Callable[[int], object] | None = None,
-) -> Solution:
-    r"""Estimate the high-resolution image behind one or several low-resolution frames.
-
-    Solves
-
-    .. math:: \min_x \sum_i \|A x - y_i\|^2 + \beta \|S x\|^2
-
-    with `A` the blur and decimation of `DHOperator` and `S` the regulariser, by LSQR on the frames
-    and :math:`\sqrt\beta S` under each other.
-
-    Parameters
-    ----------
-    frames : array_like, shape (m0, m1) or (F, m0, m1)
-        One frame or a stack of them, all of the same view.
-    psf : array_like, two-dimensional
-        Point spread function in high-resolution pixels.
-    factor : int or (int, int)
-        High-resolution pixels per low-resolution pixel.
-    regulariser : {"laplacian", "identity"}
-        `S`: the five-point Laplacian, which prefers smooth images, or the identity, which prefers
-        small values.
-    beta : float
-        Weight of the regulariser. It does not depend on the brightness scale; a good value is
-        about the variance of the noise over the variance of ``S x``.
-    boundary, decimation
-        As for `DHOperator`.
-    dims : (int, int), optional
-        Shape of the result, by default `factor` times the shape of a frame.
-    x0 : array_like, shape `dims`, optional
-        First guess, by default zeros.
-    maxiter : int
-        Most iterations.
-    rtol : float
-        LSQR's `atol` and `btol`, relative to the norms of the operator and of the data.
-    progress : callable, optional
-        Called with the number of iterations done, after each.
+    callback: Callback | None = None,
+    progress: Progress = None,
+) -> tuple[Array, bool, str, list[Step]]:
+    """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
 
     Returns
     -------
-    Solution
-        The image is float32 for float32 frames, else float64.
-
-    Raises
-    ------
-    ValueError
-        If the frames are not finite or do not have the shape that `dims` gives, or a number is out
-        of range.
-    TypeError
-        If the frames are not real numbers.
-
-    References
-    ----------
-    C. C. Paige and M. A. Saunders, "LSQR: An algorithm for sparse linear equations and sparse least
-    squares", ACM Trans. Math. Softw. 8 (1982) 43-71, https://doi.org/10.1145/355984.355989.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dhop import psf, super_resolve
-    >>> frame = np.outer(np.hanning(16), np.hanning(16))
-    >>> solution = super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
-    >>> solution.image.shape, solution.converged
-    ((32, 32), True)
+    x : ndarray, shape (N,)
+    converged : bool
+    solver : str
+        The one that was used.
+    history : list of Step
     """
-    stack = dense(frames)
-    if stack.ndim not in (2, 3) or stack.size == 0:
-        raise ValueError(f"frames must have the shape (m0, m1) or (F, m0, m1), got {stack.shape}")
-    if stack.dtype.kind == "c":
-        raise TypeError("frames must be real")
-    if not np.isfinite(stack).all():
-        raise ValueError("frames must be finite, they contain NaN or Inf")
-    if not (beta >= 0 and np.isfinite(beta)):
-        raise ValueError(f"beta must not be negative, and be finite, got {beta!r}")
-    if arguments.integer("maxiter", maxiter) < 1:
-        raise ValueError(f"maxiter must be positive, got {maxiter}")
-    stencil = STENCILS[arguments.choice("regulariser", regulariser, get_args(Regulariser))]
-    dtype = np.dtype(np.float32 if stack.dtype == np.float32 else np.float64)
-    stack = stack.reshape(-1, *stack.shape[-2:]).astype(dtype, copy=False)
-    shape = stack.shape[1:]
-    if dims is None:
-        dims = [n * f for n, f in zip(shape, arguments.pair("factor", factor), strict=True)]
+    if nonnegative and solver not in ("auto", "projected"):
+        raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
+    equations = None
+    if nonnegative or solver == "projected":
+        solver = "projected"
+    elif solver in ("auto", "direct"):
+        equations = problem.equations(exact=True)
+        if equations is None and solver == "direct":
+            raise ValueError(
+                'solver="direct" needs beta > 0, weights that are the same all over a frame, and '
+                "frames that wrap, or one frame with a PSF that is symmetric and centred and the "
+                'boundary "symmetric", or one with a separable PSF and the regulariser "identity"; '
+                'take "cg"'
+            )
+        solver = "cg" if equations is None else "direct"
+    start = np.zeros_like(problem.rhs) if x0 is None else x0.astype(problem.rhs.dtype)
+    with reporting(progress, maxiter, solver) as advance:
+        record = Recorder(problem, callback, advance)
+        if equations is not None:
+            x, converged = _direct(problem, equations, record), True
+        elif solver in ("lsqr", "lsmr"):
+            x, converged = _bidiagonal(problem, solver, start, maxiter, rtol, record)
+        else:
+            steps = (_projected if solver == "projected" else _cg)(problem, start)
+            x, converged = _iterated(steps, maxiter, rtol, record)
+    return x, converged, solver, record.history
 
-    A = DHOperator(dims, psf, factor, decimation=decimation, boundary=boundary, dtype=dtype)
-    if A.dimsd != shape:
-        raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {shape}")
-    S = DHOperator(A.dims, stencil, 1, boundary=boundary, dtype=dtype)
-    stacked = FrameStack([*[A] * len(stack), np.sqrt(beta) * S])
-    data = np.append(stack.reshape(-1), np.zeros(S.shape[0], dtype))
-    image, stop, iterations = lsqr(
-        _watched(stacked, progress) if progress else stacked,
-        data,
-        atol=rtol,
-        btol=rtol,
-        iter_lim=maxiter,
-        x0=None if x0 is None else _start(x0, A),
-    )[:3]
-    residual = A.matvec(image) - stack.reshape(len(stack), -1)
-    return Solution(
-        image=image.reshape(A.dims).astype(dtype, copy=False),
-        converged=stop in CONVERGED,
-        iterations=iterations,
-        residual_norm=float(np.linalg.norm(residual)),
-        solver="lsqr",
-        operator=A,
+
+def _direct(problem: Problem, equations: Equations, record: Recorder) -> Array:
+    inverse = InverseOperator(problem.operator, equations.inverse(problem.beta))
+    x = np.asarray(inverse.matvec(problem.rhs))
+    record.add(norm(problem.rhs - problem.normal(x)), x)
+    return x
+
+
+def _cg(problem: Problem, start: Array) -> Iterator[tuple[Array, float]]:
+    near = problem.equations(exact=False)
+    precondition = (
+        None
+        if near is None
+        else InverseOperator(problem.operator, near.inverse(problem.beta)).matvec
     )
+    return conjugate_gradients(problem.normal, problem.rhs, start, precondition)
 
 
-def _start(x0: ArrayLike, A: DHOperator) -> NDArray[Any]:
-    image = dense(x0)
-    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
-        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
-    return image.reshape(-1)
+def _projected(problem: Problem, start: Array) -> Iterator[tuple[Array, float]]:
+    size = start.size
+    N = LinearOperator((size, size), matvec=problem.normal, dtype=start.dtype)
+    guess = np.random.default_rng(0).standard_normal(size).astype(start.dtype)
+    largest = eigsh(N, 1, v0=guess, tol=1e-2, return_eigenvectors=False)[0] if size > 2 else 0.0
+    bound = MARGIN * float(largest) or float(np.linalg.norm(N.matmat(np.eye(size)), 2)) or 1.0
+    return projected_gradients(problem.normal, problem.rhs, start.clip(0), bound)
 
 
-def _watched(operator: LinearOperator, progress: Callable[[int], object]) -> LinearOperator:
-    """`operator`, reporting its adjoint products: LSQR makes one at the start and one each time."""
-    count = itertools.count()
+def _iterated(
+    steps: Iterator[tuple[Array, float]], maxiter: int, rtol: float, record: Recorder
+) -> tuple[Array, bool]:
+    """Take steps until the residual is small."""
+    x, residual = next(steps)
+    while residual > rtol * record.scale and len(record.history) < maxiter:
+        x, residual = next(steps)
+        record.add(residual, x)
+    return x, residual <= rtol * record.scale
 
-    def rmatvec(y: NDArray[Any]) -> NDArray[Any]:
-        product = operator.rmatvec(y)
-        if done := next(count):
-            progress(done)
-        return product
 
-    return LinearOperator(operator.shape, operator.matvec, rmatvec, dtype=operator.dtype)
+def _bidiagonal(
+    problem: Problem, solver: Any, start: Array, maxiter: int, rtol: float, record: Recorder
+) -> tuple[Array, bool]:
+    stacked = FrameStack([problem.operator, np.sqrt(problem.beta) * problem.S])
+    data = np.append(problem.data, np.zeros(problem.S.shape[0], problem.data.dtype))
+    data -= stacked.matvec(start)
+    watched = Bidiagonalisation(stacked, norm(data), solver, record.add)
+    method = partial(lsqr, iter_lim=maxiter) if solver == "lsqr" else partial(lsmr, maxiter=maxiter)
+    found = method(watched.operator(), data, atol=rtol, btol=rtol)
+    return start + found[0], found[1] in CONVERGED

@@ -1,8 +1,7 @@
 """Normal equations that fall into small systems, one for each class of aliased frequencies."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,6 @@ from dhop.geometry import Model
 from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
-
-
-class Description(NamedTuple):
-    """Of the solution for one `beta`, see `AliasedEquations.describe`."""
-
-    fitted: float
-    penalty: float
-    trace: float
 
 
 class AliasedEquations:
@@ -48,16 +39,15 @@ class AliasedEquations:
         self, basis: Basis, frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
     ) -> None:
         self.basis = basis
-        self._frames = frames
         models = [*(model for model, _ in frames), *penalties]
         self.complex = any(model.dtype.kind == "c" for model in models)
         # A real problem has conjugate solutions at opposite frequencies.
-        self._mirrored = not (self.complex or basis.real)
+        self.mirrored = not (self.complex or basis.real)
         classes = len(basis.rows)
-        self._count = classes // 2 + 1 if self._mirrored else classes
+        self._count = classes // 2 + 1 if self.mirrored else classes
         self._systems = basis.rows.shape[1] * basis.columns.shape[1]
         self.dtype = np.dtype(np.float64 if basis.real and not self.complex else np.complex128)
-        self._penalty = sum(np.abs(basis.transfer(model)) ** 2 for model in penalties)
+        self.penalty = sum(np.abs(basis.transfer(model)) ** 2 for model in penalties)
         size = self._systems * (self._systems + 1) // 2
         self._packed = np.zeros((self._count, len(basis.columns), size), self.dtype)
         from dhop.kernels.aliases import add_outer
@@ -65,111 +55,99 @@ class AliasedEquations:
         for model, weight in frames:
             transfer = basis.transfer(model).astype(self.dtype, copy=False)
             self._by_class(
-                lambda start, stop, transfer=transfer, weight=weight: add_outer(
-                    transfer, weight, basis.rows, basis.columns, start, stop, self._packed
+                lambda tables, *part, transfer=transfer, weight=weight: add_outer(
+                    transfer, weight, *tables, *part, self._packed
                 )
             )
 
-    def inverse(self, beta: float) -> Callable[[Array], Array]:
-        """The function that solves for images, the last two axes of its argument.
+    def inverse(self, beta: float) -> "AliasedInverse":
+        """The inverse for one `beta`."""
+        from dhop.kernels.aliases import factorise
 
-        They are real if the problem is.
-        """
-        from dhop.kernels.aliases import factorise, solve
-
-        basis = self.basis
         factors = np.empty_like(self._packed)
-        penalty = beta * self._penalty
+        penalty = beta * self.penalty
         self._by_class(
-            lambda start, stop: factorise(
-                self._packed, penalty, basis.rows, basis.columns, start, stop, factors
-            )
+            lambda tables, *part: factorise(self._packed, penalty, *tables, *part, factors)
         )
+        return AliasedInverse(self, factors)
 
-        def solution(images: Array) -> Array:
-            spectra = self._spectra(images)
-            for spectrum in spectra.reshape(-1, *spectra.shape[-2:]):
-                self._by_class(
-                    lambda start, stop, spectrum=spectrum: solve(
-                        factors, basis.rows, basis.columns, start, stop, spectrum
-                    )
+    def _by_class(self, work: Callable[..., object]) -> None:
+        """Call ``work((rows, columns), start, stop)`` for blocks of classes."""
+        tables = self.basis.rows, self.basis.columns
+        cost = 2.0 * self._count * len(self.basis.columns) * self._systems**2
+        run(lambda start, stop: work(tables, start, stop), row_blocks(self._count, cost))
+
+
+class AliasedInverse:
+    r"""The function that solves :math:`(N + \beta P) x = b`; made by `AliasedEquations`."""
+
+    def __init__(self, equations: AliasedEquations, factors: Array) -> None:
+        self._equations = equations
+        self._factors = factors
+
+    def __call__(self, images: Array) -> Array:
+        """Solve for images, the last two axes, which are real if the problem is."""
+        from dhop.kernels.aliases import solve
+
+        equations, basis = self._equations, self._equations.basis
+        wide = images.astype(np.result_type(images, np.float64), copy=False)
+        spectra = basis.analyse(wide)
+        spectra = spectra.astype(np.result_type(spectra, equations.dtype), copy=False)
+        for spectrum in spectra.reshape(-1, *spectra.shape[-2:]):
+            equations._by_class(
+                lambda tables, *part, spectrum=spectrum: solve(
+                    self._factors, *tables, *part, spectrum
                 )
-                if self._mirrored:
-                    self._mirror(spectrum)
-            found = basis.synthesise(spectra)
-            return found if self.complex else found.real
-
-        return solution
-
-    def describe(self, image: Array, beta: float) -> Description:
-        r"""Facts of the solution `x` for one right-hand side `b`.
-
-        Returns
-        -------
-        fitted : float
-            :math:`x^H b`.
-        penalty : float
-            :math:`x^H P x`.
-        trace : float
-            Of :math:`(N + \beta P)^{-1} P`.
-        """
-        from dhop.kernels.aliases import describe
-
-        basis = self.basis
-        spectrum = self._spectra(image)
-        sums = np.zeros((self._count, 3))
-        self._by_class(
-            lambda start, stop: describe(
-                self._packed, self._penalty, beta, basis.rows, basis.columns,
-                start, stop, spectrum, sums,
             )
-        )  # fmt: skip
-        return Description(*(float(total) for total in self._times @ sums))
+            if equations.mirrored:
+                self._mirror(spectrum)
+        found = basis.synthesise(spectra)
+        return found if equations.complex else found.real
 
-    @cached_property
-    def _times(self) -> Array:
-        """How many rows of classes each one that is stored stands for."""
-        if not self._mirrored:
-            return np.ones(self._count)
-        k = np.arange(self._count)
-        return np.where(k == -k % len(self.basis.rows), 1.0, 2.0)
+    def trace(self) -> float:
+        r"""The trace of :math:`(N + \beta P)^{-1} P`."""
+        from dhop.kernels.aliases import trace
 
-    def _spectra(self, images: Array) -> Array:
-        wide = images.astype(np.complex128 if np.iscomplexobj(images) else np.float64)
-        spectra = self.basis.analyse(wide)
-        return spectra.astype(np.result_type(spectra, self.dtype), copy=False)
+        equations = self._equations
+        sums = np.zeros(len(self._factors))
+        equations._by_class(
+            lambda tables, *part: trace(self._factors, equations.penalty, *tables, *part, sums)
+        )
+        k = np.arange(sums.size)
+        alone = (k == -k % len(equations.basis.rows)) | (not equations.mirrored)
+        return float(sums @ np.where(alone, 1.0, 2.0))
 
     def _mirror(self, spectrum: Array) -> None:
         """Fill in the frequencies whose opposites have been solved for."""
-        rows = self.basis.rows[self._count :].ravel()
+        rows = self._equations.basis.rows[len(self._factors) :].ravel()
         columns = np.arange(spectrum.shape[1])
         spectrum[rows] = spectrum[-rows % len(spectrum)][:, -columns % columns.size].conj()
-
-    def _by_class(self, work: Callable[[int, int], None]) -> None:
-        systems = self._count * len(self.basis.columns)
-        run(work, row_blocks(self._count, 2.0 * systems * self._systems**2))
 
 
 def aliased_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model], *, exact: bool = True
 ) -> AliasedEquations | None:
-    """The equations in the basis that holds for all operators, or in the nearest basis.
+    """The equations in the basis that holds for all operators, if there is one.
 
     Parameters
     ----------
     frames : sequence of (Model, float)
     penalties : sequence of Model
     exact : bool
-        Whether to return None where no basis holds.
+        If not, boundaries are overlooked: the result is that of similar operators. To precondition
+        with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
+        there are zeros outside; elsewhere neither was seen to save iterations.
     """
-    first = frames[0][0]
-    shape = first.rows.size, first.columns.size
-    factor = step(first.rows), step(first.columns)
     models = [model for model, _ in frames]
-    alike = all((step(model.rows), step(model.columns)) == factor for model in models)
-    if not alike or shape[0] % factor[0] or shape[1] % factor[1]:
+    factor = step(models[0].rows), step(models[0].columns)
+    shape = models[0].rows.size, models[0].columns.size
+    if any(
+        (step(model.rows), step(model.columns)) != factor
+        or (model.rows.outputs * factor[0], model.columns.outputs * factor[1]) != shape
+        for model in models
+    ):
         return None
-    for basis in (Fourier(shape, factor), Cosine(shape, factor)):
-        if all(basis.holds(model) for model in [*models, *penalties]):
+    for basis in (Cosine(shape, factor), Fourier(shape, factor)):
+        if all(basis.holds(model, exact) for model in [*models, *penalties]):
             return AliasedEquations(basis, frames, penalties)
-    return None if exact else AliasedEquations(Fourier(shape, factor), frames, penalties)
+    return None

@@ -46,10 +46,10 @@ class Basis(Protocol):
         """Images of the last two axes."""
 
     def transfer(self, model: Model) -> Array:
-        """The transfer function, if `holds`; else that of a similar operator."""
+        """The transfer function of an operator for which this basis `holds`."""
 
-    def holds(self, model: Model) -> bool:
-        """Whether the operator is exactly its transfer function."""
+    def holds(self, model: Model, exact: bool) -> bool:
+        """Whether the operator is its transfer function, or if not `exact` nearly so."""
 
 
 class Fourier:
@@ -80,11 +80,9 @@ class Fourier:
         spectrum = fft.fft2(placed.conj(), workers=_workers(placed)).conj()
         return np.asarray(spectrum / np.sqrt(step(model.rows) * step(model.columns)))
 
-    def holds(self, model: Model) -> bool:
-        return all(
-            axis.boundary == "wrap" and axis.size == axis.outputs * step(axis)
-            for axis in (model.rows, model.columns)
-        )
+    def holds(self, model: Model, exact: bool) -> bool:
+        boundaries = {model.rows.boundary, model.columns.boundary}
+        return boundaries <= ({"wrap"} if exact else {"wrap", "constant"})
 
 
 class Cosine:
@@ -118,14 +116,14 @@ class Cosine:
         )
         return np.asarray(left @ model.weights @ right.T)
 
-    def holds(self, model: Model) -> bool:
-        weights = model.weights
+    def holds(self, model: Model, exact: bool) -> bool:
+        axes, weights = (model.rows, model.columns), model.weights
+        if exact and {axis.boundary for axis in axes} != {"symmetric"}:
+            return False
         return all(
-            axis.boundary == "symmetric"
-            and axis.size == axis.outputs * step(axis)
-            and 2 * axis.start + taps == step(axis)
-            for axis, taps in zip((model.rows, model.columns), weights.shape, strict=True)
-        ) and all(_rounds_to(np.flip(weights, axis), weights) for axis in (0, 1))
+            2 * axis.start + taps == step(axis) and _rounds_to(np.flip(weights, k), weights)
+            for k, (axis, taps) in enumerate(zip(axes, weights.shape, strict=True))
+        )
 
 
 def _rounds_to(one: Array, other: Array) -> bool:

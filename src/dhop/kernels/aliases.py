@@ -69,39 +69,23 @@ def solve(factors, rows, columns, start, stop, spectrum):
 
 
 @kernel
-def describe(packed, penalty, beta, rows, columns, start, stop, spectrum, sums):
-    """Facts of the solutions of ``(packed + beta diag(penalty)) x = b``, `b` from `spectrum`.
-
-    ``sums[k0]`` becomes the sum over the classes of ``x^H b``, of ``x^H diag(penalty) x`` and of
-    the trace of ``(packed + beta diag(penalty))^-1 diag(penalty)``.
-    """
+def trace(factors, penalty, rows, columns, start, stop, sums):
+    """``sums[k0]`` becomes the trace of ``L^-H L^-1 diag(penalty)`` over the classes of `k0`."""
     F = rows.shape[1] * columns.shape[1]
     d = np.empty(F, penalty.dtype)
-    scaled = np.empty(F, penalty.dtype)
-    b = np.empty(F, spectrum.dtype)
-    x = np.empty(F, spectrum.dtype)
-    factor = np.empty(packed.shape[2], packed.dtype)
+    x = np.empty(F, factors.dtype)
     for k0 in range(start, stop):
+        total = 0.0
         for k1 in range(columns.shape[0]):
             _gather(penalty, rows[k0], columns[k1], d)
-            _gather(spectrum, rows[k0], columns[k1], b)
             for a in range(F):
-                scaled[a] = beta * d[a]
-                x[a] = b[a]
-            _factorise(packed[k0, k1], scaled, factor)
-            _forward(factor, x)
-            _backward(factor, x)
-            for a in range(F):
-                sums[k0, 0] += (np.conj(x[a]) * b[a]).real
-                sums[k0, 1] += d[a] * (np.conj(x[a]) * x[a]).real
-            for a in range(F):
-                if d[a] > 0:
-                    for c in range(F):
-                        x[c] = 0
-                    x[a] = 1
-                    _forward(factor, x)
-                    for c in range(a, F):
-                        sums[k0, 2] += d[a] * (np.conj(x[c]) * x[c]).real
+                for c in range(F):
+                    x[c] = 0
+                x[a] = 1
+                _forward(factors[k0, k1], x)
+                for c in range(a, F):
+                    total += d[a] * (x[c] * np.conj(x[c])).real
+        sums[k0] = total
 
 
 @called

@@ -1,0 +1,93 @@
+"""Normal equations of one frame whose PSF is a product of a column and a row."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.sparse import csr_array
+
+from dhop.geometry import Axis, Model
+from dhop.separation import separate
+
+Array = NDArray[Any]
+
+
+class KroneckerEquations:
+    r"""The matrix :math:`w A^H A + \beta p I` with :math:`A = A_0 \otimes A_1`, any boundary.
+
+    With :math:`A_k A_k^H = U_k \Lambda_k U_k^H`, of the low resolution, the inverse is
+
+    .. math:: \frac{1}{\beta p} \left( I - A^H U \left(\Lambda_0 \otimes \Lambda_1 +
+        \frac{\beta p}{w} I\right)^{-1} U^H A \right), \quad U = U_0 \otimes U_1.
+
+    Workspace: two square matrices of the low resolution and three images.
+
+    Parameters
+    ----------
+    model : Model
+    column, row : ndarray
+        Their product is ``model.weights``.
+    weight, penalty : float
+        `w` and `p`.
+    """
+
+    def __init__(
+        self, model: Model, column: Array, row: Array, weight: float, penalty: float
+    ) -> None:
+        self._weight, self._penalty = weight, penalty
+        self._axes = _axis_matrix(model.rows, column), _axis_matrix(model.columns, row)
+        (self._values0, self._vectors0), (self._values1, self._vectors1) = (
+            eigh((matrix @ matrix.conj().T).toarray()) for matrix in self._axes
+        )
+        self._squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
+
+    def inverse(self, beta: float) -> Callable[[Array], Array]:
+        """The function that solves for images, the last two axes of its argument."""
+        A0, A1 = self._axes
+        U0, U1 = self._vectors0, self._vectors1
+        scale = beta * self._penalty
+        shifted = self._squares + scale / self._weight
+
+        def solve(image: Array) -> Array:
+            low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
+            low = U0 @ (low / shifted) @ U1.T
+            return (image - A0.conj().T @ low @ A1.conj()) / scale
+
+        def solution(images: Array) -> Array:
+            wide = images.astype(np.result_type(images, np.float64))
+            flat = wide.reshape(-1, *wide.shape[-2:])
+            return np.stack([solve(image) for image in flat]).reshape(wide.shape)
+
+        return solution
+
+
+def kronecker_equations(
+    frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
+) -> KroneckerEquations | None:
+    """The equations if there is one frame of rank one and the penalty is that of the identity."""
+    if len(frames) > 1:
+        return None
+    scales = [_multiple_of_identity(model) for model in penalties]
+    (model, weight), *_ = frames
+    columns, rows = separate(model.weights, np.dtype(np.float64))
+    if None in scales or len(columns) > 1 or weight == 0:
+        return None
+    penalty = sum(abs(scale) ** 2 for scale in scales if scale is not None)
+    return KroneckerEquations(model, columns[0], rows[0], weight, penalty)
+
+
+def _multiple_of_identity(model: Model) -> complex | None:
+    axes = model.rows, model.columns
+    plain = all(axis.taps == 1 and axis.start == 0 and axis.outputs == axis.size for axis in axes)
+    return complex(model.weights[0, 0]) if plain else None
+
+
+def _axis_matrix(axis: Axis, taps: Array) -> Any:
+    relation = axis.by_output
+    entries = taps[relation.tap], relation.line, relation.start
+    # Copied: taps that meet are added in place, and the relation is the model's.
+    matrix = csr_array(entries, shape=(axis.outputs, axis.size), copy=True)
+    matrix.sum_duplicates()
+    return matrix

@@ -1,0 +1,185 @@
+"""Iterations that solve normal equations, written against the array interface alone.
+
+`normal` is the product with a Hermitian matrix `N` that is positive semidefinite, `b` the
+right-hand side. Each function is an endless generator of iterates and norms of the residual; its
+caller decides when to stop. An iterate is overwritten by the next.
+"""
+
+from collections.abc import Callable, Iterator
+from math import hypot, sqrt
+from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+Array = Any
+Product = Callable[[Array], Array]
+
+
+def conjugate_gradients(
+    normal: Product, b: Array, x: Array, precondition: Product | None = None
+) -> Iterator[tuple[Array, float]]:
+    """Conjugate gradients, with an approximate inverse of `N` if `precondition` is given.
+
+    Parameters
+    ----------
+    normal : callable
+    b, x : array
+        The right-hand side and the first guess, which is overwritten.
+    precondition : callable, optional
+
+    Yields
+    ------
+    x : array
+    residual : float
+        Norm of ``b - N x``, first of the guess itself.
+
+    References
+    ----------
+    M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
+    J. Res. Natl. Bur. Stand. 49 (1952) 409-436, https://doi.org/10.6028/jres.049.044.
+    """
+    r = b - normal(x)
+    p = 0 * r
+    before = 1.0
+    while True:
+        yield x, norm(r)
+        z = r if precondition is None else precondition(r)
+        now = inner(r, z)
+        p = z + (now / before) * p
+        q = normal(p)
+        curvature = inner(p, q)
+        if not curvature > 0:  # nothing is left to gain, up to rounding
+            p, curvature, now = 0 * p, 1.0, 0.0
+        step = now / curvature
+        x += step * p
+        r -= step * q
+        before = now or 1.0
+
+
+def projected_gradients(
+    normal: Product, b: Array, x: Array, lipschitz: float
+) -> Iterator[tuple[Array, float]]:
+    """Accelerated projected gradients for ``x >= 0``, restarted when they climb.
+
+    Parameters
+    ----------
+    normal : callable
+    b, x : array
+        Real; `x` not negative. It is overwritten.
+    lipschitz : float
+        Not less than the largest eigenvalue of `N`.
+
+    Yields
+    ------
+    x : array
+    residual : float
+        Norm of the gradient mapping: of the gradient, without the parts that the constraint holds.
+
+    References
+    ----------
+    A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
+    problems", SIAM J. Imaging Sci. 2 (2009) 183-202, https://doi.org/10.1137/080716542.
+    B. O'Donoghue and E. Candes, "Adaptive restart for accelerated gradient schemes", Found. Comput.
+    Math. 15 (2015) 715-732, https://doi.org/10.1007/s10208-013-9150-3.
+    """
+    ahead = x + 0
+    t = 1.0
+    while True:
+        new = (ahead - (normal(ahead) - b) / lipschitz).clip(0)
+        move = new - x
+        yield new, lipschitz * norm(ahead - new)
+        t_new = (1 + sqrt(1 + 4 * t * t)) / 2
+        if inner(ahead - new, move) > 0:
+            t_new = 1.0
+            ahead = new + 0
+        else:
+            ahead = new + ((t - 1) / t_new) * move
+        x, t = new, t_new
+
+
+def inner(one: Array, other: Array) -> float:
+    """The real part of the inner product of flat arrays."""
+    return float(np.vdot(one, other).real)
+
+
+def norm(x: Array) -> float:
+    """Euclidean norm."""
+    return sqrt(inner(x, x))
+
+
+class Bidiagonalisation:
+    r"""An operator that watches scipy's `lsqr` or `lsmr` at work, since they tell nothing of it.
+
+    The unit vectors :math:`v_k` and :math:`u_k` that the solver multiplies with give the bidiagonal
+    matrix of Golub and Kahan; the recurrences of both papers, that of the norm of
+    :math:`B^H (y - B x)` after each iteration. `lsqr` and `lsmr` make one adjoint product at the
+    start and one of each kind in each iteration.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        `B`.
+    start : float
+        Norm of `y`; the first guess is zero.
+    solver : {"lsqr", "lsmr"}
+    report : callable
+        Called with the norm after each iteration.
+
+    References
+    ----------
+    C. C. Paige and M. A. Saunders, "LSQR: An algorithm for sparse linear equations and sparse least
+    squares", ACM Trans. Math. Softw. 8 (1982) 43-71, https://doi.org/10.1145/355984.355989.
+    D. C.-L. Fong and M. Saunders, "LSMR: An iterative algorithm for sparse least-squares problems",
+    SIAM J. Sci. Comput. 33 (2011) 2950-2971, https://doi.org/10.1137/10079687X.
+    """
+
+    def __init__(
+        self,
+        operator: LinearOperator,
+        start: float,
+        solver: Literal["lsqr", "lsmr"],
+        report: Callable[[float], object],
+    ) -> None:
+        self._operator = operator
+        self._report = report
+        self._solver = solver
+        self._product: Array = None
+        self._norm = start  # of the residual that lsqr minimises
+        self._diagonal = 0.0  # rho-bar of lsqr, alpha-bar of lsmr: they are the same
+        self._gradient = 0.0  # zeta-bar of lsmr
+        self._cosine, self._sine = 1.0, 0.0  # of lsmr's second rotation
+
+    def operator(self) -> LinearOperator:
+        """The operator to be given to the solver."""
+        B = self._operator
+        return LinearOperator(B.shape, matvec=self._forward, rmatvec=self._adjoint, dtype=B.dtype)
+
+    def _forward(self, v: Array) -> Array:
+        self._product = self._operator.matvec(v)
+        return self._product
+
+    def _adjoint(self, u: Array) -> Array:
+        product = self._operator.rmatvec(u)
+        size = norm(product)
+        if self._product is None:
+            self._diagonal = size
+            self._gradient = size * self._norm
+        else:
+            # beta u_{k+1} = B v_k - alpha_k u_k and alpha v_{k+1} = B^H u_{k+1} - beta v_k
+            beta = inner(u, self._product)
+            alpha = sqrt(max(size**2 - beta**2, 0.0))
+            self._report(self._rotate(alpha, beta))
+        return product
+
+    def _rotate(self, alpha: float, beta: float) -> float:
+        rho = hypot(self._diagonal, beta) or 1.0
+        c, s = self._diagonal / rho, beta / rho
+        self._diagonal = c * alpha
+        self._norm *= s
+        if self._solver == "lsqr":
+            return self._norm * alpha * c
+        rho_bar = hypot(self._cosine * rho, s * alpha) or 1.0
+        self._cosine, self._sine = self._cosine * rho / rho_bar, s * alpha / rho_bar
+        self._gradient *= self._sine
+        return self._gradient

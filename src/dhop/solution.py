@@ -1,0 +1,110 @@
+"""What a solver found, and how."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop import metrics
+from dhop.frames import FrameStack
+from dhop.selection import BetaCurve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The state after an iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        From 1 on.
+    residual : float
+        Norm of the gradient of what is minimised, relative to that at the zero image.
+    seconds : float
+        Since the iterations began.
+    image : ndarray or None
+        The present iterate, of shape `dims`, to be copied if it is to be kept. None in a
+        `Solution`, and from ``"lsqr"`` and ``"lsmr"``, which do not give it away.
+    """
+
+    iteration: int
+    residual: float
+    seconds: float
+    image: Array | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What `super_resolve` found.
+
+    Attributes
+    ----------
+    image : ndarray, shape `dims`
+        The super-resolved image.
+    converged : bool
+        Whether the tolerance was reached before the iteration limit.
+    iterations : int
+    residual_norm : float
+        Euclidean norm of all ``sqrt(w_i) (A_i x - y_i)`` together, the regulariser not included.
+    solver : str
+        The one that was used.
+    beta : float
+        The weight of the regulariser.
+    beta_curve : BetaCurve or None
+        How `beta` was chosen, if it was.
+    shifts : ndarray, shape (F, 2)
+        Of the frames, in low-resolution pixels.
+    history : list of Step
+    operator : FrameStack
+        The model of all frames, weights included.
+    frames : ndarray, shape (F, ..., m0, m1)
+        The data.
+    """
+
+    image: Array
+    converged: bool
+    iterations: int
+    residual_norm: float
+    solver: str
+    beta: float
+    beta_curve: BetaCurve | None
+    shifts: Array
+    history: list[Step] = field(repr=False)
+    operator: FrameStack = field(repr=False)
+    frames: Array = field(repr=False)
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "not converged"
+        return (
+            f"<Solution {self.image.shape} of {len(self.frames)} frames {self.frames.shape[1:]}, "
+            f"{self.solver}, {self.iterations} iterations, {state}, beta {self.beta:.3g}>"
+        )
+
+    def residuals(self) -> Array:
+        """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, of the shape of `frames`."""
+        data = self.operator.data(self.frames)
+        product = self.operator.matvec(self.image.reshape(-1))
+        return np.asarray(data - product).reshape(self.frames.shape)
+
+    def metrics(self, truth: ArrayLike) -> dict[str, float]:
+        """How near the image is to a known one, see `dhop.metrics.compare`."""
+        return metrics.compare(self.image, truth)
+
+    def plot(self) -> "Figure":
+        """Frames, bicubic enlargement, result, residuals, convergence and the choice of `beta`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Save it by ``figure.savefig("report.png")``. Needs matplotlib and scikit-image
+            (``dhop[cli]``).
+        """
+        from dhop.report import report
+
+        return report(self)

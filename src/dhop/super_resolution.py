@@ -1,0 +1,248 @@
+"""Super-resolution of one or several frames."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from dhop import arguments, solvers
+from dhop.boundary import Boundary
+from dhop.frames import FrameStack
+from dhop.geometry import Decimation
+from dhop.linear import dense
+from dhop.operator import DHOperator
+from dhop.progress import Progress
+from dhop.registration import estimate_shifts
+from dhop.regularisers import Regulariser
+from dhop.selection import BetaCurve, Rule, choose_beta
+from dhop.shifting import shift
+from dhop.solution import Solution
+
+Array = NDArray[Any]
+Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
+
+
+def super_resolve(
+    frames: ArrayLike,
+    psf: ArrayLike,
+    factor: int | Sequence[int],
+    *,
+    shifts: ArrayLike | Literal["estimate"] | None = None,
+    weights: Weights | None = None,
+    regulariser: Regulariser = "laplacian",
+    beta: float | Rule = "auto",
+    noise: float | None = None,
+    solver: solvers.Name = "auto",
+    nonnegative: bool = False,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    decimation: Decimation = "mean",
+    dims: Sequence[int] | None = None,
+    x0: ArrayLike | None = None,
+    maxiter: int = 500,
+    rtol: float = 1e-6,
+    callback: solvers.Callback | None = None,
+    progress: Progress = None,
+) -> Solution:
+    r"""Estimate the high-resolution image behind one or several low-resolution frames.
+
+    Solves
+
+    .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
+
+    with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
+    and `S` the regulariser.
+
+    Parameters
+    ----------
+    frames : array_like, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
+        One frame, several, or several of `C` channels each, which are solved alike.
+    psf : array_like, two-dimensional
+        Point spread function in high-resolution pixels.
+    factor : int or (int, int)
+        High-resolution pixels per low-resolution pixel.
+    shifts : array_like, shape (F, 2), or "estimate", optional
+        In low-resolution pixels: ``shifts[i] = (dy, dx)`` says that the scene in frame `i` appears
+        `dy` rows further down and `dx` columns further right than in frame 0. ``"estimate"``
+        registers the frames (needs scikit-image, see `dhop.registration.estimate_shifts`).
+    weights : sequence of (float or array_like) or "finite", optional
+        One for each frame: a number, or a map of its shape. A pixel of weight zero takes no part,
+        and may be NaN. ``"finite"`` masks what is NaN or infinite. The best weight is one over the
+        variance of the noise.
+    regulariser : str, array_like or LinearOperator
+        `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
+        five-point stencil, small curvature; ``"laplacian-of-gaussian"`` the same but for the finest
+        detail. An array is a PSF that the image is convolved with; an operator has as many columns
+        as the image has pixels.
+    beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
+        Weight of the regulariser; it does not depend on the brightness scale. By generalised
+        cross-validation (``"auto"`` too), by the noise level or by the L-curve, see
+        `dhop.selection.choose_beta`; a number is needed if `regulariser` is an operator.
+    noise : float, optional
+        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
+    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected"}
+        ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
+        PSF that continues symmetrically, and for one with a separable PSF and the regulariser
+        ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
+        gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
+        ``"projected"`` is for images that are not negative.
+    nonnegative : bool
+        Whether to minimise over images without negative values only.
+    boundary, decimation
+        As for `DHOperator`.
+    dims : (int, int), optional
+        Shape of the result, by default `factor` times the shape of a frame.
+    x0 : array_like, of the shape of the result, optional
+        First guess, by default zeros.
+    maxiter : int
+        Most iterations.
+    rtol : float
+        When to stop: norm of the gradient relative to that at the zero image; LSQR's and LSMR's
+        `atol` and `btol`.
+    callback : callable, optional
+        Called with a `dhop.solution.Step` after each iteration.
+    progress : callable or True, optional
+        Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich).
+
+    Returns
+    -------
+    Solution
+        The image is float32 for float32 frames, else float64.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, frames are not finite where they have a weight, a number is out of
+        range, or the solver cannot do what is asked for.
+    TypeError
+        If the frames are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import psf, super_resolve
+    >>> frame = np.outer(np.hanning(16), np.hanning(16))
+    >>> solution = super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
+    >>> solution
+    <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
+    """
+    stack = _frames(frames)
+    given = _weights(weights, stack)
+    if not all(_finite_where_weighted(stack, given)):
+        raise ValueError(
+            "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
+        )
+    if arguments.integer("maxiter", maxiter) < 1:
+        raise ValueError(f"maxiter must be positive, got {maxiter}")
+    _, *channels, m0, m1 = stack.shape
+    steps = arguments.pair("factor", factor)
+    wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
+    moves = _shifts(shifts, stack)
+    operators = []
+    for move in moves:
+        blur, center = shift(psf, move * steps)
+        A = DHOperator(
+            [*channels, *wanted[-2:]], blur, factor, center=center,
+            decimation=decimation, boundary=boundary, dtype=stack.dtype,
+        )  # fmt: skip
+        operators.append(A)
+    A = operators[0]
+    if A.dimsd != stack.shape[1:]:
+        raise ValueError(
+            f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
+        )
+    operator = FrameStack(operators, given)
+    curve = None
+    if isinstance(beta, str):
+        curve = _beta_curve(operators, stack, given, regulariser, beta, noise)
+    number = float(curve.beta if curve else beta)  # type: ignore[arg-type]
+    if not (number >= 0 and np.isfinite(number)):
+        raise ValueError(f"beta must not be negative, and be finite, got {beta!r}")
+    problem = solvers.Problem(operator, operator.data(stack), regulariser, number, A.boundary)
+    x, converged, used, history = solvers.solve(
+        problem,
+        arguments.choice("solver", solver, get_args(solvers.Name)),
+        nonnegative=nonnegative,
+        x0=None if x0 is None else _start(x0, A),
+        maxiter=maxiter,
+        rtol=rtol,
+        callback=callback,
+        progress=progress,
+    )
+    return Solution(
+        image=x.reshape(A.dims).astype(stack.dtype, copy=False),
+        converged=converged,
+        iterations=len(history),
+        residual_norm=float(np.linalg.norm(operator.matvec(x) - problem.data)),
+        solver=used,
+        beta=number,
+        beta_curve=curve,
+        shifts=moves,
+        history=history,
+        operator=operator,
+        frames=stack,
+    )
+
+
+def _frames(frames: ArrayLike) -> Array:
+    """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
+    stack = dense(frames)
+    if stack.ndim not in (2, 3, 4) or stack.size == 0:
+        raise ValueError(
+            f"frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), got {stack.shape}"
+        )
+    if stack.dtype.kind == "c":
+        raise TypeError("frames must be real")
+    dtype = np.float32 if stack.dtype == np.float32 else np.float64
+    return (stack[None] if stack.ndim == 2 else stack).astype(dtype, copy=False)
+
+
+def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
+    """A number or a map of the shape of a frame, for each."""
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        arguments.choice("weights", weights, ("finite",))
+        return list(np.isfinite(stack).astype(np.float64))
+    given = [dense(weight) for weight in weights]  # type: ignore[union-attr]
+    if len(given) != len(stack):
+        raise ValueError(f"{len(stack)} frames, but {len(given)} weights")
+    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
+
+
+def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
+    for frame, weight in zip(stack, weights or [np.ones(())] * len(stack), strict=True):
+        yield (np.isfinite(frame) | (weight == 0)).all()
+
+
+def _shifts(shifts: Any, stack: Array) -> NDArray[np.float64]:
+    if shifts is None:
+        return np.zeros((len(stack), 2))
+    if isinstance(shifts, str):
+        arguments.choice("shifts", shifts, ("estimate",))
+        if not np.isfinite(stack).all():
+            raise ValueError("frames must be finite to be registered, give their shifts")
+        return estimate_shifts(stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1))
+    moves = np.asarray(shifts, np.float64)
+    if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
+        raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
+    return moves
+
+
+def _beta_curve(
+    operators: list[DHOperator], stack: Array, weights: Any, regulariser: Any, rule: str, noise: Any
+) -> BetaCurve:
+    chosen: Rule = arguments.choice("beta", rule, get_args(Rule))
+    if isinstance(regulariser, LinearOperator):
+        raise ValueError("a beta for a regulariser that is an operator must be given as a number")
+    if chosen == "discrepancy" and not (noise is not None and noise > 0):
+        raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
+    return choose_beta(operators, stack, weights, regulariser, chosen, noise)
+
+
+def _start(x0: ArrayLike, A: DHOperator) -> Array:
+    image = dense(x0)
+    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
+        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
+    return image.reshape(-1)
