@@ -1,0 +1,5 @@
+"""``python -m dhop.cli``."""
+
+from dhop.cli import main
+
+main()
