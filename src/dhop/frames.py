@@ -137,8 +137,8 @@ class FrameStack(NormalOperator):
         y = np.concatenate(given).astype(np.result_type(self.dtype, *given), copy=False)
         if self._roots is not None:
             for frame, root in zip(self.split(y), self._roots, strict=True):
-                np.multiply(frame, root, out=frame, casting="same_kind")
                 frame[np.broadcast_to(root == 0, frame.shape)] = 0
+                np.multiply(frame, root, out=frame, casting="same_kind")
         return y
 
     def _checked_roots(self, weights: Any) -> list[Array] | None:

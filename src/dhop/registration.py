@@ -63,6 +63,8 @@ def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
     smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
     shifts = np.zeros((len(stack), 2))
     for i in range(1, len(stack)):
+        if not (tapered[0].any() and tapered[i].any()):
+            continue  # a constant frame has not moved
         moved_back = phase_cross_correlation(tapered[0], tapered[i], upsample_factor=UPSAMPLING)[0]
         shifts[i] = _refined(smooth[0], smooth[i], -moved_back)
     return shifts

@@ -96,6 +96,7 @@ def choose_beta(
     P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Rev. 34
     (1992) 561-580, https://doi.org/10.1137/1034115.
     """
+    tiny = np.finfo(np.float64).tiny  # for data that are fitted exactly
     judge = _Judge(operators, frames, weights, regulariser)
     seen: dict[float, tuple[float, float, float]] = {}
 
@@ -104,8 +105,8 @@ def choose_beta(
             seen[log] = judge(10.0**log)
         residual, _, left = seen[log]
         if rule == "discrepancy":
-            return float(abs(np.log(residual / noise**2)))  # type: ignore[operator]
-        return float(np.log(residual) - 2 * np.log(left))
+            return float(abs(np.log((residual + tiny) / noise**2)))  # type: ignore[operator]
+        return float(np.log(residual + tiny) - 2 * np.log(left))
 
     grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
     if rule == "lcurve":
@@ -201,7 +202,7 @@ def periodic(images: Array) -> Array:
     jump = np.zeros(images.shape)
     for axis in (-2, -1):
         line, source = np.moveaxis(jump, axis, 0), np.moveaxis(images, axis, 0)
-        difference = source[0] - source[-1]
+        difference = source[-1] - source[0]
         line[0] += difference
         line[-1] -= difference
     waves = [2 * np.cos(2 * np.pi * fft.fftfreq(size)) - 2 for size in images.shape[-2:]]

@@ -1,6 +1,6 @@
 """Normal equations of one frame whose PSF is a product of a column and a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,26 +41,38 @@ class KroneckerEquations:
         (self._values0, self._vectors0), (self._values1, self._vectors1) = (
             eigh((matrix @ matrix.conj().T).toarray()) for matrix in self._axes
         )
-        self._squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
 
-    def inverse(self, beta: float) -> Callable[[Array], Array]:
-        """The function that solves for images, the last two axes of its argument."""
-        A0, A1 = self._axes
-        U0, U1 = self._vectors0, self._vectors1
+    def inverse(self, beta: float) -> "KroneckerInverse":
+        """The inverse for one `beta`."""
         scale = beta * self._penalty
-        shifted = self._squares + scale / self._weight
+        squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
+        return KroneckerInverse(
+            self._axes, (self._vectors0, self._vectors1), squares + scale / self._weight, scale
+        )
 
-        def solve(image: Array) -> Array:
-            low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
-            low = U0 @ (low / shifted) @ U1.T
-            return (image - A0.conj().T @ low @ A1.conj()) / scale
 
-        def solution(images: Array) -> Array:
-            wide = images.astype(np.result_type(images, np.float64))
-            flat = wide.reshape(-1, *wide.shape[-2:])
-            return np.stack([solve(image) for image in flat]).reshape(wide.shape)
+class KroneckerInverse:
+    """The function that solves for images; made by `KroneckerEquations`."""
 
-        return solution
+    def __init__(
+        self, axes: tuple[Any, Any], vectors: tuple[Array, Array], shifted: Array, scale: float
+    ) -> None:
+        self._axes = axes
+        self._vectors = vectors
+        self._shifted = shifted
+        self._scale = scale
+
+    def __call__(self, images: Array) -> Array:
+        """Solve for images, the last two axes of the argument."""
+        wide = images.astype(np.result_type(images, np.float64), copy=False)
+        flat = wide.reshape(-1, *wide.shape[-2:])
+        return np.stack([self._solve(image) for image in flat]).reshape(wide.shape)
+
+    def _solve(self, image: Array) -> Array:
+        (A0, A1), (U0, U1) = self._axes, self._vectors
+        low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
+        low = U0 @ (low / self._shifted) @ U1.T
+        return np.asarray((image - A0.conj().T @ low @ A1.conj()) / self._scale)
 
 
 def kronecker_equations(
