@@ -17,20 +17,20 @@ def needed(module: str, extra: str, what: str) -> Any:
 
     Raises
     ------
-    ImportError
+    ModuleNotFoundError
         If it is not installed.
 
     Examples
     --------
-    >>> needed("nothing_of_that_name", "cli", "progress=True")
+    >>> needed("nothing", "cli", "progress=True")
     Traceback (most recent call last):
     ...
-    ImportError: progress=True needs nothing_of_that_name; install it with: pip install "dhop[cli]"
+    ModuleNotFoundError: progress=True needs nothing; install it with: pip install "dhop[cli]"
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
-        raise ImportError(
-            f'{what} needs {package}; install it with: pip install "dhop[{extra}]"'
+        raise ModuleNotFoundError(
+            f'{what} needs {package}; install it with: pip install "dhop[{extra}]"', name=package
         ) from error
