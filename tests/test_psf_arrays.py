@@ -137,6 +137,14 @@ class TestEncircledEnergy:
         assert_allclose(psf.encircled_energy(psf.box(3), 1.5 * np.sqrt(2)), 1)
         assert_allclose(psf.encircled_energy(psf.box(3), 100), 1)
 
+    @pytest.mark.parametrize("shape", [(1, 5), (3, 3), (4, 6)])
+    def test_all_radii(self, shape):
+        """From nothing to all, without a step back or a warning."""
+        radii = np.linspace(0, np.hypot(*shape) / 2, 500)
+        found = psf.encircled_energy(psf.box(shape), radii)
+        assert_allclose(found[[0, -1]], [0, 1])
+        assert (np.diff(found) > -1e-15).all()
+
     def test_center(self):
         one = np.zeros((4, 6))
         one[3, 1] = 2
@@ -279,13 +287,15 @@ class TestFiles:
         path = tmp_path / "a.fits.gz"
         second = fits.ImageHDU(self.given.astype(">f4") / 3, name="FINE")
         table = fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1, 2])], name="LIST")
-        fits.HDUList([fits.PrimaryHDU(), table, second, fits.ImageHDU(self.given)]).writeto(path)
+        fits.HDUList([fits.PrimaryHDU(), table, second, fits.ImageHDU(self.given[None])]).writeto(
+            path
+        )
         assert_array_equal(psf.load(path), (self.given / np.float32(3)).astype(np.float32))
         assert_array_equal(psf.load(path, hdu=3), self.given)
         assert_array_equal(psf.load(path, hdu="fine"), psf.load(path))
-        with pytest.raises(ValueError, match="no part 'coarse', but 0 'PRIMARY', 1 'LIST'"):
+        with pytest.raises(ValueError, match=r"no image in part 'coarse'; .* 2 'FINE', 3 ''"):
             psf.load(path, hdu="coarse")
-        with pytest.raises(ValueError, match="part 1 is not an image"):
+        with pytest.raises(ValueError, match="holds no image in part 1"):
             psf.load(path, hdu=1)
         fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
         with pytest.raises(ValueError, match="holds no image"):
@@ -308,7 +318,7 @@ class TestFiles:
         if name == "a.fits":
             pytest.importorskip("astropy")
         (tmp_path / name).write_bytes(content)
-        with pytest.raises((OSError, ValueError), match="cannot read"):
+        with pytest.raises(OSError, match=r"cannot read .*a\..*broken or of another format: ."):
             psf.load(tmp_path / name)
 
     def test_not_one_image(self, tmp_path):
@@ -321,7 +331,7 @@ class TestFiles:
 
     def test_no_pickles(self, tmp_path):
         np.save(tmp_path / "a.npy", np.array([[{}]]), allow_pickle=True)
-        with pytest.raises(ValueError, match="cannot read"):
+        with pytest.raises(OSError, match="cannot read"):
             psf.load(tmp_path / "a.npy")
 
     def test_missing(self, tmp_path):

@@ -13,7 +13,7 @@ from dhop.operator import DHOperator
 
 Values = NDArray[np.float64]
 
-LARGEST = 2e10  # multiply-adds of a dense decomposition; a few seconds
+LARGEST = 3e9  # rows times rows times columns of a dense decomposition; a few seconds
 
 
 def singular_values(A: DHOperator) -> Values:

@@ -1,12 +1,16 @@
-"""What commands write to the terminal: tables, progress and errors."""
+"""What commands write to the terminal: results, progress and errors."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+WIDE = 10_000  # columns of a pipe, where lines are not broken
 
 
 def extent(shape: tuple[int, ...]) -> str:
@@ -19,6 +23,25 @@ def new_table() -> Table:
     table.add_column(style="bold")
     table.add_column()
     return table
+
+
+def console(stderr: bool = False) -> Console:
+    """A terminal's width and colours, or a pipe's; text is shown as it is."""
+    found = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not found.is_terminal:
+        found.width = WIDE
+    return found
+
+
+def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
+    """Print a table for people, or the same as JSON for scripts."""
+    if as_json:
+        typer.echo(json.dumps(facts, default=str, allow_nan=False))
+        return
+    table = new_table()
+    for name, text in lines.items():
+        table.add_row(name, text)
+    console().print(table)
 
 
 @contextmanager
@@ -38,8 +61,11 @@ def progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
+    """Say what went wrong on the error stream and leave with exit code 1."""
     try:
         yield
-    except (OSError, ValueError, TypeError, MemoryError, ArithmeticError) as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False)
+    except BrokenPipeError:  # as in `dhop info | head`: nobody reads any more
+        raise
+    except (OSError, ValueError, TypeError, MemoryError, ArithmeticError, ImportError) as error:
+        console(stderr=True).print(f"error: {error}", style="red")
         raise typer.Exit(1) from None

@@ -10,13 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from dhop.arguments import choice, pair, psf_array
-from dhop.extras import needed
+from dhop.decoding import decode
 from dhop.psf.arrays import estimate_support, normalise, window
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
-
-FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 
 
 def from_array(
@@ -155,53 +153,14 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ...     print(psf.load(path))
     [[1. 2. 1.]]
     """
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"there is no file {source}")
-    name = source.name.lower()
-    if hdu is not None and not name.endswith(FITS):
-        raise ValueError(f"hdu is for FITS files, and {source.name} is none by its ending")
-    try:
-        if name.endswith(FITS):
-            array = _read_fits(source, hdu)
-        elif name.endswith(".npy"):
-            array = np.load(source, allow_pickle=False)
-        else:
-            array = _read_image(source)
-    except ValueError as error:
-        raise ValueError(f"cannot read {source}: {error}") from error
-    except (OSError, EOFError, SyntaxError, TypeError) as error:  # as astropy and Pillow raise them
-        raise OSError(f"cannot read {source}: {error}") from error
+    array = decode(Path(path), hdu)
+    if array.ndim == 3 and array.shape[2] in (2, 4):
+        array = array[..., :-1]
+    if array.ndim == 3 and array.shape[2] in (1, 3):
+        array = array.mean(axis=2)
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "biufc":
-        raise ValueError(f"{source} holds {array.dtype} of shape {array.shape}, not one image")
+        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
-
-
-def _read_fits(path: Path, hdu: int | str | None) -> Array:
-    fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
-    with fits.open(path, memmap=False) as parts:
-        if hdu is None:
-            images = [k for k, part in enumerate(parts) if part.is_image and part.size]
-            if not images:
-                raise ValueError("it holds no image")
-            hdu = images[0]
-        try:
-            part = parts[hdu]
-        except (IndexError, KeyError):
-            names = ", ".join(f"{k} {each.name!r}" for k, each in enumerate(parts))
-            raise ValueError(f"it has no part {hdu!r}, but {names}") from None
-        if not part.is_image or not part.size:
-            raise ValueError(f"its part {hdu!r} is not an image")
-        return np.asarray(part.data).squeeze()
-
-
-def _read_image(path: Path) -> Array:
-    imageio = needed("imageio.v3", "cli", f"reading {path.name}")
-    # From memory, since imageio leaves a file open that it cannot read.
-    image = np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
-    if image.ndim == 3 and image.shape[2] in (2, 4):
-        image = image[..., :-1]
-    return image.mean(axis=2) if image.ndim == 3 and image.shape[2] in (1, 3) else image
 
 
 def _background(psf: Array, value: Any) -> Any:

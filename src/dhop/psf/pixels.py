@@ -81,10 +81,10 @@ def _quadrant(y: Image, x: Image, radius: float) -> Image:
     where the circle comes down to `y`, and from there the area under the circle.
     """
     y, x = np.minimum(y, radius), np.minimum(x, radius)
-    flat = np.minimum(x, np.sqrt(radius**2 - y**2))
+    flat = np.minimum(x, np.sqrt((radius - y) * (radius + y)))
     return np.asarray(y * flat + _under_circle(x, radius) - _under_circle(flat, radius))
 
 
 def _under_circle(t: Image, radius: float) -> Image:
     angle = np.arcsin(np.minimum(t / radius, 1))
-    return np.asarray((t * np.sqrt(np.maximum(radius**2 - t**2, 0)) + radius**2 * angle) / 2)
+    return np.asarray((t * np.sqrt((radius - t) * (radius + t)) + radius**2 * angle) / 2)
