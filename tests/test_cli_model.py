@@ -279,3 +279,32 @@ class TestPsf:
     )
     def test_errors(self, flags, expected):
         assert expected in words(call("psf", "box:size=3", *flags, code=1))
+
+
+class TestOtherCommands:
+    def test_export(self, tmp_path):
+        out = tmp_path / "dh.npz"
+        found = facts("export", out, "--size", 8, 10, "--factor", 2, "--psf", "box:size=3")
+        A = DHOperator((8, 10), psf.box(3), 2)
+        expected = {"shape": [20, 80], "nnz": A.nnz, "dtype": "float32", "out": str(out)}
+        assert found == expected
+        assert out.exists()
+
+    def test_export_of_nothing(self, tmp_path):
+        """No entries, so nothing to divide progress by."""
+        np.save(tmp_path / "far.npy", np.eye(1, 99, 98))
+        flags = ["--size", 4, 4, "--factor", 1, "--psf", tmp_path / "far.npy"]
+        assert facts("export", tmp_path / "dh.npz", *flags)["nnz"] == 0
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_bench(self):
+        found = facts("bench", "--size", 16, "--psf", "box:size=3", "--dtype", "float64")
+        assert found["dims"] == [16, 16]
+        assert found["dtype"] == "float64"
+        assert {"dhop direct", "dhop separable", "dhop fft"} <= set(found["seconds"])
+        assert found["fastest"] in found["seconds"]
+
+    def test_demo(self, tmp_path):
+        found = facts("demo", "--out", tmp_path / "demo.png")
+        assert found["gain"] > 2
+        assert set(found["quality"]) == {"bicubic", "dhop"}

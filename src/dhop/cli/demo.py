@@ -12,6 +12,7 @@ from dhop.cli.options import Json
 from dhop.cli.parsing import gaussian_size
 from dhop.cli.terminal import errors_in_words, extent, progress, show
 from dhop.extras import needed
+from dhop.metrics import compare
 
 
 def demo(
@@ -33,8 +34,8 @@ def demo(
 
 
 def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> None:
-    data, metrics, transform = (
-        needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "metrics", "transform")
+    data, transform = (
+        needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
     )
     from dhop import plots  # imports pyplot, which completion need not wait for
 
@@ -52,22 +53,21 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
         )
     seconds = time.perf_counter() - begin
 
-    quality = {}
-    for name, image in {"bicubic": bicubic, "dhop": solution.image}.items():
-        psnr = metrics.peak_signal_noise_ratio(photograph, image, data_range=1)
-        ssim = metrics.structural_similarity(photograph, image, data_range=1)
-        quality[name] = psnr, ssim
+    quality = {
+        name: compare(image, photograph)
+        for name, image in {"bicubic": bicubic, "dhop": solution.image}.items()
+    }
     plots.comparison(
         {
             f"photograph {extent(A.dims)}": photograph,
             f"blurred, decimated {extent(A.dimsd)}": frame,
-            f"bicubic, {quality['bicubic'][0]:.2f} dB": bicubic,
-            f"super-resolved, {quality['dhop'][0]:.2f} dB": solution.image,
+            f"bicubic, {quality['bicubic']['psnr']:.2f} dB": bicubic,
+            f"super-resolved, {quality['dhop']['psnr']:.2f} dB": solution.image,
         },
         (0.13, 0.38, 0.25),
         out,
     )
-    gain = quality["dhop"][0] - quality["bicubic"][0]
+    gain = quality["dhop"]["psnr"] - quality["bicubic"]["psnr"]
     lines = {
         "photograph": f"{extent(A.dims)}, scikit-image's camera",
         "frame": f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}",
@@ -75,17 +75,16 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
         "explicit matrix": f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR",
         solution.solver: f"{solution.iterations} iterations, {seconds:.1f} s with compilation",
     }
-    for name, (psnr, ssim) in quality.items():
-        lines[name] = f"PSNR {psnr:.2f} dB, SSIM {ssim:.4f}"
+    for name, each in quality.items():
+        lines[name] = f"PSNR {each['psnr']:.2f} dB, SSIM {each['ssim']:.4f}"
     lines |= {"gain": f"{gain:+.2f} dB over bicubic", "picture": str(out)}
     facts = {
         "dims": A.dims,
         "dimsd": A.dimsd,
         "iterations": solution.iterations,
         "seconds": seconds,
-        "psnr": {name: float(psnr) for name, (psnr, _) in quality.items()},
-        "ssim": {name: float(ssim) for name, (_, ssim) in quality.items()},
-        "gain": float(gain),
+        "quality": quality,
+        "gain": gain,
         "out": out,
     }
     show(lines, facts, as_json)

@@ -38,12 +38,8 @@ def export(
             decimation=decimation,  # type: ignore[arg-type]
             dtype=dtype,
         )
-        with progress("writing", 1) as report:
-
-            def share(done: int, total: int) -> None:
-                report(done / max(total, 1))  # a matrix may have no entries
-
-            A.export(out, overwrite=overwrite, progress=share)
+        with progress("writing", A.nnz) as report:
+            A.export(out, overwrite=overwrite, progress=report)
         show(
             {
                 "matrix": f"{extent(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}",

@@ -45,8 +45,11 @@ def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
-def progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
-    """A bar on the terminal's error stream; silent elsewhere."""
+def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal's error stream; silent elsewhere.
+
+    It is told what is done and of how much, which may be another number than the first `total`.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -56,7 +59,7 @@ def progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resam
 from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
+from dhop.shifting import shift
 
 __all__ = [
     "airy",
@@ -25,4 +26,5 @@ __all__ = [
     "normalise",
     "resample",
     "rotate",
+    "shift",
 ]
