@@ -7,6 +7,8 @@ import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.decoding import decode
+
 Array = NDArray[Any]
 
 
@@ -16,7 +18,7 @@ def read(path: Path) -> Array:
     Parameters
     ----------
     path : Path
-        ``.npy`` or any format that imageio reads.
+        ``.npy``, FITS or any format that imageio reads.
 
     Returns
     -------
@@ -27,7 +29,7 @@ def read(path: Path) -> Array:
     OSError, ValueError
         If the file is missing, unreadable or not a single image.
     """
-    array = np.load(path) if path.suffix == ".npy" else _decode(path)
+    array = decode(path)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * np.uint8(255)
     channels = array.shape[2] if array.ndim == 3 else 1
@@ -38,11 +40,6 @@ def read(path: Path) -> Array:
     if array.dtype.kind in "ui":
         return array / np.iinfo(array.dtype).max
     return array.astype(np.float64)
-
-
-def _decode(path: Path) -> Array:
-    # From memory, since imageio leaves a file open that it cannot read.
-    return np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
 
 
 def write(path: Path, image: Array, bits: int = 8) -> None:

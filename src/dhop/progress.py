@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, TypeAlias
 
+from dhop.extras import needed
+
 Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 
 
@@ -43,10 +45,7 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
 
 @contextmanager
 def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
-    try:
-        from rich.progress import Progress as Bar
-    except ImportError as error:
-        raise ImportError("progress=True needs rich: pip install 'dhop[cli]'") from error
-    with Bar() as bar:
+    bar_class = needed("rich.progress", "cli", "progress=True").Progress
+    with bar_class() as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, total: bar.update(task, completed=done)

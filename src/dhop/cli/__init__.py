@@ -1,21 +1,51 @@
 """The command line; needs the extra ``dhop[cli]``."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 try:
     import typer
 
-    from dhop.cli import bench, demo, export, superres
+    from dhop.cli import bench, degrade, demo, export, info, psf, superres
 except ModuleNotFoundError as error:
     raise SystemExit(
-        f'the command line needs {error.name}; install it with: pip install "dhop[cli]"'
+        f"the command line needs {(error.name or 'more').partition('.')[0]}; "
+        'install it with: pip install "dhop[cli]"'
     ) from None
 
 app = typer.Typer(
-    help="Blur-and-decimate operators: super-resolution from the command line.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done; 1 could not be done, the error stream says why; 2 not understood.",
 )
-for command in (demo.demo, superres.superres, bench.bench, export.export):
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dhop {version('dhop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def dhop(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Blur-and-decimate operators: super-resolution from the command line."""
+
+
+for command in (
+    demo.demo,
+    superres.superres,
+    degrade.degrade,
+    psf.psf,
+    info.info,
+    export.export,
+    bench.bench,
+):
     app.command()(command)
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from skimage import data, metrics, transform
 
-from dhop import DHOperator, images, plots, psf, super_resolve
+from dhop import DHOperator, images, psf, super_resolve
+from dhop.cli.options import Json
 from dhop.cli.parsing import gaussian_size
-from dhop.cli.terminal import errors_in_words, extent, new_table, progress
+from dhop.cli.terminal import errors_in_words, extent, progress, show
+from dhop.extras import needed
+from dhop.metrics import compare
 
 
 def demo(
@@ -19,6 +20,7 @@ def demo(
     sigma: Annotated[float, typer.Option(help="Width of the Gaussian blur in pixels.")] = 1.5,
     noise: Annotated[float, typer.Option(help="Standard deviation, full scale is 1.")] = 0.003,
     beta: Annotated[float, typer.Option(help="Weight of the regulariser.")] = 0.001,
+    as_json: Json = False,
 ) -> None:
     """Blur, decimate and super-resolve a real photograph, and write the pictures.
 
@@ -28,10 +30,15 @@ def demo(
     """
     with errors_in_words():
         images.check(out, 8)
-        _demo(out, sigma, noise, beta)
+        _demo(out, sigma, noise, beta, as_json)
 
 
-def _demo(out: Path, sigma: float, noise: float, beta: float) -> None:
+def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> None:
+    data, transform = (
+        needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
+    )
+    from dhop import plots  # imports pyplot, which completion need not wait for
+
     photograph = data.camera() / 255
     blur = psf.gaussian(gaussian_size(sigma), sigma)
     A = DHOperator(photograph.shape, blur, 2, decimation="mean", boundary="symmetric")
@@ -46,32 +53,38 @@ def _demo(out: Path, sigma: float, noise: float, beta: float) -> None:
         )
     seconds = time.perf_counter() - begin
 
-    quality = {}
-    for name, image in {"bicubic": bicubic, "dhop": solution.image}.items():
-        psnr = metrics.peak_signal_noise_ratio(photograph, image, data_range=1)
-        ssim = metrics.structural_similarity(photograph, image, data_range=1)
-        quality[name] = psnr, ssim
+    quality = {
+        name: compare(image, photograph)
+        for name, image in {"bicubic": bicubic, "dhop": solution.image}.items()
+    }
     plots.comparison(
         {
             f"photograph {extent(A.dims)}": photograph,
             f"blurred, decimated {extent(A.dimsd)}": frame,
-            f"bicubic, {quality['bicubic'][0]:.2f} dB": bicubic,
-            f"super-resolved, {quality['dhop'][0]:.2f} dB": solution.image,
+            f"bicubic, {quality['bicubic']['psnr']:.2f} dB": bicubic,
+            f"super-resolved, {quality['dhop']['psnr']:.2f} dB": solution.image,
         },
         (0.13, 0.38, 0.25),
         out,
     )
-    table = new_table()
-    table.add_row("photograph", f"{extent(A.dims)}, scikit-image's camera")
-    table.add_row("frame", f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}")
-    table.add_row("operator", f"{extent(A.shape)}, {A.method}, never formed")
-    table.add_row(
-        "explicit matrix", f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR"
-    )
-    table.add_row("lsqr", f"{solution.iterations} iterations, {seconds:.1f} s with compilation")
-    for name, (psnr, ssim) in quality.items():
-        table.add_row(name, f"PSNR {psnr:.2f} dB, SSIM {ssim:.4f}")
-    gain = quality["dhop"][0] - quality["bicubic"][0]
-    table.add_row("gain", f"{gain:+.2f} dB over bicubic")
-    table.add_row("picture", str(out))
-    Console().print(table)
+    gain = quality["dhop"]["psnr"] - quality["bicubic"]["psnr"]
+    lines = {
+        "photograph": f"{extent(A.dims)}, scikit-image's camera",
+        "frame": f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}",
+        "operator": f"{extent(A.shape)}, {A.method}, never formed",
+        "explicit matrix": f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR",
+        solution.solver: f"{solution.iterations} iterations, {seconds:.1f} s with compilation",
+    }
+    for name, each in quality.items():
+        lines[name] = f"PSNR {each['psnr']:.2f} dB, SSIM {each['ssim']:.4f}"
+    lines |= {"gain": f"{gain:+.2f} dB over bicubic", "picture": str(out)}
+    facts = {
+        "dims": A.dims,
+        "dimsd": A.dimsd,
+        "iterations": solution.iterations,
+        "seconds": seconds,
+        "quality": quality,
+        "gain": gain,
+        "out": out,
+    }
+    show(lines, facts, as_json)

@@ -1,56 +1,134 @@
-"""Arguments of commands that are more than a number: point spread functions."""
+"""Point spread functions as text: a maker and its numbers, or a file."""
 
 from collections.abc import Callable
-from inspect import signature
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import images, psf
+from dhop import psf
+
+Value: TypeAlias = float | tuple[float, float]
+
+SYNTAX = (
+    "gaussian:sigma=1.5[,size=13][,angle=30], box:size=3, disk:radius=2.5, "
+    "motion:length=9[,angle=30], airy:radius=2[,obstruction=0.3][,size=21], "
+    "moffat:fwhm=3,beta=2.5[,size=25], or a file (FITS, TIFF, PNG, .npy); "
+    "sigma=2x3 and size=13x9 are rows x columns"
+)
+
+
+def _gaussian(sigma: Value, size: Value | None = None, angle: float = 0.0) -> NDArray[Any]:
+    if size is None:
+        widths = np.broadcast_to(np.abs(sigma), 2)
+        rows, columns = widths if angle == 0 else (widths.max(), widths.max())
+        size = gaussian_size(rows), gaussian_size(columns)
+    return psf.gaussian(_whole(size), sigma, angle=angle)
+
+
+def _airy(radius: float, size: Value | None = None, obstruction: float = 0.0) -> NDArray[Any]:
+    return psf.airy(_whole(size or _reach(5 * abs(radius))), radius, obstruction=obstruction)
+
+
+def _moffat(fwhm: float, beta: float, size: Value | None = None) -> NDArray[Any]:
+    return psf.moffat(_whole(size or _reach(4 * abs(fwhm))), fwhm, beta)
+
+
+def _box(size: Value) -> NDArray[Any]:
+    return psf.box(_whole(size))
+
 
 PSFS: dict[str, Callable[..., NDArray[Any]]] = {
-    "gaussian": lambda sigma, size=None: psf.gaussian(
-        _whole(size or gaussian_size(abs(sigma))), sigma
-    ),
-    "box": lambda size: psf.box(_whole(size)),
+    "gaussian": _gaussian,
+    "box": _box,
     "disk": lambda radius: psf.disk(radius),
     "motion": lambda length, angle=0.0: psf.motion(length, angle),
+    "airy": _airy,
+    "moffat": _moffat,
 }
+PAIRS = ("sigma", "size")  # numbers that may be two, rows x columns
 
 
-def parse_psf(text: str) -> NDArray[Any]:
-    """Make a PSF from ``name:key=value,...``, or read it from a file.
+def parse_psf(
+    text: str,
+    *,
+    hdu: int | str | None = None,
+    background: float | Literal["border"] = 0.0,
+    center: Literal["peak", "centroid"] | tuple[int, int] | None = None,
+) -> NDArray[Any]:
+    """Make a PSF from ``name:key=value,...``, or read it from a file, and normalise it.
+
+    The other arguments are those of `dhop.psf.from_file`. A size that is not given is 4 sigma, 5
+    radii or 4 widths (Gaussian, Airy, Moffat) to either side.
 
     Examples
     --------
-    >>> parse_psf("box:size=2")
-    array([[0.25, 0.25],
-           [0.25, 0.25]])
+    >>> parse_psf("box:size=1x2")
+    array([[0.5, 0.5]])
     """
-    name, _, rest = text.partition(":")
-    if name not in PSFS:
-        path = Path(text)
-        if path.exists():
-            image = images.read(path)
-            return psf.normalise(image if image.ndim == 2 else image.mean(axis=-1))
-        raise ValueError(f"{text!r} is neither a file nor one of the psfs {', '.join(PSFS)}")
-    try:
-        pairs = [pair.split("=") for pair in rest.split(",") if pair]
-        values = {key.strip(): float(value) for key, value in pairs}
-        signature(PSFS[name]).bind(**values)
-    except (TypeError, ValueError):
-        keys = ",".join(f"{key}=..." for key in signature(PSFS[name]).parameters)
-        raise ValueError(f"cannot read the psf {text!r}; write it as {name}:{keys}") from None
-    return PSFS[name](**values)
+    array = _make(text)
+    if array is None:
+        array = psf.load(text, hdu=hdu)
+    elif hdu is not None:
+        raise ValueError(f"an hdu is part of a FITS file, and {text!r} is none")
+    return psf.from_array(array, background=background, center=center)
 
 
 def gaussian_size(sigma: float) -> int:
-    return 2 * int(np.ceil(4 * sigma)) + 1
+    return _reach(4 * sigma)
 
 
-def _whole(size: float) -> int:
-    if size != int(size):
+def _make(text: str) -> NDArray[Any] | None:
+    """The PSF that the text describes; None if it names a file."""
+    name, _, rest = text.partition(":")
+    if name not in PSFS:
+        if Path(text).is_file():
+            return None
+        near = get_close_matches(name, PSFS, 1)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"{text!r} is neither a file nor one of the psfs {', '.join(PSFS)}{advice}"
+        )
+    pairs = [pair.split("=") for pair in rest.split(",") if pair]
+    try:
+        values = {key.strip(): _numbers(key.strip(), value) for key, value in pairs}
+        signature(PSFS[name]).bind(**values)
+    except (TypeError, ValueError):
+        raise ValueError(f"cannot read the psf {text!r}; write it as {_form(name)}") from None
+    if len(values) < len(pairs):
+        raise ValueError(f"the psf {text!r} says something twice; write it as {_form(name)}")
+    return PSFS[name](**values)
+
+
+def _numbers(key: str, text: str) -> Value:
+    numbers = [float(part) for part in text.split("x")]
+    if len(numbers) == 2 and key in PAIRS:
+        return numbers[0], numbers[1]
+    (number,) = numbers
+    return number
+
+
+def _form(name: str) -> str:
+    """How a PSF is written, what may be left out in brackets."""
+    needed, optional = [], []
+    for key, parameter in signature(PSFS[name]).parameters.items():
+        if parameter.default is Parameter.empty:
+            needed.append(f"{key}=...")
+        else:
+            optional.append(f"[,{key}=...]")
+    return f"{name}:{','.join(needed)}{''.join(optional)}"
+
+
+def _reach(distance: float) -> int:
+    """The odd number of pixels that reaches `distance` to either side."""
+    return 2 * int(np.ceil(distance)) + 1
+
+
+def _whole(size: Value) -> tuple[int, int]:
+    sizes = np.broadcast_to(size, 2)
+    if (sizes != np.rint(sizes)).any():
         raise ValueError(f"size must be a whole number of pixels, got {size}")
-    return int(size)
+    return int(sizes[0]), int(sizes[1])

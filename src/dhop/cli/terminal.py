@@ -1,12 +1,16 @@
-"""What commands write to the terminal: tables, progress and errors."""
+"""What commands write to the terminal: results, progress and errors."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+WIDE = 10_000  # columns of a pipe, where lines are not broken
 
 
 def extent(shape: tuple[int, ...]) -> str:
@@ -21,9 +25,31 @@ def new_table() -> Table:
     return table
 
 
+def console(stderr: bool = False) -> Console:
+    """A terminal's width and colours, or a pipe's; text is shown as it is."""
+    found = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not found.is_terminal:
+        found.width = WIDE
+    return found
+
+
+def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
+    """Print a table for people, or the same as JSON for scripts."""
+    if as_json:
+        typer.echo(json.dumps(facts, default=str, allow_nan=False))
+        return
+    table = new_table()
+    for name, text in lines.items():
+        table.add_row(name, text)
+    console().print(table)
+
+
 @contextmanager
-def progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
-    """A bar on the terminal's error stream; silent elsewhere."""
+def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal's error stream; silent elsewhere.
+
+    It is told what is done and of how much, which may be another number than the first `total`.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -33,13 +59,16 @@ def progress(name: str, total: int) -> Iterator[Callable[[float], None]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
+    """Say what went wrong on the error stream and leave with exit code 1."""
     try:
         yield
-    except (OSError, ValueError, TypeError, MemoryError, ArithmeticError) as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False)
+    except BrokenPipeError:  # as in `dhop info | head`: nobody reads any more
+        raise
+    except (OSError, ValueError, TypeError, MemoryError, ArithmeticError, ImportError) as error:
+        console(stderr=True).print(f"error: {error}", style="red")
         raise typer.Exit(1) from None

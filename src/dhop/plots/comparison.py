@@ -1,4 +1,4 @@
-"""Pictures; needs the extra ``dhop[cli]``."""
+"""Images of one scene, side by side."""
 
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,17 @@ def comparison(
         Top, left and side of the square that the second row enlarges, as fractions of the field.
     path : Path
         Image file to write.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from dhop import plots
+    >>> scene = np.random.default_rng(0).random((60, 80))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scenes.png"
+    ...     plots.comparison({"fine": scene, "coarse": scene[::2, ::2]}, (0.2, 0.3, 0.4), path)
+    ...     print(path.exists())
+    True
     """
     figure = Figure(figsize=(4 * len(pictures), 8.4), layout="constrained")
     axes = figure.subplots(2, len(pictures), squeeze=False)

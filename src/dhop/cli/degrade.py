@@ -1,0 +1,70 @@
+"""``dhop degrade``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from dhop import DHOperator, images
+from dhop.cli.options import Boundary, Decimation, Factor, Json, Psf
+from dhop.cli.parsing import parse_psf
+from dhop.cli.terminal import errors_in_words, extent, show
+
+
+def degrade(
+    image: Annotated[Path, typer.Argument(help="High-resolution image: PNG, TIFF, JPEG, .npy.")],
+    factor: Factor,
+    psf: Psf,
+    out: Annotated[Path, typer.Option(help="Image to write: PNG, TIFF, JPEG or .npy.")],
+    boundary: Boundary = "symmetric",
+    decimation: Decimation = "mean",
+    noise: Annotated[
+        float, typer.Option(help="Standard deviation of noise to add; full scale is 1.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
+    bits: Annotated[int, typer.Option(help="Bits of the integers in a PNG: 8 or 16.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Apply the model to an image: blur, decimate, add noise. All colours alike.
+
+    \b
+    Examples:
+      dhop degrade scene.png --factor 2 --psf disk:radius=2.5 --out frame.png
+      dhop degrade a.tif --factor 3 --psf psf.fits --noise 0.01 --out b.tif
+    """
+    with errors_in_words():
+        images.check(out, bits)
+        if not (np.isfinite(noise) and noise >= 0):
+            raise ValueError(f"noise must not be negative, and be finite, got {noise}")
+        if seed < 0:
+            raise ValueError(f"seed must not be negative, got {seed}")
+        scene = images.read(image)
+        A = DHOperator(
+            scene.shape,
+            parse_psf(psf),
+            factor,
+            boundary=boundary,  # type: ignore[arg-type]
+            decimation=decimation,  # type: ignore[arg-type]
+            axes=(0, 1),
+        )
+        frame = A.degrade(scene)
+        frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
+        images.write(out, frame, bits)
+        show(
+            {
+                "scene": f"{extent(A.dims)}, {image}",
+                "blur": f"{extent(A.psf.shape)}, {'/'.join(dict.fromkeys(A.boundary))}",
+                "noise": f"{noise:g}, seed {seed}" if noise else "none",
+                "frame": f"{extent(A.dimsd)}, {out}",
+            },
+            {
+                "scene": A.dims,
+                "frame": A.dimsd,
+                "psf": A.psf.shape,
+                "noise": noise,
+                "seed": seed,
+                "out": out,
+            },
+            as_json,
+        )

@@ -1,0 +1,121 @@
+"""``dhop info``."""
+
+from typing import Any
+
+import numpy as np
+
+from dhop import DHOperator
+from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size
+from dhop.cli.parsing import parse_psf
+from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.methods import cost
+from dhop.sparse import FORMATS
+from dhop.spectrum import singular_values
+
+UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
+
+
+def info(
+    size: Size,
+    factor: Factor,
+    psf: Psf,
+    boundary: Boundary = "constant",
+    decimation: Decimation = "sum",
+    dtype: Dtype = "float32",
+    as_json: Json = False,
+) -> None:
+    """Tell what an operator and its matrix would be: sizes, memory, method, time, conditioning.
+
+    Nothing large is built. Times are predicted for one core of a machine of 2024; measure yours
+    with `dhop bench`.
+
+    \b
+    Examples:
+      dhop info --size 800 800 --factor 2 --psf gaussian:sigma=3
+      dhop info --size 800 800 --factor 2 --psf psf.fits --json
+    """
+    with errors_in_words():
+        A = DHOperator(
+            size,
+            parse_psf(psf),
+            factor,
+            boundary=boundary,  # type: ignore[arg-type]
+            decimation=decimation,  # type: ignore[arg-type]
+            dtype=dtype,
+        )
+        nbytes = {format: A.sparse_nbytes(format) for format in FORMATS}
+        seconds = _predicted(A)
+        conditioning = _conditioning(A)
+        facts = {
+            "dims": A.dims,
+            "dimsd": A.dimsd,
+            "shape": A.shape,
+            "psf": A.psf.shape,
+            "dtype": A.dtype.name,
+            "nnz": A.nnz,
+            "nbytes": nbytes,
+            "method": A.method,
+            "predicted_seconds": seconds,
+            **conditioning,
+        }
+        lines = {
+            "image": f"{extent(A.dims)} -> {extent(A.dimsd)}",
+            "psf": f"{extent(A.psf.shape)}, sum {A.psf.sum():.6g}",
+            "operator": f"{extent(A.shape)}, {A.dtype}",
+            "method": A.method,
+            "predicted time": ", ".join(f"{k} {v * 1e3:.3g} ms" for k, v in seconds.items()),
+            "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
+            "explicit matrix": ", ".join(f"{k} {_readable(v)}" for k, v in nbytes.items()),
+            "singular values": _spread(conditioning),
+        }
+        show(lines, facts, as_json)
+
+
+def _predicted(A: DHOperator) -> dict[str, float]:
+    """Seconds of a product by each method, on one core."""
+    model = A._model
+    nanoseconds = {
+        "direct": cost.direct(model, A.dtype),
+        "separable": cost.separable(model, A.dtype, len(model.factors[0])),
+        "fft": cost.fft(model, A.dtype),
+    }
+    return {name: 1e-9 * (cost.SMALL + each) for name, each in nanoseconds.items()}
+
+
+def _conditioning(A: DHOperator) -> dict[str, Any]:
+    """The extreme singular values and their quotient; None where they are unknown, and why.
+
+    The largest is at most the root of the largest absolute row sum times the largest column sum.
+    """
+    bound = float(np.sqrt(A.norm(np.inf) * A.norm(1)))
+    try:
+        values = singular_values(A)
+    except ValueError as error:
+        unknown = {"largest": None, "smallest": None, "condition": None, "unknown": str(error)}
+        return unknown | {"norm_bound": bound}
+    largest, smallest = float(values[0]), float(values[-1])
+    known = smallest > np.finfo(A.dtype).eps * largest
+    return {
+        "largest": largest,
+        "smallest": smallest,
+        "condition": largest / smallest if known else None,
+        "unknown": None if known else f"singular to the rounding of {A.dtype}",
+        "norm_bound": bound,
+    }
+
+
+def _spread(conditioning: dict[str, Any]) -> str:
+    largest, smallest, condition = (conditioning[k] for k in ("largest", "smallest", "condition"))
+    if condition is not None:
+        return f"{largest:.4g} to {smallest:.4g}, condition number {condition:.4g}"
+    if smallest is not None:
+        return f"{largest:.4g} to {smallest:.4g}, {conditioning['unknown']}"
+    return f"at most {conditioning['norm_bound']:.4g}; {conditioning['unknown']}"
+
+
+def _readable(nbytes: float) -> str:
+    for unit in UNITS:
+        if nbytes < 1000 or unit == UNITS[-1]:
+            break
+        nbytes /= 1000
+    return f"{nbytes:.4g} {unit}"

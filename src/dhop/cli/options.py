@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeAlias, get_args
+
+import typer
+
+from dhop.boundary import BOUNDARIES
+from dhop.cli.parsing import PSFS, SYNTAX
+from dhop.geometry import Decimation as Decimations
+
+DTYPES = ("float32", "float64")
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
+    """Shell completion to one of `names`."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
+Factor: TypeAlias = Annotated[
+    int, typer.Option(help="Decimation factor: pixels per low-resolution pixel and axis.")
+]
+Psf: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help=f"Blur in high-resolution pixels: {SYNTAX}.",
+        autocompletion=one_of([f"{name}:" for name in PSFS]),
+    ),
+]
+Size: TypeAlias = Annotated[
+    tuple[int, int], typer.Option(help="Rows and columns of the high-resolution image.")
+]
+Boundary: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help=f"What lies outside the image: {', '.join(BOUNDARIES)}.",
+        autocompletion=one_of(BOUNDARIES),
+    ),
+]
+Decimation: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How pixels form: mean, sum, sample.", autocompletion=one_of(get_args(Decimations))
+    ),
+]
+Dtype: TypeAlias = Annotated[
+    str, typer.Option(help="float32 or float64.", autocompletion=one_of(DTYPES))
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

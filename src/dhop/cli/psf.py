@@ -1,0 +1,167 @@
+"""``dhop psf``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from dhop import images
+from dhop import psf as psfs
+from dhop.cli.options import Json, one_of
+from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.extras import needed
+
+FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
+
+
+def psf(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PSF", help=f"{SYNTAX}.", autocompletion=one_of([f"{name}:" for name in PSFS])
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write it to: .npy, .fits or .tif.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it to: .png, .pdf, .svg.")] = None,
+    log: Annotated[bool, typer.Option("--log", help="Draw on a logarithmic scale.")] = False,
+    hdu: Annotated[str | None, typer.Option(help="Part of a FITS file, number or name.")] = None,
+    background: Annotated[
+        str,
+        typer.Option(help="Subtract a number, or `border`, the median of the outermost pixels."),
+    ] = "0",
+    center: Annotated[
+        str | None,
+        typer.Option(
+            help="Put into the middle: peak, centroid, or a pixel as row,column.",
+            autocompletion=one_of(["peak", "centroid"]),
+        ),
+    ] = None,
+    rotate: Annotated[float, typer.Option(help="Turn by degrees, counter-clockwise.")] = 0.0,
+    pixel: Annotated[float | None, typer.Option(help="Size of its pixels, in any unit.")] = None,
+    new_pixel: Annotated[
+        float | None, typer.Option(help="Size of pixels to resample to, in the same unit.")
+    ] = None,
+    energy: Annotated[
+        float | None, typer.Option(help="Crop to the window that keeps this fraction.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a PSF or prepare one from a file, tell about it, draw it, save it.
+
+    In this order: background, centre, turn, resample, crop, scale to the sum one.
+
+    \b
+    Examples:
+      dhop psf moffat:fwhm=3,beta=2.5 --plot moffat.png --log
+      dhop psf star.fits --background border --center peak --out psf.npy
+      dhop psf fine.fits --hdu 1 --pixel 0.5 --new-pixel 2 --out psf.npy
+    """
+    with errors_in_words():
+        for path in (out, plot):
+            if path is not None and not path.parent.is_dir():
+                raise FileNotFoundError(
+                    f"{path.parent} is not a folder, cannot write {path.name} there"
+                )
+        if out is not None and out.suffix.lower() not in (".npy", ".fits", ".tif", ".tiff"):
+            raise ValueError(
+                f"a psf is written to .npy, .fits or .tif, not {out.suffix!r}; "
+                "--plot draws pictures of it"
+            )
+        if (pixel is None) != (new_pixel is None):
+            raise ValueError("to resample, give both --pixel and --new-pixel")
+        made = parse_psf(
+            source, hdu=_number_or(hdu), background=_background(background), center=_center(center)
+        )
+        if rotate:
+            made = psfs.rotate(made, rotate)
+        if pixel is not None and new_pixel is not None:
+            made = psfs.resample(made, pixel, new_pixel)
+        made = psfs.from_array(made, energy=energy)
+        if out is not None:
+            _write(out, made)
+        if plot is not None:
+            _draw(plot, made, log)
+        facts = _facts(made)
+        radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in facts["radii"].items())
+        lines = {
+            "psf": f"{extent(made.shape)}, {source}",
+            "peak": f"{facts['peak']:.6g} of the sum",
+            "centroid": f"{_pair(facts['centroid'])} from the middle (rows, columns)",
+            "width": f"{_pair(facts['sigma'])} standard deviation (rows, columns)",
+            "encircled energy": f"{radii} pixels radius",
+            "support": f"{extent(facts['support'])} for 99 %",
+        }
+        facts["radii"] = {str(k): v for k, v in facts["radii"].items()}
+        written = [str(path) for path in (out, plot) if path is not None]
+        if written:
+            lines["written"] = ", ".join(written)
+        show(lines, facts | {"written": written}, as_json)
+
+
+def _facts(made: NDArray[Any]) -> dict[str, Any]:
+    """What describes a PSF, in pixels."""
+    size = psfs.normalise(np.abs(made))
+    places = [np.arange(n) - (n - 1) / 2 for n in size.shape]
+    lines = [size.sum(axis=1), size.sum(axis=0)]
+    centroid = [float(line @ place) for line, place in zip(lines, places, strict=True)]
+    sigma = [
+        float(np.sqrt(line @ (place - c) ** 2))
+        for line, place, c in zip(lines, places, centroid, strict=True)
+    ]
+    grid = np.linspace(0, np.hypot(*size.shape) / 2, 500)
+    energy = psfs.encircled_energy(size, grid)
+    return {
+        "shape": made.shape,
+        "peak": float(size.max()),
+        "centroid": centroid,
+        "sigma": sigma,
+        "radii": {each: float(np.interp(each, energy, grid)) for each in FRACTIONS},
+        "support": psfs.estimate_support(made, 0.99),
+    }
+
+
+def _background(text: str) -> Any:
+    if text == "border":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"background must be a number or border, got {text!r}") from None
+
+
+def _center(text: str | None) -> Any:
+    if text is None or text in ("peak", "centroid"):
+        return text
+    try:
+        row, column = map(int, text.split(","))
+    except ValueError:
+        raise ValueError(f"center must be peak, centroid or row,column, got {text!r}") from None
+    return row, column
+
+
+def _number_or(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdigit() else text
+
+
+def _write(path: Path, made: NDArray[Any]) -> None:
+    if path.suffix.lower() == ".fits":
+        fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
+        fits.PrimaryHDU(made).writeto(path, overwrite=True)
+    else:
+        images.write(path, made)
+
+
+def _draw(path: Path, made: NDArray[Any], log: bool) -> None:
+    from dhop import plots  # imports pyplot, which completion need not wait for
+
+    figure_class = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
+    figure = figure_class(figsize=(15, 4.2), layout="constrained")
+    plots.psf(made, log=log, ax=list(figure.subplots(1, 3)))
+    figure.savefig(path, dpi=100)
+
+
+def _pair(values: list[float]) -> str:
+    return ", ".join(f"{round(value, 6) + 0.0:.4g}" for value in values)

@@ -1,0 +1,77 @@
+"""Arrays from image files, whatever their format, with errors in words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.extras import needed
+
+Array = NDArray[Any]
+
+FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
+
+
+def decode(path: Path, hdu: int | str | None = None) -> Array:
+    """The numbers in a file as they are: .npy, FITS (by astropy), or what imageio reads.
+
+    Parameters
+    ----------
+    path : Path
+    hdu : int or str, optional
+        Number or name of the part of a FITS file, by default the first that holds an image.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    ValueError
+        If it has no such part.
+    ImportError
+        If the package that reads the format is not installed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    name = path.name.lower()
+    if name.endswith(FITS):
+        return _fits(path, hdu)
+    if hdu is not None:
+        raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
+    if name.endswith(".npy"):
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except (OSError, EOFError, ValueError) as error:
+            raise _unreadable(path, error) from error
+    imageio = needed("imageio.v3", "cli", f"reading {path.name}")
+    content = path.read_bytes()  # imageio leaves a file open that it cannot read
+    try:
+        return np.asarray(imageio.imread(content, extension=path.suffix or None))
+    except Exception as error:  # decoders of broken files raise anything
+        raise _unreadable(path, error) from error
+
+
+def _fits(path: Path, hdu: int | str | None) -> Array:
+    fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
+    try:
+        with fits.open(path, memmap=False) as parts:
+            images = {k: part for k, part in enumerate(parts) if part.is_image and part.size}
+            names = ", ".join(f"{k} {part.name!r}" for k, part in images.items())
+            chosen = [k for k, part in images.items() if hdu in (None, k) or _same(hdu, part.name)]
+            array = np.asarray(images[chosen[0]].data) if chosen else None
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    if array is None:
+        wanted = "" if hdu is None else f" in part {hdu!r}"
+        raise ValueError(f"{path} holds no image{wanted}; its images are: {names or 'none'}")
+    while array.ndim > 2 and len(array) == 1:  # a cube of one plane
+        array = array[0]
+    return array
+
+
+def _same(hdu: int | str | None, name: str) -> bool:
+    return isinstance(hdu, str) and hdu.upper() == name.upper()
+
+
+def _unreadable(path: Path, error: Exception) -> OSError:
+    return OSError(f"cannot read {path}, it is broken or of another format: {error}")

@@ -1,0 +1,16 @@
+"""Pictures of point spread functions and operators; needs the extra ``dhop[plot]``.
+
+Every function draws on the Axes that it is given, or on those of a new pyplot figure, and returns
+them.
+"""
+
+from dhop.extras import needed
+
+needed("matplotlib", "plot", "dhop.plots")
+
+from dhop.plots.comparison import comparison  # noqa: E402
+from dhop.plots.matrix import row, spy  # noqa: E402
+from dhop.plots.points import psf  # noqa: E402
+from dhop.plots.spectra import frequency_response, singular_values  # noqa: E402
+
+__all__ = ["comparison", "frequency_response", "psf", "row", "singular_values", "spy"]

@@ -1,0 +1,21 @@
+"""Axes to draw on, and what they have in common."""
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+
+def new_axes(columns: int = 1) -> list[Axes]:
+    """Axes beside each other in a new pyplot figure."""
+    _, axes = pyplot.subplots(
+        1, columns, figsize=(5 * columns, 4.2), layout="constrained", squeeze=False
+    )
+    return list(axes[0])
+
+
+def add_color_bar(image: AxesImage, label: str) -> None:
+    """Say what the colours mean, in the height of the image."""
+    ax = image.axes
+    figure = ax.get_figure()
+    assert figure is not None
+    figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.04, 1)), label=label)

@@ -1,0 +1,123 @@
+"""What the operator does to frequencies, and to singular vectors."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dhop.arguments import integer
+from dhop.geometry import fold
+from dhop.operator import DHOperator
+from dhop.plots.axes import new_axes
+from dhop.spectrum import singular_values as values_of
+
+
+def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) -> Axes:
+    r"""Gain of the operator along one axis, and which frequencies its decimation confuses.
+
+    The gain of blur and decimation at the frequency :math:`\nu` is the absolute value of the
+    transfer function of the folded PSF,
+
+    .. math::
+
+        |T(\nu)| = \left|\sum_t \mathrm{folded}_t \, e^{-2 \pi i \nu t}\right|,
+
+    the frequency along the other axis being zero. A decimation by `factor` shows every frequency
+    above :math:`1 / (2 \, \mathrm{factor})` as one below, its alias; these are drawn as dashed
+    lines, at the frequency where they appear.
+
+    Parameters
+    ----------
+    A : DHOperator
+    axis : {0, 1}
+        Which of the two axes that are blurred and decimated.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another `axis`.
+
+    Examples
+    --------
+    >>> from dhop import DHOperator, plots, psf
+    >>> ax = plots.frequency_response(DHOperator((400, 400), psf.gaussian(9, 1.0), 3))
+    """
+    if integer("axis", axis) not in (0, 1):
+        raise ValueError(f"axis must be 0 or 1, got {axis}")
+    line = fold(A.psf, A.factor, A.decimation).sum(axis=1 - axis)
+    factor = A.factor[axis]
+    nyquist = 0.5 / factor
+    ax = ax or new_axes()[0]
+    for band in range(factor):
+        low, high = band * nyquist, (band + 1) * nyquist
+        true = np.linspace(low, high, 200)
+        gain = np.abs(np.exp(-2j * np.pi * np.outer(true, np.arange(line.size))) @ line)
+        ax.plot(true, gain, color="tab:blue", label="gain" if band == 0 else None)
+        if band:
+            seen = true - low if band % 2 == 0 else high - true
+            shade = 0.9 / np.sqrt(band)
+            ax.plot(seen, gain, "--", color="tab:red", alpha=shade, label=f"alias {band}")
+    if factor > 1:
+        ax.axvspan(nyquist, 0.5, color="0.93", zorder=0)
+        ax.axvline(nyquist, color="0.5", lw=1, label="finest of the decimated image")
+    ax.set(
+        title=f"frequency response, axis {axis}",
+        xlabel="frequency (cycles per high-resolution pixel)",
+        ylabel="gain",
+        xlim=(0, 0.5),
+    )
+    ax.set_ylim(bottom=0)
+    ax.legend()
+    return ax
+
+
+def singular_values(A: DHOperator, *, ax: Axes | None = None) -> Axes:
+    """The singular values of the operator, from the largest to the smallest.
+
+    How steeply they fall tells how much of the scene noise hides: with a relative noise `e`, what
+    belongs to values below `e` times the largest is lost without a prior.
+
+    Parameters
+    ----------
+    A : DHOperator
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the operator is too large for it, see `dhop.spectrum.singular_values`.
+
+    Examples
+    --------
+    >>> from dhop import DHOperator, plots, psf
+    >>> ax = plots.singular_values(DHOperator((400, 400), psf.gaussian(9, 1.0), 2))
+    """
+    values = values_of(A)
+    shown = values[values > values[0] * np.finfo(A.dtype).eps]
+    ax = ax or new_axes()[0]
+    ax.semilogy(np.arange(1, shown.size + 1), shown)
+    ax.set(
+        title=f"singular values, {A.shape[0]} x {A.shape[1]}",
+        xlabel="number",
+        ylabel="singular value",
+        xlim=(0, values.size),
+    )
+    ax.grid(alpha=0.3)
+    hidden = values.size - shown.size
+    if hidden:
+        ax.axvspan(shown.size, values.size, color="0.93", zorder=0)
+        ax.annotate(
+            f"{hidden} below rounding",
+            (0.98, 0.95),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+        )
+    return ax

@@ -1,0 +1,30 @@
+"""Point spread functions on pixels: made from a formula, or measured and prepared.
+
+Lengths are in pixels and angles in degrees, counter-clockwise from the direction of growing column
+numbers as the array is displayed, its first row at the top. What is made from a formula is centred
+on the middle of its array, holds in each pixel the integral over that pixel, and has the sum one.
+"""
+
+from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
+from dhop.psf.measured import from_array, from_file, load
+from dhop.psf.optics import airy, moffat
+from dhop.psf.shapes import box, disk, gaussian, motion
+from dhop.shifting import shift
+
+__all__ = [
+    "airy",
+    "box",
+    "disk",
+    "encircled_energy",
+    "estimate_support",
+    "from_array",
+    "from_file",
+    "gaussian",
+    "load",
+    "moffat",
+    "motion",
+    "normalise",
+    "resample",
+    "rotate",
+    "shift",
+]

@@ -1,0 +1,258 @@
+"""Point spread functions that are there already: scaled, turned, resampled, measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from dhop.arguments import psf_array
+from dhop.psf.pixels import Image, covered, positive_pair
+
+Array = NDArray[Any]
+
+
+def normalise(psf: ArrayLike) -> Array:
+    """Scale `psf` to the sum one, so that a blur keeps the brightness.
+
+    Parameters
+    ----------
+    psf : array_like
+
+    Returns
+    -------
+    ndarray
+        Of the dtype of `psf`, float64 for integers.
+
+    Raises
+    ------
+    ValueError
+        If the sum is zero or not finite, or values are masked.
+
+    Examples
+    --------
+    >>> from dhop import psf
+    >>> psf.normalise([[1, 2, 1]])
+    array([[0.25, 0.5 , 0.25]])
+    """
+    if np.ma.is_masked(psf):
+        raise ValueError("the psf has masked values; give them one with `.filled(value)`")
+    array = np.asarray(psf)
+    total = array.sum()
+    if not np.isfinite(total) or total == 0:
+        raise ValueError(f"a psf with the sum {total} cannot be normalised")
+    return np.asarray(array / total)
+
+
+def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
+    """Turn a PSF about the middle of its array.
+
+    Between pixels, values are interpolated by splines (`scipy.ndimage.affine_transform`, zeros
+    outside) and the sum is kept. Quarter turns only move the pixels.
+
+    Parameters
+    ----------
+    psf : array_like, shape (K0, K1)
+    angle : float
+        In degrees, counter-clockwise as displayed.
+    order : int
+        Of the splines, 0 to 5. Order 1 keeps values positive and blurs a little; order 3 follows a
+        smooth PSF closely and overshoots at the edges of a sharp one.
+
+    Returns
+    -------
+    ndarray of float64 or complex128
+        With room for the turned array, and an odd number of pixels on an axis where `psf` has one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the PSF is not a finite two-dimensional array, its sum is zero, or `angle` is not finite.
+
+    Examples
+    --------
+    >>> from dhop import psf
+    >>> psf.rotate([[0.5, 0.3, 0.2]], 90)
+    array([[0.2],
+           [0.3],
+           [0.5]])
+    >>> psf.rotate(psf.gaussian((5, 9), (1, 2)), 30).shape
+    (9, 11)
+    """
+    array = _double(psf)
+    if not np.isfinite(angle):
+        raise ValueError(f"angle must be finite, got {angle!r}")
+    if angle % 90 == 0:
+        return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4))
+    sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
+    back = np.array([[cosine, sine], [-sine, cosine]])  # from a pixel to where its value was
+    size = np.array(array.shape)
+    added = np.ceil((np.abs(back) @ size - size) / 2).astype(int)
+    shape = np.maximum(size + 2 * added, 1)
+    offset = (size - 1) / 2 - back @ ((shape - 1) / 2)
+    turned = ndimage.affine_transform(
+        array, back, offset, tuple(shape), order=order, mode="grid-constant"
+    )
+    return normalise(turned) * array.sum()
+
+
+def resample(
+    psf: ArrayLike,
+    pixel: float | Sequence[float],
+    new_pixel: float | Sequence[float],
+    *,
+    center: Sequence[float] | None = None,
+) -> Array:
+    """Bring a PSF to pixels of another size.
+
+    The values are taken as what each pixel collects, spread evenly over it; a new pixel collects
+    what falls on it. This keeps the sum and the origin. For an oversampled PSF, as telescopes and
+    microscopes publish it, it is the integral over the larger pixels; to smaller pixels it adds no
+    detail.
+
+    Parameters
+    ----------
+    psf : array_like, shape (K0, K1)
+    pixel, new_pixel : float or (float, float)
+        Size of a pixel of `psf` and of the result, in any one unit.
+    center : (float, float), optional
+        Index of the PSF's origin, by default the middle of the array, ``(K - 1) / 2``.
+
+    Returns
+    -------
+    ndarray of float64 or complex128
+        With an odd number of pixels per axis; the origin is the middle of the middle pixel.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the PSF is not a finite two-dimensional array or a size is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import psf
+    >>> psf.resample(np.full((1, 6), 1 / 6), (1, 0.5), 1)
+    array([[0.33333333, 0.33333333, 0.33333333]])
+    """
+    array = _double(psf)
+    old, new = positive_pair("pixel", pixel), positive_pair("new_pixel", new_pixel)
+    middle = [(size - 1) / 2 for size in array.shape] if center is None else list(center)
+    down, along = (
+        _overlaps(array.shape[axis], new[axis] / old[axis], middle[axis]) for axis in (0, 1)
+    )
+    return np.asarray(down @ array @ along.T)
+
+
+def encircled_energy(
+    psf: ArrayLike, radius: ArrayLike, *, center: Sequence[float] | None = None
+) -> Image:
+    """Fraction of the PSF's sum within circles about its origin.
+
+    A pixel that a circle cuts counts by the part of its area that is inside.
+
+    Parameters
+    ----------
+    psf : array_like, shape (K0, K1), real
+    radius : array_like
+        Radii in pixels, not negative.
+    center : (float, float), optional
+        Index of the origin, by default the middle of the array, ``(K - 1) / 2``.
+
+    Returns
+    -------
+    ndarray of float64, of the shape of `radius`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the PSF is not a finite two-dimensional array, or a radius is negative.
+
+    Examples
+    --------
+    >>> from dhop import psf
+    >>> psf.encircled_energy(psf.disk(4.0), [2.0, 4.0]).round(3)
+    array([0.25 , 0.909])
+    """
+    array = normalise(psf_array(psf))
+    radii = np.asarray(radius, float)
+    if not (radii >= 0).all():
+        raise ValueError("radii must not be negative")
+    return np.reshape(
+        [np.vdot(covered(array.shape, r, center), array) if r else 0.0 for r in radii.ravel()],
+        radii.shape,
+    )
+
+
+def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, int]:
+    """Size of the window about the PSF's origin that keeps nearly all of it.
+
+    Each axis leaves out at most half of what may be lost, so that the window as a whole keeps the
+    fraction `energy` of the sum of absolute values, and a long thin PSF gets a long thin window.
+
+    Parameters
+    ----------
+    psf : array_like, shape (K0, K1)
+        Its origin is the operator's default, ``(K - 1) // 2``.
+    energy : float
+        Fraction to keep, ``0 < energy <= 1``.
+
+    Returns
+    -------
+    (int, int)
+        Odd numbers of rows and columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the PSF is not a finite two-dimensional array or zero, or `energy` is out of range.
+
+    Examples
+    --------
+    >>> from dhop import psf
+    >>> psf.estimate_support(psf.gaussian(99, (2.0, 1.0)), 0.99)
+    (13, 7)
+    """
+    array = np.abs(psf_array(psf))
+    if not 0 < energy <= 1:
+        raise ValueError(f"energy must be in (0, 1], got {energy!r}")
+    if not array.any():
+        raise ValueError("a psf that is zero everywhere has no support")
+    array = array / array.sum()
+    rows, columns = (_support(array.sum(axis=1 - axis), (1 - energy) / 2) for axis in (0, 1))
+    return rows, columns
+
+
+def window(psf: Array, center: Sequence[int], half: Sequence[int]) -> Array:
+    """The part from ``center - half`` to ``center + half`` of either axis, zeros outside."""
+    pads = [
+        (max(h - c, 0), max(c + h + 1 - size, 0))
+        for c, h, size in zip(center, half, psf.shape, strict=True)
+    ]
+    starts = [c - h + before for c, h, (before, _) in zip(center, half, pads, strict=True)]
+    parts = tuple(slice(start, start + 2 * h + 1) for start, h in zip(starts, half, strict=True))
+    return np.ascontiguousarray(np.pad(psf, pads)[parts])
+
+
+def _double(psf: ArrayLike) -> Array:
+    array = psf_array(psf)
+    return array.astype(np.result_type(array.dtype, np.float64))
+
+
+def _overlaps(count: int, ratio: float, middle: float) -> Image:
+    """Part of each of `count` pixels (columns) within each new one (rows), `ratio` as large."""
+    reach = max(middle + 0.5, count - 0.5 - middle) / ratio
+    half = max(int(np.ceil(reach - 0.5 - 1e-9)), 0)
+    edge = (np.arange(2 * half + 2) - half - 0.5) * ratio + middle + 0.5
+    pixel = np.arange(count)
+    begin = np.maximum(edge[:-1, None], pixel)
+    end = np.minimum(edge[1:, None], pixel + 1)
+    return np.maximum(end - begin, 0)
+
+
+def _support(line: Image, lost: float) -> int:
+    origin = (line.size - 1) // 2
+    by_distance = np.bincount(np.abs(np.arange(line.size) - origin), line)
+    beyond = np.append(np.cumsum(by_distance[:0:-1])[::-1], 0)
+    return 2 * int(np.argmax(beyond <= lost)) + 1

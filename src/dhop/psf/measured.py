@@ -1,0 +1,187 @@
+"""Point spread functions that were measured or published: read and prepared."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from dhop.arguments import choice, pair, psf_array
+from dhop.decoding import decode
+from dhop.psf.arrays import estimate_support, normalise, window
+
+Array = NDArray[Any]
+Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
+
+
+def from_array(
+    array: ArrayLike,
+    *,
+    background: float | Literal["border"] = 0.0,
+    center: Origin | None = None,
+    energy: float | None = None,
+) -> Array:
+    """Make a PSF of an image of a point: subtract what is below it, centre, crop, normalise.
+
+    Parameters
+    ----------
+    array : array_like, shape (rows, columns)
+    background : float or "border"
+        Value to subtract; ``"border"`` for the median of the outermost pixels. Values that become
+        negative are kept: noise about zero cancels, what is left of it after clipping does not.
+    center : {"peak", "centroid"} or (int, int), optional
+        Pixel that becomes the middle of the result, which zeros make symmetric about it: the
+        largest value, the centre of mass rounded to a pixel, or an index. By default nothing is
+        moved.
+    energy : float, optional
+        Crop to the window of `estimate_support` that keeps this fraction. All is kept by default.
+
+    Returns
+    -------
+    ndarray
+        Of sum one, and with an odd number of pixels per axis if it was centred or cropped.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the array is not a finite two-dimensional one, its sum is zero, or an argument is out of
+        range.
+
+    Examples
+    --------
+    >>> from dhop import psf
+    >>> star = [[1, 1, 1, 1], [1, 3, 5, 3], [1, 1, 3, 1], [1, 1, 1, 1]]
+    >>> psf.from_array(star, background="border", center="peak", energy=0.8)
+    array([[0. , 0. , 0. ],
+           [0.2, 0.4, 0.2],
+           [0. , 0.2, 0. ]])
+    """
+    psf = psf_array(array)
+    psf = psf.astype(np.result_type(psf.dtype, np.float64))
+    psf = psf - _background(psf, background)
+    if center is not None:
+        origin = _origin(psf, center)
+        reach = [max(c, size - 1 - c) for c, size in zip(origin, psf.shape, strict=True)]
+        psf = window(psf, origin, reach)
+    if energy is not None:
+        middle = [(size - 1) // 2 for size in psf.shape]
+        psf = window(psf, middle, [size // 2 for size in estimate_support(psf, energy)])
+    return normalise(psf)
+
+
+def from_file(
+    path: str | os.PathLike[str],
+    *,
+    hdu: int | str | None = None,
+    background: float | Literal["border"] = 0.0,
+    center: Origin | None = None,
+    energy: float | None = None,
+) -> Array:
+    """Read a PSF from a file and prepare it: `load`, then `from_array`.
+
+    Parameters
+    ----------
+    path : path
+    hdu : int or str, optional
+        As in `load`.
+    background, center, energy
+        As in `from_array`.
+
+    Returns
+    -------
+    ndarray of sum one
+
+    Raises
+    ------
+    OSError, ValueError, TypeError, ImportError
+        As `load` and `from_array` do.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from pathlib import Path
+    >>> from dhop import psf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "star.npy"
+    ...     np.save(path, [[0, 1, 0], [1, 4, 1], [0, 1, 0]])
+    ...     star = psf.from_file(path)
+    >>> star
+    array([[0.   , 0.125, 0.   ],
+           [0.125, 0.5  , 0.125],
+           [0.   , 0.125, 0.   ]])
+    """
+    return from_array(load(path, hdu=hdu), background=background, center=center, energy=energy)
+
+
+def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array:
+    """Read the numbers of an image file as they are, for a PSF.
+
+    Parameters
+    ----------
+    path : path
+        ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG and what else imageio reads
+        (needs ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not
+        scaled, and values are taken as proportional to light.
+    hdu : int or str, optional
+        Number or name of the part of a FITS file, by default the first that holds an image.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+        Float64, or complex128 if the file is complex.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    ValueError
+        If it does not hold one two-dimensional image.
+    ImportError
+        If the package that reads the format is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from pathlib import Path
+    >>> from dhop import psf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "line.npy"
+    ...     np.save(path, [[1, 2, 1]])
+    ...     print(psf.load(path))
+    [[1. 2. 1.]]
+    """
+    array = decode(Path(path), hdu)
+    if array.ndim == 3 and array.shape[2] in (2, 4):
+        array = array[..., :-1]
+    if array.ndim == 3 and array.shape[2] in (1, 3):
+        array = array.mean(axis=2)
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "biufc":
+        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _background(psf: Array, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    choice("background", value, ["border"])
+    border = np.ones(psf.shape, bool)
+    border[1:-1, 1:-1] = False
+    return np.median(psf[border])
+
+
+def _origin(psf: Array, center: Origin) -> tuple[int, int]:
+    size = np.abs(psf)
+    if isinstance(center, str):
+        if choice("center", center, ["peak", "centroid"]) == "peak":
+            row, column = np.unravel_index(np.argmax(size), size.shape)
+        else:
+            row, column = np.rint(ndimage.center_of_mass(size))
+        index = int(row), int(column)
+    else:
+        index = pair("center", center)
+    if not all(0 <= k < size for k, size in zip(index, psf.shape, strict=True)):
+        raise ValueError(f"center {index} is not a pixel of an array of {psf.shape}")
+    return index

@@ -1,0 +1,90 @@
+"""Integrals over square pixels of side one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.arguments import pair
+
+Image = NDArray[np.float64]
+
+
+def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
+    """Rows and columns, from one number or two."""
+    rows, columns = pair("size", size)
+    if rows < 1 or columns < 1:
+        raise ValueError(f"size must be positive, got {size!r}")
+    return rows, columns
+
+
+def positive(name: str, value: Any) -> float:
+    """`value` as a float."""
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return float(value)
+
+
+def positive_pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
+    """A float for each axis, from one number or two."""
+    numbers = [value, value] if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
+    if len(numbers) != 2:
+        raise ValueError(f"{name} must be one number or two, got {value!r}")
+    first, second = numbers
+    return positive(name, first), positive(name, second)
+
+
+def edges(count: int, center: float | None = None) -> Image:
+    """Where `count` pixels begin and the last ends, from the middle, or from index `center`."""
+    return np.arange(count + 1.0) - (count / 2 if center is None else center + 0.5)
+
+
+def corner_difference(corners: Image) -> Image:
+    """Integral over each pixel, from integrals up to each corner."""
+    return np.diff(np.diff(corners, axis=0), axis=1)
+
+
+def integrate(
+    density: Callable[[Image, Image], Image], shape: tuple[int, int], nodes: int
+) -> Image:
+    """Integral of ``density(y, x)`` over each pixel, `y` and `x` counted from the middle.
+
+    By the rule of Gauss and Legendre with `nodes` points per pixel and axis.
+    """
+    node, weight = np.polynomial.legendre.leggauss(nodes)
+    x = np.add.outer(edges(shape[1])[:-1] + 0.5, node / 2)
+    result = np.empty(shape)
+    for row, middle in enumerate(edges(shape[0])[:-1] + 0.5):
+        y = (middle + node / 2)[:, None, None]
+        result[row] = np.einsum("ikj,i,j->k", density(y, x), weight / 2, weight / 2)
+    return result
+
+
+def covered(shape: tuple[int, int], radius: float, center: Sequence[float] | None = None) -> Image:
+    """Area of each pixel that a disk covers, about the middle or about index `center`."""
+    rows, columns = (
+        edges(count, None if center is None else center[axis]) for axis, count in enumerate(shape)
+    )
+    signs = np.outer(np.sign(rows), np.sign(columns))
+    area = corner_difference(signs * _quadrant(np.abs(rows)[:, None], np.abs(columns), radius))
+    # Differences round; what is wholly inside or outside is known exactly.
+    nearest = np.hypot.outer(*(np.maximum(0, np.maximum(e[:-1], -e[1:])) for e in (rows, columns)))
+    farthest = np.hypot.outer(*(np.maximum(-e[:-1], e[1:]) for e in (rows, columns)))
+    return np.where(farthest <= radius, 1.0, np.where(nearest >= radius, 0.0, np.maximum(area, 0)))
+
+
+def _quadrant(y: Image, x: Image, radius: float) -> Image:
+    """Area of a disk about the origin within the rectangle from there to the corner ``(y, x)``.
+
+    The integral of ``min(y, sqrt(radius**2 - t**2))`` over `t` from 0 to `x`: a rectangle up to
+    where the circle comes down to `y`, and from there the area under the circle.
+    """
+    y, x = np.minimum(y, radius), np.minimum(x, radius)
+    flat = np.minimum(x, np.sqrt((radius - y) * (radius + y)))
+    return np.asarray(y * flat + _under_circle(x, radius) - _under_circle(flat, radius))
+
+
+def _under_circle(t: Image, radius: float) -> Image:
+    angle = np.arcsin(np.minimum(t / radius, 1))
+    return np.asarray((t * np.sqrt((radius - t) * (radius + t)) + radius**2 * angle) / 2)

@@ -1,0 +1,165 @@
+"""The command line as a process: terminals, pipes, exit codes, completion, missing packages."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+from typer.testing import CliRunner
+
+from dhop import cli
+
+COMMANDS = ["demo", "superres", "degrade", "psf", "info", "export", "bench"]
+DHOP = [sys.executable, "-c", "import sys; sys.argv[0] = 'dhop'; from dhop.cli import main; main()"]
+INFO = ["info", "--size", "24", "24", "--factor", "2", "--psf", "box:size=3"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*DHOP, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def in_terminal(*arguments):
+    """Exit code and what a terminal of 60 columns shows, both streams together."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [*DHOP, *map(str, arguments)], stdin=follower, stdout=follower, stderr=follower,
+        env=environment,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_help_has_an_example_of_every_command():
+    for command in COMMANDS:
+        result = CliRunner().invoke(cli.app, [command, "--help"])
+        assert result.exit_code == 0
+        assert re.search(rf"^   dhop {command} .*$", result.stdout, re.MULTILINE)
+    overview = run("--help").stdout
+    assert all(command in overview for command in COMMANDS)
+    assert "Exit codes" in overview
+
+
+def test_version():
+    try:
+        expected = metadata.version("dhop")
+    except metadata.PackageNotFoundError:
+        pytest.skip("not installed, so it has none")
+    assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"dhop {expected}\n"
+
+
+def test_exit_codes_and_streams(tmp_path):
+    done = run(*INFO)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    failed = run("psf", "gausian:sigma=1")
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert failed.stderr.startswith("error: 'gausian:sigma=1' is neither a file nor")
+    assert failed.stderr.count("\n") == 1  # a line, however long
+    misunderstood = run("info", "--size", "24")
+    assert misunderstood.returncode == 2
+    assert misunderstood.stdout == ""
+    assert run("nothing").returncode == 2
+
+
+def test_json_in_a_pipe():
+    result = run(*INFO, "--json")
+    assert json.loads(result.stdout)["shape"] == [144, 576]
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_pipe_that_nobody_reads(flags):
+    process = subprocess.Popen(
+        [*DHOP, *INFO, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == 1
+    process.stderr.close()
+
+
+def test_bars_in_a_terminal_only(tmp_path):
+    arguments = ["--size", 100, 100, "--factor", 2, "--psf", "box:size=9"]
+    piped = run("export", tmp_path / "a.npz", *arguments)
+    assert piped.returncode == 0
+    assert piped.stderr == ""
+    code, shown = in_terminal("export", tmp_path / "b.npz", *arguments)
+    assert code == 0
+    assert "writing" in shown
+    assert "nonzeros" in shown
+
+
+def test_colours_in_a_terminal_only():
+    code, shown = in_terminal("psf", "box:size=0")
+    assert code == 1
+    assert "\x1b[31m" in shown
+    assert "size must be positive" in shown
+    assert "\x1b" not in run("psf", "box:size=0").stderr
+
+
+def test_text_is_shown_as_it_is(tmp_path):
+    out = tmp_path / "a[red]b :smile:.npy"
+    assert str(out) in run("psf", "box:size=1", "--out", out).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("dhop in", ["info"]),
+        ("dhop info --boundary w", ["wrap"]),
+        ("dhop export --decimation s", ["sum", "sample"]),
+        ("dhop bench --psf m", ["motion", "moffat"]),
+        ("dhop psf a", ["airy"]),
+    ],
+)
+def test_completion(words, completed):
+    environment = {
+        "_DHOP_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    result = run(env=os.environ | environment)
+    assert sorted(line.rstrip(":") for line in result.stdout.split()) == sorted(completed)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("typer", ["--help"], "cli"),
+        ("rich", ["--help"], "cli"),
+        ("skimage", ["demo"], "cli"),
+        ("matplotlib", ["psf", "box:size=3", "--plot", "a.png"], "plot"),
+        ("astropy", ["psf", "box:size=3", "--out", "a.fits"], "fits"),
+    ],
+)
+def test_missing_packages(tmp_path, module, arguments, extra):
+    """Named with what installs them, and no traceback."""
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = {['dhop', *arguments]!r}\n"
+        "from dhop.cli import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert result.returncode == 1
+    assert f'{module}; install it with: pip install "dhop[{extra}]"' in result.stderr
+    assert "Traceback" not in result.stderr
