@@ -153,8 +153,10 @@ Written by `docs/photographs.py`; `python docs/photographs.py` repeats it.
 
 - *bicubic*: one frame, enlarged;
 - *shift and add*: all frames enlarged by bicubic interpolation, moved back and averaged;
-- *best beta*: `super_resolve` with the Laplacian, the best `beta` of a sweep, which needs the truth;
-- *automatic beta*: the same with `beta="auto"`, which does not; at worst {worst:+.2f} dB from the best;
+- *best beta*: `super_resolve` with the Laplacian and the best `beta` of a sweep, which needs the
+  truth;
+- *automatic beta*: the same with `beta="auto"`, which does not; at worst {worst:+.2f} dB from the
+  best;
 - *shifts estimated*: the same with `shifts="estimate"` too; the largest error of any shift was
   {error:.3f} low-resolution pixels;
 - *plug and play*: from there with a denoiser, see [how to](howto/plug_and_play.md).

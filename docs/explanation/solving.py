@@ -23,9 +23,8 @@ def frames_of(count, factor, sigma, boundary):
     for number in range(count):
         move = factor * rng.uniform(-0.5, 0.5, 2) if number else (0, 0)
         blur, center = psf.shift(psf.gaussian(2 * round(4 * sigma) + 1, sigma), move)
-        operators.append(
-            DHOperator((512, 512), blur, factor, center=center, boundary=boundary, decimation="mean")
-        )
+        options = {"center": center, "boundary": boundary, "decimation": "mean"}
+        operators.append(DHOperator((512, 512), blur, factor, **options))
     return FrameStack(operators)
 
 

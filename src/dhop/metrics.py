@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dhop.extras import needed
+
 
 def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     r"""Peak signal-to-noise ratio, structural similarity and relative error.
@@ -36,10 +38,7 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     >>> round(compare(truth + 0.1, truth)["psnr"], 6)
     20.0
     """
-    try:
-        from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-    except ImportError as error:
-        raise ImportError("metrics need scikit-image: pip install 'dhop[cli]'") from error
+    skimage = needed("skimage.metrics", "cli", "comparing images")
     x, t = np.asarray(image, np.float64), np.asarray(truth, np.float64)
     if x.shape != t.shape:
         raise ValueError(f"the images have shapes {x.shape} and {t.shape}")
@@ -50,7 +49,7 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     channels = {} if t.ndim == 2 else {"channel_axis": 0}
     flat = [each.reshape(-1, *each.shape[-2:]) if channels else each for each in (t, x)]
     return {
-        "psnr": float(peak_signal_noise_ratio(t, x, data_range=1)),
-        "ssim": float(structural_similarity(*flat, data_range=1, **channels)),
+        "psnr": float(skimage.peak_signal_noise_ratio(t, x, data_range=1)),
+        "ssim": float(skimage.structural_similarity(*flat, data_range=1, **channels)),
         "relative_rmse": float(100 * np.sqrt(np.mean((x - t) ** 2) / np.sum(t**2))),
     }

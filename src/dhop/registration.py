@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.signal.windows import tukey
 
+from dhop.extras import needed
 from dhop.linear import dense
 
 Array = NDArray[Any]
@@ -51,10 +52,7 @@ def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
     array([[ 0.,  0.],
            [ 2., -1.]])
     """
-    try:
-        from skimage.registration import phase_cross_correlation
-    except ImportError as error:
-        raise ImportError("registration needs scikit-image: pip install 'dhop[cli]'") from error
+    skimage = needed("skimage.registration", "cli", "registration")
     stack = dense(frames).astype(np.float64)
     if stack.ndim != 3:
         raise ValueError(f"frames must have the shape (F, m0, m1), got {stack.shape}")
@@ -65,8 +63,10 @@ def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
     for i in range(1, len(stack)):
         if not (tapered[0].any() and tapered[i].any()):
             continue  # a constant frame has not moved
-        moved_back = phase_cross_correlation(tapered[0], tapered[i], upsample_factor=UPSAMPLING)[0]
-        shifts[i] = _refined(smooth[0], smooth[i], -moved_back)
+        back = skimage.phase_cross_correlation(tapered[0], tapered[i], upsample_factor=UPSAMPLING)[
+            0
+        ]
+        shifts[i] = _refined(smooth[0], smooth[i], -back)
     return shifts
 
 

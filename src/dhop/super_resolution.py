@@ -156,7 +156,7 @@ def super_resolve(
     curve = None
     if isinstance(beta, str):
         curve = _beta_curve(operators, stack, given, regulariser, beta, noise)
-    number = float(curve.beta if curve else beta)  # type: ignore[arg-type]
+    number = float(curve.beta if curve else beta)
     if not (number >= 0 and np.isfinite(number)):
         raise ValueError(f"beta must not be negative, and be finite, got {beta!r}")
     problem = solvers.Problem(operator, operator.data(stack), regulariser, number, A.boundary)
