@@ -1,14 +1,14 @@
 """Singular values of the operator, all of them, where its structure or its size allows it."""
 
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, linalg
+from scipy import linalg
 
 from dhop import facts
-from dhop.geometry import Axis, Model
+from dhop.closed.bases import Basis, common_basis
+from dhop.geometry import Axis
 from dhop.operator import DHOperator
 
 Values = NDArray[np.float64]
@@ -21,9 +21,9 @@ def singular_values(A: DHOperator) -> Values:
 
     - If the folded PSF is the product of a column and a row, the matrix is a Kronecker product and
       its singular values are the products of those of the two axes.
-    - If the image wraps around and the factor divides it, they are read from the transfer function:
-      the root of the mean square over each set of frequencies that alias to one, times the root of
-      their number.
+    - If the image wraps around, or continues symmetrically and so does the PSF, and the factor
+      divides it, they are read from the transfer function: its norm over each set of frequencies
+      that alias to one.
     - Else the matrix is decomposed, as long as it is small.
 
     They are exact to the rounding of the largest of them in the operator's dtype.
@@ -54,8 +54,8 @@ def singular_values(A: DHOperator) -> Values:
     if len(model.factors[0]) == 1:
         column, row = (factor[0] for factor in model.factors)
         values = np.multiply.outer(_of_axis(rows, column), _of_axis(columns, row)).ravel()
-    elif _circulant(rows) and _circulant(columns):
-        values = _of_circulant(model)
+    elif (basis := common_basis([model])) is not None:
+        values = _of_transfer(basis, basis.transfer(model))
     else:
         values = _of_matrix(A)
     return np.repeat(np.sort(values)[::-1], facts.batch(model))
@@ -71,18 +71,10 @@ def _of_axis(axis: Axis, weights: NDArray[Any]) -> Values:
     return np.asarray(linalg.svdvals(matrix))
 
 
-def _circulant(axis: Axis) -> bool:
-    return axis.boundary == "wrap" and axis.outputs * axis.factor == axis.size
-
-
-def _of_circulant(model: Model) -> Values:
-    axes = model.rows, model.columns
-    kernel = np.zeros([axis.size for axis in axes], model.weights.dtype)
-    places = [np.arange(axis.taps) % axis.size for axis in axes]
-    np.add.at(kernel, np.ix_(*places), model.weights)
-    power = np.abs(fft.fft2(kernel)) ** 2
-    bands = power.reshape(axes[0].factor, axes[0].outputs, axes[1].factor, axes[1].outputs)
-    return np.asarray(np.sqrt(bands.sum(axis=(0, 2)) / prod(axis.factor for axis in axes))).ravel()
+def _of_transfer(basis: Basis, transfer: NDArray[Any]) -> Values:
+    """A class of frequencies that alias to one is a row of the matrix, and orthogonal to others."""
+    aliases = transfer[basis.rows[:, None, :, None], basis.columns[None, :, None, :]]
+    return np.asarray(np.linalg.norm(aliases, axis=(2, 3))).ravel()
 
 
 def _of_matrix(A: DHOperator) -> Values:

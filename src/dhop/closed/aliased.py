@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.closed.bases import Basis, Cosine, Fourier, step
+from dhop.closed.bases import Basis, common_basis
 from dhop.geometry import Model
 from dhop.parallel import row_blocks, run
 
@@ -127,27 +127,6 @@ class AliasedInverse:
 def aliased_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model], *, exact: bool = True
 ) -> AliasedEquations | None:
-    """The equations in the basis that holds for all operators, if there is one.
-
-    Parameters
-    ----------
-    frames : sequence of (Model, float)
-    penalties : sequence of Model
-    exact : bool
-        If not, boundaries are overlooked: the result is that of similar operators. To precondition
-        with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
-        there are zeros outside; elsewhere neither was seen to save iterations.
-    """
-    models = [model for model, _ in frames]
-    factor = step(models[0].rows), step(models[0].columns)
-    shape = models[0].rows.size, models[0].columns.size
-    if any(
-        (step(model.rows), step(model.columns)) != factor
-        or (model.rows.outputs * factor[0], model.columns.outputs * factor[1]) != shape
-        for model in models
-    ):
-        return None
-    for basis in (Cosine(shape, factor), Fourier(shape, factor)):
-        if all(basis.holds(model, exact) for model in [*models, *penalties]):
-            return AliasedEquations(basis, frames, penalties)
-    return None
+    """The equations in the basis that serves all operators, if there is one: see `common_basis`."""
+    basis = common_basis([model for model, _ in frames], penalties, exact=exact)
+    return None if basis is None else AliasedEquations(basis, frames, penalties)

@@ -9,6 +9,7 @@ convolution multiplies each frequency, so that for one class `k` of aliases
 with the transfer function `T`. Both transforms are orthonormal.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -124,6 +125,36 @@ class Cosine:
             2 * axis.start + taps == step(axis) and _rounds_to(np.flip(weights, k), weights)
             for k, (axis, taps) in enumerate(zip(axes, weights.shape, strict=True))
         )
+
+
+def common_basis(
+    frames: Sequence[Model], penalties: Sequence[Model] = (), *, exact: bool = True
+) -> Basis | None:
+    """The basis in which all operators are their transfer functions, if there is one.
+
+    Parameters
+    ----------
+    frames : sequence of Model
+        Of one factor, which divides the image.
+    penalties : sequence of Model
+        Of factor one.
+    exact : bool
+        If not, boundaries are overlooked: the basis is that of similar operators. To precondition
+        with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
+        there are zeros outside; elsewhere neither was seen to save iterations.
+    """
+    rows, columns = frames[0].rows, frames[0].columns
+    shape, factor = (rows.size, columns.size), (step(rows), step(columns))
+    if any(
+        (step(model.rows), step(model.columns)) != factor
+        or (model.rows.outputs * factor[0], model.columns.outputs * factor[1]) != shape
+        for model in frames
+    ):
+        return None
+    for basis in (Cosine(shape, factor), Fourier(shape, factor)):
+        if all(basis.holds(model, exact) for model in [*frames, *penalties]):
+            return basis
+    return None
 
 
 def _rounds_to(one: Array, other: Array) -> bool:
