@@ -134,15 +134,13 @@ class DHOperator(NormalOperator):
             else arguments.pair("center", center)
         )
         self._decimation: Decimation = arguments.choice(
-            "decimation", decimation, get_args(Decimation)
+            "decimation", decimation, get_args(Decimation), arguments.DECIMATION_NAMES
         )
         self._boundary = arguments.choice_pair(
-            "boundary", boundary, BOUNDARIES, arguments.OTHER_NAMES
+            "boundary", boundary, BOUNDARIES, arguments.BOUNDARY_NAMES, arguments.BOUNDARY_NOTE
         )
         self._asked: Method = arguments.choice("method", method, get_args(Method))
-        self._workers = None if workers is None else arguments.integer("workers", workers)
-        if self._workers is not None and self._workers < 1:
-            raise ValueError(f"workers must be positive, got {workers}")
+        self._workers = None if workers is None else arguments.positive("workers", workers)
 
         dimsd = low_resolution(
             dims, self._axes, self._factor, self._phase, self._center, self._decimation
