@@ -1,13 +1,9 @@
 """Threads, processes and interrupts: right results, and nobody is killed."""
 
 import os
-import threading
-import time
 
 import pytest
 from child import run
-
-from dhop.parallel import run as run_blocks
 
 # What every child begins with: a shared operator that has not been used yet, and its exact answer.
 SHARED = """
@@ -23,74 +19,6 @@ SHARED = """
     expected = oracle.degrade(image, psf, 2, boundary="reflect").ravel()
     x = image.ravel()
 """
-
-
-class TestRun:
-    """`parallel.run`: every block once, the first exception, nothing left running."""
-
-    @pytest.mark.parametrize("workers", [1, 2, 3, 7, None])
-    def test_every_block_once(self, workers):
-        done = []
-        assert (
-            run_blocks(lambda i, j: done.append((i, j)), [(k, -k) for k in range(50)], workers)
-            is None
-        )
-        assert sorted(done) == [(k, -k) for k in range(50)]
-
-    @pytest.mark.parametrize("workers", [1, 2, None])
-    def test_no_blocks(self, workers):
-        run_blocks(pytest.fail, [], workers)
-
-    @pytest.mark.parametrize("workers", [1, 2, 7])
-    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-    def test_exception_reaches_the_caller(self, workers, error):
-        begun, ended = [], []
-
-        def work(block):
-            begun.append(block)
-            try:
-                if block == 5:
-                    raise error("five")
-                time.sleep(0.005)
-            finally:
-                ended.append(block)
-
-        with pytest.raises(error, match="five"):
-            run_blocks(work, [(k,) for k in range(200)], workers)
-        assert sorted(begun) == sorted(ended)  # running blocks were joined first
-        assert len(begun) < 100
-        count = len(begun)
-        time.sleep(0.05)
-        assert len(begun) == count  # and nothing begins afterwards
-
-    def test_works_again_after_an_exception(self):
-        with pytest.raises(ZeroDivisionError):
-            run_blocks(lambda k: 1 / k, [(k,) for k in (2, 1, 0, 3)], 2)
-        done = []
-        run_blocks(done.append, [(k,) for k in range(20)], 2)
-        assert sorted(done) == list(range(20))
-
-    def test_inside_itself(self):
-        """A block may run blocks: the pool is never waited on from inside itself."""
-        done = []
-
-        def outer(k):
-            run_blocks(lambda j: done.append((k, j)), [(j,) for j in range(8)], 4)
-
-        run_blocks(outer, [(k,) for k in range(8)], 4)
-        assert sorted(done) == [(k, j) for k in range(8) for j in range(8)]
-
-    def test_from_many_threads(self):
-        done = []
-        callers = [
-            threading.Thread(target=run_blocks, args=(done.append, [(k,) for k in range(40)], 3))
-            for _ in range(8)
-        ]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join(30)
-        assert sorted(done) == sorted(list(range(40)) * 8)
 
 
 def test_works_without_threads_to_be_had():

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
 
@@ -243,10 +244,15 @@ def _flush(file: IO[Any]) -> None:
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same, each computed while the one before it is written."""
+    context = copy_context()  # with the limit of the caller's `workers` block
+
+    def compute() -> Block | None:
+        return next(blocks, None)
+
     with ThreadPoolExecutor(1, thread_name_prefix="dhop-export") as thread:
-        following = thread.submit(next, blocks, None)
+        following = thread.submit(context.run, compute)
         while (block := following.result()) is not None:
-            following = thread.submit(next, blocks, None)
+            following = thread.submit(context.run, compute)
             yield block
 
 
