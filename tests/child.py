@@ -11,11 +11,16 @@ import dhop
 PATH = [str(Path(dhop.__file__).parents[1]), str(Path(__file__).parent)]
 
 
+def environment(more=None):
+    """Of a child that imports what we do."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(PATH), **(more or {})}
+
+
 def run(code, *, timeout=60, warnings="error", env=None):
     """Run `code`; return what it printed. A bad exit, a warning or a hang is a failure."""
     result = subprocess.run(
         [sys.executable, "-W", warnings, "-c", dedent(code)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATH), **(env or {})},
+        env=environment(env),
         capture_output=True,
         text=True,
         timeout=timeout,

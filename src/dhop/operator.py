@@ -225,6 +225,31 @@ class DHOperator(NormalOperator):
         M, N = self.shape
         return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
 
+    def warmup(self, dtype: DTypeLike | None = None) -> None:
+        """Compile and prepare what products need, by one product and one adjoint of zeros.
+
+        Do it before products are timed, or before processes are forked that would otherwise all do
+        it again.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the arrays that will be multiplied; the operator's by default.
+
+        Raises
+        ------
+        TypeError
+            If arrays of that dtype cannot be multiplied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((4, 4), np.ones((3, 3)), 2).warmup()
+        """
+        dtype = self.dtype if dtype is None else dtype
+        self.degrade(np.zeros(self.dims, dtype))
+        self.backproject(np.zeros(self.dimsd, dtype))
+
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, adjoint, out)
 
