@@ -28,3 +28,19 @@ def run(code, *, timeout=60, warnings="error", env=None):
     )
     assert result.returncode == 0, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result.stdout
+
+
+# What a child may begin with: a shared operator that has not been used yet, and its exact answer.
+SHARED = """
+    import concurrent.futures, multiprocessing, operator, os, signal, sys, threading, time
+    import numpy as np
+    import oracle
+    from dhop import DHOperator
+
+    rng = np.random.default_rng(0)
+    psf = oracle.integer_psf(rng, (9, 8))
+    image = oracle.integers(rng, (400, 300))
+    A = DHOperator(image.shape, psf, 2, boundary="reflect", method="direct")
+    expected = oracle.degrade(image, psf, 2, boundary="reflect").ravel()
+    x = image.ravel()
+"""

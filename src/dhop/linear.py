@@ -131,12 +131,20 @@ class ArrayOperator(LinearOperator):
     # not name the lengths.
 
     def dot(self, x: Any) -> Any:
-        if isinstance(x, LinearOperator | Number):
+        if isinstance(x, Number):
+            return Scaled(self, x)
+        if isinstance(x, LinearOperator):
             return super().dot(x)
         x = dense(x)
         if x.ndim == 0:
             return super().dot(x)
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
+
+    def __rmul__(self, x: Any) -> Any:
+        return Scaled(self, x) if isinstance(x, Number) else super().__rmul__(x)
+
+    def __neg__(self) -> LinearOperator:
+        return Scaled(self, -1)
 
     def matvec(self, x: ArrayLike) -> Array:
         return super().matvec(self._checked(x, False, matrix=False))
@@ -262,6 +270,29 @@ class Transpose(ArrayOperator):
     def _transpose(self) -> LinearOperator:
         plain = not self.conjugate or self.dtype.kind != "c"
         return self.operator if plain else super()._transpose()
+
+
+class Scaled(ArrayOperator):
+    """A multiple of an `ArrayOperator`.
+
+    Unlike scipy's it knows its `dims`, and its pickle is read by other versions of scipy.
+    """
+
+    def __init__(self, operator: ArrayOperator, scale: Any) -> None:
+        dtype = np.result_type(operator.dtype, scale)
+        if dtype not in DTYPES:
+            raise TypeError(f"a multiple of dtype {dtype} is not supported; cast {scale!r} first")
+        super().__init__(dtype, operator.dims, operator.dimsd)
+        self.operator = operator
+        self.scale = scale
+        self.args = (operator, scale)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Scaled, (self.operator, self.scale)
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        self.operator._product(x, adjoint, out)
+        out *= self.scale.conjugate() if adjoint else self.scale
 
 
 def dense(x: Any) -> Array:
