@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +122,24 @@ def test_mat_has_a_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(dhop.export, "LARGEST_MAT", 1000)
     with pytest.raises(ValueError, match="2 GiB"):
         operator().export(tmp_path / "a.mat")
+
+
+def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
+    """Which takes two steps: the old one comes back if the second fails."""
+    A, B = operator("float64"), operator("float64")
+    path = A.export(tmp_path / "matrix")
+    rename = Path.rename
+
+    def interrupted(source, target):
+        if source.suffix == ".part" and ".old." not in source.name:
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        B.export(path, overwrite=True)
+    assert os.listdir(tmp_path) == ["matrix"]
+    assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
 
 
 def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):
@@ -237,6 +256,8 @@ def test_fault_26_leftovers_of_the_dead_are_removed(tmp_path):
     child.wait()
     stale = tmp_path / f".a.npz.{child.pid}.part"
     stale.write_bytes(b"half")
+    replaced = tmp_path / f".a.npz.old.{child.pid}.part"
+    replaced.mkdir()
     alive = tmp_path / f".a.npz.{os.getppid()}.part"
     alive.write_bytes(b"of another process")
     operator().export(tmp_path / "a.npz")
