@@ -276,6 +276,7 @@ class TestProgress:
         assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
     def test_bar(self, capsys):
+        pytest.importorskip("rich")
         self.A.to_sparse(progress=True)
         assert "matrix" in capsys.readouterr().out
 
