@@ -6,8 +6,14 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 import dhop
 
+# Of a test that needs machine code, or arrays too large for plain Python loops.
+COMPILED = pytest.mark.skipif(
+    bool(os.environ.get("NUMBA_DISABLE_JIT")), reason="nothing is compiled"
+)
 PATH = [str(Path(dhop.__file__).parents[1]), str(Path(__file__).parent)]
 
 

@@ -1,6 +1,5 @@
 """Fault 27: whatever is wrong with the cache of compiled code, the result is right."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,9 +7,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from child import environment, run
+from child import COMPILED, environment, run
 
 import dhop
+
+pytestmark = COMPILED
 
 WORK = """
     import warnings
@@ -116,7 +117,6 @@ def test_cache_switched_off(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(bool(os.environ.get("NUMBA_DISABLE_JIT")), reason="nothing is compiled")
 def test_warmup_compiles_all_that_products_need():
     """Of the operator's dtype, or of the one that is named."""
     run(

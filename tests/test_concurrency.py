@@ -3,16 +3,13 @@
 import os
 
 import pytest
-from child import SHARED, run
+from child import COMPILED, SHARED, run
 
 LAYERS = {
     "workqueue": "numba.np.ufunc.workqueue",
     "omp": "numba.np.ufunc.omppool",
     "tbb": "numba.np.ufunc.tbbpool",
 }
-COMPILES = pytest.mark.skipif(
-    bool(os.environ.get("NUMBA_DISABLE_JIT")), reason="nothing is compiled"
-)
 
 
 def test_works_without_threads_to_be_had():
@@ -33,7 +30,7 @@ def test_works_without_threads_to_be_had():
 
 
 class TestFault28:
-    @COMPILES
+    @COMPILED
     @pytest.mark.parametrize("layer", LAYERS)
     @pytest.mark.parametrize("repeats", [3, pytest.param(100, marks=pytest.mark.fuzz)])
     def test_fault_28_eight_threads_first_call_included(self, layer, repeats):
@@ -70,7 +67,7 @@ class TestFault28:
             timeout=200,
         )
 
-    @COMPILES
+    @COMPILED
     def test_fault_28_compiled_once(self):
         """Eight threads that all find nothing compiled: one of them does it."""
         run(

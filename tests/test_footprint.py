@@ -5,10 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from child import run
+from child import COMPILED, run
 
 from dhop import DHOperator
 
+pytestmark = COMPILED
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 # What a child begins with. Every process has a peak of its own, which `reset` brings down.

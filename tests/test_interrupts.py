@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from child import SHARED, run
+from child import COMPILED, SHARED, run
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no POSIX signals")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no POSIX signals"), COMPILED]
 
 TIMES = [3, pytest.param(30, marks=pytest.mark.fuzz)]
 
