@@ -1,3 +1,6 @@
+import numpy as np
+import oracle
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -18,3 +21,8 @@ def pytest_configure(config):
     # SciPy's own test module, of which we run a part, wears these.
     for marker in ("skip_xp_backends", "uses_xp_capabilities", "xfail_xp_backends"):
         config.addinivalue_line("markers", f"{marker}: SciPy's; does nothing here")
+
+
+@pytest.fixture(params=oracle.DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def dtype(request):
+    return request.param

@@ -1,5 +1,7 @@
 """One array in every memory layout that a caller may hand over."""
 
+import tempfile
+
 import numpy as np
 
 
@@ -29,6 +31,14 @@ def big_endian(x):
     return x.astype(x.dtype.newbyteorder(">"))
 
 
+def mapped(x):
+    """From a file, read-only."""
+    with tempfile.TemporaryFile() as file:
+        file.write(x.tobytes())
+        file.flush()
+        return np.memmap(file, x.dtype, "r", shape=x.shape) if x.size else x  # nothing to map
+
+
 def unaligned(x):
     return np.frombuffer(b"\0" + x.tobytes(), x.dtype, offset=1).reshape(x.shape)
 
@@ -42,4 +52,5 @@ LAYOUTS = {
     "readonly": readonly,
     "big-endian": big_endian,
     "unaligned": unaligned,
+    "memmap": mapped,
 }

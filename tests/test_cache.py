@@ -1,12 +1,17 @@
 """Fault 27: whatever is wrong with the cache of compiled code, the result is right."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
-from child import run
+from child import COMPILED, environment, run
 
 import dhop
+
+pytestmark = COMPILED
 
 WORK = """
     import warnings
@@ -50,7 +55,15 @@ def test_fault_27_no_place_for_a_cache(tmp_path):
     run(here + WORK, env=environment)
 
 
-@pytest.mark.parametrize(("suffix", "size"), [(".nbi", 0), (".nbc", 1000)])
+@pytest.mark.parametrize(
+    ("suffix", "size"),
+    [
+        (".nbi", 0),
+        (".nbc", 1000),
+        pytest.param(".nbi", 100, marks=pytest.mark.fuzz),
+        pytest.param(".nbc", 0, marks=pytest.mark.fuzz),
+    ],
+)
 def test_fault_27_damaged_files(compiled, suffix, size):
     """A process that was killed, or a full disk, has left half a file."""
     damaged = list(compiled.rglob(f"*{suffix}"))
@@ -77,6 +90,53 @@ def test_fault_27_deleted_while_running(tmp_path):
     assert (A.H @ np.arange(6.0) == matrix.T @ np.arange(6.0)).all()
     """
     run(WORK + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("rounds", "processes"), [(1, 3), pytest.param(20, 8, marks=pytest.mark.fuzz)]
+)
+def test_fault_27_many_processes_fill_an_empty_cache(tmp_path, rounds, processes):
+    """Right results in all of them, at most one warning each, and a cache that works."""
+    for number in range(rounds):
+        cache = {"NUMBA_CACHE_DIR": str(tmp_path / str(number))}
+        children = [
+            subprocess.Popen([sys.executable, "-W", "error", "-c", dedent(WORK)],
+                             env=environment(cache), stderr=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]  # fmt: skip
+        for child in children:
+            _, complaint = child.communicate(timeout=200)
+            assert child.returncode == 0, complaint
+        run(WORK.replace("len(caught) <= 1", "not caught"), env=cache)
+
+
+def test_cache_switched_off(tmp_path):
+    """Nothing is written, and nobody is warned."""
+    silent = WORK.replace("len(caught) <= 1", "not caught")
+    run(silent, env={"NUMBA_CACHE_DIR": str(tmp_path), "DHOP_DISABLE_CACHE": "1"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warmup_compiles_all_that_products_need():
+    """Of the operator's dtype, or of the one that is named."""
+    run(
+        """
+        import numpy as np
+        from numba.core import event
+        from dhop import DHOperator
+
+        for method, dtype in [("direct", None), ("separable", None), ("fft", None), ("fft", "f8")]:
+            A = DHOperator((40, 30), np.outer(np.hanning(9), np.hanning(7)), 2, method=method,
+                           boundary="reflect", dtype="f4")
+            A.warmup(dtype)
+            with event.install_recorder("numba:compile") as compiled:
+                x = np.ones(A.shape[1], dtype or "f4")
+                A.H @ (A @ x)
+                A.T @ (A @ np.ones((A.shape[1], 3), x.dtype))
+            assert not compiled.buffer, compiled.buffer
+    """,
+        timeout=200,
+    )
 
 
 def test_a_damaged_index_heals(compiled):

@@ -8,11 +8,13 @@ import sys
 import textwrap
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from child import run
 from numpy.testing import assert_array_equal
 
 import dhop.export
@@ -94,11 +96,11 @@ def test_matrix_without_entries(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_existing_target(tmp_path, name):
+def test_fault_26_existing_target(tmp_path, name):
     A, B = operator("float64"), operator("float64")
     path = A.export(tmp_path / name)
     with pytest.raises(FileExistsError, match="overwrite=True"):
-        B.export(path)
+        B.export(path, progress=lambda *_: pytest.fail("works on it"))
     assert_array_equal(load_matrix(path, mmap=False).toarray(), A.to_sparse().toarray())
     B.export(path, overwrite=True)
     assert_array_equal(load_matrix(path).toarray(), B.to_sparse().toarray())
@@ -122,7 +124,25 @@ def test_mat_has_a_limit(tmp_path, monkeypatch):
         operator().export(tmp_path / "a.mat")
 
 
-def test_disk_is_checked_before(tmp_path, monkeypatch):
+def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
+    """Which takes two steps: the old one comes back if the second fails."""
+    A, B = operator("float64"), operator("float64")
+    path = A.export(tmp_path / "matrix")
+    rename = Path.rename
+
+    def interrupted(source, target):
+        if source.suffix == ".part" and ".old." not in source.name:
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        B.export(path, overwrite=True)
+    assert os.listdir(tmp_path) == ["matrix"]
+    assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
+
+
+def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(dhop.export.shutil, "disk_usage", lambda _: usage(10, 0, 10))
     for name in ("a.npz", "a"):
@@ -133,7 +153,7 @@ def test_disk_is_checked_before(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_failure_leaves_what_was_there(tmp_path, monkeypatch, name):
+def test_fault_26_failure_leaves_what_was_there(tmp_path, monkeypatch, name):
     monkeypatch.setattr(dhop.export, "BLOCK", 1000)
     A = operator("float64")
     path = A.export(tmp_path / name)
@@ -149,6 +169,75 @@ def test_failure_leaves_what_was_there(tmp_path, monkeypatch, name):
     assert os.listdir(tmp_path) == [name]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs limits and users of POSIX")
+@pytest.mark.parametrize(
+    "name", [*NAMES[:2], *(pytest.param(name, marks=pytest.mark.fuzz) for name in NAMES[2:])]
+)
+class TestFault26:
+    """A disk that fails for real, in a process that may be limited."""
+
+    START = """
+        import os, resource, shutil, sys
+        from pathlib import Path
+        import numpy as np
+        from dhop import DHOperator, load_matrix
+
+        A = DHOperator((60, 60), np.ones((9, 9)), 2)
+        os.chdir({folder!r})
+        folder, target = Path("."), Path({name!r})
+        A.export(target)
+        A.export(target.with_name("second-" + target.name))
+        expected = load_matrix(target, mmap=False).toarray()
+        before = sorted(os.listdir(folder))
+
+        def refused(path, kind=OSError, **options):
+            try:
+                A.export(path, **options)
+            except kind as error:
+                print(error)
+            else:
+                raise AssertionError("written")
+    """
+
+    def run(self, folder, name, code):
+        run(self.START.format(folder=str(folder), name=name) + code)
+
+    def test_fault_26_no_room(self, tmp_path, name):
+        """No file may grow beyond a few thousand bytes."""
+        self.run(tmp_path, name, """
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        refused(target, overwrite=True)
+        refused(target.with_name("new-" + target.name))
+        assert sorted(os.listdir(folder)) == before
+        assert (load_matrix(target, mmap=False).toarray() == expected).all()
+        """)  # fmt: skip
+
+    def test_fault_26_no_permission(self, tmp_path, name):
+        """Nobody may write into somebody else's folder."""
+        self.run(tmp_path, name, """
+        if os.getuid() == 0:
+            folder.chmod(0o755)
+            os.setuid(65534)
+        else:
+            folder.chmod(0o555)
+        refused(target.with_name("new-" + target.name), PermissionError)
+        refused(target, PermissionError, overwrite=True)
+        assert sorted(os.listdir(folder)) == before
+        assert (load_matrix(target, mmap=False).toarray() == expected).all()
+        """)  # fmt: skip
+
+    def test_fault_26_vanishing_folder(self, tmp_path, name):
+        self.run(tmp_path, name, """
+        import dhop.export
+        dhop.export.BLOCK = dhop.export.TEXT_BLOCK = 50000
+        lost = folder / "lost"
+        lost.mkdir()
+        refused(lost / target.name, progress=lambda *_: shutil.rmtree(lost, ignore_errors=True))
+        assert sorted(os.listdir(folder)) == before
+        assert A.export(lost.with_name("found-" + target.name)).exists()
+        """)  # fmt: skip
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         operator().export(tmp_path / "no" / "a.npz")
@@ -162,11 +251,13 @@ def test_progress(tmp_path):
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_leftovers_of_the_dead_are_removed(tmp_path):
+def test_fault_26_leftovers_of_the_dead_are_removed(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     stale = tmp_path / f".a.npz.{child.pid}.part"
     stale.write_bytes(b"half")
+    replaced = tmp_path / f".a.npz.old.{child.pid}.part"
+    replaced.mkdir()
     alive = tmp_path / f".a.npz.{os.getppid()}.part"
     alive.write_bytes(b"of another process")
     operator().export(tmp_path / "a.npz")
@@ -175,7 +266,7 @@ def test_leftovers_of_the_dead_are_removed(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("name", ["a.npz", "a"])
-def test_killed_at_any_moment(tmp_path, name):
+def test_fault_26_killed_at_any_moment(tmp_path, name):
     """The target is the old matrix, the new one or, for a folder, missing; never a part."""
     code = f"""
     import numpy as np

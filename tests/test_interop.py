@@ -94,6 +94,29 @@ class TestAlgebra:
         ]:
             assert_allclose(actual, expected, rtol=0, atol=1e-12 * abs(expected).max())
 
+    @pytest.mark.parametrize("scale", [2, -0.5, 3j, np.float32(4), np.float64(0.5)])
+    @pytest.mark.parametrize("dtype", oracle.DTYPES)
+    def test_multiples(self, dtype, scale):
+        """Exact, of numpy's dtype, and still between arrays."""
+        psf = oracle.integer_psf(np.random.default_rng(0), (3, 2), 1, dtype)
+        A = DHOperator((6, 5), psf, 2, boundary="edge")
+        M = A.to_sparse().toarray()
+        x = oracle.integers(np.random.default_rng(1), A.shape[1], dtype)
+        y = oracle.integers(np.random.default_rng(2), A.shape[0], dtype)
+        multiples = [scale * A, A * scale, A.dot(scale), -(-scale * A), (scale.conjugate() * A.H).H]
+        expected = scale * M
+        for B in multiples:
+            assert B.dtype == np.result_type(dtype, scale)
+            assert_array_equal(B @ x, expected @ x)
+            assert_array_equal(B.H @ y, expected.conj().T @ y)
+            assert_array_equal(B.T @ y, expected.T @ y)
+            assert_array_equal(B.degrade(x.reshape(A.dims)).ravel(), expected @ x)
+        assert_array_equal((A / 4) @ x, (M / 4) @ x)
+
+    def test_multiples_that_are_not_computed_with(self, pair):
+        with pytest.raises(TypeError, match="multiple of dtype"):
+            np.longdouble(2) * pair[0] * np.longdouble(2)
+
     def test_array_from_the_left(self, pair):
         """`X @ A` is `(A.T @ X.T).T`."""
         A, matrix = pair

@@ -67,7 +67,7 @@ def test_a_psf_of_zeros(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_one_bad_pixel_reaches(method, value):
+def test_fault_16_what_one_bad_pixel_reaches(method, value):
     """Fault 16: the taps on it, at most the box around them; the Fourier method says no."""
     psf = np.zeros((9, 9))
     psf[2:5, 3] = psf[3, 2:5] = 1.0
@@ -116,7 +116,7 @@ class TestAuto:
             assert DHOperator((8, 8), np.ones((3, 3)), 2, method=method).method == method
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
-    def test_never_transforms_what_is_not_finite(self, value):
+    def test_fault_16_auto_never_transforms_what_is_not_finite(self, value):
         """NaN, Inf and what would overflow in a transform go to the direct method."""
         psf = np.random.default_rng(4).random((51, 51))
         auto = DHOperator((300, 300), psf, 2, workers=1)
@@ -136,7 +136,7 @@ class TestAuto:
         np.testing.assert_array_equal(A @ image.ravel(), A.to_sparse() @ image.ravel())
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_separable_too_leaves_what_is_not_finite_to_the_taps(self, value):
+    def test_fault_16_auto_leaves_what_is_not_finite_to_the_taps(self, value):
         line = np.zeros(41)
         line[::4] = np.hanning(13)[1:-1]
         auto = DHOperator((200, 200), np.outer(line, line), 1, dtype="f4")

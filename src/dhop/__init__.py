@@ -4,6 +4,7 @@ from dhop import psf, testing
 from dhop.export import load_matrix
 from dhop.frames import FrameStack
 from dhop.operator import DHOperator
+from dhop.parallel import workers
 from dhop.solution import Solution
 from dhop.super_resolution import super_resolve
 
@@ -15,4 +16,5 @@ __all__ = [
     "psf",
     "super_resolve",
     "testing",
+    "workers",
 ]

@@ -2,8 +2,9 @@
 
 import difflib
 import operator
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from dhop.boundary import Boundary
 T = TypeVar("T")
 
 # What scipy.ndimage and others call the boundaries of numpy.pad.
-OTHER_NAMES: dict[str, Boundary] = {
+BOUNDARY_NAMES: dict[str, Boundary] = {
     "nearest": "edge",
     "mirror": "reflect",
     "grid-wrap": "wrap",
@@ -25,6 +26,14 @@ OTHER_NAMES: dict[str, Boundary] = {
     "periodic": "wrap",
     "circular": "wrap",
     "replicate": "edge",
+}
+BOUNDARY_NOTE = (
+    " (numpy.pad's names; scipy.ndimage's 'reflect' is 'symmetric' here, its 'mirror' is 'reflect')"
+)
+DECIMATION_NAMES: dict[str, Literal["mean", "sample"]] = {
+    "average": "mean",
+    "subsample": "sample",
+    "stride": "sample",
 }
 
 
@@ -38,6 +47,14 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
 
 
+def positive(name: str, value: Any) -> int:
+    """`value` as an int of at least 1."""
+    number = integer(name, value)
+    if number < 1:
+        raise ValueError(f"{name} must be positive, got {number}")
+    return number
+
+
 def pair(name: str, value: Any) -> tuple[int, int]:
     """One integer for each of the two axes, from a scalar or a sequence."""
     if np.ndim(value) == 0:
@@ -48,32 +65,39 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     return integer(name, first), integer(name, second)
 
 
-def choice(name: str, value: Any, options: Sequence[T], hints: dict[str, T] | None = None) -> T:
-    """`value` if it is one of `options`, else an error that names the nearest."""
+def choice(
+    name: str,
+    value: Any,
+    options: Sequence[T],
+    others: Mapping[str, T] = MappingProxyType({}),
+    note: str = "",
+) -> T:
+    """`value` if it is one of `options`, else an error that names the nearest.
+
+    `others` are names that the options have elsewhere.
+    """
+    expected = f"{name} must be one of {', '.join(map(repr, options))}{note}, got {value!r}"
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+        raise TypeError(expected)
     for option in options:
         if value == option:
             return option
-    near: list[Any] = difflib.get_close_matches(value, [str(option) for option in options], 1)
-    if hints and value in hints:
-        near = [hints[value]]
-    advice = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}{advice}"
-    )
+    names = {**{str(option): option for option in options}, **others}
+    near = difflib.get_close_matches(value.lower(), names, 1)
+    advice = f"; did you mean {names[near[0]]!r}?" if near else ""
+    raise ValueError(expected + advice)
 
 
 def choice_pair(
-    name: str, value: Any, options: Sequence[T], hints: dict[str, T] | None = None
+    name: str, value: Any, options: Sequence[T], others: Mapping[str, T], note: str
 ) -> tuple[T, T]:
     """One of `options` for each of the two axes, from a name or a sequence of names."""
     if isinstance(value, str) or not isinstance(value, Sequence):
-        entry = choice(name, value, options, hints)
+        entry = choice(name, value, options, others, note)
         return entry, entry
     if len(value) != 2:
         raise ValueError(f"{name} must be one name or two, got {len(value)}: {value!r}")
-    first, second = (choice(name, entry, options, hints) for entry in value)
+    first, second = (choice(name, entry, options, others, note) for entry in value)
     return first, second
 
 
@@ -81,6 +105,8 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     """A tuple of positive integers."""
     if isinstance(value, str) or not np.iterable(value):
         raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        raise TypeError(f"{name} must be a sequence of integers, got an array; give its shape")
     sizes = tuple(integer(name, size) for size in value)
     for axis, size in enumerate(sizes):
         if size < 1:
@@ -93,11 +119,26 @@ def axes(value: Any, ndim: int) -> tuple[int, int]:
     given = pair("axes", value)
     for axis in given:
         if not -ndim <= axis < ndim:
-            raise ValueError(f"axes {given} are not all axes of an array with {ndim} dimensions")
+            raise ValueError(
+                f"axes {given} are not all axes of an array with {ndim} dimensions; dims is the "
+                "shape of the whole array, of at least two axes"
+            )
     first, second = (axis % ndim for axis in given)
     if first == second:
         raise ValueError(f"axes must be two different ones, got {value!r}")
     return first, second
+
+
+def numbers(name: str, value: Any) -> NDArray[Any]:
+    """`value` as an array of numbers; a `numpy.matrix` stays one."""
+    try:
+        array = value if isinstance(value, np.matrix) else np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got rows of unequal lengths") from None
+    if array.dtype.kind not in "biufc":
+        given = f"dtype {array.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"{name} must be an array of numbers, got {given}")
+    return array
 
 
 def psf_array(value: Any) -> NDArray[Any]:
@@ -106,11 +147,10 @@ def psf_array(value: Any) -> NDArray[Any]:
         raise TypeError("psf must be a dense array; use `psf.toarray()`")
     if np.ma.is_masked(value):
         raise ValueError("the psf has masked values; give them one with `.filled(value)`")
-    psf = np.array(value, order="C")
-    if psf.dtype.kind not in "biufc":
-        raise TypeError(f"psf must be an array of numbers, got dtype {psf.dtype}")
+    psf = np.array(numbers("psf", value), order="C", subok=False)
     if psf.ndim != 2:
-        raise ValueError(f"psf must have 2 dimensions, got {psf.ndim}")
+        advice = "; for a separable blur use `np.outer(p, p)`" if psf.ndim == 1 else ""
+        raise ValueError(f"psf must have 2 dimensions, got {psf.ndim}{advice}")
     if psf.size == 0:
         raise ValueError(f"psf must not be empty, got shape {psf.shape}")
     if not np.isfinite(psf).all():
@@ -130,9 +170,13 @@ def operator_dtype(
         if psf.dtype == np.float16:
             return np.dtype(np.float32)
         return np.dtype(np.complex128 if psf.dtype.kind == "c" else np.float64)
-    dtype = np.dtype(value).newbyteorder("=")
+    expected = f"dtype must be one of {', '.join(map(str, supported))}"
+    try:
+        dtype = np.dtype(value).newbyteorder("=")
+    except (TypeError, ValueError):
+        raise TypeError(f"{expected}, got {value!r}") from None
     if dtype not in supported:
-        raise TypeError(f"dtype must be one of {', '.join(map(str, supported))}, got {dtype}")
+        raise TypeError(f"{expected}, got {dtype}")
     if psf.dtype.kind == "c" and dtype.kind != "c":
         raise TypeError(f"a complex psf needs a complex dtype, got {dtype}")
     return dtype

@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from inspect import signature
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
 
@@ -29,6 +31,9 @@ BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
 TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
 LARGEST_MAT = 2**31 - 1  # bytes
 MANIFEST = "dhop-matrix.json"
+
+# scipy 1.14 has no choice, and later ones want one to be made.
+_ARRAYS = {"spmatrix": False} if "spmatrix" in signature(scipy_io.mmread).parameters else {}
 
 Block: TypeAlias = tuple[slice, Any]  # rows, and the csr_array of them
 
@@ -118,9 +123,9 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
             raise FileNotFoundError(errno.ENOENT, "no such matrix", str(source))
         readers: dict[str, Callable[[Path], Any]] = {
             "npz": scipy_sparse.load_npz,
-            "mtx": lambda path: scipy_io.mmread(path, spmatrix=False),
-            "mtx.gz": lambda path: scipy_io.mmread(path, spmatrix=False),
-            "mat": lambda path: scipy_io.loadmat(path, spmatrix=False)["A"],
+            "mtx": lambda path: scipy_io.mmread(path, **_ARRAYS),
+            "mtx.gz": lambda path: scipy_io.mmread(path, **_ARRAYS),
+            "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
         }
         return scipy_sparse.csr_array(readers[format_of(source)](source))
     manifest = json.loads((source / MANIFEST).read_text())
@@ -243,10 +248,15 @@ def _flush(file: IO[Any]) -> None:
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same, each computed while the one before it is written."""
+    context = copy_context()  # with the limit of the caller's `workers` block
+
+    def compute() -> Block | None:
+        return next(blocks, None)
+
     with ThreadPoolExecutor(1, thread_name_prefix="dhop-export") as thread:
-        following = thread.submit(next, blocks, None)
+        following = thread.submit(context.run, compute)
         while (block := following.result()) is not None:
-            following = thread.submit(next, blocks, None)
+            following = thread.submit(context.run, compute)
             yield block
 
 
@@ -259,7 +269,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     for stale in target.parent.glob(f".{target.name}.*.part"):
         if not _alive(stale.name.split(".")[-2]):
             _remove(stale)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part, old = (target.with_name(f".{target.name}.{x}{os.getpid()}.part") for x in ("", "old."))
     _remove(part)
     try:
         yield part
@@ -267,15 +277,16 @@ def _replacing(target: Path) -> Iterator[Path]:
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
         if target.is_dir() or (part.is_dir() and target.exists()):  # cannot be replaced in one step
-            old = target.with_name(f".{target.name}.{os.getpid()}.old.part")
-            _remove(old)
             target.rename(old)
             part.rename(target)
             _remove(old)
         else:
             os.replace(part, target)
     except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
         _remove(part)
+        _remove(old)
         raise
 
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
+from dhop import arguments
+
 Array = NDArray[Any]
 
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
@@ -129,24 +131,51 @@ class ArrayOperator(LinearOperator):
     # not name the lengths.
 
     def dot(self, x: Any) -> Any:
-        if isinstance(x, LinearOperator | Number):
+        if isinstance(x, Number):
+            return Scaled(self, x)
+        if isinstance(x, LinearOperator):
             return super().dot(x)
         x = dense(x)
-        if x.ndim == 1:
-            return self.matvec(x)
-        return super().dot(x)
+        if x.ndim == 0:
+            return super().dot(x)
+        return self.matvec(x) if x.ndim == 1 else self.matmat(x)
+
+    def __rmul__(self, x: Any) -> Any:
+        return Scaled(self, x) if isinstance(x, Number) else super().__rmul__(x)
+
+    def __neg__(self) -> LinearOperator:
+        return Scaled(self, -1)
 
     def matvec(self, x: ArrayLike) -> Array:
-        return super().matvec(_vector(x, self.shape[1], "columns"))
+        return super().matvec(self._checked(x, False, matrix=False))
 
     def rmatvec(self, x: ArrayLike) -> Array:
-        return super().rmatvec(_vector(x, self.shape[0], "rows"))
+        return super().rmatvec(self._checked(x, True, matrix=False))
 
     def matmat(self, X: ArrayLike) -> Array:
-        return super().matmat(dense(X))
+        return super().matmat(self._checked(X, False, matrix=True))
 
     def rmatmat(self, X: ArrayLike) -> Array:
-        return super().rmatmat(dense(X))
+        return super().rmatmat(self._checked(X, True, matrix=True))
+
+    def _checked(self, x: ArrayLike, adjoint: bool, *, matrix: bool) -> Array:
+        """`x` as an array of vectors of the right length: columns, or what scipy takes for one."""
+        x = dense(x)
+        length, side = (self.shape[0], "rows") if adjoint else (self.shape[1], "columns")
+        if x.ndim < 2:
+            fits = matrix or x.shape == (length,)
+        else:
+            fits = x.shape[-2] == length if matrix else length in (x.shape[-1], x.size)
+        if not fits:
+            advice = ""
+            if x.shape == (self.dimsd if adjoint else self.dims):
+                advice = f"; for an image use `{'backproject' if adjoint else 'degrade'}`"
+            elif matrix and x.shape[-1] == length:
+                advice = "; the vectors are the columns, transpose it"
+            raise ValueError(
+                f"the operator has {length} {side}, got an array of shape {x.shape}{advice}"
+            )
+        return x
 
     def _matvec(self, x: Array) -> Array:
         return self._vector_product(x, adjoint=False)
@@ -182,7 +211,12 @@ class ArrayOperator(LinearOperator):
     ) -> Array:
         x = dense(image)
         if x.shape != shape:
-            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
+            advice = ""
+            if x.shape == (prod(shape),):
+                advice = f"; for a vector use `{'A.H' if adjoint else 'A'} @ x`"
+            raise ValueError(
+                f"expected an array of shape {shape}, got one of shape {x.shape}{advice}"
+            )
         if out is not None:
             _check_out(out, out_shape, np.result_type(self.dtype, x.dtype), x)
         product = self._product(x.reshape(-1), adjoint, None if out is None else out.reshape(-1))
@@ -192,7 +226,8 @@ class ArrayOperator(LinearOperator):
         """Apply to the last axis of `x`, of any layout, byte order and dtype."""
         dtype = np.result_type(self.dtype, x.dtype)
         if dtype not in DTYPES:
-            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+            nearest = "complex128" if x.dtype.kind == "c" else "float64"
+            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first")
         if out is None:
             length = self.shape[1 if adjoint else 0]
             out = np.empty((*x.shape[:-1], length), dtype)
@@ -237,27 +272,41 @@ class Transpose(ArrayOperator):
         return self.operator if plain else super()._transpose()
 
 
+class Scaled(ArrayOperator):
+    """A multiple of an `ArrayOperator`.
+
+    Unlike scipy's it knows its `dims`, and its pickle is read by other versions of scipy.
+    """
+
+    def __init__(self, operator: ArrayOperator, scale: Any) -> None:
+        dtype = np.result_type(operator.dtype, scale)
+        if dtype not in DTYPES:
+            raise TypeError(f"a multiple of dtype {dtype} is not supported; cast {scale!r} first")
+        super().__init__(dtype, operator.dims, operator.dimsd)
+        self.operator = operator
+        self.scale = scale
+        self.args = (operator, scale)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Scaled, (self.operator, self.scale)
+
+    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        self.operator._product(x, adjoint, out)
+        out *= self.scale.conjugate() if adjoint else self.scale
+
+
 def dense(x: Any) -> Array:
     """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
     if issparse(x):
         raise TypeError(
-            "the operator multiplies dense arrays; for a sparse one use `A.to_sparse() @ X`"
+            "the operator multiplies dense arrays; for a sparse one use `A.to_sparse() @ X`, "
+            "and for `A.H` `A.to_sparse().conj().T @ X`"
         )
     if isinstance(x, np.ma.MaskedArray):
         if np.ma.is_masked(x):
             raise TypeError("the array has masked values; give them one with `.filled(value)`")
         x = x.data
-    array = x if isinstance(x, np.matrix) else np.asarray(x)
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"expected an array of numbers, got dtype {array.dtype}")
-    return array
-
-
-def _vector(x: Any, length: int, side: str) -> Array:
-    x = dense(x)
-    if x.ndim <= 1 and x.shape != (length,):
-        raise ValueError(f"the operator has {length} {side}, the vector has length {x.size}")
-    return x
+    return arguments.numbers("the operand", x)
 
 
 def _native(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -269,8 +318,10 @@ def _native(x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> None:
-    if not isinstance(out, np.ndarray) or out.dtype != dtype or not out.dtype.isnative:
-        raise TypeError(f"out must be an ndarray of dtype {dtype}")
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an ndarray, got {type(out).__name__}")
+    if out.dtype != dtype or not out.dtype.isnative:
+        raise TypeError(f"out must have the result's dtype {dtype}, got {out.dtype.str}")
     if out.shape != shape:
         raise ValueError(f"out has shape {out.shape}, the result has shape {shape}")
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):

@@ -134,15 +134,13 @@ class DHOperator(NormalOperator):
             else arguments.pair("center", center)
         )
         self._decimation: Decimation = arguments.choice(
-            "decimation", decimation, get_args(Decimation)
+            "decimation", decimation, get_args(Decimation), arguments.DECIMATION_NAMES
         )
         self._boundary = arguments.choice_pair(
-            "boundary", boundary, BOUNDARIES, arguments.OTHER_NAMES
+            "boundary", boundary, BOUNDARIES, arguments.BOUNDARY_NAMES, arguments.BOUNDARY_NOTE
         )
         self._asked: Method = arguments.choice("method", method, get_args(Method))
-        self._workers = None if workers is None else arguments.integer("workers", workers)
-        if self._workers is not None and self._workers < 1:
-            raise ValueError(f"workers must be positive, got {workers}")
+        self._workers = None if workers is None else arguments.positive("workers", workers)
 
         dimsd = low_resolution(
             dims, self._axes, self._factor, self._phase, self._center, self._decimation
@@ -226,6 +224,31 @@ class DHOperator(NormalOperator):
         )
         M, N = self.shape
         return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
+
+    def warmup(self, dtype: DTypeLike | None = None) -> None:
+        """Compile and prepare what products need, by one product and one adjoint of zeros.
+
+        Do it before products are timed, or before processes are forked that would otherwise all do
+        it again.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the arrays that will be multiplied; the operator's by default.
+
+        Raises
+        ------
+        TypeError
+            If arrays of that dtype cannot be multiplied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DHOperator((4, 4), np.ones((3, 3)), 2).warmup()
+        """
+        dtype = self.dtype if dtype is None else dtype
+        self.degrade(np.zeros(self.dims, dtype))
+        self.backproject(np.zeros(self.dimsd, dtype))
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, adjoint, out)

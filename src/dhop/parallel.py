@@ -2,35 +2,102 @@
 
 Kernels release the GIL, so plain threads run them side by side. The caller works too: with nothing
 else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
+
+How many threads a call uses is the least of what the operator's ``workers`` and an enclosing
+`workers` block say, or without either what ``OMP_NUM_THREADS`` says; never more than the process
+has processors, of which calls that run at the same time from several threads get a share each.
 """
 
 import itertools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dhop import arguments
+
 SMALLEST_BLOCK = 1.5e5  # nanoseconds
-LARGEST_BLOCK = 1e8
+LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
+
+_block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[None]:
+    """Limit the threads of everything that `dhop` computes inside a ``with`` block.
+
+    The limit holds for the thread (or the asyncio task) that entered the block, on top of the
+    operators' own ``workers``: the smaller of the two counts, and an inner block replaces an outer
+    one. Results do not depend on it.
+
+    Parameters
+    ----------
+    count : int
+        Most threads, the calling one included. More than there are processors are not used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` is not a positive integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dhop
+    >>> A = dhop.DHOperator((4, 4), np.ones((3, 3)), 2)
+    >>> with dhop.workers(1):
+    ...     y = A @ np.ones(16)
+    """
+    token = _block.set(arguments.positive("count", count))
+    try:
+        yield
+    finally:
+        _block.reset(token)
 
 
 @cache
 def available_cpus() -> int:
-    """Processors this process may use: its affinity mask, limited by a cgroup (v2) quota."""
+    """Processors this process may use: its affinity mask, limited by the quota of its cgroup."""
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this platform
         cpus = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cpus, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or its quota is "max"
-        return cpus
+    return max(1, math.ceil(min(cpus, _cgroup_quota())))
+
+
+def _cgroup_quota() -> float:
+    """Processors' worth of time that the cgroup (v2 or v1) grants, infinite without a limit."""
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no cgroup v2, or its quota is "max"
+        quota, period = (group / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with suppress(OSError, ValueError):
+        quota, period = ((group / f"cpu/cpu.cfs_{x}_us").read_text() for x in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    return math.inf
+
+
+@cache
+def _usual() -> int:
+    """Threads of a call that nobody limits.
+
+    ``OMP_NUM_THREADS`` is what joblib and dask set in their worker processes, so that those
+    together do not use more threads than there are processors.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else available_cpus()
+
+
+def _most(workers: int | None) -> int:
+    """Threads of a call, if an operator allows so many."""
+    limits = [limit for limit in (workers, _block.get()) if limit is not None]
+    return min(available_cpus(), *limits or [_usual()])
 
 
 @cache
@@ -38,16 +105,23 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, available_cpus() - 1), thread_name_prefix="dhop")
 
 
+_callers: set[int] = set()  # threads that are inside `run`
+
+
+def _reset() -> None:
+    """Forget the threads of the parent process, which a fork does not copy, and its processors."""
+    _callers.clear()
+    for cached in (_pool, available_cpus, _usual):
+        cached.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # A forked child has the pool object but none of its threads, and maybe other processors.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-    os.register_at_fork(after_in_child=available_cpus.cache_clear)
+    os.register_at_fork(after_in_child=_reset)
 
 
 def threads(work: float, workers: int | None = None) -> int:
     """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
-    most = min(workers or available_cpus(), available_cpus())
-    return max(1, min(most, int(work / SMALLEST_BLOCK)))
+    return max(1, min(_most(workers), int(work / SMALLEST_BLOCK)))
 
 
 def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
@@ -75,8 +149,7 @@ def run(
     blocks : iterable of tuples
         Taken one at a time by whichever thread is free.
     workers : int, optional
-        Most threads to use, the caller included; as many as there are processors by default and
-        at the most.
+        Most threads to use, the caller included.
 
     Raises
     ------
@@ -88,7 +161,8 @@ def run(
     if len(blocks) == 1:
         function(*blocks[0])
         return
-    helpers = min(workers or available_cpus(), available_cpus(), len(blocks)) - 1
+    _callers.add(threading.get_ident())
+    helpers = min(_most(workers), available_cpus() - len(_callers) + 1, len(blocks)) - 1
     todo = iter(blocks)
     running = 0  # blocks of helpers that have begun and not ended
     failure: BaseException | None = None
@@ -133,6 +207,7 @@ def run(
             break
         except BaseException as error:  # an interrupt: let the running blocks end first
             failure = error
+    _callers.discard(threading.get_ident())
     if failure is not None:
         try:
             raise failure

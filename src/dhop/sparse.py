@@ -198,9 +198,10 @@ def blocks_of_lines(layout: Layout, max_nbytes: int) -> Iterator[tuple[slice, In
     pointer = np.append(0, np.cumsum(counts))
     # An index of 8 bytes for each line and each entry is the most that it takes.
     ends = pointer * (layout.dtype.itemsize * layout.width + 8) + 8 * np.arange(pointer.size)
+    room = max(0, min(max_nbytes, int(ends[-1])))  # that fits the index type, whatever was given
     start = 0
     while start < counts.size:
-        stop = int(np.searchsorted(ends, ends[start] + max_nbytes, "right")) - 1
+        stop = int(np.searchsorted(ends, ends[start] + room, "right")) - 1
         if stop <= start:
             raise ValueError(
                 f"max_nbytes must be at least {ends[start + 1] - ends[start]}, what row {start} "

@@ -1,6 +1,7 @@
 """The one compile policy, and a compile cache that can never break a product."""
 
 import hashlib
+import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +13,14 @@ import numba
 _OPTIONS = {"nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
 
 
+# For file systems where a cache is not wanted: compile in every process.
+_CACHED = os.environ.get("DHOP_DISABLE_CACHE", "0") in ("", "0")
+
+
 def kernel(function):
     """Compile `function` at its first call, caching machine code on disk where that is possible."""
     dispatcher = numba.njit(**_OPTIONS)(function)
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT or not _CACHED:
         return dispatcher
     no_cache = dispatcher._cache
     try:

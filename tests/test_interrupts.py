@@ -1,0 +1,152 @@
+"""Fault 30: an interrupt reaches the caller soon, and leaves nothing behind."""
+
+import os
+
+import pytest
+from child import COMPILED, SHARED, run
+
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no POSIX signals"), COMPILED]
+
+TIMES = [3, pytest.param(30, marks=pytest.mark.fuzz)]
+
+# Interrupts itself at random moments of `work()`; `check()` follows each of them.
+INTERRUPT = """
+    import random
+
+    def interrupt(delay, sent):
+        time.sleep(delay)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted(work, check, times, seconds):
+        '''The longest time between an interrupt and its arrival here.'''
+        moments, late = random.Random(0), []
+        for _ in range(times):
+            sent = []
+            killer = threading.Thread(target=interrupt, args=(seconds * moments.random(), sent))
+            killer.start()
+            try:
+                while True:
+                    work()
+            except KeyboardInterrupt:
+                late.append(time.perf_counter() - sent[0])
+            killer.join()
+            check()
+        return max(late)
+
+    def exact():
+        assert (A @ x == expected).all()
+"""
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+def test_fault_30_product(method, times):
+    """Nobody writes on, and the next call is exact."""
+    run(
+        SHARED
+        + INTERRUPT
+        + f"""
+    DHOperator((9, 9), np.ones((3, 3)), 1, method="{method}").warmup()
+    A.warmup()
+    wide = DHOperator((2400, 2400), np.ones((99, 99)), 1, method="{method}")
+    big, out = np.ones(wide.dims), np.zeros(wide.dimsd)
+    wide.degrade(big[:], out=out)
+    def check():
+        after = out.copy()
+        time.sleep(0.1)
+        assert (out == after).all(), "somebody still writes"
+        exact()
+    late = interrupted(lambda: wide.degrade(big, out=out), check, {times}, 1.0)
+    assert late < 0.6, late
+    """,
+        timeout=250,
+    )
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_fault_30_to_sparse(times):
+    run(
+        SHARED
+        + INTERRUPT
+        + f"""
+    A.warmup()
+    rows = A.to_sparse(rows=slice(3))
+    wide = DHOperator((300, 300), np.ones((41, 41)), 1, dtype="f4")
+    def check():
+        exact()
+        assert (A.to_sparse(rows=slice(3)) != rows).nnz == 0
+    late = interrupted(wide.to_sparse, check, {times}, 1.0)
+    assert late < 0.6, late
+    """,
+        timeout=250,
+    )
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("name", ["matrix.npz", "matrix", "matrix.mtx"])
+def test_fault_30_export(tmp_path, name, times):
+    """The target is whole, old or new, and there is nothing else."""
+    run(
+        SHARED
+        + INTERRUPT
+        + f"""
+    from pathlib import Path
+    from dhop import load_matrix
+
+    A.warmup()
+    folder = Path({str(tmp_path)!r})
+    target = folder / {name!r}
+    small = DHOperator((40, 40), np.ones((9, 9)), 1, dtype="f4")
+    wide = DHOperator((200, 200), np.ones((21, 21)), 1, dtype="f4")
+    old = small.export(target) and load_matrix(target, mmap=False)
+    def check():
+        exact()
+        assert os.listdir(folder) == [{name!r}], os.listdir(folder)
+        found = load_matrix(target, mmap=False)
+        assert found.nnz in (small.nnz, wide.nnz)
+        small.export(target, overwrite=True)
+        assert (load_matrix(target, mmap=False) != old).nnz == 0
+    late = interrupted(lambda: wide.export(target, overwrite=True), check, {times}, 1.0)
+    assert late < 0.6, late
+    """,
+        timeout=280,
+    )
+
+
+@pytest.mark.parametrize("error", ["ValueError", "KeyboardInterrupt"])
+def test_fault_30_exception_in_a_block(error):
+    """Whatever a block raises reaches the caller, once the other blocks have ended."""
+    run(
+        SHARED
+        + f"""
+    from dhop.kernels import direct
+
+    big = DHOperator((1200, 1200), np.ones((15, 15)), 1, method="direct")
+    ones, out = np.ones(big.dims), np.zeros(big.dimsd)
+    right = big.degrade(ones)
+    forward, calls, running = direct.forward, [], []
+    def failing(*args):
+        running.append(1)
+        calls.append(1)
+        try:
+            if len(calls) == 3:
+                raise {error}("the third")
+            forward(*args)
+        finally:
+            running.pop()
+    direct.forward = failing
+    try:
+        big.degrade(ones, out=out)
+    except {error} as caught:
+        assert str(caught) == "the third"
+        assert not running
+    else:
+        raise AssertionError("no exception")
+    after = out.copy()
+    time.sleep(0.2)
+    assert (out == after).all(), "somebody still writes"
+    direct.forward = forward
+    assert (big.degrade(ones) == right).all()
+    """
+    )
