@@ -1,5 +1,6 @@
 """What others do with a LinearOperator, they can do with this one."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -231,3 +232,27 @@ class TestPyLops:
         A = DHOperator((9, 10), oracle.integer_psf(rng, (4, 3)), 2)
         image = oracle.integers(rng, A.dims)
         assert_array_equal(self.pylops.aslinearoperator(A) @ image, A.degrade(image))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_prox_is_deepinvs(factor):
+    """Both in closed form; deepinv samples where its filter has its middle."""
+    deepinv = pytest.importorskip("deepinv")
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    size, blur = 12 * factor, rng.random((5, 5))
+    physics = deepinv.physics.Downsampling(
+        img_size=(1, size, size), filter=torch.tensor(blur)[None, None], factor=factor,
+        padding="circular",
+    )  # fmt: skip
+    unit = torch.eye(size * size, dtype=torch.float64).reshape(-1, 1, 1, size, size)
+    matrix = torch.stack([physics.A(each).ravel() for each in unit], 1).numpy()
+    options = {"boundary": "wrap", "decimation": "sample"}
+    operators = (
+        DHOperator((size, size), blur, factor, center=center, phase=phase, **options)
+        for center, phase in itertools.product(range(5), range(factor))
+    )
+    A = next(A for A in operators if np.array_equal(A.to_sparse().toarray(), matrix))
+    z, y = rng.standard_normal(A.dims), rng.standard_normal(A.dimsd)
+    theirs = physics.prox_l2(torch.tensor(z)[None, None], torch.tensor(y)[None, None], 1.7)
+    assert_allclose(A.prox_l2(z, y, 1.7), theirs[0, 0].numpy(), rtol=0, atol=1e-12)
