@@ -1,0 +1,185 @@
+"""Image files: what is read, written and said of the pixels."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dhop import images
+
+RNG = np.random.default_rng(0)
+SHAPES = {"grey": (7, 9), "colours": (7, 9, 3)}
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
+def shape(request):
+    return request.param
+
+
+def integers(shape, kind):
+    bounds = np.iinfo(kind)
+    array = RNG.integers(bounds.min, bounds.max, shape, kind, endpoint=True)
+    array.flat[:2] = bounds.min, bounds.max
+    return array
+
+
+class TestRoundTrips:
+    @pytest.mark.parametrize("ending", ["png", "tif", "tiff"])
+    @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+    def test_integers_keep_their_type_and_every_value(self, tmp_path, ending, kind, shape):
+        if ending == "png" and kind == np.uint16 and len(shape) == 3:
+            pytest.importorskip("imagecodecs")
+        array = integers(shape, kind)
+        most = np.iinfo(kind).max
+        given = np.asfortranarray(array / most)
+        images.write(tmp_path / f"a.{ending}", given, 8 * array.itemsize)
+        pixels, original = images.load(tmp_path / f"a.{ending}")
+        assert original.dtype == kind
+        assert pixels.dtype == np.float64
+        assert_array_equal(pixels, array / most)
+        images.write(tmp_path / f"b.{ending}", pixels, original=original)
+        again, _ = images.load(tmp_path / f"b.{ending}")
+        assert_array_equal(again, pixels)
+
+    @pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint32])
+    def test_other_integers_of_tiff(self, tmp_path, kind, shape):
+        array = integers(shape, kind)
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
+        pixels, original = images.load(path)
+        images.write(path, pixels, original=original)
+        assert tifffile.imread(path).dtype == kind
+        assert_array_equal(tifffile.imread(path), array)
+
+    @pytest.mark.parametrize("ending", ["tif", "npy", "fits", "fits.gz", "fit"])
+    @pytest.mark.parametrize("kind", [np.float32, np.float64])
+    def test_floats_keep_their_scale(self, tmp_path, ending, kind, shape):
+        if "fit" in ending:
+            pytest.importorskip("astropy")
+        array = RNG.normal(1e4, 1e5, shape).astype(kind)
+        array.flat[3] = np.nan
+        path = tmp_path / f"a.{ending}"
+        images.write(path, array, original=images.Original(np.dtype(kind)))
+        pixels, original = images.load(path)
+        assert original.dtype == kind
+        assert_array_equal(pixels, array)
+
+    def test_jpeg_is_near(self, tmp_path, shape):
+        rows, columns = np.mgrid[:40, :60]
+        image = 0.5 + 0.4 * np.sin(rows / 9) * np.cos(columns / 11)
+        image = image if len(shape) == 2 else np.stack([image] * 3, axis=-1)
+        images.write(tmp_path / "a.jpg", image)
+        assert_allclose(images.read(tmp_path / "a.jpg"), image, atol=0.05)
+
+    def test_many_channels_of_a_tiff(self, tmp_path):
+        channels = integers((5, 7, 9), np.uint16)
+        tifffile.imwrite(
+            tmp_path / "a.tif", channels, photometric="minisblack", metadata={"axes": "CYX"}
+        )
+        pixels, original = images.load(tmp_path / "a.tif")
+        assert pixels.shape == (7, 9, 5)
+        images.write(tmp_path / "b.tif", pixels, original=original)
+        assert_array_equal(tifffile.imread(tmp_path / "b.tif"), channels)
+        assert_array_equal(images.read(tmp_path / "b.tif"), pixels)
+
+    def test_compressed_tiff(self, tmp_path):
+        pytest.importorskip("imagecodecs")
+        array = integers((20, 30, 3), np.uint16)
+        tifffile.imwrite(tmp_path / "a.tif", array, compression="lzw", photometric="rgb")
+        assert_array_equal(images.read(tmp_path / "a.tif"), array / 65535)
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("given", "ending", "written"),
+        [
+            (np.uint16, "jpg", np.uint8),
+            (np.uint8, "tif", np.uint8),
+            (np.float32, "png", np.uint16),
+            (np.uint16, "npy", np.float64),
+            (np.uint64, "tif", np.float32),
+        ],
+    )
+    def test_a_type_that_the_format_does_not_hold(self, tmp_path, given, ending, written):
+        path = tmp_path / f"a.{ending}"
+        images.write(path, np.full((8, 8), 0.5), original=images.Original(np.dtype(given)))
+        found = np.load(path).dtype if ending == "npy" else images.load(path)[1].dtype
+        assert found == written
+
+    def test_values_outside_are_clipped(self, tmp_path):
+        images.write(tmp_path / "a.png", np.array([[-0.5, 0.0, 1.0, 1.5]]), 8)
+        assert_array_equal(images.read(tmp_path / "a.png"), [[0, 0, 1, 1]])
+
+    @pytest.mark.parametrize(
+        ("values", "fine"), [((0, 1), True), ((-0.1, 1.2), True), ((0, 4000), False)]
+    )
+    @pytest.mark.parametrize("bits", [8, 16])
+    def test_numbers_on_another_scale_are_no_integers(self, tmp_path, values, fine, bits):
+        array = np.array([*values, np.nan])
+        floats = images.Original(np.dtype("f4"))
+        images.check_range(tmp_path / "a.tif", array, 32, floats)
+        images.check_range(tmp_path / "a.tif", array, bits, images.Original(np.dtype("u2")))
+        if fine:
+            images.check_range(tmp_path / "a.tif", array, bits, floats)
+        else:
+            with pytest.raises(ValueError, match="up to 4000 do not fit integers"):
+                images.check_range(tmp_path / "a.tif", array, bits, floats)
+
+
+class TestBadFiles:
+    @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy", "a.jpg", "a.fits", "a.xyz"])
+    def test_missing_or_no_image(self, tmp_path, name):
+        if name.endswith("fits"):
+            pytest.importorskip("astropy")
+        with pytest.raises(FileNotFoundError):
+            images.read(tmp_path / name)
+        (tmp_path / name).write_text("no image")
+        with pytest.raises((OSError, ValueError)):
+            images.read(tmp_path / name)
+
+    def test_a_damaged_png_of_sixteen_bits(self, tmp_path):
+        pytest.importorskip("imagecodecs")
+        images.write(tmp_path / "a.png", RNG.random((20, 30, 3)), 16)
+        (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+        with pytest.raises(OSError, match=r"cannot read .*a\.png"):
+            images.read(tmp_path / "a.png")
+
+    def test_a_stack_is_no_image(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 7, 9), "f4"), photometric="minisblack")
+        with pytest.raises(ValueError, match="not a single image"):
+            images.read(tmp_path / "a.tif")
+
+    def test_a_palette_is_refused(self, tmp_path):
+        palette = integers((3, 256), np.uint16)
+        tifffile.imwrite(
+            tmp_path / "a.tif", np.zeros((7, 9), "u1"), photometric="palette", colormap=palette
+        )
+        with pytest.raises(ValueError, match="PALETTE; convert it to grey or RGB"):
+            images.read(tmp_path / "a.tif")
+
+    @pytest.mark.parametrize(
+        ("name", "bits", "words"),
+        [
+            ("none/a.png", None, "none is not a folder"),
+            ("a.xyz", None, "its ending is none of"),
+            ("a.png", 12, "bits must be 8 or 16, or 32"),
+            ("a.jpg", 16, r"holds no 16 bits; write a \.png or \.tif"),
+            ("a.png", 32, "holds no 32 bits"),
+        ],
+    )
+    def test_what_cannot_be_written(self, tmp_path, name, bits, words):
+        with pytest.raises((OSError, ValueError), match=words):
+            images.write(tmp_path / name, np.zeros((3, 3)), bits)
+
+    def test_too_many_colours(self, tmp_path):
+        with pytest.raises(ValueError, match=r"no 5 channels; write a \.tif"):
+            images.write(tmp_path / "a.png", np.zeros((3, 3, 5)))
+
+    def test_fits_without_astropy_names_the_command(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "astropy.io.fits", None)
+        (tmp_path / "a.fits").touch()
+        for attempt in (images.read, images.check):
+            with pytest.raises(ImportError, match=r'pip install "dhop\[fits\]"'):
+                attempt(tmp_path / "a.fits")
