@@ -10,7 +10,7 @@ import typer
 from dhop import DHOperator, images, psf, super_resolve
 from dhop.cli.options import Json
 from dhop.cli.parsing import gaussian_size
-from dhop.cli.terminal import errors_in_words, extent, progress, show
+from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
 from dhop.metrics import compare
 
@@ -29,7 +29,7 @@ def demo(
       dhop demo --out demo.png
     """
     with errors_in_words():
-        images.check(out, 8)
+        images.check_folder(out)
         _demo(out, sigma, noise, beta, as_json)
 
 
@@ -46,11 +46,7 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
     frame += noise * np.random.default_rng(0).standard_normal(frame.shape)
     bicubic = transform.resize(frame, A.dims, order=3, mode="symmetric", anti_aliasing=False)
     begin = time.perf_counter()
-    maxiter = 200
-    with progress("super-resolving", maxiter) as report:
-        solution = super_resolve(
-            frame, blur, 2, beta=beta, maxiter=maxiter, rtol=1e-5, progress=report
-        )
+    solution = super_resolve(frame, blur, 2, beta=beta)
     seconds = time.perf_counter() - begin
 
     quality = {
@@ -73,7 +69,7 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
         "frame": f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}",
         "operator": f"{extent(A.shape)}, {A.method}, never formed",
         "explicit matrix": f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR",
-        solution.solver: f"{solution.iterations} iterations, {seconds:.1f} s with compilation",
+        "solver": f"{solution.solver}, {seconds:.1f} s with compilation",
     }
     for name, each in quality.items():
         lines[name] = f"PSNR {each['psnr']:.2f} dB, SSIM {each['ssim']:.4f}"
