@@ -4,55 +4,114 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from skimage.transform import resize
+
+Array = NDArray[Any]
+
+SHARE = 3  # one part in so many of the shorter side is enlarged
+SHADES = 0.1, 99.9  # percentiles of the first frame that are black and white
 
 
 def report(solution: Any) -> Figure:
     """Draw a `dhop.Solution`: see `dhop.Solution.plot`."""
-    figure = Figure(figsize=(14, 8.6), layout="constrained")
-    axes = figure.subplots(2, 3)
-    frames = solution.frames.reshape(len(solution.frames), -1, *solution.frames.shape[-2:])
-    image = solution.image.reshape(-1, *solution.image.shape[-2:]).mean(axis=0)
-    first = frames[0].mean(axis=0)
-    low, high = np.nanpercentile(first, (0.1, 99.9))
-    bicubic = resize(np.nan_to_num(first), image.shape, order=3, mode="symmetric")
-    pictures = {
-        f"frame 1 of {len(frames)}, {_times(first.shape)}": first,
-        "frame 1, bicubic": bicubic,
-        f"super-resolved, {_times(image.shape)}": image,
-    }
-    for ax, (title, picture) in zip(axes[0], pictures.items(), strict=True):
-        shown = ax.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        ax.set_title(title)
-        ax.set_axis_off()
-    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="brightness")
+    frame, image = (_picture(each) for each in (solution.frames[0], solution.image))
+    shape = image.shape[:2]
+    filled = np.where(np.isfinite(frame), frame, np.nanmedian(frame))
+    bicubic = resize(filled, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
+    corner, side = _detail(filled if frame.ndim == 2 else filled.mean(axis=-1))
+    scale = np.array(shape) / frame.shape[:2]
 
-    residuals = solution.residuals().reshape(frames.shape)
-    root = np.sqrt(np.mean(residuals**2, axis=(0, 1)))
-    shown = axes[1, 0].imshow(root, cmap="magma", interpolation="nearest")
-    figure.colorbar(shown, ax=axes[1, 0], label="brightness, times root of the weight")
-    axes[1, 0].set_title("residual, root mean square over frames")
-    axes[1, 0].set_axis_off()
-
-    steps = [(step.iteration, step.residual) for step in solution.history if step.residual > 0]
-    axes[1, 1].semilogy(*zip(*steps, strict=True), ".-") if steps else None
-    axes[1, 1].set(
-        title=f"convergence, {solution.solver}", xlabel="iteration", ylabel="relative gradient"
-    )
-    curve = solution.beta_curve
-    if curve is None:
-        axes[1, 2].text(0.5, 0.5, f"beta = {solution.beta:.3g}, as given", ha="center")
-        axes[1, 2].set_axis_off()
-    else:
-        axes[1, 2].semilogx(curve.betas, curve.scores, ".-")
-        axes[1, 2].axvline(curve.beta, color="tab:red", lw=1)
-        axes[1, 2].set(
-            title=f"beta = {curve.beta:.3g} by {curve.rule}", xlabel="beta", ylabel="score"
-        )
-    for ax in axes[1, 1:]:
-        ax.grid(alpha=0.3)
+    figure = Figure(figsize=(16, 8.4), layout="constrained")
+    axes = figure.subplots(2, 4)
+    shades = np.nanpercentile(frame, SHADES)
+    _show(axes[0, 0], frame, shades, f"frame 1 of {len(solution.frames)}, {_times(frame.shape)}")
+    _show(axes[1, 0], image, shades, f"super-resolved, {_times(shape)}")
+    for ax, zoom in ((axes[0, 0], np.ones(2)), (axes[1, 0], scale)):
+        top, left = corner * zoom - 0.5
+        height, width = side * zoom
+        ax.add_patch(Rectangle((left, top), width, height, fill=False, color="tab:orange", lw=2))
+    _show(axes[0, 1], _cut(frame, corner, side, np.ones(2)), shades, "detail: frame 1")
+    _show(axes[0, 2], _cut(bicubic, corner, side, scale), shades, "detail: bicubic of frame 1")
+    _show(axes[0, 3], _cut(image, corner, side, scale), shades, "detail: super-resolved")
+    _residuals(figure, axes[1, 1], solution)
+    _convergence(axes[1, 2], solution)
+    _choice(axes[1, 3], solution)
     return figure
 
 
+def _picture(image: Array) -> Array:
+    """Rows, columns and, of three channels, the colours; of others their mean."""
+    if image.ndim == 2:
+        return image
+    return np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0)
+
+
+def _detail(frame: Array) -> tuple[Array, int]:
+    """Top left corner and side of the square with the most fine detail."""
+    side = max(min(frame.shape) // SHARE, min(8, *frame.shape))
+    wide = frame.astype(np.float64)
+    busy = uniform_filter((wide - uniform_filter(wide, 3)) ** 2, side)
+    half = side // 2
+    rows, columns = (size - side + 1 for size in frame.shape)
+    inside = busy[half : half + rows, half : half + columns]
+    return np.array(np.unravel_index(inside.argmax(), inside.shape)), side
+
+
+def _cut(image: Array, corner: Array, side: int, zoom: Array) -> Array:
+    begin, end = np.rint(corner * zoom).astype(int), np.rint((corner + side) * zoom).astype(int)
+    return image[begin[0] : end[0], begin[1] : end[1]]
+
+
+def _show(ax: Any, image: Array, shades: Array, title: str) -> None:
+    low, high = shades
+    shown = np.clip((image - low) / (high - low or 1), 0, 1)
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_title(title)
+    ax.set_axis_off()
+
+
+def _residuals(figure: Figure, ax: Any, solution: Any) -> None:
+    residuals = solution.residuals()
+    size = residuals.shape[-2:]
+    root = np.sqrt(np.mean(residuals.reshape(-1, *size) ** 2, axis=0))
+    most = np.percentile(root, SHADES[1])
+    shown = ax.imshow(root, cmap="magma", vmin=0, vmax=most or 1, interpolation="nearest")
+    label = "brightness" if solution.operator.weights is None else "brightness, times root weight"
+    figure.colorbar(shown, ax=ax, location="bottom", shrink=0.9, label=label)
+    ax.set_title("residual, root mean square")
+    ax.set_axis_off()
+
+
+def _convergence(ax: Any, solution: Any) -> None:
+    steps = [(step.iteration, step.residual) for step in solution.history if step.residual > 0]
+    if len(steps) < 2:
+        last = f"relative gradient {steps[-1][1]:.1e}" if steps else "relative gradient 0"
+        _say(ax, f"solver {solution.solver}\n{last}")
+        return
+    ax.semilogy(*zip(*steps, strict=True), ".-")
+    state = "converged" if solution.converged else "not converged"
+    ax.set(title=f"{solution.solver}, {state}", xlabel="iteration", ylabel="relative gradient")
+    ax.grid(alpha=0.3)
+
+
+def _choice(ax: Any, solution: Any) -> None:
+    curve = solution.beta_curve
+    if curve is None:
+        _say(ax, f"beta {solution.beta:.3g}\nas given")
+        return
+    ax.semilogx(curve.betas, curve.scores, ".-")
+    ax.axvline(curve.beta, color="tab:red", lw=1)
+    ax.set(title=f"beta {curve.beta:.3g}, by {curve.rule}", xlabel="beta", ylabel="score")
+    ax.grid(alpha=0.3)
+
+
+def _say(ax: Any, text: str) -> None:
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=13, transform=ax.transAxes)
+    ax.set_axis_off()
+
+
 def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+    return " x ".join(map(str, shape[:2]))
