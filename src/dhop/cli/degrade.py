@@ -7,23 +7,25 @@ import numpy as np
 import typer
 
 from dhop import DHOperator, images
-from dhop.cli.options import Boundary, Decimation, Factor, Json, Psf
+from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 
 
 def degrade(
-    image: Annotated[Path, typer.Argument(help="High-resolution image: PNG, TIFF, JPEG, .npy.")],
+    image: Annotated[
+        Path, typer.Argument(help="High-resolution image: PNG, JPEG, TIFF, .npy or FITS.")
+    ],
     factor: Factor,
     psf: Psf,
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, TIFF, JPEG or .npy.")],
+    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     noise: Annotated[
         float, typer.Option(help="Standard deviation of noise to add; full scale is 1.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
-    bits: Annotated[int, typer.Option(help="Bits of the integers in a PNG: 8 or 16.")] = 8,
+    bits: Bits = None,
     as_json: Json = False,
 ) -> None:
     """Apply the model to an image: blur, decimate, add noise. All colours alike.
@@ -39,7 +41,8 @@ def degrade(
             raise ValueError(f"noise must not be negative, and be finite, got {noise}")
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        scene = images.read(image)
+        scene, original = images.load(image)
+        images.check_range(out, scene, bits, original)
         A = DHOperator(
             scene.shape,
             parse_psf(psf),
@@ -50,7 +53,7 @@ def degrade(
         )
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        images.write(out, frame, bits)
+        images.write(out, frame, bits, images.Original(original.dtype))
         show(
             {
                 "scene": f"{extent(A.dims)}, {image}",

@@ -46,4 +46,8 @@ Decimation: TypeAlias = Annotated[
 Dtype: TypeAlias = Annotated[
     str, typer.Option(help="float32 or float64.", autocompletion=one_of(DTYPES))
 ]
+Bits: TypeAlias = Annotated[
+    int | None,
+    typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

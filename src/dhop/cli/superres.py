@@ -1,86 +1,279 @@
 """``dhop superres``."""
 
+import io
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
+from scipy.ndimage import distance_transform_edt
 
-from dhop import images, super_resolve
-from dhop.boundary import BOUNDARIES
+from dhop import Solution, images, solvers, stencils, super_resolve
+from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf, one_of
 from dhop.cli.parsing import parse_psf
-from dhop.cli.terminal import errors_in_words, extent, new_table, progress
+from dhop.cli.terminal import console, errors_in_words, extent, progress, show
+from dhop.extras import needed
+from dhop.registration import estimate_shifts
+from dhop.selection import Rule
+
+Array = NDArray[Any]
+
+INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
 
 
 def superres(
     frames: Annotated[list[Path], typer.Argument(help="Images of one view, all of one size.")],
-    factor: Annotated[int, typer.Option(help="Enlargement.")],
-    psf: Annotated[
+    factor: Factor,
+    psf: Psf,
+    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
+    shifts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text or .npy, for each frame how many of its pixels the scene lies further down "
+            "and further right than in the first one."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A number for each frame, as 1,0.5,2; best 1 over the noise squared."),
+    ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out bad pixels: 'finite' those that are NaN or infinite, an image those "
+            "where it is not 0. Several times: an image for each frame."
+        ),
+    ] = None,
+    beta: Annotated[
+        str, typer.Option(help=f"Weight of the regulariser, or {', '.join(get_args(Rule))}.")
+    ] = "auto",
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Its standard deviation, for --beta discrepancy; full scale of integers is 1."
+        ),
+    ] = None,
+    regulariser: Annotated[
         str,
         typer.Option(
-            help="Blur in pixels of the result: gaussian:sigma=1.5[,size=13], box:size=3, "
-            "disk:radius=2.5, motion:length=9[,angle=30], or an image or .npy file."
+            help=f"What is kept small: {', '.join(get_args(stencils.Name))}.",
+            autocompletion=one_of(get_args(stencils.Name)),
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, TIFF, JPEG or .npy.")],
-    beta: Annotated[float, typer.Option(help="Weight of the regulariser.")] = 0.01,
-    regulariser: Annotated[str, typer.Option(help="laplacian or identity.")] = "laplacian",
-    boundary: Annotated[str, typer.Option(help=f"One of {', '.join(BOUNDARIES)}.")] = "symmetric",
-    decimation: Annotated[str, typer.Option(help="How pixels form: mean, sum, sample.")] = "mean",
+    ] = "laplacian",
+    solver: Annotated[
+        str,
+        typer.Option(
+            help=f"One of {', '.join(get_args(solvers.Name))}.",
+            autocompletion=one_of(get_args(solvers.Name)),
+        ),
+    ] = "auto",
+    nonnegative: Annotated[bool, typer.Option("--nonnegative", help="No values below 0.")] = False,
+    boundary: Boundary = "symmetric",
+    decimation: Decimation = "mean",
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
     rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-5,
-    bits: Annotated[int, typer.Option(help="Bits of the integers in a PNG: 8 or 16.")] = 8,
+    bits: Bits = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Image to compare with: PSNR, SSIM, relative RMSE.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Super-resolve one or several frames of the same view; colours are solved one by one.
+    """Super-resolve one or several frames of the same view, all colours together.
+
+    Ctrl-C ends the iterations and writes the image as it is by then.
 
     \b
     Examples:
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
-      dhop superres a.tif b.tif --factor 3 --psf psf.npy --beta 0.003 --out big.tif
+      dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
+      dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
     """
     with errors_in_words():
         images.check(out, bits)
-        stack = _read_frames(frames)
-        blur = parse_psf(psf)
-        channels = np.moveaxis(stack, -1, 0)
-        solutions = []
-        for k, channel in enumerate(channels):
-            name = f"channel {k + 1}/{len(channels)}" if len(channels) > 1 else "solving"
-            with progress(name, maxiter) as report:
-                solutions.append(
-                    super_resolve(
-                        channel,
-                        blur,
-                        factor,
-                        beta=beta,
-                        regulariser=regulariser,  # type: ignore[arg-type]
-                        boundary=boundary,  # type: ignore[arg-type]
-                        decimation=decimation,  # type: ignore[arg-type]
-                        maxiter=maxiter,
-                        rtol=rtol,
-                        progress=report,
-                    )
+        if report is not None:
+            _check_report(report)
+        if factor < 1:
+            raise ValueError(f"factor must be positive, got {factor}")
+        if register and shifts is not None:
+            raise ValueError("take either --register or --shifts, not both")
+        stack, original = _read_frames(frames)
+        images.check_range(out, stack, bits, original)
+        wanted = None if truth is None else _read_truth(truth, stack, factor)
+        every = _numbers(weights, len(frames))
+        maps = _maps(mask or [], stack, every)
+        moves: Any = "estimate" if register else None if shifts is None else _table(shifts)
+        if register and maps is not None:
+            moves = _registered(stack, maps)
+        latest: list[Array] = []
+
+        def keep(step: Any) -> None:
+            if step.image is not None:
+                latest[:] = [step.image]
+
+        def save(image: Array) -> None:
+            header = original.enlarged(factor, sampled=decimation == "sample")
+            images.write(out, np.moveaxis(image, 0, -1) if image.ndim == 3 else image, bits, header)
+
+        try:
+            with progress("solving", maxiter) as bar:
+                solution = super_resolve(
+                    stack,
+                    parse_psf(psf),
+                    factor,
+                    shifts=moves,
+                    weights=every if maps is None else maps,
+                    regulariser=regulariser,
+                    beta=_beta(beta),
+                    noise=noise,
+                    solver=solver,  # type: ignore[arg-type]
+                    nonnegative=nonnegative,
+                    boundary=boundary,  # type: ignore[arg-type]
+                    decimation=decimation,  # type: ignore[arg-type]
+                    maxiter=maxiter,
+                    rtol=rtol,
+                    callback=keep,
+                    progress=bar,
                 )
-        result = np.stack([solution.image for solution in solutions], axis=-1)
-        images.write(out, result[..., 0] if result.shape[-1] == 1 else result, bits)
-        operator = solutions[0].operator
-        table = new_table()
-        table.add_row("frames", f"{len(frames)} of {extent(operator.dimsd)}")
-        table.add_row("result", f"{extent(operator.dims)}, {out}")
-        table.add_row("operator", f"{extent(operator.shape)}, {operator.method}")
-        table.add_row("iterations", ", ".join(str(each.iterations) for each in solutions))
-        Console().print(table)
-        if not all(each.converged for each in solutions):
-            Console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
+        except KeyboardInterrupt:
+            note = "interrupted: there is no image yet to be saved"
+            if latest:
+                save(latest[0])
+                note = f"interrupted: {out} has the image as it was by then"
+            console(stderr=True).print(note, style="yellow")
+            raise typer.Exit(INTERRUPTED) from None
+        save(solution.image)
+        if report is not None:
+            solution.plot().savefig(report, dpi=100)
+        quality = {} if wanted is None else solution.metrics(wanted)
+        show(_lines(solution, out, quality), _facts(solution, out, quality), as_json)
+        if not solution.converged:
+            console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
 
 
-def _read_frames(paths: list[Path]) -> NDArray[np.float64]:
-    """Frames of shape (F, rows, columns, channels)."""
-    frames = [images.read(path) for path in paths]
-    for path, frame in zip(paths, frames, strict=True):
-        if frame.shape != frames[0].shape:
-            raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {frames[0].shape}")
-    stack = np.stack(frames)
-    return stack if stack.ndim == 4 else stack[..., None]
+def _read_frames(paths: list[Path]) -> tuple[Array, images.Original]:
+    """Frames of shape (F, rows, columns) or (F, channels, rows, columns)."""
+    pixels, originals = zip(*map(images.load, paths), strict=True)
+    for path, frame in zip(paths, pixels, strict=True):
+        if frame.shape != pixels[0].shape:
+            raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {pixels[0].shape}")
+    stack = np.stack(pixels)
+    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
+
+
+def _read_truth(path: Path, stack: Array, factor: int) -> Array:
+    pixels = images.read(path)
+    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+    shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
+    if image.shape != shape:
+        raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
+    return image
+
+
+def _check_report(path: Path) -> None:
+    images.check_folder(path)
+    backend = needed("matplotlib.backend_bases", "plot", "a report")
+    kinds = backend.FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in kinds:
+        raise ValueError(f"a report is one of {', '.join(kinds)}, not {path.name}")
+
+
+def _numbers(text: str | None, count: int) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"cannot read the weights {text!r}; write them as 1,0.5,2") from None
+    if len(numbers) != count:
+        raise ValueError(f"{count} frames, but {len(numbers)} weights")
+    return numbers
+
+
+def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[Array] | None:
+    """Weights of all pixels: zero where a mask is set."""
+    finite = np.isfinite(stack)
+    paths = [Path(name) for name in masks if name != "finite"]
+    good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
+    if len(paths) not in (0, 1, len(stack)):
+        raise ValueError(f"{len(stack)} frames, but {len(paths)} masks; give one, or one for each")
+    for number, path in enumerate(paths):
+        bad = images.read(path)
+        if bad.shape != stack.shape[-2:]:
+            raise ValueError(f"{path} is {bad.shape}, but a frame is {stack.shape[-2:]}")
+        chosen = slice(None) if len(paths) == 1 else number
+        good[chosen] &= bad == 0
+    if (good & ~finite).any():
+        raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
+    if not masks:
+        return None
+    return [
+        frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
+    ]
+
+
+def _registered(stack: Array, maps: list[Array]) -> Array:
+    """Shifts of frames in which the nearest good pixel takes the place of each bad one."""
+    size = stack.shape[-2:]
+    planes = stack.reshape(-1, *size).copy()
+    bad = np.stack(maps).reshape(-1, *size) == 0
+    for plane, missing in zip(planes, bad, strict=True):
+        if missing.any() and not missing.all():
+            nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+            plane[:] = plane[tuple(nearest)]
+    return estimate_shifts(np.nan_to_num(planes).reshape(len(stack), -1, *size).mean(axis=1))
+
+
+def _table(path: Path) -> Array:
+    if path.suffix.lower() == ".npy":
+        return np.asarray(np.load(path))
+    try:
+        return np.loadtxt(io.StringIO(path.read_text().replace(",", " ")), ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} must have two numbers a line: {error}") from None
+
+
+def _beta(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, str]:
+    frames = solution.frames
+    lines = {
+        "frames": f"{len(frames)} of {extent(frames.shape[1:])}",
+        "result": f"{extent(solution.image.shape)}, {out}",
+        "operator": extent(solution.operator.shape),
+        "beta": f"{solution.beta:.3g}",
+        "solver": f"{solution.solver}, iterations: {solution.iterations}",
+    }
+    if solution.shifts.any():
+        lines["shifts"] = "  ".join(f"{dy:.2f},{dx:.2f}" for dy, dx in solution.shifts)
+    if quality:
+        lines["compared"] = (
+            f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, "
+            f"relative RMSE {quality['relative_rmse']:.4f} %"
+        )
+    return lines
+
+
+def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, Any]:
+    return {
+        "out": out,
+        "frames": solution.frames.shape,
+        "shape": solution.image.shape,
+        "operator": solution.operator.shape,
+        "solver": solution.solver,
+        "iterations": solution.iterations,
+        "converged": solution.converged,
+        "residual_norm": solution.residual_norm,
+        "beta": solution.beta,
+        "shifts": solution.shifts.tolist(),
+        **quality,
+    }

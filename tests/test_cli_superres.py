@@ -1,0 +1,306 @@
+"""``dhop superres``, as a photographer, a microscopist or an astronomer calls it."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
+from skimage.transform import resize
+from typer.testing import CliRunner
+
+from dhop import DHOperator, cli, images, super_resolve
+from dhop.cli.parsing import parse_psf
+from dhop.shifting import shift
+
+FACTOR = 2
+BLUR = parse_psf("gaussian:sigma=1")
+MOVES = np.array([[0, 0], [0.5, -1.25], [-0.4, 0.6], [1.5, 0.3], [-1.1, -0.7], [0.2, 1.6]])
+
+
+def observed(scene, move, noise=0.0, seed=0):
+    """A noisy frame in which the scene has moved."""
+    blur, center = shift(BLUR, np.asarray(move) * FACTOR)
+    A = DHOperator(
+        scene.shape, blur, FACTOR, decimation="mean", boundary="symmetric", center=center
+    )
+    frame = A.degrade(scene)
+    return frame + noise * np.random.default_rng(seed).standard_normal(frame.shape)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return data.camera()[110:238, 180:308] / 255
+
+
+@pytest.fixture(scope="module")
+def burst(scene, tmp_path_factory):
+    """Paths of six shifted 16-bit frames with noise."""
+    folder = tmp_path_factory.mktemp("burst")
+    paths = [folder / f"frame{i}.png" for i in range(len(MOVES))]
+    for i, (path, move) in enumerate(zip(paths, MOVES, strict=True)):
+        images.write(path, observed(scene, move, 0.01, i), 16)
+    return paths
+
+
+def run(*frames, out, **options):
+    words = ["superres", *frames, "--factor", FACTOR, "--psf", "gaussian:sigma=1", "--out", out]
+    for name, value in options.items():
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{name}"] if each is True else [f"--{name}", each]
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+def succeed(*frames, out, **options):
+    result = run(*frames, out=out, **options)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+class TestBurst:
+    def test_registered_frames_beat_bicubic(self, burst, scene, tmp_path):
+        images.write(tmp_path / "truth.tif", scene, 32)
+        out = tmp_path / "sr.tif"
+        result = succeed(*burst, out=out, register=True, truth=tmp_path / "truth.tif", json=True)
+        facts = json.loads(result.stdout)
+        bicubic = resize(images.read(burst[0]), scene.shape, order=3, mode="symmetric")
+        assert facts["psnr"] > 2 + peak_signal_noise_ratio(scene, bicubic, data_range=1)
+        assert np.abs(facts["shifts"] - MOVES).max() < 0.1
+        assert (facts["frames"], facts["shape"]) == ([6, 64, 64], [128, 128])
+        assert facts["converged"]
+        assert result.stderr == ""
+        pixels, original = images.load(out)
+        assert original.dtype == np.uint16
+        clipped = peak_signal_noise_ratio(scene, pixels, data_range=1)
+        assert facts["psnr"] - 0.01 < clipped < facts["psnr"] + 0.5
+
+    @pytest.mark.parametrize("ending", ["txt", "csv", "npy"])
+    def test_shifts_from_a_file(self, burst, tmp_path, ending):
+        path = tmp_path / f"shifts.{ending}"
+        if ending == "npy":
+            np.save(path, MOVES)
+        else:
+            np.savetxt(path, MOVES, delimiter="," if ending == "csv" else " ")
+        out = tmp_path / "out.npy"
+        succeed(*burst, out=out, shifts=path, beta=0.01, bits=32)
+        frames = [images.read(each) for each in burst]
+        expected = super_resolve(frames, BLUR, FACTOR, shifts=MOVES, beta=0.01, rtol=1e-5).image
+        assert_array_equal(np.load(out), expected.astype(np.float32))
+
+    def test_every_option_reaches_the_library(self, burst, tmp_path):
+        options = {
+            "beta": "discrepancy", "noise": 0.01, "regulariser": "gradient", "nonnegative": True,
+            "boundary": "reflect", "decimation": "mean", "maxiter": 30, "rtol": 1e-3,
+        }  # fmt: skip
+        out = tmp_path / "out.npy"
+        np.save(tmp_path / "shifts.npy", MOVES)
+        words = {"shifts": tmp_path / "shifts.npy", "weights": "1,2,1,1,0,1"}
+        succeed(*burst, out=out, **words, **options | {"solver": "projected"})
+        expected = super_resolve(
+            [images.read(each) for each in burst], BLUR, FACTOR, shifts=MOVES,
+            weights=[1, 2, 1, 1, 0, 1], solver="projected", **options,
+        )  # fmt: skip
+        assert_array_equal(np.load(out), expected.image)
+
+    def test_one_frame_and_its_report(self, burst, tmp_path):
+        report = tmp_path / "report.png"
+        result = succeed(burst[0], out=tmp_path / "out.png", report=report)
+        assert "direct" in result.stdout
+        assert imageio.imread(report).shape[1] > 1200
+
+    def test_what_is_left_unconverged_is_said(self, burst, tmp_path):
+        result = succeed(burst[0], out=tmp_path / "out.png", solver="lsqr", maxiter=2)
+        assert "--maxiter" in result.stderr
+
+
+class TestColours:
+    def test_one_solve_gives_what_each_channel_gives(self, tmp_path):
+        scene = data.astronaut()[:64, 120:200] / 255
+        frame = np.stack([observed(scene[..., k], (0, 0)) for k in range(3)], axis=-1)
+        images.write(tmp_path / "in.tif", frame, 32)
+        out, report = tmp_path / "out.tif", tmp_path / "report.png"
+        images.write(tmp_path / "truth.tif", scene, 32)
+        result = succeed(
+            tmp_path / "in.tif", out=out, beta=1e-3, report=report, json=True,
+            truth=tmp_path / "truth.tif",
+        )  # fmt: skip
+        assert json.loads(result.stdout)["psnr"] > 25
+        kept = images.read(tmp_path / "in.tif")
+        for k in range(3):
+            alone = super_resolve(kept[..., k], BLUR, FACTOR, beta=1e-3).image
+            assert_allclose(images.read(out)[..., k], alone, atol=1e-6)
+        picture = imageio.imread(report)[..., :3].astype(int)
+        assert np.ptp(picture, axis=-1).max() > 50
+
+
+class TestMasks:
+    def test_bad_pixels_have_no_influence(self, scene, tmp_path):
+        results = []
+        bad = np.zeros((64, 64))
+        bad[10:12, 20] = bad[40, 41] = 1
+        images.write(tmp_path / "mask.png", bad, 8)
+        for number, value in enumerate((0.0, 1e3, np.nan)):
+            frame = np.where(bad, value, observed(scene, (0, 0)))
+            np.save(tmp_path / "in.npy", frame)
+            out = tmp_path / f"out{number}.npy"
+            mask = ["finite", tmp_path / "mask.png"] if number else tmp_path / "mask.png"
+            succeed(tmp_path / "in.npy", out=out, mask=mask, beta=1e-3)
+            results.append(np.load(out))
+        assert_array_equal(results[0], results[1])
+        assert_array_equal(results[0], results[2])
+
+    def test_a_mask_for_each_frame(self, scene, tmp_path):
+        frame = observed(scene, (0, 0))
+        paths, masks = [], []
+        for number in range(2):
+            paths.append(tmp_path / f"{number}.npy")
+            masks.append(tmp_path / f"mask{number}.npy")
+            bad = np.zeros(frame.shape)
+            bad[number::2] = 1
+            np.save(paths[-1], np.where(bad, np.nan, frame))
+            np.save(masks[-1], bad)
+        out = tmp_path / "out.npy"
+        succeed(*paths, out=out, mask=masks, beta=1e-3, rtol=1e-8)
+        whole = super_resolve(frame, BLUR, FACTOR, beta=1e-3).image
+        assert_allclose(np.load(out), whole, atol=1e-5)
+
+    def test_frames_with_bad_pixels_are_registered(self, burst, tmp_path):
+        rng = np.random.default_rng(0)
+        paths = [tmp_path / f"{number}.npy" for number in range(len(burst))]
+        for path, source in zip(paths, burst, strict=True):
+            frame = images.read(source)
+            frame[tuple(rng.integers(0, 64, (2, 20)))] = np.nan
+            np.save(path, frame)
+        result = succeed(
+            *paths, out=tmp_path / "out.npy", mask="finite", register=True, beta=0.01, json=True
+        )
+        assert np.abs(json.loads(result.stdout)["shifts"] - MOVES).max() < 0.1
+
+    def test_unmasked_nan_names_the_option(self, tmp_path):
+        np.save(tmp_path / "in.npy", np.full((8, 8), np.nan))
+        result = run(tmp_path / "in.npy", out=tmp_path / "out.npy")
+        assert result.exit_code == 1
+        assert "--mask finite" in result.stderr
+
+
+def test_fits_keeps_scale_and_sky(scene, tmp_path):
+    fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
+    sky = wcs.WCS(naxis=2)
+    sky.wcs.ctype, sky.wcs.crval = ["RA---TAN", "DEC--TAN"], [83.6, 22.0]
+    sky.wcs.crpix, sky.wcs.cdelt = [30.5, 31.0], [-1e-4, 1e-4]
+    frame = 5000 * observed(scene, (0, 0)) + 300
+    fits.PrimaryHDU(frame.astype("i2"), sky.to_header()).writeto(tmp_path / "in.fits")
+    succeed(tmp_path / "in.fits", out=tmp_path / "out.fits")
+    result, header = fits.getdata(tmp_path / "out.fits", header=True)
+    assert result.shape == scene.shape
+    assert abs(result.mean() - frame.mean()) < 5
+    corners = np.array([[-0.5, 63.5], [-0.5, 63.5]])
+    enlarged = (corners + 0.5) * FACTOR - 0.5
+    assert_allclose(
+        wcs.WCS(header).pixel_to_world_values(*enlarged),
+        sky.pixel_to_world_values(*corners),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"register": True, "shifts": "s.txt"}, "either --register or --shifts"),
+        ({"shifts": "none.txt"}, "none.txt"),
+        ({"shifts": "words.txt"}, "two numbers a line"),
+        ({"weights": "1,2"}, "1 frames, but 2 weights"),
+        ({"weights": "one"}, "write them as 1,0.5,2"),
+        ({"mask": "none.png"}, "none.png"),
+        ({"mask": "small.png"}, "is (3, 4), but a frame is (64, 64)"),
+        ({"mask": ["small.png", "small.png"]}, "1 frames, but 2 masks"),
+        ({"truth": "small.png"}, "is (3, 4), but the result will be (128, 128)"),
+        ({"beta": "best"}, "beta must be one of"),
+        ({"beta": "discrepancy"}, "needs noise"),
+        ({"solver": "jacobi"}, "solver must be one of"),
+        ({"solver": "cg", "nonnegative": True}, "projected"),
+        ({"regulariser": "laplace"}, "did you mean 'laplacian'"),
+        ({"report": "none/report.png"}, "none is not a folder"),
+        ({"report": "report.xyz"}, "a report is one of"),
+        ({"factor": 0}, "factor must be positive"),
+        ({"out": "out.xyz"}, "its ending is none of"),
+    ],
+)
+def test_errors_in_words(burst, tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    images.write(tmp_path / "small.png", np.zeros((3, 4)), 8)
+    (tmp_path / "words.txt").write_text("down right\n")
+    result = run(burst[0], **{"out": "out.png", **options})
+    assert result.exit_code == 1
+    assert words in re.sub(r"\s+", " ", result.stderr)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_values_on_another_scale_are_not_written_as_integers(tmp_path):
+    np.save(tmp_path / "in.npy", np.full((8, 8), 4000.0))
+    result = run(tmp_path / "in.npy", out=tmp_path / "out.png")
+    assert result.exit_code == 1
+    assert "up to 4000 do not fit integers" in result.stderr
+
+
+def test_ctrl_c_before_there_is_an_image(burst, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["dhop.cli.superres"], "super_resolve", interrupted)
+    result = run(burst[0], out=tmp_path / "out.png")
+    assert result.exit_code == 130
+    assert "no image yet" in result.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
+    import pty
+
+    out = tmp_path / "out.png"
+    words = [*burst[:1], "--factor", "2", "--psf", "gaussian:sigma=1", "--beta", "0.001"]
+    words += ["--nonnegative", "--maxiter", "10000000", "--rtol", "0", "--out", out]
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dhop.cli", "superres", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=end, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(end)
+    shown = ""
+    try:
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline and process.poll() is None:
+            if not select.select([terminal], [], [], 0.5)[0]:
+                continue
+            shown += os.read(terminal, 65536).decode()
+            if re.search(r"\b[1-9]\d\d+/10000000\b", shown):
+                break
+        process.send_signal(signal.SIGINT)
+        while True:
+            try:
+                some = os.read(terminal, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not some:
+                break
+            shown += some.decode()
+        assert process.wait(60) == 130, shown
+    finally:
+        process.kill()
+        process.stdout.close()
+        os.close(terminal)
+    assert "has the image as it was by then" in re.sub(r"\s+", " ", shown)
+    pixels, original = images.load(out)
+    assert original.dtype == np.uint16
+    expected = super_resolve(images.read(burst[0]), BLUR, 2, beta=0.001, nonnegative=True)
+    assert_allclose(pixels, expected.image.clip(0, 1), atol=0.03)
