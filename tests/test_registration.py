@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from dhop import DHOperator, psf
@@ -25,6 +26,16 @@ def test_known_shifts_of_a_photograph(name, factor):
         frame = A.degrade(photograph)[12:-12, 12:-12]
         frames.append(frame + 0.01 * rng.standard_normal(frame.shape))
     assert np.abs(estimate_shifts(frames) - given).max() < 0.05
+
+
+def test_bad_pixels_stand_aside():
+    scene = gaussian_filter(np.random.default_rng(1).random((80, 80)), 2)
+    frames = np.stack([scene[10:70, 10:70], scene[8:68, 11:71]])
+    weights = np.ones(frames.shape)
+    weights[1, 20:23, 30:34] = 0
+    spoilt = np.where(weights == 0, np.nan, frames)
+    assert_allclose(estimate_shifts(spoilt, weights), [[0, 0], [2, -1]], atol=0.02)
+    assert_allclose(estimate_shifts(frames, [1.0, 2.0]), [[0, 0], [2, -1]], atol=0.02)
 
 
 def test_nothing_to_hold_on_to():

@@ -196,6 +196,30 @@ def test_estimated_shifts():
     assert np.abs(solution.shifts - given).max() < 0.05
 
 
+def test_bad_pixels_stand_aside_in_the_registration():
+    rng = np.random.default_rng(9)
+    scene = ndimage.gaussian_filter(rng.random((90, 90)), 2) * 10
+    frames = np.stack([scene[10:70, 10:70], scene[9:69, 12:72]])
+    frames[1, 30:33, 20:22] = np.nan
+    options = {"beta": 0.1, "shifts": "estimate", "weights": "finite"}
+    for each in (frames, np.stack([frames, frames[::-1]], axis=1)[:, :1]):
+        shifts = super_resolve(each, BLUR, 1, **options).shifts
+        assert_allclose(shifts, [[0, 0], [1, -2]], atol=0.05)
+
+
+def test_a_psf_for_each_frame():
+    frames = np.random.default_rng(10).standard_normal((2, 4, 5))
+    blurs = [BLUR, psf.disk(1.5)]
+    found = super_resolve(frames, blurs, 2, beta=0.1, rtol=1e-12)
+    operators = [
+        DHOperator((8, 10), blur, 2, decimation="mean", boundary="symmetric") for blur in blurs
+    ]
+    for one, other in zip(found.operator.operators, operators, strict=True):
+        assert_array_equal(one.to_sparse().toarray(), other.to_sparse().toarray())
+    with pytest.raises(ValueError, match="2 frames, but 3 psfs"):
+        super_resolve(frames, [BLUR] * 3, 2)
+
+
 def test_metrics_and_plot(tmp_path):
     i, j = np.indices((40, 40)) / 6
     scene = np.sin(i) * np.cos(j)

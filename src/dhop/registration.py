@@ -1,5 +1,6 @@
 """How far the scene has moved from frame to frame; needs scikit-image (``dhop[cli]``)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.signal.windows import tukey
 
 from dhop.extras import needed
 from dhop.linear import dense
+from dhop.masks import filled
 
 Array = NDArray[Any]
 
@@ -18,7 +20,9 @@ SMOOTH = 1.0  # pixels of the Gaussian before the refinement, which is for smoot
 STEPS = 5
 
 
-def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
+def estimate_shifts(
+    frames: ArrayLike, weights: Sequence[ArrayLike] | None = None
+) -> NDArray[np.float64]:
     r"""Register the frames of a burst against the first of them.
 
     scikit-image's `phase_cross_correlation` of the tapered frames finds the shift to about 1/20
@@ -29,7 +33,10 @@ def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     frames : array_like, shape (F, m0, m1)
-        Real and finite.
+        Real, and finite where they have a weight.
+    weights : sequence of (float or array_like), optional
+        A number or a map for each frame; where it is zero, the nearest pixel that has a weight
+        stands in.
 
     Returns
     -------
@@ -56,6 +63,10 @@ def estimate_shifts(frames: ArrayLike) -> NDArray[np.float64]:
     stack = dense(frames).astype(np.float64)
     if stack.ndim != 3:
         raise ValueError(f"frames must have the shape (F, m0, m1), got {stack.shape}")
+    if weights is not None:
+        stack = np.stack(
+            [filled(*map(np.asarray, pair)) for pair in zip(stack, weights, strict=True)]
+        )
     window = np.outer(*(tukey(size, TAPER) for size in stack.shape[1:]))
     tapered = (stack - stack.mean(axis=(1, 2), keepdims=True)) * window
     smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))

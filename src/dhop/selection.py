@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 from scipy.optimize import minimize_scalar
 
 from dhop.closed.aliased import aliased_equations
 from dhop.frames import FrameStack
+from dhop.masks import filled
 from dhop.normal import penalties
 from dhop.operator import DHOperator
 from dhop.regularisers import regulariser_operator
@@ -156,7 +157,7 @@ class _Judge:
             for A in operators
         ]  # fmt: skip
         self._stack = FrameStack(wrapping)
-        self._data = periodic(np.stack([_filled(*pair) for pair in zip(frames, maps, strict=True)]))
+        self._data = periodic(np.stack([filled(*pair) for pair in zip(frames, maps, strict=True)]))
         model = wrapping[0]._model
         stencils = penalties(regulariser, model)
         equations = aliased_equations(
@@ -211,15 +212,6 @@ def periodic(images: Array) -> Array:
     smooth = fft.fft2(jump) / laplacian
     smooth[..., 0, 0] = 0
     return np.asarray(images - fft.ifft2(smooth).real)
-
-
-def _filled(frame: Array, weights: Array) -> Array:
-    """The frame with the nearest pixel that has a weight in the place of those that have none."""
-    missing = weights == 0
-    if not missing.any() or missing.all():
-        return np.where(missing, 0.0, frame)
-    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return np.asarray(frame[tuple(nearest)])
 
 
 def _corner(grid: Sequence[float], facts: Sequence[tuple[float, float, float]]) -> float:

@@ -26,7 +26,7 @@ Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
 def super_resolve(
     frames: ArrayLike,
-    psf: ArrayLike,
+    psf: ArrayLike | Sequence[ArrayLike],
     factor: int | Sequence[int],
     *,
     shifts: ArrayLike | Literal["estimate"] | None = None,
@@ -58,8 +58,8 @@ def super_resolve(
     ----------
     frames : array_like, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
         One frame, several, or several of `C` channels each, which are solved alike.
-    psf : array_like, two-dimensional
-        Point spread function in high-resolution pixels.
+    psf : array_like, two-dimensional, or sequence of F such
+        Point spread function in high-resolution pixels, of all frames or of each.
     factor : int or (int, int)
         High-resolution pixels per low-resolution pixel.
     shifts : array_like, shape (F, 2), or "estimate", optional
@@ -138,10 +138,10 @@ def super_resolve(
     _, *channels, m0, m1 = stack.shape
     steps = arguments.pair("factor", factor)
     wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
-    moves = _shifts(shifts, stack)
+    moves = _shifts(shifts, stack, given)
     operators = []
-    for move in moves:
-        blur, center = shift(psf, move * steps)
+    for move, blur in zip(moves, _psfs(psf, len(stack)), strict=True):
+        blur, center = shift(blur, move * steps)
         A = DHOperator(
             [*channels, *wanted[-2:]], blur, factor, center=center,
             decimation=decimation, boundary=boundary, dtype=stack.dtype,
@@ -198,6 +198,14 @@ def _frames(frames: ArrayLike) -> Array:
     return (stack[None] if stack.ndim == 2 else stack).astype(dtype, copy=False)
 
 
+def _psfs(psf: Any, count: int) -> list[Any]:
+    """The PSF of each frame."""
+    several = isinstance(psf, list | tuple | np.ndarray) and len(psf) and np.ndim(psf[0]) == 2
+    if several and len(psf) != count:
+        raise ValueError(f"{count} frames, but {len(psf)} psfs")
+    return list(psf) if several else [psf] * count
+
+
 def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
     """A number or a map of the shape of a frame, for each."""
     if weights is None:
@@ -216,14 +224,14 @@ def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterato
         yield (np.isfinite(frame) | (weight == 0)).all()
 
 
-def _shifts(shifts: Any, stack: Array) -> NDArray[np.float64]:
+def _shifts(shifts: Any, stack: Array, weights: list[Array] | None) -> NDArray[np.float64]:
     if shifts is None:
         return np.zeros((len(stack), 2))
     if isinstance(shifts, str):
         arguments.choice("shifts", shifts, ("estimate",))
-        if not np.isfinite(stack).all():
-            raise ValueError("frames must be finite to be registered, give their shifts")
-        return estimate_shifts(stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1))
+        grey = np.nan_to_num(stack).reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
+        seen = None if weights is None else [w if w.ndim < 3 else w.min(axis=0) for w in weights]
+        return estimate_shifts(grey, seen)
     moves = np.asarray(shifts, np.float64)
     if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
         raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")

@@ -7,14 +7,12 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from dhop import Solution, images, solvers, stencils, super_resolve
 from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf, one_of
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import console, errors_in_words, extent, progress, show
 from dhop.extras import needed
-from dhop.registration import estimate_shifts
 from dhop.selection import Rule
 
 Array = NDArray[Any]
@@ -107,8 +105,6 @@ def superres(
         every = _numbers(weights, len(frames))
         maps = _maps(mask or [], stack, every)
         moves: Any = "estimate" if register else None if shifts is None else _table(shifts)
-        if register and maps is not None:
-            moves = _registered(stack, maps)
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -214,18 +210,6 @@ def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[A
     return [
         frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
     ]
-
-
-def _registered(stack: Array, maps: list[Array]) -> Array:
-    """Shifts of frames in which the nearest good pixel takes the place of each bad one."""
-    size = stack.shape[-2:]
-    planes = stack.reshape(-1, *size).copy()
-    bad = np.stack(maps).reshape(-1, *size) == 0
-    for plane, missing in zip(planes, bad, strict=True):
-        if missing.any() and not missing.all():
-            nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-            plane[:] = plane[tuple(nearest)]
-    return estimate_shifts(np.nan_to_num(planes).reshape(len(stack), -1, *size).mean(axis=1))
 
 
 def _table(path: Path) -> Array:

@@ -1,0 +1,37 @@
+"""Pixels that have no weight, for what needs a value everywhere."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[Any]
+
+
+def filled(frame: Array, weights: Array) -> Array:
+    """The frame with the nearest pixel that has a weight in the place of those that have none.
+
+    Parameters
+    ----------
+    frame, weights : ndarray, shape (..., m0, m1)
+
+    Returns
+    -------
+    ndarray
+        Zeros if no pixel has a weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> filled(np.array([[1.0, np.nan, np.nan, 4.0]]), np.array([[1, 0, 0, 1]]))
+    array([[1., 1., 4., 4.]])
+    """
+    weights = np.broadcast_to(weights, frame.shape)
+    if frame.ndim > 2:
+        return np.stack([filled(*pair) for pair in zip(frame, weights, strict=True)])
+    missing = weights == 0
+    if not missing.any() or missing.all():
+        return np.where(missing, 0.0, frame)
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return np.asarray(frame[tuple(nearest)])
