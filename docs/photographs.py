@@ -62,23 +62,24 @@ def shift_and_add(frames, shifts, factor, shape):
 
 
 # how-to: begin
-def plug_and_play(solution, noise, steps=8):
+def plug_and_play(solution, noise, steps=12, trust=15):
     """Improve a super-resolution by turns of a denoiser and of what the frames say.
 
-    Half-quadratic splitting: the denoiser is asked for less and less, `level` being the standard
-    deviation that it is to remove.
+    Half-quadratic splitting: `level`, the noise that the denoiser is to remove, falls from step to
+    step, and the frames, which count `trust` times as much, bring back what it took too much of.
+    The denoiser is damped, and the mean with the smooth solution errs less than either.
     """
     operator, image = solution.operator, solution.image
     y = operator.data(solution.frames)
-    for level in noise * np.geomspace(4, 0.7, steps):
+    for level in noise * np.geomspace(8, 0.7, steps):
         clean = denoise_nl_means(
-            image, patch_size=5, patch_distance=7, h=0.9 * level, sigma=level, fast_mode=True
+            image, patch_size=5, patch_distance=7, h=1.1 * level, sigma=level, fast_mode=True
         )
-        image = operator.prox_l2(clean, y, TRUST * (level / noise) ** 2, rtol=1e-3)
-    return image
+        damped = 0.7 * clean + 0.3 * image
+        image = operator.prox_l2(damped, y, trust * (level / noise) ** 2, rtol=1e-3)
+    return 0.7 * image + 0.3 * solution.image
 
 
-TRUST = 6  # how much more the frames count than the denoiser
 # how-to: end
 
 
