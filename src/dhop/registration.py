@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 UPSAMPLING = 20  # of the phase correlation
 TAPER = 0.3  # part of the frame over which the window falls to zero, for borders do not correspond
-SMOOTH = 1.0  # pixels of the Gaussian before the refinement, which is for smooth images
+SMOOTH = 0.5  # pixels of the Gaussian before the refinement, which takes differences
 STEPS = 5
 
 
@@ -64,9 +64,8 @@ def estimate_shifts(
     if stack.ndim != 3:
         raise ValueError(f"frames must have the shape (F, m0, m1), got {stack.shape}")
     if weights is not None:
-        stack = np.stack(
-            [filled(*map(np.asarray, pair)) for pair in zip(stack, weights, strict=True)]
-        )
+        pairs = zip(stack, map(np.asarray, weights), strict=True)
+        stack = np.stack([filled(frame, weight) for frame, weight in pairs])
     window = np.outer(*(tukey(size, TAPER) for size in stack.shape[1:]))
     tapered = (stack - stack.mean(axis=(1, 2), keepdims=True)) * window
     smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
@@ -74,9 +73,8 @@ def estimate_shifts(
     for i in range(1, len(stack)):
         if not (tapered[0].any() and tapered[i].any()):
             continue  # a constant frame has not moved
-        back = skimage.phase_cross_correlation(tapered[0], tapered[i], upsample_factor=UPSAMPLING)[
-            0
-        ]
+        pair = tapered[0], tapered[i]
+        back, *_ = skimage.phase_cross_correlation(*pair, upsample_factor=UPSAMPLING)
         shifts[i] = _refined(smooth[0], smooth[i], -back)
     return shifts
 
