@@ -139,14 +139,17 @@ def super_resolve(
     steps = arguments.pair("factor", factor)
     wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
     moves = _shifts(shifts, stack, given)
+    made: dict[tuple[float, ...], DHOperator] = {}  # frames that do not move share theirs
     operators = []
     for move, blur in zip(moves, _psfs(psf, len(stack)), strict=True):
-        blur, center = shift(blur, move * steps)
-        A = DHOperator(
-            [*channels, *wanted[-2:]], blur, factor, center=center,
-            decimation=decimation, boundary=boundary, dtype=stack.dtype,
-        )  # fmt: skip
-        operators.append(A)
+        key = (id(blur), *move)
+        if key not in made:
+            moved, center = shift(blur, move * steps)
+            made[key] = DHOperator(
+                [*channels, *wanted[-2:]], moved, factor, center=center,
+                decimation=decimation, boundary=boundary, dtype=stack.dtype,
+            )  # fmt: skip
+        operators.append(made[key])
     A = operators[0]
     if A.dimsd != stack.shape[1:]:
         raise ValueError(
