@@ -20,6 +20,7 @@ html_theme = "furo"
 html_title = "dhop"
 
 myst_enable_extensions = ["dollarmath"]
+doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True, "inherited-members": "LinearOperator"}
 autosummary_generate = True
