@@ -16,6 +16,7 @@ SHOWN = 1  # the output whose way is drawn
 INK = {"light": "#1b2733", "dark": "#e6e6e6"}
 FAINT = {"light": "#8b98a5", "dark": "#7d8894"}
 ACCENT = {"light": "#1f6fb4", "dark": "#6cb6ff"}
+PAPER = {"light": "#ffffff", "dark": "#131416"}
 
 
 def cells(ax, y, positions, width, used, theme):
@@ -29,19 +30,19 @@ def cells(ax, y, positions, width, used, theme):
         )  # fmt: skip
 
 
-def links(ax, matrix, row, above, below, y, theme):
+def links(ax, matrix, row, above, below, heights, theme, labels=True):
     """Lines from the inputs of an output, with their weights."""
+    top, bottom = heights[0] - 0.18, heights[1] + 0.18
     for k in np.flatnonzero(matrix[row]):
-        ends = [above[k], below[row]], [y - 0.18, y - 0.82]
-        ax.plot(*ends, color=INK[theme], linewidth=0.8 * matrix[row, k])
-        middle = 0.62 * above[k] + 0.38 * below[row]
-        ax.text(
-            middle, y - 0.42, f"{matrix[row, k]:g}", color=INK[theme], ha="center", va="center",
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": PAPER[theme], "edgecolor": "none"},
-        )  # fmt: skip
-
-
-PAPER = {"light": "#ffffff", "dark": "#131416"}
+        color = INK[theme] if labels else FAINT[theme]
+        weight = matrix[row, k]
+        ax.plot([above[k], below[row]], [top, bottom], color=color, linewidth=0.8 * weight)
+        if labels:
+            place = 0.62 * above[k] + 0.38 * below[row], 0.62 * top + 0.38 * bottom
+            ax.text(
+                *place, f"{weight:g}", color=color, ha="center", va="center",
+                bbox={"boxstyle": "circle,pad=0.15", "facecolor": PAPER[theme], "linewidth": 0},
+            )  # fmt: skip
 
 
 def draw(theme):
@@ -61,22 +62,14 @@ def draw(theme):
     cells(two, 2, fine, 0.8, seen, theme)
     cells(two, 1, fine, 0.8, block, theme)
     cells(two, 0, coarse, 1.8, [SHOWN], theme)
-    for k in block:
-        links(two, H, k, fine, fine, 2, theme)
-    links(two, D, SHOWN, fine, coarse, 1, theme)
+    for k in reversed(block):  # the weights of one are enough
+        links(two, H, k, fine, fine, (2, 1), theme, labels=k == block[0])
+    links(two, D, SHOWN, fine, coarse, (1, 0), theme)
 
     one.set_title("the same in one step: the folded PSF", color=INK[theme])
     cells(one, 2, fine, 0.8, seen, theme)
     cells(one, 0, coarse, 1.8, [SHOWN], theme)
-    for k in seen:
-        one.plot(
-            [fine[k], coarse[SHOWN]], [1.82, 0.18], color=INK[theme], linewidth=0.8 * M[SHOWN, k]
-        )
-        one.text(
-            0.62 * fine[k] + 0.38 * coarse[SHOWN], 1.2, f"{M[SHOWN, k]:g}", color=INK[theme],
-            ha="center", va="center",
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": PAPER[theme], "edgecolor": "none"},
-        )  # fmt: skip
+    links(one, M, SHOWN, fine, coarse, (2, 0), theme)
 
     for ax, names in (two, {2: "x", 1: "H x", 0: "D H x"}), (one, {2: "x", 0: "D H x"}):
         for y, name in names.items():
@@ -90,11 +83,12 @@ def draw(theme):
         table.add_patch(
             Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor=ACCENT[theme], edgecolor=FAINT[theme],
-                fill=on, alpha=1 if row == SHOWN or not on else 0.55,
+                fill=on, alpha=1 if row == SHOWN or not on else 0.4,
             )
         )  # fmt: skip
         if on:
-            table.text(column, row, f"{value:g}", color=INK[theme], ha="center", va="center")
+            color = PAPER[theme] if row == SHOWN else INK[theme]
+            table.text(column, row, f"{value:g}", color=color, ha="center", va="center")
     table.set(xlim=(-0.6, PIXELS - 0.4), ylim=(M.shape[0] - 0.4, -0.6), aspect="equal")
     table.axis("off")
 
