@@ -29,6 +29,8 @@ class TestBoundary:
             # scipy.ndimage's names
             ("nearest", "edge"),
             ("mirror", "reflect"),
+            ("BORDER_REFLECT", "symmetric"),
+            ("BORDER_REFLECT_101", "reflect"),
             ("grid-wrap", "wrap"),
             ("grid-mirror", "symmetric"),
             ("grid-constant", "constant"),

@@ -52,6 +52,21 @@ def test_near_the_best_of_a_sweep(noise, factor, regulariser):
     assert quality(lcurve.image, scene) > max(sweep) - 3
 
 
+@pytest.mark.parametrize(("sigma", "noise"), [(1.0, 0.01), (1.2, 0.003)])
+def test_one_frame_that_could_be_fitted_exactly(sigma, noise):
+    """Fewer observations than unknowns, and a narrow PSF: small `beta` leave no residual."""
+    scene = data.camera()[64:192, 128:256] / 255
+    A = DHOperator(scene.shape, psf.gaussian(9, sigma), 2, decimation="mean", boundary="symmetric")
+    frame = A.degrade(scene) + noise * np.random.default_rng(0).standard_normal(A.dimsd)
+    sweep = [
+        quality(super_resolve(frame, A.psf, 2, beta=beta).image, scene)
+        for beta in np.logspace(-5, 0, 11)
+    ]
+    for rule, loss in (("auto", 0.5), ("lcurve", 3)):
+        chosen = super_resolve(frame, A.psf, 2, beta=rule)
+        assert quality(chosen.image, scene) > max(sweep) - loss
+
+
 def test_discrepancy_leaves_the_noise():
     scene, blur, shifts, _, frames = burst(0.02)
     options = {"shifts": shifts, "beta": "discrepancy"}

@@ -26,6 +26,12 @@ BOUNDARY_NAMES: dict[str, Boundary] = {
     "periodic": "wrap",
     "circular": "wrap",
     "replicate": "edge",
+    "fill": "constant",
+    "border_constant": "constant",
+    "border_wrap": "wrap",
+    "border_reflect": "symmetric",
+    "border_reflect_101": "reflect",
+    "border_replicate": "edge",
 }
 BOUNDARY_NOTE = (
     " (numpy.pad's names; scipy.ndimage's 'reflect' is 'symmetric' here, its 'mirror' is 'reflect')"

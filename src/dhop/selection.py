@@ -26,6 +26,7 @@ Array = NDArray[Any]
 Rule: TypeAlias = Literal["auto", "gcv", "discrepancy", "lcurve"]
 
 DECADES = range(-7, 3)  # of beta that are tried, around the balance of both terms
+LEAST_FREE = 1e-3  # part of the observations that a solution must leave free to be judged
 BORDER = 8  # one part in so many of a frame, on each side, is not judged
 
 
@@ -104,17 +105,19 @@ def choose_beta(
     def score(log: float) -> float:
         if log not in seen:
             seen[log] = judge(10.0**log)
-        residual, _, left = seen[log]
+        residual, _, free = seen[log]
+        if free < LEAST_FREE:
+            return np.inf
         if rule == "discrepancy":
             return float(abs(np.log((residual + tiny) / noise**2)))  # type: ignore[operator]
-        return float(np.log(residual + tiny) - 2 * np.log(left))
+        return float(np.log(residual + tiny) - 2 * np.log(free))
 
     grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
     if rule == "lcurve":
         grid = [low + part for low in grid for part in (0.0, 0.5)]
     scores = [score(log) for log in grid]
     if rule == "lcurve":
-        best = _corner(grid, [seen[log] for log in grid])
+        best = _corner([(log, *seen[log][:2]) for log in grid if np.isfinite(score(log))])
     else:
         k = int(np.argmin(scores))
         bounds = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
@@ -185,8 +188,8 @@ class _Judge:
         maps = self._maps[self._inner]
         mean = float((maps * residual**2).sum() / max(np.count_nonzero(maps), 1))
         taken = self._pixels - beta * inverse.trace()
-        left = max(1 - taken / self._observed, 1e-6)
-        return mean, float(np.mean(self._regulariser.matvec(x) ** 2)), left
+        free = 1 - taken / self._observed
+        return mean, float(np.mean(self._regulariser.matvec(x) ** 2)), free
 
 
 def periodic(images: Array) -> Array:
@@ -214,10 +217,11 @@ def periodic(images: Array) -> Array:
     return np.asarray(images - fft.ifft2(smooth).real)
 
 
-def _corner(grid: Sequence[float], facts: Sequence[tuple[float, float, float]]) -> float:
-    """The point of the largest curvature of the curve of logarithms."""
-    residual, penalty, _ = np.log(np.array(facts)).T
+def _corner(points: Sequence[tuple[float, float, float]]) -> float:
+    """The first coordinate where the curve of the logarithms of the others is bent most."""
+    logs, residual, penalty = np.array(points).T
+    residual, penalty = np.log(residual), np.log(penalty)
     dx, dy = np.gradient(residual), np.gradient(penalty)
     curvature = dx * np.gradient(dy) - dy * np.gradient(dx)
     curvature /= (dx**2 + dy**2) ** 1.5
-    return grid[1 + int(np.argmax(curvature[1:-1]))]
+    return float(logs[1 + int(np.argmax(curvature[1:-1]))])
