@@ -1,0 +1,5 @@
+"""Images and matrices larger than memory, on Dask (``pip install "dhop[dask]"``)."""
+
+from dhop.dask.operator import DaskDHOperator
+
+__all__ = ["DaskDHOperator"]

@@ -1,0 +1,227 @@
+"""The operator on chunked arrays."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dhop.dask.blocks import cut
+from dhop.extras import needed
+from dhop.geometry import Index
+from dhop.linear import DTYPES
+from dhop.operator import DHOperator, Integers
+
+da = needed("dask.array", "dask", "dhop.dask")
+delayed = needed("dask", "dask", "dhop.dask").delayed
+normalize_chunks = needed("dask.array.core", "dask", "dhop.dask").normalize_chunks
+
+DaskArray = Any
+Chunks = tuple[tuple[int, ...], ...]
+
+
+class DaskDHOperator:
+    """Blur and decimate chunked arrays, larger than memory or spread over machines.
+
+    Each chunk of a result is computed by the kernels of `DHOperator`, on one thread, from the
+    pixels that it depends on. Nothing is computed before Dask is asked to.
+
+    The results of the methods ``"direct"`` and ``"separable"`` are those of `DHOperator` bit for
+    bit, whatever the chunks, as long as they are finite. Those of ``"fft"`` agree up to rounding.
+
+    Parameters
+    ----------
+    dims, psf, factor
+        As for `DHOperator`.
+    chunks : int, tuple or str
+        Chunks of the high-resolution array, in any form that Dask knows. Their edges are moved to
+        the nearest pixels where an even number of outputs begins.
+    **settings
+        The other arguments of `DHOperator`. ``method="auto"`` is chosen for the whole array.
+
+    Attributes
+    ----------
+    operator : DHOperator
+        The same operator for arrays in memory.
+    dims, dimsd : tuple of int
+        Shape of the high-resolution and of the low-resolution array.
+    chunks, chunksd : tuple of tuple of int
+        Chunks of either.
+    dtype : dtype
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `DHOperator`, or if the chunks do not fit the array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dask.array as da
+    >>> from dhop.dask import DaskDHOperator
+    >>> A = DaskDHOperator((1, 12), np.ones((1, 3)), (1, 2), chunks=6)
+    >>> A
+    <DaskDHOperator (1, 12) -> (1, 6) in 1x2 chunks, direct, float64>
+    >>> A.degrade(da.arange(12.0).reshape(1, 12)).compute()
+    array([[ 4., 15., 27., 39., 51., 51.]])
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        psf: ArrayLike,
+        factor: Integers,
+        *,
+        chunks: Any = "auto",
+        **settings: Any,
+    ) -> None:
+        self.operator = DHOperator(dims, psf, factor, **settings)
+        self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
+        self.dtype = self.operator.dtype
+        self._axes = sorted(self.operator.axes)
+        given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
+        self._pixels, self._outputs = self._edges(given)
+        self.chunks = self._chunks(given, self._pixels)
+        self.chunksd = self._chunks(given, self._outputs)
+
+    def __repr__(self) -> str:
+        count = "x".join(str(len(sizes)) for sizes in self.chunks)
+        what = f"in {count} chunks, {self.operator.method}, {self.dtype}"
+        return f"<DaskDHOperator {self.dims} -> {self.dimsd} {what}>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(prod(dimsd), prod(dims))``."""
+        return self.operator.shape
+
+    def degrade(self, image: Any) -> DaskArray:
+        """Apply the operator to an array.
+
+        Parameters
+        ----------
+        image : dask.array.Array or array_like, shape `dims`
+            Of any chunks. What can be sliced, as an array of Zarr or of h5py, is read in chunks.
+
+        Returns
+        -------
+        dask.array.Array, shape `dimsd`
+            In `chunksd`, of dtype ``numpy.result_type(A.dtype, image.dtype)``.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong.
+        TypeError
+            If `image` is not an array of numbers.
+        """
+        return self._product(image, False)
+
+    def backproject(self, image: Any) -> DaskArray:
+        """Apply the adjoint to an array.
+
+        Parameters
+        ----------
+        image : dask.array.Array or array_like, shape `dimsd`
+
+        Returns
+        -------
+        dask.array.Array, shape `dims`
+            In `chunks`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `degrade`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop.dask import DaskDHOperator
+        >>> A = DaskDHOperator((2, 4), np.ones((1, 1)), 2)
+        >>> A.backproject(np.array([[1.0, 5.0]])).compute()
+        array([[1., 1., 5., 5.],
+               [1., 1., 5., 5.]])
+        """
+        return self._product(image, True)
+
+    def _product(self, image: Any, adjoint: bool) -> DaskArray:
+        shape = self.dimsd if adjoint else self.dims
+        x = as_dask(image, self.chunksd if adjoint else self.chunks)
+        if x.shape != shape:
+            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
+        dtype = np.result_type(self.dtype, x.dtype)
+        if x.dtype.kind not in "biufc" or dtype not in DTYPES:
+            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+        products = self.operator._products
+        # A real operator takes the parts of complex numbers one after the other.
+        kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
+        chosen = {kind: products.method(kind)}
+        lines, blocks = cut(
+            self.operator._model, products.asked, chosen, adjoint,
+            self._pixels if adjoint else self._outputs,
+        )  # fmt: skip
+        chunks = self.chunks if adjoint else self.chunksd
+        source = list(chunks)
+        for axis, some in zip(self._axes, lines, strict=True):
+            x = da.concatenate([part for one in some for part in _runs(x, axis, one)], axis)
+            source[axis] = tuple(one.size for one in some)
+        return da.map_blocks(
+            _block_product,
+            x.rechunk(tuple(source), method="tasks"),
+            cut=delayed(blocks, pure=True, traverse=False),
+            axes=tuple(self._axes),
+            dtype=dtype,
+            chunks=chunks,
+            meta=np.empty((0,) * len(chunks), dtype),
+            name=f"dhop-{'backproject' if adjoint else 'degrade'}",
+        )
+
+    def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
+        """Pixels and outputs where blocks begin and end, along both axes."""
+        pixels, outputs = [], []
+        for axis in self._axes:
+            number = self.operator.axes.index(axis)
+            factor, phase = self.operator.factor[number], self.operator.phase[number]
+            size, sized = self.dims[axis], self.dimsd[axis]
+            wanted = np.cumsum(given[axis])[:-1]
+            # Even ones, since kernels sum two lines at a time.
+            inner = np.unique(np.rint((wanted - phase) / (2 * factor)).astype(int)) * 2
+            inner = inner[(inner > 0) & (inner < sized)]
+            outputs.append([0, *inner.tolist(), sized])
+            pixels.append([0, *(factor * inner + phase - phase % 2).tolist(), size])
+        return pixels, outputs
+
+    def _chunks(self, given: Chunks, edges: list[list[int]]) -> Chunks:
+        chunks = list(given)
+        for axis, some in zip(self._axes, edges, strict=True):
+            chunks[axis] = tuple(stop - start for start, stop in pairwise(some))
+        return tuple(chunks)
+
+
+def as_dask(image: Any, chunks: Chunks) -> DaskArray:
+    """A Dask array as it is, anything else in chunks."""
+    if isinstance(image, da.Array):
+        return image
+    if not hasattr(image, "shape"):
+        image = np.asarray(image)
+    if image.shape != tuple(map(sum, chunks)):
+        raise ValueError(
+            f"expected an array of shape {tuple(map(sum, chunks))}, got one of shape {image.shape}"
+        )
+    return da.from_array(image, chunks=chunks)
+
+
+def _runs(x: DaskArray, axis: int, lines: Index) -> list[DaskArray]:
+    """The lines of an array, a slice for each run of neighbours."""
+    ends = np.flatnonzero(np.diff(lines) > 1) + 1
+    before = (slice(None),) * axis
+    return [x[(*before, slice(int(run[0]), int(run[-1]) + 1))] for run in np.split(lines, ends)]
+
+
+def _block_product(
+    x: Any, cut: Any = None, axes: tuple[int, int] = (0, 1), block_id: tuple[int, ...] = ()
+) -> Any:
+    images = np.moveaxis(x, axes, (-2, -1))
+    product = cut.product(images, *(block_id[axis] for axis in axes))
+    return np.ascontiguousarray(np.moveaxis(product, (-2, -1), axes))
