@@ -79,6 +79,20 @@ def test_psfs_larger_than_chunks_and_image(method, boundary):
 
 
 @METHODS
+def test_chunks_of_which_one_reads_both_ends(method):
+    for factor, rows in ((1, 9), (2, 10), (4, 29)):
+        check((60, 12), RNG.random((rows, 3)), (factor, 2), (4, 12), boundary="wrap", method=method)
+
+
+def test_products_that_differ_have_names_that_differ():
+    A, B = (DaskDHOperator((8, 8), np.full((3, 3), value), 2, chunks=4) for value in (1.0, 2.0))
+    x = da.ones((8, 8))
+    assert_array_equal((2 * A.degrade(x) - B.degrade(x)).compute(), np.zeros((4, 4)))
+    assert A.degrade(x).name == A.degrade(x).name
+    assert len({A.degrade(x).name, A.degrade(x + 1).name, B.degrade(x).name}) == 3
+
+
+@METHODS
 def test_sparse_psfs(method):
     psf = np.zeros((13, 9))
     psf[0, 2] = psf[5, 5] = psf[12, 8] = 1.5

@@ -1,8 +1,8 @@
 """One operator cut into blocks, each with the pixels and outputs that it has to do with.
 
 Bits are kept: every sum of a block has the terms of the whole operator's, in the same order. For
-that the taps and factors of the whole are handed on, gathered lines keep the gaps between them as
-gaps, and blocks begin at even lines, since the kernels sum lines in pairs.
+that the taps and factors of the whole are handed on, and blocks begin at even lines, since the
+kernels sum lines in pairs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ def output_part(axis: Axis, start: int, stop: int) -> Part:
     """The pixels that outputs ``start, ..., stop - 1`` read."""
     first, last = axis.factor * start, axis.factor * (stop - 1) + axis.taps
     source = axis.extended[first:last]
-    pixels = _with_gaps(np.unique(source[source != OUTSIDE]), axis.size)
+    pixels = _or_first(np.unique(source[source != OUTSIDE]))
     table = np.where(source == OUTSIDE, OUTSIDE, np.searchsorted(pixels, source))
     return Part(pixels, _window(axis, pixels.size, stop - start, table))
 
@@ -73,7 +73,7 @@ def pixel_part(axis: Axis, start: int, stop: int) -> Part:
     reached = np.zeros(axis.outputs + 1, np.intp)  # where reading begins and ends
     np.add.at(reached, np.maximum(-((axis.taps - 1 - place) // axis.factor), 0), 1)
     np.add.at(reached, np.minimum(place // axis.factor, axis.outputs - 1) + 1, -1)
-    outputs = _with_gaps(np.flatnonzero(np.cumsum(reached)[:-1] > 0), axis.outputs)
+    outputs = _or_first(np.flatnonzero(np.cumsum(reached)[:-1] > 0))
     position = axis.factor * np.arange(outputs.size)[:, None] + np.arange(axis.taps)
     source = axis.extended[axis.factor * outputs[:, None] + np.arange(axis.taps)]
     table = np.full(axis.factor * (outputs.size - 1) + axis.taps, OUTSIDE)
@@ -90,10 +90,9 @@ def _window(axis: Axis, size: int, outputs: int, table: Index) -> Window:
     return Window(size, outputs, axis.factor, axis.taps, start, "constant", table)
 
 
-def _with_gaps(lines: Index, size: int) -> Index:
-    """Ascending lines with one more after each run, or line 0 if there are none."""
-    more = lines[:-1][np.diff(lines) > 1] + 1
-    return np.union1d(lines, more) if lines.size else np.zeros(1, np.intp)
+def _or_first(lines: Index) -> Index:
+    """The lines, or line 0 if there are none: a block of nothing is no array for a kernel."""
+    return lines if lines.size else np.zeros(1, np.intp)
 
 
 class Block(ArrayOperator):

@@ -174,7 +174,7 @@ class DaskDHOperator:
             dtype=dtype,
             chunks=chunks,
             meta=np.empty((0,) * len(chunks), dtype),
-            name=f"dhop-{'backproject' if adjoint else 'degrade'}",
+            token=f"dhop-{'backproject' if adjoint else 'degrade'}",
         )
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
