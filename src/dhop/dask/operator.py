@@ -14,7 +14,7 @@ from dhop.linear import DTYPES
 from dhop.operator import DHOperator, Integers
 
 da = needed("dask.array", "dask", "dhop.dask")
-delayed = needed("dask", "dask", "dhop.dask").delayed
+dask = needed("dask", "dask", "dhop.dask")
 normalize_chunks = needed("dask.array.core", "dask", "dhop.dask").normalize_chunks
 
 DaskArray = Any
@@ -169,7 +169,7 @@ class DaskDHOperator:
         return da.map_blocks(
             _block_product,
             x.rechunk(tuple(source), method="tasks"),
-            cut=delayed(blocks, pure=True, traverse=False),
+            cut=dask.delayed(blocks, pure=True, traverse=False),
             axes=tuple(self._axes),
             dtype=dtype,
             chunks=chunks,
