@@ -2,10 +2,8 @@
 
 import os
 import signal
-import threading
 import time
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -71,13 +69,7 @@ def test_a_worker_that_dies(cluster):
     while not any("degrade" in str(key) for key in cluster.has_what(workers=[victim])[victim]):
         time.sleep(0.005)
     os.kill(pid, signal.SIGKILL)
+    assert any(future.status == "pending" for future in distributed.futures_of(result))
     assert_array_equal(result.compute(), expected)
     pids = cluster.run(os.getpid).values()
     assert pid not in pids
-
-
-def resident():
-    """Largest resident size of this process so far, in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import getitem
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop.dask.blocks import cut
+from dhop.dask.blocks import Cut, cut
 from dhop.extras import needed
 from dhop.geometry import Index
 from dhop.linear import DTYPES
@@ -15,6 +16,7 @@ from dhop.operator import DHOperator, Integers
 
 da = needed("dask.array", "dask", "dhop.dask")
 dask = needed("dask", "dask", "dhop.dask")
+HighLevelGraph = needed("dask.highlevelgraph", "dask", "dhop.dask").HighLevelGraph
 normalize_chunks = needed("dask.array.core", "dask", "dhop.dask").normalize_chunks
 
 DaskArray = Any
@@ -162,20 +164,14 @@ class DaskDHOperator:
             self._pixels if adjoint else self._outputs,
         )  # fmt: skip
         chunks = self.chunks if adjoint else self.chunksd
-        source = list(chunks)
-        for axis, some in zip(self._axes, lines, strict=True):
-            x = da.concatenate([part for one in some for part in _runs(x, axis, one)], axis)
-            source[axis] = tuple(one.size for one in some)
-        return da.map_blocks(
-            _block_product,
-            x.rechunk(tuple(source), method="tasks"),
-            cut=dask.delayed(blocks, pure=True, traverse=False),
-            axes=tuple(self._axes),
-            dtype=dtype,
-            chunks=chunks,
-            meta=np.empty((0,) * len(chunks), dtype),
-            token=f"dhop-{'backproject' if adjoint else 'degrade'}",
-        )
+        others = {k: sizes for k, sizes in enumerate(chunks) if k not in self._axes}
+        x = x.rechunk(others, method="tasks")
+        travelling = dask.delayed(blocks, pure=True, traverse=False)
+        token = dask.base.tokenize(x.name, travelling.key, chunks)
+        name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
+        tasks = _tasks(name, x, travelling.key, self._axes, lines)
+        graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, travelling])
+        return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
         """Pixels and outputs where blocks begin and end, along both axes."""
@@ -212,16 +208,59 @@ def as_dask(image: Any, chunks: Chunks) -> DaskArray:
     return da.from_array(image, chunks=chunks)
 
 
-def _runs(x: DaskArray, axis: int, lines: Index) -> list[DaskArray]:
-    """The lines of an array, a slice for each run of neighbours."""
-    ends = np.flatnonzero(np.diff(lines) > 1) + 1
-    before = (slice(None),) * axis
-    return [x[(*before, slice(int(run[0]), int(run[-1]) + 1))] for run in np.split(lines, ends)]
+def _tasks(
+    name: str, x: DaskArray, cut: Any, axes: Sequence[int], lines: Sequence[Sequence[Index]]
+) -> dict[Any, Any]:
+    """A task for each block of the product, and one for each part of a chunk that it needs."""
+    tasks: dict[Any, Any] = {}
+
+    def part(chunk: tuple[int, ...], spans: tuple[slice, ...]) -> Any:
+        place, index = list(chunk), [slice(None)] * x.ndim
+        for axis, span in zip(axes, spans, strict=True):
+            index[axis] = span
+        if all(
+            (span.start, span.stop) == (0, x.chunks[axis][place[axis]])
+            for axis, span in zip(axes, spans, strict=True)
+        ):
+            return (x.name, *place)
+        key = (f"{name}-part", *place, *(end for span in spans for end in (span.start, span.stop)))
+        tasks[key] = (getitem, (x.name, *place), tuple(index))
+        return key
+
+    pieces = [
+        [_pieces(one, x.chunks[axis]) for one in some]
+        for axis, some in zip(axes, lines, strict=True)
+    ]
+    counts = list(x.numblocks)
+    for axis, some in zip(axes, lines, strict=True):
+        counts[axis] = len(some)
+    for block in np.ndindex(*counts):
+        row, column = (block[axis] for axis in axes)
+        chunk = list(block)
+        parts = []
+        for chunk[axes[0]], down in pieces[0][row]:
+            line = []
+            for chunk[axes[1]], across in pieces[1][column]:
+                line.append(part(tuple(chunk), (down, across)))
+            parts.append(line)
+        tasks[name, *block] = (_block_product, cut, parts, list(axes), row, column)
+    return tasks
 
 
-def _block_product(
-    x: Any, cut: Any = None, axes: tuple[int, int] = (0, 1), block_id: tuple[int, ...] = ()
-) -> Any:
-    images = np.moveaxis(x, axes, (-2, -1))
-    product = cut.product(images, *(block_id[axis] for axis in axes))
+def _pieces(lines: Index, sizes: Sequence[int]) -> list[tuple[int, slice]]:
+    """Ascending lines of chunked ones, as chunks and slices of them."""
+    edges = np.append(0, np.cumsum(sizes))
+    chunk = np.searchsorted(edges, lines, "right") - 1
+    ends = np.flatnonzero((np.diff(lines) > 1) | (np.diff(chunk) > 0)) + 1
+    found = []
+    for run in np.split(np.arange(lines.size), ends):
+        number = int(chunk[run[0]])
+        first, last = int(lines[run[0]] - edges[number]), int(lines[run[-1]] - edges[number])
+        found.append((number, slice(first, last + 1)))
+    return found
+
+
+def _block_product(cut: Cut, parts: Any, axes: tuple[int, int], row: int, column: int) -> Any:
+    images = np.block([[np.moveaxis(part, axes, (-2, -1)) for part in line] for line in parts])
+    product = cut.product(images, row, column)
     return np.ascontiguousarray(np.moveaxis(product, (-2, -1), axes))
