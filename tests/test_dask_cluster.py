@@ -73,3 +73,39 @@ def test_a_worker_that_dies(cluster):
     assert_array_equal(result.compute(), expected)
     pids = cluster.run(os.getpid).values()
     assert pid not in pids
+
+
+def largest_resident_size():
+    """Of this process so far, in bytes."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.large
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("cluster", [400_000_000], indirect=True)
+def test_four_times_the_memory_of_a_worker(cluster, tmp_path):
+    """An image of 1.6 GB; conjugate gradients have four such vectors."""
+    dims = (20_000, 20_000)
+    before = cluster.run(os.getpid)
+    image = random_zarr(tmp_path / "image", dims, 2000)
+    A = DaskDHOperator(
+        dims, BLUR, 2, decimation="mean", chunks=2000, boundary="symmetric", dtype="f4"
+    )
+    A.degrade(image).to_zarr(tmp_path / "frame")
+    A.backproject(da.from_zarr(tmp_path / "frame")).to_zarr(tmp_path / "back")
+    rows = slice(9_900, 10_100)  # across the edge of chunks
+    here = A.operator.degrade(zarr.open_array(tmp_path / "image")[:])
+    assert_array_equal(zarr.open_array(tmp_path / "frame")[rows], here[rows])
+    back = A.operator.backproject(here)
+    assert_array_equal(zarr.open_array(tmp_path / "back")[rows], back[rows])
+    steps = []
+    found = super_resolve(
+        tmp_path / "frame", BLUR, 2, beta=1e-3, maxiter=20, rtol=0, callback=steps.append
+    )
+    found.image.to_zarr(tmp_path / "found")
+    assert len(steps) == 20
+    assert steps[-1].residual < 0.05
+    assert cluster.run(os.getpid) == before  # no worker was ended for what it took
+    assert max(cluster.run(largest_resident_size).values()) < 400_000_000
