@@ -86,6 +86,7 @@ class DaskDHOperator:
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
         self.chunksd = self._chunks(given, self._outputs)
+        self._cuts: dict[tuple[np.dtype[Any], bool], tuple[list[list[Index]], Any]] = {}
 
     def __repr__(self) -> str:
         count = "x".join(str(len(sizes)) for sizes in self.chunks)
@@ -155,23 +156,27 @@ class DaskDHOperator:
         dtype = np.result_type(self.dtype, x.dtype)
         if x.dtype.kind not in "biufc" or dtype not in DTYPES:
             raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
-        products = self.operator._products
         # A real operator takes the parts of complex numbers one after the other.
         kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
-        chosen = {kind: products.method(kind)}
-        lines, blocks = cut(
-            self.operator._model, products.asked, chosen, adjoint,
-            self._pixels if adjoint else self._outputs,
-        )  # fmt: skip
+        lines, blocks = self._cut(kind, adjoint)
         chunks = self.chunks if adjoint else self.chunksd
         others = {k: sizes for k, sizes in enumerate(chunks) if k not in self._axes}
         x = x.rechunk(others, method="tasks")
-        travelling = dask.delayed(blocks, pure=True, traverse=False)
-        token = dask.base.tokenize(x.name, travelling.key, chunks)
+        token = dask.base.tokenize(x.name, blocks.key, chunks)
         name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
-        tasks = _tasks(name, x, travelling.key, self._axes, lines)
-        graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, travelling])
+        tasks = _tasks(name, x, blocks.key, self._axes, lines)
+        graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
+
+    def _cut(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
+        """The lines that blocks need, and the blocks' `Cut` as Dask's, for one compute dtype."""
+        if (dtype, adjoint) not in self._cuts:
+            products = self.operator._products
+            chosen = {dtype: products.method(dtype)}
+            edges = self._pixels if adjoint else self._outputs
+            lines, blocks = cut(self.operator._model, products.asked, chosen, adjoint, edges)
+            self._cuts[dtype, adjoint] = lines, dask.delayed(blocks, pure=True, traverse=False)
+        return self._cuts[dtype, adjoint]
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
         """Pixels and outputs where blocks begin and end, along both axes."""
