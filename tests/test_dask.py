@@ -146,6 +146,9 @@ def test_chunks_begin_where_an_even_number_of_outputs_does():
     A = DaskDHOperator((100, 101), np.ones((3, 3)), (3, 2), phase=(2, 1), chunks=(25, 40))
     assert A.chunksd == ((8, 8, 8, 8), (20, 20, 10))
     assert A.chunks == ((26, 24, 24, 26), (40, 40, 21))
+    assert DaskDHOperator((90, 90), np.ones((3, 3)), 3, chunks=25).chunksd[0] == (8, 8, 8, 6)
+    A = DaskDHOperator((100, 90), np.ones((3, 3)), 2, chunks=((13, 50, 37), 52))
+    assert (A.chunks, A.chunksd) == (((12, 52, 36), (52, 38)), ((6, 26, 18), (26, 19)))
     assert DaskDHOperator((5, 5), np.ones((3, 3)), 2, chunks=1).chunksd == ((2,), (2,))
 
 

@@ -64,20 +64,14 @@ def test_it_is_what_super_resolve_finds_in_memory():
 
 
 def test_images_that_are_not_negative():
-    frame = RNG.standard_normal((6, 5))
+    frame = RNG.standard_normal((4, 3))
     solution = super_resolve(
-        da.from_array(frame, chunks=(3, 5)),
-        BLUR,
-        2,
-        beta=0.1,
-        nonnegative=True,
-        rtol=1e-8,
-        maxiter=5000,
-    )
-    B, _, _ = normal_matrix(solution, None, 0.1)
-    S = regulariser_operator("laplacian", (12, 10)).matmat(np.eye(120))
-    stacked = np.vstack([B, np.sqrt(0.1) * S])
-    expected = nnls(stacked, np.append(frame.ravel(), np.zeros(len(S))))[0]
+        da.from_array(frame, chunks=(2, 3)), BLUR, 2, beta=0.1, regulariser="identity",
+        nonnegative=True, rtol=1e-8,
+    )  # fmt: skip
+    B, _, _ = normal_matrix(solution, None, 0.1, "identity")
+    stacked = np.vstack([B, np.sqrt(0.1) * np.eye(48)])
+    expected = nnls(stacked, np.append(frame.ravel(), np.zeros(48)))[0]
     assert solution.converged
     assert_allclose(solution.image.compute().ravel(), expected, rtol=0, atol=1e-6)
 
@@ -93,16 +87,17 @@ def test_steps_and_progress_are_told():
     assert not solution.converged
     assert [step.residual for step in steps] == [step.residual for step in solution.history]
     assert_array_equal(steps[-1].image.compute(), solution.image.compute())
-    again = super_resolve(frame, BLUR, 2, beta=0.01, x0=solution.image, rtol=1e-8)
-    assert len(again.history) < 200
+    again = super_resolve(frame, BLUR, 2, beta=0.01, x0=solution.image, maxiter=1, rtol=0)
+    assert again.history[0].residual < solution.history[0].residual
 
 
 def test_zarr_arrays_by_their_path(tmp_path):
     pytest.importorskip("zarr")
     frame = RNG.random((9, 8))
+    settings = {"beta": 0.1, "regulariser": "identity"}
     da.from_array(frame, chunks=(5, 8)).to_zarr(tmp_path / "frame.zarr")
-    found = dhop.super_resolve(tmp_path / "frame.zarr", BLUR, 2, beta=0.1, rtol=1e-7)
-    expected = dhop.super_resolve(frame, BLUR, 2, beta=0.1)
+    found = dhop.super_resolve(tmp_path / "frame.zarr", BLUR, 2, **settings, rtol=1e-8)
+    expected = dhop.super_resolve(frame, BLUR, 2, **settings)
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-6)
 
 
@@ -126,7 +121,7 @@ def test_arguments_that_make_no_sense(arguments, words):
 def test_frames_that_are_not_finite():
     frame = da.from_array(np.full((4, 4), np.nan))
     with pytest.raises(ValueError, match="finite"):
-        super_resolve(frame, BLUR, 2, beta=1.0)
+        super_resolve(frame, BLUR, 2, **settings)
 
 
 def test_what_only_works_in_memory():
