@@ -121,7 +121,7 @@ def test_arguments_that_make_no_sense(arguments, words):
 def test_frames_that_are_not_finite():
     frame = da.from_array(np.full((4, 4), np.nan))
     with pytest.raises(ValueError, match="finite"):
-        super_resolve(frame, BLUR, 2, **settings)
+        super_resolve(frame, BLUR, 2, beta=1.0)
 
 
 def test_what_only_works_in_memory():
