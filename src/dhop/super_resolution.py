@@ -198,7 +198,7 @@ def super_resolve(
 
 
 def _chunked(
-    frames: Any, psf: ArrayLike, factor: Any, *, solver: str, noise: Any, **settings: Any
+    frames: Any, psf: Any, factor: Any, *, solver: str, noise: Any, **settings: Any
 ) -> Solution:
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
