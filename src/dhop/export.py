@@ -56,9 +56,9 @@ def export(
     if format == "mat" and 2 * sparse.nbytes(layout, "csc", entries) > LARGEST_MAT:
         raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
     if format in ("npz", "npy"):
-        _require_room(target, sparse.nbytes(layout, "csr", entries))
+        require_room(target, sparse.nbytes(layout, "csr", entries))
     passes = 2 if format == "npz" else 1
-    with reporting(progress, passes * entries, "export") as advance, _replacing(target) as part:
+    with reporting(progress, passes * entries, "export") as advance, replacing(target) as part:
 
         def blocks(size: int = BLOCK) -> Iterator[Block]:
             for block in _ahead(sparse.row_blocks(layout, size, workers)):
@@ -162,23 +162,32 @@ def _npz(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
 
 
 def _npy(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:
-    index = sparse.index_dtype(layout.shape, int(counts.sum()))
-    size = (int(counts.sum()),)
-    part.mkdir()
-    pointer = _pointer(counts, index)
-    with open(part / "indptr.npy", "wb") as file:
-        _write_array(file, index, pointer.shape, [pointer])
-        _flush(file)
-    with open(part / "indices.npy", "wb") as indices, open(part / "data.npy", "wb") as data:
-        _write_array(indices, index, size, [])
-        _write_array(data, layout.dtype, size, [])
+    begin_folder(part, layout, counts)
+    with open(part / "indices.npy", "ab") as indices, open(part / "data.npy", "ab") as data:
+        index = sparse.index_dtype(layout.shape, int(counts.sum()))
         for _, S in blocks():
             indices.write(S.indices.astype(index, copy=False).data)
             data.write(S.data.data)
         _flush(indices)
         _flush(data)
+
+
+def begin_folder(folder: Path, layout: sparse.Layout, counts: Any) -> None:
+    """Make the folder that `load_matrix` maps: the row pointer, and the other arrays' headers."""
+    index = sparse.index_dtype(layout.shape, int(counts.sum()))
+    size = (int(counts.sum()),)
+    pointer = _pointer(counts, index)
+    folder.mkdir()
+    for name, dtype, shape, chunks in (
+        ("indptr", index, pointer.shape, [pointer]),
+        ("indices", index, size, []),
+        ("data", layout.dtype, size, []),
+    ):
+        with open(folder / f"{name}.npy", "wb") as file:
+            _write_array(file, dtype, shape, chunks)
+            _flush(file)
     manifest = {"format": "csr", "shape": layout.shape, "dtype": layout.dtype.name, "version": 1}
-    with open(part / MANIFEST, "w") as text:
+    with open(folder / MANIFEST, "w") as text:
         json.dump(manifest, text)
         _flush(text)
 
@@ -261,7 +270,7 @@ def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A name to write to, that becomes the target when all is written, and vanishes otherwise.
 
     Names left by processes that were killed are removed.
@@ -311,7 +320,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _require_room(target: Path, size: int) -> None:
+def require_room(target: Path, size: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if size > free:
         message = f"the matrix takes {size} bytes, the disk has {free} free"

@@ -3,6 +3,9 @@
 `normal` is the product with a Hermitian matrix `N` that is positive semidefinite, `b` the
 right-hand side. Each function is an endless generator of iterates and norms of the residual; its
 caller decides when to stop. An iterate is overwritten by the next.
+
+Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, and
+returns them computed.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +17,20 @@ from scipy.sparse.linalg import LinearOperator
 
 Array = Any
 Product = Callable[[Array], Array]
+Keep = Callable[..., tuple[Array, ...]]
+
+
+def as_they_are(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays, which are computed already."""
+    return arrays
 
 
 def conjugate_gradients(
-    normal: Product, b: Array, x: Array, precondition: Product | None = None
+    normal: Product,
+    b: Array,
+    x: Array,
+    precondition: Product | None = None,
+    keep: Keep = as_they_are,
 ) -> Iterator[tuple[Array, float]]:
     """Conjugate gradients, with an approximate inverse of `N` if `precondition` is given.
 
@@ -26,7 +39,7 @@ def conjugate_gradients(
     normal : callable
     b, x : array
         The right-hand side and the first guess, which is overwritten.
-    precondition : callable, optional
+    precondition, keep : callable, optional
 
     Yields
     ------
@@ -39,7 +52,7 @@ def conjugate_gradients(
     M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
     J. Res. Natl. Bur. Stand. 49 (1952) 409-436, https://doi.org/10.6028/jres.049.044.
     """
-    r = b - normal(x)
+    x, r = keep(x, b - normal(x))
     p = 0 * r
     before = 1.0
     while True:
@@ -47,18 +60,19 @@ def conjugate_gradients(
         z = r if precondition is None else precondition(r)
         now = inner(r, z)
         p = z + (now / before) * p
-        q = normal(p)
+        p, q = keep(p, normal(p))
         curvature = inner(p, q)
         if not curvature > 0:  # nothing is left to gain, up to rounding
             p, curvature, now = 0 * p, 1.0, 0.0
         step = now / curvature
         x += step * p
         r -= step * q
+        x, r = keep(x, r)
         before = now or 1.0
 
 
 def projected_gradients(
-    normal: Product, b: Array, x: Array, lipschitz: float
+    normal: Product, b: Array, x: Array, lipschitz: float, keep: Keep = as_they_are
 ) -> Iterator[tuple[Array, float]]:
     """Accelerated projected gradients for ``x >= 0``, restarted when they climb.
 
@@ -69,6 +83,7 @@ def projected_gradients(
         Real; `x` not negative. It is overwritten.
     lipschitz : float
         Not less than the largest eigenvalue of `N`.
+    keep : callable, optional
 
     Yields
     ------
@@ -86,7 +101,7 @@ def projected_gradients(
     ahead = x + 0
     t = 1.0
     while True:
-        new = (ahead - (normal(ahead) - b) / lipschitz).clip(0)
+        (new,) = keep((ahead - (normal(ahead) - b) / lipschitz).clip(0))
         move = new - x
         yield new, lipschitz * norm(ahead - new)
         t_new = (1 + sqrt(1 + 4 * t * t)) / 2
@@ -95,12 +110,13 @@ def projected_gradients(
             ahead = new + 0
         else:
             ahead = new + ((t - 1) / t_new) * move
+        (ahead,) = keep(ahead)
         x, t = new, t_new
 
 
 def inner(one: Array, other: Array) -> float:
-    """The real part of the inner product of flat arrays."""
-    return float(np.vdot(one, other).real)
+    """The real part of the inner product of arrays of one shape."""
+    return float(np.tensordot(one.conj(), other, one.ndim).real)
 
 
 def norm(x: Array) -> float:

@@ -1,5 +1,6 @@
 """Super-resolution of one or several frames."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -57,7 +58,8 @@ def super_resolve(
     Parameters
     ----------
     frames : array_like, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
-        One frame, several, or several of `C` channels each, which are solved alike.
+        One frame, several, or several of `C` channels each, which are solved alike. A Dask array,
+        or the path of a Zarr array, is solved in chunks by `dhop.dask.super_resolve`.
     psf : array_like, two-dimensional, or sequence of F such
         Point spread function in high-resolution pixels, of all frames or of each.
     factor : int or (int, int)
@@ -127,6 +129,13 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
+    if isinstance(frames, str | os.PathLike) or hasattr(frames, "__dask_graph__"):
+        return _chunked(
+            frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
+            weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
+            decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
+            progress=progress,
+        )  # fmt: skip
     stack = _frames(frames)
     given = _weights(weights, stack)
     if not all(_finite_where_weighted(stack, given)):
@@ -186,6 +195,16 @@ def super_resolve(
         operator=operator,
         frames=stack,
     )
+
+
+def _chunked(
+    frames: Any, psf: Any, factor: Any, *, solver: str, noise: Any, **settings: Any
+) -> Solution:
+    if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
+        raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
+    from dhop.dask import super_resolve
+
+    return super_resolve(frames, psf, factor, **settings)
 
 
 def _frames(frames: ArrayLike) -> Array:

@@ -1,5 +1,6 @@
 """From a batch of vectors to the plan that multiplies them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,23 @@ Array = NDArray[Any]
 
 
 class Products:
-    """The products of a model by one method, or by ``"auto"``, with a plan for each dtype."""
+    """The products of a model by one method, or by ``"auto"``, with a plan for each dtype.
 
-    def __init__(self, model: Model, method: str, workers: int | None) -> None:
+    The method of a part of a larger model is told by `chosen`, where it is not for the part to say.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        method: str,
+        workers: int | None,
+        chosen: Mapping[np.dtype[Any], str] | None = None,
+    ) -> None:
         self.model = model
         self.asked = method
         self.workers = workers
         self._plans: dict[tuple[np.dtype[Any], str], Plan] = {}
-        self._chosen: dict[np.dtype[Any], str] = {}
+        self._chosen = dict(chosen or {})
 
     def method(self, dtype: np.dtype[Any]) -> str:
         """The method of products in `dtype`."""

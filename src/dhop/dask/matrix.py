@@ -1,0 +1,140 @@
+"""The explicit matrix by blocks of rows, each on whichever worker is free."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dhop import export, sparse
+from dhop.dask.operator import DaskDHOperator, dask
+from dhop.operator import DHOperator
+
+Delayed = Any
+
+
+def to_dask_blocks(operator: DaskDHOperator, max_nbytes: int = 2**26) -> list[Delayed]:
+    """The explicit matrix as blocks of rows that Dask computes.
+
+    Parameters
+    ----------
+    operator : DaskDHOperator
+    max_nbytes : int
+        Most bytes of the arrays of a block.
+
+    Returns
+    -------
+    list of dask.delayed.Delayed
+        Each gives a csr_array of all columns, the rows ascending and without gaps.
+
+    Raises
+    ------
+    ValueError
+        If a single row takes more than `max_nbytes`.
+
+    Examples
+    --------
+    >>> import dask
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from dhop.dask import DaskDHOperator, to_dask_blocks
+    >>> A = DaskDHOperator((8, 8), np.ones((3, 3)), 2)
+    >>> blocks = dask.compute(*to_dask_blocks(A, max_nbytes=1024))
+    >>> [block.shape for block in blocks]
+    [(5, 64), (4, 64), (4, 64), (3, 64)]
+    >>> (sparse.vstack(blocks) != A.operator.to_sparse()).nnz
+    0
+    """
+    layout = operator.operator._layout("csr")
+    alone = _on_one_thread(operator)
+    return [
+        dask.delayed(_rows)(alone, rows) for rows, _ in sparse.blocks_of_lines(layout, max_nbytes)
+    ]
+
+
+def export_matrix(
+    operator: DaskDHOperator,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    max_nbytes: int = 2**26,
+) -> Path:
+    """Write the explicit matrix to a folder that all workers reach, each its blocks of rows.
+
+    Where each row lies is known before it is computed, so that all write into the same files. They
+    are those of ``DHOperator.export``, byte for byte; the folder appears when they are complete.
+
+    Parameters
+    ----------
+    operator : DaskDHOperator
+    path : path
+        Of the folder, for `dhop.load_matrix`.
+    overwrite : bool
+        Whether to replace what is there.
+    max_nbytes : int
+        Most bytes of the arrays of a block.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `path`, unless `overwrite`.
+    OSError
+        If the disk has no room or cannot be written to.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from pathlib import Path
+    >>> from dhop import load_matrix
+    >>> from dhop.dask import DaskDHOperator, export_matrix
+    >>> A = DaskDHOperator((4, 4), np.ones((3, 3)), 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     S = load_matrix(export_matrix(A, Path(folder) / "matrix"), mmap=False)
+    >>> (S != A.operator.to_sparse()).nnz
+    0
+    """
+    target = Path(path).absolute()
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    layout = operator.operator._layout("csr")
+    counts = layout.counts()
+    export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
+    with export.replacing(target) as folder:
+        export.begin_folder(folder, layout, counts)
+        index = sparse.index_dtype(layout.shape, layout.total())
+        for name, dtype in (("data", layout.dtype), ("indices", index)):
+            file = folder / f"{name}.npy"
+            os.truncate(file, file.stat().st_size + layout.total() * dtype.itemsize)
+        alone = _on_one_thread(operator)
+        dask.compute(
+            *(
+                dask.delayed(_write_rows)(alone, rows, folder)
+                for rows, _ in sparse.blocks_of_lines(layout, max_nbytes)
+            )
+        )
+    return target
+
+
+def _on_one_thread(operator: DaskDHOperator) -> Delayed:
+    plain = operator.operator
+    settings = plain._settings() | {"workers": 1}
+    return dask.delayed(
+        DHOperator(plain.dims, plain.psf, plain.factor, **settings), pure=True, traverse=False
+    )
+
+
+def _rows(operator: DHOperator, rows: slice) -> Any:
+    return operator.to_sparse(rows=rows)
+
+
+def _write_rows(operator: DHOperator, rows: slice, folder: Path) -> None:
+    block = operator.to_sparse(rows=rows)
+    start = np.load(folder / "indptr.npy", mmap_mode="r")[rows.start]
+    for name, values in (("data", block.data), ("indices", block.indices)):
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        array[start : start + values.size] = values
+        array.flush()

@@ -1,0 +1,276 @@
+"""The operator on chunked arrays."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import getitem
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dhop.dask.blocks import Cut, cut
+from dhop.extras import needed
+from dhop.geometry import Index
+from dhop.linear import DTYPES
+from dhop.operator import DHOperator, Integers
+
+da = needed("dask.array", "dask", "dhop.dask")
+dask = needed("dask", "dask", "dhop.dask")
+HighLevelGraph = needed("dask.highlevelgraph", "dask", "dhop.dask").HighLevelGraph
+normalize_chunks = needed("dask.array.core", "dask", "dhop.dask").normalize_chunks
+
+DaskArray = Any
+Chunks = tuple[tuple[int, ...], ...]
+
+
+class DaskDHOperator:
+    """Blur and decimate chunked arrays, larger than memory or spread over machines.
+
+    Each chunk of a result is computed by the kernels of `DHOperator`, on one thread, from the
+    pixels that it depends on. Nothing is computed before Dask is asked to.
+
+    The results of the methods ``"direct"`` and ``"separable"`` are those of `DHOperator` bit for
+    bit, whatever the chunks, as long as they are finite. Those of ``"fft"`` agree up to rounding.
+
+    Parameters
+    ----------
+    dims, psf, factor
+        As for `DHOperator`.
+    chunks : int, tuple or str
+        Chunks of the high-resolution array, in any form that Dask knows. Sizes are changed a little
+        so that every chunk has an even number of outputs; regular ones stay regular.
+    **settings
+        The other arguments of `DHOperator`. ``method="auto"`` is chosen for the whole array.
+
+    Attributes
+    ----------
+    operator : DHOperator
+        The same operator for arrays in memory.
+    dims, dimsd : tuple of int
+        Shape of the high-resolution and of the low-resolution array.
+    chunks, chunksd : tuple of tuple of int
+        Chunks of either.
+    dtype : dtype
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `DHOperator`, or if the chunks do not fit the array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dask.array as da
+    >>> from dhop.dask import DaskDHOperator
+    >>> A = DaskDHOperator((1, 12), np.ones((1, 3)), (1, 2), chunks=6)
+    >>> A
+    <DaskDHOperator (1, 12) -> (1, 6) in 1x2 chunks, direct, float64>
+    >>> A.degrade(da.arange(12.0).reshape(1, 12)).compute()
+    array([[ 4., 15., 27., 39., 51., 51.]])
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        psf: ArrayLike,
+        factor: Integers,
+        *,
+        chunks: Any = "auto",
+        **settings: Any,
+    ) -> None:
+        self.operator = DHOperator(dims, psf, factor, **settings)
+        self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
+        self.dtype = self.operator.dtype
+        self._axes = sorted(self.operator.axes)
+        given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
+        self._pixels, self._outputs = self._edges(given)
+        self.chunks = self._chunks(given, self._pixels)
+        self.chunksd = self._chunks(given, self._outputs)
+        self._cuts: dict[tuple[np.dtype[Any], bool], tuple[list[list[Index]], Any]] = {}
+
+    def __repr__(self) -> str:
+        count = "x".join(str(len(sizes)) for sizes in self.chunks)
+        what = f"in {count} chunks, {self.operator.method}, {self.dtype}"
+        return f"<DaskDHOperator {self.dims} -> {self.dimsd} {what}>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(prod(dimsd), prod(dims))``."""
+        return self.operator.shape
+
+    def degrade(self, image: Any) -> DaskArray:
+        """Apply the operator to an array.
+
+        Parameters
+        ----------
+        image : dask.array.Array or array_like, shape `dims`
+            Of any chunks. What can be sliced, as an array of Zarr or of h5py, is read in chunks.
+
+        Returns
+        -------
+        dask.array.Array, shape `dimsd`
+            In `chunksd`, of dtype ``numpy.result_type(A.dtype, image.dtype)``.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong.
+        TypeError
+            If `image` is not an array of numbers.
+        """
+        return self._product(image, False)
+
+    def backproject(self, image: Any) -> DaskArray:
+        """Apply the adjoint to an array.
+
+        Parameters
+        ----------
+        image : dask.array.Array or array_like, shape `dimsd`
+
+        Returns
+        -------
+        dask.array.Array, shape `dims`
+            In `chunks`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `degrade`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop.dask import DaskDHOperator
+        >>> A = DaskDHOperator((2, 4), np.ones((1, 1)), 2)
+        >>> A.backproject(np.array([[1.0, 5.0]])).compute()
+        array([[1., 1., 5., 5.],
+               [1., 1., 5., 5.]])
+        """
+        return self._product(image, True)
+
+    def _product(self, image: Any, adjoint: bool) -> DaskArray:
+        shape = self.dimsd if adjoint else self.dims
+        x = as_dask(image, self.chunksd if adjoint else self.chunks)
+        if x.shape != shape:
+            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
+        dtype = np.result_type(self.dtype, x.dtype)
+        if x.dtype.kind not in "biufc" or dtype not in DTYPES:
+            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+        # A real operator takes the parts of complex numbers one after the other.
+        kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
+        lines, blocks = self._cut(kind, adjoint)
+        chunks = self.chunks if adjoint else self.chunksd
+        others = {k: sizes for k, sizes in enumerate(chunks) if k not in self._axes}
+        x = x.rechunk(others, method="tasks")
+        token = dask.base.tokenize(x.name, blocks.key, chunks)
+        name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
+        tasks = _tasks(name, x, blocks.key, self._axes, lines)
+        graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
+        return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
+
+    def _cut(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
+        """The lines that blocks need, and the blocks' `Cut` as Dask's, for one compute dtype."""
+        if (dtype, adjoint) not in self._cuts:
+            products = self.operator._products
+            chosen = {dtype: products.method(dtype)}
+            edges = self._pixels if adjoint else self._outputs
+            lines, blocks = cut(self.operator._model, products.asked, chosen, adjoint, edges)
+            self._cuts[dtype, adjoint] = lines, dask.delayed(blocks, pure=True, traverse=False)
+        return self._cuts[dtype, adjoint]
+
+    def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
+        """Pixels and outputs where blocks begin and end, along both axes."""
+        pixels, outputs = [], []
+        for axis in self._axes:
+            number = self.operator.axes.index(axis)
+            factor, phase = self.operator.factor[number], self.operator.phase[number]
+            size, sized = self.dims[axis], self.dimsd[axis]
+            first, *others = given[axis]
+            # Even ones, since kernels sum two lines at a time.
+            if set(others[:-1]) <= {first} and others[-1:] <= [first]:  # regular, as Zarr wants it
+                step = 2 * max(round(first / (2 * factor)), 1)
+                inner = np.arange(step, sized, step)
+            else:
+                wanted = np.cumsum(given[axis])[:-1]
+                inner = np.unique(np.rint((wanted - phase) / (2 * factor)).astype(int)) * 2
+            inner = inner[(inner > 0) & (inner < sized)]
+            outputs.append([0, *inner.tolist(), sized])
+            pixels.append([0, *(factor * inner + phase - phase % 2).tolist(), size])
+        return pixels, outputs
+
+    def _chunks(self, given: Chunks, edges: list[list[int]]) -> Chunks:
+        chunks = list(given)
+        for axis, some in zip(self._axes, edges, strict=True):
+            chunks[axis] = tuple(stop - start for start, stop in pairwise(some))
+        return tuple(chunks)
+
+
+def as_dask(image: Any, chunks: Chunks) -> DaskArray:
+    """A Dask array as it is, anything else in chunks."""
+    if isinstance(image, da.Array):
+        return image
+    if not hasattr(image, "shape"):
+        image = np.asarray(image)
+    if image.shape != tuple(map(sum, chunks)):
+        raise ValueError(
+            f"expected an array of shape {tuple(map(sum, chunks))}, got one of shape {image.shape}"
+        )
+    return da.from_array(image, chunks=chunks)
+
+
+def _tasks(
+    name: str, x: DaskArray, cut: Any, axes: Sequence[int], lines: Sequence[Sequence[Index]]
+) -> dict[Any, Any]:
+    """A task for each block of the product, and one for each part of a chunk that it needs."""
+    tasks: dict[Any, Any] = {}
+
+    def part(chunk: tuple[int, ...], spans: tuple[slice, ...]) -> Any:
+        place, index = list(chunk), [slice(None)] * x.ndim
+        for axis, span in zip(axes, spans, strict=True):
+            index[axis] = span
+        if all(
+            (span.start, span.stop) == (0, x.chunks[axis][place[axis]])
+            for axis, span in zip(axes, spans, strict=True)
+        ):
+            return (x.name, *place)
+        key = (f"{name}-part", *place, *(end for span in spans for end in (span.start, span.stop)))
+        tasks[key] = (getitem, (x.name, *place), tuple(index))
+        return key
+
+    pieces = [
+        [_pieces(one, x.chunks[axis]) for one in some]
+        for axis, some in zip(axes, lines, strict=True)
+    ]
+    counts = list(x.numblocks)
+    for axis, some in zip(axes, lines, strict=True):
+        counts[axis] = len(some)
+    for block in np.ndindex(*counts):
+        row, column = (block[axis] for axis in axes)
+        chunk = list(block)
+        parts = []
+        for chunk[axes[0]], down in pieces[0][row]:
+            line = []
+            for chunk[axes[1]], across in pieces[1][column]:
+                line.append(part(tuple(chunk), (down, across)))
+            parts.append(line)
+        tasks[name, *block] = (_block_product, cut, parts, list(axes), row, column)
+    return tasks
+
+
+def _pieces(lines: Index, sizes: Sequence[int]) -> list[tuple[int, slice]]:
+    """Ascending lines of chunked ones, as chunks and slices of them."""
+    edges = np.append(0, np.cumsum(sizes))
+    chunk = np.searchsorted(edges, lines, "right") - 1
+    ends = np.flatnonzero((np.diff(lines) > 1) | (np.diff(chunk) > 0)) + 1
+    found = []
+    for run in np.split(np.arange(lines.size), ends):
+        number = int(chunk[run[0]])
+        first, last = int(lines[run[0]] - edges[number]), int(lines[run[-1]] - edges[number])
+        found.append((number, slice(first, last + 1)))
+    return found
+
+
+def _block_product(cut: Cut, parts: Any, axes: tuple[int, int], row: int, column: int) -> Any:
+    images = np.block([[np.moveaxis(part, axes, (-2, -1)) for part in line] for line in parts])
+    product = cut.product(images, row, column)
+    return np.ascontiguousarray(np.moveaxis(product, (-2, -1), axes))

@@ -1,0 +1,119 @@
+"""Two worker processes, with limits on their memory, one of which may die."""
+
+import os
+import signal
+import time
+
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dhop import psf
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+zarr = pytest.importorskip("zarr")
+
+from dhop.dask import DaskDHOperator, super_resolve  # noqa: E402
+
+BLUR = psf.gaussian(9, 1.5)
+
+pytestmark = [
+    pytest.mark.large,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture
+def cluster(tmp_path, request):
+    """A client of two workers of one thread each; a worker that dies is started again."""
+    limit = getattr(request, "param", 1_000_000_000)
+    # The other memory is that of the libraries and of the chunks at work.
+    memory = {"distributed.worker.memory.target": 0.15, "distributed.worker.memory.pause": 0.85}
+    with (
+        dask.config.set(memory),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0",
+            memory_limit=limit,
+            local_directory=tmp_path / "workers", silence_logs=50,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):  # fmt: skip
+        yield client
+
+
+def random_zarr(path, shape, chunks, dtype="f4"):
+    """A file of random numbers, written chunk by chunk."""
+    numbers = da.random.default_rng(0).random(shape, chunks=chunks, dtype=dtype)
+    numbers.to_zarr(path)
+    return da.from_zarr(path)
+
+
+def test_from_zarr_to_zarr_and_solved(cluster, tmp_path):
+    A = DaskDHOperator((256, 240), BLUR, 2, chunks=128, boundary="wrap", dtype="f4")
+    image = random_zarr(tmp_path / "image", A.dims, 100)
+    A.degrade(image).to_zarr(tmp_path / "frame")
+    A.backproject(da.from_zarr(tmp_path / "frame")).to_zarr(tmp_path / "back")
+    frame = A.operator.degrade(image.compute())
+    assert_array_equal(zarr.open_array(tmp_path / "frame")[:], frame)
+    assert_array_equal(zarr.open_array(tmp_path / "back")[:], A.operator.backproject(frame))
+    settings = {"beta": 0.1, "maxiter": 2, "rtol": 0}
+    found = super_resolve(tmp_path / "frame", BLUR, 2, **settings)
+    here = super_resolve(da.from_array(frame, chunks=-1), BLUR, 2, **settings)
+    assert_allclose(found.image.compute(), here.image.compute(), rtol=1e-4)
+
+
+def test_a_worker_that_dies(cluster):
+    """One is killed as soon as it holds a chunk."""
+    A = DaskDHOperator((1024, 1024), BLUR, 2, chunks=64, dtype="f4")
+    image = da.random.default_rng(0).random(A.dims, chunks=64, dtype="f4").persist()
+    expected = A.operator.degrade(image.compute())
+    victim = next(iter(cluster.scheduler_info(n_workers=-1)["workers"]))
+    pid = cluster.run(os.getpid, workers=[victim])[victim]
+    result = A.degrade(image).persist()
+    while not any("degrade" in str(key) for key in cluster.has_what(workers=[victim])[victim]):
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    assert any(future.status == "pending" for future in distributed.futures_of(result))
+    assert_array_equal(result.compute(), expected)
+    pids = cluster.run(os.getpid).values()
+    assert pid not in pids
+
+
+def largest_resident_size():
+    """Of this process so far, in bytes."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("cluster", [400_000_000], indirect=True)
+def test_four_times_the_memory_of_a_worker(cluster, tmp_path):
+    """An image of 1.6 GB; conjugate gradients have four such vectors.
+
+    Of the 0.4 GB of a worker its libraries take 0.18.
+    """
+    dims = (20_000, 20_000)
+    before = cluster.run(os.getpid)
+    image = random_zarr(tmp_path / "image", dims, 1250)
+    A = DaskDHOperator(
+        dims, BLUR, 2, decimation="mean", chunks=1250, boundary="symmetric", dtype="f4"
+    )
+    A.degrade(image).to_zarr(tmp_path / "frame")
+    A.backproject(da.from_zarr(tmp_path / "frame")).to_zarr(tmp_path / "back")
+    rows = slice(9_900, 10_100)  # across the edge of chunks
+    here = A.operator.degrade(zarr.open_array(tmp_path / "image")[:])
+    assert_array_equal(zarr.open_array(tmp_path / "frame")[rows], here[rows])
+    back = A.operator.backproject(here)
+    assert_array_equal(zarr.open_array(tmp_path / "back")[rows], back[rows])
+    steps = []
+    found = super_resolve(
+        tmp_path / "frame", BLUR, 2, beta=1e-3, maxiter=20, rtol=0, callback=steps.append
+    )
+    found.image.to_zarr(tmp_path / "found")
+    assert len(steps) == 20
+    assert steps[-1].residual < 0.05
+    assert cluster.run(os.getpid) == before  # no worker was ended for what it took
+    assert max(cluster.run(largest_resident_size).values()) < 400_000_000
