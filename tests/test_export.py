@@ -265,7 +265,7 @@ def test_fault_26_leftovers_of_the_dead_are_removed(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("name", ["a.npz", "a"])
+@pytest.mark.parametrize("name", [pytest.param("a.npz", marks=pytest.mark.fuzz), "a"])
 def test_fault_26_killed_at_any_moment(tmp_path, name):
     """The target is the old matrix, the new one or, for a folder, missing; never a part."""
     code = f"""

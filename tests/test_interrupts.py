@@ -7,7 +7,13 @@ from child import COMPILED, SHARED, run
 
 pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no POSIX signals"), COMPILED]
 
-TIMES = [3, pytest.param(30, marks=pytest.mark.fuzz)]
+
+def at_length(value):
+    """A parameter of the long runs only."""
+    return pytest.param(value, marks=pytest.mark.fuzz)
+
+
+TIMES = [3, at_length(30)]
 
 # Interrupts itself at random moments of `work()`; `check()` follows each of them.
 INTERRUPT = """
@@ -40,7 +46,7 @@ INTERRUPT = """
 
 
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+@pytest.mark.parametrize("method", ["direct", at_length("separable"), at_length("fft")])
 def test_fault_30_product(method, times):
     """Nobody writes on, and the next call is exact."""
     run(
@@ -84,7 +90,7 @@ def test_fault_30_to_sparse(times):
 
 
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("name", ["matrix.npz", "matrix", "matrix.mtx"])
+@pytest.mark.parametrize("name", ["matrix", at_length("matrix.npz"), at_length("matrix.mtx")])
 def test_fault_30_export(tmp_path, name, times):
     """The target is whole, old or new, and there is nothing else."""
     run(

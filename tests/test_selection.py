@@ -36,7 +36,11 @@ def quality(image, scene):
 
 @pytest.mark.parametrize(
     ("noise", "factor", "regulariser"),
-    [(0.003, 2, "laplacian"), (0.01, 4, "laplacian"), (0.03, 2, "gradient")],
+    [
+        (0.003, 2, "laplacian"),
+        pytest.param(0.01, 4, "laplacian", marks=pytest.mark.fuzz),
+        pytest.param(0.03, 2, "gradient", marks=pytest.mark.fuzz),
+    ],
 )
 def test_near_the_best_of_a_sweep(noise, factor, regulariser):
     scene, blur, shifts, _, frames = burst(noise, factor=factor)

@@ -47,7 +47,7 @@ def check(solution, expected, residual, rtol=1e-8):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("regulariser", STENCILS)
 @pytest.mark.parametrize("boundary", [*oracle.BOUNDARIES, ("wrap", "edge")])
-@pytest.mark.parametrize("count", [None, 3])
+@pytest.mark.parametrize("count", [pytest.param(None, marks=pytest.mark.fuzz), 3])
 def test_is_the_least_squares_solution(count, boundary, regulariser, solver):
     rng = np.random.default_rng(0)
     for decimation, factor, dims in [
