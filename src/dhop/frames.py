@@ -190,9 +190,7 @@ class FrameStack(NormalOperator):
                 product = self.operators[number].rmatmat(weighted.T).T
                 images[number] = np.ascontiguousarray(product).reshape(-1)
 
-            def add(
-                start: int, stop: int, first: int = first, images: dict[int, Array] = images
-            ) -> None:
+            def add(start: int, stop: int, images: dict[int, Array] = images) -> None:
                 part = total[start:stop]
                 for number in sorted(images):
                     image = images[number][start:stop]

@@ -169,7 +169,6 @@ class _Judge:
         assert equations is not None  # of operators that wrap there always are
         self._equations = equations
         self._regulariser = regulariser_operator(regulariser, dims, boundary="wrap")
-        self._dims = dims
         weighted = self._data * np.reshape(means, (-1,) + (1,) * len(shape))
         self._rhs = self._stack.backproject(weighted.reshape(-1)).reshape(dims)
         self._observed = np.count_nonzero(self._maps) / (size / np.prod(shape[-2:]))

@@ -60,7 +60,6 @@ class Fourier:
 
     def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
         self.shape = shape
-        self.factor = factor
         self.rows, self.columns = (
             np.arange(n // f)[:, None] + n // f * np.arange(f)
             for n, f in zip(shape, factor, strict=True)
@@ -98,8 +97,6 @@ class Cosine:
     real = True
 
     def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
-        self.shape = shape
-        self.factor = factor
         self.rows, self.columns = (
             _cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)
         )
