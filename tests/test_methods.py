@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import oracle
 import pytest
+from scipy import fft
 
-from dhop import DHOperator
+from dhop import DHOperator, workers
 
 METHODS = ["direct", "separable", "fft"]
 SHAPES = {"small": (3, 4), "even": (6, 2), "wide": (5, 9), "oversized": (29, 27), "pixel": (1, 1)}
@@ -41,6 +42,26 @@ def test_every_method_is_the_matrix(method, boundary, dtype):
                 scale *= np.linalg.norm(A._model.weights)
                 assert abs(A @ x - S @ x).max() <= scale * np.linalg.norm(x)
                 assert abs(A.H @ y - S.conj().T @ y).max() <= scale * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric"])
+@pytest.mark.parametrize("method", METHODS)
+def test_normal_equations(method, boundary, dtype):
+    """The Gram product is one round trip of the Fourier method if the image wraps."""
+    rng = np.random.default_rng(7)
+    for shape in SHAPES.values():
+        for dims, factor in [((12, 18), (2, 3)), ((12, 10), 1), ((7, 11), 2)]:
+            psf = gaussian_integers(rng, shape, dtype)
+            A = DHOperator((2, *dims), psf, factor, method=method, boundary=boundary)
+            S = A.to_sparse().astype(np.clongdouble)
+            x = gaussian_integers(rng, A.shape[1], dtype)
+            scale = (
+                10 * np.finfo(dtype).eps / 2 * np.log2(x.size) * np.linalg.norm(A._model.weights)
+            )
+            largest = np.linalg.norm(A.to_sparse().toarray(), 2)
+            bound = scale * 2 * np.sqrt(x.size) * largest * np.linalg.norm(x)
+            assert abs(A.gram() @ x - S.conj().T @ (S @ x)).max() <= bound
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -169,3 +190,33 @@ def test_rows_that_no_tap_reads_are_not_copied(factor):
     tracemalloc.stop()
     assert peak < image.nbytes
     np.testing.assert_array_equal(result.ravel(), A.to_sparse() @ image.ravel())
+
+
+class Backend:
+    """A backend of `scipy.fft` that counts the calls and leaves the work to scipy."""
+
+    __ua_domain__ = "numpy.scipy.fft"
+
+    def __init__(self):
+        self.calls = 0
+
+    def __ua_function__(self, method, args, kwargs):
+        self.calls += 1
+        with fft.set_backend("scipy"):
+            return method(*args, **kwargs)
+
+
+def test_respects_the_backend_of_scipy_fft():
+    A = DHOperator((40, 40), np.ones((3, 3)), 2, method="fft")
+    x = np.random.default_rng(8).random(1600)
+    usual = A @ x
+    backend = Backend()
+    with workers(1), fft.set_backend(backend):
+        np.testing.assert_array_equal(A @ x, usual)
+    local = backend.calls
+    fft.set_global_backend(backend)
+    try:
+        np.testing.assert_array_equal(A @ x, usual)
+    finally:
+        fft.set_global_backend("scipy")
+    assert backend.calls == 2 * local > 0

@@ -103,12 +103,7 @@ class GramOperator(ArrayOperator):
         return matrix.asformat(format)
 
     def _apply(self, x: NDArray[Any], adjoint: bool, out: NDArray[Any]) -> None:
-        y = np.empty((len(x), self.operator.shape[0]), x.dtype)
-        self.operator._apply(x, False, y)
-        if self.weights is not None:
-            y *= self.weights.astype(y.real.dtype, copy=False)
-        y.flags.writeable = False
-        self.operator._apply(y, True, out)
+        self.operator._apply_gram(x, self.weights, out)
 
     def _adjoint(self) -> "GramOperator":
         return self

@@ -64,6 +64,15 @@ class ArrayOperator(LinearOperator):
         """
         raise NotImplementedError
 
+    def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
+        """As `_apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
+        y = np.empty((len(x), self.shape[0]), x.dtype)
+        self._apply(x, False, y)
+        if weights is not None:
+            y *= weights.astype(y.real.dtype, copy=False)
+        y.flags.writeable = False
+        self._apply(y, True, out)
+
     def degrade(self, image: ArrayLike, out: Array | None = None) -> Array:
         """Apply the operator to an array: ``A @ x`` without the ravels.
 

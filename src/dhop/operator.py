@@ -251,7 +251,13 @@ class DHOperator(NormalOperator):
         self.backproject(np.zeros(self.dimsd, dtype))
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        self._products.apply(x, adjoint, out)
+        self._products.apply(x, "adjoint" if adjoint else "forward", out)
+
+    def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
+        if weights is None:
+            self._products.apply(x, "gram", out)
+        else:
+            super()._apply_gram(x, weights, out)
 
     @property
     def blur_operator(self) -> "DHOperator":

@@ -105,7 +105,7 @@ class Block(ArrayOperator):
         self._products = Products(model, method, 1, chosen)
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        self._products.apply(x, adjoint, out)
+        self._products.apply(x, "adjoint" if adjoint else "forward", out)
 
 
 class Cut:

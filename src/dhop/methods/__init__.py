@@ -1,12 +1,16 @@
 """Algorithms for the products: one file each, each a plan prepared for one compute dtype."""
 
+from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.geometry import Model
+
+Array = NDArray[Any]
+Product: TypeAlias = Literal["forward", "adjoint", "gram"]
 
 PLANS = {
     "direct": ("dhop.methods.direct", "DirectPlan"),
@@ -15,18 +19,29 @@ PLANS = {
 }
 
 
-class Plan(Protocol):
+class Plan(ABC):
     """Products with batches of images, C-contiguous, of the plan's dtype; `x`, `y` read-only.
 
     Each returns whether the result can be relied on: NaN, Inf and sums that overflow may reach
     further than the taps do, in other methods than the direct one.
     """
 
-    def forward(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
+    model: Model
+
+    @abstractmethod
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         """Blur and decimate the (B, n0, n1) array `x` into the (B, m0, m1) array `out`."""
 
-    def adjoint(self, y: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
+    @abstractmethod
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         """Apply the conjugate transpose to the (B, m0, m1) array `y`, into (B, n0, n1) `out`."""
+
+    def gram(self, x: Array, out: Array, workers: int | None) -> bool:
+        """Apply one and then the other to the (B, n0, n1) array `x`, into `out` of its shape."""
+        y = np.empty((len(x), self.model.rows.outputs, self.model.columns.outputs), x.dtype)
+        reliable = self.forward(x, y, workers)
+        y.flags.writeable = False
+        return self.adjoint(y, out, workers) and reliable
 
 
 def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Index, Model, group_by
 from dhop.kernels import direct
-from dhop.methods import cost
+from dhop.methods import Plan, cost
 from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 BAND = 2**20  # bytes that stay in the L2 cache
 
 
-class DirectPlan:
+class DirectPlan(Plan):
     """Strided convolution by polyphase windows, and its adjoint.
 
     Workspace: `forward` copies, per thread, the continued input rows of two output rows, or `BAND`

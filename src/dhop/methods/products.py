@@ -1,13 +1,13 @@
 """From a batch of vectors to the plan that multiplies them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.geometry import Model
-from dhop.methods import Plan, cost, prepare
+from dhop.methods import Plan, Product, cost, prepare
 
 Array = NDArray[Any]
 
@@ -38,9 +38,9 @@ class Products:
             self._chosen[dtype] = cost.choose(self.model, dtype) if auto else self.asked
         return self._chosen[dtype]
 
-    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        """Write the image of each row of `x` into the same row of `out`, both C-contiguous."""
-        reliable = self._multiply(self._plan(x.dtype, self.method(x.dtype)), x, adjoint, out)
+    def apply(self, x: Array, product: Product, out: Array) -> None:
+        """Write the product with each row of `x` into the same row of `out`, both C-contiguous."""
+        reliable = self._multiply(self._plan(x.dtype, self.method(x.dtype)), x, product, out)
         if reliable or self.asked in ("direct", "separable"):
             return
         if self.asked == "fft":
@@ -48,26 +48,27 @@ class Products:
                 'method="fft" gave a product that is not finite: NaN, Inf or huge values in the '
                 'array spread over the whole image; use method="auto" or "direct"'
             )
-        self._multiply(self._plan(x.dtype, "direct"), x, adjoint, out)
+        self._multiply(self._plan(x.dtype, "direct"), x, product, out)
 
     def _plan(self, dtype: np.dtype[Any], method: str) -> Plan:
         if (dtype, method) not in self._plans:
             self._plans[dtype, method] = prepare(method, self.model, dtype)
         return self._plans[dtype, method]
 
-    def _multiply(self, plan: Plan, x: Array, adjoint: bool, out: Array) -> bool:
+    def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
         """Bring the two axes to the end, where the plans have them."""
         rows, columns = self.model.rows, self.model.columns
         pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
-        product = plan.adjoint if adjoint else plan.forward
-        given, wanted = (outputs, pixels) if adjoint else (pixels, outputs)
+        given = outputs if product == "adjoint" else pixels
+        wanted = outputs if product == "forward" else pixels
+        multiply: Callable[[Array, Array, int | None], bool] = getattr(plan, product)
         between, after = self.model.around[1:]
         if between == after == 1:
-            return product(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
+            return multiply(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
         images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
         images = np.ascontiguousarray(images)
         images.flags.writeable = False
         results = np.empty((*images.shape[:3], *wanted), out.dtype)
-        reliable = product(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
+        reliable = multiply(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
         out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
         return reliable

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Axis, Index, Model, Relation, group_by
 from dhop.kernels import separable
-from dhop.methods import cost
+from dhop.methods import Plan, cost
 from dhop.parallel import row_blocks, run
 from dhop.separation import separate
 
 Array = NDArray[Any]
 
 
-class SeparablePlan:
+class SeparablePlan(Plan):
     """Down the columns, already decimated, one row at a time, then along that row.
 
     The error is bounded in norm: with a sum of several terms, outputs that are tiny beside others
