@@ -13,6 +13,7 @@ import dhop
 
 pytestmark = COMPILED
 
+# The Fourier method has the kernels that compile fastest.
 WORK = """
     import warnings
     import numpy as np
@@ -23,8 +24,8 @@ WORK = """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         from dhop import DHOperator
-        A = DHOperator((6, 5), psf, 2)
-        assert (A @ np.arange(30.0) == matrix @ np.arange(30.0)).all()
+        A = DHOperator((6, 5), psf, 2, method="fft")
+        assert abs(A @ np.arange(30.0) - matrix @ np.arange(30.0)).max() < 1e-11
     assert len(caught) <= 1, [str(warning.message) for warning in caught]
     assert all(warning.category is RuntimeWarning for warning in caught)
 """
@@ -87,7 +88,7 @@ def test_fault_27_deleted_while_running(tmp_path):
     deletion = f"""
     import shutil
     shutil.rmtree({str(tmp_path)!r})
-    assert (A.H @ np.arange(6.0) == matrix.T @ np.arange(6.0)).all()
+    assert abs(A.H @ np.arange(6.0) - matrix.T @ np.arange(6.0)).max() < 1e-11
     """
     run(WORK + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})
 
@@ -158,13 +159,15 @@ def test_a_change_of_an_inner_loop_is_compiled(tmp_path):
     sys.path.insert(0, {str(tmp_path)!r})
     import numpy as np
     from dhop import DHOperator
-    A = DHOperator((1, 4), [[1.0]], 1, method="direct")
+    A = DHOperator((1, 4), [[1.0]], 1, method="fft")
     print((A @ np.ones(4))[0])
     """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(code, env=environment) == "1.0\n"
     loops = package / "kernels" / "polyphase.py"
-    copy = "place[k] = run[k]\n"
+    copy = "place[p * places + k] = run[factor * k + p]\n"
     assert copy in loops.read_text()
-    loops.write_text(loops.read_text().replace(copy, "place[k] = 2 * run[k]\n"))
+    loops.write_text(
+        loops.read_text().replace(copy, "place[p * places + k] = 2 * run[factor * k + p]\n")
+    )
     assert run(code, env=environment) == "2.0\n"

@@ -15,6 +15,32 @@ from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
 
 
+def _split_by(factor):
+    """A factor that the compiler knows makes vector instructions of the loop."""
+
+    @called
+    def split(run, place, places, count):
+        for k in range(count):
+            for p in range(factor):
+                place[p * places + k] = run[factor * k + p]
+
+    return split
+
+
+def _fold_by(factor):
+    @called
+    def fold(place, run, places, count):
+        for k in range(count):
+            for p in range(factor):
+                run[factor * k + p] = place[p * places + k]
+
+    return fold
+
+
+_split_by_1, _split_by_2, _split_by_3, _split_by_4 = map(_split_by, (1, 2, 3, 4))
+_fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4 = map(_fold_by, (1, 2, 3, 4))
+
+
 @called
 def split_row(pixels, columns, inner, factor, places, line):
     """Continue a row of pixels and split it into its phases.
@@ -41,24 +67,14 @@ def split_row(pixels, columns, inner, factor, places, line):
                     phase[s] = pixels[column[s]]
                 s += 1
     run, place = skip(pixels, inner[2]), skip(line, first)
-    # A factor that the compiler knows makes vector instructions of the loop.
     if factor == 1:
-        for k in range(last - first):
-            place[k] = run[k]
+        _split_by_1(run, place, places, last - first)
     elif factor == 2:
-        place1 = skip(place, places)
-        for k in range(last - first):
-            place[k] = run[2 * k]
-            place1[k] = run[2 * k + 1]
+        _split_by_2(run, place, places, last - first)
+    elif factor == 3:
+        _split_by_3(run, place, places, last - first)
     elif factor == 4:
-        place1, place2, place3 = (
-            skip(place, places), skip(place, 2 * places), skip(place, 3 * places)
-        )  # fmt: skip
-        for k in range(last - first):
-            place[k] = run[4 * k]
-            place1[k] = run[4 * k + 1]
-            place2[k] = run[4 * k + 2]
-            place3[k] = run[4 * k + 3]
+        _split_by_4(run, place, places, last - first)
     else:
         for p in range(factor):
             for k in range(last - first):
@@ -80,22 +96,13 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
             c += 1
     run, place = skip(pixels, begin), skip(line, first)
     if factor == 1:
-        for k in range(last - first):
-            run[k] = place[k]
+        _fold_by_1(place, run, places, last - first)
     elif factor == 2:
-        place1 = skip(place, places)
-        for k in range(last - first):
-            run[2 * k] = place[k]
-            run[2 * k + 1] = place1[k]
+        _fold_by_2(place, run, places, last - first)
+    elif factor == 3:
+        _fold_by_3(place, run, places, last - first)
     elif factor == 4:
-        place1, place2, place3 = (
-            skip(place, places), skip(place, 2 * places), skip(place, 3 * places)
-        )  # fmt: skip
-        for k in range(last - first):
-            run[4 * k] = place[k]
-            run[4 * k + 1] = place1[k]
-            run[4 * k + 2] = place2[k]
-            run[4 * k + 3] = place3[k]
+        _fold_by_4(place, run, places, last - first)
     else:
         for p in range(factor):
             for k in range(last - first):

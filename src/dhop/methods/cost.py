@@ -7,7 +7,8 @@ threads a product is worth.
 - ``direct`` multiplies and adds every non-zero tap for every output, after splitting the image.
 - ``separable`` multiplies and adds the column taps for every pixel of a decimated row and the row
   taps for every output, once for each term of the sum that the folded PSF is.
-- ``fft`` transforms the continued image, whatever the PSF's content.
+- ``fft`` transforms the phases of the continued image, and one low-resolution image back, whatever
+  the PSF's content.
 
 The cheapest is chosen, but `direct`, which multiplies with the taps themselves, if it is nearly so
 or takes no longer than the call. The folded PSF is factorised only if a single term would win.
@@ -23,7 +24,7 @@ from dhop.geometry import Model
 MULTIPLY = 0.035  # a multiply-add of the inner loops
 SPARSE = 0.048  # the same where rows share no windows, since taps are missing
 TOUCH = 0.2  # a pixel that is split into phases or gathered from them
-TRANSFORM = 0.26  # a point of a Fourier transform, times the logarithm of their number
+TRANSFORM = 0.25  # a point of a Fourier transform, times the logarithm of their number
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
@@ -54,8 +55,10 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms."""
-    points = model.rows.split.pixel.size * model.columns.split.pixel.size
-    return CALL + FOURIER[dtype.name] * TRANSFORM * points * log2(points + 1)
+    rows, columns = model.rows.split.pixel, model.columns.split.pixel
+    small = rows.shape[1] * columns.shape[1]  # each phase of the image, and the one of the result
+    points = rows.size * columns.size + small
+    return CALL + FOURIER[dtype.name] * TRANSFORM * points * log2(small + 1)
 
 
 def choose(model: Model, dtype: np.dtype[Any]) -> str:

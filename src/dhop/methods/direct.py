@@ -18,8 +18,9 @@ BAND = 2**20  # bytes that stay in the L2 cache
 class DirectPlan(Plan):
     """Strided convolution by polyphase windows, and its adjoint.
 
-    Workspace: `forward` copies, per thread, the continued input rows of two output rows, or `BAND`
-    bytes of them if that is more; `adjoint` makes one copy of its (low-resolution) input.
+    Workspace: `forward` copies, per thread, the continued input rows of two output rows, three
+    times as many if these overlap much, or `BAND` bytes of them if that is more; `adjoint` makes
+    one copy of its (low-resolution) input.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -30,7 +31,9 @@ class DirectPlan(Plan):
         self._adjoint = _adjoint_taps(weights, model)
         step, line = min(model.rows.factor, model.rows.taps), model.columns.split.pixel.size
         rows_in_band = (BAND / (line * dtype.itemsize) - model.rows.taps) / step + 1
-        self._most = min(2 * int(np.clip(rows_in_band // 2, 1, 16)), model.rows.outputs + 1)
+        # Under a high PSF a larger copy, in which no row stands much more often than needed.
+        pairs = max(1, min(rows_in_band / 2, 16), model.rows.taps / step)
+        self._most = min(2 * int(pairs), model.rows.outputs + 1)
         self._row_places = group_by(model.rows.extended, model.rows.size)
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
         dense = bool(weights.all())
