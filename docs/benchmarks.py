@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from dhop import DHOperator, bench, psf
 
@@ -123,6 +124,22 @@ def per_width():
     return widths, curves
 
 
+def flatness(sizes, by_size, widths, by_width):
+    """The largest over the least cost, per pixel over the sizes and per tap over the widths."""
+    rows = []
+    for method, curve in by_size.items():
+        pixel = max(curve) / min(curve)
+        wide = [t / w for t, w in zip(by_width[method], widths, strict=False) if w >= 21]
+        tap = max(wide) / min(wide) if method == "separable" else None
+        rows.append([method, f"{pixel:.2f}", "" if tap is None else f"{tap:.2f}"])
+    header = [
+        "method",
+        f"most over least time a pixel, {sizes[0]} to {sizes[-1]} pixels a side",
+        "most over least time a tap, 21 taps and more",
+    ]
+    return table(header, rows)
+
+
 def plot(sizes, by_size, widths, by_width):
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -140,11 +157,24 @@ def plot(sizes, by_size, widths, by_width):
     figure.savefig(HERE / "benchmarks.png", dpi=120)
 
 
+def limited(threads, a, b):
+    with threadpool_limits(threads):
+        return a @ b
+
+
 def single_ratios():
     """What the methods are measured by apart from other packages."""
     one, two = (operator(2048, 21, workers=w) for w in (1, 2))
     t = seconds({"one": one.degrade, "two": two.degrade}, image_of(one))
     rows = [["two workers over one, 2048 x 2048, PSF 21 x 21", f"{t['one'] / t['two']:.2f}"]]
+    dense = np.random.default_rng(0).random((51, 51))
+    one, two = (operator(1024, 51, blur=dense, method="direct", workers=w) for w in (1, 2))
+    t = seconds({"one": one.degrade, "two": two.degrade}, image_of(one))
+    rows.append(["two workers over one, direct, PSF 51 x 51", f"{t['one'] / t['two']:.2f}"])
+    n = 2048
+    a, b = np.random.default_rng(0).random((2, n, n), np.float32)
+    t = seconds({"one": lambda _: limited(1, a, b), "two": lambda _: limited(2, a, b)}, a)
+    rows.append(["two threads over one of sgemm, for comparison", f"{t['one'] / t['two']:.2f}"])
     one, two = (operator(64, 9, workers=w) for w in (1, 2))
     t = seconds({"one": one.degrade, "two": two.degrade}, image_of(one))
     rows.append(["two workers over one, 64 x 64, PSF 9 x 9", f"{t['one'] / t['two']:.2f}"])
@@ -152,8 +182,6 @@ def single_ratios():
     mine = seconds({"": single.degrade}, image_of(single))[""]
     twice = seconds({"": double.degrade}, image_of(double))[""]
     rows.append(["float64 over float32, separable, 800 x 800, PSF 99 x 99", f"{twice / mine:.2f}"])
-    n = 2048
-    a, b = np.random.default_rng(0).random((2, n, n), np.float32)
     # Ten in a row, as a solver calls them: threads that slept take long to wake on some machines.
     products = {
         "dhop": lambda x: [single.degrade(x) for _ in range(10)],
@@ -218,6 +246,7 @@ One worker, float32, factor 2, a Gaussian PSF: of 9 by 9 pixels on the left, an 
 
 ![Time per pixel against the image's size, and time against the PSF's width](benchmarks.png)
 
+{flat}
 {single}
 
 ## Repeat it
@@ -246,13 +275,10 @@ def main(*paths):
         winners=winners(found),
         auto=geometric(cell["auto"] for cell in found),
         worst=max(cell["auto"] for cell in found),
+        flat=flatness(sizes, by_size, widths, by_width),
         single=single_ratios(),
     )
     (HERE / "benchmarks.md").write_text(page)
-    for method, curve in by_size.items():
-        print(method, "per pixel", np.round(np.array(curve) / min(curve), 2))
-    for method, curve in by_width.items():
-        print(method, "per width", np.round(np.array(curve) / curve[0], 1))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,6 @@ class TestLimits:
             ready.wait()
             for _ in range(5):
                 parallel.run(work, [(k,) for k in range(20)])
-                parallel._callers.add(threading.get_ident())
 
         with ThreadPoolExecutor(8) as callers:
             list(callers.map(call, range(8)))
@@ -270,3 +269,15 @@ class TestProcessors:
         """,
             warnings="ignore::DeprecationWarning",
         )
+
+
+def test_nested_calls_count_once():
+    seen = []
+
+    def outer(_):
+        parallel.run(lambda _: None, [(0,), (1,)])
+        seen.append(threading.get_ident() in parallel._callers)
+
+    parallel.run(outer, [(0,), (1,)], 1)
+    assert seen == [True, True]
+    assert parallel._callers == set()

@@ -161,7 +161,27 @@ def run(
     if len(blocks) == 1:
         function(*blocks[0])
         return
-    _callers.add(threading.get_ident())
+    with _calling():
+        _share(function, blocks, workers)
+
+
+@contextmanager
+def _calling() -> Iterator[None]:
+    """Count this thread among the callers, once however deep its calls are nested."""
+    thread = threading.get_ident()
+    nested = thread in _callers
+    _callers.add(thread)
+    try:
+        yield
+    finally:
+        if not nested:
+            _callers.discard(thread)
+
+
+def _share(
+    function: Callable[..., Any], blocks: list[tuple[Any, ...]], workers: int | None
+) -> None:
+    """`run` for several blocks."""
     helpers = min(_most(workers), available_cpus() - len(_callers) + 1, len(blocks)) - 1
     todo = iter(blocks)
     running = 0  # blocks of helpers that have begun and not ended
@@ -207,7 +227,6 @@ def run(
             break
         except BaseException as error:  # an interrupt: let the running blocks end first
             failure = error
-    _callers.discard(threading.get_ident())
     if failure is not None:
         try:
             raise failure
