@@ -21,7 +21,7 @@ TOGETHER = 4  # adjoint frames that are in memory at a time
 
 
 class FrameStack(NormalOperator):
-    r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \dots]`.
+    r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \ldots]`.
 
     With the weights inside, every solver of least squares solves the weighted problem,
 
