@@ -23,7 +23,7 @@ nitpicky = False
 html_theme = "furo"
 html_title = "dhop"
 html_static_path = ["_static"]
-html_css_files = ["formulas.css"]
+html_css_files = ["pages.css"]
 
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")
