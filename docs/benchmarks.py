@@ -249,7 +249,10 @@ mean, {worst:.2f} times at the worst, noise included.
 One worker, float32, factor 2, a Gaussian PSF: of 9 by 9 pixels on the left, an image of 1024 by
 1024 on the right.
 
-![Time per pixel against the image's size, and time against the PSF's width](benchmarks.png)
+```{{image}} benchmarks.png
+:class: plot
+:alt: Time per pixel against the image's size, and time against the PSF's width
+```
 
 {flat}
 {single}

@@ -1,9 +1,14 @@
 """Sphinx configuration."""
 
+import inspect
 from importlib.metadata import version as installed_version
 
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.util.inspect import stringify_signature
+
 project = "dhop"
-author = "The dhop developers"
+author = copyright = "The dhop developers"
 release = version = installed_version("dhop")
 
 extensions = [
@@ -12,12 +17,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
-    "sphinx.ext.mathjax",
 ]
 exclude_patterns = ["_build"]
 nitpicky = False
 html_theme = "furo"
 html_title = "dhop"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")
@@ -26,3 +32,23 @@ autodoc_default_options = {"members": True, "inherited-members": "LinearOperator
 autosummary_generate = True
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
+
+
+def mathml(self, node):
+    """Formulas as MathML, which browsers draw without a script from elsewhere."""
+    tag, display = ("span", "inline") if isinstance(node, nodes.math) else ("div", "block")
+    self.body.append(self.starttag(node, tag, "", CLASS="math"))
+    self.body.append(convert(node.astext(), display=display) + f"</{tag}>")
+    raise nodes.SkipNode
+
+
+def signature(app, what, name, obj, options, found, returned):
+    """That of a class's `__init__`, where Sphinx takes the `__new__` of `LinearOperator`."""
+    if what == "class":
+        return stringify_signature(inspect.signature(obj), show_annotation=False), None
+    return None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", signature)
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))

@@ -65,15 +65,17 @@ def shift_and_add(frames, shifts, factor, shape):
 def plug_and_play(solution, noise, steps=12, trust=15):
     """Improve a super-resolution by turns of a denoiser and of what the frames say.
 
-    Half-quadratic splitting: `level`, the noise that the denoiser is to remove, falls from step to
-    step, and the frames, which count `trust` times as much, bring back what it took too much of.
-    The denoiser is damped, and the mean with the smooth solution errs less than either.
+    Half-quadratic splitting: `level`, the noise that the denoiser is to remove, falls
+    from step to step, and the frames, which count `trust` times as much, bring back
+    what it took too much of. The denoiser is damped, and the mean with the smooth
+    solution errs less than either.
     """
     operator, image = solution.operator, solution.image
     y = operator.data(solution.frames)
     for level in noise * np.geomspace(8, 0.7, steps):
         clean = denoise_nl_means(
-            image, patch_size=5, patch_distance=7, h=1.1 * level, sigma=level, fast_mode=True
+            image, patch_size=5, patch_distance=7, h=1.1 * level, sigma=level,
+            fast_mode=True,
         )
         damped = 0.7 * clean + 0.3 * image
         image = operator.prox_l2(damped, y, trust * (level / noise) ** 2, rtol=1e-3)

@@ -96,7 +96,7 @@ def test_psf_from_a_file(frame, tmp_path):
         ({"psf": "gaussian:sigma=-1"}, "sigma must be positive"),
         ({"boundary": "mirror"}, "did you mean 'reflect'"),
         ({"psf": "box:size=3.7"}, "whole number of pixels"),
-        ({"psf": "gaussian:sigma=inf"}, "cannot convert float infinity"),
+        ({"psf": "gaussian:sigma=inf"}, "the width of a psf must be finite"),
         ({"bits": 12}, "bits must be 8 or 16"),
         ({"bits": 16, "out": "out.jpg"}, ".jpg holds no 16 bits"),
         ({"beta": -1}, "beta must not be negative"),
@@ -112,11 +112,36 @@ def test_errors_in_words(frame, tmp_path, change, words):
 def test_missing_and_mismatched_images(frame, tmp_path):
     assert superres(tmp_path / "none.png", out=tmp_path / "out.png").exit_code == 1
     (tmp_path / "text.png").write_text("no image")
-    assert superres(tmp_path / "text.png", out=tmp_path / "out.png").exit_code == 1
+    result = superres(tmp_path / "text.png", out=tmp_path / "out.png")
+    assert result.exit_code == 1
+    assert "text.png, it is broken or of another format: no reader knows" in result.stderr
     imageio.imwrite(tmp_path / "other.png", np.zeros((5, 5), np.uint8))
     result = superres(frame[1], tmp_path / "other.png", out=tmp_path / "out.png")
     assert result.exit_code == 1
     assert "(5, 5)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["demo", "--out", "demo.xyz"], "the picture is one of"),
+        (["demo", "--out", "nowhere/demo.png"], "nowhere is not a folder"),
+        (["demo", "--noise", -1], "noise must not be negative"),
+        (["demo", "--sigma", -1], "sigma must be positive"),
+        (["demo", "--sigma", "nan"], "the width of a psf must be finite"),
+        (["bench", "--factor", 0], "factor must be positive"),
+        (["bench", "--size", 0], "dims must be positive"),
+        (["export", "nowhere/a.npz", "--size", 9, 9, "--factor", 2, "--psf", "box:size=3"],
+         "nowhere is not a folder"),
+    ],
+)  # fmt: skip
+def test_refusals(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.mtx", "a"])
@@ -129,5 +154,5 @@ def test_export(tmp_path, name):
     assert (load_matrix(tmp_path / name).astype(np.float32) != A.to_sparse()).nnz == 0
     again = call("export", tmp_path / name, *arguments)
     assert again.exit_code == 1
-    assert "exists" in again.output
+    assert "exists; give --overwrite to replace it" in again.output
     assert call("export", tmp_path / name, *arguments, "--overwrite").exit_code == 0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -106,6 +107,19 @@ def test_bars_in_a_terminal_only(tmp_path):
     assert code == 0
     assert "writing" in shown
     assert "nonzeros" in shown
+
+
+def test_a_bar_ends_where_the_iterations_do(tmp_path):
+    frame, out = tmp_path / "frame.npy", tmp_path / "out.npy"
+    np.save(frame, np.random.default_rng(0).random((20, 20)))
+    options = ["--factor", 2, "--psf", "gaussian:sigma=1", "--beta", 0.1, "--out", out]
+    for boundary, solver in ("symmetric", "direct"), ("constant", "cg"):
+        code, shown = in_terminal("superres", frame, *options, "--boundary", boundary)
+        assert code == 0
+        iterations = re.search(rf"{solver}, iterations: (\d+)", shown)[1]
+        assert int(iterations) < 500
+        last = re.findall(r"(\d+)/(\d+)", shown.partition("frames")[0])[-1]
+        assert last == (iterations, iterations)
 
 
 def test_colours_in_a_terminal_only():

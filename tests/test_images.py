@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import ExifTags, Image
 
 from dhop import images
 
@@ -183,3 +184,51 @@ class TestBadFiles:
         for attempt in (images.read, images.check):
             with pytest.raises(ImportError, match=r'pip install "dhop\[fits\]"'):
                 attempt(tmp_path / "a.fits")
+
+
+# Shown, of what is in the file, for each orientation tag.
+SHOWN = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: np.swapaxes(a, 0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.swapaxes(a[::-1, ::-1], 0, 1),
+    8: lambda a: np.rot90(a),
+}
+
+
+class TestOrientation:
+    """Where the tag says that the first row and the first column of the file are shown."""
+
+    @pytest.fixture(params=SHOWN)
+    def tag(self, request):
+        return request.param
+
+    @pytest.mark.parametrize("ending", ["jpg", "png"])
+    def test_photographs(self, tmp_path, tag, ending, shape):
+        image = Image.fromarray(integers(shape, np.uint8))
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = tag
+        image.save(tmp_path / f"plain.{ending}")
+        image.save(tmp_path / f"tagged.{ending}", exif=exif)
+        expected = SHOWN[tag](images.read(tmp_path / f"plain.{ending}"))
+        assert_array_equal(images.read(tmp_path / f"tagged.{ending}"), expected)
+
+    @pytest.mark.parametrize("planes", ["contig", "separate"])
+    def test_tiff(self, tmp_path, tag, planes, shape):
+        array = integers(shape, np.uint16)
+        options = {"photometric": "minisblack"}
+        if array.ndim == 3:
+            options = {"photometric": "rgb", "planarconfig": planes}
+        stored = np.moveaxis(array, -1, 0) if planes == "separate" and array.ndim == 3 else array
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(
+            path, stored, extratags=[(274, "H", 1, tag, True)], resolution=(300, 150), **options
+        )
+        pixels, original = images.load(path)
+        assert_array_equal(pixels, SHOWN[tag](array) / 65535)
+        assert original.tiff["resolution"] == ((150, 300) if tag > 4 else (300, 150))
+        images.write(path, pixels, original=original)
+        assert_array_equal(images.read(path), pixels)

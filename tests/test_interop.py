@@ -1,7 +1,9 @@
 """What others do with a LinearOperator, they can do with this one."""
 
+import doctest
 import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -256,3 +258,16 @@ def test_prox_is_deepinvs(factor):
     z, y = rng.standard_normal(A.dims), rng.standard_normal(A.dimsd)
     theirs = physics.prox_l2(torch.tensor(z)[None, None], torch.tensor(y)[None, None], 1.7)
     assert_allclose(A.prox_l2(z, y, 1.7), theirs[0, 0].numpy(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("package", "heading"), [("torch", "## torch"), ("jax", "## JAX")])
+def test_differentiates(package, heading):
+    """What the page tells to write: the package's own checks of gradients are its examples."""
+    pytest.importorskip(package)
+    page = Path(__file__).parents[1] / "docs" / "howto" / "torch.md"
+    section = page.read_text().partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    examples = doctest.DocTestParser().get_doctest(section, {}, package, str(page), 0)
+    assert len(examples.examples) > 5
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert doctest.DocTestRunner().run(examples).failed == 0

@@ -5,7 +5,9 @@ from dhop.export import load_matrix
 from dhop.frames import FrameStack
 from dhop.operator import DHOperator
 from dhop.parallel import workers
+from dhop.regularisers import regulariser_operator
 from dhop.solution import Solution
+from dhop.spectrum import singular_values
 from dhop.super_resolution import super_resolve
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "Solution",
     "load_matrix",
     "psf",
+    "regulariser_operator",
+    "singular_values",
     "super_resolve",
     "testing",
     "workers",

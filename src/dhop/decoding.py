@@ -11,10 +11,14 @@ from dhop.extras import needed
 Array = NDArray[Any]
 
 FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
+TIFF = (".tif", ".tiff")
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")  # whose EXIF imageio understands
 
 
 def decode(path: Path, hdu: int | str | None = None) -> Array:
     """The numbers in a file as they are: .npy, FITS (by astropy), or what imageio reads.
+
+    Photographs and TIFF are turned as their orientation tag (EXIF) says that they are looked at.
 
     Parameters
     ----------
@@ -45,10 +49,32 @@ def decode(path: Path, hdu: int | str | None = None) -> Array:
             raise _unreadable(path, error) from error
     imageio = needed("imageio.v3", "cli", f"reading {path.name}")
     content = path.read_bytes()  # imageio leaves a file open that it cannot read
+    turn = {"rotate": True} if name.endswith(PHOTOGRAPHS) else {}
     try:
-        return np.asarray(imageio.imread(content, extension=path.suffix or None))
+        array = np.asarray(imageio.imread(content, extension=path.suffix or None, **turn))
+        return _turned(path, array) if name.endswith(TIFF) else array
     except Exception as error:  # decoders of broken files raise anything
         raise _unreadable(path, error) from error
+
+
+def _turned(path: Path, array: Array) -> Array:
+    """The pixels of a TIFF as its orientation tag wants them shown.
+
+    TIFF 6.0, page 36. tifffile's `reorient` confuses two of the eight.
+    """
+    with needed("tifffile", "cli", f"reading {path.name}").TiffFile(path) as file:
+        tag = file.pages[0].tags.valueof("Orientation", default=1)
+        rows = file.series[0].axes.find("YX")
+    if tag not in range(2, 9) or rows < 0:
+        return array
+    columns = rows + 1
+    if tag > 4:
+        array = np.swapaxes(array, rows, columns)
+    if tag in (3, 4, 7, 8):
+        array = np.flip(array, rows)
+    if tag in (2, 3, 6, 7):
+        array = np.flip(array, columns)
+    return array
 
 
 def _fits(path: Path, hdu: int | str | None) -> Array:
@@ -74,4 +100,6 @@ def _same(hdu: int | str | None, name: str) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> OSError:
-    return OSError(f"cannot read {path}, it is broken or of another format: {error}")
+    # imageio speaks of the bytes that it was given, not of the file.
+    why = "no reader knows its content" if "<bytes>" in str(error) else error
+    return OSError(f"cannot read {path}, it is broken or of another format: {why}")

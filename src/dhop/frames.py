@@ -21,7 +21,7 @@ TOGETHER = 4  # adjoint frames that are in memory at a time
 
 
 class FrameStack(NormalOperator):
-    r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \dots]`.
+    r"""Frames of one scene as one operator: :math:`[\sqrt{w_0} A_0; \sqrt{w_1} A_1; \ldots]`.
 
     With the weights inside, every solver of least squares solves the weighted problem,
 
@@ -98,7 +98,25 @@ class FrameStack(NormalOperator):
         return getattr(self.operators[0], "workers", None)
 
     def split(self, y: Array) -> list[Array]:
-        """Views of the frames in the last axis of `y`."""
+        """The frames that a vector of the stack is made of.
+
+        Parameters
+        ----------
+        y : ndarray, shape (..., M)
+
+        Returns
+        -------
+        list of ndarray
+            Views, each of as many entries in the last axis as its operator has rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator, FrameStack
+        >>> stack = FrameStack([DHOperator((4, 4), [[1.0]], factor) for factor in (2, 4)])
+        >>> stack.split(np.arange(5))
+        [array([0, 1, 2, 3]), array([4])]
+        """
         return np.split(y, self._edges[1:-1], axis=-1)
 
     def data(self, frames: Iterable[ArrayLike]) -> Array:

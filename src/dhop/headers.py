@@ -91,7 +91,9 @@ def tiff_header(path: Path) -> dict[str, Any]:
 def _kept(file: Any, page: Any) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if "XResolution" in page.tags and "YResolution" in page.tags:
-        kept["resolution"] = page.get_resolution()
+        across, down = page.get_resolution()
+        turned = page.tags.valueof("Orientation", default=1) > 4
+        kept["resolution"] = (down, across) if turned else (across, down)
         kept["resolutionunit"] = int(page.resolutionunit)
     if page.iccprofile:
         kept["iccprofile"] = page.iccprofile

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.decoding import FITS, decode
+from dhop.decoding import FITS, TIFF, decode
 from dhop.extras import needed
 from dhop.headers import enlarged_fits, enlarged_tiff, fits_header, tiff_header
 
 Array = NDArray[Any]
 
-TIFF = (".tif", ".tiff")
 # Types that files hold; what is of another type is written as the last of them.
 HELD = (
     dict.fromkeys((".jpg", ".jpeg"), ("u1",))
@@ -63,6 +62,7 @@ def load(path: Path) -> tuple[Array, Original]:
     ----------
     path : Path
         ``.npy``, FITS (the first image in it), TIFF or any other format that imageio reads.
+        An orientation tag, as cameras write it, is applied.
 
     Returns
     -------

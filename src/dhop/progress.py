@@ -49,3 +49,4 @@ def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
     with bar_class() as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, total: bar.update(task, completed=done)
+        bar.update(task, total=bar.tasks[0].completed)  # iterations may converge before

@@ -45,7 +45,7 @@ def regulariser_operator(
 
     Examples
     --------
-    >>> from dhop.regularisers import regulariser_operator
+    >>> from dhop import regulariser_operator
     >>> regulariser_operator("laplacian", (1, 4)) @ [0.0, 0.0, 1.0, 1.0]
     array([ 0.,  1., -1.,  0.])
     """

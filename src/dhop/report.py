@@ -80,7 +80,8 @@ def _residuals(figure: Figure, ax: Any, solution: Any) -> None:
     most = np.percentile(root, SHADES[1])
     shown = ax.imshow(root, cmap="magma", vmin=0, vmax=most or 1, interpolation="nearest")
     label = "brightness" if solution.operator.weights is None else "brightness, times root weight"
-    figure.colorbar(shown, ax=ax, location="bottom", shrink=0.9, label=label)
+    bar = ax.inset_axes((0.05, -0.1, 0.9, 0.05))
+    figure.colorbar(shown, cax=bar, orientation="horizontal", label=label)
     ax.set_title("residual, root mean square")
     ax.set_axis_off()
 

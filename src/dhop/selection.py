@@ -90,6 +90,11 @@ def choose_beta(
     -------
     BetaCurve
 
+    Raises
+    ------
+    ValueError
+        If the regulariser is unknown.
+
     References
     ----------
     G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
@@ -97,6 +102,19 @@ def choose_beta(
     https://doi.org/10.1080/00401706.1979.10489751.
     P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Rev. 34
     (1992) 561-580, https://doi.org/10.1137/1034115.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import DHOperator, psf
+    >>> from dhop.selection import choose_beta
+    >>> A = DHOperator((64, 64), psf.gaussian(7, 1.0), 2, decimation="mean", boundary="wrap")
+    >>> rng = np.random.default_rng(0)
+    >>> frame = A.degrade(np.kron(rng.random((8, 8)), np.ones((8, 8))))
+    >>> frame += 0.01 * rng.standard_normal(frame.shape)
+    >>> curve = choose_beta([A], frame[None], None, "laplacian", "gcv")
+    >>> bool(curve.betas[0] < curve.beta < curve.betas[-1])
+    True
     """
     tiny = np.finfo(np.float64).tiny  # for data that are fitted exactly
     judge = _Judge(operators, frames, weights, regulariser)

@@ -65,6 +65,14 @@ class Solution:
         The model of all frames, weights included.
     frames : ndarray, shape (F, ..., m0, m1)
         The data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import psf, super_resolve
+    >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+    >>> solution.image.shape, solution.converged, solution.solver
+    ((32, 32), True, 'direct')
     """
 
     image: Array
@@ -87,13 +95,54 @@ class Solution:
         )
 
     def residuals(self) -> Array:
-        """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, of the shape of `frames`."""
+        """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``.
+
+        Returns
+        -------
+        ndarray, of the shape of `frames`
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> norm = np.linalg.norm(solution.residuals())
+        >>> bool(np.isclose(norm, solution.residual_norm))
+        True
+        """
         data = self.operator.data(self.frames)
         product = self.operator.matvec(self.image.reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
 
     def metrics(self, truth: ArrayLike) -> dict[str, float]:
-        """How near the image is to a known one, see `dhop.metrics.compare`."""
+        """How near the image is to a known one, see `dhop.metrics.compare`.
+
+        Parameters
+        ----------
+        truth : array_like, of the shape of `image`
+
+        Returns
+        -------
+        dict
+            ``"psnr"`` in decibels, ``"ssim"``, and ``"relative_rmse"`` in percent.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or `truth` is constant.
+        ImportError
+            If scikit-image is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator, psf, super_resolve
+        >>> truth, blur = np.outer(np.hanning(32), np.hanning(32)), psf.gaussian(5, 1.0)
+        >>> A = DHOperator(truth.shape, blur, 2, decimation="mean", boundary="symmetric")
+        >>> solution = super_resolve(A.degrade(truth), blur, 2, beta=1e-6)
+        >>> solution.metrics(truth)["psnr"] > 50
+        True
+        """
         return metrics.compare(self.image, truth)
 
     def plot(self) -> "Figure":
@@ -102,8 +151,19 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
-            Save it by ``figure.savefig("report.png")``. Needs matplotlib and scikit-image
-            (``dhop[cli]``).
+            Save it by ``figure.savefig("report.png")``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib or scikit-image (``dhop[cli]``) is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01).plot()
+        <Figure size ...>
         """
         from dhop.report import report
 

@@ -43,8 +43,7 @@ def singular_values(A: DHOperator) -> Values:
 
     Examples
     --------
-    >>> from dhop import DHOperator, psf
-    >>> from dhop.spectrum import singular_values
+    >>> from dhop import DHOperator, psf, singular_values
     >>> values = singular_values(DHOperator((60, 80), psf.gaussian(5, 0.8), 2))
     >>> values.shape, float(values[0].round(4)), float(values[-1].round(4))
     ((1200,), 1.9961, 0.3386)

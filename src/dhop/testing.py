@@ -33,7 +33,8 @@ def dottest(A: LinearOperator, *, trials: int = 3, seed: int = 0) -> None:
     --------
     >>> import numpy as np
     >>> from dhop import DHOperator, testing
-    >>> testing.dottest(DHOperator((7, 9), np.arange(6.0).reshape(2, 3), 2, boundary="reflect"))
+    >>> psf = np.arange(6.0).reshape(2, 3)
+    >>> testing.dottest(DHOperator((7, 9), psf, 2, boundary="reflect"))
     """
     rng = np.random.default_rng(seed)
     M, N = A.shape

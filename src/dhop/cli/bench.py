@@ -5,9 +5,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop import DHOperator
-from dhop.cli.options import Boundary, Dtype, Factor, Json, Psf
-from dhop.cli.parsing import parse_psf
+from dhop.cli.options import Boundary, Dtype, Factor, Json, Psf, new_operator
 from dhop.cli.terminal import console, errors_in_words, extent, new_table, show
 
 
@@ -30,13 +28,9 @@ def bench(
     from dhop import bench as benchmarks  # imports scipy.signal, which completion need not wait for
 
     with errors_in_words():
-        A = DHOperator(
-            (size // factor * factor,) * 2,
-            parse_psf(psf),
-            factor,
-            decimation="mean",
-            boundary=boundary,  # type: ignore[arg-type]
-            dtype=dtype,
+        side = size // factor * factor if factor > 0 else size
+        A = new_operator(
+            (side, side), psf, factor, decimation="mean", boundary=boundary, dtype=dtype
         )
         image = np.random.default_rng(0).random(A.dimsd if adjoint else A.dims).astype(A.dtype)
         chosen = "A.H" if adjoint else "A"

@@ -6,9 +6,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop import DHOperator, images
-from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf
-from dhop.cli.parsing import parse_psf
+from dhop import images
+from dhop.cli.options import (
+    Bits,
+    Boundary,
+    Decimation,
+    Factor,
+    Json,
+    Psf,
+    check_noise,
+    new_operator,
+)
 from dhop.cli.terminal import errors_in_words, extent, show
 
 
@@ -37,19 +45,13 @@ def degrade(
     """
     with errors_in_words():
         images.check(out, bits)
-        if not (np.isfinite(noise) and noise >= 0):
-            raise ValueError(f"noise must not be negative, and be finite, got {noise}")
+        check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
         scene, original = images.load(image)
         images.check_range(out, scene, bits, original)
-        A = DHOperator(
-            scene.shape,
-            parse_psf(psf),
-            factor,
-            boundary=boundary,  # type: ignore[arg-type]
-            decimation=decimation,  # type: ignore[arg-type]
-            axes=(0, 1),
+        A = new_operator(
+            scene.shape, psf, factor, boundary=boundary, decimation=decimation, axes=(0, 1)
         )
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)

@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop import DHOperator, images, psf, super_resolve
-from dhop.cli.options import Json
-from dhop.cli.parsing import gaussian_size
+from dhop import DHOperator, super_resolve
+from dhop.cli.options import Json, check_noise, check_picture
+from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
 from dhop.metrics import compare
@@ -29,7 +29,8 @@ def demo(
       dhop demo --out demo.png
     """
     with errors_in_words():
-        images.check_folder(out)
+        check_picture(out, "the picture")
+        check_noise(noise)
         _demo(out, sigma, noise, beta, as_json)
 
 
@@ -40,7 +41,7 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
     from dhop import plots  # imports pyplot, which completion need not wait for
 
     photograph = data.camera() / 255
-    blur = psf.gaussian(gaussian_size(sigma), sigma)
+    blur = parse_psf(f"gaussian:sigma={sigma}")
     A = DHOperator(photograph.shape, blur, 2, decimation="mean", boundary="symmetric")
     frame = A.degrade(photograph)
     frame += noise * np.random.default_rng(0).standard_normal(frame.shape)

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from dhop import DHOperator
-from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size
-from dhop.cli.parsing import parse_psf
+from dhop import images
+from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.terminal import errors_in_words, extent, progress, show
 
 
@@ -30,14 +29,10 @@ def export(
       dhop export dh.mtx.gz --size 64 64 --factor 2 --psf psf.npy
     """
     with errors_in_words():
-        A = DHOperator(
-            size,
-            parse_psf(psf),
-            factor,
-            boundary=boundary,  # type: ignore[arg-type]
-            decimation=decimation,  # type: ignore[arg-type]
-            dtype=dtype,
-        )
+        images.check_folder(out)
+        if out.exists() and not overwrite:
+            raise FileExistsError(f"{out} exists; give --overwrite to replace it")
+        A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         with progress("writing", A.nnz) as report:
             A.export(out, overwrite=overwrite, progress=report)
         show(

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from dhop import DHOperator
-from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size
-from dhop.cli.parsing import parse_psf
+from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.methods import cost
 from dhop.sparse import FORMATS
@@ -35,14 +34,7 @@ def info(
       dhop info --size 800 800 --factor 2 --psf psf.fits --json
     """
     with errors_in_words():
-        A = DHOperator(
-            size,
-            parse_psf(psf),
-            factor,
-            boundary=boundary,  # type: ignore[arg-type]
-            decimation=decimation,  # type: ignore[arg-type]
-            dtype=dtype,
-        )
+        A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         nbytes = {format: A.sparse_nbytes(format) for format in FORMATS}
         seconds = _predicted(A)
         conditioning = _conditioning(A)

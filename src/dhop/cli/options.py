@@ -1,12 +1,16 @@
 """Options that several commands share."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeAlias, get_args
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, get_args
 
+import numpy as np
 import typer
 
+from dhop import DHOperator, images
 from dhop.boundary import BOUNDARIES
-from dhop.cli.parsing import PSFS, SYNTAX
+from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.extras import needed
 from dhop.geometry import Decimation as Decimations
 
 DTYPES = ("float32", "float64")
@@ -51,3 +55,22 @@ Bits: TypeAlias = Annotated[
     typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def new_operator(dims: Sequence[int], psf: str, factor: int, **options: Any) -> DHOperator:
+    """The operator that options describe; it checks them, so they are of any type."""
+    return DHOperator(dims, parse_psf(psf), factor, **options)
+
+
+def check_noise(noise: float) -> None:
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ValueError(f"noise must not be negative, and be finite, got {noise}")
+
+
+def check_picture(path: Path, what: str) -> None:
+    """Refuse what matplotlib could not write, before the work that leads there."""
+    images.check_folder(path)
+    backend = needed("matplotlib.backend_bases", "plot", f"drawing {path.name}")
+    kinds = backend.FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in kinds:
+        raise ValueError(f"{what} is one of {', '.join(kinds)}, not {path.name}")

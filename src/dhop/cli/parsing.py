@@ -25,7 +25,7 @@ def _gaussian(sigma: Value, size: Value | None = None, angle: float = 0.0) -> ND
     if size is None:
         widths = np.broadcast_to(np.abs(sigma), 2)
         rows, columns = widths if angle == 0 else (widths.max(), widths.max())
-        size = gaussian_size(rows), gaussian_size(columns)
+        size = _reach(4 * rows), _reach(4 * columns)
     return psf.gaussian(_whole(size), sigma, angle=angle)
 
 
@@ -77,10 +77,6 @@ def parse_psf(
     return psf.from_array(array, background=background, center=center)
 
 
-def gaussian_size(sigma: float) -> int:
-    return _reach(4 * sigma)
-
-
 def _make(text: str) -> NDArray[Any] | None:
     """The PSF that the text describes; None if it names a file."""
     name, _, rest = text.partition(":")
@@ -124,6 +120,8 @@ def _form(name: str) -> str:
 
 def _reach(distance: float) -> int:
     """The odd number of pixels that reaches `distance` to either side."""
+    if not np.isfinite(distance):
+        raise ValueError(f"the width of a psf must be finite, got {distance}")
     return 2 * int(np.ceil(distance)) + 1
 
 

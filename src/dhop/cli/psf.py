@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dhop import images
 from dhop import psf as psfs
-from dhop.cli.options import Json, one_of
+from dhop.cli.options import Json, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
@@ -60,11 +60,10 @@ def psf(
       dhop psf fine.fits --hdu 1 --pixel 0.5 --new-pixel 2 --out psf.npy
     """
     with errors_in_words():
-        for path in (out, plot):
-            if path is not None and not path.parent.is_dir():
-                raise FileNotFoundError(
-                    f"{path.parent} is not a folder, cannot write {path.name} there"
-                )
+        if out is not None:
+            images.check_folder(out)
+        if plot is not None:
+            check_picture(plot, "a plot")
         if out is not None and out.suffix.lower() not in (".npy", ".fits", ".tif", ".tiff"):
             raise ValueError(
                 f"a psf is written to .npy, .fits or .tif, not {out.suffix!r}; "

@@ -9,10 +9,10 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, solvers, stencils, super_resolve
-from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf, one_of
+from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf, check_picture, one_of
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import console, errors_in_words, extent, progress, show
-from dhop.extras import needed
+from dhop.decoding import decode
 from dhop.selection import Rule
 
 Array = NDArray[Any]
@@ -94,7 +94,7 @@ def superres(
     with errors_in_words():
         images.check(out, bits)
         if report is not None:
-            _check_report(report)
+            check_picture(report, "a report")
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
         if register and shifts is not None:
@@ -170,14 +170,6 @@ def _read_truth(path: Path, stack: Array, factor: int) -> Array:
     return image
 
 
-def _check_report(path: Path) -> None:
-    images.check_folder(path)
-    backend = needed("matplotlib.backend_bases", "plot", "a report")
-    kinds = backend.FigureCanvasBase.get_supported_filetypes()
-    if path.suffix.removeprefix(".").lower() not in kinds:
-        raise ValueError(f"a report is one of {', '.join(kinds)}, not {path.name}")
-
-
 def _numbers(text: str | None, count: int) -> list[float] | None:
     if text is None:
         return None
@@ -214,7 +206,9 @@ def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[A
 
 def _table(path: Path) -> Array:
     if path.suffix.lower() == ".npy":
-        return np.asarray(np.load(path))
+        return decode(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         return np.loadtxt(io.StringIO(path.read_text().replace(",", " ")), ndmin=2)
     except ValueError as error:

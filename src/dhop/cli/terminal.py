@@ -49,6 +49,7 @@ def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """A bar on the terminal's error stream; silent elsewhere.
 
     It is told what is done and of how much, which may be another number than the first `total`.
+    Work that ends before, as iterations do that converge, has then done all there was.
     """
     console = Console(stderr=True)
     columns = (
@@ -60,6 +61,7 @@ def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=total)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+        bar.update(task, total=bar.tasks[0].completed)
 
 
 @contextmanager

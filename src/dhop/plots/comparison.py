@@ -28,7 +28,8 @@ def comparison(
     >>> scene = np.random.default_rng(0).random((60, 80))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "scenes.png"
-    ...     plots.comparison({"fine": scene, "coarse": scene[::2, ::2]}, (0.2, 0.3, 0.4), path)
+    ...     scenes = {"fine": scene, "coarse": scene[::2, ::2]}
+    ...     plots.comparison(scenes, (0.2, 0.3, 0.4), path)
     ...     print(path.exists())
     True
     """

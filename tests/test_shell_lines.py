@@ -1,0 +1,66 @@
+"""What README and documentation show in the shell runs, on small files of those names."""
+
+import glob
+import re
+import shlex
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from dhop import cli, psf
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "docs/start.md", "docs/tutorials/*.md", "docs/howto/*.md"]
+
+
+def lines():
+    """Calls of dhop and the pages they are on, the demonstration and downloads left out."""
+    for page in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("dhop ") and line != "dhop demo":
+                    yield pytest.param(line, id=f"{page.stem}: {' '.join(line.split())}")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files that the lines read."""
+    fits = pytest.importorskip("astropy.io.fits")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    scene = gaussian_filter(rng.random((60, 60)), 1.5)
+    scene = (scene - scene.min()) / np.ptp(scene)
+    star = 10 + 500 * np.pad(psf.gaussian(15, 1.5), ((4, 8), (7, 5)))
+    for folder in ("burst", "night"):
+        Path(folder).mkdir()
+    for number in range(3):
+        frame = scene[number : number + 48, 2 * number : 2 * number + 48]
+        imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
+        imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
+        fits.writeto(f"night/{number}.fits", frame)
+    for name in ("photo.png", "frame.png", "scene.png"):
+        imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
+    imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
+    Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
+    fits.writeto("star.fits", star)
+    np.save("star.npy", star)
+    fine = fits.ImageHDU(psf.gaussian(41, 4.0))
+    fits.HDUList([fits.PrimaryHDU(), fine]).writeto("fine.fits")
+    fits.writeto("psf.fits", psf.gaussian(7, 1.0))
+    np.save("psf.npy", psf.gaussian(7, 1.0))
+
+
+@pytest.mark.parametrize("line", list(lines()))
+def test_shell_line(files, line):
+    command, *words = shlex.split(line.partition(">")[0].replace("800 800", "80 80"))
+    assert command == "dhop"
+    words = [name for word in words for name in (sorted(glob.glob(word)) or [word])]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    for flag in ("--out", "--report", "--plot"):
+        if flag in words:
+            assert Path(words[words.index(flag) + 1]).stat().st_size > 0
