@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from layouts import LAYOUTS
 from numpy.testing import assert_array_equal
+from things import HUGE, THINGS, attempt
 
 from dhop import DHOperator, FrameStack, super_resolve, workers
 
-CLEAR = (TypeError, ValueError, MemoryError, NotImplementedError, IndexError)
 SIDES = [1, 2, 3, 4, 5, 7, 8, 9, 11]
 
 
@@ -99,37 +99,6 @@ def test_legal_input_matches_the_oracle_for_long(case, method, layout, operand, 
     check_operator(case, method, layout, operand, columns)
 
 
-HUGE = [2**31, 2**62, 2**63, 2**70, -(2**31), -(2**63), -(2**70)]
-NUMBERS = st.sampled_from([0, 1, 2, 3, -1, 1.5, 2.0, np.nan, np.inf, 1j, True, None, "2", b"2"])
-ARRAYS = st.sampled_from(
-    [
-        np.ones((3, 3)),
-        np.ones((2, 3), np.float16),
-        np.ones((2, 3), np.uint8),
-        np.ones((1, 3), np.longdouble),
-        np.ones((1, 3), object),
-        np.ones((0, 3)),
-        np.ones(36),
-        np.ones((36, 2)),
-        np.ones((2, 2, 2)),
-        np.array(2.0),
-        np.array("text"),
-        np.array([["a"]]),
-        np.full((2, 2), np.nan),
-        np.zeros(3, "M8[s]"),
-        np.zeros((2, 2), [("a", float)]),
-        np.ma.masked_less(np.arange(6.0).reshape(2, 3), 3),
-    ]
-)
-THINGS = (
-    NUMBERS
-    | ARRAYS
-    | st.lists(NUMBERS, max_size=3)
-    | st.tuples(NUMBERS, NUMBERS)
-    | st.sampled_from(
-        [{}, {1: 2}, set(), object(), len, int, float, "float32", "wrap", "sample", [[1, 2], [3]]]
-    )
-)
 ARGUMENTS = {
     "dims": THINGS,
     "psf": THINGS,
@@ -146,17 +115,6 @@ ARGUMENTS = {
 METHODS = ["matvec", "rmatvec", "matmat", "rmatmat", "degrade", "backproject", "gram", "norm"]
 METHODS += ["to_sparse", "sparse_nbytes", "__matmul__", "__rmatmul__", "__add__"]
 LEGAL = {"dims": (6, 6), "psf": np.arange(6.0).reshape(2, 3), "factor": 2}
-
-
-def attempt(function, *args, **kwargs):
-    """The result, or None after a clear refusal of our own."""
-    try:
-        return function(*args, **kwargs)
-    except CLEAR as error:
-        refusal = f"{type(error).__module__} {error}"
-    if "numba" in refusal:
-        pytest.fail(refusal)
-    return None
 
 
 def check_arguments(changes):

@@ -1,8 +1,10 @@
 """Checks of constructor arguments: what was given, what was expected, what to do."""
 
 import difflib
+import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -61,14 +63,36 @@ def positive(name: str, value: Any) -> int:
     return number
 
 
+def real(name: str, value: Any) -> float:
+    """`value` as a finite float; anything that is not a real number by type is refused."""
+    number = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        result = float(number)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return result
+
+
+def both(
+    name: str, value: Any, check: Callable[[str, Any], T], kind: str = "number"
+) -> tuple[T, T]:
+    """What `check` makes of the value for each of the two axes, from one value or two."""
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not several and not (isinstance(value, np.ndarray) and value.ndim):
+        return check(name, value), check(name, value)
+    if len(value) != 2:
+        raise ValueError(f"{name} must be one {kind} or two, got {len(value)}: {value!r}")
+    first, second = value
+    return check(name, first), check(name, second)
+
+
 def pair(name: str, value: Any) -> tuple[int, int]:
     """One integer for each of the two axes, from a scalar or a sequence."""
-    if np.ndim(value) == 0:
-        return integer(name, value), integer(name, value)
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one integer or two, got {len(value)}: {value!r}")
-    first, second = value
-    return integer(name, first), integer(name, second)
+    return both(name, value, integer, "integer")
 
 
 def choice(
@@ -98,13 +122,7 @@ def choice_pair(
     name: str, value: Any, options: Sequence[T], others: Mapping[str, T], note: str
 ) -> tuple[T, T]:
     """One of `options` for each of the two axes, from a name or a sequence of names."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        entry = choice(name, value, options, others, note)
-        return entry, entry
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one name or two, got {len(value)}: {value!r}")
-    first, second = (choice(name, entry, options, others, note) for entry in value)
-    return first, second
+    return both(name, value, lambda name, one: choice(name, one, options, others, note), "name")
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:
