@@ -11,7 +11,7 @@ from layouts import LAYOUTS
 from numpy.testing import assert_array_equal
 from things import HUGE, THINGS, attempt
 
-from dhop import DHOperator, FrameStack, super_resolve, workers
+from dhop import DHOperator, workers
 
 SIDES = [1, 2, 3, 4, 5, 7, 8, 9, 11]
 
@@ -202,18 +202,3 @@ def test_any_count_of_workers_is_one_or_a_clear_refusal(count):
 
     result = attempt(limited)
     assert result is None or (result == DHOperator(**LEGAL) @ np.ones(36)).all()
-
-
-@given(THINGS)
-def test_any_frames_give_a_stack_or_a_clear_refusal(frames):
-    attempt(FrameStack, frames)
-
-
-@settings(max_examples=100)
-@given(
-    st.sampled_from(["frames", "psf", "factor", "beta", "regulariser", "dims", "maxiter", "rtol"]),
-    THINGS,
-)
-def test_any_super_resolution_gives_a_solution_or_a_clear_refusal(name, thing):
-    arguments = {"frames": np.ones((3, 3)), "psf": LEGAL["psf"], "factor": 2, "beta": 0.1}
-    attempt(super_resolve, **{**arguments, name: thing})

@@ -125,13 +125,18 @@ def choice_pair(
     return both(name, value, lambda name, one: choice(name, one, options, others, note), "name")
 
 
+def sequence(name: str, value: Any, kind: str) -> list[Any]:
+    """`value` as a list."""
+    if isinstance(value, str | bytes) or not np.iterable(value):
+        raise TypeError(f"{name} must be a sequence of {kind}, got {value!r}")
+    return list(value)
+
+
 def shape(name: str, value: Any) -> tuple[int, ...]:
     """A tuple of positive integers."""
-    if isinstance(value, str) or not np.iterable(value):
-        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
     if isinstance(value, np.ndarray) and value.ndim > 1:
         raise TypeError(f"{name} must be a sequence of integers, got an array; give its shape")
-    sizes = tuple(integer(name, size) for size in value)
+    sizes = tuple(integer(name, size) for size in sequence(name, value, "integers"))
     for axis, size in enumerate(sizes):
         if size < 1:
             raise ValueError(f"{name} must be positive, axis {axis} has size {size}")
@@ -165,20 +170,20 @@ def numbers(name: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def psf_array(value: Any) -> NDArray[Any]:
+def psf_array(value: Any, name: str = "psf") -> NDArray[Any]:
     """A finite, two-dimensional, non-empty array of numbers, as an own read-only copy."""
     if issparse(value):
-        raise TypeError("psf must be a dense array; use `psf.toarray()`")
+        raise TypeError(f"{name} must be a dense array; use `{name}.toarray()`")
     if np.ma.is_masked(value):
-        raise ValueError("the psf has masked values; give them one with `.filled(value)`")
-    psf = np.array(numbers("psf", value), order="C", subok=False)
+        raise ValueError(f"the {name} has masked values; give them one with `.filled(value)`")
+    psf = np.array(numbers(name, value), order="C", subok=False)
     if psf.ndim != 2:
         advice = "; for a separable blur use `np.outer(p, p)`" if psf.ndim == 1 else ""
-        raise ValueError(f"psf must have 2 dimensions, got {psf.ndim}{advice}")
+        raise ValueError(f"{name} must have 2 dimensions, got {psf.ndim}{advice}")
     if psf.size == 0:
-        raise ValueError(f"psf must not be empty, got shape {psf.shape}")
+        raise ValueError(f"{name} must not be empty, got shape {psf.shape}")
     if not np.isfinite(psf).all():
-        raise ValueError("psf must be finite, it contains NaN or Inf")
+        raise ValueError(f"{name} must be finite, it contains NaN or Inf")
     psf = psf.astype(psf.dtype.newbyteorder("="), copy=False)
     psf.flags.writeable = False
     return psf
