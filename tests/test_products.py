@@ -216,6 +216,14 @@ class TestSameBits:
         for _ in range(25):
             assert self.products(A) == expected
 
+    @pytest.mark.fuzz
+    def test_over_workers_and_repeats_for_long(self, method):
+        expected = self.products(self.operator(method, workers=1))
+        for workers in (1, 2, 3, 7):
+            A = self.operator(method, workers)
+            for _ in range(50):
+                assert self.products(A) == expected
+
     def test_from_eight_threads_at_once(self, method):
         A = self.operator(method)
         expected = self.products(A)
