@@ -135,7 +135,12 @@ def test_batch_axes(dims, axes):
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 @pytest.mark.parametrize(
     ("dims", "taps", "factor"),
-    [((97, 131), (9, 6), 2), ((64, 200), (3, 17), (3, 5)), ((150, 33), (16, 40), (4, 1))],
+    [
+        ((97, 131), (9, 6), 2),
+        ((64, 200), (3, 17), (3, 5)),
+        ((150, 33), (16, 40), (4, 1)),
+        ((21, 150), (4, 7), (1, 4)),
+    ],
 )
 def test_larger_images_are_exact(dims, taps, factor, boundary, decimation):
     """Where interior and borders both have room: long rows, several tiles, wide PSFs."""
