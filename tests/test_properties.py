@@ -57,7 +57,8 @@ def check_operator(case, method, layout, operand, columns):
 
     def read(x):  # by the columns of a product: the images as they are continued
         images = np.moveaxis(x.reshape(*A.dims, -1), -1, 0)
-        return oracle.continued(images, *args[1:], **{**options, "axes": A.axes})
+        axes = tuple(axis + 1 for axis in A.axes)
+        return oracle.continued(images, *args[1:], **{**options, "axes": axes})
 
     def summed(y):  # by an adjoint: the results for all places of a pixel
         places = np.sqrt(max(1, oracle.terms(*args, **options).max()))
@@ -77,7 +78,7 @@ def check_operator(case, method, layout, operand, columns):
         else:
             unit = np.finfo(np.result_type(A.dtype, operand)).eps / 2
             images = involved(x.astype(np.complex128))
-            size = np.sqrt((abs(images) ** 2).reshape(len(images), -1).sum(axis=1))
+            size = np.sqrt((abs(images) ** 2).sum(axis=tuple(range(1, images.ndim))))
             bound = 10 * unit * np.log2(A.shape[1] + 1) * np.linalg.norm(A._model.weights) * size
             error = abs(result - reference @ x)
             assert (error <= (bound[0] if columns is None else bound)).all()
