@@ -22,7 +22,7 @@ def environment(more=None):
     return {**os.environ, "PYTHONPATH": os.pathsep.join(PATH), **(more or {})}
 
 
-def run(code, *, timeout=60, warnings="error", env=None):
+def run(code, *, timeout=120, warnings="error", env=None):
     """Run `code`; return what it printed. A bad exit, a warning or a hang is a failure."""
     result = subprocess.run(
         [sys.executable, "-W", warnings, "-c", dedent(code)],

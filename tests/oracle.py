@@ -115,6 +115,24 @@ def terms(
     return counts.reshape(-1, counts.shape[-1]).astype(int)
 
 
+def continued(
+    images, psf, factor, *, decimation="sum", boundary="constant", center=None, phase=0,
+    axes=(-2, -1),
+):  # fmt: skip
+    """The part of `ext(x)` that the outputs read, zeros outside a constant boundary."""
+    factor, phase, boundary = pair(factor), pair(phase), pair(boundary)
+    center = pair(center) if center is not None else tuple((k - 1) // 2 for k in psf.shape)
+    for i, axis in enumerate(axes):
+        rows = decimator(images.shape[axis], factor[i], phase[i], decimation)
+        blurred = np.flatnonzero(rows.any(axis=0)) + center[i]
+        start = blurred[0] - psf.shape[i] + 1
+        source = extended(images.shape[axis], start, blurred[-1] + 1, boundary[i])
+        images = np.moveaxis(images, axis, 0)[source]
+        images[source < 0] = 0
+        images = np.moveaxis(images, 0, axis)
+    return images
+
+
 def degrade(image, psf, factor, *, decimation="sum", boundary="constant", center=None, phase=0):
     """`D H x` of one 2-D image, by padding and shifting the image itself."""
     f0, f1 = pair(factor)

@@ -1,9 +1,11 @@
 """Fault 30: an interrupt reaches the caller soon, and leaves nothing behind."""
 
 import os
+import time
+from textwrap import dedent
 
 import pytest
-from child import COMPILED, SHARED, run
+from child import COMPILED, SHARED, environment, run
 
 pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no POSIX signals"), COMPILED]
 
@@ -118,6 +120,50 @@ def test_fault_30_export(tmp_path, name, times):
     """,
         timeout=280,
     )
+
+
+ENDLESS = """
+    try:
+        while True:
+            wide.degrade(big, out=out)
+    except KeyboardInterrupt:
+        arrived = time.time()
+"""
+
+
+@pytest.mark.fuzz
+@pytest.mark.filterwarnings("ignore")  # of the libraries that talk to the kernel
+def test_fault_30_interrupt_of_a_notebook():
+    """The button of Jupyter, ten times in one kernel."""
+    pytest.importorskip("ipykernel")
+    manager, client = pytest.importorskip("jupyter_client.manager").start_new_kernel(
+        env=environment()
+    )
+
+    def execute(code):
+        return client.execute_interactive(dedent(code), timeout=100)["content"]
+
+    try:
+        begun = execute(
+            SHARED
+            + """
+    A.warmup()
+    wide = DHOperator((2400, 2400), np.ones((99, 99)), 1, method="direct")
+    big, out = np.ones(wide.dims), np.zeros(wide.dimsd)
+    """
+        )
+        assert begun["status"] == "ok", begun
+        for k in range(10):
+            client.execute(dedent(ENDLESS))
+            time.sleep(0.5 + 0.05 * k)
+            sent = time.time()
+            manager.interrupt_kernel()
+            assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
+            check = f"assert arrived - {sent} < 0.6; assert (A @ x == expected).all()"
+            assert execute(check)["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.parametrize("error", ["ValueError", "KeyboardInterrupt"])

@@ -135,7 +135,12 @@ def test_batch_axes(dims, axes):
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 @pytest.mark.parametrize(
     ("dims", "taps", "factor"),
-    [((97, 131), (9, 6), 2), ((64, 200), (3, 17), (3, 5)), ((150, 33), (16, 40), (4, 1))],
+    [
+        ((97, 131), (9, 6), 2),
+        ((64, 200), (3, 17), (3, 5)),
+        ((150, 33), (16, 40), (4, 1)),
+        ((21, 150), (4, 7), (1, 4)),
+    ],
 )
 def test_larger_images_are_exact(dims, taps, factor, boundary, decimation):
     """Where interior and borders both have room: long rows, several tiles, wide PSFs."""
@@ -215,6 +220,14 @@ class TestSameBits:
         expected = self.products(A)
         for _ in range(25):
             assert self.products(A) == expected
+
+    @pytest.mark.fuzz
+    def test_over_workers_and_repeats_for_long(self, method):
+        expected = self.products(self.operator(method, workers=1))
+        for workers in (1, 2, 3, 7):
+            A = self.operator(method, workers)
+            for _ in range(50):
+                assert self.products(A) == expected
 
     def test_from_eight_threads_at_once(self, method):
         A = self.operator(method)

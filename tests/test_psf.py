@@ -1,5 +1,7 @@
 """The PSF makers, against integrals and optics computed in other ways."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,6 +10,7 @@ from scipy.special import j0, j1
 from scipy.stats import multivariate_normal, norm
 
 from dhop import psf
+from dhop.psf import pixels
 
 EPS = np.finfo(float).eps
 MADE = {
@@ -329,3 +332,26 @@ MAKERS = [
 def test_sizes_are_integers(make, size):
     with pytest.raises((TypeError, ValueError)):
         make(size)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: psf.gaussian(300, (50.0, 20.0), angle=30),
+        lambda: psf.disk(150.0),
+        lambda: psf.motion(40_000.0),
+        lambda: psf.airy(300, 20.0),
+        lambda: psf.moffat(300, 20.0, 3.0),
+    ],
+)
+def test_memory_is_what_is_asked_for(monkeypatch, make):
+    """What has no room is refused before it is begun, and what has takes no more."""
+    room = pixels.COPIES * make().nbytes
+    tracemalloc.start()
+    make()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < room
+    monkeypatch.setattr("dhop.memory.available", lambda: room - 1)
+    with pytest.raises(MemoryError, match=r"pixels that (size|radius|length) asks for takes"):
+        make()

@@ -1,8 +1,10 @@
 """Checks of constructor arguments: what was given, what was expected, what to do."""
 
 import difflib
+import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -61,14 +63,36 @@ def positive(name: str, value: Any) -> int:
     return number
 
 
+def real(name: str, value: Any) -> float:
+    """`value` as a finite float; anything that is not a real number by type is refused."""
+    number = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        result = float(number)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return result
+
+
+def both(
+    name: str, value: Any, check: Callable[[str, Any], T], kind: str = "number"
+) -> tuple[T, T]:
+    """What `check` makes of the value for each of the two axes, from one value or two."""
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not several and not (isinstance(value, np.ndarray) and value.ndim):
+        return check(name, value), check(name, value)
+    if len(value) != 2:
+        raise ValueError(f"{name} must be one {kind} or two, got {len(value)}: {value!r}")
+    first, second = value
+    return check(name, first), check(name, second)
+
+
 def pair(name: str, value: Any) -> tuple[int, int]:
     """One integer for each of the two axes, from a scalar or a sequence."""
-    if np.ndim(value) == 0:
-        return integer(name, value), integer(name, value)
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one integer or two, got {len(value)}: {value!r}")
-    first, second = value
-    return integer(name, first), integer(name, second)
+    return both(name, value, integer, "integer")
 
 
 def choice(
@@ -98,22 +122,21 @@ def choice_pair(
     name: str, value: Any, options: Sequence[T], others: Mapping[str, T], note: str
 ) -> tuple[T, T]:
     """One of `options` for each of the two axes, from a name or a sequence of names."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        entry = choice(name, value, options, others, note)
-        return entry, entry
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one name or two, got {len(value)}: {value!r}")
-    first, second = (choice(name, entry, options, others, note) for entry in value)
-    return first, second
+    return both(name, value, lambda name, one: choice(name, one, options, others, note), "name")
+
+
+def sequence(name: str, value: Any, kind: str) -> list[Any]:
+    """`value` as a list."""
+    if isinstance(value, str | bytes) or not np.iterable(value):
+        raise TypeError(f"{name} must be a sequence of {kind}, got {value!r}")
+    return list(value)
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:
     """A tuple of positive integers."""
-    if isinstance(value, str) or not np.iterable(value):
-        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
     if isinstance(value, np.ndarray) and value.ndim > 1:
         raise TypeError(f"{name} must be a sequence of integers, got an array; give its shape")
-    sizes = tuple(integer(name, size) for size in value)
+    sizes = tuple(integer(name, size) for size in sequence(name, value, "integers"))
     for axis, size in enumerate(sizes):
         if size < 1:
             raise ValueError(f"{name} must be positive, axis {axis} has size {size}")
@@ -147,20 +170,20 @@ def numbers(name: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def psf_array(value: Any) -> NDArray[Any]:
+def psf_array(value: Any, name: str = "psf") -> NDArray[Any]:
     """A finite, two-dimensional, non-empty array of numbers, as an own read-only copy."""
     if issparse(value):
-        raise TypeError("psf must be a dense array; use `psf.toarray()`")
+        raise TypeError(f"{name} must be a dense array; use `{name}.toarray()`")
     if np.ma.is_masked(value):
-        raise ValueError("the psf has masked values; give them one with `.filled(value)`")
-    psf = np.array(numbers("psf", value), order="C", subok=False)
+        raise ValueError(f"the {name} has masked values; give them one with `.filled(value)`")
+    psf = np.array(numbers(name, value), order="C", subok=False)
     if psf.ndim != 2:
         advice = "; for a separable blur use `np.outer(p, p)`" if psf.ndim == 1 else ""
-        raise ValueError(f"psf must have 2 dimensions, got {psf.ndim}{advice}")
+        raise ValueError(f"{name} must have 2 dimensions, got {psf.ndim}{advice}")
     if psf.size == 0:
-        raise ValueError(f"psf must not be empty, got shape {psf.shape}")
+        raise ValueError(f"{name} must not be empty, got shape {psf.shape}")
     if not np.isfinite(psf).all():
-        raise ValueError("psf must be finite, it contains NaN or Inf")
+        raise ValueError(f"{name} must be finite, it contains NaN or Inf")
     psf = psf.astype(psf.dtype.newbyteorder("="), copy=False)
     psf.flags.writeable = False
     return psf

@@ -104,7 +104,8 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
     FileNotFoundError
         If there is no such file, or no manifest in the folder.
     ValueError
-        If the files do not fit together.
+        If the file is broken or holds something else. What is mapped is not read, and so not
+        checked.
 
     Examples
     --------
@@ -118,26 +119,43 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
     0
     """
     source = Path(path)
-    if not source.is_dir():
-        if not source.exists():
-            raise FileNotFoundError(errno.ENOENT, "no such matrix", str(source))
-        readers: dict[str, Callable[[Path], Any]] = {
-            "npz": scipy_sparse.load_npz,
-            "mtx": lambda path: scipy_io.mmread(path, **_ARRAYS),
-            "mtx.gz": lambda path: scipy_io.mmread(path, **_ARRAYS),
-            "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
-        }
-        return scipy_sparse.csr_array(readers[format_of(source)](source))
-    manifest = json.loads((source / MANIFEST).read_text())
-    shape = tuple(manifest["shape"])
+    if not source.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such matrix", str(source))
+    format = "npy" if source.is_dir() else format_of(source)
+    try:
+        if format == "npy":
+            return _mapped(source, mmap)
+        matrix = _READERS[format](source)
+        if matrix.format in ("csr", "csc"):  # whose conversions and products check nothing
+            matrix.check_format(full_check=True)
+        return scipy_sparse.csr_array(matrix)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # readers of broken files raise anything
+        message = f"{source} is broken, or holds no matrix that was exported: {error!r}"
+        raise ValueError(message) from error
+
+
+def _mapped(folder: Path, mmap: bool) -> Any:
+    shape = tuple(json.loads((folder / MANIFEST).read_text())["shape"])
     mode: Literal["r"] | None = "r" if mmap else None
     data, indices, pointer = (
-        np.load(source / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
+        np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
         for name in ("data", "indices", "indptr")
     )
     if data.shape != indices.shape or pointer.shape != (shape[0] + 1,) or pointer[-1] != data.size:
-        raise ValueError(f"the files in {source} do not fit together")
-    return sparse.compressed("csr", shape, data, indices, pointer)
+        raise ValueError("the files do not fit together")
+    matrix = sparse.compressed("csr", shape, data, indices, pointer)
+    matrix.check_format(full_check=not mmap)
+    return matrix
+
+
+_READERS: dict[FileFormat, Callable[[Path], Any]] = {
+    "npz": scipy_sparse.load_npz,
+    "mtx": lambda path: scipy_io.mmread(path, **_ARRAYS),
+    "mtx.gz": lambda path: scipy_io.mmread(path, **_ARRAYS),
+    "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
+}
 
 
 def _npz(part: Path, layout: sparse.Layout, counts: Any, blocks: Any) -> None:

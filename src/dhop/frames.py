@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dhop import sparse
+from dhop.arguments import sequence
 from dhop.geometry import Index
 from dhop.gram import Part
 from dhop.linear import DTYPES, ArrayOperator, dense
@@ -44,6 +45,8 @@ class FrameStack(NormalOperator):
     ------
     ValueError
         If there is no operator, they do not fit, or a weight is negative or not finite.
+    TypeError
+        If they are no operators, or of another dtype than the four.
 
     Examples
     --------
@@ -63,7 +66,7 @@ class FrameStack(NormalOperator):
         operators: Iterable[LinearOperator],
         weights: Sequence[ArrayLike] | NDArray[Any] | None = None,
     ) -> None:
-        self.operators = tuple(aslinearoperator(operator) for operator in operators)
+        self.operators = _linear_operators(operators)
         if not self.operators:
             raise ValueError("a stack needs at least one operator")
         columns = {operator.shape[1] for operator in self.operators}
@@ -72,7 +75,9 @@ class FrameStack(NormalOperator):
         shapes = [each.dims for each in self.operators if hasattr(each, "dims")]
         if len(set(shapes)) > 1:
             raise ValueError(f"operators must have the same dims, got {sorted(set(shapes))}")
-        dtype = np.result_type(np.float32, *(operator.dtype for operator in self.operators))
+        kinds = [np.dtype(operator.dtype) for operator in self.operators]
+        numeric = all(kind.kind in "biufc" for kind in kinds)
+        dtype = np.result_type(np.float32, *kinds) if numeric else kinds
         if dtype not in DTYPES:
             raise TypeError(f"operators of dtype {dtype} are not supported")
         self._edges = np.cumsum([0, *(operator.shape[0] for operator in self.operators)])
@@ -145,7 +150,8 @@ class FrameStack(NormalOperator):
         >>> FrameStack([A, A], [1.0, [4.0, 0.0]]).data([[1.0, 2.0], [3.0, np.nan]])
         array([1., 2., 6., 0.])
         """
-        given = [dense(frame).reshape(-1) for frame in frames]
+        arrays = sequence("frames", frames, "arrays")
+        given = [dense(frame, "each of frames").reshape(-1) for frame in arrays]
         sizes = [operator.shape[0] for operator in self.operators]
         if [frame.size for frame in given] != sizes:
             raise ValueError(
@@ -162,11 +168,12 @@ class FrameStack(NormalOperator):
     def _checked_roots(self, weights: Any) -> list[Array] | None:
         if weights is None:
             return None
-        if len(weights) != len(self.operators):
-            raise ValueError(f"{len(self.operators)} operators, but {len(weights)} weights")
+        given = sequence("weights", weights, "numbers or arrays")
+        if len(given) != len(self.operators):
+            raise ValueError(f"{len(self.operators)} operators, but {len(given)} weights")
         roots = []
-        for number, (weight, operator) in enumerate(zip(weights, self.operators, strict=True)):
-            array = dense(weight)
+        for number, (weight, operator) in enumerate(zip(given, self.operators, strict=True)):
+            array = dense(weight, "each of weights")
             if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
                 raise ValueError(f"weights must be real, finite and not negative: frame {number}")
             if array.ndim and array.size != operator.shape[0]:
@@ -241,6 +248,15 @@ class FrameStack(NormalOperator):
             if not isinstance(operator, NormalOperator):
                 raise TypeError(f"this asks for a stack of DHOperators, it holds {operator!r}")
         return list(self.operators)
+
+
+def _linear_operators(given: Any) -> tuple[LinearOperator, ...]:
+    operators = sequence("operators", given, "LinearOperators")
+    try:
+        return tuple(aslinearoperator(each) for each in operators)
+    except (TypeError, ValueError) as error:
+        message = f"operators must be LinearOperators or what scipy makes one of: {error}"
+        raise TypeError(message) from None
 
 
 class StackLayout:

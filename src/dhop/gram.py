@@ -232,7 +232,7 @@ class _Near:
 
 
 def _weights(weights: ArrayLike, operator: ArrayOperator) -> NDArray[Any]:
-    array = dense(weights)
+    array = dense(weights, "weights")
     if array.dtype.kind == "c":
         raise TypeError("weights must be real")
     if array.shape not in (operator.dimsd, operator.shape[:1]):

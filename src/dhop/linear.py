@@ -304,7 +304,7 @@ class Scaled(ArrayOperator):
         out *= self.scale.conjugate() if adjoint else self.scale
 
 
-def dense(x: Any) -> Array:
+def dense(x: Any, name: str = "the operand") -> Array:
     """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
     if issparse(x):
         raise TypeError(
@@ -313,9 +313,9 @@ def dense(x: Any) -> Array:
         )
     if isinstance(x, np.ma.MaskedArray):
         if np.ma.is_masked(x):
-            raise TypeError("the array has masked values; give them one with `.filled(value)`")
+            raise TypeError(f"{name} has masked values; give them one with `.filled(value)`")
         x = x.data
-    return arguments.numbers("the operand", x)
+    return arguments.numbers(name, x)
 
 
 def _native(x: Array, dtype: np.dtype[Any]) -> Array:

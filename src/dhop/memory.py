@@ -20,6 +20,13 @@ def available() -> int | None:
     return max(0, min(limits)) if limits else None
 
 
+def require(size: int, what: str, advice: str = "") -> None:
+    """Refuse `what`, of `size` bytes, if that is more than there is."""
+    room = available()
+    if room is not None and size > room:
+        raise MemoryError(f"{what} takes {size} bytes, {room} are available{advice}")
+
+
 def _table(path: Path, separator: str) -> dict[str, int]:
     """Name and number in each line of a file of the kernel."""
     pairs = (line.split(separator, 1) for line in path.read_text().splitlines())

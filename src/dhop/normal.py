@@ -134,7 +134,7 @@ class NormalOperator(ExplicitOperator):
                [1.6, 1.6]])
         """
         _positive("gamma", gamma)
-        start = dense(z)
+        start = dense(z, "z")
         if start.shape != self.dims:
             raise ValueError(f"z must have the shape {self.dims}, got {start.shape}")
         rhs = self.backproject(y) + start / gamma

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.signal.windows import tukey
 
+from dhop.arguments import sequence
 from dhop.extras import needed
 from dhop.linear import dense
 from dhop.masks import filled
@@ -46,6 +47,8 @@ def estimate_shifts(
 
     Raises
     ------
+    ValueError, TypeError
+        If the frames are not real or not finite, or the weights do not fit.
     ImportError
         If scikit-image is not installed.
 
@@ -60,12 +63,16 @@ def estimate_shifts(
            [ 2., -1.]])
     """
     skimage = needed("skimage.registration", "cli", "registration")
-    stack = dense(frames).astype(np.float64)
-    if stack.ndim != 3:
-        raise ValueError(f"frames must have the shape (F, m0, m1), got {stack.shape}")
+    stack = dense(frames, "frames")
+    if stack.ndim != 3 or stack.size == 0 or stack.dtype.kind == "c":
+        raise ValueError(f"frames must be real, of shape (F, m0, m1), got {stack.shape}")
+    stack = stack.astype(np.float64)
     if weights is not None:
-        pairs = zip(stack, map(np.asarray, weights), strict=True)
-        stack = np.stack([filled(frame, weight) for frame, weight in pairs])
+        stack = _without_gaps(stack, weights)
+    largest = np.abs(stack).max()
+    if not np.isfinite(largest):
+        raise ValueError("frames must be finite where they have a weight")
+    stack = stack / (largest or 1.0)
     window = np.outer(*(tukey(size, TAPER) for size in stack.shape[1:]))
     tapered = (stack - stack.mean(axis=(1, 2), keepdims=True)) * window
     smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
@@ -77,6 +84,14 @@ def estimate_shifts(
         back, *_ = skimage.phase_cross_correlation(*pair, upsample_factor=UPSAMPLING)
         shifts[i] = _refined(smooth[0], smooth[i], -back)
     return shifts
+
+
+def _without_gaps(stack: Array, weights: Any) -> Array:
+    given = [dense(each, "each of weights") for each in sequence("weights", weights, "arrays")]
+    shapes = [each.shape for each in given]
+    if len(given) != len(stack) or not set(shapes) <= {(), stack.shape[1:]}:
+        raise ValueError(f"weights of shapes {shapes} do not fit frames of {stack.shape}")
+    return np.stack([filled(frame, each) for frame, each in zip(stack, given, strict=True)])
 
 
 def _refined(reference: Array, frame: Array, shift: Array) -> Array:

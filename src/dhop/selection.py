@@ -127,19 +127,22 @@ def choose_beta(
         if free < LEAST_FREE:
             return np.inf
         if rule == "discrepancy":
-            return float(abs(np.log((residual + tiny) / noise**2)))  # type: ignore[operator]
+            return float(abs(np.log(residual + tiny) - 2 * np.log(noise)))  # type: ignore[arg-type]
         return float(np.log(residual + tiny) - 2 * np.log(free))
 
     grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
     if rule == "lcurve":
         grid = [low + part for low in grid for part in (0.0, 0.5)]
     scores = [score(log) for log in grid]
+    if not np.isfinite(scores).any():
+        raise ValueError("frames have too few pixels to choose beta; give it a number")
     if rule == "lcurve":
         best = _corner([(log, *seen[log][:2]) for log in grid if np.isfinite(score(log))])
     else:
         k = int(np.argmin(scores))
         bounds = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-        best = float(minimize_scalar(score, bounds=bounds, options={"xatol": 0.03}).x)
+        with np.errstate(invalid="ignore"):  # of infinite scores
+            best = float(minimize_scalar(score, bounds=bounds, options={"xatol": 0.03}).x)
     logs = sorted(seen)
     residuals, sizes, _ = np.array([seen[log] for log in logs]).T
     return BetaCurve(
@@ -195,6 +198,8 @@ class _Judge:
         self._inner: Any = (..., *(slice(c, m - c) for c, m in zip(cuts, shape[-2:], strict=True)))
         squares = [w * A.norm("fro") ** 2 for A, w in zip(wrapping, means, strict=True)]
         strength = sum(float(np.sum(np.abs(each.weights) ** 2)) for each in stencils)
+        if not sum(squares):
+            raise ValueError("beta cannot be chosen if psf or weights are zero; give it a number")
         self.balance = sum(squares) / (strength * float(np.prod(dims)))
 
     def __call__(self, beta: float) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from dhop.arguments import pair, psf_array
+from dhop.arguments import numbers, pair, psf_array
 
 MARGIN = 8  # pixels on either side for what a band-limited shift spreads
 NEGLIGIBLE = 1e-7  # of the sum of absolute values: what may be cut off again on each side
@@ -40,8 +40,8 @@ def shift(
 
     Raises
     ------
-    ValueError
-        If the shift is not finite.
+    ValueError, TypeError
+        If the shift is not two finite numbers, or as for the PSF of `DHOperator`.
 
     Examples
     --------
@@ -53,17 +53,17 @@ def shift(
     array([[0., 0., 1., 2., 3.]])
     """
     array = psf_array(psf)
-    distance = np.asarray(shift, np.float64)
-    if distance.shape != (2,) or not np.isfinite(distance).all():
-        raise ValueError(f"shift must be two finite numbers, got {shift!r}")
+    distance = numbers("shift", shift)
+    if distance.shape != (2,) or distance.dtype.kind == "c" or not np.isfinite(distance).all():
+        raise ValueError(f"shift must be two finite real numbers, got {shift!r}")
     origin = [(K - 1) // 2 for K in array.shape] if center is None else list(pair("center", center))
     kind = np.complex128 if array.dtype.kind == "c" else np.float64
     moved = array.astype(kind)
-    for axis, amount in enumerate(distance):
-        whole = round(float(amount))
+    for axis, amount in enumerate(distance.astype(np.float64).tolist()):
+        whole = round(amount)
         origin[axis] -= whole
         if amount != whole:
-            moved, before = _moved(moved, float(amount) - whole, axis)
+            moved, before = _moved(moved, amount - whole, axis)
             origin[axis] += before
     return moved, (origin[0], origin[1])
 

@@ -231,9 +231,5 @@ def _filled(
 
 
 def _require(size: int, format: Format) -> None:
-    room = memory.available()
-    if room is not None and size > room:
-        raise MemoryError(
-            f"the matrix takes {size} bytes as {format}, {room} are available; use export(...) to "
-            "write it to disk or row_blocks(...) to work on a part at a time"
-        )
+    advice = "write it to disk or row_blocks(...) to work on a part at a time"
+    memory.require(size, f"the matrix as {format}", f"; use export(...) to {advice}")

@@ -32,7 +32,7 @@ def stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
         For another name.
     """
     if not isinstance(regulariser, str):
-        return [arguments.psf_array(regulariser)]
+        return [arguments.psf_array(regulariser, "regulariser")]
     difference = np.array([[1.0, -1.0]])
     return {
         "identity": [np.ones((1, 1))],

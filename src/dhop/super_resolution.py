@@ -142,18 +142,24 @@ def super_resolve(
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
         )
-    if arguments.integer("maxiter", maxiter) < 1:
-        raise ValueError(f"maxiter must be positive, got {maxiter}")
+    arguments.positive("maxiter", maxiter)
+    arguments.real("rtol", rtol)
+    if not isinstance(nonnegative, bool | np.bool_):
+        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
+    bar = None if progress is True else progress
+    for name, function in ("callback", callback), ("progress", bar):
+        if not (function is None or callable(function)):
+            raise TypeError(f"{name} must be callable, got {function!r}")
     _, *channels, m0, m1 = stack.shape
-    steps = arguments.pair("factor", factor)
-    wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
+    steps = arguments.both("factor", factor, arguments.positive, "integer")
+    wanted = (m0 * steps[0], m1 * steps[1]) if dims is None else arguments.shape("dims", dims)
     moves = _shifts(shifts, stack, given)
     made: dict[tuple[float, ...], DHOperator] = {}  # frames that do not move share theirs
     operators = []
     for move, blur in zip(moves, _psfs(psf, len(stack)), strict=True):
         key = (id(blur), *move)
         if key not in made:
-            moved, center = shift(blur, move * steps)
+            moved, center = shift(blur, [d * f for d, f in zip(move, steps, strict=True)])
             made[key] = DHOperator(
                 [*channels, *wanted[-2:]], moved, factor, center=center,
                 decimation=decimation, boundary=boundary, dtype=stack.dtype,
@@ -165,13 +171,17 @@ def super_resolve(
             f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
         )
     operator = FrameStack(operators, given)
+    data = operator.data(stack)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.vdot(data, data)):
+            raise ValueError("the squares of frames times weights overflow; scale them down")
     curve = None
     if isinstance(beta, str):
         curve = _beta_curve(operators, stack, given, regulariser, beta, noise)
-    number = float(curve.beta if curve else beta)
-    if not (number >= 0 and np.isfinite(number)):
-        raise ValueError(f"beta must not be negative, and be finite, got {beta!r}")
-    problem = solvers.Problem(operator, operator.data(stack), regulariser, number, A.boundary)
+    number = curve.beta if curve else arguments.real("beta", beta)
+    if number < 0:
+        raise ValueError(f"beta must not be negative, got {beta!r}")
+    problem = solvers.Problem(operator, data, regulariser, number, A.boundary)
     x, converged, used, history = solvers.solve(
         problem,
         arguments.choice("solver", solver, get_args(solvers.Name)),
@@ -182,6 +192,8 @@ def super_resolve(
         callback=callback,
         progress=progress,
     )
+    if not np.isfinite(x).all():
+        raise ValueError(f"the equations are singular to rounding for beta={number}; take a larger")
     return Solution(
         image=x.reshape(A.dims).astype(stack.dtype, copy=False),
         converged=converged,
@@ -209,7 +221,7 @@ def _chunked(
 
 def _frames(frames: ArrayLike) -> Array:
     """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
-    stack = dense(frames)
+    stack = dense(frames, "frames")
     if stack.ndim not in (2, 3, 4) or stack.size == 0:
         raise ValueError(
             f"frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), got {stack.shape}"
@@ -222,7 +234,8 @@ def _frames(frames: ArrayLike) -> Array:
 
 def _psfs(psf: Any, count: int) -> list[Any]:
     """The PSF of each frame."""
-    several = isinstance(psf, list | tuple | np.ndarray) and len(psf) and np.ndim(psf[0]) == 2
+    listed = isinstance(psf, list | tuple) or (isinstance(psf, np.ndarray) and psf.ndim)
+    several = listed and len(psf) and np.ndim(psf[0]) == 2
     if several and len(psf) != count:
         raise ValueError(f"{count} frames, but {len(psf)} psfs")
     return list(psf) if several else [psf] * count
@@ -235,10 +248,17 @@ def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
-    given = [dense(weight) for weight in weights]  # type: ignore[union-attr]
+    given = [
+        dense(weight, "each of weights")
+        for weight in arguments.sequence("weights", weights, "numbers or arrays")
+    ]
     if len(given) != len(stack):
         raise ValueError(f"{len(stack)} frames, but {len(given)} weights")
-    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
+    try:
+        return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
+    except ValueError:
+        shapes = [w.shape for w in given]
+        raise ValueError(f"weights of {shapes} do not fit frames of {stack.shape[1:]}") from None
 
 
 def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
@@ -254,10 +274,11 @@ def _shifts(shifts: Any, stack: Array, weights: list[Array] | None) -> NDArray[n
         grey = np.nan_to_num(stack).reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
         seen = None if weights is None else [w if w.ndim < 3 else w.min(axis=0) for w in weights]
         return estimate_shifts(grey, seen)
-    moves = np.asarray(shifts, np.float64)
-    if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
+    moves = arguments.numbers("shifts", shifts)
+    fit = moves.shape == (len(stack), 2) and moves.dtype.kind != "c"
+    if not (fit and np.isfinite(moves).all()):
         raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
-    return moves
+    return moves.astype(np.float64)
 
 
 def _beta_curve(
@@ -266,13 +287,15 @@ def _beta_curve(
     chosen: Rule = arguments.choice("beta", rule, get_args(Rule))
     if isinstance(regulariser, LinearOperator):
         raise ValueError("a beta for a regulariser that is an operator must be given as a number")
-    if chosen == "discrepancy" and not (noise is not None and noise > 0):
+    if noise is not None:
+        noise = arguments.real("noise", noise)
+    if chosen == "discrepancy" and not (noise and noise > 0):
         raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
     return choose_beta(operators, stack, weights, regulariser, chosen, noise)
 
 
 def _start(x0: ArrayLike, A: DHOperator) -> Array:
-    image = dense(x0)
+    image = dense(x0, "x0")
     if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
         raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
     return image.reshape(-1)

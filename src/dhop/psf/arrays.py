@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from dhop.arguments import psf_array
-from dhop.psf.pixels import Image, covered, positive_pair
+from dhop.arguments import both, integer, numbers, psf_array, real
+from dhop.psf.pixels import Image, affordable, covered, positive, positive_pair
 
 Array = NDArray[Any]
 
@@ -27,8 +27,8 @@ def normalise(psf: ArrayLike) -> Array:
 
     Raises
     ------
-    ValueError
-        If the sum is zero or not finite, or values are masked.
+    ValueError, TypeError
+        If the sum is zero or not finite, values are masked or no numbers.
 
     Examples
     --------
@@ -38,8 +38,9 @@ def normalise(psf: ArrayLike) -> Array:
     """
     if np.ma.is_masked(psf):
         raise ValueError("the psf has masked values; give them one with `.filled(value)`")
-    array = np.asarray(psf)
-    total = array.sum()
+    array = numbers("psf", psf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()
     if not np.isfinite(total) or total == 0:
         raise ValueError(f"a psf with the sum {total} cannot be normalised")
     return np.asarray(array / total)
@@ -68,7 +69,8 @@ def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If the PSF is not a finite two-dimensional array, its sum is zero, or `angle` is not finite.
+        If the PSF is not a finite two-dimensional array, its sum is zero, `angle` is not finite or
+        `order` is out of range.
 
     Examples
     --------
@@ -80,9 +82,10 @@ def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
     >>> psf.rotate(psf.gaussian((5, 9), (1, 2)), 30).shape
     (9, 11)
     """
-    array = _double(psf)
-    if not np.isfinite(angle):
-        raise ValueError(f"angle must be finite, got {angle!r}")
+    array = double(psf)
+    angle = real("angle", angle)
+    if not 0 <= integer("order", order) <= 5:
+        raise ValueError(f"order must be from 0 to 5, got {order!r}")
     if angle % 90 == 0:
         return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4))
     sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
@@ -102,7 +105,7 @@ def resample(
     pixel: float | Sequence[float],
     new_pixel: float | Sequence[float],
     *,
-    center: Sequence[float] | None = None,
+    center: float | Sequence[float] | None = None,
 ) -> Array:
     """Bring a PSF to pixels of another size.
 
@@ -116,7 +119,7 @@ def resample(
     psf : array_like, shape (K0, K1)
     pixel, new_pixel : float or (float, float)
         Size of a pixel of `psf` and of the result, in any one unit.
-    center : (float, float), optional
+    center : float or (float, float), optional
         Index of the PSF's origin, by default the middle of the array, ``(K - 1) / 2``.
 
     Returns
@@ -136,9 +139,11 @@ def resample(
     >>> psf.resample(np.full((1, 6), 1 / 6), (1, 0.5), 1)
     array([[0.33333333, 0.33333333, 0.33333333]])
     """
-    array = _double(psf)
+    array = double(psf)
     old, new = positive_pair("pixel", pixel), positive_pair("new_pixel", new_pixel)
-    middle = [(size - 1) / 2 for size in array.shape] if center is None else list(center)
+    middle = [(size - 1) / 2 for size in array.shape]
+    if center is not None:
+        middle = list(both("center", center, real))
     down, along = (
         _overlaps(array.shape[axis], new[axis] / old[axis], middle[axis]) for axis in (0, 1)
     )
@@ -146,7 +151,7 @@ def resample(
 
 
 def encircled_energy(
-    psf: ArrayLike, radius: ArrayLike, *, center: Sequence[float] | None = None
+    psf: ArrayLike, radius: ArrayLike, *, center: float | Sequence[float] | None = None
 ) -> Image:
     """Fraction of the PSF's sum within circles about its origin.
 
@@ -157,7 +162,7 @@ def encircled_energy(
     psf : array_like, shape (K0, K1), real
     radius : array_like
         Radii in pixels, not negative.
-    center : (float, float), optional
+    center : float or (float, float), optional
         Index of the origin, by default the middle of the array, ``(K - 1) / 2``.
 
     Returns
@@ -176,9 +181,11 @@ def encircled_energy(
     array([0.25 , 0.909])
     """
     array = normalise(psf_array(psf))
-    radii = np.asarray(radius, float)
-    if not (radii >= 0).all():
-        raise ValueError("radii must not be negative")
+    radii = numbers("radius", radius)
+    if radii.dtype.kind == "c" or not (radii >= 0).all():
+        raise ValueError(f"radius must be real and not negative, got {radius!r}")
+    if center is not None:
+        center = both("center", center, real)
     return np.reshape(
         [np.vdot(covered(array.shape, r, center), array) if r else 0.0 for r in radii.ravel()],
         radii.shape,
@@ -214,14 +221,20 @@ def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, int]:
     >>> psf.estimate_support(psf.gaussian(99, (2.0, 1.0)), 0.99)
     (13, 7)
     """
-    array = np.abs(psf_array(psf))
-    if not 0 < energy <= 1:
+    array = np.abs(double(psf))
+    if not 0 < real("energy", energy) <= 1:
         raise ValueError(f"energy must be in (0, 1], got {energy!r}")
     if not array.any():
         raise ValueError("a psf that is zero everywhere has no support")
     array = array / array.sum()
     rows, columns = (_support(array.sum(axis=1 - axis), (1 - energy) / 2) for axis in (0, 1))
     return rows, columns
+
+
+def double(psf: ArrayLike) -> Array:
+    """The PSF as float64 or complex128."""
+    array = psf_array(psf)
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def window(psf: Array, center: Sequence[int], half: Sequence[int]) -> Array:
@@ -235,15 +248,12 @@ def window(psf: Array, center: Sequence[int], half: Sequence[int]) -> Array:
     return np.ascontiguousarray(np.pad(psf, pads)[parts])
 
 
-def _double(psf: ArrayLike) -> Array:
-    array = psf_array(psf)
-    return array.astype(np.result_type(array.dtype, np.float64))
-
-
 def _overlaps(count: int, ratio: float, middle: float) -> Image:
     """Part of each of `count` pixels (columns) within each new one (rows), `ratio` as large."""
+    ratio = positive("new_pixel / pixel", ratio)
     reach = max(middle + 0.5, count - 0.5 - middle) / ratio
-    half = max(int(np.ceil(reach - 0.5 - 1e-9)), 0)
+    half = max(int(np.ceil(real("pixel / new_pixel", reach) - 0.5 - 1e-9)), 0)
+    affordable("new_pixel", 2 * half + 1, count)
     edge = (np.arange(2 * half + 2) - half - 0.5) * ratio + middle + 0.5
     pixel = np.arange(count)
     begin = np.maximum(edge[:-1, None], pixel)

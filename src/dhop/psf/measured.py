@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from dhop.arguments import choice, pair, psf_array
+from dhop.arguments import choice, pair, real
 from dhop.decoding import decode
-from dhop.psf.arrays import estimate_support, normalise, window
+from dhop.psf.arrays import double, estimate_support, normalise, window
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
@@ -59,8 +59,7 @@ def from_array(
            [0.2, 0.4, 0.2],
            [0. , 0.2, 0. ]])
     """
-    psf = psf_array(array)
-    psf = psf.astype(np.result_type(psf.dtype, np.float64))
+    psf = double(array)
     psf = psf - _background(psf, background)
     if center is not None:
         origin = _origin(psf, center)
@@ -165,7 +164,7 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
 
 def _background(psf: Array, value: Any) -> Any:
     if not isinstance(value, str):
-        return value
+        return real("background", value)
     choice("background", value, ["border"])
     border = np.ones(psf.shape, bool)
     border[1:-1, 1:-1] = False

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import j1, jn_zeros
 
+from dhop.arguments import real
 from dhop.psf.arrays import normalise
 from dhop.psf.pixels import Image, integrate, positive, shape_of
 
@@ -60,6 +61,7 @@ def airy(size: int | Sequence[int], radius: float, *, obstruction: float = 0.0) 
     radius = positive("radius", radius)
     if radius < NARROWEST:
         raise ValueError(f"radius must be at least {NARROWEST} pixels, got {radius}")
+    obstruction = real("obstruction", obstruction)
     if not 0 <= obstruction < 1:
         raise ValueError(f"obstruction must be in [0, 1), got {obstruction!r}")
 
@@ -118,12 +120,13 @@ def moffat(size: int | Sequence[int], fwhm: float, beta: float) -> Image:
     fwhm = positive("fwhm", fwhm)
     if fwhm < NARROWEST:
         raise ValueError(f"fwhm must be at least {NARROWEST} pixels, got {fwhm}")
-    if not (np.isfinite(beta) and beta > 1):
+    beta = real("beta", beta)
+    if beta <= 1:
         raise ValueError(f"beta must be greater than 1, got {beta!r}")
     alpha = fwhm / (2 * np.sqrt(np.expm1(np.log(2) / beta)))
 
     def intensity(y: Image, x: Image) -> Image:
-        return np.exp(-beta * np.log1p((y**2 + x**2) / alpha**2))
+        return np.exp(-beta * np.log1p((y / alpha) ** 2 + (x / alpha) ** 2))
 
     # The rule converges with the size of the ellipse about a pixel that leaves out the pole at
     # r = i alpha, and for a large beta, a near Gaussian, with its width.

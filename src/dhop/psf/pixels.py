@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.arguments import pair
+from dhop import memory
+from dhop.arguments import both, pair, real
 
 Image = NDArray[np.float64]
+
+COPIES = 10  # at most, of its size, that making a psf takes at a time
 
 
 def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
@@ -16,23 +19,27 @@ def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
     rows, columns = pair("size", size)
     if rows < 1 or columns < 1:
         raise ValueError(f"size must be positive, got {size!r}")
+    return affordable("size", rows, columns)
+
+
+def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:
+    """The shape of a PSF that an argument asks for, if it can be made in the memory there is."""
+    what = f"making the psf of {rows} x {columns} pixels that {name} asks for"
+    memory.require(8 * COPIES * rows * columns, what)
     return rows, columns
 
 
 def positive(name: str, value: Any) -> float:
     """`value` as a float."""
-    if not (np.isfinite(value) and value > 0):
+    number = real(name, value)
+    if number <= 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
-    return float(value)
+    return number
 
 
 def positive_pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
     """A float for each axis, from one number or two."""
-    numbers = [value, value] if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
-    if len(numbers) != 2:
-        raise ValueError(f"{name} must be one number or two, got {value!r}")
-    first, second = numbers
-    return positive(name, first), positive(name, second)
+    return both(name, value, positive)
 
 
 def edges(count: int, center: float | None = None) -> Image:
@@ -66,11 +73,14 @@ def covered(shape: tuple[int, int], radius: float, center: Sequence[float] | Non
     rows, columns = (
         edges(count, None if center is None else center[axis]) for axis, count in enumerate(shape)
     )
+    near = (np.maximum(0, np.maximum(e[:-1], -e[1:])) for e in (rows, columns))
+    far = (np.maximum(-e[:-1], e[1:]) for e in (rows, columns))
+    with np.errstate(over="ignore"):  # farther than there are numbers
+        nearest, farthest = np.hypot.outer(*near), np.hypot.outer(*far)
+    radius = min(radius, farthest.max())
     signs = np.outer(np.sign(rows), np.sign(columns))
     area = corner_difference(signs * _quadrant(np.abs(rows)[:, None], np.abs(columns), radius))
     # Differences round; what is wholly inside or outside is known exactly.
-    nearest = np.hypot.outer(*(np.maximum(0, np.maximum(e[:-1], -e[1:])) for e in (rows, columns)))
-    farthest = np.hypot.outer(*(np.maximum(-e[:-1], e[1:]) for e in (rows, columns)))
     return np.where(farthest <= radius, 1.0, np.where(nearest >= radius, 0.0, np.maximum(area, 0)))
 
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtr, owens_t
 
+from dhop.arguments import real
 from dhop.psf.arrays import normalise
 from dhop.psf.pixels import (
     Image,
+    affordable,
     corner_difference,
     covered,
     edges,
@@ -15,6 +17,8 @@ from dhop.psf.pixels import (
     positive_pair,
     shape_of,
 )
+
+WIDEST = 1e4  # pixels; the differences of a distribution function lose their digits beyond
 
 
 def gaussian(
@@ -38,7 +42,8 @@ def gaussian(
     size : int or (int, int)
         Number of pixels. An even size has its middle between two pixels.
     sigma : float or (float, float)
-        Standard deviation in pixels, along the rows' and the columns' axis before the turn.
+        Standard deviation in pixels, along the rows' and the columns' axis before the turn; at most
+        10,000.
     angle : float
         In degrees, counter-clockwise as displayed.
 
@@ -49,7 +54,7 @@ def gaussian(
     Raises
     ------
     ValueError, TypeError
-        If a size is not a positive integer, a sigma not positive or the angle not finite.
+        If a size is not a positive integer, a sigma out of range or the angle not finite.
 
     References
     ----------
@@ -70,6 +75,8 @@ def gaussian(
     """
     shape = shape_of(size)
     down, along = positive_pair("sigma", sigma)
+    if max(down, along) > WIDEST:
+        raise ValueError(f"sigma must be at most {WIDEST:g} pixels, got {sigma!r}; take a `box`")
     sine, cosine = _direction(angle)
     if cosine == 0:
         down, along = along, down
@@ -139,7 +146,9 @@ def disk(radius: float) -> Image:
     """
     radius = positive("radius", radius)
     size = 2 * int(np.ceil(radius - 0.5)) + 1
-    return normalise(covered((size, size), radius))
+    if size == 1:
+        return np.ones((1, 1))
+    return normalise(covered(affordable("radius", size, size), radius))
 
 
 def motion(length: float, angle: float = 0.0) -> Image:
@@ -178,8 +187,10 @@ def motion(length: float, angle: float = 0.0) -> Image:
     length = positive("length", length)
     sine, cosine = _direction(angle)
     step = np.array([-sine, cosine]) * length  # (rows, columns) from end to end
+    size = [2 * int(np.ceil(abs(s) / 2)) + 1 for s in step]
+    affordable("length", *size)
     # Cut where the line, from -1/2 to 1/2, passes from one pixel into the next.
-    crossings = [edges(2 * int(np.ceil(abs(s) / 2)) + 1) / s for s in step if s]
+    crossings = [edges(count) / s for count, s in zip(size, step, strict=True) if s]
     cuts = np.unique(np.clip(np.concatenate(crossings), -0.5, 0.5))
     cuts = cuts[np.diff(cuts, prepend=-1) > 1e-12]  # at a corner, both axes cut, up to rounding
     row, column = np.rint(np.outer(step, (cuts[1:] + cuts[:-1]) / 2)).astype(int)
@@ -191,9 +202,7 @@ def motion(length: float, angle: float = 0.0) -> Image:
 
 def _direction(angle: float) -> tuple[float, float]:
     """Sine and cosine of degrees, exact for quarter turns."""
-    if not np.isfinite(angle):
-        raise ValueError(f"angle must be finite, got {angle!r}")
-    quarters, rest = divmod(angle, 90)
+    quarters, rest = divmod(real("angle", angle), 90)
     sine, cosine = np.sin(np.deg2rad(rest)), np.cos(np.deg2rad(rest))
     for _ in range(int(quarters) % 4):
         sine, cosine = cosine, -sine
