@@ -101,6 +101,24 @@ def test_zarr_arrays_by_their_path(tmp_path):
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_vectors_in_files(tmp_path, nonnegative):
+    """The same as in memory, and nothing is left of them but the image."""
+    frame = da.from_array(RNG.standard_normal((9, 8)), chunks=(4, 8))
+    settings = {"beta": 0.1, "maxiter": 6, "rtol": 0, "nonnegative": nonnegative}
+    steps = []
+    found = super_resolve(
+        frame, BLUR, 2, **settings, scratch=tmp_path / "a" / "b",
+        callback=lambda step: steps.append(step.image.compute()),
+    )  # fmt: skip
+    expected = super_resolve(frame, BLUR, 2, **settings)
+    assert_array_equal(found.image.compute(), expected.image.compute())
+    assert_array_equal(steps[-1], found.image.compute())
+    assert found.image.chunks == expected.image.chunks
+    assert found.residual_norm == expected.residual_norm
+    assert [file.name for file in (tmp_path / "a" / "b").iterdir()] == ["image"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
