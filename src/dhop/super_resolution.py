@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop import arguments, solvers
+from dhop import arguments, observations, solvers
 from dhop.boundary import Boundary
 from dhop.frames import FrameStack
 from dhop.geometry import Decimation
@@ -18,7 +18,6 @@ from dhop.progress import Progress
 from dhop.registration import estimate_shifts
 from dhop.regularisers import Regulariser
 from dhop.selection import BetaCurve, Rule, choose_beta
-from dhop.shifting import shift
 from dhop.solution import Solution
 
 Array = NDArray[Any]
@@ -136,34 +135,24 @@ def super_resolve(
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress,
         )  # fmt: skip
-    stack = _frames(frames)
+    stack = observations.stacked(dense(frames))
     given = _weights(weights, stack)
     if not all(_finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
         )
-    if arguments.integer("maxiter", maxiter) < 1:
-        raise ValueError(f"maxiter must be positive, got {maxiter}")
-    _, *channels, m0, m1 = stack.shape
-    steps = arguments.pair("factor", factor)
-    wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
+    observations.checked_maxiter(maxiter)
     moves = _shifts(shifts, stack, given)
-    made: dict[tuple[float, ...], DHOperator] = {}  # frames that do not move share theirs
-    operators = []
-    for move, blur in zip(moves, _psfs(psf, len(stack)), strict=True):
-        key = (id(blur), *move)
-        if key not in made:
-            moved, center = shift(blur, move * steps)
-            made[key] = DHOperator(
-                [*channels, *wanted[-2:]], moved, factor, center=center,
-                decimation=decimation, boundary=boundary, dtype=stack.dtype,
-            )  # fmt: skip
-        operators.append(made[key])
+    size = observations.scene_dims(stack.shape, factor, dims)
+
+    def make(blur: Any, center: Any) -> DHOperator:
+        return DHOperator(
+            size, blur, factor, center=center,
+            decimation=decimation, boundary=boundary, dtype=stack.dtype,
+        )  # fmt: skip
+
+    operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
     A = operators[0]
-    if A.dimsd != stack.shape[1:]:
-        raise ValueError(
-            f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
-        )
     operator = FrameStack(operators, given)
     curve = None
     if isinstance(beta, str):
@@ -207,27 +196,6 @@ def _chunked(
     return super_resolve(frames, psf, factor, **settings)
 
 
-def _frames(frames: ArrayLike) -> Array:
-    """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
-    stack = dense(frames)
-    if stack.ndim not in (2, 3, 4) or stack.size == 0:
-        raise ValueError(
-            f"frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), got {stack.shape}"
-        )
-    if stack.dtype.kind == "c":
-        raise TypeError("frames must be real")
-    dtype = np.float32 if stack.dtype == np.float32 else np.float64
-    return (stack[None] if stack.ndim == 2 else stack).astype(dtype, copy=False)
-
-
-def _psfs(psf: Any, count: int) -> list[Any]:
-    """The PSF of each frame."""
-    several = isinstance(psf, list | tuple | np.ndarray) and len(psf) and np.ndim(psf[0]) == 2
-    if several and len(psf) != count:
-        raise ValueError(f"{count} frames, but {len(psf)} psfs")
-    return list(psf) if several else [psf] * count
-
-
 def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
     """A number or a map of the shape of a frame, for each."""
     if weights is None:
@@ -235,9 +203,7 @@ def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
-    given = [dense(weight) for weight in weights]  # type: ignore[union-attr]
-    if len(given) != len(stack):
-        raise ValueError(f"{len(stack)} frames, but {len(given)} weights")
+    given = [dense(weight) for weight in observations.per_frame(weights, len(stack))]
     return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
 
 
@@ -247,17 +213,12 @@ def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterato
 
 
 def _shifts(shifts: Any, stack: Array, weights: list[Array] | None) -> NDArray[np.float64]:
-    if shifts is None:
-        return np.zeros((len(stack), 2))
     if isinstance(shifts, str):
         arguments.choice("shifts", shifts, ("estimate",))
         grey = np.nan_to_num(stack).reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
         seen = None if weights is None else [w if w.ndim < 3 else w.min(axis=0) for w in weights]
         return estimate_shifts(grey, seen)
-    moves = np.asarray(shifts, np.float64)
-    if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
-        raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
-    return moves
+    return observations.checked_shifts(shifts, len(stack))
 
 
 def _beta_curve(

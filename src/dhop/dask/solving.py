@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop import arguments, solvers
+from dhop import arguments, observations, solvers
 from dhop.boundary import Boundary
 from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
@@ -20,7 +20,6 @@ from dhop.frames import FrameStack
 from dhop.geometry import Decimation
 from dhop.iterations import Keep, conjugate_gradients, norm, projected_gradients
 from dhop.progress import Progress, reporting
-from dhop.shifting import shift
 from dhop.solution import Solution
 from dhop.stencils import Stencils, stencils
 
@@ -172,34 +171,30 @@ callback, progress
     >>> super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
     <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
     """
-    stack = _frames(frames)
+    stack = observations.stacked(_opened(frames))
     if isinstance(beta, str) or not (beta >= 0 and np.isfinite(beta)):
         raise ValueError(
             f"beta must be a finite number, not negative, got {beta!r}; for chunked frames it is "
             "not chosen: take what dhop.super_resolve chooses for a part of them"
         )
-    if arguments.integer("maxiter", maxiter) < 1:
-        raise ValueError(f"maxiter must be positive, got {maxiter}")
-    steps = arguments.pair("factor", factor)
-    _, *channels, m0, m1 = stack.shape
-    wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
-    size = (*channels, *wanted[-2:])
-    if chunks is None:
-        sizes = zip(stack.chunks[-2:], steps, strict=True)
-        chunks = (*stack.chunks[1:-2], *(max(some) * f for some, f in sizes))
-    moves = np.zeros((len(stack), 2)) if shifts is None else np.asarray(shifts, np.float64)
-    if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
-        raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
-    common = {"boundary": boundary, "dtype": stack.dtype, "chunks": chunks}
-    operators = []
-    for move in moves:
-        blur, center = shift(psf, move * steps)
-        A = DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
-        operators.append(A)
-    if A.dimsd != stack.shape[1:]:
+    observations.checked_maxiter(maxiter)
+    if isinstance(shifts, str):
         raise ValueError(
-            f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
+            f"shifts={shifts!r} works in memory only; register a part of the frames, see "
+            "dhop.registration.estimate_shifts"
         )
+    moves = observations.checked_shifts(shifts, len(stack))
+    size = observations.scene_dims(stack.shape, factor, dims)
+    if chunks is None:
+        sizes = zip(stack.chunks[-2:], arguments.pair("factor", factor), strict=True)
+        chunks = (*stack.chunks[1:-2], *(max(some) * f for some, f in sizes))
+    common = {"boundary": boundary, "dtype": stack.dtype, "chunks": chunks}
+
+    def make(blur: Any, center: Any) -> DaskDHOperator:
+        return DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
+
+    operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
+    A = operators[0]
     common["chunks"] = A.chunks
     penalties = [
         DaskDHOperator(size, stencil, 1, **common)
@@ -244,21 +239,10 @@ callback, progress
     )
 
 
-def _frames(frames: Any) -> DaskArray:
-    """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
+def _opened(frames: Any) -> DaskArray:
     if isinstance(frames, str | os.PathLike):
-        frames = da.from_zarr(os.fspath(frames))
-    elif not isinstance(frames, da.Array):
-        frames = da.from_array(frames)
-    if frames.ndim not in (2, 3, 4) or frames.size == 0:
-        raise ValueError(
-            "frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), "
-            f"got {frames.shape}"
-        )
-    if frames.dtype.kind not in "biuf":
-        raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
-    dtype = np.float32 if frames.dtype == np.float32 else np.float64
-    return (frames[None] if frames.ndim == 2 else frames).astype(dtype)
+        return da.from_zarr(os.fspath(frames))
+    return frames if isinstance(frames, da.Array) else da.from_array(frames)
 
 
 def _weights(weights: Any, stack: DaskArray) -> list[Any]:
@@ -268,10 +252,8 @@ def _weights(weights: Any, stack: DaskArray) -> list[Any]:
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(da.isfinite(stack).astype(stack.dtype))
-    if len(weights) != len(stack):
-        raise ValueError(f"{len(stack)} frames, but {len(weights)} weights")
-    found = []
-    for weight in weights:
+    found: list[Any] = []
+    for weight in observations.per_frame(weights, len(stack)):
         if not isinstance(weight, da.Array):
             weight = np.asarray(weight)
         if float(weight.min()) < 0 or not np.isfinite(float(weight.sum())):
