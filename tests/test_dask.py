@@ -157,8 +157,8 @@ def test_what_travels_does_not_grow_with_the_image():
     for size in (640, 6400):
         model = DHOperator((size, size), np.ones((3, 3)), 2)._model
         model.columns.by_output  # noqa: B018 - tables that a choice of method leaves behind
-        edges = [range(0, size // 2 + 1, 32)] * 2
-        _, blocks = cut(model, "auto", {np.dtype(float): "separable"}, False, edges)
+        ranges = [[(start, start + 32) for start in range(0, size // 2, 32)]] * 2
+        _, blocks = cut(model, "auto", {np.dtype(float): "separable"}, False, ranges)
         sizes.append(len(pickle.dumps(blocks)))
     assert sizes[1] - sizes[0] < 10 * (200 - 20) * 2
 

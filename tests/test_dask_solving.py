@@ -63,6 +63,13 @@ def test_it_is_what_super_resolve_finds_in_memory():
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-4)
 
 
+def test_a_psf_for_each_frame():
+    frames, psfs = RNG.random((2, 8, 6)), [BLUR, psf.gaussian(7, 1.5)]
+    found = super_resolve(da.from_array(frames, chunks=4), psfs, 2, beta=0.1, rtol=1e-9)
+    expected = dhop.super_resolve(frames, psfs, 2, beta=0.1, rtol=1e-9)
+    assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-7)
+
+
 def test_images_that_are_not_negative():
     frame = RNG.standard_normal((4, 3))
     solution = super_resolve(
@@ -101,6 +108,24 @@ def test_zarr_arrays_by_their_path(tmp_path):
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_vectors_in_files(tmp_path, nonnegative):
+    """The same as in memory, and nothing is left of them but the image."""
+    frame = da.from_array(RNG.standard_normal((9, 8)), chunks=(4, 8))
+    settings = {"beta": 0.1, "maxiter": 6, "rtol": 0, "nonnegative": nonnegative}
+    steps = []
+    found = super_resolve(
+        frame, BLUR, 2, **settings, scratch=tmp_path / "a" / "b",
+        callback=lambda step: steps.append(step.image.compute()),
+    )  # fmt: skip
+    expected = super_resolve(frame, BLUR, 2, **settings)
+    assert_array_equal(found.image.compute(), expected.image.compute())
+    assert_array_equal(steps[-1], found.image.compute())
+    assert found.image.chunks == expected.image.chunks
+    assert found.residual_norm == expected.residual_norm
+    assert [file.name for file in (tmp_path / "a" / "b").iterdir()] == ["image"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -108,6 +133,7 @@ def test_zarr_arrays_by_their_path(tmp_path):
         ({"beta": -1.0}, "not negative"),
         ({"beta": 1.0, "maxiter": 0}, "maxiter"),
         ({"beta": 1.0, "shifts": [[0, 0], [1, 1]]}, "1 pairs"),
+        ({"beta": 1.0, "shifts": "estimate"}, "a part of the frames"),
         ({"beta": 1.0, "weights": [1.0, 2.0]}, "1 frames, but 2"),
         ({"beta": 1.0, "weights": [-1.0]}, "not negative"),
         ({"beta": 1.0, "dims": (20, 20)}, "gives frames of"),

@@ -4,8 +4,8 @@
 right-hand side. Each function is an endless generator of iterates and norms of the residual; its
 caller decides when to stop. An iterate is overwritten by the next.
 
-Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, and
-returns them computed.
+Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, at once
+with the sums over them, so that one pass over the chunks computes all, and returns them computed.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,22 +52,24 @@ def conjugate_gradients(
     M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
     J. Res. Natl. Bur. Stand. 49 (1952) 409-436, https://doi.org/10.6028/jres.049.044.
     """
-    x, r = keep(x, b - normal(x))
+    r = b - normal(x)
+    r, square = keep(r, inner(r, r))
     p = 0 * r
     before = 1.0
     while True:
-        yield x, norm(r)
+        yield x, sqrt(square)
         z = r if precondition is None else precondition(r)
-        now = inner(r, z)
+        now = float(square if precondition is None else inner(r, z))
         p = z + (now / before) * p
-        p, q = keep(p, normal(p))
-        curvature = inner(p, q)
-        if not curvature > 0:  # nothing is left to gain, up to rounding
-            p, curvature, now = 0 * p, 1.0, 0.0
-        step = now / curvature
+        q = normal(p)
+        x, p, q, curvature = keep(x, p, q, inner(p, q))
+        if curvature > 0:
+            step = now / float(curvature)
+        else:  # nothing is left to gain, up to rounding
+            p, step, now = 0 * p, 0.0, 0.0
         x += step * p
         r -= step * q
-        x, r = keep(x, r)
+        r, square = keep(r, inner(r, r))
         before = now or 1.0
 
 
@@ -101,22 +103,21 @@ def projected_gradients(
     ahead = x + 0
     t = 1.0
     while True:
-        (new,) = keep((ahead - (normal(ahead) - b) / lipschitz).clip(0))
-        move = new - x
-        yield new, lipschitz * norm(ahead - new)
-        t_new = (1 + sqrt(1 + 4 * t * t)) / 2
-        if inner(ahead - new, move) > 0:
-            t_new = 1.0
-            ahead = new + 0
+        new = (ahead - (normal(ahead) - b) / lipschitz).clip(0)
+        back = ahead - new
+        new, square, climb = keep(new, inner(back, back), inner(back, new - x))
+        yield new, lipschitz * sqrt(square)
+        if climb > 0:
+            ahead, t = new, 1.0
         else:
-            ahead = new + ((t - 1) / t_new) * move
-        (ahead,) = keep(ahead)
-        x, t = new, t_new
+            t_new = (1 + sqrt(1 + 4 * t * t)) / 2
+            ahead, t = new + (t - 1) / t_new * (new - x), t_new
+        x = new
 
 
-def inner(one: Array, other: Array) -> float:
-    """The real part of the inner product of arrays of one shape."""
-    return float(np.tensordot(one.conj(), other, one.ndim).real)
+def inner(one: Array, other: Array) -> Any:
+    """The real part of the inner product of arrays of one shape, a scalar that may be lazy."""
+    return np.tensordot(one.conj(), other, one.ndim).real
 
 
 def norm(x: Array) -> float:
@@ -183,7 +184,7 @@ class Bidiagonalisation:
             self._gradient = size * self._norm
         else:
             # beta u_{k+1} = B v_k - alpha_k u_k and alpha v_{k+1} = B^H u_{k+1} - beta v_k
-            beta = inner(u, self._product)
+            beta = float(inner(u, self._product))
             alpha = sqrt(max(size**2 - beta**2, 0.0))
             self._report(self._rotate(alpha, beta))
         return product

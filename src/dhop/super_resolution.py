@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop import arguments, solvers
+from dhop import arguments, observations, solvers
 from dhop.boundary import Boundary
 from dhop.frames import FrameStack
 from dhop.geometry import Decimation
@@ -18,7 +18,6 @@ from dhop.progress import Progress
 from dhop.registration import estimate_shifts
 from dhop.regularisers import Regulariser
 from dhop.selection import BetaCurve, Rule, choose_beta
-from dhop.shifting import shift
 from dhop.solution import Solution
 
 Array = NDArray[Any]
@@ -136,40 +135,24 @@ def super_resolve(
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress,
         )  # fmt: skip
-    stack = _frames(frames)
+    stack = observations.stacked(dense(frames, "frames"))
     given = _weights(weights, stack)
     if not all(_finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
         )
-    arguments.positive("maxiter", maxiter)
-    arguments.real("rtol", rtol)
-    if not isinstance(nonnegative, bool | np.bool_):
-        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
-    bar = None if progress is True else progress
-    for name, function in ("callback", callback), ("progress", bar):
-        if not (function is None or callable(function)):
-            raise TypeError(f"{name} must be callable, got {function!r}")
-    _, *channels, m0, m1 = stack.shape
-    steps = arguments.both("factor", factor, arguments.positive, "integer")
-    wanted = (m0 * steps[0], m1 * steps[1]) if dims is None else arguments.shape("dims", dims)
+    observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     moves = _shifts(shifts, stack, given)
-    made: dict[tuple[float, ...], DHOperator] = {}  # frames that do not move share theirs
-    operators = []
-    for move, blur in zip(moves, _psfs(psf, len(stack)), strict=True):
-        key = (id(blur), *move)
-        if key not in made:
-            moved, center = shift(blur, [d * f for d, f in zip(move, steps, strict=True)])
-            made[key] = DHOperator(
-                [*channels, *wanted[-2:]], moved, factor, center=center,
-                decimation=decimation, boundary=boundary, dtype=stack.dtype,
-            )  # fmt: skip
-        operators.append(made[key])
+    size = observations.scene_dims(stack.shape, factor, dims)
+
+    def make(blur: Any, center: Any) -> DHOperator:
+        return DHOperator(
+            size, blur, factor, center=center,
+            decimation=decimation, boundary=boundary, dtype=stack.dtype,
+        )  # fmt: skip
+
+    operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
     A = operators[0]
-    if A.dimsd != stack.shape[1:]:
-        raise ValueError(
-            f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
-        )
     operator = FrameStack(operators, given)
     data = operator.data(stack)
     with np.errstate(over="ignore"):
@@ -219,28 +202,6 @@ def _chunked(
     return super_resolve(frames, psf, factor, **settings)
 
 
-def _frames(frames: ArrayLike) -> Array:
-    """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
-    stack = dense(frames, "frames")
-    if stack.ndim not in (2, 3, 4) or stack.size == 0:
-        raise ValueError(
-            f"frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), got {stack.shape}"
-        )
-    if stack.dtype.kind == "c":
-        raise TypeError("frames must be real")
-    dtype = np.float32 if stack.dtype == np.float32 else np.float64
-    return (stack[None] if stack.ndim == 2 else stack).astype(dtype, copy=False)
-
-
-def _psfs(psf: Any, count: int) -> list[Any]:
-    """The PSF of each frame."""
-    listed = isinstance(psf, list | tuple) or (isinstance(psf, np.ndarray) and psf.ndim)
-    several = listed and len(psf) and np.ndim(psf[0]) == 2
-    if several and len(psf) != count:
-        raise ValueError(f"{count} frames, but {len(psf)} psfs")
-    return list(psf) if several else [psf] * count
-
-
 def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
     """A number or a map of the shape of a frame, for each."""
     if weights is None:
@@ -249,11 +210,8 @@ def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
     given = [
-        dense(weight, "each of weights")
-        for weight in arguments.sequence("weights", weights, "numbers or arrays")
+        dense(weight, "each of weights") for weight in observations.per_frame(weights, len(stack))
     ]
-    if len(given) != len(stack):
-        raise ValueError(f"{len(stack)} frames, but {len(given)} weights")
     try:
         return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
     except ValueError:
@@ -267,18 +225,12 @@ def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterato
 
 
 def _shifts(shifts: Any, stack: Array, weights: list[Array] | None) -> NDArray[np.float64]:
-    if shifts is None:
-        return np.zeros((len(stack), 2))
     if isinstance(shifts, str):
         arguments.choice("shifts", shifts, ("estimate",))
         grey = np.nan_to_num(stack).reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
         seen = None if weights is None else [w if w.ndim < 3 else w.min(axis=0) for w in weights]
         return estimate_shifts(grey, seen)
-    moves = arguments.numbers("shifts", shifts)
-    fit = moves.shape == (len(stack), 2) and moves.dtype.kind != "c"
-    if not (fit and np.isfinite(moves).all()):
-        raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
-    return moves.astype(np.float64)
+    return observations.checked_shifts(shifts, len(stack))
 
 
 def _beta_curve(

@@ -7,7 +7,6 @@ kernels sum lines in pairs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -171,7 +170,7 @@ def cut(
     method: str,
     chosen: Mapping[np.dtype[Any], str],
     adjoint: bool,
-    edges: Sequence[Sequence[int]],
+    ranges: Sequence[Sequence[tuple[int, int]]],
 ) -> tuple[list[list[Index]], Cut]:
     """Cut the products of a model in one direction into blocks.
 
@@ -179,9 +178,9 @@ def cut(
     ----------
     model, method, chosen, adjoint
         Of `Cut`.
-    edges : two sequences of int
-        Where the blocks of rows and of columns begin and end: of pixels if `adjoint`, else of
-        outputs. Blocks of rows begin at even ones.
+    ranges : two sequences of (int, int)
+        Where each block of rows and of columns begins and ends: of pixels if `adjoint`, else of
+        outputs. Bits are kept if blocks of rows begin at even ones.
 
     Returns
     -------
@@ -193,8 +192,8 @@ def cut(
         model.factors  # noqa: B018 - found once, here, and handed on
     make = pixel_part if adjoint else output_part
     parts = [
-        [make(axis, *ends) for ends in pairwise(some)]
-        for axis, some in zip((model.rows, model.columns), edges, strict=True)
+        [make(axis, *ends) for ends in some]
+        for axis, some in zip((model.rows, model.columns), ranges, strict=True)
     ]
     distinct = [_distinct([part.window for part in some]) for some in parts]
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]

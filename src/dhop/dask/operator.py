@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import getitem
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, cut
+from dhop.dask.halo import Halo, Mosaic
 from dhop.extras import needed
 from dhop.geometry import Index
 from dhop.linear import DTYPES
@@ -81,7 +81,7 @@ class DaskDHOperator:
         self.operator = DHOperator(dims, psf, factor, **settings)
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
-        self._axes = sorted(self.operator.axes)
+        self.image_axes: Any = tuple(sorted(self.operator.axes))
         given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
@@ -158,30 +158,56 @@ class DaskDHOperator:
             raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
         # A real operator takes the parts of complex numbers one after the other.
         kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
-        lines, blocks = self._cut(kind, adjoint)
+        lines, blocks = self._travelling(kind, adjoint)
         chunks = self.chunks if adjoint else self.chunksd
-        others = {k: sizes for k, sizes in enumerate(chunks) if k not in self._axes}
+        others = {k: sizes for k, sizes in enumerate(chunks) if k not in self.image_axes}
         x = x.rechunk(others, method="tasks")
         token = dask.base.tokenize(x.name, blocks.key, chunks)
         name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
-        tasks = _tasks(name, x, blocks.key, self._axes, lines)
+        halo = Halo(f"{name}-edges", x, self.image_axes)
+        tasks: dict[Any, Any] = {}
+        for place in np.ndindex(*map(len, chunks)):
+            row, column = (place[axis] for axis in self.image_axes)
+            block, sources = halo.block(place, lines[0][row], lines[1][column])
+            tasks[name, *place] = (_block_product, blocks.key, block, row, column, sources)
+        tasks |= halo.tasks()
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
 
-    def _cut(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
-        """The lines that blocks need, and the blocks' `Cut` as Dask's, for one compute dtype."""
-        if (dtype, adjoint) not in self._cuts:
-            products = self.operator._products
-            chosen = {dtype: products.method(dtype)}
+    def cut(
+        self,
+        dtype: np.dtype[Any],
+        adjoint: bool,
+        ranges: Sequence[Sequence[tuple[int, int]]] | None = None,
+    ) -> tuple[list[list[Index]], Cut]:
+        """Blocks of the products in one direction, see `dhop.dask.blocks.cut`.
+
+        Parameters
+        ----------
+        dtype : dtype
+            To compute in.
+        adjoint : bool
+        ranges : two sequences of (int, int), optional
+            By default the chunks.
+        """
+        if ranges is None:
             edges = self._pixels if adjoint else self._outputs
-            lines, blocks = cut(self.operator._model, products.asked, chosen, adjoint, edges)
+            ranges = [list(pairwise(some)) for some in edges]
+        products = self.operator._products
+        chosen = {dtype: products.method(dtype)}
+        return cut(self.operator._model, products.asked, chosen, adjoint, ranges)
+
+    def _travelling(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
+        """The lines that blocks need, and the blocks as Dask's."""
+        if (dtype, adjoint) not in self._cuts:
+            lines, blocks = self.cut(dtype, adjoint)
             self._cuts[dtype, adjoint] = lines, dask.delayed(blocks, pure=True, traverse=False)
         return self._cuts[dtype, adjoint]
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
         """Pixels and outputs where blocks begin and end, along both axes."""
         pixels, outputs = [], []
-        for axis in self._axes:
+        for axis in self.image_axes:
             number = self.operator.axes.index(axis)
             factor, phase = self.operator.factor[number], self.operator.phase[number]
             size, sized = self.dims[axis], self.dimsd[axis]
@@ -200,7 +226,7 @@ class DaskDHOperator:
 
     def _chunks(self, given: Chunks, edges: list[list[int]]) -> Chunks:
         chunks = list(given)
-        for axis, some in zip(self._axes, edges, strict=True):
+        for axis, some in zip(self.image_axes, edges, strict=True):
             chunks[axis] = tuple(stop - start for start, stop in pairwise(some))
         return tuple(chunks)
 
@@ -218,59 +244,6 @@ def as_dask(image: Any, chunks: Chunks) -> DaskArray:
     return da.from_array(image, chunks=chunks)
 
 
-def _tasks(
-    name: str, x: DaskArray, cut: Any, axes: Sequence[int], lines: Sequence[Sequence[Index]]
-) -> dict[Any, Any]:
-    """A task for each block of the product, and one for each part of a chunk that it needs."""
-    tasks: dict[Any, Any] = {}
-
-    def part(chunk: tuple[int, ...], spans: tuple[slice, ...]) -> Any:
-        place, index = list(chunk), [slice(None)] * x.ndim
-        for axis, span in zip(axes, spans, strict=True):
-            index[axis] = span
-        if all(
-            (span.start, span.stop) == (0, x.chunks[axis][place[axis]])
-            for axis, span in zip(axes, spans, strict=True)
-        ):
-            return (x.name, *place)
-        key = (f"{name}-part", *place, *(end for span in spans for end in (span.start, span.stop)))
-        tasks[key] = (getitem, (x.name, *place), tuple(index))
-        return key
-
-    pieces = [
-        [_pieces(one, x.chunks[axis]) for one in some]
-        for axis, some in zip(axes, lines, strict=True)
-    ]
-    counts = list(x.numblocks)
-    for axis, some in zip(axes, lines, strict=True):
-        counts[axis] = len(some)
-    for block in np.ndindex(*counts):
-        row, column = (block[axis] for axis in axes)
-        chunk = list(block)
-        parts = []
-        for chunk[axes[0]], down in pieces[0][row]:
-            line = []
-            for chunk[axes[1]], across in pieces[1][column]:
-                line.append(part(tuple(chunk), (down, across)))
-            parts.append(line)
-        tasks[name, *block] = (_block_product, cut, parts, list(axes), row, column)
-    return tasks
-
-
-def _pieces(lines: Index, sizes: Sequence[int]) -> list[tuple[int, slice]]:
-    """Ascending lines of chunked ones, as chunks and slices of them."""
-    edges = np.append(0, np.cumsum(sizes))
-    chunk = np.searchsorted(edges, lines, "right") - 1
-    ends = np.flatnonzero((np.diff(lines) > 1) | (np.diff(chunk) > 0)) + 1
-    found = []
-    for run in np.split(np.arange(lines.size), ends):
-        number = int(chunk[run[0]])
-        first, last = int(lines[run[0]] - edges[number]), int(lines[run[-1]] - edges[number])
-        found.append((number, slice(first, last + 1)))
-    return found
-
-
-def _block_product(cut: Cut, parts: Any, axes: tuple[int, int], row: int, column: int) -> Any:
-    images = np.block([[np.moveaxis(part, axes, (-2, -1)) for part in line] for line in parts])
-    product = cut.product(images, row, column)
-    return np.ascontiguousarray(np.moveaxis(product, (-2, -1), axes))
+def _block_product(cut: Cut, block: Mosaic, row: int, column: int, sources: list[Any]) -> Any:
+    product = cut.product(block.assemble(iter(sources)), row, column)
+    return np.ascontiguousarray(np.moveaxis(product, (-2, -1), block.axes))

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop import arguments, solvers
+from dhop import arguments, observations, solvers
 from dhop.boundary import Boundary
+from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
+from dhop.dask.scratch import keepers
 from dhop.frames import FrameStack
 from dhop.geometry import Decimation
-from dhop.iterations import conjugate_gradients, norm, projected_gradients
+from dhop.iterations import Keep, conjugate_gradients, norm, projected_gradients
 from dhop.progress import Progress, reporting
-from dhop.shifting import shift
 from dhop.solution import Solution
 from dhop.stencils import Stencils, stencils
 
@@ -33,6 +34,8 @@ class Problem:
     frames, weights : sequences of dask.array.Array
         The data and the weights of their pixels; a weight may be a number.
     beta : float
+    keep : callable
+        See `dhop.iterations`.
     """
 
     def __init__(
@@ -42,11 +45,15 @@ class Problem:
         frames: Sequence[DaskArray],
         weights: Sequence[Any],
         beta: float,
+        keep: Keep = dask.persist,
     ) -> None:
         self.operator = operators[0]
         self.operators, self.penalties = operators, penalties
         self.frames, self.weights, self.beta = frames, weights, beta
-        (self.rhs,) = dask.persist(
+        self.normal = NormalMatrix(
+            [*operators, *penalties], [*weights, *[beta] * len(penalties)], frames[0].dtype
+        )
+        (self.rhs,) = keep(
             reduce(
                 add,
                 [
@@ -55,16 +62,6 @@ class Problem:
                 ],
             )
         )
-
-    def normal(self, x: DaskArray) -> DaskArray:
-        """The product of the matrix of the normal equations."""
-        terms = [
-            A.backproject(w * A.degrade(x))
-            for A, w in zip(self.operators, self.weights, strict=True)
-        ]
-        if self.beta:
-            terms += [self.beta * S.backproject(S.degrade(x)) for S in self.penalties]
-        return reduce(add, terms)
 
     def bound(self) -> float:
         """No less than the largest eigenvalue: from the largest sums of rows and columns."""
@@ -126,14 +123,14 @@ def super_resolve(
     callback: solvers.Callback | None = None,
     progress: Progress = None,
     chunks: Any = None,
+    scratch: str | os.PathLike[str] | None = None,
 ) -> Solution:
     """Estimate the high-resolution image behind frames larger than memory.
 
     Conjugate gradients, or accelerated projected gradients for images that are not negative. There
     is no closed form here and no preconditioner, so that more iterations are needed than by
     `dhop.super_resolve` in memory. Between iterations the vectors, four of the size of the image,
-    stay with Dask: with the workers of a cluster, which move to disk what exceeds their memory, or
-    in this process.
+    stay in the memory of the workers or of this process, or in files in `scratch`.
 
     Parameters
     ----------
@@ -149,11 +146,15 @@ callback, progress
         As for `dhop.super_resolve`; register a part of the frames to find them.
     chunks : int or tuple, optional
         Of the result, by default those of the frames times `factor`.
+    scratch : path, optional
+        Folder, on a disk that all workers reach, for the vectors, up to eight of the size of the
+        image. The files of the result stay there, all others are deleted in the end; the image of
+        a callback's step is there until the callback returns.
 
     Returns
     -------
     ChunkedSolution
-        Its `image` is a Dask array whose chunks are computed.
+        Its `image` is a Dask array whose chunks are computed, or in `scratch`.
 
     Raises
     ------
@@ -170,55 +171,58 @@ callback, progress
     >>> super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
     <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
     """
-    stack = _frames(frames)
+    stack = observations.stacked(_opened(frames))
     if isinstance(beta, str) or not (beta >= 0 and np.isfinite(beta)):
         raise ValueError(
             f"beta must be a finite number, not negative, got {beta!r}; for chunked frames it is "
             "not chosen: take what dhop.super_resolve chooses for a part of them"
         )
-    if arguments.integer("maxiter", maxiter) < 1:
-        raise ValueError(f"maxiter must be positive, got {maxiter}")
-    steps = arguments.pair("factor", factor)
-    _, *channels, m0, m1 = stack.shape
-    wanted = [m * f for m, f in zip((m0, m1), steps, strict=True)] if dims is None else list(dims)
-    size = (*channels, *wanted[-2:])
+    observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
+    if isinstance(shifts, str):
+        raise ValueError(
+            f"shifts={shifts!r} works in memory only; register a part of the frames, see "
+            "dhop.registration.estimate_shifts"
+        )
+    moves = observations.checked_shifts(shifts, len(stack))
+    size = observations.scene_dims(stack.shape, factor, dims)
     if chunks is None:
-        sizes = zip(stack.chunks[-2:], steps, strict=True)
+        sizes = zip(stack.chunks[-2:], arguments.pair("factor", factor), strict=True)
         chunks = (*stack.chunks[1:-2], *(max(some) * f for some, f in sizes))
-    moves = np.zeros((len(stack), 2)) if shifts is None else np.asarray(shifts, np.float64)
-    if moves.shape != (len(stack), 2) or not np.isfinite(moves).all():
-        raise ValueError(f"shifts must be {len(stack)} pairs of finite numbers, got {shifts!r}")
     common = {"boundary": boundary, "dtype": stack.dtype, "chunks": chunks}
-    operators = []
-    for move in moves:
-        blur, center = shift(psf, move * steps)
-        A = DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
-        operators.append(A)
-    if A.dimsd != stack.shape[1:]:
-        raise ValueError(
-            f"an image of shape {A.dims} gives frames of {A.dimsd}, not {stack.shape[1:]}"
-        )
-    penalties = [DaskDHOperator(size, stencil, 1, **common) for stencil in stencils(regulariser)]
-    problem: Any = Problem(operators, penalties, list(stack), _weights(weights, stack), float(beta))
-    if not np.isfinite(norm(problem.rhs)):
-        raise ValueError(
-            "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-        )
+
+    def make(blur: Any, center: Any) -> DaskDHOperator:
+        return DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
+
+    operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
+    A = operators[0]
+    common["chunks"] = A.chunks
+    penalties = [
+        DaskDHOperator(size, stencil, 1, **common)
+        for stencil in (stencils(regulariser) if beta else ())
+    ]
     start = da.zeros(A.dims, stack.dtype, chunks=A.chunks) if x0 is None else as_dask(x0, A.chunks)
     start = start.astype(stack.dtype).rechunk(A.chunks)
     name = "projected" if nonnegative else "cg"
-    equations = problem.normal, problem.rhs
-    steps_taken = (
-        projected_gradients(*equations, start.clip(0), problem.bound(), keep=dask.persist)
-        if nonnegative
-        else conjugate_gradients(*equations, start, keep=dask.persist)
-    )
-    with reporting(progress, maxiter, name) as advance:
+    with reporting(progress, maxiter, name) as advance, keepers(scratch) as (data, vectors, image):
+        problem: Any = Problem(
+            operators, penalties, list(stack), _weights(weights, stack), float(beta), data
+        )
+        equations = problem.normal, problem.rhs
+        steps_taken = (
+            projected_gradients(*equations, start.clip(0), problem.bound(), vectors)
+            if nonnegative
+            else conjugate_gradients(*equations, start, keep=vectors)
+        )
         record = solvers.Recorder(problem, callback, advance)
+        if not np.isfinite(record.scale):
+            raise ValueError(
+                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
+            )
         x, residual = next(steps_taken)
         while residual > rtol * record.scale and len(record.history) < maxiter:
             x, residual = next(steps_taken)
             record.add(residual, x)
+        (x,) = image(x)
     return ChunkedSolution(
         image=x,
         converged=residual <= rtol * record.scale,
@@ -235,21 +239,10 @@ callback, progress
     )
 
 
-def _frames(frames: Any) -> DaskArray:
-    """The frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in."""
+def _opened(frames: Any) -> DaskArray:
     if isinstance(frames, str | os.PathLike):
-        frames = da.from_zarr(os.fspath(frames))
-    elif not isinstance(frames, da.Array):
-        frames = da.from_array(frames)
-    if frames.ndim not in (2, 3, 4) or frames.size == 0:
-        raise ValueError(
-            "frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), "
-            f"got {frames.shape}"
-        )
-    if frames.dtype.kind not in "biuf":
-        raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
-    dtype = np.float32 if frames.dtype == np.float32 else np.float64
-    return (frames[None] if frames.ndim == 2 else frames).astype(dtype)
+        return da.from_zarr(os.fspath(frames))
+    return frames if isinstance(frames, da.Array) else da.from_array(frames)
 
 
 def _weights(weights: Any, stack: DaskArray) -> list[Any]:
@@ -259,13 +252,13 @@ def _weights(weights: Any, stack: DaskArray) -> list[Any]:
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(da.isfinite(stack).astype(stack.dtype))
-    if len(weights) != len(stack):
-        raise ValueError(f"{len(stack)} frames, but {len(weights)} weights")
-    found = []
-    for weight in weights:
+    found: list[Any] = []
+    for weight in observations.per_frame(weights, len(stack)):
         if not isinstance(weight, da.Array):
             weight = np.asarray(weight)
         if float(weight.min()) < 0 or not np.isfinite(float(weight.sum())):
             raise ValueError("weights must be finite and not negative")
-        found.append(weight.astype(stack.dtype) if weight.ndim else float(weight))
+        if weight.ndim:
+            weight = da.broadcast_to(da.asarray(weight), stack.shape[1:]).astype(stack.dtype)
+        found.append(weight if weight.ndim else float(weight))
     return found

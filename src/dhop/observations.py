@@ -1,0 +1,119 @@
+"""Arguments of super-resolution that frames in memory and frames in chunks share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop import arguments
+from dhop.shifting import shift
+
+Operator = TypeVar("Operator")
+
+
+def stacked(frames: Any) -> Any:
+    """Frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in.
+
+    Parameters
+    ----------
+    frames : ndarray or dask.array.Array
+    """
+    if frames.ndim not in (2, 3, 4) or frames.size == 0:
+        raise ValueError(
+            "frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), "
+            f"got {frames.shape}"
+        )
+    if frames.dtype.kind not in "biuf":
+        raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
+    dtype = np.float32 if frames.dtype == np.float32 else np.float64
+    return (frames[None] if frames.ndim == 2 else frames).astype(dtype, copy=False)
+
+
+def scene_dims(
+    frames: tuple[int, ...], factor: int | Sequence[int], dims: Sequence[int] | None
+) -> tuple[int, ...]:
+    """Shape of the image behind stacked frames of a shape."""
+    _, *channels, m0, m1 = frames
+    by_row, by_column = _steps(factor)
+    if dims is not None:
+        return (*channels, *arguments.shape("dims", dims)[-2:])
+    return (*channels, m0 * by_row, m1 * by_column)
+
+
+def checked_shifts(shifts: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    """A pair of finite numbers for each frame, zeros by default."""
+    moves = np.zeros((count, 2)) if shifts is None else arguments.numbers("shifts", shifts)
+    fit = moves.shape == (count, 2) and moves.dtype.kind != "c"
+    if not (fit and np.isfinite(moves).all()):
+        raise ValueError(f"shifts must be {count} pairs of finite numbers, got {shifts!r}")
+    return moves.astype(np.float64)
+
+
+def frame_operators(
+    make: Callable[[Any, Any], Operator],
+    psf: Any,
+    shifts: NDArray[np.float64],
+    factor: int | Sequence[int],
+    frame: tuple[int, ...],
+) -> list[Operator]:
+    """The operator of each frame; frames that see the same way share theirs.
+
+    Parameters
+    ----------
+    make : callable
+        Gives the operator of a PSF and its center.
+    psf : array_like, two-dimensional, or sequence of such
+    shifts : ndarray, shape (F, 2)
+        In low-resolution pixels.
+    factor : int or (int, int)
+    frame : tuple of int
+        Shape of a frame, for which the operators must give it.
+    """
+    steps = _steps(factor)
+    made: dict[tuple[float, ...], Any] = {}
+    operators = []
+    for move, blur in zip(shifts, _psfs(psf, len(shifts)), strict=True):
+        key = (id(blur), *move)
+        if key not in made:
+            made[key] = make(*shift(blur, move * steps))
+        operators.append(made[key])
+    A = operators[0]
+    if A.dimsd != frame:
+        raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {frame}")
+    return operators
+
+
+def _psfs(psf: Any, count: int) -> list[Any]:
+    """The PSF of each frame."""
+    listed = isinstance(psf, list | tuple) or (isinstance(psf, np.ndarray) and psf.ndim)
+    several = listed and len(psf) and np.ndim(psf[0]) == 2
+    if several and len(psf) != count:
+        raise ValueError(f"{count} frames, but {len(psf)} psfs")
+    return list(psf) if several else [psf] * count
+
+
+def _steps(factor: int | Sequence[int]) -> tuple[int, int]:
+    return arguments.both("factor", factor, arguments.positive, "integer")
+
+
+def per_frame(weights: Any, count: int) -> list[Any]:
+    """A weight for each frame."""
+    given = arguments.sequence("weights", weights, "numbers or arrays")
+    if len(given) != count:
+        raise ValueError(f"{count} frames, but {len(given)} weights")
+    return given
+
+
+def check_settings(
+    maxiter: int, rtol: float, nonnegative: bool, callback: Any, progress: Any
+) -> None:
+    """Refuse what cannot steer the iterations."""
+    arguments.positive("maxiter", maxiter)
+    arguments.real("rtol", rtol)
+    if not isinstance(nonnegative, bool | np.bool_):
+        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
+    bar = None if progress is True else progress
+    for name, function in ("callback", callback), ("progress", bar):
+        if not (function is None or callable(function)):
+            raise TypeError(f"{name} must be callable, got {function!r}")

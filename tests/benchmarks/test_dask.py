@@ -1,0 +1,76 @@
+"""What chunks cost: against one piece in memory, and from one size of image on Zarr to the next.
+
+    python -m pytest -m bench tests/benchmarks/test_dask.py --benchmark-json=dask.json
+
+Two threads, float32, a Gaussian PSF of 21 pixels, factor 2. ``DHOP_BENCH=full`` goes up to images
+of 32,768 x 32,768 pixels, 4 GB, of which the disk holds a frame too.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from dhop import DHOperator, psf
+
+pytest.importorskip("pytest_benchmark")
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+pytest.importorskip("zarr")
+
+from dhop.dask import DaskDHOperator  # noqa: E402
+
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.timeout(3600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+BLUR = psf.gaussian(21, 3.5)
+SIZES = [4096, 8192] + ([16384, 32768] if os.environ.get("DHOP_BENCH") == "full" else [])
+DIRECTIONS = pytest.mark.parametrize("direction", ["degrade", "backproject"])
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+def image(shape, chunks):
+    return da.random.default_rng(0).random(shape, chunks=chunks, dtype="f4")
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("chunks", [None, 1024, 2048, 4096])
+def test_overhead(benchmark, direction, chunks):
+    """On chunks in memory to chunks in memory; None is the plain operator."""
+    size = 8192
+    A = DaskDHOperator((size, size), BLUR, 2, chunks=chunks or size, dtype="f4")
+    shape, given = (A.dims, A.chunks) if direction == "degrade" else (A.dimsd, A.chunksd)
+    if chunks is None:
+        plain = DHOperator(A.dims, BLUR, 2, dtype="f4", workers=2)
+        array = image(shape, given).compute()
+        benchmark.pedantic(getattr(plain, direction), (array,), rounds=9, warmup_rounds=2)
+        return
+    array = image(shape, given).persist()
+    benchmark.pedantic(lambda: getattr(A, direction)(array).persist(), rounds=9, warmup_rounds=2)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("size", SIZES)
+def test_time_per_pixel(benchmark, tmp_path, direction, size):
+    """From Zarr to Zarr, without compression; `ns_per_pixel` is in the JSON and printed by -s."""
+    A = DaskDHOperator((size, size), BLUR, 2, chunks=2048, dtype="f4")
+    shape, given = (A.dims, A.chunks) if direction == "degrade" else (A.dimsd, A.chunksd)
+    image(shape, given).to_zarr(tmp_path / "given", compressors=None)
+
+    def product():
+        shutil.rmtree(tmp_path / "result", ignore_errors=True)
+        result = getattr(A, direction)(da.from_zarr(tmp_path / "given"))
+        result.to_zarr(tmp_path / "result", compressors=None)
+
+    benchmark.pedantic(product, rounds=3, warmup_rounds=1)
+    found = benchmark.stats.stats.median / size**2 * 1e9
+    benchmark.extra_info["ns_per_pixel"] = found
+    print(f"{direction} {size}: {found:.2f} ns per pixel")
