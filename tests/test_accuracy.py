@@ -6,6 +6,7 @@ matrix in float64, whose entries are compared with the definitions in `test_spar
 
 import grid
 import numpy as np
+import oracle
 import pytest
 
 from dhop import DHOperator
@@ -35,10 +36,13 @@ def taken_columns(A, pixels, y):
     return np.array(sums).T
 
 
-def places(A):
-    """How often one pixel may stand in the continued image."""
-    axes = A._model.rows, A._model.columns
-    return np.prod([np.diff(axis.split.by_pixel.start).max() for axis in axes])
+def meeting(A):
+    """The largest number of taps of one output that meet on one pixel."""
+    most = 1
+    for axis in (A._model.rows, A._model.columns):
+        first, last = axis.windows[0], axis.windows[-1]
+        most *= max(np.bincount(window[window >= 0]).max() for window in (first, last))
+    return most
 
 
 @pytest.mark.parametrize(grid.NAMES, grid.cells())
@@ -54,7 +58,8 @@ def test_error_bounds_and_bits(shape, width, factor, dtype, kind, boundary):
     K = exact._model.weights.size + 1
     gamma = K * u / (1 - K * u)
     norm = 10 * u * np.log2(exact.shape[1]) * np.linalg.norm(exact._model.weights)
-    norms = [norm * places(exact) * np.linalg.norm(v) for v in (x, y)]
+    read = oracle.continued(x.reshape(exact.dims), *arguments[1:], boundary=boundary)
+    norms = [norm * np.linalg.norm(read), norm * np.sqrt(meeting(exact)) * np.linalg.norm(y)]
     methods = ["direct", "fft"] + ["separable"] * (kind == "gaussian")
     if cost.direct(exact._model, np.dtype(dtype)) > LONGEST:
         methods.remove("direct")
