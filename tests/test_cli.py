@@ -112,7 +112,9 @@ def test_errors_in_words(frame, tmp_path, change, words):
 def test_missing_and_mismatched_images(frame, tmp_path):
     assert superres(tmp_path / "none.png", out=tmp_path / "out.png").exit_code == 1
     (tmp_path / "text.png").write_text("no image")
-    assert superres(tmp_path / "text.png", out=tmp_path / "out.png").exit_code == 1
+    result = superres(tmp_path / "text.png", out=tmp_path / "out.png")
+    assert result.exit_code == 1
+    assert "text.png, it is broken or of another format" in result.stderr
     imageio.imwrite(tmp_path / "other.png", np.zeros((5, 5), np.uint8))
     result = superres(frame[1], tmp_path / "other.png", out=tmp_path / "out.png")
     assert result.exit_code == 1

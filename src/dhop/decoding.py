@@ -100,4 +100,6 @@ def _same(hdu: int | str | None, name: str) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> OSError:
-    return OSError(f"cannot read {path}, it is broken or of another format: {error}")
+    # imageio speaks of the bytes that it was given, not of the file.
+    why = "no reader knows its content" if "<bytes>" in str(error) else error
+    return OSError(f"cannot read {path}, it is broken or of another format: {why}")
