@@ -50,6 +50,8 @@ class DaskDHOperator:
         Shape of the high-resolution and of the low-resolution array.
     chunks, chunksd : tuple of tuple of int
         Chunks of either.
+    image_axes : (int, int)
+        The axes that are blurred, ascending.
     dtype : dtype
 
     Raises
@@ -81,7 +83,8 @@ class DaskDHOperator:
         self.operator = DHOperator(dims, psf, factor, **settings)
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
-        self.image_axes: Any = tuple(sorted(self.operator.axes))
+        first, second = sorted(self.operator.axes)
+        self.image_axes = first, second
         given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
