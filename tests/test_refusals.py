@@ -144,6 +144,8 @@ def check_damaged_file(name, how, where, new):
 
 
 @damage
+@example("mtx", "cut", 0.995, b" ")
+@example("mtx", "changed", 0.9, b"1.91\x001\x00 1\n0 ")
 def test_any_damaged_file_is_opened_or_refused(name, how, where, new):
     check_damaged_file(name, how, where, new)
 

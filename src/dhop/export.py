@@ -150,10 +150,26 @@ def _mapped(folder: Path, mmap: bool) -> Any:
     return matrix
 
 
+def _text(path: Path) -> Any:
+    """What `mmread` reads, after a look for what ends the interpreter in it.
+
+    It runs past the end of a file that is cut off within a number, and past a zero byte.
+    """
+    last = b""
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb") as file:
+        while block := file.read(TEXT_BLOCK):
+            if b"\0" in block:
+                raise ValueError("there is a zero byte in the text")
+            last = block[-1:]
+    if last != b"\n":
+        raise ValueError("the text does not end with a line")
+    return scipy_io.mmread(path, **_ARRAYS)
+
+
 _READERS: dict[FileFormat, Callable[[Path], Any]] = {
     "npz": scipy_sparse.load_npz,
-    "mtx": lambda path: scipy_io.mmread(path, **_ARRAYS),
-    "mtx.gz": lambda path: scipy_io.mmread(path, **_ARRAYS),
+    "mtx": _text,
+    "mtx.gz": _text,
     "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
 }
 
