@@ -105,7 +105,7 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
         If there is no such file, or no manifest in the folder.
     ValueError
         If the file is broken or holds something else. What is mapped is not read, and so not
-        checked.
+        checked; on a broken .mat file SciPy's reader may crash.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
             return _mapped(source, mmap)
         matrix = _READERS[format](source)
         if matrix.format in ("csr", "csc"):  # whose conversions and products check nothing
-            matrix.check_format(full_check=True)
+            _check(matrix, True)
         return scipy_sparse.csr_array(matrix)
     except (MemoryError, OSError):
         raise
@@ -146,14 +146,37 @@ def _mapped(folder: Path, mmap: bool) -> Any:
     if data.shape != indices.shape or pointer.shape != (shape[0] + 1,) or pointer[-1] != data.size:
         raise ValueError("the files do not fit together")
     matrix = sparse.compressed("csr", shape, data, indices, pointer)
-    matrix.check_format(full_check=not mmap)
+    _check(matrix, not mmap)
     return matrix
+
+
+def _check(matrix: Any, indices: bool) -> None:
+    """SciPy's check, which looks at neither array if the row pointer ends in zero."""
+    if (np.diff(matrix.indptr) < 0).any():
+        raise ValueError("the row pointer descends")
+    matrix.check_format(full_check=indices)
+
+
+def _text(path: Path) -> Any:
+    """What `mmread` reads, after a look for what ends the interpreter in it.
+
+    It runs past the end of a file that is cut off within a number, and past a zero byte.
+    """
+    last = b""
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb") as file:
+        while block := file.read(TEXT_BLOCK):
+            if b"\0" in block:
+                raise ValueError("there is a zero byte in the text")
+            last = block[-1:]
+    if last != b"\n":
+        raise ValueError("the text does not end with a line")
+    return scipy_io.mmread(path, **_ARRAYS)
 
 
 _READERS: dict[FileFormat, Callable[[Path], Any]] = {
     "npz": scipy_sparse.load_npz,
-    "mtx": lambda path: scipy_io.mmread(path, **_ARRAYS),
-    "mtx.gz": lambda path: scipy_io.mmread(path, **_ARRAYS),
+    "mtx": _text,
+    "mtx.gz": _text,
     "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
 }
 

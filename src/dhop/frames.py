@@ -251,7 +251,10 @@ class FrameStack(NormalOperator):
 
 
 def _linear_operators(given: Any) -> tuple[LinearOperator, ...]:
-    operators = sequence("operators", given, "LinearOperators")
+    operators = [
+        dense(each, "each of operators") if isinstance(each, np.ndarray) else each
+        for each in sequence("operators", given, "LinearOperators")
+    ]
     try:
         return tuple(aslinearoperator(each) for each in operators)
     except (TypeError, ValueError) as error:

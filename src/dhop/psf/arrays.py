@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from dhop.arguments import both, integer, numbers, psf_array, real
-from dhop.psf.pixels import Image, affordable, covered, positive, positive_pair
+from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive, positive_pair
 
 Array = NDArray[Any]
 
@@ -186,6 +186,8 @@ def encircled_energy(
         raise ValueError(f"radius must be real and not negative, got {radius!r}")
     if center is not None:
         center = both("center", center, real)
+        if max(map(abs, center)) > LARGEST:
+            raise ValueError(f"center must be within {LARGEST:g} pixels, got {center}")
     return np.reshape(
         [np.vdot(covered(array.shape, r, center), array) if r else 0.0 for r in radii.ravel()],
         radii.shape,

@@ -11,6 +11,7 @@ from dhop.arguments import both, pair, real
 
 Image = NDArray[np.float64]
 
+LARGEST = 1e150  # whose square is a number, as is that of its reciprocal
 COPIES = 10  # at most, of its size, that making a psf takes at a time
 
 
@@ -32,8 +33,8 @@ def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:
 def positive(name: str, value: Any) -> float:
     """`value` as a float."""
     number = real(name, value)
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {value!r}")
+    if not 1 / LARGEST <= number <= LARGEST:
+        raise ValueError(f"{name} must be positive, and at most {LARGEST:g}, got {value!r}")
     return number
 
 
