@@ -273,7 +273,7 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "dhop.cli", "superres", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=end, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+        stdout=subprocess.PIPE, stderr=end, env={**os.environ, "TERM": "xterm", "COLUMNS": "500"},
     )  # fmt: skip
     os.close(end)
     shown = ""
