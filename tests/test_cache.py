@@ -94,7 +94,8 @@ def test_fault_27_deleted_while_running(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rounds", "processes"), [(1, 3), pytest.param(20, 8, marks=pytest.mark.fuzz)]
+    ("rounds", "processes"),
+    [(1, 3), pytest.param(20, 8, marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)])],
 )
 def test_fault_27_many_processes_fill_an_empty_cache(tmp_path, rounds, processes):
     """Right results in all of them, at most one warning each, and a cache that works."""
