@@ -50,8 +50,7 @@ def export(
     """Write the matrix of a layout of rows; see `DHOperator.export`."""
     target = Path(path)
     format = format or format_of(target)
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    require_absent(target, overwrite)
     counts, entries = layout.counts(), layout.total()
     if format == "mat" and 2 * sparse.nbytes(layout, "csc", entries) > LARGEST_MAT:
         raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
@@ -359,6 +358,11 @@ def _remove(path: Path) -> None:
     else:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def require_absent(target: Path, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
 
 
 def require_room(target: Path, size: int) -> None:

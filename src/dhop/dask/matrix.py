@@ -98,8 +98,7 @@ def export_matrix(
     0
     """
     target = Path(path).absolute()
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    export.require_absent(target, overwrite)
     layout = operator.operator._layout("csr")
     counts = layout.counts()
     export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
@@ -132,7 +131,7 @@ def _rows(operator: DHOperator, rows: slice) -> Any:
 
 
 def _write_rows(operator: DHOperator, rows: slice, folder: Path) -> None:
-    block = operator.to_sparse(rows=rows)
+    block = _rows(operator, rows)
     start = np.load(folder / "indptr.npy", mmap_mode="r")[rows.start]
     for name, values in (("data", block.data), ("indices", block.indices)):
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
