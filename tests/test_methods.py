@@ -1,5 +1,6 @@
 """Every method computes the same products, to the error that each may have."""
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -7,7 +8,7 @@ import oracle
 import pytest
 from scipy import fft
 
-from dhop import DHOperator, workers
+from dhop import DHOperator, parallel
 
 METHODS = ["direct", "separable", "fft"]
 SHAPES = {"small": (3, 4), "even": (6, 2), "wide": (5, 9), "oversized": (29, 27), "pixel": (1, 1)}
@@ -194,30 +195,38 @@ def test_rows_that_no_tap_reads_are_not_copied(factor):
 
 
 class Backend:
-    """A backend of `scipy.fft` that counts the calls and leaves the work to scipy."""
+    """A backend of `scipy.fft` that uses NumPy's transforms and tells which threads called it."""
 
     __ua_domain__ = "numpy.scipy.fft"
 
     def __init__(self):
-        self.calls = 0
+        self.callers = []
 
     def __ua_function__(self, method, args, kwargs):
-        self.calls += 1
-        with fft.set_backend("scipy"):
-            return method(*args, **kwargs)
+        self.callers.append(threading.current_thread())
+        return getattr(np.fft, method.__name__)(*args, **kwargs)
 
 
-def test_respects_the_backend_of_scipy_fft():
-    A = DHOperator((40, 40), np.ones((3, 3)), 2, method="fft")
-    x = np.random.default_rng(8).random(1600)
-    usual = A @ x
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("product", ["degrade", "backproject"])
+def test_respects_the_backend_of_scipy_fft(monkeypatch, product, dtype):
+    """The transforms are the backend's, in the thread for which it may be set alone."""
+    monkeypatch.setattr(parallel, "SMALLEST_BLOCK", 1)
+    rng = np.random.default_rng(8)
+    A = DHOperator((60, 50), gaussian_integers(rng, (3, 4), dtype), (1, 2), method="fft")
+    image = gaussian_integers(rng, A.dimsd if product == "backproject" else A.dims, dtype)
+    expected = getattr(A, product)(image)
     backend = Backend()
-    with workers(1), fft.set_backend(backend):
-        np.testing.assert_array_equal(A @ x, usual)
-    local = backend.calls
+    with fft.set_backend(backend):
+        local = getattr(A, product)(image)
+    calls = len(backend.callers)
     fft.set_global_backend(backend)
     try:
-        np.testing.assert_array_equal(A @ x, usual)
+        everywhere = getattr(A, product)(image)
     finally:
         fft.set_global_backend("scipy")
-    assert backend.calls == 2 * local > 0
+    assert len(backend.callers) == 2 * calls > 2
+    assert set(backend.callers) == {threading.main_thread()}
+    np.testing.assert_array_equal(local, everywhere)
+    assert not np.array_equal(local, expected)  # they round in their own way
+    np.testing.assert_allclose(local, expected, rtol=0, atol=1e-12 * np.abs(expected).max())

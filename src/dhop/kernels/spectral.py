@@ -1,109 +1,353 @@
-"""Between images and the spectra of their phases, a few rows or columns at a time."""
+"""Between images and their spectra: lines of points, complex numbers of as many lines as lanes.
+
+Down the columns of an image a point holds a pixel of each of a few columns: of a complex image, of
+one column a lane; of a real image, of two, one in the real and one in the imaginary part, whose
+transforms are told apart by their symmetry. Along the rows a point holds a few frequencies of the
+columns. So nothing but a square of lanes by lanes is ever transposed.
+"""
+
+from functools import partial
 
 import numpy as np
 
 from dhop.kernels.compile import kernel
 from dhop.kernels.flat import flat, skip
-from dhop.kernels.polyphase import fold_row, split_row
+from dhop.kernels.lanes import traced
+
+AHEAD = 8
+
+
+@traced
+def _load(pixels, point):
+    point.put(0, pixels.pixels())
+
+
+@traced
+def _fetch(place):
+    place.fetch()
+
+
+@traced
+def _store(point, pixels):
+    pixels.put_pixels(point.point(0))
+
+
+@traced
+def _copy(source, target):
+    target.put(0, source.point(0))
+
+
+@traced
+def _scale(source, factor, target):
+    target.put(0, source.point(0).scaled(factor.number(0)))
+
+
+@traced
+def _add(source, target):
+    target.put(0, target.point(0) + source.point(0))
+
+
+@traced
+def _tell_apart(point, opposite, both):
+    """Twice the transforms of two real lines, from that of the first plus `i` times the second."""
+    a, b = point.point(0), opposite.point(0).conj()
+    both.put(0, a + b)
+    both.put(1, (a - b).turned())
+
+
+@traced
+def _join(both, point, opposite):
+    one, two = both.point(0), both.point(1)
+    point.put(0, one - two.turned())
+    opposite.put(0, one.conj() - two.conj().turned())
+
+
+@traced
+def _multiply(one, two, product):
+    product.put(0, one.point(0) * two.point(0))
+
+
+@traced
+def _multiply_add(one, two, total):
+    total.put(0, total.point(0) + one.point(0) * two.point(0))
+
+
+@traced
+def _multiply_conj(one, two, product):
+    product.put(0, one.point(0) * two.point(0).conj())
+
+
+def _turn(lines, back, source, target):
+    """Exchange lines and lanes: a point of each lane's frequency, for each of `lines` images..."""
+    for n in range(lines):
+        for part in range(2):
+            by_frequency = [2 * lines * k + 2 * n + part for k in range(source.lanes)]
+            by_column = [2 * (c + n * source.lanes) + part for c in range(source.lanes)]
+            given, wanted = (by_column, by_frequency) if back else (by_frequency, by_column)
+            vectors = source.transposed([source.load(k) for k in given])
+            for k, vector in zip(wanted, vectors, strict=True):
+                target.store(k, vector)
+
+
+_turn_one, _turn_two = (traced(partial(_turn, lines, False)) for lines in (1, 2))
+_turn_one_back, _turn_two_back = (traced(partial(_turn, lines, True)) for lines in (1, 2))
 
 
 @kernel
-def split_rows(x, rows, columns, inner, out):
-    """Continue rows of an image and split them into their phases.
+def gather_rows(x, rows, first, points):
+    """Columns of an image, continued by a table of its rows.
 
     Parameters
     ----------
     x : (n0, n1) array
-    rows : (k,) int array
-        Source row of each row of `out`, -1 for a row of zeros.
-    columns : (f1, p1) int array
-    inner : (3,) int array
-        Of `split_row`.
-    out : (k, f1, p1) array
+    rows : (p,) int array
+        Source row of each place, -1 for zeros.
+    first : int
+        Column of the first lane of the first of the `b` blocks.
+    points : (b, p, 2, lanes) array
     """
     n1 = x.shape[1]
-    f1, p1 = columns.shape
-    pixels, target, table, inside = flat(x), flat(out), flat(columns), flat(inner)
-    for k in range(rows.size):
-        line = skip(target, k * f1 * p1)
-        if rows[k] >= 0:
-            split_row(skip(pixels, rows[k] * n1), table, inside, f1, p1, line)
-        else:
-            for i in range(f1 * p1):
-                line[i] = 0
+    blocks, places = points.shape[:2]
+    size = points.shape[2] * points.shape[3]
+    width = size * points.itemsize // x.itemsize
+    pixels, target, edge = flat(x), flat(points), np.zeros(width, x.dtype)
+    for s in range(places):
+        ahead = min(s + AHEAD, places - 1)
+        if rows[ahead] >= 0:
+            run = skip(pixels, rows[ahead] * n1 + first)
+            for b in range(blocks):
+                _fetch(skip(run, b * width))
+        for b in range(blocks):
+            point = skip(target, (b * places + s) * size)
+            column = first + b * width
+            if rows[s] < 0:
+                for i in range(size):
+                    point[i] = 0
+                continue
+            run = skip(pixels, rows[s] * n1 + column)
+            if column + width <= n1:
+                _load(run, point)
+            else:
+                for i in range(n1 - column):
+                    edge[i] = run[i]
+                _load(flat(edge), point)
 
 
 @kernel
-def fold_rows(lines, column_start, column_place, inner, out):
-    """Transpose of `split_rows` for rows that follow each other: each pixel sums its places.
+def scatter_rows(points, row_start, row_place, first, out):
+    """Transpose of `gather_rows`: each row of pixels sums its places.
 
     Parameters
     ----------
-    lines : (k, f1, p1) array
-    column_start, column_place : int arrays
-    inner : (3,) int array
-        Of `fold_row`.
-    out : (k, n1) array
-    """
-    n1 = out.shape[1]
-    f1, p1 = lines.shape[1:]
-    source, target = flat(lines), flat(out)
-    table, member, inside = flat(column_start), flat(column_place), flat(inner)
-    for k in range(lines.shape[0]):
-        fold_row(skip(source, k * f1 * p1), table, member, inside, f1, p1,
-                 skip(target, k * n1), n1)  # fmt: skip
-
-
-@kernel
-def sum_places(spectra, row_start, row_place, first, out):
-    """``out[k]`` is the sum of the rows of `spectra` that are places of the row ``first + k``.
-
-    Parameters
-    ----------
-    spectra : (p, c) array
+    points : (b, p, 2, lanes) array
     row_start, row_place : int arrays
         Places of each row of pixels.
     first : int
-    out : (k, c) array
+    out : (n0, n1) array
+
+    Returns
+    -------
+    float
+        Not finite if a pixel is not.
     """
-    size = spectra.shape[1]
-    source, target = flat(spectra), flat(out)
-    for k in range(out.shape[0]):
-        total = skip(target, k * size)
-        begin, end = row_start[first + k], row_start[first + k + 1]
-        if begin == end:
-            for i in range(size):
-                total[i] = 0
-        else:
-            one = skip(source, row_place[begin] * size)
-            for i in range(size):
-                total[i] = one[i]
-        for e in range(begin + 1, end):
-            one = skip(source, row_place[e] * size)
-            for i in range(size):
-                total[i] += one[i]
+    rows, n1 = out.shape
+    blocks, places = points.shape[:2]
+    size = points.shape[2] * points.shape[3]
+    width = size * points.itemsize // out.itemsize
+    source, pixels, edge = flat(points), flat(out), np.zeros(width, out.dtype)
+    total, checked = np.zeros(size, points.dtype), np.zeros(size, points.dtype)
+    for r in range(rows):
+        run = skip(pixels, min(r + AHEAD, rows - 1) * n1 + first)
+        for b in range(blocks):
+            _fetch(skip(run, b * width))
+        begin, end = row_start[r], row_start[r + 1]
+        for b in range(blocks):
+            line = skip(source, b * places * size)
+            if end - begin == 1:
+                point = skip(line, row_place[begin] * size)
+            else:
+                total[:] = 0
+                for e in range(begin, end):
+                    _add(skip(line, row_place[e] * size), flat(total))
+                point = flat(total)
+            _add(point, flat(checked))
+            column = first + b * width
+            run = skip(pixels, r * n1 + column)
+            if column + width <= n1:
+                _store(point, run)
+            else:
+                _store(point, flat(edge))
+                for i in range(n1 - column):
+                    run[i] = edge[i]
+    return checked.sum()
 
 
 @kernel
-def add_products(spectra, weights, first, out):
-    """``out[s, c] = sum_{p, q} spectra[p, s, q, c] * weights[p, s, q, first + c]``."""
-    for s in range(out.shape[0]):
-        total = out[s]
-        total[:] = 0
-        for p in range(spectra.shape[0]):
-            for q in range(spectra.shape[2]):
-                one, two = spectra[p, s, q], weights[p, s, q, first : first + total.size]
-                for c in range(total.size):
-                    total[c] += one[c] * two[c]
+def to_frequencies(points, order, first, spectra):
+    """From transformed columns to the frequencies that are to be transformed along the rows.
+
+    Parameters
+    ----------
+    points : (b, f0, p0, 2, lanes) array
+    order : (k, 2) int array
+        Places of each frequency and, for real images, of its opposite.
+    first : int
+        First column of the first block.
+    spectra : (groups, f0, n1, 2, lanes) array
+        Twice the spectra of real images.
+    """
+    blocks, phases, places = points.shape[:3]
+    groups, _, columns, _, lanes = spectra.shape
+    count, lines = order.shape
+    size = 2 * lanes
+    source, target = flat(points), flat(spectra)
+    both = np.zeros(lanes * lines * size, points.dtype)
+    for g in range(groups):
+        for s in range(phases):
+            for b in range(blocks):
+                line = skip(source, (b * phases + s) * places * size)
+                for k in range(g * lanes, min((g + 1) * lanes, count)):
+                    point = skip(line, order[k, 0] * size)
+                    one = skip(flat(both), k % lanes * lines * size)
+                    if lines == 2:
+                        _tell_apart(point, skip(line, order[k, 1] * size), one)
+                    else:
+                        _copy(point, one)
+                column = first + b * lines * lanes
+                square = skip(target, ((g * phases + s) * columns + column) * size)
+                if lines == 2:
+                    _turn_two(flat(both), square)
+                else:
+                    _turn_one(flat(both), square)
 
 
 @kernel
-def spread_products(spectrum, weights, first, out):
-    """``out[p, s, q, c] = spectrum[s, c] * conj(weights[p, s, q, first + c])``."""
-    for s in range(spectrum.shape[0]):
-        one = spectrum[s]
-        for p in range(out.shape[0]):
-            for q in range(out.shape[2]):
-                two, product = weights[p, s, q, first : first + one.size], out[p, s, q]
-                for c in range(one.size):
-                    product[c] = one[c] * np.conj(two[c])
+def from_frequencies(spectra, order, first, points):
+    """Back to columns to be transformed; the arguments are those of `to_frequencies`."""
+    blocks, phases, places = points.shape[:3]
+    groups, _, columns, _, lanes = spectra.shape
+    count, lines = order.shape
+    size = 2 * lanes
+    source, target = flat(spectra), flat(points)
+    both = np.zeros(lanes * lines * size, points.dtype)
+    for g in range(groups):
+        for s in range(phases):
+            for b in range(blocks):
+                line = skip(target, (b * phases + s) * places * size)
+                column = first + b * lines * lanes
+                square = skip(source, ((g * phases + s) * columns + column) * size)
+                if g < groups - 1:
+                    following = skip(square, phases * columns * size)
+                    for c in range(lines * lanes):
+                        _fetch(skip(following, c * size))
+                if lines == 2:
+                    _turn_two_back(square, flat(both))
+                else:
+                    _turn_one_back(square, flat(both))
+                for k in range(g * lanes, min((g + 1) * lanes, count)):
+                    point = skip(line, order[k, 0] * size)
+                    one = skip(flat(both), k % lanes * lines * size)
+                    if lines == 2:
+                        _join(one, point, skip(line, order[k, 1] * size))
+                    else:
+                        _copy(one, point)
+
+
+@kernel
+def gather_columns(spectra, columns, points):
+    """Rows of spectra, continued and split by a table of their columns.
+
+    Parameters
+    ----------
+    spectra : (n, n1, 2, lanes) array
+    columns : (p,) int array
+        Source column of each place, -1 for zeros.
+    points : (n, p, 2, lanes) array
+    """
+    count, places = points.shape[:2]
+    size = points.shape[2] * points.shape[3]
+    source, target = flat(spectra), flat(points)
+    for n in range(count):
+        row = skip(source, n * spectra.shape[1] * size)
+        for s in range(places):
+            point = skip(target, (n * places + s) * size)
+            if columns[s] < 0:
+                for i in range(size):
+                    point[i] = 0
+            else:
+                _copy(skip(row, columns[s] * size), point)
+
+
+@kernel
+def scatter_columns(points, column_start, column_place, factor, spectra):
+    """Transpose of `gather_columns`, times a factor: each column sums its places.
+
+    Parameters
+    ----------
+    points : (n, p, 2, lanes) array
+    column_start, column_place : int arrays
+        Places of each column.
+    factor : (1,) array
+    spectra : (n, n1, 2, lanes) array
+        Columns that have no places become zero.
+    """
+    count, places = points.shape[:2]
+    size = points.shape[2] * points.shape[3]
+    source, target, total = flat(points), flat(spectra), np.zeros(size, points.dtype)
+    for n in range(count):
+        line = skip(source, n * places * size)
+        for c in range(spectra.shape[1]):
+            begin = end = 0
+            if c < column_start.size - 1:
+                begin, end = column_start[c], column_start[c + 1]
+            point = skip(target, (n * spectra.shape[1] + c) * size)
+            if begin == end:
+                for i in range(size):
+                    point[i] = 0
+            elif end == begin + 1:
+                _scale(skip(line, column_place[begin] * size), flat(factor), point)
+            else:
+                total[:] = 0
+                for e in range(begin, end):
+                    _add(skip(line, column_place[e] * size), flat(total))
+                _scale(flat(total), flat(factor), point)
+
+
+@kernel
+def add_products(points, weights, total):
+    """``total[n] = sum_s points[n, s] * weights[n, s]``, of complex numbers by their parts.
+
+    Parameters
+    ----------
+    points, weights : (n, s, p, 2, lanes) arrays
+    total : (n, p, 2, lanes) array
+    """
+    count, phases, places = points.shape[:3]
+    size = points.shape[3] * points.shape[4]
+    one, two, out = flat(points), flat(weights), flat(total)
+    for n in range(count):
+        for s in range(phases):
+            for k in range(places):
+                place, sum_ = (
+                    ((n * phases + s) * places + k) * size,
+                    skip(out, (n * places + k) * size),
+                )
+                if s == 0:
+                    _multiply(skip(one, place), skip(two, place), sum_)
+                else:
+                    _multiply_add(skip(one, place), skip(two, place), sum_)
+
+
+@kernel
+def spread_products(total, weights, points):
+    """``points[n, s] = total[n] * conj(weights[n, s])``; shapes are those of `add_products`."""
+    count, phases, places = points.shape[:3]
+    size = points.shape[3] * points.shape[4]
+    one, two, out = flat(total), flat(weights), flat(points)
+    for n in range(count):
+        for s in range(phases):
+            for k in range(places):
+                place = ((n * phases + s) * places + k) * size
+                _multiply_conj(
+                    skip(one, (n * places + k) * size), skip(two, place), skip(out, place)
+                )

@@ -24,7 +24,7 @@ from dhop.geometry import Model
 MULTIPLY = 0.035  # a multiply-add of the inner loops
 SPARSE = 0.048  # the same where rows share no windows, since taps are missing
 TOUCH = 0.2  # a pixel that is split into phases or gathered from them
-TRANSFORM = 0.25  # a point of a Fourier transform, times the logarithm of their number
+TRANSFORM = 0.1  # a point of a Fourier transform, times the logarithm of their number
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
@@ -32,7 +32,7 @@ SMALL = 1e4  # what a product costs in Python, whatever its size
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
-FOURIER = {"float32": 1.0, "float64": 1.7, "complex64": 2.0, "complex128": 3.4}
+FOURIER = {"float32": 1.0, "float64": 2.0, "complex64": 2.2, "complex128": 3.7}
 
 
 def direct(model: Model, dtype: np.dtype[Any]) -> float:

@@ -1,24 +1,34 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
-from cmath import isfinite
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from math import isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from dhop.boundary import OUTSIDE
 from dhop.geometry import Axis, Model, Split
 from dhop.kernels import spectral
+from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
+from dhop.methods.transforms import Transform, backend_is_set, next_length
+from dhop.methods.workspace import borrowed
 from dhop.parallel import run, threads
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 
-BLOCK = (
-    2**20
-)  # bytes that are transformed at a time; more blocks cost more in handing over than they gain
+BLOCK = 2**19  # bytes of points that are worked on at a time, which the L2 cache holds
+
+
+class _Side(NamedTuple):
+    """The places of the pixels of high resolution, or of those of low resolution."""
+
+    rows: Split
+    columns: Split
 
 
 class FftPlan(Plan):
@@ -29,162 +39,168 @@ class FftPlan(Plan):
     transforms well, the transform is as long and there is no margin; then the two products of the
     normal equations are one round trip.
 
-    Rows are transformed a block at a time, as they are split or before they are folded; columns a
-    block at a time, with everything that happens between their two transforms. The blocks are the
-    same for any number of workers, since the rounding of `scipy.fft` may depend on the block.
+    A few columns of the image at a time are split into phases and transformed, then the rows of a
+    few frequencies at a time, with everything that happens between their two transforms, then the
+    columns of the result. The tables of the two axes say which pixel stands at which place.
 
-    Workspace: the spectra, twice the size of the image.
+    Workspace: the spectra of both images, together up to twice the size of the larger.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
-        self.real = dtype.kind != "c"
-        self._rows, self._columns = (
-            _transform_split(axis, self.real) for axis in (model.rows, model.columns)
-        )
-        self._whole = all(
-            split.pixel.shape[1] == axis.outputs
-            for split, axis in ((self._rows, model.rows), (self._columns, model.columns))
-        )
+        parts = dtype.type().real.dtype
+        self._lanes = BYTES // parts.itemsize
+        self._lines = 1 if dtype.kind == "c" else 2  # of pixels in a lane
+        self._high = _Side(*map(_transform_split, (model.rows, model.columns)))
+        p0, p1 = (split.pixel.shape[1] for split in self._high)
+        outputs = model.rows.outputs, model.columns.outputs
+        self._low = _Side(*map(_low_split, outputs, (p0, p1)))
+        self._whole = (p0, p1) == outputs
         self._cost = cost.fft(model, dtype)
-        weights = model.taps.astype(dtype)
-        (f0, p0), (f1, p1) = self._rows.pixel.shape, self._columns.pixel.shape
-        phases = np.zeros((f0, p0, f1, p1), np.result_type(dtype, np.float64))
+        self._down, self._along = Transform(p0, parts), Transform(p1, parts)
+        count = p0 if self._lines == 1 else p0 // 2 + 1
+        kept = np.arange(count)
+        self._order = np.stack([self._down.places[kept], self._down.places[-kept]], 1)
+        self._order = np.ascontiguousarray(self._order[:, : self._lines])
+        self._groups = -(-count // self._lanes)
+        self._scale = np.array([1 / (p0 * p1 * self._lines)], parts)
+        self._weights = self._spectra(model.taps.astype(dtype)).astype(parts)
+
+    def _spectra(self, weights: Array) -> Array:
+        """Conjugate transforms of the phases of the reversed PSF, as points in the kernels' order.
+
+        Returns
+        -------
+        ndarray, shape (groups, f0 * f1, p1, 2, lanes)
+        """
+        (f0, p0), (f1, p1) = (split.pixel.shape for split in self._high)
+        phases = np.zeros((p0, f0, f1, p1), np.result_type(weights, np.float64))
         u0, u1 = np.indices(weights.shape)
-        np.add.at(phases, (u0 % f0, u0 // f0 % p0, u1 % f1, u1 // f1 % p1), weights)
-        spectra = fft.fft(self._transform(phases.conj()), axis=1).conj()
-        self._weights = spectra.astype(np.result_type(dtype, np.complex64))
-        numbers = spectra.shape[-1]
-        self._row_size = f1 * numbers * self._weights.itemsize
-        self._column_blocks = _blocks(numbers, f0 * p0 * f1 * self._weights.itemsize)
+        np.add.at(phases, (u0 // f0 % p0, u0 % f0, u1 % f1, u1 // f1 % p1), weights)
+        down = fft.fft if self._lines == 1 else fft.rfft
+        spectra = fft.fft(down(phases.conj(), axis=0))[..., self._along.frequencies].conj()
+        spectra = spectra.reshape(len(spectra), f0 * f1 * p1)
+        points = np.zeros((self._groups, f0 * f1 * p1, 2, self._lanes))
+        for part, numbers in enumerate((spectra.real, spectra.imag)):
+            padded = np.zeros((self._groups * self._lanes, f0 * f1 * p1))
+            padded[: len(numbers)] = numbers
+            points[:, :, part] = padded.reshape(self._groups, self._lanes, -1).transpose(0, 2, 1)
+        return points.reshape(self._groups, f0 * f1, p1, 2, self._lanes)
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        workers = threads(self._cost, workers)
-        p0 = self._rows.pixel.shape[1]
-        m0, m1 = out.shape[1:]
-        spectra = np.empty_like(self._weights)
-        low = np.empty((m0, spectra.shape[3]), spectra.dtype)
-        sums: list[Any] = []
+        def add(points: Array, weights: Array, total: Array) -> None:
+            spectral.add_products(points, weights, total[:, 0])
 
-        def between(start: int, stop: int) -> None:
-            total = np.empty((p0, stop - start), spectra.dtype)
-            phases = fft.fft(spectra[..., start:stop], axis=1)
-            spectral.add_products(phases, self._weights, start, total)
-            low[:, start:stop] = fft.ifft(total, axis=0, overwrite_x=True)[:m0]
-
-        for image, result in zip(x, out, strict=True):
-
-            def rows_out(start: int, stop: int, result: Array = result) -> None:
-                result[start:stop] = self._inverse(low[start:stop])[:, :m1]
-                sums.append(_sum(result[start:stop]))
-
-            self._split(image, spectra, workers)
-            run(between, self._column_blocks, workers)
-            run(rows_out, _blocks(m0, low[0].nbytes), workers)
-        return all(map(isfinite, sums))
+        return self._apply(x, out, self._high, self._low, add, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        workers = threads(self._cost, workers)
-        p0, m0 = self._rows.pixel.shape[1], y.shape[1]
-        spectra = np.empty_like(self._weights)
-        low = np.empty((m0, spectra.shape[3]), spectra.dtype)
-        reliable = True
+        def spread(total: Array, weights: Array, points: Array) -> None:
+            spectral.spread_products(total[:, 0], weights, points)
 
-        def between(start: int, stop: int) -> None:
-            total = fft.fft(low[:, start:stop], p0, axis=0)
-            phases = np.empty((*spectra.shape[:3], stop - start), spectra.dtype)
-            spectral.spread_products(total, self._weights, start, phases)
-            spectra[..., start:stop] = fft.ifft(phases, axis=1, overwrite_x=True)
-
-        for image, result in zip(y, out, strict=True):
-
-            def rows_in(start: int, stop: int, image: Array = image) -> None:
-                low[start:stop] = self._transform(image[start:stop])
-
-            run(rows_in, _blocks(m0, low[0].nbytes), workers)
-            run(between, self._column_blocks, workers)
-            reliable &= self._fold(spectra, result, workers)
-        return reliable
+        return self._apply(y, out, self._low, self._high, spread, workers)
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
         """Without margins nothing is cut off between the two products: one round trip."""
         if not self._whole:
             return super().gram(x, out, workers)
-        workers = threads(2 * self._cost, workers)
-        spectra = np.empty_like(self._weights)
-        reliable = True
 
-        def between(start: int, stop: int) -> None:
-            phases = fft.fft(spectra[..., start:stop], axis=1)
-            total = np.empty((phases.shape[1], stop - start), spectra.dtype)
-            spectral.add_products(phases, self._weights, start, total)
-            spectral.spread_products(total, self._weights, start, phases)
-            spectra[..., start:stop] = fft.ifft(phases, axis=1, overwrite_x=True)
+        def add_and_spread(points: Array, weights: Array, products: Array) -> None:
+            total = np.empty((len(points), *points.shape[2:]), points.dtype)
+            spectral.add_products(points, weights, total)
+            spectral.spread_products(total, weights, products)
 
-        for image, result in zip(x, out, strict=True):
-            self._split(image, spectra, workers)
-            run(between, self._column_blocks, workers)
-            reliable &= self._fold(spectra, result, workers)
-        return reliable
+        return self._apply(x, out, self._high, self._high, add_and_spread, workers)
 
-    def _split(self, image: Array, spectra: Array, workers: int) -> None:
-        """Transform the rows of an image, split into phases."""
-        rows, columns = self._rows, self._columns
-        lines_out = spectra.reshape(rows.pixel.size, *spectra.shape[2:])
+    def _apply(
+        self,
+        x: Array,
+        out: Array,
+        source: _Side,
+        target: _Side,
+        multiply: Callable[[Array, Array, Array], None],
+        workers: int | None,
+    ) -> bool:
+        """Transform the images at the source's places, multiply, gather from the target's."""
+        backend = backend_is_set()  # perhaps for this thread alone
+        workers = (
+            1 if backend else threads(self._cost / 6, workers)
+        )  # each of three steps wakes them
+        parts = self._weights.dtype
+        point = 2, self._lanes
+        width = self._lines * self._lanes
+        columns = [-(-image.shape[2] // width) for image in (x, out)]
+        phases = [len(side.rows.pixel) for side in (source, target)]
+        p0, p1 = self._down.length, self._along.length
+        sums: list[float] = []
 
-        def block(start: int, stop: int) -> None:
-            lines = np.empty((stop - start, *columns.pixel.shape), image.dtype)
-            sources = rows.pixel.ravel()[start:stop]
-            spectral.split_rows(image, sources, columns.pixel, columns.inner, lines)
-            lines_out[start:stop] = self._transform(lines)
+        def analyse(start: int, stop: int, image: Array, spectra: Array) -> None:
+            with borrowed(parts, (stop - start, phases[0], p0, *point)) as (points,):
+                flat = points.reshape(stop - start, -1, *point)
+                spectral.gather_rows(image, source.rows.pixel.ravel(), start * width, flat)
+                self._down.forward(points, backend)
+                spectral.to_frequencies(points, self._order, start * width, spectra)
 
-        run(block, _blocks(rows.pixel.size, self._row_size), workers)
+        def between(start: int, stop: int, given: Array, wanted: Array) -> None:
+            weights = self._weights[start:stop]
+            shapes = [
+                (stop - start, rows * len(side.columns.pixel), p1, *point)
+                for rows, side in zip(phases, (source, target), strict=True)
+            ]
+            with borrowed(parts, *shapes) as (points, products):
+                lines = given[start:stop].reshape(-1, *given.shape[2:])
+                flat = points.reshape(len(lines), -1, *point)
+                spectral.gather_columns(lines, source.columns.pixel.ravel(), flat)
+                self._along.forward(points, backend)
+                multiply(points, weights, products)
+                self._along.inverse(products, backend)
+                lines = wanted[start:stop].reshape(-1, *wanted.shape[2:])
+                flat = products.reshape(len(lines), -1, *point)
+                tables = target.columns.by_pixel
+                spectral.scatter_columns(flat, *tables, self._scale, lines)
 
-    def _fold(self, spectra: Array, result: Array, workers: int) -> bool:
-        """Transpose of `_split`: every pixel sums its places. Tells whether all are finite."""
-        rows, columns = self._rows, self._columns
-        lines_in = spectra.reshape(rows.pixel.size, -1)
-        sums: list[Any] = []
+        def synthesise(start: int, stop: int, spectra: Array, result: Array) -> None:
+            with borrowed(parts, (stop - start, phases[1], p0, *point)) as (points,):
+                spectral.from_frequencies(spectra, self._order, start * width, points)
+                self._down.inverse(points, backend)
+                flat = points.reshape(stop - start, -1, *point)
+                tables = target.rows.by_pixel
+                sums.append(spectral.scatter_rows(flat, *tables, start * width, result))
 
-        def block(start: int, stop: int) -> None:
-            places = np.empty((stop - start, *spectra.shape[2:]), spectra.dtype)
-            flat = places.reshape(stop - start, -1)
-            spectral.sum_places(lines_in, *rows.by_pixel, start, flat)
-            tables = *columns.by_pixel, columns.single
-            spectral.fold_rows(self._inverse(places), *tables, result[start:stop])
-            sums.append(_sum(result[start:stop]))
+        def step(work: Callable[..., None], lines: int, size: int, *arrays: Array) -> None:
+            blocks = _blocks(lines, size * 2 * BYTES, workers)
+            run(lambda start, stop: work(start, stop, *arrays), blocks, workers)
 
-        run(block, _blocks(len(result), self._row_size), workers)
+        spectra = [
+            (self._groups, rows, lines * width, *point)
+            for rows, lines in zip(phases, columns, strict=True)
+        ]
+        with borrowed(parts, *spectra) as (given, wanted):
+            for image, result in zip(x, out, strict=True):
+                step(analyse, columns[0], phases[0] * p0, image, given)
+                step(between, self._groups, self._weights.shape[1] * p1, given, wanted)
+                step(synthesise, columns[1], phases[1] * p0, wanted, result)
         return all(map(isfinite, sums))
 
-    def _transform(self, lines: Array) -> Array:
-        """Along the rows, padded with zeros to the length of a phase."""
-        transform = fft.rfft if self.real else fft.fft
-        return np.asarray(transform(lines, self._columns.pixel.shape[1]))
 
-    def _inverse(self, spectra: Array) -> Array:
-        if self.real:
-            return np.asarray(fft.irfft(spectra, self._columns.pixel.shape[1]))
-        return np.asarray(fft.ifft(spectra))
-
-
-def _sum(pixels: Array) -> Any:
-    with np.errstate(all="ignore"):
-        return pixels.sum()
-
-
-def _blocks(lines: int, size: int) -> Blocks:
-    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes."""
-    count = max(1, min(lines, round(lines * size / BLOCK)))
+def _blocks(lines: int, size: int, workers: int) -> Blocks:
+    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes, as many a thread."""
+    count = max(1, round(lines * size / BLOCK))
+    count = min(lines, -(-count // workers) * workers)
     edges = [lines * k // count for k in range(count + 1)]
     return list(pairwise(edges))
 
 
-def _transform_split(axis: Axis, real: bool) -> Split:
+def _low_split(outputs: int, places: int) -> Split:
+    """The low-resolution axis, padded with zeros."""
+    pixel = np.full((1, places), OUTSIDE)
+    pixel[0, :outputs] = np.arange(outputs)
+    return Split(pixel, 0, outputs)
+
+
+def _transform_split(axis: Axis) -> Split:
     """The split of a continued axis into phases of the length to transform."""
     if axis.boundary == "wrap" and axis.size % axis.factor == 0:
         places = axis.size // axis.factor
-        if fft.next_fast_len(places, real=real) == places:
+        if next_length(places) == places:
             return Split.of(axis, axis.continued(axis.size), places)
-    places = fft.next_fast_len(axis.split.pixel.shape[1], real=real)
-    return Split.of(axis, axis.extended, places)
+    return Split.of(axis, axis.extended, next_length(axis.split.pixel.shape[1]))
