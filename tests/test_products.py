@@ -140,6 +140,7 @@ def test_batch_axes(dims, axes):
         ((64, 200), (3, 17), (3, 5)),
         ((150, 33), (16, 40), (4, 1)),
         ((21, 150), (4, 7), (1, 4)),
+        ((40, 330), (5, 11), 8),
     ],
 )
 def test_larger_images_are_exact(dims, taps, factor, boundary, decimation):

@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 BYTES = 32  # of a vector
 
@@ -80,6 +80,18 @@ def traced(function):
         return types.void(types.StarArgTuple(arguments)), generate
 
     return run if config.DISABLE_JIT else emit
+
+
+def lanes(numbers):
+    """How many flat real numbers a vector holds, 0 of complex ones."""
+    return 0 if numbers.dtype.kind == "c" else BYTES // numbers.itemsize
+
+
+@overload(lanes)
+def _compiled_lanes(numbers):
+    real = isinstance(numbers.dtype, types.Float)
+    count = 8 * BYTES // numbers.dtype.bitwidth if real else 0
+    return lambda numbers: count
 
 
 class _Place:

@@ -13,6 +13,7 @@ All arrays are flat.
 
 from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
+from dhop.kernels.lanes import lanes, traced
 
 
 def _split_by(factor):
@@ -39,6 +40,29 @@ def _fold_by(factor):
 
 _split_by_1, _split_by_2, _split_by_3, _split_by_4 = map(_split_by, (1, 2, 3, 4))
 _fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4 = map(_fold_by, (1, 2, 3, 4))
+
+
+@traced
+def _split_by_8(run, place, places):
+    """As many places of each of eight phases as a vector has lanes."""
+    parts = 8 // run.lanes
+    for part in range(parts):
+        vectors = [run.load(parts * k + part) for k in range(run.lanes)]
+        for vector in run.transposed(vectors):
+            place.store(0, vector)
+            place = place.after(places)
+
+
+@traced
+def _fold_by_8(place, run, places):
+    parts = 8 // run.lanes
+    for part in range(parts):
+        vectors = []
+        for _ in range(run.lanes):
+            vectors.append(place.load(0))
+            place = place.after(places)
+        for k, vector in enumerate(run.transposed(vectors)):
+            run.store(parts * k + part, vector)
 
 
 @called
@@ -76,8 +100,13 @@ def split_row(pixels, columns, inner, factor, places, line):
     elif factor == 4:
         _split_by_4(run, place, places, last - first)
     else:
+        done, square = 0, lanes(pixels) if factor == 8 else 0
+        if square > 0:
+            done = (last - first) // square * square
+            for k in range(0, done, square):
+                _split_by_8(skip(run, 8 * k), skip(place, k), places)
         for p in range(factor):
-            for k in range(last - first):
+            for k in range(done, last - first):
                 place[p * places + k] = run[factor * k + p]
 
 
@@ -104,8 +133,13 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
     elif factor == 4:
         _fold_by_4(place, run, places, last - first)
     else:
+        done, square = 0, lanes(pixels) if factor == 8 else 0
+        if square > 0:
+            done = (last - first) // square * square
+            for k in range(0, done, square):
+                _fold_by_8(skip(place, k), skip(run, 8 * k), places)
         for p in range(factor):
-            for k in range(last - first):
+            for k in range(done, last - first):
                 run[factor * k + p] = place[p * places + k]
 
 

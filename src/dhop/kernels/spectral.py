@@ -14,7 +14,7 @@ from dhop.kernels.compile import kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.lanes import traced
 
-AHEAD = 8
+AHEAD = 8  # rows that are asked for before they are needed: processors do not guess such strides
 
 
 @traced
@@ -78,7 +78,11 @@ def _multiply_conj(one, two, product):
 
 
 def _turn(lines, back, source, target):
-    """Exchange lines and lanes: a point of each lane's frequency, for each of `lines` images..."""
+    """Exchange the two meanings of a lane, a frequency of columns or a column of frequencies.
+
+    By frequency, the points of `lines` blocks of columns stand side by side; by column, one block
+    of columns stands behind the other.
+    """
     for n in range(lines):
         for part in range(2):
             by_frequency = [2 * lines * k + 2 * n + part for k in range(source.lanes)]
@@ -183,7 +187,7 @@ def scatter_rows(points, row_start, row_place, first, out):
 
 
 @kernel
-def to_frequencies(points, order, first, spectra):
+def to_frequencies(points, order, first, columns, spectra):
     """From transformed columns to the frequencies that are to be transformed along the rows.
 
     Parameters
@@ -193,11 +197,14 @@ def to_frequencies(points, order, first, spectra):
         Places of each frequency and, for real images, of its opposite.
     first : int
         First column of the first block.
-    spectra : (groups, f0, n1, 2, lanes) array
-        Twice the spectra of real images.
+    columns : int
+        Number of columns, of whole blocks.
+    spectra : (groups, n, 2, lanes) array
+        ``f0`` rows of `columns` points, for each group of frequencies. Twice the spectra of real
+        images.
     """
     blocks, phases, places = points.shape[:3]
-    groups, _, columns, _, lanes = spectra.shape
+    groups, stride, _, lanes = spectra.shape
     count, lines = order.shape
     size = 2 * lanes
     source, target = flat(points), flat(spectra)
@@ -213,8 +220,8 @@ def to_frequencies(points, order, first, spectra):
                         _tell_apart(point, skip(line, order[k, 1] * size), one)
                     else:
                         _copy(point, one)
-                column = first + b * lines * lanes
-                square = skip(target, ((g * phases + s) * columns + column) * size)
+                column = s * columns + first + b * lines * lanes
+                square = skip(target, (g * stride + column) * size)
                 if lines == 2:
                     _turn_two(flat(both), square)
                 else:
@@ -222,10 +229,10 @@ def to_frequencies(points, order, first, spectra):
 
 
 @kernel
-def from_frequencies(spectra, order, first, points):
+def from_frequencies(spectra, order, first, columns, points):
     """Back to columns to be transformed; the arguments are those of `to_frequencies`."""
     blocks, phases, places = points.shape[:3]
-    groups, _, columns, _, lanes = spectra.shape
+    groups, stride, _, lanes = spectra.shape
     count, lines = order.shape
     size = 2 * lanes
     source, target = flat(spectra), flat(points)
@@ -234,10 +241,10 @@ def from_frequencies(spectra, order, first, points):
         for s in range(phases):
             for b in range(blocks):
                 line = skip(target, (b * phases + s) * places * size)
-                column = first + b * lines * lanes
-                square = skip(source, ((g * phases + s) * columns + column) * size)
+                column = s * columns + first + b * lines * lanes
+                square = skip(source, (g * stride + column) * size)
                 if g < groups - 1:
-                    following = skip(square, phases * columns * size)
+                    following = skip(square, stride * size)
                     for c in range(lines * lanes):
                         _fetch(skip(following, c * size))
                 if lines == 2:
@@ -254,63 +261,70 @@ def from_frequencies(spectra, order, first, points):
 
 
 @kernel
-def gather_columns(spectra, columns, points):
+def gather_columns(spectra, columns, table, points):
     """Rows of spectra, continued and split by a table of their columns.
 
     Parameters
     ----------
-    spectra : (n, n1, 2, lanes) array
-    columns : (p,) int array
+    spectra : (groups, n, 2, lanes) array
+    columns : int
+        Number of points from one row to the next.
+    table : (p,) int array
         Source column of each place, -1 for zeros.
-    points : (n, p, 2, lanes) array
+    points : (groups, rows, p, 2, lanes) array
     """
-    count, places = points.shape[:2]
-    size = points.shape[2] * points.shape[3]
+    groups, rows, places = points.shape[:3]
+    size = points.shape[3] * points.shape[4]
     source, target = flat(spectra), flat(points)
-    for n in range(count):
-        row = skip(source, n * spectra.shape[1] * size)
-        for s in range(places):
-            point = skip(target, (n * places + s) * size)
-            if columns[s] < 0:
-                for i in range(size):
-                    point[i] = 0
-            else:
-                _copy(skip(row, columns[s] * size), point)
+    for g in range(groups):
+        for r in range(rows):
+            row = skip(source, (g * spectra.shape[1] + r * columns) * size)
+            line = skip(target, (g * rows + r) * places * size)
+            for s in range(places):
+                point = skip(line, s * size)
+                if table[s] < 0:
+                    for i in range(size):
+                        point[i] = 0
+                else:
+                    _copy(skip(row, table[s] * size), point)
 
 
 @kernel
-def scatter_columns(points, column_start, column_place, factor, spectra):
+def scatter_columns(points, column_start, column_place, factor, columns, spectra):
     """Transpose of `gather_columns`, times a factor: each column sums its places.
 
     Parameters
     ----------
-    points : (n, p, 2, lanes) array
+    points : (groups, rows, p, 2, lanes) array
     column_start, column_place : int arrays
         Places of each column.
     factor : (1,) array
-    spectra : (n, n1, 2, lanes) array
-        Columns that have no places become zero.
+    columns : int
+        Number of points of a row; those that have no places become zero.
+    spectra : (groups, n, 2, lanes) array
     """
-    count, places = points.shape[:2]
-    size = points.shape[2] * points.shape[3]
+    groups, rows, places = points.shape[:3]
+    size = points.shape[3] * points.shape[4]
     source, target, total = flat(points), flat(spectra), np.zeros(size, points.dtype)
-    for n in range(count):
-        line = skip(source, n * places * size)
-        for c in range(spectra.shape[1]):
-            begin = end = 0
-            if c < column_start.size - 1:
-                begin, end = column_start[c], column_start[c + 1]
-            point = skip(target, (n * spectra.shape[1] + c) * size)
-            if begin == end:
-                for i in range(size):
-                    point[i] = 0
-            elif end == begin + 1:
-                _scale(skip(line, column_place[begin] * size), flat(factor), point)
-            else:
-                total[:] = 0
-                for e in range(begin, end):
-                    _add(skip(line, column_place[e] * size), flat(total))
-                _scale(flat(total), flat(factor), point)
+    for g in range(groups):
+        for r in range(rows):
+            line = skip(source, (g * rows + r) * places * size)
+            row = skip(target, (g * spectra.shape[1] + r * columns) * size)
+            for c in range(columns):
+                begin = end = 0
+                if c < column_start.size - 1:
+                    begin, end = column_start[c], column_start[c + 1]
+                point = skip(row, c * size)
+                if begin == end:
+                    for i in range(size):
+                        point[i] = 0
+                elif end == begin + 1:
+                    _scale(skip(line, column_place[begin] * size), flat(factor), point)
+                else:
+                    total[:] = 0
+                    for e in range(begin, end):
+                        _add(skip(line, column_place[e] * size), flat(total))
+                    _scale(flat(total), flat(factor), point)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from math import isfinite
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ from dhop.parallel import run, threads
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 
-BLOCK = 2**19  # bytes of points that are worked on at a time, which the L2 cache holds
+BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
+COST_OF_WAKING = 6  # as many times the work must be worth a thread, since each step wakes it again
 
 
 class _Side(NamedTuple):
@@ -43,7 +45,7 @@ class FftPlan(Plan):
     few frequencies at a time, with everything that happens between their two transforms, then the
     columns of the result. The tables of the two axes say which pixel stands at which place.
 
-    Workspace: the spectra of both images, together up to twice the size of the larger.
+    Workspace: the spectra of the larger image, whose place those of the other take.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -64,7 +66,7 @@ class FftPlan(Plan):
         self._order = np.ascontiguousarray(self._order[:, : self._lines])
         self._groups = -(-count // self._lanes)
         self._scale = np.array([1 / (p0 * p1 * self._lines)], parts)
-        self._weights = self._spectra(model.taps.astype(dtype)).astype(parts)
+        self._weights = self._spectra(model.taps.astype(dtype))
 
     def _spectra(self, weights: Array) -> Array:
         """Conjugate transforms of the phases of the reversed PSF, as points in the kernels' order.
@@ -74,18 +76,19 @@ class FftPlan(Plan):
         ndarray, shape (groups, f0 * f1, p1, 2, lanes)
         """
         (f0, p0), (f1, p1) = (split.pixel.shape for split in self._high)
-        phases = np.zeros((p0, f0, f1, p1), np.result_type(weights, np.float64))
         u0, u1 = np.indices(weights.shape)
-        np.add.at(phases, (u0 // f0 % p0, u0 % f0, u1 % f1, u1 // f1 % p1), weights)
-        down = fft.fft if self._lines == 1 else fft.rfft
-        spectra = fft.fft(down(phases.conj(), axis=0))[..., self._along.frequencies].conj()
-        spectra = spectra.reshape(len(spectra), f0 * f1 * p1)
-        points = np.zeros((self._groups, f0 * f1 * p1, 2, self._lanes))
-        for part, numbers in enumerate((spectra.real, spectra.imag)):
-            padded = np.zeros((self._groups * self._lanes, f0 * f1 * p1))
-            padded[: len(numbers)] = numbers
-            points[:, :, part] = padded.reshape(self._groups, self._lanes, -1).transpose(0, 2, 1)
-        return points.reshape(self._groups, f0 * f1, p1, 2, self._lanes)
+        place0, place1 = u0 // f0 % p0, u1 // f1 % p1
+        shape = place0.max() + 1, f0, f1, place1.max() + 1
+        phases = np.zeros(shape, np.result_type(weights, np.float64))
+        np.add.at(phases, (place0, u0 % f0, u1 % f1, place1), weights.conj())
+        down = (fft.fft if self._lines == 1 else fft.rfft)(phases, p0, axis=0)
+        points = np.zeros((self._groups, f0 * f1, p1, 2, self._lanes), weights.real.dtype)
+        for g, group in enumerate(points):
+            rows = fft.fft(down[g * self._lanes :][: self._lanes], p1)[..., self._along.frequencies]
+            rows = np.moveaxis(rows.reshape(-1, f0 * f1, p1), 0, -1)
+            group[:, :, 0, : rows.shape[-1]] = rows.real
+            group[:, :, 1, : rows.shape[-1]] = -rows.imag
+        return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         def add(points: Array, weights: Array, total: Array) -> None:
@@ -122,63 +125,55 @@ class FftPlan(Plan):
     ) -> bool:
         """Transform the images at the source's places, multiply, gather from the target's."""
         backend = backend_is_set()  # perhaps for this thread alone
-        workers = (
-            1 if backend else threads(self._cost / 6, workers)
-        )  # each of three steps wakes them
+        workers = 1 if backend else threads(self._cost / COST_OF_WAKING, workers)
         parts = self._weights.dtype
         point = 2, self._lanes
         width = self._lines * self._lanes
-        columns = [-(-image.shape[2] // width) for image in (x, out)]
+        columns = [-(-image.shape[2] // width) * width for image in (x, out)]
         phases = [len(side.rows.pixel) for side in (source, target)]
         p0, p1 = self._down.length, self._along.length
         sums: list[float] = []
 
-        def analyse(start: int, stop: int, image: Array, spectra: Array) -> None:
+        def analyse(image: Array, start: int, stop: int) -> None:
             with borrowed(parts, (stop - start, phases[0], p0, *point)) as (points,):
                 flat = points.reshape(stop - start, -1, *point)
                 spectral.gather_rows(image, source.rows.pixel.ravel(), start * width, flat)
                 self._down.forward(points, backend)
-                spectral.to_frequencies(points, self._order, start * width, spectra)
+                spectral.to_frequencies(points, self._order, start * width, columns[0], spectra)
 
-        def between(start: int, stop: int, given: Array, wanted: Array) -> None:
-            weights = self._weights[start:stop]
+        def between(start: int, stop: int) -> None:
             shapes = [
                 (stop - start, rows * len(side.columns.pixel), p1, *point)
                 for rows, side in zip(phases, (source, target), strict=True)
             ]
             with borrowed(parts, *shapes) as (points, products):
-                lines = given[start:stop].reshape(-1, *given.shape[2:])
-                flat = points.reshape(len(lines), -1, *point)
-                spectral.gather_columns(lines, source.columns.pixel.ravel(), flat)
+                flat = points.reshape(stop - start, phases[0], -1, *point)
+                table, rows = source.columns.pixel.ravel(), spectra[start:stop]
+                spectral.gather_columns(rows, columns[0], table, flat)
                 self._along.forward(points, backend)
-                multiply(points, weights, products)
+                multiply(points, self._weights[start:stop], products)
                 self._along.inverse(products, backend)
-                lines = wanted[start:stop].reshape(-1, *wanted.shape[2:])
-                flat = products.reshape(len(lines), -1, *point)
+                flat = products.reshape(stop - start, phases[1], -1, *point)
                 tables = target.columns.by_pixel
-                spectral.scatter_columns(flat, *tables, self._scale, lines)
+                spectral.scatter_columns(flat, *tables, self._scale, columns[1], rows)
 
-        def synthesise(start: int, stop: int, spectra: Array, result: Array) -> None:
+        def synthesise(result: Array, start: int, stop: int) -> None:
             with borrowed(parts, (stop - start, phases[1], p0, *point)) as (points,):
-                spectral.from_frequencies(spectra, self._order, start * width, points)
+                spectral.from_frequencies(spectra, self._order, start * width, columns[1], points)
                 self._down.inverse(points, backend)
                 flat = points.reshape(stop - start, -1, *point)
                 tables = target.rows.by_pixel
                 sums.append(spectral.scatter_rows(flat, *tables, start * width, result))
 
-        def step(work: Callable[..., None], lines: int, size: int, *arrays: Array) -> None:
-            blocks = _blocks(lines, size * 2 * BYTES, workers)
-            run(lambda start, stop: work(start, stop, *arrays), blocks, workers)
+        def step(work: Callable[[int, int], None], lines: int, size: int) -> None:
+            run(work, _blocks(lines, size * 2 * BYTES, workers), workers)
 
-        spectra = [
-            (self._groups, rows, lines * width, *point)
-            for rows, lines in zip(phases, columns, strict=True)
-        ]
-        with borrowed(parts, *spectra) as (given, wanted):
+        stride = max(rows * line for rows, line in zip(phases, columns, strict=True))
+        with borrowed(parts, (self._groups, stride, *point)) as (spectra,):
             for image, result in zip(x, out, strict=True):
-                step(analyse, columns[0], phases[0] * p0, image, given)
-                step(between, self._groups, self._weights.shape[1] * p1, given, wanted)
-                step(synthesise, columns[1], phases[1] * p0, wanted, result)
+                step(partial(analyse, image), columns[0] // width, phases[0] * p0)
+                step(between, self._groups, self._weights.shape[1] * p1)
+                step(partial(synthesise, result), columns[1] // width, phases[1] * p0)
         return all(map(isfinite, sums))
 
 
