@@ -1,7 +1,6 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from math import isfinite
 from typing import Any, NamedTuple
@@ -17,13 +16,14 @@ from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
 from dhop.methods.transforms import Transform, backend_is_set, next_length
 from dhop.methods.workspace import borrowed
-from dhop.parallel import run, threads
+from dhop.parallel import row_blocks, run, threads
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
-COST_OF_WAKING = 6  # as many times the work must be worth a thread, since each step wakes it again
+WAKING = 6  # as many times must a thread be worth it, which is woken for each step
+SMALL = 5e5  # nanoseconds of an image that other threads do not help with
 
 
 class _Side(NamedTuple):
@@ -123,18 +123,48 @@ class FftPlan(Plan):
         multiply: Callable[[Array, Array, Array], None],
         workers: int | None,
     ) -> bool:
-        """Transform the images at the source's places, multiply, gather from the target's."""
+        """Several threads for each image, or each image for one thread if it is smaller."""
         backend = backend_is_set()  # perhaps for this thread alone
-        workers = 1 if backend else threads(self._cost / COST_OF_WAKING, workers)
+        shared = 1 if backend else threads(self._cost / WAKING, workers)
+        alone = backend or shared > 1 or self._cost < SMALL
+        sums: list[float] = []
+
+        def images(start: int, stop: int) -> None:
+            for pair in zip(x[start:stop], out[start:stop], strict=True):
+                sums.append(self._image(*pair, source, target, multiply, backend, shared))
+
+        if alone:
+            images(0, len(x))
+        else:
+            run(images, row_blocks(len(x), len(x) * self._cost, workers), workers)
+        return all(map(isfinite, sums))
+
+    def _image(
+        self,
+        image: Array,
+        result: Array,
+        source: _Side,
+        target: _Side,
+        multiply: Callable[[Array, Array, Array], None],
+        backend: bool,
+        workers: int,
+    ) -> float:
+        """Transform an image at the source's places, multiply, gather from the target's.
+
+        Returns
+        -------
+        float
+            Not finite if a pixel of the result is not.
+        """
         parts = self._weights.dtype
         point = 2, self._lanes
         width = self._lines * self._lanes
-        columns = [-(-image.shape[2] // width) * width for image in (x, out)]
+        columns = [-(-side.columns.size // width) * width for side in (source, target)]
         phases = [len(side.rows.pixel) for side in (source, target)]
         p0, p1 = self._down.length, self._along.length
         sums: list[float] = []
 
-        def analyse(image: Array, start: int, stop: int) -> None:
+        def analyse(start: int, stop: int) -> None:
             with borrowed(parts, (stop - start, phases[0], p0, *point)) as (points,):
                 flat = points.reshape(stop - start, -1, *point)
                 spectral.gather_rows(image, source.rows.pixel.ravel(), start * width, flat)
@@ -157,7 +187,7 @@ class FftPlan(Plan):
                 tables = target.columns.by_pixel
                 spectral.scatter_columns(flat, *tables, self._scale, columns[1], rows)
 
-        def synthesise(result: Array, start: int, stop: int) -> None:
+        def synthesise(start: int, stop: int) -> None:
             with borrowed(parts, (stop - start, phases[1], p0, *point)) as (points,):
                 spectral.from_frequencies(spectra, self._order, start * width, columns[1], points)
                 self._down.inverse(points, backend)
@@ -165,16 +195,15 @@ class FftPlan(Plan):
                 tables = target.rows.by_pixel
                 sums.append(spectral.scatter_rows(flat, *tables, start * width, result))
 
-        def step(work: Callable[[int, int], None], lines: int, size: int) -> None:
-            run(work, _blocks(lines, size * 2 * BYTES, workers), workers)
-
         stride = max(rows * line for rows, line in zip(phases, columns, strict=True))
         with borrowed(parts, (self._groups, stride, *point)) as (spectra,):
-            for image, result in zip(x, out, strict=True):
-                step(partial(analyse, image), columns[0] // width, phases[0] * p0)
-                step(between, self._groups, self._weights.shape[1] * p1)
-                step(partial(synthesise, result), columns[1] // width, phases[1] * p0)
-        return all(map(isfinite, sums))
+            for step, lines, points_of_line in (
+                (analyse, columns[0] // width, phases[0] * p0),
+                (between, self._groups, self._weights.shape[1] * p1),
+                (synthesise, columns[1] // width, phases[1] * p0),
+            ):
+                run(step, _blocks(lines, points_of_line * 2 * BYTES, workers), workers)
+        return sum(sums)
 
 
 def _blocks(lines: int, size: int, workers: int) -> Blocks:
