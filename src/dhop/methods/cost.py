@@ -24,6 +24,7 @@ from dhop.geometry import Model
 MULTIPLY = 0.035  # a multiply-add of the inner loops
 SPARSE = 0.048  # the same where rows share no windows, since taps are missing
 TOUCH = 0.2  # a pixel that is split into phases or gathered from them
+BETWEEN = 0.3  # a number between the two passes of a term
 TRANSFORM = 0.1  # a point of a Fourier transform, times the logarithm of their number
 CALL = 4e4  # of the transforms of a product, whatever their size
 
@@ -50,7 +51,7 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
     down = rows.taps * rows.outputs * columns.size
     along = columns.taps * columns.outputs * rows.outputs
     touched = (rows.size + rows.outputs) / 2 * columns.size  # by the adjoint and by the product
-    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + TOUCH * touched)
+    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + BETWEEN * touched)
 
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
