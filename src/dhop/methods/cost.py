@@ -25,7 +25,9 @@ MULTIPLY = 0.035  # a multiply-add of the inner loops
 SPARSE = 0.048  # the same where rows share no windows, since taps are missing
 TOUCH = 0.2  # a pixel that is split into phases or gathered from them
 BETWEEN = 0.3  # a number between the two passes of a term
-TRANSFORM = 0.1  # a point of a Fourier transform, times the logarithm of their number
+TRANSFORM = 0.075  # a point of a Fourier transform, times the logarithm of their number
+OUTER = 0.9  # a point that comes from an outer cache, and goes back
+NEAR = 1e5  # points that do not
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
@@ -57,9 +59,10 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms."""
     rows, columns = model.rows.split.pixel, model.columns.split.pixel
+    points = rows.size * columns.size
     small = rows.shape[1] * columns.shape[1]  # each phase of the image, and the one of the result
-    points = rows.size * columns.size + small
-    return CALL + FOURIER[dtype.name] * TRANSFORM * points * log2(small + 1)
+    transforms = TRANSFORM * (points + small) * log2(small + 1)
+    return CALL + FOURIER[dtype.name] * (transforms + OUTER * max(0, points - NEAR))
 
 
 def choose(model: Model, dtype: np.dtype[Any]) -> str:

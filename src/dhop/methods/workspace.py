@@ -3,12 +3,10 @@
 Fresh memory of a few megabytes can take longer to get than a product takes to compute in it.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import repeat
 from math import prod
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,9 @@ Array = NDArray[Any]
 KEPT = 2**28  # bytes, at most, that wait for the next product
 LINE = 64  # bytes, of the cache
 
-_waiting: dict[int, list[Array]] = defaultdict(list)  # by their sizes
-_lock = Lock()
+# By their sizes. Without a lock, which a fork could copy while it is held: every operation here is
+# atomic, and all that another thread could do in between is to lose a buffer.
+_waiting: dict[int, list[Array]] = {}
 
 
 @contextmanager
@@ -29,17 +28,24 @@ def borrowed(dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> Iterator[list[Ar
     starts = [0]
     for shape in shapes:
         starts.append(starts[-1] + -(-prod(shape) * dtype.itemsize // LINE) * LINE)
-    size = 1 << starts[-1].bit_length()  # few sizes, so that one of them waits
-    with _lock:
-        buffer = _waiting[size].pop() if _waiting[size] else None
-    if buffer is None:
+    size = _rounded(starts[-1])
+    try:
+        buffer = _waiting[size].pop()
+    except LookupError:
         buffer = _aligned(size)
     try:
         yield [np.ndarray(*each) for each in zip(shapes, repeat(dtype), repeat(buffer), starts)]
     finally:
-        with _lock:
-            if size + sum(each * len(buffers) for each, buffers in _waiting.items()) <= KEPT:
-                _waiting[size].append(buffer)
+        if size + sum(each * len(buffers) for each, buffers in list(_waiting.items())) > KEPT:
+            _waiting.clear()
+        if size <= KEPT:
+            _waiting.setdefault(size, []).append(buffer)
+
+
+def _rounded(size: int) -> int:
+    """Up to an eighth more, so that there are few sizes and one that is large enough waits."""
+    step = 1 << max(size.bit_length() - 4, 6)
+    return -(-size // step) * step
 
 
 def _aligned(size: int) -> Array:

@@ -1,0 +1,103 @@
+"""What is written once for vectors does the same compiled and interpreted."""
+
+import numpy as np
+import pytest
+
+from dhop.kernels.compile import called
+from dhop.kernels.flat import flat
+from dhop.kernels.lanes import BYTES, Pair, lanes, traced
+
+REAL = [np.float32, np.float64]
+
+
+@traced
+def _transpose(source, target):
+    vectors = source.transposed([source.load(k) for k in range(source.lanes)])
+    for k, vector in enumerate(vectors):
+        target.store(k, vector)
+
+
+@traced
+def _calculate(one, two, out):
+    a, b = one.point(0), two.point(0)
+    out.put(0, a + b)
+    out.put(1, a - b)
+    out.put(2, a * b)
+    out.put(3, a.conj())
+    out.put(4, a.turned())
+    out.put(5, a.swapped())
+    out.put(6, 3.0 * a)
+    out.put(7, a.scaled(two.number(0)))
+    out.put(8, a * two.factor(1))
+
+
+@traced
+def _exchange(pixels, step, out):
+    pixels.fetch()
+    points = pixels.after(step).pixels()
+    out.put_pixels(Pair(points.im, points.re))
+
+
+@called
+def transpose(source, target):
+    _transpose(flat(source), flat(target))
+
+
+@called
+def calculate(one, two, out):
+    _calculate(flat(one), flat(two), flat(out))
+
+
+@called
+def exchange(pixels, step, out):
+    _exchange(flat(pixels), step, flat(out))
+
+
+@called
+def count(numbers):
+    return lanes(flat(numbers))
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_transposed(dtype):
+    size = BYTES // np.dtype(dtype).itemsize
+    source = np.arange(size * size, dtype=dtype).reshape(size, size)
+    target = np.empty_like(source)
+    transpose(source, target)
+    np.testing.assert_array_equal(target, source.T)
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_complex_arithmetic(dtype):
+    """Of whole numbers, which is exact."""
+    size = BYTES // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(0)
+    one, two = rng.integers(-9, 9, (2, 2, size)).astype(dtype)
+    out = np.empty((9, 2, size), dtype)
+    calculate(one, two, out)
+    a, b = one[0] + 1j * one[1], two[0] + 1j * two[1]
+    factor = two.ravel()[2] + 1j * two.ravel()[3]
+    expected = [a + b, a - b, a * b, a.conj(), -1j * a, a.imag + 1j * a.real]
+    expected += [3 * a, two.ravel()[0] * a, factor * a]
+    np.testing.assert_array_equal(out[:, 0] + 1j * out[:, 1], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_pixels(dtype):
+    """A complex image gives its parts, a real one two neighbouring vectors."""
+    width = 2 * BYTES // np.dtype(dtype).itemsize
+    pixels = np.arange(width, dtype=dtype)
+    if pixels.dtype.kind == "c":
+        pixels += 1j * np.arange(100, width + 100)
+        expected = pixels.imag + 1j * pixels.real
+    else:
+        expected = np.roll(pixels, width // 2)
+    out = np.zeros(width, dtype)
+    exchange(pixels, 0, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_lanes(dtype):
+    real = np.dtype(dtype).kind == "f"
+    assert count(np.zeros(4, dtype)) == (BYTES // np.dtype(dtype).itemsize if real else 0)
