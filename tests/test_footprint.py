@@ -63,7 +63,7 @@ class TestProduct:
         A = self.operator(method, dtype)
         image, frame = np.ones(A.dims, dtype), np.ones(A.dimsd, dtype)
         margin = 1.1  # for the continued image
-        spectra = 1.3 * image.nbytes + 3 * 2**20 if method == "fft" else 0  # see FftPlan
+        spectra = 1.3 * image.nbytes + 4 * 2**20 if method == "fft" else 0  # see FftPlan
         band = 2**20 * margin if method == "direct" else 0  # see DirectPlan
         copy = frame.nbytes * margin if method == "direct" else 0
         workspace._waiting.clear()

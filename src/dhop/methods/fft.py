@@ -45,7 +45,8 @@ class FftPlan(Plan):
     few frequencies at a time, with everything that happens between their two transforms, then the
     columns of the result. The tables of the two axes say which pixel stands at which place.
 
-    Workspace: the spectra of the larger image, whose place those of the other take.
+    Workspace: the spectra of the larger image, whose place those of the other take, and up to four
+    times `BLOCK` bytes per thread; see `borrowed`.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
