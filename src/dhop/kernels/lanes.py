@@ -112,13 +112,13 @@ class _Place:
 class _Array(_Place):
     """A place in a flat array: its beginning."""
 
-    def __init__(self, numbers):
+    def __init__(self, numbers, is_complex=None):
+        self._complex = numbers.dtype.kind == "c" if is_complex is None else is_complex
         self._numbers = numbers.view(numbers.real.dtype)
-        self._complex = numbers.dtype.kind == "c"
         self.lanes = BYTES // self._numbers.itemsize
 
     def after(self, count):
-        return _Array(self._numbers[count:])
+        return _Array(self._numbers[count:], self._complex)
 
     def load(self, k):
         return self._numbers[k * self.lanes :][: self.lanes].copy()
