@@ -14,6 +14,13 @@ SMOOTH = [n for n in range(1, 130) if next_length(n) == n]
 LONG = [240, 256, 512, 625, 729, 1000, 1024, 2160, 4096]
 
 
+def test_next_length():
+    """No other length of 2, 3 and 5 lies in between."""
+    smooth = sorted(2**a * 3**b * 5**c for a in range(10) for b in range(7) for c in range(5))
+    for least in range(1, 500):
+        assert next_length(least) == next(length for length in smooth if length >= least)
+
+
 @dataclass
 class Number:
     """A complex number that counts its multiplications by real ones."""

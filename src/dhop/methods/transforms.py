@@ -1,5 +1,7 @@
 """Fourier transforms of lines side by side, by our own kernels or by a backend of `scipy.fft`."""
 
+from itertools import count
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,8 @@ NEAR = 256  # points of a line that stay in the L1 cache
 
 
 def next_length(least: int) -> int:
-    """The smallest length from `least` on that the radices of the kernels can make."""
-    return int(fft.next_fast_len(least, real=True))
+    """The smallest length from `least` on that is a product of the kernels' radices."""
+    return next(length for length in count(least) if prod(_radices(length)) == length)
 
 
 class Transform:
