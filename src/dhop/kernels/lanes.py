@@ -14,7 +14,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-BYTES = 32  # of a vector
+BYTES = 32  # of a vector: two are loaded in a cycle, and few lie across the end of a cache line
 
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)

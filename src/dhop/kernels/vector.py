@@ -11,7 +11,8 @@ from itertools import product
 from llvmlite import ir
 from numba.core import cgutils
 
-BYTES = 32  # of a vector: two are loaded in a cycle, and few lie across the end of a cache line
+from dhop.kernels.lanes import BYTES
+
 VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
 
 _INT = ir.IntType(64)

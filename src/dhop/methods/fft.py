@@ -127,14 +127,13 @@ class FftPlan(Plan):
         """Several threads for each image, or each image for one thread if it is smaller."""
         backend = backend_is_set()  # perhaps for this thread alone
         shared = 1 if backend else threads(self._cost / WAKING, workers)
-        alone = backend or shared > 1 or self._cost < SMALL
         sums: list[float] = []
 
         def images(start: int, stop: int) -> None:
             for pair in zip(x[start:stop], out[start:stop], strict=True):
                 sums.append(self._image(*pair, source, target, multiply, backend, shared))
 
-        if alone:
+        if backend or shared > 1 or self._cost < SMALL:
             images(0, len(x))
         else:
             run(images, row_blocks(len(x), len(x) * self._cost, workers), workers)

@@ -14,6 +14,8 @@ Array = NDArray[Any]
 
 NEAR = 256  # points of a line that stay in the L1 cache
 
+_PROBE = np.zeros(1)
+
 
 def next_length(least: int) -> int:
     """The smallest length from `least` on that is a product of the kernels' radices."""
@@ -93,10 +95,9 @@ def backend_is_set() -> bool:
             fft.fft(_PROBE)
         except NotImplementedError:
             return False
+        except RecursionError:  # it hands on to scipy's, which leads back to it here
+            return True
     return True
-
-
-_PROBE = np.zeros(1)
 
 
 def _radices(length: int) -> list[int]:
