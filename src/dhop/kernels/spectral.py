@@ -342,10 +342,8 @@ def add_products(points, weights, total):
     for n in range(count):
         for s in range(phases):
             for k in range(places):
-                place, sum_ = (
-                    ((n * phases + s) * places + k) * size,
-                    skip(out, (n * places + k) * size),
-                )
+                place = ((n * phases + s) * places + k) * size
+                sum_ = skip(out, (n * places + k) * size)
                 if s == 0:
                     _multiply(skip(one, place), skip(two, place), sum_)
                 else:
