@@ -121,7 +121,8 @@ if hasattr(os, "register_at_fork"):
 
 def threads(work: float, workers: int | None = None) -> int:
     """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
-    return max(1, min(_most(workers), int(work / SMALLEST_BLOCK)))
+    worth = int(work / SMALLEST_BLOCK)
+    return 1 if worth <= 1 else min(_most(workers), worth)
 
 
 def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
@@ -131,9 +132,12 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     it, and there are a few for every thread so that none waits long for the last.
     """
     count = threads(work, workers)
-    count = 1 if count == 1 else min(4 * count, int(work / SMALLEST_BLOCK))
+    if count > 1:
+        count = min(4 * count, int(work / SMALLEST_BLOCK))
     count = min(rows, max(count, math.ceil(work / LARGEST_BLOCK)))
-    edges = [rows * k // count for k in range(count + 1)] if rows else []
+    if count <= 1:
+        return [(0, rows)] * count
+    edges = [rows * k // count for k in range(count + 1)]
     return list(itertools.pairwise(edges))
 
 
