@@ -117,6 +117,20 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
     np.testing.assert_array_equal(result[~reach], clean[~reach])
 
 
+def test_zeros_on_both_sides_are_transformed_once():
+    """As long as the image and its wider margin, which serves the other side, too."""
+    for boundary, center, places in [
+        ("constant", 10, 110),
+        ("constant", 0, 120),
+        ("constant", 16, 116),
+        ("constant", 500, 100),
+        ("symmetric", 10, 120),
+    ]:
+        A = DHOperator((100, 200), np.ones((21, 21)), (1, 2), center=center, boundary=boundary)
+        assert A._model.rows.round_places == places
+        assert A._model.columns.round_places == 100 + (places - 100) // 2
+
+
 class TestAuto:
     def test_wide_separable(self):
         line = np.hanning(31)[1:-1]
@@ -223,7 +237,7 @@ class Counter(Backend):
 @pytest.mark.parametrize("product", ["degrade", "backproject"])
 def test_respects_the_backend_of_scipy_fft(monkeypatch, product, dtype, kind):
     """The transforms are the backend's, in the thread for which it may be set alone."""
-    monkeypatch.setattr(parallel, "SMALLEST_BLOCK", 1)
+    monkeypatch.setattr(parallel, "WORTH_WAKING", 1)
     rng = np.random.default_rng(8)
     A = DHOperator((60, 50), gaussian_integers(rng, (3, 4), dtype), (1, 2), method="fft")
     image = gaussian_integers(rng, A.dimsd if product == "backproject" else A.dims, dtype)

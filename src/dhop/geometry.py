@@ -199,6 +199,17 @@ class Axis:
         return Split.of(self, self.extended, places)
 
     @cached_property
+    def round_places(self) -> int:
+        """Places of each phase that are enough where windows go round, from the last to the first.
+
+        As many zeros before the image as behind it can be the same ones.
+        """
+        used = np.flatnonzero((self.split.pixel != OUTSIDE).any(axis=0))
+        places = self.split.pixel.shape[1]
+        shared = min(used[0], places - 1 - used[-1]) if used.size else places
+        return max(places - int(shared), self.outputs)
+
+    @cached_property
     def by_output(self) -> Relation:
         """Pixels of each output: the rows of the explicit matrix."""
         output, tap = np.nonzero(self.windows != OUTSIDE)
@@ -231,9 +242,10 @@ class Split:
 
     @classmethod
     def of(cls, axis: Axis, extended: Index, places: int) -> "Split":
-        """Split `extended`, padded with zeros to `places` in each phase."""
-        padding = np.full(axis.factor * places - extended.size, OUTSIDE)
-        pixel = np.append(extended, padding).reshape(places, axis.factor).T
+        """The first `places` in each phase of `extended`, which zeros follow."""
+        size = axis.factor * places
+        padding = np.full(max(0, size - extended.size), OUTSIDE)
+        pixel = np.append(extended[:size], padding).reshape(places, axis.factor).T
         return cls(np.ascontiguousarray(pixel), axis.start, axis.size)
 
     @cached_property

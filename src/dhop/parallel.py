@@ -22,6 +22,7 @@ from typing import Any
 
 from dhop import arguments
 
+WORTH_WAKING = 2e5  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.5e5  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
 
@@ -121,7 +122,7 @@ if hasattr(os, "register_at_fork"):
 
 def threads(work: float, workers: int | None = None) -> int:
     """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
-    worth = int(work / SMALLEST_BLOCK)
+    worth = int(work / WORTH_WAKING)
     return 1 if worth <= 1 else min(_most(workers), worth)
 
 

@@ -58,9 +58,9 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms."""
-    rows, columns = model.rows.split.pixel, model.columns.split.pixel
-    points = rows.size * columns.size
-    small = rows.shape[1] * columns.shape[1]  # each phase of the image, and the one of the result
+    rows, columns = model.rows, model.columns
+    small = rows.round_places * columns.round_places  # a phase of the image; that of the result
+    points = rows.factor * columns.factor * small
     transforms = TRANSFORM * (points + small) * log2(small + 1)
     return CALL + FOURIER[dtype.name] * (transforms + OUTER * max(0, points - NEAR))
 

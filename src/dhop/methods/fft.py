@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
-WAKING = 6  # as many times must a thread be worth it, which is woken for each step
+WAKING = 4  # as many times must a thread be worth it, which is woken for each step
 SMALL = 5e5  # nanoseconds of an image that other threads do not help with
 
 
@@ -227,4 +227,4 @@ def _transform_split(axis: Axis) -> Split:
         places = axis.size // axis.factor
         if next_length(places) == places:
             return Split.of(axis, axis.continued(axis.size), places)
-    return Split.of(axis, axis.extended, next_length(axis.split.pixel.shape[1]))
+    return Split.of(axis, axis.extended, next_length(axis.round_places))
