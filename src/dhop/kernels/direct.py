@@ -63,7 +63,7 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
                 add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
                          (0, 0), (last, last), (lag, 0, last - lag), False)  # fmt: skip
             else:
-                add_taps(one, m1, stack, base, offsets, weights, last, False)
+                add_taps((one,), m1, stack, base, offsets, (weights,), last, False)
         pair += (count + 1) // 2
 
 
@@ -135,8 +135,8 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                         j, p0 = place[e] // factor, place[e] % factor
                         taps = group[p0, p]
                         first, last = taps[max(j - m0 + 1, 0)], taps[min(j + 1, most)]
-                        add_taps(total, places, source, (batch * m0 + j) * width,
-                                 skip(offsets, first), skip(weights, first), last - first,
+                        add_taps((total,), places, source, (batch * m0 + j) * width,
+                                 skip(offsets, first), (skip(weights, first),), last - first,
                                  kept)  # fmt: skip
                         kept = True
                     if not kept:

@@ -51,8 +51,8 @@ def forward(x, start0, offset0, weight0, common, columns, inner, offset1, weight
                        j, count, row, n1, n1)  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
-                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
-                         skip(weights1, k * taps), taps, k > 0)  # fmt: skip
+                add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
+                         (skip(weights1, k * taps),), taps, k > 0)  # fmt: skip
         for r in range(count):
             checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
     return checksum
@@ -108,8 +108,8 @@ def adjoint(y, start0, offset0, weight0, common, column_start, column_place, inn
             for r in range(count):
                 for p in range(phases):
                     first, last = phase[p], phase[p + 1]
-                    add_taps(skip(split, (r * phases + p) * places), places, row, r * width,
-                             skip(offsets1, first), skip(weights1, k * taps + first),
+                    add_taps((skip(split, (r * phases + p) * places),), places, row, r * width,
+                             skip(offsets1, first), (skip(weights1, k * taps + first),),
                              last - first, k > 0)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
@@ -143,5 +143,5 @@ def _sum_lines(source, base, start, offset, weight, common, line, count, total, 
                  (first, last), (last, start[line + 2]),
                  (common[pair], common[pair + 1], common[pair + 2]), False)  # fmt: skip
     else:
-        add_taps(total, n, source, base, skip(offset, first), skip(weight, first), last - first,
-                 False)  # fmt: skip
+        add_taps((total,), n, source, base, skip(offset, first), (skip(weight, first),),
+                 last - first, False)  # fmt: skip

@@ -6,6 +6,7 @@ All arrays are flat.
 """
 
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from dhop.kernels.compile import called
@@ -18,28 +19,17 @@ LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
 @called
-def add_taps(total, n, source, base, offsets, weights, taps, keep):
-    """Sum one window of `source` per tap into the first `n` numbers of `total`.
+def add_taps(totals, n, source, base, offsets, weights, taps, keep):
+    """Sum one window of `source` per tap into the first `n` numbers of each total.
 
-    ``total[i] += sum_k weights[k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``, starting
-    from zero unless `keep`.
+    ``totals[r][i] += sum_k weights[r][k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``,
+    starting from zero unless `keep`. Several totals with as many weights share the loads.
     """
     for left in range(0, n, TILE):
-        tile, size = skip(total, left), min(TILE, n - left)
-        _add(tile, size, source, base + left, offsets, weights, min(taps, PASS), keep)
+        size, start = min(TILE, n - left), base + left
+        _add(totals, left, size, source, start, offsets, weights, 0, min(taps, PASS), keep)
         for k in range(PASS, taps, PASS):
-            _add(tile, size, source, base + left, skip(offsets, k), skip(weights, k),
-                 min(taps - k, PASS), True)  # fmt: skip
-
-
-@called
-def add_shared_taps(one, two, n, source, base, offsets, weights, others, taps, keep):
-    """`add_taps` for two totals with `weights` and `others`, each window loaded once."""
-    for left in range(0, n, TILE):
-        tile, tile2, size = skip(one, left), skip(two, left), min(TILE, n - left)
-        for k in range(0, taps, PASS):
-            _add_shared(tile, tile2, size, source, base + left, skip(offsets, k), skip(weights, k),
-                        skip(others, k), min(taps - k, PASS), keep or k > 0)  # fmt: skip
+            _add(totals, left, size, source, start, offsets, weights, k, min(taps - k, PASS), True)
 
 
 @called
@@ -60,65 +50,52 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     """
     a, b, count = shared
     if count >= LEAST_SHARED:
-        add_shared_taps(one, two, n, source, base, skip(offsets, a), skip(weights, a),
-                        skip(weights, b), count, keep)  # fmt: skip
+        add_taps((one, two), n, source, base, skip(offsets, a),
+                 (skip(weights, a), skip(weights, b)), count, keep)  # fmt: skip
     else:
         a, b, count = first[0], first[1], 0
     for total, start, begin, middle, end in (
         (one, base, first[0], a, last[0]), (two, base + step, first[1], b, last[1])
     ):  # fmt: skip
         if begin < middle:
-            add_taps(total, n, source, start, skip(offsets, begin), skip(weights, begin),
+            add_taps((total,), n, source, start, skip(offsets, begin), (skip(weights, begin),),
                      middle - begin, True)  # fmt: skip
         middle += count
-        if middle < end or count == 0:
-            add_taps(total, n, source, start, skip(offsets, middle), skip(weights, middle),
+        if middle < end or not (keep or count > 0):
+            add_taps((total,), n, source, start, skip(offsets, middle), (skip(weights, middle),),
                      end - middle, keep or count > 0)  # fmt: skip
 
 
-def _add(total, n, source, base, offsets, weights, taps, keep):
-    if not keep:
-        total[:n] = 0
-    for k in range(taps):
-        start = base + offsets[k]
-        total[:n] += weights[k] * source[start : start + n]
-
-
-def _add_shared(one, two, n, source, base, offsets, weights, others, taps, keep):
-    _add(one, n, source, base, offsets, weights, taps, keep)
-    _add(two, n, source, base, offsets, others, taps, keep)
+def _add(totals, left, n, source, base, offsets, weights, first, taps, keep):
+    """`add_taps` for `n` numbers from `left` on and a pass from tap `first` on."""
+    for total, factors in zip(totals, weights, strict=True):
+        run = total[left : left + n]
+        if not keep:
+            run[:] = 0
+        for k in range(first, first + taps):
+            start = base + offsets[k]
+            run += factors[k] * source[start : start + n]
 
 
 @overload(_add)
-def _compiled_add(total, n, source, base, offsets, weights, taps, keep):
-    def add(total, n, source, base, offsets, weights, taps, keep):
-        _emit((total,), n, source, base, offsets, (weights,), taps, keep)
-
-    return add
-
-
-@overload(_add_shared)
-def _compiled_add_shared(one, two, n, source, base, offsets, weights, others, taps, keep):
-    def add(one, two, n, source, base, offsets, weights, others, taps, keep):
-        _emit((one, two), n, source, base, offsets, (weights, others), taps, keep)
+def _compiled_add(totals, left, n, source, base, offsets, weights, first, taps, keep):
+    def add(totals, left, n, source, base, offsets, weights, first, taps, keep):
+        _emit(totals, left, n, source, base, offsets, weights, first, taps, keep)
 
     return add
 
 
 @intrinsic
-def _emit(typingctx, totals, n, source, base, offsets, weights, taps, keep):
-    """`_add` for several totals and their weights."""
-
+def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, taps, keep):
     def generate(context, builder, signature, arguments):
-        totals, n, source, base, offsets, weights, taps, keep = arguments
-        count = len(signature.args[0])
+        totals, left, n, source, base, offsets, weights, first, taps, keep = arguments
         sum_windows(
             builder,
-            signature.args[2].dtype,
-            [builder.extract_value(totals, r) for r in range(count)],
-            [builder.extract_value(weights, r) for r in range(count)],
+            signature.args[3].dtype,
+            [builder.gep(each, [left]) for each in cgutils.unpack_tuple(builder, totals)],
+            [builder.gep(each, [first]) for each in cgutils.unpack_tuple(builder, weights)],
             builder.gep(source, [base]),
-            offsets,
+            builder.gep(offsets, [first]),
             taps,
             n,
             keep,
@@ -126,4 +103,5 @@ def _emit(typingctx, totals, n, source, base, offsets, weights, taps, keep):
         return context.get_dummy_value()
 
     intp = types.intp
-    return types.void(totals, intp, source, intp, offsets, weights, intp, types.boolean), generate
+    arguments = totals, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean
+    return types.void(*arguments), generate
