@@ -1,6 +1,6 @@
 """Every tap by itself: the strided convolution and its adjoint as sums of windows."""
 
-from dhop.kernels.compile import kernel
+from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row
 from dhop.kernels.taps import add_pair, add_taps
@@ -69,13 +69,12 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
 
 @kernel
 def adjoint(y, row_start, row_place, column_start, column_place, inner,
-            offset, weight, group, reach, line, start, stop, out):  # fmt: skip
+            offset, weight, group, reach, band, line, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
 
     Parameters
     ----------
-    y : (B, m0, w) array
-        Rows with the zeros on either side that let every window be whole.
+    y : (B, m0, m1) array
     row_start : (n0 + 1,) int array
     row_place : int array
         ``row_place[row_start[i]:row_start[i + 1]]`` are the places where pixel row `i` stands in
@@ -83,13 +82,16 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     inner : (3,) int array
         Of `fold_row`.
     offset, weight : (k,) arrays
-        Window start relative to the row ``place // f0`` of a flat `y`, and conjugated value.
+        Window start relative to the row ``place // f0`` of a flat `band`, and conjugated value.
     group : (f0, f1, q0 + 1) int array
         Taps ``group[p0, p1, q]:group[p0, p1, q + 1]`` have the phase ``(p0, p1)`` and read the row
         `q` above.
     reach : (f0,) int array
         Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
         windows are shared.
+    band : (h, margin + m1 + margin) array
+        Workspace for rows of `y` with the zeros on either side that let every window be whole;
+        ``h > q0``.
     line : (2, phases, places) array
         Workspace.
     start, stop : int
@@ -97,23 +99,31 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     out : (B, n0, n1) array
     """
     n0, n1 = out.shape[1:]
-    m0, width = y.shape[1:]
+    m0 = y.shape[1]
+    width = band.shape[1]
     factor, most = group.shape[0], group.shape[2] - 1
     phases, places = line.shape[1:]
     size = phases * places
     pairs = (n0 + 1) // 2
-    source, target, split = flat(y), flat(out), flat(line)
+    stack, target, split = flat(band), flat(out), flat(line)
     begin, place, table, member = (
         flat(row_start), flat(row_place), flat(column_start), flat(column_place)
     )  # fmt: skip
     inside, offsets, weights = flat(inner), flat(offset), flat(weight)
+    held, top, bottom = -1, 0, 0  # the image and the rows of it that the band holds
     for pair in range(start, stop):
         batch, i = pair // pairs, pair % pairs * 2
         count = min(2, n0 - i)
+        if batch != held:
+            held, top, bottom = batch, 0, 0
         e = begin[i]
-        if count == 2 and begin[i + 1] == e + 1 and begin[i + 2] == e + 2:
+        single = count == 2 and begin[i + 1] == e + 1 and begin[i + 2] == e + 2
+        if single and place[e + 1] == place[e] + 1:
             j0, p0 = place[e] // factor, place[e] % factor
             j1, p1 = place[e + 1] // factor, place[e + 1] % factor
+            upper, lower = max(0, j0 - most + 1), min(j1 + 1, m0)
+            if upper < top or bottom < lower:
+                top, bottom = _hold(y, batch, upper, lower, top, bottom, band)
             first0, last0 = max(j0 - m0 + 1, 0), min(j0 + 1, most)
             first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
             # The same row of y is q above the one and q + j1 - j0 above the other.
@@ -123,25 +133,53 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                 one, two = group[p0, p], group[p1, p]
                 a = one[min(low, most)]
                 add_pair(skip(split, p * places), skip(split, size + p * places), places,
-                         source, (batch * m0 + j0) * width, (j1 - j0) * width, offsets, weights,
+                         stack, (j0 - top) * width, (j1 - j0) * width, offsets, weights,
                          (one[first0], two[first1]), (one[last0], two[last1]),
                          (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
                          False)  # fmt: skip
         else:
             for r in range(count):
-                for p in range(phases):
-                    total, kept = skip(split, r * size + p * places), False
-                    for e in range(begin[i + r], begin[i + r + 1]):
-                        j, p0 = place[e] // factor, place[e] % factor
+                kept = False
+                for e in range(begin[i + r], begin[i + r + 1]):
+                    j, p0 = place[e] // factor, place[e] % factor
+                    upper, lower = max(0, j - most + 1), min(j + 1, m0)
+                    top, bottom = _hold(y, batch, upper, lower, top, bottom, band)
+                    for p in range(phases):
                         taps = group[p0, p]
                         first, last = taps[max(j - m0 + 1, 0)], taps[min(j + 1, most)]
-                        add_taps((total,), places, source, (batch * m0 + j) * width,
-                                 skip(offsets, first), (skip(weights, first),), last - first,
-                                 kept)  # fmt: skip
-                        kept = True
-                    if not kept:
-                        for s in range(places):
-                            total[s] = 0
+                        add_taps((skip(split, r * size + p * places),), places, stack,
+                                 (j - top) * width, skip(offsets, first), (skip(weights, first),),
+                                 last - first, kept)  # fmt: skip
+                    kept = True
+                if not kept:
+                    for s in range(size):
+                        split[r * size + s] = 0
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
+
+
+@called
+def _hold(y, batch, first, last, top, bottom, band):
+    """Have the band, with the rows from `top` to `bottom` in it, hold those from `first` to `last`.
+
+    Rows that follow on are added while there is room.
+
+    Returns
+    -------
+    top, bottom : int
+    """
+    height, width = band.shape
+    n = y.shape[2]
+    margin = (width - n) // 2
+    if first < top or first > bottom or last > top + height:
+        top = bottom = first
+    for j in range(bottom, last):
+        pixels = skip(flat(y), (batch * y.shape[1] + j) * n)
+        row = skip(flat(band), (j - top) * width)
+        for i in range(margin):
+            row[i] = 0
+            row[margin + n + i] = 0
+        for i in range(n):
+            row[margin + i] = pixels[i]
+    return top, max(bottom, last)

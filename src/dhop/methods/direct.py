@@ -13,14 +13,15 @@ from dhop.parallel import row_blocks, run
 Array = NDArray[Any]
 
 BAND = 2**20  # bytes that stay in the L2 cache
+MORE = 32  # rows beyond those that are needed; so a band is seldom begun again
 
 
 class DirectPlan(Plan):
     """Strided convolution by polyphase windows, and its adjoint.
 
     Workspace: `forward` copies, per thread, the continued input rows of two output rows, three
-    times as many if these overlap much, or `BAND` bytes of them if that is more; `adjoint` makes
-    one copy of its (low-resolution) input.
+    times as many if these overlap much, or `BAND` bytes of them if that is more; `adjoint` those of
+    one image row, and as many again or up to `MORE` if `BAND` holds them.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -34,6 +35,9 @@ class DirectPlan(Plan):
         # Under a high PSF a larger copy, in which no row stands much more often than needed.
         pairs = max(1, min(rows_in_band / 2, 16), model.rows.taps / step)
         self._most = min(2 * int(pairs), model.rows.outputs + 1)
+        reach = -(-model.rows.taps // model.rows.factor)
+        width = 2 * model.columns.split.pixel.shape[1] - model.columns.outputs
+        self._held = reach + max(reach, min(BAND // (width * dtype.itemsize), MORE)), width
         self._row_places = group_by(model.rows.extended, model.rows.size)
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
         dense = bool(weights.all())
@@ -63,16 +67,14 @@ class DirectPlan(Plan):
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
         phases, places = table.pixel.shape
-        margin = places - columns.outputs
-        padded = np.zeros((*y.shape[:2], columns.outputs + 2 * margin), y.dtype)
-        padded[:, :, margin : margin + columns.outputs] = y
         constants = (
-            padded, *self._row_places, *table.by_pixel, table.single, *self._adjoint, self._reach,
+            y, *self._row_places, *table.by_pixel, table.single, *self._adjoint, self._reach,
         )  # fmt: skip
 
         def block(start: int, stop: int) -> None:
+            band = np.empty(self._held, y.dtype)
             line = np.empty((2, phases, places), y.dtype)
-            direct.adjoint(*constants, line, start, stop, out)
+            direct.adjoint(*constants, band, line, start, stop, out)
 
         pairs = len(y) * ((rows.size + 1) // 2)
         run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
