@@ -5,6 +5,7 @@ slices of NumPy arrays; compiled, the function is run once, with vectors that wr
 operation as an instruction of the machine.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,18 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, overload
 
-BYTES = 32  # of a vector: two are loaded in a cycle, and few lie across the end of a cache line
+
+def _register_bytes():
+    """Those of AVX-512 where the compiler may use it, else those of AVX2."""
+    asked = config.CPU_FEATURES
+    features = get_host_cpu_features() if asked is None else asked
+    return 64 if "+avx512f" in features.split(",") else 32
+
+
+BYTES = _register_bytes()  # of a vector
 
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -97,6 +107,12 @@ def _compiled_lanes(numbers):
 class _Place:
     """Somewhere in memory. Places are counted in vectors, points (pairs of vectors) or numbers."""
 
+    def narrow(self, lanes):
+        """The same place for vectors of so many lanes at most."""
+        other = copy(self)
+        other.lanes = min(self.lanes, lanes)
+        return other
+
     def point(self, k):
         return Pair(self.load(2 * k), self.load(2 * k + 1))
 
@@ -112,13 +128,15 @@ class _Place:
 class _Array(_Place):
     """A place in a flat array: its beginning."""
 
-    def __init__(self, numbers, is_complex=None):
-        self._complex = numbers.dtype.kind == "c" if is_complex is None else is_complex
+    def __init__(self, numbers):
+        self._complex = numbers.dtype.kind == "c"
         self._numbers = numbers.view(numbers.real.dtype)
         self.lanes = BYTES // self._numbers.itemsize
 
     def after(self, count):
-        return _Array(self._numbers[count:], self._complex)
+        other = copy(self)
+        other._numbers = self._numbers[count:]
+        return other
 
     def load(self, k):
         return self._numbers[k * self.lanes :][: self.lanes].copy()
@@ -154,17 +172,18 @@ class _Memory(_Place):
     """A place behind a pointer."""
 
     def __init__(self, builder, kind, pointer):
-        self._builder, self._kind = builder, kind
+        self._builder = builder
         real = getattr(kind.dtype, "underlying_float", kind.dtype)
         self._real = ir.FloatType() if real.bitwidth == 32 else ir.DoubleType()
         self._complex = real is not kind.dtype
         self._bytes = real.bitwidth // 8
         self.lanes = BYTES // self._bytes
-        self._type = ir.VectorType(self._real, self.lanes)
         self._pointer = builder.bitcast(pointer, self._real.as_pointer())
 
     def after(self, count):
-        return _Memory(self._builder, self._kind, self._builder.gep(self._pointer, [count]))
+        other = copy(self)
+        other._pointer = self._builder.gep(self._pointer, [count])
+        return other
 
     def load(self, k):
         return _Vector(self._builder, self._builder.load(self._place(k), align=self._bytes))
@@ -175,7 +194,7 @@ class _Memory(_Place):
     def number(self, k):
         b = self._builder
         number = b.load(b.gep(self._pointer, [ir.Constant(_INT, k)]))
-        anything = ir.Constant(self._type, ir.Undefined)
+        anything = ir.Constant(ir.VectorType(self._real, self.lanes), ir.Undefined)
         one = _Vector(b, b.insert_element(anything, number, ir.Constant(_LANE, 0)))
         return one.shuffled(one, [0] * self.lanes)
 
@@ -218,7 +237,7 @@ class _Memory(_Place):
 
     def _place(self, k):
         place = self._builder.gep(self._pointer, [ir.Constant(_INT, k * self.lanes)])
-        return self._builder.bitcast(place, self._type.as_pointer())
+        return self._builder.bitcast(place, ir.VectorType(self._real, self.lanes).as_pointer())
 
 
 class _Vector:

@@ -44,7 +44,8 @@ _fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4 = map(_fold_by, (1, 2, 3, 4))
 
 @traced
 def _split_by_8(run, place, places):
-    """As many places of each of eight phases as a vector has lanes."""
+    """As many places of each of eight phases as a vector has lanes, eight at most."""
+    run, place = run.narrow(8), place.narrow(8)
     parts = 8 // run.lanes
     for part in range(parts):
         vectors = [run.load(parts * k + part) for k in range(run.lanes)]
@@ -55,6 +56,7 @@ def _split_by_8(run, place, places):
 
 @traced
 def _fold_by_8(place, run, places):
+    run, place = run.narrow(8), place.narrow(8)
     parts = 8 // run.lanes
     for part in range(parts):
         vectors = []
@@ -100,7 +102,7 @@ def split_row(pixels, columns, inner, factor, places, line):
     elif factor == 4:
         _split_by_4(run, place, places, last - first)
     else:
-        done, square = 0, lanes(pixels) if factor == 8 else 0
+        done, square = 0, min(lanes(pixels), 8) if factor == 8 else 0
         if square > 0:
             done = (last - first) // square * square
             for k in range(0, done, square):
@@ -133,7 +135,7 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
     elif factor == 4:
         _fold_by_4(place, run, places, last - first)
     else:
-        done, square = 0, lanes(pixels) if factor == 8 else 0
+        done, square = 0, min(lanes(pixels), 8) if factor == 8 else 0
         if square > 0:
             done = (last - first) // square * square
             for k in range(0, done, square):
