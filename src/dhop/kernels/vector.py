@@ -42,14 +42,18 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
     whole = builder.mul(builder.udiv(n, size), size)
     rest = builder.sub(n, whole)
 
-    def emit(place, count=None):
+    def emit(place, masks):
         moved = [builder.gep(run, [place]) for run in runs]
-        strip.emit(moved, weights, builder.gep(source, [place]), offsets, taps, keep, count)
+        strip.emit(moved, weights, builder.gep(source, [place]), offsets, taps, keep, masks)
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
-        emit(place)
+        emit(place, [None] * VECTORS)
     with builder.if_then(builder.icmp_signed("<", _NONE, rest)):
-        emit(whole, rest)
+        half = ir.Constant(_INT, strip.outputs // 2)
+        with builder.if_else(builder.icmp_signed("<", half, rest)) as branches:
+            for branch, vectors in zip(branches, (VECTORS, VECTORS // 2), strict=True):
+                with branch:
+                    emit(whole, strip.masks(rest, vectors))
 
 
 class _Strip:
@@ -65,13 +69,12 @@ class _Strip:
         self.parts = 1 if real is dtype else 2
         self.outputs = VECTORS * self.lanes // self.parts
 
-    def emit(self, runs, weights, source, offsets, taps, keep, count):
-        """Sum all taps for one strip, or for the first `count` outputs of one."""
+    def emit(self, runs, weights, source, offsets, taps, keep, masks):
+        """Sum all taps for one strip, or for the lanes of its vectors that `masks` tell of."""
         b = self.builder
-        masks = [None] * VECTORS if count is None else self._masks(count)
         zero = ir.Constant(self.vector, None)
         # A complex weight has one sum for its real part and one for its imaginary part.
-        keys = list(product(range(len(runs)), range(self.parts), range(VECTORS)))
+        keys = list(product(range(len(runs)), range(self.parts), range(len(masks))))
         before, loop, after = b.block, b.append_basic_block("taps"), b.append_basic_block("summed")
         b.cbranch(b.icmp_signed("<", _NONE, taps), loop, after)
 
@@ -122,13 +125,13 @@ class _Strip:
         signs = ir.Constant(self.vector, [-1.0, 1.0] * (self.lanes // 2))
         return self._add(sums[0], self.builder.fmul(swapped, signs, flags=_FLAGS))
 
-    def _masks(self, count):
+    def masks(self, count, vectors):
         """For each vector, which of its lanes are among the first `count` outputs."""
         b = self.builder
         lanes = ir.VectorType(_LANE, self.lanes)
         numbers = b.mul(count, ir.Constant(_INT, self.parts))
         masks = []
-        for v in range(VECTORS):
+        for v in range(vectors):
             left = b.trunc(b.sub(numbers, ir.Constant(_INT, v * self.lanes)), _LANE)
             places = ir.Constant(lanes, list(range(self.lanes)))
             masks.append(b.icmp_signed("<", places, self._broadcast(left, lanes)))
