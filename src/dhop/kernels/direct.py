@@ -90,7 +90,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
         windows are shared.
     band : (h, margin + m1 + margin) array
-        Workspace for rows of `y` with the zeros on either side that let every window be whole;
+        Workspace for rows of `y`, with zeros in the margins that let every window be whole;
         ``h > q0``.
     line : (2, phases, places) array
         Workspace.
@@ -116,44 +116,42 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         count = min(2, n0 - i)
         if batch != held:
             held, top, bottom = batch, 0, 0
-        e = begin[i]
-        single = count == 2 and begin[i + 1] == e + 1 and begin[i + 2] == e + 2
-        if single and place[e + 1] == place[e] + 1:
+        first, last = begin[i], begin[i + count]
+        together = count == 2 and begin[i + 1] == first + 1 and last == first + 2
+        together = together and place[first + 1] == place[first] + 1
+        for r in range(count):
+            if begin[i + r] == begin[i + r + 1]:
+                for s in range(size):
+                    split[r * size + s] = 0
+        for e in range(first, first + 1 if together else last):
             j0, p0 = place[e] // factor, place[e] % factor
-            j1, p1 = place[e + 1] // factor, place[e + 1] % factor
+            next_ = place[e + 1] if together else place[e]
+            j1, p1 = next_ // factor, next_ % factor
             upper, lower = max(0, j0 - most + 1), min(j1 + 1, m0)
             if upper < top or bottom < lower:
                 top, bottom = _hold(y, batch, upper, lower, top, bottom, band)
             first0, last0 = max(j0 - m0 + 1, 0), min(j0 + 1, most)
-            first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
-            # The same row of y is q above the one and q + j1 - j0 above the other.
-            low = max(first0, first1 + j0 - j1)
-            high = max(low, min(last0, reach[p0], min(last1, reach[p1]) + j0 - j1))
-            for p in range(phases):
-                one, two = group[p0, p], group[p1, p]
-                a = one[min(low, most)]
-                add_pair(skip(split, p * places), skip(split, size + p * places), places,
-                         stack, (j0 - top) * width, (j1 - j0) * width, offsets, weights,
-                         (one[first0], two[first1]), (one[last0], two[last1]),
-                         (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
-                         False)  # fmt: skip
-        else:
-            for r in range(count):
-                kept = False
-                for e in range(begin[i + r], begin[i + r + 1]):
-                    j, p0 = place[e] // factor, place[e] % factor
-                    upper, lower = max(0, j - most + 1), min(j + 1, m0)
-                    top, bottom = _hold(y, batch, upper, lower, top, bottom, band)
-                    for p in range(phases):
-                        taps = group[p0, p]
-                        first, last = taps[max(j - m0 + 1, 0)], taps[min(j + 1, most)]
-                        add_taps((skip(split, r * size + p * places),), places, stack,
-                                 (j - top) * width, skip(offsets, first), (skip(weights, first),),
-                                 last - first, kept)  # fmt: skip
-                    kept = True
-                if not kept:
-                    for s in range(size):
-                        split[r * size + s] = 0
+            if together:
+                first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
+                # The same row of y is q above the one and q + j1 - j0 above the other.
+                low = max(first0, first1 + j0 - j1)
+                high = max(low, min(last0, reach[p0], min(last1, reach[p1]) + j0 - j1))
+                for p in range(phases):
+                    one, two = group[p0, p], group[p1, p]
+                    a = one[min(low, most)]
+                    add_pair(skip(split, p * places), skip(split, size + p * places), places,
+                             stack, (j0 - top) * width, (j1 - j0) * width, offsets, weights,
+                             (one[first0], two[first1]), (one[last0], two[last1]),
+                             (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
+                             False)  # fmt: skip
+            else:
+                r = 0 if e < begin[i + 1] else 1
+                for p in range(phases):
+                    taps = group[p0, p]
+                    add_taps((skip(split, r * size + p * places),), places, stack,
+                             (j0 - top) * width, skip(offsets, taps[first0]),
+                             (skip(weights, taps[first0]),), taps[last0] - taps[first0],
+                             e > begin[i + r])  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
@@ -176,10 +174,7 @@ def _hold(y, batch, first, last, top, bottom, band):
         top = bottom = first
     for j in range(bottom, last):
         pixels = skip(flat(y), (batch * y.shape[1] + j) * n)
-        row = skip(flat(band), (j - top) * width)
-        for i in range(margin):
-            row[i] = 0
-            row[margin + n + i] = 0
+        row = skip(flat(band), (j - top) * width + margin)
         for i in range(n):
-            row[margin + i] = pixels[i]
+            row[i] = pixels[i]
     return top, max(bottom, last)

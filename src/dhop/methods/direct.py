@@ -67,12 +67,14 @@ class DirectPlan(Plan):
         rows, columns = self.model.rows, self.model.columns
         table = columns.split
         phases, places = table.pixel.shape
+        margin = places - columns.outputs
         constants = (
             y, *self._row_places, *table.by_pixel, table.single, *self._adjoint, self._reach,
         )  # fmt: skip
 
         def block(start: int, stop: int) -> None:
             band = np.empty(self._held, y.dtype)
+            band[:, :margin] = band[:, margin + columns.outputs :] = 0
             line = np.empty((2, phases, places), y.dtype)
             direct.adjoint(*constants, band, line, start, stop, out)
 
