@@ -1,7 +1,9 @@
 """What is written once for vectors does the same compiled and interpreted."""
 
+import child
 import numpy as np
 import pytest
+from numba.core.codegen import get_host_cpu_features
 
 from dhop.kernels.compile import called
 from dhop.kernels.flat import flat
@@ -101,3 +103,30 @@ def test_pixels(dtype):
 def test_lanes(dtype):
     real = np.dtype(dtype).kind == "f"
     assert count(np.zeros(4, dtype)) == (BYTES // np.dtype(dtype).itemsize if real else 0)
+
+
+@child.COMPILED
+def test_vectors_of_a_processor_without_avx512():
+    """Products of whole numbers are exact, whatever the processor's registers."""
+    features = get_host_cpu_features().replace("+avx512", "-avx512")
+    printed = child.run(
+        """
+        import numpy as np
+        from dhop import DHOperator
+        from dhop.kernels.lanes import BYTES
+
+        rng = np.random.default_rng(0)
+        for method in "direct", "separable", "fft":
+            for factor in (8, 3):
+                psf = np.outer(rng.integers(1, 4, 11), rng.integers(1, 4, 12)).astype("f4")
+                A = DHOperator((120, 100), psf, factor, method=method, boundary="symmetric")
+                x, y = (rng.integers(-2, 3, n).astype("f4") for n in (A.shape[1], A.shape[0]))
+                S = A.to_sparse()
+                tolerance = 0 if method != "fft" else 1e-5 * np.abs(S @ np.abs(x)).max()
+                np.testing.assert_allclose(A @ x, S @ x, rtol=0, atol=tolerance)
+                np.testing.assert_allclose(A.H @ y, S.T @ y, rtol=0, atol=tolerance)
+        print(BYTES)
+        """,
+        env={"NUMBA_CPU_FEATURES": features},
+    )
+    assert printed.split() == ["32"]
