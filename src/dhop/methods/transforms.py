@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.kernels import transform
+from dhop.kernels.lanes import BYTES
 
 Array = NDArray[Any]
 
-NEAR = 256  # points of a line that stay in the L1 cache
+NEAR = 2**14  # bytes of a line that stay in the L1 cache
 
 _PROBE = np.zeros(1)
 
@@ -80,7 +81,7 @@ class Transform:
 
 def _schedule(length: int, stages: list[tuple[int, int, int]]) -> Array:
     """Stages of the whole line, until a part of it stays in the L1 cache for all the others."""
-    far = sum(radix * part > NEAR for radix, part, _ in stages[:-1])
+    far = sum(radix * part * 2 * BYTES > NEAR for radix, part, _ in stages[:-1])
     near = length if far == 0 else stages[far - 1][1]
     rows = [(*stage, 0, length) for stage in stages[:far]]
     for begin in range(0, length, near):
