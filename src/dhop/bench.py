@@ -91,7 +91,7 @@ def interleaved(
     rounds: int = 7,
     seconds: float = 5.0,
     rest: float = 0.01,
-    warm: float = 0.003,
+    warm: float = 0.02,
 ) -> dict[str, float]:
     """Median seconds of each product, called in turn, as in the middle of a solve.
 
@@ -107,7 +107,8 @@ def interleaved(
         Seconds between products, for threads of the one before that wait for more by spinning.
     warm : float
         Seconds for which a product is repeated before the call that counts: what it needs is in
-        the caches then, and the processor is awake. Slow products are not repeated.
+        the caches then, and its processors are awake, which can take ten milliseconds on a virtual
+        machine. Slow products are not repeated.
 
     Returns
     -------
