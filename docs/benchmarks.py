@@ -226,10 +226,11 @@ PAGE = """# Benchmarks
 How much longer the fastest other package takes than `dhop`, which chooses its method itself. Every
 cell is one product, timed in turn with all others in one process (medians, of calls in the middle
 of a run of such calls), with the same boundary and the same output; packages that cannot do a case
-are left out of it, and so are those that took more than half a second. {count} cells: squares of {least} to {most} pixels a side and images of
-3:2, PSFs of 3 to 201 pixels, factors 1, 2, 3, 4 and 8, float32 and float64, three kinds of PSF (a
-Gaussian; a motion streak; "dense", a measured-like one without structure), zeros, periodic and
-mirrored boundaries. Ratios of times are all that is given: seconds are those of one machine.
+are left out of it, and so are those that took more than half a second. {count} cells: squares of
+{least} to {most} pixels a side and images of 3:2, PSFs of 3 to 201 pixels, factors 1, 2, 3, 4 and
+8, float32 and float64, three kinds of PSF (a Gaussian; a motion streak; "dense", a measured-like
+one without structure), zeros, periodic and mirrored boundaries. Ratios of times are all that is
+given: seconds are those of one machine.
 
 This machine: {machine}.
 

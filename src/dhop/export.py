@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from inspect import signature
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
 
@@ -31,9 +30,6 @@ BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
 TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
 LARGEST_MAT = 2**31 - 1  # bytes
 MANIFEST = "dhop-matrix.json"
-
-# scipy 1.14 has no choice, and later ones want one to be made.
-_ARRAYS = {"spmatrix": False} if "spmatrix" in signature(scipy_io.mmread).parameters else {}
 
 Block: TypeAlias = tuple[slice, Any]  # rows, and the csr_array of them
 
@@ -169,14 +165,14 @@ def _text(path: Path) -> Any:
             last = block[-1:]
     if last != b"\n":
         raise ValueError("the text does not end with a line")
-    return scipy_io.mmread(path, **_ARRAYS)
+    return scipy_io.mmread(path, spmatrix=False)
 
 
 _READERS: dict[FileFormat, Callable[[Path], Any]] = {
     "npz": scipy_sparse.load_npz,
     "mtx": _text,
     "mtx.gz": _text,
-    "mat": lambda path: scipy_io.loadmat(path, **_ARRAYS)["A"],
+    "mat": lambda path: scipy_io.loadmat(path, spmatrix=False)["A"],
 }
 
 
