@@ -117,6 +117,16 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
     np.testing.assert_array_equal(result[~reach], clean[~reach])
 
 
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+def test_direct_adjoint_of_many_rows(boundary):
+    """More rows than the band holds at a time, of two images, and a seam between two places."""
+    rng = np.random.default_rng(5)
+    psf = rng.integers(1, 9, (7, 3)).astype(float)
+    A = DHOperator((2, 211, 6), psf, (2, 1), boundary=boundary, center=(40, 0), method="direct")
+    y = rng.integers(-9, 9, A.shape[0]).astype(float)
+    np.testing.assert_array_equal(A.H @ y, A.to_sparse().T @ y)
+
+
 def test_zeros_on_both_sides_are_transformed_once():
     """As long as the image and its wider margin, which serves the other side, too."""
     for boundary, center, places in [

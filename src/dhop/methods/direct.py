@@ -91,7 +91,7 @@ def _forward_taps(weights: Array, model: Model) -> tuple[Index, Array]:
 
 
 def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
-    """Window starts in the padded input, conjugated values, and where each phase's taps lie.
+    """Window starts in the padded rows, conjugated values, and where each phase's taps lie.
 
     Place ``factor * s + p`` of a continued axis is read by tap ``factor * q + p`` of output
     ``s - q``: the places of one phase share their taps.
