@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from child import COMPILED, run
 
-from dhop import DHOperator
-from dhop.methods import workspace
+from dhop import DHOperator, workspace
 
 pytestmark = COMPILED
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

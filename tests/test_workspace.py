@@ -1,12 +1,15 @@
-"""Memory that is borrowed is nobody else's, begins on cache lines, and is used again."""
+"""Memory that is borrowed or lent is nobody else's, begins on cache lines, and is used again."""
 
+import gc
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from child import run
 
-from dhop.methods import workspace
-from dhop.methods.workspace import borrowed
+from dhop import DHOperator, workspace
+from dhop.workspace import borrowed
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +70,67 @@ def test_threads_do_not_share():
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(200)))
+
+
+class TestEmpty:
+    """Large results; what is large is brought down to a few numbers here."""
+
+    @pytest.fixture(autouse=True)
+    def large(self, monkeypatch):
+        monkeypatch.setattr(workspace, "LARGE", 1000)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+    @pytest.mark.parametrize("shape", [(), (0, 3), (5, 4), (1000,), (3, 50, 40)])
+    def test_array(self, shape, dtype):
+        array = workspace.empty(shape, np.dtype(dtype))
+        assert (array.shape, array.dtype, type(array)) == (shape, dtype, np.ndarray)
+        assert array.flags.c_contiguous
+        assert array.flags.aligned
+        assert array.flags.writeable
+        array[...] = 1
+        assert np.array_equal(pickle.loads(pickle.dumps(array)), np.ones(shape))
+
+    def test_little_is_left_to_the_library(self):
+        assert workspace.empty((100,), np.dtype(float)).flags.owndata
+        assert workspace.empty((2**25 + 1,), np.dtype(float)).flags.owndata  # more than is kept
+
+    @pytest.mark.parametrize(
+        "view", [np.ravel, np.transpose, lambda a: a[3:, ::-1], lambda a: a.view(np.uint8)]
+    )
+    def test_views_keep_it(self, view):
+        array = workspace.empty((20, 30), np.dtype(float))
+        array[:] = np.arange(600.0).reshape(20, 30)
+        place, kept = array.ctypes.data, view(array)
+        expected = kept.copy()
+        del array
+        gc.collect()
+        other = workspace.empty((20, 30), np.dtype(float))
+        other[:] = -1
+        assert other.ctypes.data != place
+        assert np.array_equal(kept, expected)
+        del kept
+        gc.collect()
+        assert workspace.empty((20, 30), np.dtype(float)).ctypes.data == place
+
+    @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+    def test_products_that_are_kept(self, method):
+        """None is overwritten by a later one, and what is let go of is used again."""
+        A = DHOperator((24, 26), np.ones((5, 3)), 2, method=method)
+        images = np.random.default_rng(0).random((6, *A.dims))
+        expected = [A.degrade(each).copy() for each in images]
+        results = [A.degrade(each) for each in images]
+        back = [A.H @ A.matvec(each.ravel()) for each in images]
+        for result, each, other in zip(results, expected, back, strict=True):
+            assert np.array_equal(result, each)
+            assert np.array_equal(other, A.H @ each.ravel())
+
+    def test_at_exit(self):
+        """An array that outlives its module is no cause for a message."""
+        run("""
+    import os, sys
+    import numpy as np
+    from dhop import workspace
+    sys.unraisablehook = lambda error: os._exit(1)
+    sys.kept = workspace.empty((2**22,), np.dtype(float))
+    assert not sys.kept.flags.owndata
+    """)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
-from dhop import arguments
+from dhop import arguments, workspace
 
 Array = NDArray[Any]
 
@@ -66,7 +66,7 @@ class ArrayOperator(LinearOperator):
 
     def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
         """As `_apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
-        y = np.empty((len(x), self.shape[0]), x.dtype)
+        y = workspace.empty((len(x), self.shape[0]), x.dtype)
         self._apply(x, False, y)
         if weights is not None:
             y *= weights.astype(y.real.dtype, copy=False)
@@ -239,13 +239,13 @@ class ArrayOperator(LinearOperator):
             raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first")
         if out is None:
             length = self.shape[1 if adjoint else 0]
-            out = np.empty((*x.shape[:-1], length), dtype)
+            out = workspace.empty((*x.shape[:-1], length), dtype)
         if x.size == 0:
             return out
         rows = x.reshape(-1, x.shape[-1])
         results = out.reshape(-1, out.shape[-1])
         if dtype.kind == "c" and self.dtype.kind != "c":
-            parts = np.empty((2, *results.shape), results.real.dtype)
+            parts = workspace.empty((2, *results.shape), results.real.dtype)
             self._apply(_native(rows.real, parts.dtype), adjoint, parts[0])
             self._apply(_native(rows.imag, parts.dtype), adjoint, parts[1])
             results.real, results.imag = parts

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop import workspace
 from dhop.geometry import Model
 
 Array = NDArray[Any]
@@ -38,7 +39,8 @@ class Plan(ABC):
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
         """Apply one and then the other to the (B, n0, n1) array `x`, into `out` of its shape."""
-        y = np.empty((len(x), self.model.rows.outputs, self.model.columns.outputs), x.dtype)
+        shape = len(x), self.model.rows.outputs, self.model.columns.outputs
+        y = workspace.empty(shape, x.dtype)
         reliable = self.forward(x, y, workers)
         y.flags.writeable = False
         return self.adjoint(y, out, workers) and reliable

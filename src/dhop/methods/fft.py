@@ -15,8 +15,8 @@ from dhop.kernels import spectral
 from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
 from dhop.methods.transforms import Transform, backend_is_set, next_length
-from dhop.methods.workspace import borrowed
 from dhop.parallel import row_blocks, run, threads
+from dhop.workspace import borrowed
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]

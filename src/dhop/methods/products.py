@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop import workspace
 from dhop.geometry import Model
 from dhop.methods import Plan, Product, cost, prepare
 
@@ -68,7 +69,7 @@ class Products:
         images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
         images = np.ascontiguousarray(images)
         images.flags.writeable = False
-        results = np.empty((*images.shape[:3], *wanted), out.dtype)
+        results = workspace.empty((*images.shape[:3], *wanted), out.dtype)
         reliable = multiply(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
         out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
         return reliable

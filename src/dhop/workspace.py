@@ -1,4 +1,4 @@
-"""Memory that a product borrows and gives back for the next one.
+"""Memory that is used again: what a product borrows, and the results that users let go of.
 
 Fresh memory of a few megabytes can take longer to get than a product takes to compute in it.
 """
@@ -14,12 +14,32 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-KEPT = 2**28  # bytes, at most, that wait for the next product
+KEPT = 2**28  # bytes, at most, that wait to be used again
+LARGE = 2**25  # bytes; less is kept by the C library when it is freed, more goes back to the system
 LINE = 64  # bytes, of the cache
 
 # By their sizes. Without a lock, which a fork could copy while it is held: every operation here is
 # atomic, and all that another thread could do in between is to lose a buffer.
 _waiting: dict[int, list[Array]] = {}
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """As `numpy.empty`; large memory is used again once no array refers to it."""
+    size = prod(shape) * dtype.itemsize
+    if LARGE <= size <= KEPT:
+        return np.asarray(_Loan(size)).view(dtype).reshape(shape)
+    return np.empty(shape, dtype)
+
+
+class _Loan:
+    """What an array and all of its views keep alive, to give their memory back at the end."""
+
+    def __init__(self, size: int) -> None:
+        self._buffer = _take(_rounded(size))
+        self.__array_interface__ = self._buffer[:size].__array_interface__
+
+    def __del__(self) -> None:
+        _give(self._buffer)
 
 
 @contextmanager
@@ -28,18 +48,26 @@ def borrowed(dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> Iterator[list[Ar
     starts = [0]
     for shape in shapes:
         starts.append(starts[-1] + -(-prod(shape) * dtype.itemsize // LINE) * LINE)
-    size = _rounded(starts[-1])
-    try:
-        buffer = _waiting[size].pop()
-    except LookupError:
-        buffer = _aligned(size)
+    buffer = _take(_rounded(starts[-1]))
     try:
         yield [np.ndarray(*each) for each in zip(shapes, repeat(dtype), repeat(buffer), starts)]
     finally:
-        if size + sum(each * len(buffers) for each, buffers in list(_waiting.items())) > KEPT:
-            _waiting.clear()
-        if size <= KEPT:
-            _waiting.setdefault(size, []).append(buffer)
+        _give(buffer)
+
+
+def _take(size: int) -> Array:
+    try:
+        return _waiting[size].pop()
+    except LookupError:
+        return _aligned(size)
+
+
+def _give(buffer: Array) -> None:
+    size = buffer.size
+    if size + sum(each * len(buffers) for each, buffers in list(_waiting.items())) > KEPT:
+        _waiting.clear()
+    if size <= KEPT:
+        _waiting.setdefault(size, []).append(buffer)
 
 
 def _rounded(size: int) -> int:
