@@ -10,13 +10,23 @@ from dhop.kernels.flat import flat
 from dhop.kernels.lanes import BYTES, Pair, lanes, traced
 
 REAL = [np.float32, np.float64]
+COMPLEX = [np.complex64, np.complex128]
 
 
-@traced
-def _transpose(source, target):
-    vectors = source.transposed([source.load(k) for k in range(source.lanes)])
-    for k, vector in enumerate(vectors):
-        target.store(k, vector)
+def parting(n):
+    @traced
+    def vectors(source, parted, joined):
+        parts = source.parted([source.load(k) for k in range(n)])
+        for k, vector in enumerate(parts):
+            parted.store(k, vector)
+        for k, vector in enumerate(source.joined(parts)):
+            joined.store(k, vector)
+
+    @called
+    def part(source, parted, joined):
+        vectors(flat(source), flat(parted), flat(joined))
+
+    return part
 
 
 @traced
@@ -41,11 +51,6 @@ def _exchange(pixels, step, out):
 
 
 @called
-def transpose(source, target):
-    _transpose(flat(source), flat(target))
-
-
-@called
 def calculate(one, two, out):
     _calculate(flat(one), flat(two), flat(out))
 
@@ -60,13 +65,18 @@ def count(numbers):
     return lanes(flat(numbers))
 
 
-@pytest.mark.parametrize("dtype", REAL)
-def test_transposed(dtype):
+@pytest.mark.parametrize("dtype", REAL + COMPLEX)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 8, 9, 16])
+def test_parted_and_joined(n, dtype):
+    """By phases and back; a square is transposed."""
     size = BYTES // np.dtype(dtype).itemsize
-    source = np.arange(size * size, dtype=dtype).reshape(size, size)
-    target = np.empty_like(source)
-    transpose(source, target)
-    np.testing.assert_array_equal(target, source.T)
+    source = np.arange(n * size).astype(dtype)
+    if source.dtype.kind == "c":
+        source -= 1j * source
+    parted, joined = np.empty((2, n * size), dtype)
+    parting(n)(source, parted, joined)
+    np.testing.assert_array_equal(parted.reshape(n, size), source.reshape(size, n).T)
+    np.testing.assert_array_equal(joined, source)
 
 
 @pytest.mark.parametrize("dtype", REAL)
@@ -84,7 +94,7 @@ def test_complex_arithmetic(dtype):
     np.testing.assert_array_equal(out[:, 0] + 1j * out[:, 1], expected)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("dtype", REAL + COMPLEX)
 def test_pixels(dtype):
     """A complex image gives its parts, a real one two neighbouring vectors."""
     width = 2 * BYTES // np.dtype(dtype).itemsize
@@ -95,14 +105,13 @@ def test_pixels(dtype):
     else:
         expected = np.roll(pixels, width // 2)
     out = np.zeros(width, dtype)
-    exchange(pixels, 0, out)
+    exchange(np.concatenate([pixels[:3], pixels]), 3, out)
     np.testing.assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("dtype", REAL + COMPLEX)
 def test_lanes(dtype):
-    real = np.dtype(dtype).kind == "f"
-    assert count(np.zeros(4, dtype)) == (BYTES // np.dtype(dtype).itemsize if real else 0)
+    assert count(np.zeros(4, dtype)) == BYTES // np.dtype(dtype).itemsize
 
 
 @child.COMPILED

@@ -32,8 +32,19 @@ def kernel(function):
 
 
 def called(function):
-    """Compile `function` once for all of its callers."""
-    return numba.njit(**_OPTIONS)(function)
+    """Compile `function` once for all of its callers, whatever constants they call it with."""
+    dispatcher = numba.njit(**_OPTIONS)(function)
+    with suppress(AttributeError):  # plain Python, or a Numba that has no such thing
+        general = dispatcher.get_call_template
+        dispatcher.get_call_template = lambda arguments, names: general(
+            [numba.types.unliteral(each) for each in arguments], names
+        )
+    return dispatcher
+
+
+def inlined(function):
+    """Make `function` a part of its callers: quicker than to compile a short one by itself."""
+    return numba.njit(inline="always", **_OPTIONS)(function)
 
 
 def _digest():

@@ -93,25 +93,22 @@ def traced(function):
 
 
 def lanes(numbers):
-    """How many flat real numbers a vector holds, 0 of complex ones."""
-    return 0 if numbers.dtype.kind == "c" else BYTES // numbers.itemsize
+    """How many flat numbers a vector holds."""
+    return BYTES // numbers.itemsize
 
 
 @overload(lanes)
 def _compiled_lanes(numbers):
-    real = isinstance(numbers.dtype, types.Float)
-    count = 8 * BYTES // numbers.dtype.bitwidth if real else 0
+    count = 8 * BYTES // numbers.dtype.bitwidth
     return lambda numbers: count
 
 
 class _Place:
-    """Somewhere in memory. Places are counted in vectors, points (pairs of vectors) or numbers."""
+    """Somewhere in memory. Places are counted in vectors, points (pairs of vectors) or numbers.
 
-    def narrow(self, lanes):
-        """The same place for vectors of so many lanes at most."""
-        other = copy(self)
-        other.lanes = min(self.lanes, lanes)
-        return other
+    Of the numbers in `n` vectors, ``parted(vectors)[p]`` holds those at ``n * k + p``; with as many
+    vectors as lanes that is the transpose. `joined` is the way back.
+    """
 
     def point(self, k):
         return Pair(self.load(2 * k), self.load(2 * k + 1))
@@ -129,13 +126,13 @@ class _Array(_Place):
     """A place in a flat array: its beginning."""
 
     def __init__(self, numbers):
-        self._complex = numbers.dtype.kind == "c"
+        self.parts = 2 if numbers.dtype.kind == "c" else 1
         self._numbers = numbers.view(numbers.real.dtype)
         self.lanes = BYTES // self._numbers.itemsize
 
     def after(self, count):
         other = copy(self)
-        other._numbers = self._numbers[count:]
+        other._numbers = self._numbers[count * self.parts :]
         return other
 
     def load(self, k):
@@ -152,20 +149,24 @@ class _Array(_Place):
 
     def pixels(self):
         numbers = self._numbers[: 2 * self.lanes].copy()
-        if self._complex:
+        if self.parts == 2:
             return Pair(numbers[::2], numbers[1::2])
         return Pair(numbers[: self.lanes], numbers[self.lanes :])
 
     def put_pixels(self, pair):
         numbers = self._numbers[: 2 * self.lanes]
-        if self._complex:
+        if self.parts == 2:
             numbers[::2], numbers[1::2] = pair.re, pair.im
         else:
             numbers[: self.lanes], numbers[self.lanes :] = pair.re, pair.im
 
-    @staticmethod
-    def transposed(vectors):
-        return list(np.transpose(vectors))
+    def parted(self, vectors):
+        numbers = np.concatenate(vectors).reshape(-1, len(vectors), self.parts)
+        return list(numbers.swapaxes(0, 1).reshape(len(vectors), -1))
+
+    def joined(self, vectors):
+        numbers = np.reshape(vectors, (len(vectors), -1, self.parts))
+        return list(numbers.swapaxes(0, 1).reshape(len(vectors), -1))
 
 
 class _Memory(_Place):
@@ -175,14 +176,15 @@ class _Memory(_Place):
         self._builder = builder
         real = getattr(kind.dtype, "underlying_float", kind.dtype)
         self._real = ir.FloatType() if real.bitwidth == 32 else ir.DoubleType()
-        self._complex = real is not kind.dtype
+        self.parts = 1 if real is kind.dtype else 2
         self._bytes = real.bitwidth // 8
         self.lanes = BYTES // self._bytes
         self._pointer = builder.bitcast(pointer, self._real.as_pointer())
 
     def after(self, count):
         other = copy(self)
-        other._pointer = self._builder.gep(self._pointer, [count])
+        parts = self._builder.mul(count, ir.Constant(_INT, self.parts))
+        other._pointer = self._builder.gep(self._pointer, [parts])
         return other
 
     def load(self, k):
@@ -208,32 +210,49 @@ class _Memory(_Place):
 
     def pixels(self):
         one, two = self.load(0), self.load(1)
-        if not self._complex:
+        if self.parts == 1:
             return Pair(one, two)
         both = range(2 * self.lanes)
         return Pair(one.shuffled(two, both[::2]), one.shuffled(two, both[1::2]))
 
     def put_pixels(self, pair):
-        if self._complex:
+        if self.parts == 2:
             mixed = [k // 2 + k % 2 * self.lanes for k in range(2 * self.lanes)]
             parts = mixed[: self.lanes], mixed[self.lanes :]
             pair = Pair(*(pair.re.shuffled(pair.im, part) for part in parts))
         self.put(0, pair)
 
-    @staticmethod
-    def transposed(vectors):
-        """Exchange squares off the diagonal, of one lane, two, four and so on."""
-        vectors, lanes, size = list(vectors), range(len(vectors)), 1
-        while size < len(vectors):
-            low = [k if not k & size else k - size + len(lanes) for k in lanes]
-            high = [k + size if not k & size else k + len(lanes) for k in lanes]
-            for k in lanes:
-                if not k & size:
-                    one, two = vectors[k], vectors[k + size]
-                    vectors[k] = one.shuffled(two, low)
-                    vectors[k + size] = one.shuffled(two, high)
-            size *= 2
-        return vectors
+    def parted(self, vectors):
+        n, numbers = len(vectors), self.lanes // self.parts
+        if n == 1:
+            return vectors
+        prime = next(p for p in range(2, n + 1) if n % p == 0)
+        groups = [vectors[k : k + prime] for k in range(0, n, prime)]
+        phases = [range(p, prime * numbers, prime) for p in range(prime)]
+        parts = [self.parted([self._gathered(each, phase) for each in groups]) for phase in phases]
+        return [parts[p % prime][p // prime] for p in range(n)]
+
+    def joined(self, vectors):
+        n, numbers = len(vectors), self.lanes // self.parts
+        if n == 1:
+            return vectors
+        prime = next(p for p in range(2, n + 1) if n % p == 0)
+        groups = zip(*(self.joined(vectors[p::prime]) for p in range(prime)), strict=True)
+        order = np.arange(prime * numbers).reshape(prime, -1).T.reshape(prime, -1).tolist()
+        return [self._gathered(group, each) for group in groups for each in order]
+
+    def _gathered(self, vectors, numbers):
+        """A vector of some numbers, counted through all of `vectors`."""
+        lanes = [number * self.parts + part for number in numbers for part in range(self.parts)]
+        total = vectors[0]
+        for k, vector in enumerate(vectors[1:], 1):
+            order = []
+            for lane, place in enumerate(lanes):
+                here = place if k == 1 and place < self.lanes else lane
+                there = place - (k - 1) * self.lanes
+                order.append(there if place // self.lanes == k else here)
+            total = total.shuffled(vector, order)
+        return total
 
     def _place(self, k):
         place = self._builder.gep(self._pointer, [ir.Constant(_INT, k * self.lanes)])

@@ -11,7 +11,7 @@ place `j` of its window. The adjoint fills such a row and gathers every pixel's 
 All arrays are flat.
 """
 
-from dhop.kernels.compile import called
+from dhop.kernels.compile import called, inlined
 from dhop.kernels.flat import skip
 from dhop.kernels.lanes import lanes, traced
 
@@ -19,52 +19,80 @@ from dhop.kernels.lanes import lanes, traced
 def _split_by(factor):
     """A factor that the compiler knows makes vector instructions of the loop."""
 
-    @called
+    @traced
+    def vectors(run, place, places):
+        for part in run.parted([run.load(k) for k in range(factor)]):
+            place.store(0, part)
+            place = place.after(places)
+
+    @inlined
     def split(run, place, places, count):
-        for k in range(count):
-            for p in range(factor):
-                place[p * places + k] = run[factor * k + p]
+        wide = lanes(run)
+        for start in range(0, count, wide):
+            k = min(start, count - wide)  # at the end some once more, rather than one by one
+            vectors(skip(run, factor * k), skip(place, k), places)
 
     return split
 
 
 def _fold_by(factor):
-    @called
+    @traced
+    def vectors(place, run, places):
+        parts = []
+        for _ in range(factor):
+            parts.append(place.load(0))
+            place = place.after(places)
+        for k, vector in enumerate(run.joined(parts)):
+            run.store(k, vector)
+
+    @inlined
     def fold(place, run, places, count):
-        for k in range(count):
-            for p in range(factor):
-                run[factor * k + p] = place[p * places + k]
+        wide = lanes(run)
+        for start in range(0, count, wide):
+            k = min(start, count - wide)
+            vectors(skip(place, k), skip(run, factor * k), places)
 
     return fold
 
 
-_split_by_1, _split_by_2, _split_by_3, _split_by_4 = map(_split_by, (1, 2, 3, 4))
-_fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4 = map(_fold_by, (1, 2, 3, 4))
+_split_by_1, _split_by_2, _split_by_3, _split_by_4, _split_by_8 = map(_split_by, (1, 2, 3, 4, 8))
+_fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (1, 2, 3, 4, 8))
 
 
-@traced
-def _split_by_8(run, place, places):
-    """As many places of each of eight phases as a vector has lanes, eight at most."""
-    run, place = run.narrow(8), place.narrow(8)
-    parts = 8 // run.lanes
-    for part in range(parts):
-        vectors = [run.load(parts * k + part) for k in range(run.lanes)]
-        for vector in run.transposed(vectors):
-            place.store(0, vector)
-            place = place.after(places)
+@called
+def _split(run, place, factor, places, count):
+    if count < lanes(run) or 4 < factor != 8:
+        for p in range(factor):
+            for k in range(count):
+                place[p * places + k] = run[factor * k + p]
+    elif factor == 1:
+        _split_by_1(run, place, places, count)
+    elif factor == 2:
+        _split_by_2(run, place, places, count)
+    elif factor == 3:
+        _split_by_3(run, place, places, count)
+    elif factor == 4:
+        _split_by_4(run, place, places, count)
+    else:
+        _split_by_8(run, place, places, count)
 
 
-@traced
-def _fold_by_8(place, run, places):
-    run, place = run.narrow(8), place.narrow(8)
-    parts = 8 // run.lanes
-    for part in range(parts):
-        vectors = []
-        for _ in range(run.lanes):
-            vectors.append(place.load(0))
-            place = place.after(places)
-        for k, vector in enumerate(run.transposed(vectors)):
-            run.store(parts * k + part, vector)
+@called
+def _fold(place, run, factor, places, count):
+    if count < lanes(run) or 4 < factor != 8:
+        for p in range(factor):
+            for k in range(count):
+                run[factor * k + p] = place[p * places + k]
+    elif factor == 1:
+        _fold_by_1(place, run, places, count)
+    elif factor == 2:
+        _fold_by_2(place, run, places, count)
+    elif factor == 3:
+        _fold_by_3(place, run, places, count)
+    elif factor == 4:
+        _fold_by_4(place, run, places, count)
+    else:
+        _fold_by_8(place, run, places, count)
 
 
 @called
@@ -92,24 +120,7 @@ def split_row(pixels, columns, inner, factor, places, line):
                 else:
                     phase[s] = pixels[column[s]]
                 s += 1
-    run, place = skip(pixels, inner[2]), skip(line, first)
-    if factor == 1:
-        _split_by_1(run, place, places, last - first)
-    elif factor == 2:
-        _split_by_2(run, place, places, last - first)
-    elif factor == 3:
-        _split_by_3(run, place, places, last - first)
-    elif factor == 4:
-        _split_by_4(run, place, places, last - first)
-    else:
-        done, square = 0, min(lanes(pixels), 8) if factor == 8 else 0
-        if square > 0:
-            done = (last - first) // square * square
-            for k in range(0, done, square):
-                _split_by_8(skip(run, 8 * k), skip(place, k), places)
-        for p in range(factor):
-            for k in range(done, last - first):
-                place[p * places + k] = run[factor * k + p]
+    _split(skip(pixels, inner[2]), skip(line, first), factor, places, last - first)
 
 
 @called
@@ -125,24 +136,7 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
             for e in range(start[c], start[c + 1]):
                 pixels[c] += line[member[e]]
             c += 1
-    run, place = skip(pixels, begin), skip(line, first)
-    if factor == 1:
-        _fold_by_1(place, run, places, last - first)
-    elif factor == 2:
-        _fold_by_2(place, run, places, last - first)
-    elif factor == 3:
-        _fold_by_3(place, run, places, last - first)
-    elif factor == 4:
-        _fold_by_4(place, run, places, last - first)
-    else:
-        done, square = 0, min(lanes(pixels), 8) if factor == 8 else 0
-        if square > 0:
-            done = (last - first) // square * square
-            for k in range(0, done, square):
-                _fold_by_8(skip(place, k), skip(run, 8 * k), places)
-        for p in range(factor):
-            for k in range(done, last - first):
-                run[factor * k + p] = place[p * places + k]
+    _fold(skip(line, first), skip(pixels, begin), factor, places, last - first)
 
 
 @called

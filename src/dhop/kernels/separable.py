@@ -3,18 +3,18 @@
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row, sum_row
-from dhop.kernels.taps import add_pair, add_taps
+from dhop.kernels.taps import ALL, add_pair, add_taps
 
 
 @kernel
-def forward(x, start0, offset0, weight0, common, columns, inner, offset1, weight1,
+def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, weight1,
             blurred, line, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into two rows at a time, then those rows.
 
     Parameters
     ----------
     x : (B, n0, n1) array
-    start0, offset0, weight0, common : arrays
+    start0, offset0, weight0, common, most : arrays and int
         Of `_sum_lines`, for each output row; ``weight0`` of shape (rank, entries).
     columns : (factor, places) int array
     inner : (3,) int array
@@ -48,25 +48,25 @@ def forward(x, start0, offset0, weight0, common, columns, inner, offset1, weight
         count = min(2, m0 - j)
         for k in range(rank):
             _sum_lines(source, batch * n0 * n1, starts, offsets, skip(weights, k * entries), shared,
-                       j, count, row, n1, n1)  # fmt: skip
+                       most, j, count, row, n1, n1)  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
                 add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
-                         (skip(weights1, k * taps),), taps, k > 0)  # fmt: skip
+                         (skip(weights1, k * taps),), taps, k > 0, ALL)  # fmt: skip
         for r in range(count):
             checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
     return checksum
 
 
 @kernel
-def adjoint(y, start0, offset0, weight0, common, column_start, column_place, inner,
+def adjoint(y, start0, offset0, weight0, common, most, column_start, column_place, inner,
             offset1, weight1, group, padded, line, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
     ----------
     y : (B, m0, m1) array
-    start0, offset0, weight0, common : arrays
+    start0, offset0, weight0, common, most : arrays and int
         Of `_sum_lines`, for each pixel row.
     column_start, column_place, inner : int arrays
         Of `fold_row`.
@@ -104,13 +104,13 @@ def adjoint(y, start0, offset0, weight0, common, column_start, column_place, inn
         count = min(2, n0 - i)
         for k in range(rank):
             _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries), shared,
-                       i, count, skip(row, places - m1), width, m1)  # fmt: skip
+                       most, i, count, skip(row, places - m1), width, m1)  # fmt: skip
             for r in range(count):
                 for p in range(phases):
                     first, last = phase[p], phase[p + 1]
                     add_taps((skip(split, (r * phases + p) * places),), places, row, r * width,
                              skip(offsets1, first), (skip(weights1, k * taps + first),),
-                             last - first, k > 0)  # fmt: skip
+                             last - first, k > 0, ALL)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
@@ -119,7 +119,8 @@ def adjoint(y, start0, offset0, weight0, common, column_start, column_place, inn
 
 
 @called
-def _sum_lines(source, base, start, offset, weight, common, line, count, total, stride, n):
+def _sum_lines(source, base, start, offset, weight, common, most, line, count,
+               total, stride, n):  # fmt: skip
     """Sum whole lines of an image: one or two output lines from `line`, an even number, on.
 
     Parameters
@@ -132,6 +133,8 @@ def _sum_lines(source, base, start, offset, weight, common, line, count, total, 
     common : int array
         Three numbers ``a, b, shared`` for each pair of lines: entry ``a + i`` of the one has the
         offset of entry ``b + i`` of the other for ``0 <= i < shared``.
+    most : int
+        Lines to read side by side.
     line, count : int
     total : array
         The `n` sums of the second line are written `stride` numbers after those of the first.
@@ -141,7 +144,7 @@ def _sum_lines(source, base, start, offset, weight, common, line, count, total, 
     if count == 2:
         add_pair(total, skip(total, stride), n, source, base, 0, offset, weight,
                  (first, last), (last, start[line + 2]),
-                 (common[pair], common[pair + 1], common[pair + 2]), False)  # fmt: skip
+                 (common[pair], common[pair + 1], common[pair + 2]), False, most)  # fmt: skip
     else:
         add_taps((total,), n, source, base, skip(offset, first), (skip(weight, first),),
-                 last - first, False)  # fmt: skip
+                 last - first, False, most)  # fmt: skip

@@ -88,7 +88,7 @@ def _turn(lines, back, source, target):
             by_frequency = [2 * lines * k + 2 * n + part for k in range(source.lanes)]
             by_column = [2 * (c + n * source.lanes) + part for c in range(source.lanes)]
             given, wanted = (by_column, by_frequency) if back else (by_frequency, by_column)
-            vectors = source.transposed([source.load(k) for k in given])
+            vectors = source.parted([source.load(k) for k in given])
             for k, vector in zip(wanted, vectors, strict=True):
                 target.store(k, vector)
 

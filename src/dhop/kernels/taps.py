@@ -13,32 +13,32 @@ from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
 from dhop.kernels.vector import sum_windows
 
-PASS = 8  # windows summed at a time: as many lines of one set as any L1 cache holds
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
+ALL = 2**62  # windows at a time
 LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
 @called
-def add_taps(totals, n, source, base, offsets, weights, taps, keep):
+def add_taps(totals, n, source, base, offsets, weights, taps, keep, most):
     """Sum one window of `source` per tap into the first `n` numbers of each total.
 
     ``totals[r][i] += sum_k weights[r][k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``,
-    starting from zero unless `keep`. Several totals with as many weights share the loads.
+    starting from zero unless `keep`. Several totals with as many weights share the loads. At most
+    `most` windows are read side by side.
     """
     for left in range(0, n, TILE):
-        size, start = min(TILE, n - left), base + left
-        _add(totals, left, size, source, start, offsets, weights, 0, min(taps, PASS), keep)
-        for k in range(PASS, taps, PASS):
-            _add(totals, left, size, source, start, offsets, weights, k, min(taps - k, PASS), True)
+        for k in range(0, max(taps, 1), most):
+            _add(totals, left, min(TILE, n - left), source, base + left, offsets, weights,
+                 k, min(taps - k, most), keep or k > 0)  # fmt: skip
 
 
 @called
-def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, keep):
+def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, keep, most):
     """`add_taps` for two totals whose taps lie side by side.
 
     Parameters
     ----------
-    one, two, n, source, offsets, weights, keep
+    one, two, n, source, offsets, weights, keep, most
         As in `add_taps`.
     base, step : int
         Offsets count from `base` for `one`, from ``base + step`` for `two`.
@@ -51,7 +51,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     a, b, count = shared
     if count >= LEAST_SHARED:
         add_taps((one, two), n, source, base, skip(offsets, a),
-                 (skip(weights, a), skip(weights, b)), count, keep)  # fmt: skip
+                 (skip(weights, a), skip(weights, b)), count, keep, most)  # fmt: skip
     else:
         a, b, count = first[0], first[1], 0
     for total, start, begin, middle, end in (
@@ -59,11 +59,11 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     ):  # fmt: skip
         if begin < middle:
             add_taps((total,), n, source, start, skip(offsets, begin), (skip(weights, begin),),
-                     middle - begin, True)  # fmt: skip
+                     middle - begin, True, most)  # fmt: skip
         middle += count
         if middle < end or not (keep or count > 0):
             add_taps((total,), n, source, start, skip(offsets, middle), (skip(weights, middle),),
-                     end - middle, keep or count > 0)  # fmt: skip
+                     end - middle, keep or count > 0, most)  # fmt: skip
 
 
 def _add(totals, left, n, source, base, offsets, weights, first, taps, keep):

@@ -48,12 +48,19 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
         emit(place, [None] * VECTORS)
+    def emit_rest(vectors):
+        if vectors == VECTORS // 2:  # fewer take as long
+            emit(whole, strip.masks(rest, vectors))
+            return
+        fewer = ir.Constant(_INT, strip.outputs * (vectors - 1) // VECTORS)
+        with builder.if_else(builder.icmp_signed("<", fewer, rest)) as (then, otherwise):
+            with then:
+                emit(whole, strip.masks(rest, vectors))
+            with otherwise:
+                emit_rest(vectors - 1)
+
     with builder.if_then(builder.icmp_signed("<", _NONE, rest)):
-        half = ir.Constant(_INT, strip.outputs // 2)
-        with builder.if_else(builder.icmp_signed("<", half, rest)) as branches:
-            for branch, vectors in zip(branches, (VECTORS, VECTORS // 2), strict=True):
-                with branch:
-                    emit(whole, strip.masks(rest, vectors))
+        emit_rest(VECTORS)
 
 
 class _Strip:

@@ -1,6 +1,7 @@
 """The separable method: the folded PSF as a short sum of products of a column and a row."""
 
 from cmath import isfinite
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from dhop.parallel import row_blocks, run
 from dhop.separation import separate
 
 Array = NDArray[Any]
+
+WAYS = 8  # of the L1 cache, or more: lines at the same place of different ways
+WAY = 2**12  # bytes
+PAGES = 32  # half of those whose addresses a processor has at hand
 
 
 class SeparablePlan(Plan):
@@ -73,10 +78,13 @@ class SeparablePlan(Plan):
 
 def _line_matrix(
     relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]
-) -> tuple[Index, Index, Array, Index]:
+) -> tuple[Index, Index, Array, Index, int]:
     """Start of each line, offsets of the lines of `length` that it sums, weights, common entries.
 
-    See `dhop.kernels.separable.sum_lines`.
+    Last, how many lines to read side by side: as many as the L1 cache and the tables of pages have
+    room for of what stands below each other in them.
+
+    See `dhop.kernels.separable._sum_lines`.
     """
     begins = np.flatnonzero(relation.begins)
     start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
@@ -85,7 +93,8 @@ def _line_matrix(
     else:
         merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
     common = _common_entries(start, lines)
-    return start, lines * length, np.ascontiguousarray(merged, dtype), common
+    most = min(PAGES, WAYS * (WAY // gcd(WAY, length * dtype.itemsize)))
+    return start, lines * length, np.ascontiguousarray(merged, dtype), common, most
 
 
 def _common_entries(start: Index, lines: Index) -> Index:
