@@ -9,7 +9,7 @@ import pytest
 from child import run
 
 from dhop import DHOperator, workspace
-from dhop.workspace import borrowed
+from dhop.workspace import Borrowed
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def empty(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_shapes(dtype):
-    with borrowed(np.dtype(dtype), (3, 5), (0, 4), (7,), ()) as arrays:
+    with Borrowed(np.dtype(dtype), (3, 5), (0, 4), (7,), ()) as arrays:
         assert [each.shape for each in arrays] == [(3, 5), (0, 4), (7,), ()]
         for k, each in enumerate(arrays):
             assert each.dtype == dtype
@@ -30,17 +30,17 @@ def test_shapes(dtype):
 
 
 def test_used_again():
-    with borrowed(np.dtype(float), (1000,)) as (first,), borrowed(np.dtype(float), (1000,)) as rest:
+    with Borrowed(np.dtype(float), (1000,)) as (first,), Borrowed(np.dtype(float), (1000,)) as rest:
         assert not np.shares_memory(first, rest[0])
         places = {first.ctypes.data, rest[0].ctypes.data}
-    with borrowed(np.dtype(float), (990,)) as (again,):
+    with Borrowed(np.dtype(float), (990,)) as (again,):
         assert again.ctypes.data in places
-    with borrowed(np.dtype(float), (9000,)) as (other,):
+    with Borrowed(np.dtype(float), (9000,)) as (other,):
         assert other.ctypes.data not in places
 
 
 def test_given_back_after_an_error():
-    with pytest.raises(KeyError), borrowed(np.dtype(float), (10,)):
+    with pytest.raises(KeyError), Borrowed(np.dtype(float), (10,)):
         raise KeyError
     assert sum(map(len, workspace._waiting.values())) == 1
 
@@ -49,7 +49,7 @@ def test_what_waits_is_bounded(monkeypatch):
     """The newest is kept, unless it alone is too large."""
     monkeypatch.setattr(workspace, "KEPT", 20_000)
     for numbers, sizes in ((1000, [8192]), (600, [5120, 8192]), (2000, [16384]), (3000, [])):
-        with borrowed(np.dtype(float), (numbers,)):
+        with Borrowed(np.dtype(float), (numbers,)):
             pass
         assert sorted(size for size, waiting in workspace._waiting.items() if waiting) == sizes
         assert all(len(waiting) <= 1 for waiting in workspace._waiting.values())
@@ -64,7 +64,7 @@ def test_little_is_wasted(size):
 
 def test_threads_do_not_share():
     def work(k):
-        with borrowed(np.dtype(float), (500,)) as (array,):
+        with Borrowed(np.dtype(float), (500,)) as (array,):
             array[:] = k
             return all(np.all(array == k) for _ in range(50))
 

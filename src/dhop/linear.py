@@ -233,7 +233,8 @@ class ArrayOperator(LinearOperator):
 
     def _product(self, x: Array, adjoint: bool, out: Array | None = None) -> Array:
         """Apply to the last axis of `x`, of any layout, byte order and dtype."""
-        dtype = np.result_type(self.dtype, x.dtype)
+        same = x.dtype == self.dtype  # which takes less to ask than to find their common one
+        dtype = self.dtype if same else np.result_type(self.dtype, x.dtype)
         if dtype not in DTYPES:
             nearest = "complex128" if x.dtype.kind == "c" else "float64"
             raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first")

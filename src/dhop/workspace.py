@@ -3,9 +3,6 @@
 Fresh memory of a few megabytes can take longer to get than a product takes to compute in it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import repeat
 from math import prod
 from typing import Any
 
@@ -42,17 +39,26 @@ class _Loan:
         _give(self._buffer)
 
 
-@contextmanager
-def borrowed(dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> Iterator[list[Array]]:
+class Borrowed:
     """Uninitialised arrays, each from the beginning of a cache line on, for a ``with`` block."""
-    starts = [0]
-    for shape in shapes:
-        starts.append(starts[-1] + -(-prod(shape) * dtype.itemsize // LINE) * LINE)
-    buffer = _take(_rounded(starts[-1]))
-    try:
-        yield [np.ndarray(*each) for each in zip(shapes, repeat(dtype), repeat(buffer), starts)]
-    finally:
-        _give(buffer)
+
+    def __init__(self, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> None:
+        self._dtype = dtype
+        self._shapes = shapes
+
+    def __enter__(self) -> list[Array]:
+        starts, size = [], 0
+        for shape in self._shapes:
+            starts.append(size)
+            size += -(-prod(shape) * self._dtype.itemsize // LINE) * LINE
+        buffer = self._buffer = _take(_rounded(size))
+        return [
+            np.ndarray(shape, self._dtype, buffer, start)
+            for shape, start in zip(self._shapes, starts, strict=True)
+        ]
+
+    def __exit__(self, *error: object) -> None:
+        _give(self._buffer)
 
 
 def _take(size: int) -> Array:
@@ -63,8 +69,10 @@ def _take(size: int) -> Array:
 
 
 def _give(buffer: Array) -> None:
-    size = buffer.size
-    if size + sum(each * len(buffers) for each, buffers in list(_waiting.items())) > KEPT:
+    size = total = buffer.size
+    for each, buffers in list(_waiting.items()):
+        total += each * len(buffers)
+    if total > KEPT:
         _waiting.clear()
     if size <= KEPT:
         _waiting.setdefault(size, []).append(buffer)

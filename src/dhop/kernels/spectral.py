@@ -187,23 +187,23 @@ def scatter_rows(points, row_start, row_place, first, out):
 
 
 @kernel
-def to_frequencies(points, order, first, columns, spectra):
+def to_frequencies(points, order, first, columns, phases, spectra):
     """From transformed columns to the frequencies that are to be transformed along the rows.
 
     Parameters
     ----------
-    points : (b, f0, p0, 2, lanes) array
+    points : (b * phases, p0, 2, lanes) array
     order : (k, 2) int array
         Places of each frequency and, for real images, of its opposite.
     first : int
         First column of the first block.
-    columns : int
-        Number of columns, of whole blocks.
+    columns, phases : int
+        Number of columns, of whole blocks, and of phases of the rows.
     spectra : (groups, n, 2, lanes) array
-        ``f0`` rows of `columns` points, for each group of frequencies. Twice the spectra of real
+        `phases` rows of `columns` points, for each group of frequencies. Twice the spectra of real
         images.
     """
-    blocks, phases, places = points.shape[:3]
+    blocks, places = points.shape[0] // phases, points.shape[1]
     groups, stride, _, lanes = spectra.shape
     count, lines = order.shape
     size = 2 * lanes
@@ -229,9 +229,9 @@ def to_frequencies(points, order, first, columns, spectra):
 
 
 @kernel
-def from_frequencies(spectra, order, first, columns, points):
+def from_frequencies(spectra, order, first, columns, phases, points):
     """Back to columns to be transformed; the arguments are those of `to_frequencies`."""
-    blocks, phases, places = points.shape[:3]
+    blocks, places = points.shape[0] // phases, points.shape[1]
     groups, stride, _, lanes = spectra.shape
     count, lines = order.shape
     size = 2 * lanes
@@ -261,20 +261,20 @@ def from_frequencies(spectra, order, first, columns, points):
 
 
 @kernel
-def gather_columns(spectra, columns, table, points):
+def gather_columns(spectra, columns, rows, table, points):
     """Rows of spectra, continued and split by a table of their columns.
 
     Parameters
     ----------
     spectra : (groups, n, 2, lanes) array
-    columns : int
-        Number of points from one row to the next.
-    table : (p,) int array
+    columns, rows : int
+        Number of points from one row to the next, and of rows.
+    table : (f1 * p1,) int array
         Source column of each place, -1 for zeros.
-    points : (groups, rows, p, 2, lanes) array
+    points : (groups * rows * f1, p1, 2, lanes) array
     """
-    groups, rows, places = points.shape[:3]
-    size = points.shape[3] * points.shape[4]
+    groups, places = len(spectra), table.size
+    size = points.shape[2] * points.shape[3]
     source, target = flat(spectra), flat(points)
     for g in range(groups):
         for r in range(rows):
@@ -290,21 +290,21 @@ def gather_columns(spectra, columns, table, points):
 
 
 @kernel
-def scatter_columns(points, column_start, column_place, factor, columns, spectra):
+def scatter_columns(points, column_start, column_place, factor, columns, rows, spectra):
     """Transpose of `gather_columns`, times a factor: each column sums its places.
 
     Parameters
     ----------
-    points : (groups, rows, p, 2, lanes) array
+    points : (groups * rows * f1, p1, 2, lanes) array
     column_start, column_place : int arrays
         Places of each column.
     factor : (1,) array
-    columns : int
+    columns, rows : int
         Number of points of a row; those that have no places become zero.
     spectra : (groups, n, 2, lanes) array
     """
-    groups, rows, places = points.shape[:3]
-    size = points.shape[3] * points.shape[4]
+    groups, size = len(spectra), points.shape[2] * points.shape[3]
+    places = points.shape[0] * points.shape[1] // (groups * rows)
     source, target, total = flat(points), flat(spectra), np.zeros(size, points.dtype)
     for g in range(groups):
         for r in range(rows):
@@ -333,11 +333,12 @@ def add_products(points, weights, total):
 
     Parameters
     ----------
-    points, weights : (n, s, p, 2, lanes) arrays
+    points : (n * s, p, 2, lanes) array
+    weights : (n, s, p, 2, lanes) array
     total : (n, p, 2, lanes) array
     """
-    count, phases, places = points.shape[:3]
-    size = points.shape[3] * points.shape[4]
+    count, phases, places = weights.shape[:3]
+    size = weights.shape[3] * weights.shape[4]
     one, two, out = flat(points), flat(weights), flat(total)
     for n in range(count):
         for s in range(phases):
@@ -353,8 +354,8 @@ def add_products(points, weights, total):
 @kernel
 def spread_products(total, weights, points):
     """``points[n, s] = total[n] * conj(weights[n, s])``; shapes are those of `add_products`."""
-    count, phases, places = points.shape[:3]
-    size = points.shape[3] * points.shape[4]
+    count, phases, places = weights.shape[:3]
+    size = weights.shape[3] * weights.shape[4]
     one, two, out = flat(total), flat(weights), flat(points)
     for n in range(count):
         for s in range(phases):

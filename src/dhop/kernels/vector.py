@@ -48,6 +48,7 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
         emit(place, [None] * VECTORS)
+
     def emit_rest(vectors):
         if vectors == VECTORS // 2:  # fewer take as long
             emit(whole, strip.masks(rest, vectors))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
 from dhop.methods.transforms import Transform, backend_is_set, next_length
 from dhop.parallel import row_blocks, run, threads
-from dhop.workspace import borrowed
+from dhop.workspace import Borrowed
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
@@ -26,11 +26,27 @@ WAKING = 4  # as many times must a thread be worth it, which is woken for each s
 SMALL = 5e5  # nanoseconds of an image that other threads do not help with
 
 
-class _Side(NamedTuple):
-    """The places of the pixels of high resolution, or of those of low resolution."""
+class _Side:
+    """The places of the pixels of high resolution, or of those of low resolution.
 
-    rows: Split
-    columns: Split
+    Attributes
+    ----------
+    rows, columns : ndarray of intp, shape (phases * places,)
+        Source pixel of each place, -1 for a zero.
+    row_places, column_places : Groups
+        Places of each pixel.
+    row_phases, column_phases : int
+    blocks, width : int
+        Number of blocks of columns that are transformed side by side, and of columns with those
+        that fill the last block.
+    """
+
+    def __init__(self, rows: Split, columns: Split, columns_of_block: int) -> None:
+        self.rows, self.columns = rows.pixel.ravel(), columns.pixel.ravel()
+        self.row_places, self.column_places = rows.by_pixel, columns.by_pixel
+        self.row_phases, self.column_phases = len(rows.pixel), len(columns.pixel)
+        self.blocks = -(-columns.size // columns_of_block)
+        self.width = self.blocks * columns_of_block
 
 
 class FftPlan(Plan):
@@ -46,7 +62,7 @@ class FftPlan(Plan):
     columns of the result. The tables of the two axes say which pixel stands at which place.
 
     Workspace: the spectra of the larger image, whose place those of the other take, and up to four
-    times `BLOCK` bytes per thread; see `borrowed`.
+    times `BLOCK` bytes per thread; see `Borrowed`.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -54,11 +70,13 @@ class FftPlan(Plan):
         parts = dtype.type().real.dtype
         self._lanes = BYTES // parts.itemsize
         self._lines = 1 if dtype.kind == "c" else 2  # of pixels in a lane
-        self._high = _Side(*map(_transform_split, (model.rows, model.columns)))
-        p0, p1 = (split.pixel.shape[1] for split in self._high)
-        outputs = model.rows.outputs, model.columns.outputs
-        self._low = _Side(*map(_low_split, outputs, (p0, p1)))
-        self._whole = (p0, p1) == outputs
+        self._columns = self._lines * self._lanes  # of a block
+        rows, columns = _transform_split(model.rows), _transform_split(model.columns)
+        p0, p1 = rows.pixel.shape[1], columns.pixel.shape[1]
+        m0, m1 = model.rows.outputs, model.columns.outputs
+        self._high = _Side(rows, columns, self._columns)
+        self._low = _Side(_low_split(m0, p0), _low_split(m1, p1), self._columns)
+        self._whole = (p0, p1) == (m0, m1)
         self._cost = cost.fft(model, dtype)
         self._down, self._along = Transform(p0, parts), Transform(p1, parts)
         count = p0 if self._lines == 1 else p0 // 2 + 1
@@ -76,7 +94,8 @@ class FftPlan(Plan):
         -------
         ndarray, shape (groups, f0 * f1, p1, 2, lanes)
         """
-        (f0, p0), (f1, p1) = (split.pixel.shape for split in self._high)
+        f0, f1 = self._high.row_phases, self._high.column_phases
+        p0, p1 = self._down.length, self._along.length
         u0, u1 = np.indices(weights.shape)
         place0, place1 = u0 // f0 % p0, u1 // f1 % p1
         shape = place0.max() + 1, f0, f1, place1.max() + 1
@@ -92,28 +111,17 @@ class FftPlan(Plan):
         return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        def add(points: Array, weights: Array, total: Array) -> None:
-            spectral.add_products(points, weights, total[:, 0])
-
-        return self._apply(x, out, self._high, self._low, add, workers)
+        return self._apply(x, out, self._high, self._low, _add, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        def spread(total: Array, weights: Array, points: Array) -> None:
-            spectral.spread_products(total[:, 0], weights, points)
-
-        return self._apply(y, out, self._low, self._high, spread, workers)
+        return self._apply(y, out, self._low, self._high, _spread, workers)
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
         """Without margins nothing is cut off between the two products: one round trip."""
         if not self._whole:
             return super().gram(x, out, workers)
 
-        def add_and_spread(points: Array, weights: Array, products: Array) -> None:
-            total = np.empty((len(points), *points.shape[2:]), points.dtype)
-            spectral.add_products(points, weights, total)
-            spectral.spread_products(total, weights, products)
-
-        return self._apply(x, out, self._high, self._high, add_and_spread, workers)
+        return self._apply(x, out, self._high, self._high, _add_and_spread, workers)
 
     def _apply(
         self,
@@ -156,60 +164,80 @@ class FftPlan(Plan):
         float
             Not finite if a pixel of the result is not.
         """
-        parts = self._weights.dtype
-        point = 2, self._lanes
-        width = self._lines * self._lanes
-        columns = [-(-side.columns.size // width) * width for side in (source, target)]
-        phases = [len(side.rows.pixel) for side in (source, target)]
+        parts, point = self._weights.dtype, (2, self._lanes)
         p0, p1 = self._down.length, self._along.length
+        stride = max(side.row_phases * side.width for side in (source, target))
         sums: list[float] = []
 
         def analyse(start: int, stop: int) -> None:
-            with borrowed(parts, (stop - start, phases[0], p0, *point)) as (points,):
-                flat = points.reshape(stop - start, -1, *point)
-                spectral.gather_rows(image, source.rows.pixel.ravel(), start * width, flat)
+            count, first = stop - start, start * self._columns
+            with Borrowed(parts, (count * source.row_phases, p0, *point)) as (points,):
+                spectral.gather_rows(image, source.rows, first, points.reshape(count, -1, *point))
                 self._down.forward(points, backend)
-                spectral.to_frequencies(points, self._order, start * width, columns[0], spectra)
+                spectral.to_frequencies(
+                    points, self._order, first, source.width, source.row_phases, spectra
+                )
 
         def between(start: int, stop: int) -> None:
-            shapes = [
-                (stop - start, rows * len(side.columns.pixel), p1, *point)
-                for rows, side in zip(phases, (source, target), strict=True)
-            ]
-            with borrowed(parts, *shapes) as (points, products):
-                flat = points.reshape(stop - start, phases[0], -1, *point)
-                table, rows = source.columns.pixel.ravel(), spectra[start:stop]
-                spectral.gather_columns(rows, columns[0], table, flat)
+            count, rows = stop - start, spectra[start:stop]
+            lines = [count * side.row_phases * side.column_phases for side in (source, target)]
+            shapes = [(n, p1, *point) for n in lines]
+            with Borrowed(parts, *shapes) as (points, products):
+                spectral.gather_columns(
+                    rows, source.width, source.row_phases, source.columns, points
+                )
                 self._along.forward(points, backend)
                 multiply(points, self._weights[start:stop], products)
                 self._along.inverse(products, backend)
-                flat = products.reshape(stop - start, phases[1], -1, *point)
-                tables = target.columns.by_pixel
-                spectral.scatter_columns(flat, *tables, self._scale, columns[1], rows)
+                spectral.scatter_columns(
+                    products,
+                    *target.column_places,
+                    self._scale,
+                    target.width,
+                    target.row_phases,
+                    rows,
+                )
 
         def synthesise(start: int, stop: int) -> None:
-            with borrowed(parts, (stop - start, phases[1], p0, *point)) as (points,):
-                spectral.from_frequencies(spectra, self._order, start * width, columns[1], points)
+            count, first = stop - start, start * self._columns
+            with Borrowed(parts, (count * target.row_phases, p0, *point)) as (points,):
+                spectral.from_frequencies(
+                    spectra, self._order, first, target.width, target.row_phases, points
+                )
                 self._down.inverse(points, backend)
-                flat = points.reshape(stop - start, -1, *point)
-                tables = target.rows.by_pixel
-                sums.append(spectral.scatter_rows(flat, *tables, start * width, result))
+                flat = points.reshape(count, -1, *point)
+                sums.append(spectral.scatter_rows(flat, *target.row_places, first, result))
 
-        stride = max(rows * line for rows, line in zip(phases, columns, strict=True))
-        with borrowed(parts, (self._groups, stride, *point)) as (spectra,):
+        with Borrowed(parts, (self._groups, stride, *point)) as (spectra,):
             for step, lines, points_of_line in (
-                (analyse, columns[0] // width, phases[0] * p0),
+                (analyse, source.blocks, source.row_phases * p0),
                 (between, self._groups, self._weights.shape[1] * p1),
-                (synthesise, columns[1] // width, phases[1] * p0),
+                (synthesise, target.blocks, target.row_phases * p0),
             ):
                 run(step, _blocks(lines, points_of_line * 2 * BYTES, workers), workers)
         return sum(sums)
+
+
+def _add(points: Array, weights: Array, total: Array) -> None:
+    spectral.add_products(points, weights, total)
+
+
+def _spread(total: Array, weights: Array, points: Array) -> None:
+    spectral.spread_products(total, weights, points)
+
+
+def _add_and_spread(points: Array, weights: Array, products: Array) -> None:
+    total = np.empty((len(weights), *points.shape[1:]), points.dtype)
+    spectral.add_products(points, weights, total)
+    spectral.spread_products(total, weights, products)
 
 
 def _blocks(lines: int, size: int, workers: int) -> Blocks:
     """Split lines of `size` bytes into even blocks of about `BLOCK` bytes, as many a thread."""
     count = max(1, round(lines * size / BLOCK))
     count = min(lines, -(-count // workers) * workers)
+    if count == 1:
+        return [(0, lines)]
     edges = [lines * k // count for k in range(count + 1)]
     return list(pairwise(edges))
 

@@ -59,12 +59,12 @@ class Transform:
         self._stages = _schedule(length, stages)
 
     def forward(self, lines: Array, backend: bool = False) -> None:
-        """Transform ``(..., length, 2, lanes)``, with `backend` by `scipy.fft`."""
+        """Transform ``(n, length, 2, lanes)``, with `backend` by `scipy.fft`."""
         if backend:
             numbers = fft.fft(_complex(lines), axis=-2)
             _put(numbers[..., self.frequencies, :], lines)
         else:
-            self._transform(lines, False)
+            transform.transform(lines, self._stages, self._twiddles, False)
 
     def inverse(self, lines: Array, backend: bool = False) -> None:
         """Transform back, times the length."""
@@ -72,11 +72,7 @@ class Transform:
             numbers = fft.ifft(_complex(lines)[..., self.places, :], axis=-2, norm="forward")
             _put(numbers, lines)
         else:
-            self._transform(lines, True)
-
-    def _transform(self, lines: Array, inverse: bool) -> None:
-        lines = lines.reshape(-1, *lines.shape[-3:])
-        transform.transform(lines, self._stages, self._twiddles, inverse)
+            transform.transform(lines, self._stages, self._twiddles, True)
 
 
 def _schedule(length: int, stages: list[tuple[int, int, int]]) -> Array:
