@@ -46,16 +46,16 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
         count = min(most, m0 - j, 2 * (stop - pair))
-        for k in range(step * (count - 1) + taps):
-            r = min(k // step, count - 1)
-            row = line[factor * (j + r) + k - step * r]
-            split = skip(stack, k * width)
-            if row >= 0:
-                pixels = skip(source, (batch * n0 + row) * n1)
-                split_row(pixels, table, inside, phases, places, split)
-            else:
-                for i in range(width):
-                    split[i] = 0
+        for r in range(count):
+            for u in range(step if r + 1 < count else taps):
+                row = line[factor * (j + r) + u]
+                split = skip(stack, (step * r + u) * width)
+                if row >= 0:
+                    pixels = skip(source, (batch * n0 + row) * n1)
+                    split_row(pixels, table, inside, phases, places, split)
+                else:
+                    for i in range(width):
+                        split[i] = 0
         for r in range(0, count, 2):
             one = skip(target, (batch * m0 + j + r) * m1)
             base = step * r * width
@@ -63,7 +63,7 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
                 add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
                          (0, 0), (last, last), (lag, 0, last - lag), False, ALL)  # fmt: skip
             else:
-                add_taps((one,), m1, stack, base, offsets, (weights,), last, False, ALL)
+                add_taps((one,), m1, stack, base, offsets, (weights,), 0, last, False, ALL)
         pair += (count + 1) // 2
 
 
@@ -150,7 +150,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                     taps = group[p0, p]
                     add_taps((skip(split, r * size + p * places),), places, stack,
                              (j0 - top) * width, skip(offsets, taps[first0]),
-                             (skip(weights, taps[first0]),), taps[last0] - taps[first0],
+                             (skip(weights, taps[first0]),), 0, taps[last0] - taps[first0],
                              e > begin[i + r], ALL)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,

@@ -7,7 +7,7 @@ from dhop.kernels.taps import ALL, add_pair, add_taps
 
 
 @kernel
-def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, weight1,
+def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, weight1, linked,
             blurred, line, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into two rows at a time, then those rows.
 
@@ -22,6 +22,8 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
     offset1 : (k,) int array
     weight1 : (rank, k) array
         Window start in the split row, and value, of each tap along the row.
+    linked : int
+        Of `add_taps`.
     blurred, line : (2, n1) and (factor * places,) arrays
         Workspace.
     start, stop : int
@@ -52,7 +54,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
                 add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
-                         (skip(weights1, k * taps),), taps, k > 0, ALL)  # fmt: skip
+                         (skip(weights1, k * taps),), linked, taps, k > 0, ALL)  # fmt: skip
         for r in range(count):
             checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
     return checksum
@@ -60,7 +62,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
 
 @kernel
 def adjoint(y, start0, offset0, weight0, common, most, column_start, column_place, inner,
-            offset1, weight1, group, padded, line, start, stop, out):  # fmt: skip
+            offset1, weight1, linked, group, padded, line, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
@@ -72,6 +74,8 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         Of `fold_row`.
     offset1, weight1 : (k,) and (rank, k) arrays
         Window start in the padded row, and value; taps of one phase side by side.
+    linked : (phases,) int array
+        Of `add_taps`.
     group : (phases + 1,) int array
         Where the taps of each phase begin.
     padded : (2, margin + m1 + margin) array
@@ -110,7 +114,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
                     first, last = phase[p], phase[p + 1]
                     add_taps((skip(split, (r * phases + p) * places),), places, row, r * width,
                              skip(offsets1, first), (skip(weights1, k * taps + first),),
-                             last - first, k > 0, ALL)  # fmt: skip
+                             linked[p], last - first, k > 0, ALL)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
@@ -147,4 +151,4 @@ def _sum_lines(source, base, start, offset, weight, common, most, line, count,
                  (common[pair], common[pair + 1], common[pair + 2]), False, most)  # fmt: skip
     else:
         add_taps((total,), n, source, base, skip(offset, first), (skip(weight, first),),
-                 last - first, False, most)  # fmt: skip
+                 0, last - first, False, most)  # fmt: skip

@@ -19,17 +19,18 @@ LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
 @called
-def add_taps(totals, n, source, base, offsets, weights, taps, keep, most):
+def add_taps(totals, n, source, base, offsets, weights, linked, taps, keep, most):
     """Sum one window of `source` per tap into the first `n` numbers of each total.
 
     ``totals[r][i] += sum_k weights[r][k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``,
-    starting from zero unless `keep`. Several totals with as many weights share the loads. At most
-    `most` windows are read side by side.
+    starting from zero unless `keep`. Several totals with as many weights share the loads, and so do
+    links of the first `linked` taps, see `sum_windows`. At most `most` windows are read side by
+    side, or all if some are linked.
     """
     for left in range(0, n, TILE):
         for k in range(0, max(taps, 1), most):
             _add(totals, left, min(TILE, n - left), source, base + left, offsets, weights,
-                 k, min(taps - k, most), keep or k > 0)  # fmt: skip
+                 k, linked, min(taps - k, most), keep or k > 0)  # fmt: skip
 
 
 @called
@@ -51,7 +52,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     a, b, count = shared
     if count >= LEAST_SHARED:
         add_taps((one, two), n, source, base, skip(offsets, a),
-                 (skip(weights, a), skip(weights, b)), count, keep, most)  # fmt: skip
+                 (skip(weights, a), skip(weights, b)), 0, count, keep, most)  # fmt: skip
     else:
         a, b, count = first[0], first[1], 0
     for total, start, begin, middle, end in (
@@ -59,14 +60,14 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     ):  # fmt: skip
         if begin < middle:
             add_taps((total,), n, source, start, skip(offsets, begin), (skip(weights, begin),),
-                     middle - begin, True, most)  # fmt: skip
+                     0, middle - begin, True, most)  # fmt: skip
         middle += count
         if middle < end or not (keep or count > 0):
             add_taps((total,), n, source, start, skip(offsets, middle), (skip(weights, middle),),
-                     end - middle, keep or count > 0, most)  # fmt: skip
+                     0, end - middle, keep or count > 0, most)  # fmt: skip
 
 
-def _add(totals, left, n, source, base, offsets, weights, first, taps, keep):
+def _add(totals, left, n, source, base, offsets, weights, first, linked, taps, keep):
     """`add_taps` for `n` numbers from `left` on and a pass from tap `first` on."""
     for total, factors in zip(totals, weights, strict=True):
         run = total[left : left + n]
@@ -78,17 +79,17 @@ def _add(totals, left, n, source, base, offsets, weights, first, taps, keep):
 
 
 @overload(_add)
-def _compiled_add(totals, left, n, source, base, offsets, weights, first, taps, keep):
-    def add(totals, left, n, source, base, offsets, weights, first, taps, keep):
-        _emit(totals, left, n, source, base, offsets, weights, first, taps, keep)
+def _compiled_add(totals, left, n, source, base, offsets, weights, first, linked, taps, keep):
+    def add(totals, left, n, source, base, offsets, weights, first, linked, taps, keep):
+        _emit(totals, left, n, source, base, offsets, weights, first, linked, taps, keep)
 
     return add
 
 
 @intrinsic
-def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, taps, keep):
+def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, linked, taps, keep):
     def generate(context, builder, signature, arguments):
-        totals, left, n, source, base, offsets, weights, first, taps, keep = arguments
+        totals, left, n, source, base, offsets, weights, first, linked, taps, keep = arguments
         sum_windows(
             builder,
             signature.args[3].dtype,
@@ -96,6 +97,7 @@ def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, tap
             [builder.gep(each, [first]) for each in cgutils.unpack_tuple(builder, weights)],
             builder.gep(source, [base]),
             builder.gep(offsets, [first]),
+            linked,
             taps,
             n,
             keep,
@@ -103,5 +105,17 @@ def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, tap
         return context.get_dummy_value()
 
     intp = types.intp
-    arguments = totals, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean
+    arguments = (
+        totals,
+        intp,
+        intp,
+        source,
+        intp,
+        offsets,
+        weights,
+        intp,
+        intp,
+        intp,
+        types.boolean,
+    )
     return types.void(*arguments), generate

@@ -14,6 +14,7 @@ from numba.core import cgutils
 from dhop.kernels.lanes import BYTES
 
 VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
+LINKS = 2
 
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -21,7 +22,7 @@ _NONE = ir.Constant(_INT, 0)
 _FLAGS = ("contract",)  # of a product and a sum to a fused multiply-add
 
 
-def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
+def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n, keep):
     """Emit ``runs[r][i] += sum_{k < taps} weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
 
     Parameters
@@ -32,8 +33,9 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
     runs, weights : lists of pointers
     source, offsets : pointers
         To the number that offset 0 stands for, and to 64-bit integers.
-    taps, n : 64-bit integers
-        Number of taps, and length of each run.
+    linked, taps, n : 64-bit integers
+        Number of taps that come in links of `LINKS`, of all taps, and length of each run. The
+        windows of a link begin a vector apart, so that they share all loads but one.
     keep : bit
         Whether to add to what the runs hold, not to zero.
     """
@@ -44,7 +46,8 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, taps, n, keep):
 
     def emit(place, masks):
         moved = [builder.gep(run, [place]) for run in runs]
-        strip.emit(moved, weights, builder.gep(source, [place]), offsets, taps, keep, masks)
+        windows = builder.gep(source, [place])
+        strip.emit(moved, weights, windows, offsets, linked, taps, keep, masks)
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
         emit(place, [None] * VECTORS)
@@ -77,42 +80,15 @@ class _Strip:
         self.parts = 1 if real is dtype else 2
         self.outputs = VECTORS * self.lanes // self.parts
 
-    def emit(self, runs, weights, source, offsets, taps, keep, masks):
+    def emit(self, runs, weights, source, offsets, linked, taps, keep, masks):
         """Sum all taps for one strip, or for the lanes of its vectors that `masks` tell of."""
-        b = self.builder
         zero = ir.Constant(self.vector, None)
         # A complex weight has one sum for its real part and one for its imaginary part.
-        keys = list(product(range(len(runs)), range(self.parts), range(len(masks))))
-        before, loop, after = b.block, b.append_basic_block("taps"), b.append_basic_block("summed")
-        b.cbranch(b.icmp_signed("<", _NONE, taps), loop, after)
-
-        b.position_at_end(loop)
-        k = b.phi(_INT)
-        sums = {key: b.phi(self.vector) for key in keys}
-        window = self._numbers(b.gep(source, [b.load(b.gep(offsets, [k]))]))
-        windows = [self._load(window, v, mask) for v, mask in enumerate(masks)]
-        factors = {}
-        for r, part in product(range(len(runs)), range(self.parts)):
-            number = b.gep(self._numbers(b.gep(weights[r], [k])), [ir.Constant(_INT, part)])
-            factors[r, part] = self._broadcast(b.load(number), self.vector)
-        more = {
-            (r, part, v): self._add(sum_, b.fmul(windows[v], factors[r, part], flags=_FLAGS))
-            for (r, part, v), sum_ in sums.items()
-        }
-        following = b.add(k, ir.Constant(_INT, 1))
-        b.cbranch(b.icmp_signed("<", following, taps), loop, after)
-        k.add_incoming(_NONE, before)
-        k.add_incoming(following, loop)
-        for key in keys:
-            sums[key].add_incoming(zero, before)
-            sums[key].add_incoming(more[key], loop)
-
-        b.position_at_end(after)
-        totals = {key: b.phi(self.vector) for key in keys}
-        for key in keys:
-            totals[key].add_incoming(zero, before)
-            totals[key].add_incoming(more[key], loop)
-        with b.if_else(keep) as branches:
+        keys = product(range(len(runs)), range(self.parts), range(len(masks)))
+        totals = dict.fromkeys(keys, zero)
+        for first, last, links in ((_NONE, linked, LINKS), (linked, taps, 1)):
+            totals = self._sum(totals, weights, source, offsets, first, last, links, masks)
+        with self.builder.if_else(keep) as branches:
             for branch, kept in zip(branches, (True, False), strict=True):
                 with branch:
                     for r, (v, mask) in product(range(len(runs)), enumerate(masks)):
@@ -121,6 +97,47 @@ class _Strip:
                         if kept:
                             total = self._add(total, self._load(run, v, mask))
                         self._store(total, run, v, mask)
+
+    def _sum(self, totals, weights, source, offsets, first, last, links, masks):
+        """Add the taps from `first` up to `last`, `links` at a time."""
+        b = self.builder
+        before, loop, after = b.block, b.append_basic_block("taps"), b.append_basic_block("summed")
+        b.cbranch(b.icmp_signed("<", first, last), loop, after)
+
+        b.position_at_end(loop)
+        k = b.phi(_INT)
+        begun = {key: b.phi(self.vector) for key in totals}
+        window = self._numbers(b.gep(source, [b.load(b.gep(offsets, [k]))]))
+        windows = [
+            self._load(window, v, masks[max(0, v - links + 1)])
+            for v in range(len(masks) + links - 1)
+        ]
+        more = begun
+        for link in range(links):
+            factors = {}
+            for r, part in product(range(len(weights)), range(self.parts)):
+                tap = self._numbers(b.gep(weights[r], [b.add(k, ir.Constant(_INT, link))]))
+                number = b.gep(tap, [ir.Constant(_INT, part)])
+                factors[r, part] = self._broadcast(b.load(number), self.vector)
+            more = {
+                (r, part, v): self._add(
+                    sum_, b.fmul(windows[v + link], factors[r, part], flags=_FLAGS)
+                )
+                for (r, part, v), sum_ in more.items()
+            }
+        following = b.add(k, ir.Constant(_INT, links))
+        b.cbranch(b.icmp_signed("<", following, last), loop, after)
+        k.add_incoming(first, before)
+        k.add_incoming(following, loop)
+
+        b.position_at_end(after)
+        ended = {key: b.phi(self.vector) for key in totals}
+        for key, total in totals.items():
+            begun[key].add_incoming(total, before)
+            begun[key].add_incoming(more[key], loop)
+            ended[key].add_incoming(total, before)
+            ended[key].add_incoming(more[key], loop)
+        return ended
 
     def _add(self, one, two):
         return self.builder.fadd(one, two, flags=_FLAGS)

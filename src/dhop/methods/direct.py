@@ -26,59 +26,55 @@ class DirectPlan(Plan):
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
+        rows, columns, table = model.rows, model.columns, model.columns.split
         weights = model.taps.astype(dtype)
         self._cost = cost.direct(model, dtype)
-        self._forward = _forward_taps(weights, model)
-        self._adjoint = _adjoint_taps(weights, model)
-        step, line = min(model.rows.factor, model.rows.taps), model.columns.split.pixel.size
-        rows_in_band = (BAND / (line * dtype.itemsize) - model.rows.taps) / step + 1
-        # Under a high PSF a larger copy, in which no row stands much more often than needed.
-        pairs = max(1, min(rows_in_band / 2, 16), model.rows.taps / step)
-        self._most = min(2 * int(pairs), model.rows.outputs + 1)
-        reach = -(-model.rows.taps // model.rows.factor)
-        width = 2 * model.columns.split.pixel.shape[1] - model.columns.outputs
-        self._held = reach + max(reach, min(BAND // (width * dtype.itemsize), MORE)), width
-        self._row_places = group_by(model.rows.extended, model.rows.size)
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
         dense = bool(weights.all())
-        rows = model.rows
-        self._lag = min(rows.factor * model.columns.taps, weights.size) if dense else weights.size
-        phase = np.arange(rows.factor)
-        self._reach = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor * dense
+        lag = min(rows.factor * columns.taps, weights.size) if dense else weights.size
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        rows, columns = self.model.rows, self.model.columns
-        table = columns.split
-        height = min(rows.factor, rows.taps) * (self._most - 1) + rows.taps
-        constants = (
-            x, rows.extended, table.pixel, table.inner, *self._forward,
-            rows.factor, rows.taps, self._lag, self._most,
+        step = min(rows.factor, rows.taps)
+        rows_in_band = (BAND / (table.pixel.size * dtype.itemsize) - rows.taps) / step + 1
+        # Under a high PSF a larger copy, in which no row stands much more often than needed.
+        pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
+        most = min(2 * int(pairs), rows.outputs + 1)
+        self._band = step * (most - 1) + rows.taps, table.pixel.size
+        self._forward = (
+            rows.extended, table.pixel, table.inner, *_forward_taps(weights, model),
+            rows.factor, rows.taps, lag, most,
         )  # fmt: skip
 
-        def block(start: int, stop: int) -> None:
-            band = np.empty((height, table.pixel.size), x.dtype)
-            direct.forward(*constants, band, start, stop, out)
+        reach = -(-rows.taps // rows.factor)
+        width = 2 * table.pixel.shape[1] - columns.outputs
+        self._held = reach + max(reach, min(BAND // (width * dtype.itemsize), MORE)), width
+        phase = np.arange(rows.factor)
+        reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor * dense
+        self._adjoint = (
+            *group_by(rows.extended, rows.size), *table.by_pixel, table.single,
+            *_adjoint_taps(weights, model), reaches,
+        )  # fmt: skip
 
-        pairs = len(x) * ((rows.outputs + 1) // 2)
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
+        def block(start: int, stop: int) -> None:
+            band = np.empty(self._band, x.dtype)
+            direct.forward(x, *self._forward, band, start, stop, out)
+
+        pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
         run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
         return True
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        rows, columns = self.model.rows, self.model.columns
-        table = columns.split
-        phases, places = table.pixel.shape
+        columns = self.model.columns
+        phases, places = columns.split.pixel.shape
         margin = places - columns.outputs
-        constants = (
-            y, *self._row_places, *table.by_pixel, table.single, *self._adjoint, self._reach,
-        )  # fmt: skip
 
         def block(start: int, stop: int) -> None:
             band = np.empty(self._held, y.dtype)
             band[:, :margin] = band[:, margin + columns.outputs :] = 0
             line = np.empty((2, phases, places), y.dtype)
-            direct.adjoint(*constants, band, line, start, stop, out)
+            direct.adjoint(y, *self._adjoint, band, line, start, stop, out)
 
-        pairs = len(y) * ((rows.size + 1) // 2)
+        pairs = len(y) * ((self.model.rows.size + 1) // 2)
         run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
         return True
 

@@ -31,6 +31,14 @@ class Products:
         self.workers = workers
         self._plans: dict[tuple[np.dtype[Any], str], Plan] = {}
         self._chosen = dict(chosen or {})
+        pixels = model.rows.size, model.columns.size
+        outputs = model.rows.outputs, model.columns.outputs
+        # What each product is given, and what it gives.
+        self._shapes = {
+            "forward": (pixels, outputs),
+            "adjoint": (outputs, pixels),
+            "gram": (pixels, pixels),
+        }
 
     def method(self, dtype: np.dtype[Any]) -> str:
         """The method of products in `dtype`."""
@@ -58,10 +66,7 @@ class Products:
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
         """Bring the two axes to the end, where the plans have them."""
-        rows, columns = self.model.rows, self.model.columns
-        pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
-        given = outputs if product == "adjoint" else pixels
-        wanted = outputs if product == "forward" else pixels
+        given, wanted = self._shapes[product]
         multiply: Callable[[Array, Array, int | None], bool] = getattr(plan, product)
         between, after = self.model.around[1:]
         if between == after == 1:

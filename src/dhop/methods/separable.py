@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Axis, Index, Model, Relation, group_by
 from dhop.kernels import separable
+from dhop.kernels.lanes import BYTES
+from dhop.kernels.vector import LINKS
 from dhop.methods import Plan, cost
 from dhop.parallel import row_blocks, run
 from dhop.separation import separate
@@ -112,17 +114,43 @@ def _common_entries(start: Index, lines: Index) -> Index:
     return np.where(worth[:, None], np.column_stack([begin, count]), 0)
 
 
-def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array]:
-    """Window starts in a split row, and values, of the taps along the row."""
+def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
+    """Window starts in a split row, values, and number of linked taps along the row."""
     phases, places = columns.split.pixel.shape
     used = np.flatnonzero(b.any(axis=0))
-    return used % phases * places + used // phases, np.ascontiguousarray(b[:, used])
+    offsets = used % phases * places + used // phases
+    order, linked = _linked(offsets, b.itemsize)
+    return offsets[order], np.ascontiguousarray(b[:, used[order]]), linked
 
 
-def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index]:
-    """Window starts in a padded row of `y`, values, and where each phase's taps begin."""
+def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
+    """Window starts in a padded row of `y`, values, and linked taps and beginning of each phase."""
     phases, places = columns.split.pixel.shape
     used = np.flatnonzero(b.any(axis=0))
     start, order = group_by(used % phases, phases)
-    used = used[order]
-    return places - columns.outputs - used // phases, np.ascontiguousarray(b[:, used]), start
+    offsets = places - columns.outputs - used // phases
+    linked = np.zeros(phases, np.intp)
+    for p in range(phases):
+        group = order[start[p] : start[p + 1]]
+        again, linked[p] = _linked(offsets[group], b.itemsize)
+        order[start[p] : start[p + 1]] = group[again]
+    return offsets[order], np.ascontiguousarray(b[:, used[order]]), linked, start
+
+
+def _linked(offsets: Index, size: int) -> tuple[Index, int]:
+    """Order of taps that begins with links, and number of taps in those; see `sum_windows`.
+
+    Parameters
+    ----------
+    offsets : ndarray of intp
+        Window starts, all different.
+    size : int
+        Bytes of a number.
+    """
+    left = {offset: k for k, offset in enumerate(offsets.tolist())}
+    order: list[int] = []
+    for offset in sorted(left):
+        link = [offset + step * BYTES // size for step in range(LINKS)]
+        if left.keys() >= set(link):
+            order += [left.pop(each) for each in link]
+    return np.array(order + list(left.values()), np.intp), len(order)
