@@ -45,7 +45,7 @@ def _calculate(one, two, out):
 
 @traced
 def _exchange(pixels, step, out):
-    pixels.fetch()
+    pixels.fetch(1)
     points = pixels.after(step).pixels()
     out.put_pixels(Pair(points.im, points.re))
 

@@ -144,7 +144,7 @@ class _Array(_Place):
     def number(self, k):
         return self._numbers[k]
 
-    def fetch(self):
+    def fetch(self, k):
         pass
 
     def pixels(self):
@@ -200,12 +200,12 @@ class _Memory(_Place):
         one = _Vector(b, b.insert_element(anything, number, ir.Constant(_LANE, 0)))
         return one.shuffled(one, [0] * self.lanes)
 
-    def fetch(self):
-        """Bring what is here into the cache, since it will be needed soon."""
+    def fetch(self, k):
+        """Bring a vector into the cache, since it will be needed soon."""
         b = self._builder
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()] + 3 * [_LANE])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-        place = b.bitcast(self._pointer, ir.IntType(8).as_pointer())
+        place = b.bitcast(self._place(k), ir.IntType(8).as_pointer())
         b.call(function, [place] + [ir.Constant(_LANE, k) for k in (0, 3, 1)])
 
     def pixels(self):

@@ -24,7 +24,8 @@ def _load(pixels, point):
 
 @traced
 def _fetch(place):
-    place.fetch()
+    place.fetch(0)
+    place.fetch(1)
 
 
 @traced
