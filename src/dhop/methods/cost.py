@@ -21,10 +21,11 @@ import numpy as np
 
 from dhop.geometry import Model
 
-MULTIPLY = 0.035  # a multiply-add of the inner loops
-SPARSE = 0.048  # the same where rows share no windows, since taps are missing
+MULTIPLY = 0.025  # a multiply-add of the inner loops
+SPARSE = 0.043  # the same where rows share no windows, since taps are missing
+LINE = 0.032  # the same along columns and rows of the image
 TOUCH = 0.2  # a pixel that is split into phases or gathered from them
-BETWEEN = 0.3  # a number between the two passes of a term
+BETWEEN = 0.25  # a number between the two passes of a term
 TRANSFORM = 0.075  # a point of a Fourier transform, times the logarithm of their number
 OUTER = 0.9  # a point that comes from an outer cache, and goes back
 NEAR = 1e5  # points that do not
@@ -53,7 +54,7 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
     down = rows.taps * rows.outputs * columns.size
     along = columns.taps * columns.outputs * rows.outputs
     touched = (rows.size + rows.outputs) / 2 * columns.size  # by the adjoint and by the product
-    return ARITHMETIC[dtype.name] * rank * (MULTIPLY * (down + along) + BETWEEN * touched)
+    return ARITHMETIC[dtype.name] * rank * (LINE * (down + along) + BETWEEN * touched)
 
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:

@@ -118,9 +118,9 @@ def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
     """Window starts in a split row, values, and number of linked taps along the row."""
     phases, places = columns.split.pixel.shape
     used = np.flatnonzero(b.any(axis=0))
-    offsets = used % phases * places + used // phases
-    order, linked = _linked(offsets, b.itemsize)
-    return offsets[order], np.ascontiguousarray(b[:, used[order]]), linked
+    order, linked = _linked(used, phases * BYTES // b.itemsize)
+    used = used[order]
+    return used % phases * places + used // phases, np.ascontiguousarray(b[:, used]), linked
 
 
 def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
@@ -128,29 +128,32 @@ def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
     phases, places = columns.split.pixel.shape
     used = np.flatnonzero(b.any(axis=0))
     start, order = group_by(used % phases, phases)
-    offsets = places - columns.outputs - used // phases
     linked = np.zeros(phases, np.intp)
     for p in range(phases):
         group = order[start[p] : start[p + 1]]
-        again, linked[p] = _linked(offsets[group], b.itemsize)
+        again, linked[p] = _linked(-used[group], phases * BYTES // b.itemsize)
         order[start[p] : start[p + 1]] = group[again]
-    return offsets[order], np.ascontiguousarray(b[:, used[order]]), linked, start
+    used = used[order]
+    starts = places - columns.outputs - used // phases
+    return starts, np.ascontiguousarray(b[:, used]), linked, start
 
 
-def _linked(offsets: Index, size: int) -> tuple[Index, int]:
+def _linked(taps: Index, step: int) -> tuple[Index, int]:
     """Order of taps that begins with links, and number of taps in those; see `sum_windows`.
+
+    The taps alone decide, not the size of the image: parts of it have the same bits.
 
     Parameters
     ----------
-    offsets : ndarray of intp
-        Window starts, all different.
-    size : int
-        Bytes of a number.
+    taps : ndarray of intp
+        All different, in the order of their windows.
+    step : int
+        From one tap to that whose window is a vector further on.
     """
-    left = {offset: k for k, offset in enumerate(offsets.tolist())}
+    left = {tap: k for k, tap in enumerate(taps.tolist())}
     order: list[int] = []
-    for offset in sorted(left):
-        link = [offset + step * BYTES // size for step in range(LINKS)]
+    for tap in sorted(left):
+        link = range(tap, tap + LINKS * step, step)
         if left.keys() >= set(link):
             order += [left.pop(each) for each in link]
     return np.array(order + list(left.values()), np.intp), len(order)
