@@ -85,6 +85,25 @@ def test_normal_equations(method, boundary, dtype):
             assert abs(A.gram() @ x - S.conj().T @ (S @ x)).max() <= bound
 
 
+@pytest.mark.parametrize("factor", [1, 3])
+@pytest.mark.parametrize("method", ["direct", "separable"])
+def test_no_running_sum_is_long(method, factor):
+    """A sum of 1681 ones and a number that is rounded to steps of 2 keeps most of the ones.
+
+    Sums of 32 terms, 53 of those, or some more at the ends of what two rows share, have the error
+    bound of 92 terms.
+    """
+    A = DHOperator((60, 60), np.ones((41, 41)), factor, method=method, decimation="sample",
+                   boundary="wrap", dtype=np.float32)  # fmt: skip
+    S = A.to_sparse().astype(np.longdouble)
+    for matrix, product in (S, A), (S.T, A.H):
+        for place in (0, 7, matrix.shape[1] // 2 + 5, matrix.shape[1] - 1):
+            x = np.ones(matrix.shape[1], np.float32)
+            x[place] = 2**25
+            exact = matrix @ x
+            assert (abs(product @ x - exact) <= 92 * 2**-24 * exact).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_separable_error_bound(rank, dtype):

@@ -3,7 +3,7 @@
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row
-from dhop.kernels.taps import ALL, add_pair, add_taps
+from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
@@ -61,9 +61,9 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
             base = step * r * width
             if r + 1 < count:
                 add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
-                         (0, 0), (last, last), (lag, 0, last - lag), False, ALL)  # fmt: skip
+                         (0, 0), (last, last), (lag, 0, last - lag), False, PASS)  # fmt: skip
             else:
-                add_taps((one,), m1, stack, base, offsets, (weights,), 0, last, False, ALL)
+                add_taps((one,), m1, stack, base, offsets, (weights,), 0, last, False, PASS)
         pair += (count + 1) // 2
 
 
@@ -143,7 +143,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                              stack, (j0 - top) * width, (j1 - j0) * width, offsets, weights,
                              (one[first0], two[first1]), (one[last0], two[last1]),
                              (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
-                             False, ALL)  # fmt: skip
+                             False, PASS)  # fmt: skip
             else:
                 r = 0 if e < begin[i + 1] else 1
                 for p in range(phases):
@@ -151,7 +151,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                     add_taps((skip(split, r * size + p * places),), places, stack,
                              (j0 - top) * width, skip(offsets, taps[first0]),
                              (skip(weights, taps[first0]),), 0, taps[last0] - taps[first0],
-                             e > begin[i + r], ALL)  # fmt: skip
+                             e > begin[i + r], PASS)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip

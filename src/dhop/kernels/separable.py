@@ -3,7 +3,7 @@
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row, sum_row
-from dhop.kernels.taps import ALL, add_pair, add_taps
+from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
@@ -54,7 +54,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
                 add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
-                         (skip(weights1, k * taps),), linked, taps, k > 0, ALL)  # fmt: skip
+                         (skip(weights1, k * taps),), linked, taps, k > 0, PASS)  # fmt: skip
         for r in range(count):
             checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
     return checksum
@@ -114,7 +114,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
                     first, last = phase[p], phase[p + 1]
                     add_taps((skip(split, (r * phases + p) * places),), places, row, r * width,
                              skip(offsets1, first), (skip(weights1, k * taps + first),),
-                             linked[p], last - first, k > 0, ALL)  # fmt: skip
+                             linked[p], last - first, k > 0, PASS)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
@@ -138,7 +138,7 @@ def _sum_lines(source, base, start, offset, weight, common, most, line, count,
         Three numbers ``a, b, shared`` for each pair of lines: entry ``a + i`` of the one has the
         offset of entry ``b + i`` of the other for ``0 <= i < shared``.
     most : int
-        Lines to read side by side.
+        Of `add_taps`.
     line, count : int
     total : array
         The `n` sums of the second line are written `stride` numbers after those of the first.

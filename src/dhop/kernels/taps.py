@@ -13,8 +13,8 @@ from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
 from dhop.kernels.vector import sum_windows
 
+PASS = 32  # windows summed at a time: the shorter a running sum, the less it is rounded
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
-ALL = 2**62  # windows at a time
 LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
@@ -24,13 +24,13 @@ def add_taps(totals, n, source, base, offsets, weights, linked, taps, keep, most
 
     ``totals[r][i] += sum_k weights[r][k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``,
     starting from zero unless `keep`. Several totals with as many weights share the loads, and so do
-    links of the first `linked` taps, see `sum_windows`. At most `most` windows are read side by
-    side, or all if some are linked.
+    links of the first `linked` taps, see `sum_windows`. No running sum is longer than `most` terms;
+    those sums are added up.
     """
     for left in range(0, n, TILE):
         for k in range(0, max(taps, 1), most):
             _add(totals, left, min(TILE, n - left), source, base + left, offsets, weights,
-                 k, linked, min(taps - k, most), keep or k > 0)  # fmt: skip
+                 k, max(0, min(linked - k, most)), min(taps - k, most), keep or k > 0)  # fmt: skip
 
 
 @called

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dhop.geometry import Axis, Index, Model, Relation, group_by
 from dhop.kernels import separable
 from dhop.kernels.lanes import BYTES
+from dhop.kernels.taps import PASS
 from dhop.kernels.vector import LINKS
 from dhop.methods import Plan, cost
 from dhop.parallel import row_blocks, run
@@ -19,7 +20,6 @@ Array = NDArray[Any]
 
 WAYS = 8  # of the L1 cache, or more: lines at the same place of different ways
 WAY = 2**12  # bytes
-PAGES = 32  # half of those whose addresses a processor has at hand
 
 
 class SeparablePlan(Plan):
@@ -83,8 +83,8 @@ def _line_matrix(
 ) -> tuple[Index, Index, Array, Index, int]:
     """Start of each line, offsets of the lines of `length` that it sums, weights, common entries.
 
-    Last, how many lines to read side by side: as many as the L1 cache and the tables of pages have
-    room for of what stands below each other in them.
+    Last, how many lines to read side by side: as many as the L1 cache has room for of what stands
+    below each other in them.
 
     See `dhop.kernels.separable._sum_lines`.
     """
@@ -95,7 +95,7 @@ def _line_matrix(
     else:
         merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
     common = _common_entries(start, lines)
-    most = min(PAGES, WAYS * (WAY // gcd(WAY, length * dtype.itemsize)))
+    most = min(PASS, WAYS * (WAY // gcd(WAY, length * dtype.itemsize)))
     return start, lines * length, np.ascontiguousarray(merged, dtype), common, most
 
 
