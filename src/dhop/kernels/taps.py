@@ -5,6 +5,7 @@ so checks the bounds of every window; compiled, it is the instructions of `dhop.
 All arrays are flat.
 """
 
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -71,11 +72,11 @@ def _add(totals, left, n, source, base, offsets, weights, first, linked, taps, k
     """`add_taps` for `n` numbers from `left` on and a pass from tap `first` on."""
     for total, factors in zip(totals, weights, strict=True):
         run = total[left : left + n]
-        if not keep:
-            run[:] = 0
+        sums = np.zeros_like(run)
         for k in range(first, first + taps):
             start = base + offsets[k]
-            run += factors[k] * source[start : start + n]
+            sums += factors[k] * source[start : start + n]
+        run[:] = run + sums if keep else sums
 
 
 @overload(_add)
