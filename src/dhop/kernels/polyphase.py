@@ -17,7 +17,7 @@ from dhop.kernels.lanes import lanes, traced
 
 
 def _split_by(factor):
-    """A factor that the compiler knows makes vector instructions of the loop."""
+    """Whole vectors of every phase at a time; there are at least as many places as lanes."""
 
     @traced
     def vectors(run, place, places):
@@ -61,6 +61,7 @@ _fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (1, 2
 
 @called
 def _split(run, place, factor, places, count):
+    """``place[p * places + k] = run[factor * k + p]`` for ``k < count``."""
     if count < lanes(run) or 4 < factor != 8:
         for p in range(factor):
             for k in range(count):
@@ -79,6 +80,7 @@ def _split(run, place, factor, places, count):
 
 @called
 def _fold(place, run, factor, places, count):
+    """``run[factor * k + p] = place[p * places + k]`` for ``k < count``."""
     if count < lanes(run) or 4 < factor != 8:
         for p in range(factor):
             for k in range(count):

@@ -106,17 +106,6 @@ def _emit(typingctx, totals, left, n, source, base, offsets, weights, first, lin
         return context.get_dummy_value()
 
     intp = types.intp
-    arguments = (
-        totals,
-        intp,
-        intp,
-        source,
-        intp,
-        offsets,
-        weights,
-        intp,
-        intp,
-        intp,
-        types.boolean,
-    )
+    arguments = (totals, intp, intp, source, intp, offsets, weights, intp, intp, intp,
+                 types.boolean)  # fmt: skip
     return types.void(*arguments), generate

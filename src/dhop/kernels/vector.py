@@ -14,7 +14,7 @@ from numba.core import cgutils
 from dhop.kernels.lanes import BYTES
 
 VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
-LINKS = 2
+LINKS = 2  # taps that share loads; of three or four, too few have the others
 
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)

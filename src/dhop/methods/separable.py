@@ -38,42 +38,40 @@ class SeparablePlan(Plan):
         else:  # the rounded taps are what is asked for
             a, b = separate(model.taps.astype(model.weights.dtype), dtype)
         self._cost = cost.separable(model, dtype, len(a))
-        rows, columns = model.rows, model.columns
-        self._rows = _line_matrix(rows.by_output, a, columns.size, dtype)
-        self._rows_adjoint = _line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype)
-        self._forward = _forward_taps(columns, b.astype(dtype))
-        self._adjoint = _adjoint_taps(columns, b.conj().astype(dtype))
+        rows, columns, table = model.rows, model.columns, model.columns.split
+        self._forward = (
+            *_line_matrix(rows.by_output, a, columns.size, dtype),
+            table.pixel, table.inner, *_forward_taps(columns, b.astype(dtype)),
+        )  # fmt: skip
+        self._adjoint = (
+            *_line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype),
+            *table.by_pixel, table.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
+        )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        rows, columns = self.model.rows, self.model.columns
-        table = columns.split
-        constants = x, *self._rows, table.pixel, table.inner, *self._forward
-
+        columns = self.model.columns
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             blurred = np.empty((2, columns.size), x.dtype)
-            line = np.empty(table.pixel.size, x.dtype)
-            sums.append(separable.forward(*constants, blurred, line, start, stop, out))
+            line = np.empty(columns.split.pixel.size, x.dtype)
+            sums.append(separable.forward(x, *self._forward, blurred, line, start, stop, out))
 
-        pairs = len(x) * ((rows.outputs + 1) // 2)
+        pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
         run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        rows, columns = self.model.rows, self.model.columns
-        table = columns.split
-        constants = y, *self._rows_adjoint, *table.by_pixel, table.single, *self._adjoint
-        phases, places = table.pixel.shape
-
+        columns = self.model.columns
+        phases, places = columns.split.pixel.shape
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             padded = np.zeros((2, 2 * places - columns.outputs), y.dtype)
             line = np.empty((2, phases, places), y.dtype)
-            sums.append(separable.adjoint(*constants, padded, line, start, stop, out))
+            sums.append(separable.adjoint(y, *self._adjoint, padded, line, start, stop, out))
 
-        pairs = len(y) * ((rows.size + 1) // 2)
+        pairs = len(y) * ((self.model.rows.size + 1) // 2)
         run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
