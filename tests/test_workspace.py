@@ -112,6 +112,19 @@ class TestEmpty:
         gc.collect()
         assert workspace.empty((20, 30), np.dtype(float)).ctypes.data == place
 
+    @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+    def test_no_room(self, monkeypatch):
+        """A plain MemoryError, and nothing is given back that was never there."""
+
+        def full(size):
+            raise MemoryError
+
+        monkeypatch.setattr(workspace, "_aligned", full)
+        with pytest.raises(MemoryError):
+            workspace.empty((1000,), np.dtype(float))
+        gc.collect()
+        assert not any(workspace._waiting.values())
+
     @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
     def test_products_that_are_kept(self, method):
         """None is overwritten by a later one, and what is let go of is used again."""

@@ -24,16 +24,16 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """As `numpy.empty`; large memory is used again once no array refers to it."""
     size = prod(shape) * dtype.itemsize
     if LARGE <= size <= KEPT:
-        return np.asarray(_Loan(size)).view(dtype).reshape(shape)
+        return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
     return np.empty(shape, dtype)
 
 
 class _Loan:
     """What an array and all of its views keep alive, to give their memory back at the end."""
 
-    def __init__(self, size: int) -> None:
-        self._buffer = _take(_rounded(size))
-        self.__array_interface__ = self._buffer[:size].__array_interface__
+    def __init__(self, buffer: Array, size: int) -> None:
+        self._buffer = buffer
+        self.__array_interface__ = buffer[:size].__array_interface__
 
     def __del__(self) -> None:
         _give(self._buffer)
