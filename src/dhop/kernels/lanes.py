@@ -169,6 +169,14 @@ class _Array(_Place):
         return list(numbers.swapaxes(0, 1).reshape(len(vectors), -1))
 
 
+def fetch(builder, pointer, level):
+    """Emit that memory, which need not exist, be brought into the cache of a level."""
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()] + 3 * [_LANE])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    place = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    builder.call(function, [place] + [ir.Constant(_LANE, k) for k in (0, 4 - level, 1)])
+
+
 class _Memory(_Place):
     """A place behind a pointer."""
 
@@ -202,11 +210,7 @@ class _Memory(_Place):
 
     def fetch(self, k):
         """Bring a vector into the cache, since it will be needed soon."""
-        b = self._builder
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()] + 3 * [_LANE])
-        function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-        place = b.bitcast(self._place(k), ir.IntType(8).as_pointer())
-        b.call(function, [place] + [ir.Constant(_LANE, k) for k in (0, 3, 1)])
+        fetch(self._builder, self._place(k), 1)
 
     def pixels(self):
         one, two = self.load(0), self.load(1)

@@ -8,7 +8,7 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 @kernel
 def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, weight1, linked,
-            blurred, line, start, stop, out):  # fmt: skip
+            blurred, line, far, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into two rows at a time, then those rows.
 
     Parameters
@@ -26,6 +26,9 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
         Of `add_taps`.
     blurred, line : (2, n1) and (factor * places,) arrays
         Workspace.
+    far : bool
+        Whether `x` is in no cache, so that its rows are asked for before they are needed: which
+        ones comes next, no processor guesses that follows many at a time.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array
@@ -48,9 +51,12 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
     for pair in range(start, stop):
         batch, j = pair // pairs, pair % pairs * 2
         count = min(2, m0 - j)
+        end = _end(starts, offsets, min(j + 1, m0 - 1), n1)
+        later = max(end, _end(starts, offsets, min(j + 3, m0 - 1), n1))
+        ahead = skip(source, batch * n0 * n1 + end), (later - end) // n1 if far else 0
         for k in range(rank):
             _sum_lines(source, batch * n0 * n1, starts, offsets, skip(weights, k * entries), shared,
-                       most, j, count, row, n1, n1)  # fmt: skip
+                       most, j, count, row, n1, n1, ahead)  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
                 add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
@@ -62,7 +68,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
 
 @kernel
 def adjoint(y, start0, offset0, weight0, common, most, column_start, column_place, inner,
-            offset1, weight1, linked, group, padded, line, start, stop, out):  # fmt: skip
+            offset1, weight1, linked, group, padded, line, far, start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
@@ -82,6 +88,8 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         Workspace, with zeros in the margins.
     line : (2, phases, m1 + margin) array
         Workspace.
+    far : bool
+        As in `forward`, of the rows of `out`.
     start, stop : int
         Range of pairs of pixel rows, counted through the batch.
     out : (B, n0, n1) array
@@ -106,9 +114,11 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
     for pair in range(start, stop):
         batch, i = pair // pairs, pair % pairs * 2
         count = min(2, n0 - i)
+        later = min(2, n0 - i - count) * n1
+        ahead = skip(target, (batch * n0 + i + count) * n1), later // m1 if far else 0
         for k in range(rank):
             _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries), shared,
-                       most, i, count, skip(row, places - m1), width, m1)  # fmt: skip
+                       most, i, count, skip(row, places - m1), width, m1, ahead)  # fmt: skip
             for r in range(count):
                 for p in range(phases):
                     first, last = phase[p], phase[p + 1]
@@ -124,7 +134,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
 
 @called
 def _sum_lines(source, base, start, offset, weight, common, most, line, count,
-               total, stride, n):  # fmt: skip
+               total, stride, n, ahead):  # fmt: skip
     """Sum whole lines of an image: one or two output lines from `line`, an even number, on.
 
     Parameters
@@ -142,13 +152,22 @@ def _sum_lines(source, base, start, offset, weight, common, most, line, count,
     line, count : int
     total : array
         The `n` sums of the second line are written `stride` numbers after those of the first.
+    ahead
+        Of `add_pair`.
     """
     pair = 3 * (line // 2)
     first, last = start[line], start[line + 1]
     if count == 2:
         add_pair(total, skip(total, stride), n, source, base, 0, offset, weight,
                  (first, last), (last, start[line + 2]),
-                 (common[pair], common[pair + 1], common[pair + 2]), False, most)  # fmt: skip
+                 (common[pair], common[pair + 1], common[pair + 2]), False, most,
+                 ahead)  # fmt: skip
     else:
         add_taps((total,), n, source, base, skip(offset, first), (skip(weight, first),),
                  0, last - first, False, most)  # fmt: skip
+
+
+@called
+def _end(start, offset, line, n):
+    """Where the last of the lines of `n` numbers ends that `line` sums."""
+    return offset[start[line + 1] - 1] + n if start[line] < start[line + 1] else 0

@@ -11,10 +11,11 @@ from itertools import product
 from llvmlite import ir
 from numba.core import cgutils
 
-from dhop.kernels.lanes import BYTES
+from dhop.kernels.lanes import BYTES, fetch
 
 VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
 LINKS = 2  # taps that share loads; of three or four, too few have the others
+LINE = 64  # bytes, of the cache
 
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -22,7 +23,7 @@ _NONE = ir.Constant(_INT, 0)
 _FLAGS = ("contract",)  # of a product and a sum to a fused multiply-add
 
 
-def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n, keep):
+def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n, keep, coming):
     """Emit ``runs[r][i] += sum_{k < taps} weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
 
     Parameters
@@ -38,6 +39,8 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n,
         windows of a link begin a vector apart, so that they share all loads but one.
     keep : bit
         Whether to add to what the runs hold, not to zero.
+    coming : tuple of a pointer and a 64-bit integer, or None
+        Memory to fetch meanwhile, and how many numbers of it for each output of a whole strip.
     """
     strip = _Strip(builder, dtype)
     size = ir.Constant(_INT, strip.outputs)
@@ -50,6 +53,8 @@ def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n,
         strip.emit(moved, weights, windows, offsets, linked, taps, keep, masks)
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
+        if coming is not None:
+            strip.fetch(*coming, place)
         emit(place, [None] * VECTORS)
 
     def emit_rest(vectors):
@@ -97,6 +102,15 @@ class _Strip:
                         if kept:
                             total = self._add(total, self._load(run, v, mask))
                         self._store(total, run, v, mask)
+
+    def fetch(self, memory, lines, place):
+        """Fetch as much memory as `lines` strips take; nearer it would displace what is read."""
+        b = self.builder
+        memory = b.bitcast(b.gep(memory, [b.mul(place, lines)]), ir.IntType(8).as_pointer())
+        size = ir.Constant(_INT, VECTORS * BYTES)
+        with cgutils.for_range_slice(b, _NONE, b.mul(lines, size), size, _INT) as (start, _):
+            for k in range(0, VECTORS * BYTES, LINE):
+                fetch(b, b.gep(memory, [b.add(start, ir.Constant(_INT, k))]), 2)
 
     def _sum(self, totals, weights, source, offsets, first, last, links, masks):
         """Add the taps from `first` up to `last`, `links` at a time."""

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 WAYS = 8  # of the L1 cache, or more: lines at the same place of different ways
 WAY = 2**12  # bytes
+NEAR = 2**23  # bytes of images that caches hold; more are fetched before they are needed
 
 
 class SeparablePlan(Plan):
@@ -50,12 +51,14 @@ class SeparablePlan(Plan):
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
+        far = x.nbytes + out.nbytes > NEAR
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             blurred = np.empty((2, columns.size), x.dtype)
             line = np.empty(columns.split.pixel.size, x.dtype)
-            sums.append(separable.forward(x, *self._forward, blurred, line, start, stop, out))
+            total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
+            sums.append(total)
 
         pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
         run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
@@ -64,12 +67,14 @@ class SeparablePlan(Plan):
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
         phases, places = columns.split.pixel.shape
+        far = y.nbytes + out.nbytes > NEAR
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             padded = np.zeros((2, 2 * places - columns.outputs), y.dtype)
             line = np.empty((2, phases, places), y.dtype)
-            sums.append(separable.adjoint(y, *self._adjoint, padded, line, start, stop, out))
+            total = separable.adjoint(y, *self._adjoint, padded, line, far, start, stop, out)
+            sums.append(total)
 
         pairs = len(y) * ((self.model.rows.size + 1) // 2)
         run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
