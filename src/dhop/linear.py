@@ -233,11 +233,14 @@ class ArrayOperator(LinearOperator):
 
     def _product(self, x: Array, adjoint: bool, out: Array | None = None) -> Array:
         """Apply to the last axis of `x`, of any layout, byte order and dtype."""
-        same = x.dtype == self.dtype  # which takes less to ask than to find their common one
-        dtype = self.dtype if same else np.result_type(self.dtype, x.dtype)
-        if dtype not in DTYPES:
-            nearest = "complex128" if x.dtype.kind == "c" else "float64"
-            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first")
+        dtype = self.dtype
+        if x.dtype != dtype:
+            dtype = np.result_type(dtype, x.dtype)
+            if dtype not in DTYPES:
+                nearest = "complex128" if x.dtype.kind == "c" else "float64"
+                raise TypeError(
+                    f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first"
+                )
         if out is None:
             length = self.shape[1 if adjoint else 0]
             out = workspace.empty((*x.shape[:-1], length), dtype)
@@ -307,6 +310,8 @@ class Scaled(ArrayOperator):
 
 def dense(x: Any, name: str = "the operand") -> Array:
     """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
+    if type(x) is np.ndarray:  # as almost always: no need to ask what else it could be
+        return arguments.numbers(name, x)
     if issparse(x):
         raise TypeError(
             "the operator multiplies dense arrays; for a sparse one use `A.to_sparse() @ X`, "
@@ -320,10 +325,11 @@ def dense(x: Any, name: str = "the operand") -> Array:
 
 
 def _native(x: Array, dtype: np.dtype[Any]) -> Array:
-    """`x` as a kernel wants it, copied only if need be: aligned, C-contiguous, read-only."""
+    """`x`, a view that nobody else has, as a kernel wants it: aligned, C-contiguous, read-only."""
     x = np.ascontiguousarray(x, dtype)
-    x = x.view() if x.flags.aligned else x.copy()
-    x.flags.writeable = False  # one type for the compiler, whatever the caller's array is
+    if not x.flags.aligned:
+        x = x.copy()
+    x.setflags(write=False)  # one type for the compiler, whatever the caller's array is
     return x
 
 

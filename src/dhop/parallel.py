@@ -132,6 +132,8 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     A block is long enough to pay for its dispatch, short enough that an interrupt need not wait for
     it, and there are a few for every thread so that none waits long for the last.
     """
+    if work < SMALLEST_BLOCK:
+        return [(0, rows)] * (rows > 0)
     count = threads(work, workers)
     if count > 1:
         count = min(4 * count, int(work / SMALLEST_BLOCK))

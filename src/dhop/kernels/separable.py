@@ -61,8 +61,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
                 add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
                          (skip(weights1, k * taps),), linked, taps, k > 0, PASS)  # fmt: skip
-        for r in range(count):
-            checksum += sum_row(skip(target, (batch * m0 + j + r) * m1), m1)
+        checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)
     return checksum
 
 
@@ -128,7 +127,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         for r in range(count):
             fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
-            checksum += sum_row(skip(target, (batch * n0 + i + r) * n1), n1)
+        checksum += sum_row(skip(target, (batch * n0 + i) * n1), count * n1)
     return checksum
 
 
