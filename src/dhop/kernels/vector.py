@@ -140,7 +140,7 @@ class _Strip:
                 for (r, part, v), sum_ in more.items()
             }
         following = b.add(k, ir.Constant(_INT, links))
-        b.cbranch(b.icmp_signed("<", following, last), loop, after)
+        _keep_rolled(b.cbranch(b.icmp_signed("<", following, last), loop, after))
         k.add_incoming(first, before)
         k.add_incoming(following, loop)
 
@@ -216,3 +216,12 @@ class _Strip:
         kind = ir.FunctionType(result, [each.type for each in arguments])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, arguments)
+
+
+def _keep_rolled(branch):
+    """Have the loop that ends here not unrolled, which takes long to compile and gains nothing."""
+    module = branch.module
+    never = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop = module.add_metadata([ir.Constant(_INT, len(module.metadata))])
+    loop.operands = loop, never  # a loop's metadata begin with themselves, to be no other loop's
+    branch.set_metadata("llvm.loop", loop)
