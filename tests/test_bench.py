@@ -1,5 +1,6 @@
 """What is timed side by side computes the same."""
 
+import time
 from itertools import groupby
 
 import numpy as np
@@ -35,6 +36,16 @@ def test_times_are_interleaved():
     turns = [name for name, _ in groupby(calls)]
     assert turns == list("abababab")
     assert len(calls) > len(turns)  # some are repeated before they count
+
+
+def test_slow_products_are_called_once_a_turn():
+    calls = []
+
+    def slow(_):
+        calls.append(time.sleep(0.06))
+
+    assert bench.interleaved({"slow": slow}, np.zeros(1), rounds=3)["slow"] >= 0.06
+    assert len(calls) == 2 + 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -93,42 +93,48 @@ def interleaved(
     rest: float = 0.01,
     warm: float = 0.02,
 ) -> dict[str, float]:
-    """Median seconds of each product, called in turn, as in the middle of a solve.
+    """Median seconds of each product, in turn, as in the middle of a solve.
 
     Parameters
     ----------
     products : dict of str to callable
     image : ndarray
     rounds : int
-        Most calls of each, after one that is not counted.
+        Most turns of each, after two calls that are not counted.
     seconds : float
-        A product that has taken as much is not called again.
+        A product whose turns have taken as much is not called again.
     rest : float
         Seconds between products, for threads of the one before that wait for more by spinning.
     warm : float
-        Seconds for which a product is repeated before the call that counts: what it needs is in
-        the caches then, and its processors are awake, which can take ten milliseconds on a virtual
-        machine. Slow products are not repeated.
+        Seconds of a turn. The calls of its second half count: what they need is in the caches by
+        then, and the processors are awake, which can take ten milliseconds on a virtual machine. A
+        product that takes more than 0.05 s is called once.
 
     Returns
     -------
     dict of str to float
     """
-    for product in products.values():
+    several = {}
+    for name, product in products.items():
         product(image)
+        several[name] = _time(product, image) < 0.05
     times: dict[str, list[float]] = {name: [] for name in products}
     for _ in range(rounds):
         for name, product in products.items():
             if sum(times[name]) < seconds:
                 time.sleep(rest)
-                quick = bool(times[name]) and times[name][-1] < 0.05
-                begin = time.perf_counter()
-                while quick and time.perf_counter() < begin + warm:
-                    product(image)
-                begin = time.perf_counter()
-                product(image)
-                times[name].append(time.perf_counter() - begin)
+                end = time.perf_counter() + warm
+                calls = [_time(product, image)]
+                while several[name] and time.perf_counter() < end:
+                    calls.append(_time(product, image))
+                times[name].append(median(calls[len(calls) // 2 :]))
     return {name: median(each) for name, each in times.items()}
+
+
+def _time(product: Product, image: Array) -> float:
+    begin = time.perf_counter()
+    product(image)
+    return time.perf_counter() - begin
 
 
 def _after(first: Product, second: Product) -> Product:
