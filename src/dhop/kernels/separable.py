@@ -76,7 +76,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
     start0, offset0, weight0, common, most : arrays and int
         Of `_sum_lines`, for each pixel row.
     column_start, column_place, inner : int arrays
-        Of `fold_row`.
+        Of `fold_row`, for a row of which the phases begin as far apart as those of `line`.
     offset1, weight1 : (k,) and (rank, k) arrays
         Window start in the padded row, and value; taps of one phase side by side.
     linked : (phases,) int array
@@ -85,8 +85,9 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         Where the taps of each phase begin.
     padded : (2, margin + m1 + margin) array
         Workspace, with zeros in the margins.
-    line : (2, phases, m1 + margin) array
-        Workspace.
+    line : (phases, width + places) array
+        Workspace for both rows, the second as far behind the first as in `padded`, so that each
+        tap's windows of the two are one.
     far : bool
         As in `forward`, of the rows of `out`.
     start, stop : int
@@ -100,8 +101,9 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
     """
     m0, m1 = y.shape[1:]
     n0, n1 = out.shape[1:]
-    phases, places = line.shape[1:]
+    phases, span = line.shape
     width = padded.shape[1]
+    places = span - width
     rank, entries = weight0.shape
     taps = offset1.size
     pairs = (n0 + 1) // 2
@@ -118,14 +120,13 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         for k in range(rank):
             _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries), shared,
                        most, i, count, skip(row, places - m1), width, m1, ahead)  # fmt: skip
-            for r in range(count):
-                for p in range(phases):
-                    first, last = phase[p], phase[p + 1]
-                    add_taps((skip(split, (r * phases + p) * places),), places, row, r * width,
-                             skip(offsets1, first), (skip(weights1, k * taps + first),),
-                             linked[p], last - first, k > 0, PASS)  # fmt: skip
+            for p in range(phases):
+                first, last = phase[p], phase[p + 1]
+                add_taps((skip(split, p * span),), (count - 1) * width + places, row, 0,
+                         skip(offsets1, first), (skip(weights1, k * taps + first),),
+                         linked[p], last - first, k > 0, PASS)  # fmt: skip
         for r in range(count):
-            fold_row(skip(split, r * phases * places), table, member, inside, phases, places,
+            fold_row(skip(split, r * width), table, member, inside, phases, span,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
         checksum += sum_row(skip(target, (batch * n0 + i) * n1), count * n1)
     return checksum

@@ -40,13 +40,19 @@ class SeparablePlan(Plan):
             a, b = separate(model.taps.astype(model.weights.dtype), dtype)
         self._cost = cost.separable(model, dtype, len(a))
         rows, columns, table = model.rows, model.columns, model.columns.split
+        phases, places = table.pixel.shape
+        # A row of `y` between its margins, and the room for windows of two such rows.
+        self._width = 2 * places - columns.outputs
+        self._line = phases, self._width + places
+        start, member = table.by_pixel
+        member = member // places * self._line[1] + member % places
         self._forward = (
             *_line_matrix(rows.by_output, a, columns.size, dtype),
             table.pixel, table.inner, *_forward_taps(columns, b.astype(dtype)),
         )  # fmt: skip
         self._adjoint = (
             *_line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype),
-            *table.by_pixel, table.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
+            start, member, table.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
         )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
@@ -65,14 +71,12 @@ class SeparablePlan(Plan):
         return all(map(isfinite, sums))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        columns = self.model.columns
-        phases, places = columns.split.pixel.shape
         far = y.nbytes + out.nbytes > NEAR
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
-            padded = np.zeros((2, 2 * places - columns.outputs), y.dtype)
-            line = np.empty((2, phases, places), y.dtype)
+            padded = np.zeros((2, self._width), y.dtype)
+            line = np.empty(self._line, y.dtype)
             total = separable.adjoint(y, *self._adjoint, padded, line, far, start, stop, out)
             sums.append(total)
 
