@@ -27,8 +27,8 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
     blurred, line : (2, n1) and (factor * places,) arrays
         Workspace.
     far : bool
-        Whether `x` is in no cache, so that its rows are asked for before they are needed: which
-        ones comes next, no processor guesses that follows many at a time.
+        Whether `x` is in no cache, so that its rows are asked for before they are needed: a
+        processor does not guess which ones come next while it reads many at a time.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array

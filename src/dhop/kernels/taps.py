@@ -106,7 +106,7 @@ def _emit(
         coming = None
         if isinstance(signature.args[-1], types.BaseTuple):
             memory, lines = cgutils.unpack_tuple(builder, ahead)
-            none = ir.Constant(lines.type, 0)
+            none = ir.Constant(lines.type, 0)  # but in the first pass
             lines = builder.select(builder.icmp_signed("==", first, none), lines, none)
             coming = builder.gep(memory, [builder.mul(left, lines)]), lines
         sum_windows(
