@@ -61,9 +61,10 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
             base = step * r * width
             if r + 1 < count:
                 add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
-                         (0, 0), (last, last), (lag, 0, last - lag), False, PASS)  # fmt: skip
+                         (0, 0), (last, last), (lag, 0, last - lag), False, PASS,
+                         (target, 0))  # fmt: skip
             else:
-                add_taps((one,), m1, stack, base, offsets, (weights,), 0, last, False, PASS)
+                add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
         pair += (count + 1) // 2
 
 
@@ -139,18 +140,19 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                 for p in range(phases):
                     one, two = group[p0, p], group[p1, p]
                     a = one[min(low, most)]
-                    add_pair(skip(split, p * places), skip(split, size + p * places), places,
-                             stack, (j0 - top) * width, (j1 - j0) * width, offsets, weights,
-                             (one[first0], two[first1]), (one[last0], two[last1]),
-                             (a, two[min(low + j1 - j0, most)], one[min(high, most)] - a),
-                             False, PASS)  # fmt: skip
+                    # The lower row reads the nearer rows of y, which come first.
+                    add_pair(skip(split, size + p * places), skip(split, p * places), places,
+                             stack, (j1 - top) * width, (j0 - j1) * width, offsets, weights,
+                             (two[first1], one[first0]), (two[last1], one[last0]),
+                             (two[min(low + j1 - j0, most)], a, one[min(high, most)] - a),
+                             False, PASS, (target, 0))  # fmt: skip
             else:
                 r = 0 if e < begin[i + 1] else 1
                 for p in range(phases):
                     taps = group[p0, p]
-                    add_taps((skip(split, r * size + p * places),), places, stack,
+                    add_taps(skip(split, r * size + p * places), places, stack,
                              (j0 - top) * width, skip(offsets, taps[first0]),
-                             (skip(weights, taps[first0]),), 0, taps[last0] - taps[first0],
+                             skip(weights, taps[first0]), 0, taps[last0] - taps[first0],
                              e > begin[i + r], PASS)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,

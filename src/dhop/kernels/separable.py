@@ -59,8 +59,8 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
                        most, j, count, row, n1, n1, ahead)  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), table, inside, factor, places, split)
-                add_taps((skip(target, (batch * m0 + j + r) * m1),), m1, split, 0, offsets1,
-                         (skip(weights1, k * taps),), linked, taps, k > 0, PASS)  # fmt: skip
+                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
+                         skip(weights1, k * taps), linked, taps, k > 0, PASS)  # fmt: skip
         checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)
     return checksum
 
@@ -122,8 +122,8 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
                        most, i, count, skip(row, places - m1), width, m1, ahead)  # fmt: skip
             for p in range(phases):
                 first, last = phase[p], phase[p + 1]
-                add_taps((skip(split, p * span),), (count - 1) * width + places, row, 0,
-                         skip(offsets1, first), (skip(weights1, k * taps + first),),
+                add_taps(skip(split, p * span), (count - 1) * width + places, row, 0,
+                         skip(offsets1, first), skip(weights1, k * taps + first),
                          linked[p], last - first, k > 0, PASS)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * width), table, member, inside, phases, span,
@@ -163,7 +163,7 @@ def _sum_lines(source, base, start, offset, weight, common, most, line, count,
                  (common[pair], common[pair + 1], common[pair + 2]), False, most,
                  ahead)  # fmt: skip
     else:
-        add_taps((total,), n, source, base, skip(offset, first), (skip(weight, first),),
+        add_taps(total, n, source, base, skip(offset, first), skip(weight, first),
                  0, last - first, False, most)  # fmt: skip
 
 

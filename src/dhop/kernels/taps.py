@@ -6,40 +6,36 @@ All arrays are flat.
 """
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
-from dhop.kernels.vector import sum_windows
+from dhop.kernels.vector import LINKS, Taps, sum_windows
 
 PASS = 32  # windows summed at a time: the shorter a running sum, the less it is rounded
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
-LEAST_SHARED = 4  # windows that make it worth to sum two rows together
 
 
 @called
-def add_taps(totals, n, source, base, offsets, weights, linked, taps, keep, most, ahead=None):
-    """Sum one window of `source` per tap into the first `n` numbers of each total.
+def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most):
+    """Sum one window of `source` per tap into the first `n` numbers of `total`.
 
-    ``totals[r][i] += sum_k weights[r][k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``,
-    starting from zero unless `keep`. Several totals with as many weights share the loads, and so do
-    links of the first `linked` taps, see `sum_windows`. No running sum is longer than `most` terms;
-    those sums are added up. Meanwhile `ahead` is fetched into a cache: memory, and how many numbers
-    of it for each number of a total.
+    ``total[i] += sum_k weights[k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``, starting
+    from zero unless `keep`. Links of the first `linked` taps share loads, see `Taps`. No running
+    sum is longer than `most` terms; those sums are added up.
     """
     for left in range(0, n, TILE):
         for k in range(0, max(taps, 1), most):
-            _add(totals, left, min(TILE, n - left), source, base + left, offsets, weights,
-                 k, max(0, min(linked - k, most)), min(taps - k, most), keep or k > 0,
-                 ahead)  # fmt: skip
+            _add(total, left, min(TILE, n - left), source, base + left, skip(offsets, k),
+                 skip(weights, k), max(0, min(linked - k, most)), min(taps - k, most),
+                 keep or k > 0)  # fmt: skip
 
 
 @called
 def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, keep, most,
-             ahead=None):  # fmt: skip
+             ahead):  # fmt: skip
     """`add_taps` for two totals whose taps lie side by side.
 
     Parameters
@@ -53,78 +49,122 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     shared : tuple of three int
         Tap ``shared[0] + i`` of `one` reads the same window as tap ``shared[1] + i`` of `two`, for
         ``0 <= i < shared[2]``.
-    ahead
-        As in `add_taps`; not where few windows are shared.
+    ahead : tuple of an array and an int
+        Memory to fetch into a cache meanwhile, and how many numbers of it for each output.
     """
     a, b, count = shared
-    if count >= LEAST_SHARED:
-        add_taps((one, two), n, source, base, skip(offsets, a),
-                 (skip(weights, a), skip(weights, b)), 0, count, keep, most, ahead)  # fmt: skip
-    else:
-        a, b, count = first[0], first[1], 0
-    for total, start, begin, middle, end in (
-        (one, base, first[0], a, last[0]), (two, base + step, first[1], b, last[1])
+    if count == 0:
+        a, b = last[0], first[1]
+    # The taps of `one` before those that are shared, and as many of `two` behind them.
+    own = min(a - first[0], last[1] - b - count)
+    for left in range(0, n, TILE):
+        for k in range(0, max(own + count, 1), most):
+            apart, alike = min(k, own), max(k - own, 0)
+            _add_two(
+                one, two, left, min(TILE, n - left), source, base + left, step,
+                skip(offsets, first[0] + apart), skip(offsets, b + count + apart),
+                skip(weights, first[0] + apart), skip(weights, b + count + apart),
+                min(k + most, own) - apart,
+                skip(offsets, a + alike), skip(weights, a + alike), skip(weights, b + alike),
+                min(max(k + most - own, 0), count) - alike,
+                keep or k > 0, ahead if k == 0 else (ahead[0], 0),
+            )  # fmt: skip
+    # At borders there are more.
+    for total, start, begin, end in (
+        (one, base, first[0] + own, a), (one, base, a + count, last[0]),
+        (two, base + step, first[1], b), (two, base + step, b + count + own, last[1]),
     ):  # fmt: skip
-        if begin < middle:
-            add_taps((total,), n, source, start, skip(offsets, begin), (skip(weights, begin),),
-                     0, middle - begin, True, most)  # fmt: skip
-        middle += count
-        if middle < end or not (keep or count > 0):
-            add_taps((total,), n, source, start, skip(offsets, middle), (skip(weights, middle),),
-                     0, end - middle, keep or count > 0, most)  # fmt: skip
+        if begin < end:
+            add_taps(total, n, source, start, skip(offsets, begin), skip(weights, begin),
+                     0, end - begin, True, most)  # fmt: skip
 
 
-def _add(totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead):
-    """`add_taps` for `n` numbers from `left` on and a pass from tap `first` on."""
-    for total, factors in zip(totals, weights, strict=True):
+def _windows(source, base, offsets, weights, taps, n):
+    """The sum of `taps` windows, each of `n` numbers."""
+    sums = np.zeros(n, source.dtype)
+    for k in range(taps):
+        start = base + offsets[k]
+        sums += weights[k] * source[start : start + n]
+    return sums
+
+
+def _add(total, left, n, source, base, offsets, weights, linked, taps, keep):
+    """A pass of `add_taps` for `n` numbers from `left` on."""
+    run = total[left : left + n]
+    sums = _windows(source, base, offsets, weights, taps, n)
+    run[:] = run + sums if keep else sums
+
+
+def _add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
+             offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+    """A pass of `add_pair`: `own` taps of each total, and `count` that they share."""
+    for total, start, own_offsets, own_weights, weights in (
+        (one, base, offsets1, weights1, shared1),
+        (two, base + step, offsets2, weights2, shared2),
+    ):
         run = total[left : left + n]
-        sums = np.zeros_like(run)
-        for k in range(first, first + taps):
-            start = base + offsets[k]
-            sums += factors[k] * source[start : start + n]
+        sums = _windows(source, start, own_offsets, own_weights, own, n)
+        sums += _windows(source, base, offsets, weights, count, n)
         run[:] = run + sums if keep else sums
 
 
 @overload(_add)
-def _compiled_add(
-    totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead
-):
-    def add(totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead):
-        _emit(totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead)
+def _compiled_add(total, left, n, source, base, offsets, weights, linked, taps, keep):
+    def add(total, left, n, source, base, offsets, weights, linked, taps, keep):
+        _emit_one(total, left, n, source, base, offsets, weights, linked, taps, keep)
+
+    return add
+
+
+@overload(_add_two)
+def _compiled_add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
+                      own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+    def add(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
+            own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+        _emit_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
+                  own, offsets, shared1, shared2, count, keep, ahead)  # fmt: skip
 
     return add
 
 
 @intrinsic
-def _emit(
-    typingctx, totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead
-):
+def _emit_one(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep):
     def generate(context, builder, signature, arguments):
-        totals, left, n, source, base, offsets, weights, first, linked, taps, keep, ahead = (
-            arguments
-        )
-        coming = None
-        if isinstance(signature.args[-1], types.BaseTuple):
-            memory, lines = cgutils.unpack_tuple(builder, ahead)
-            none = ir.Constant(lines.type, 0)  # but in the first pass
-            lines = builder.select(builder.icmp_signed("==", first, none), lines, none)
-            coming = builder.gep(memory, [builder.mul(left, lines)]), lines
-        sum_windows(
-            builder,
-            signature.args[3].dtype,
-            [builder.gep(each, [left]) for each in cgutils.unpack_tuple(builder, totals)],
-            [builder.gep(each, [first]) for each in cgutils.unpack_tuple(builder, weights)],
-            builder.gep(source, [base]),
-            builder.gep(offsets, [first]),
-            linked,
-            taps,
-            n,
-            keep,
-            coming,
-        )
+        total, left, n, source, base, offsets, weights, linked, taps, keep = arguments
+        place = builder.gep(source, [base])
+        rest = [builder.gep(each, [linked]) for each in (offsets, weights)]
+        parts = [
+            Taps([place], [offsets], [weights], linked, LINKS),
+            Taps([place], [rest[0]], [rest[1]], builder.sub(taps, linked)),
+        ]
+        run = builder.gep(total, [left])
+        sum_windows(builder, signature.args[3].dtype, [run], parts, n, keep)
         return context.get_dummy_value()
 
     intp = types.intp
-    arguments = (totals, intp, intp, source, intp, offsets, weights, intp, intp, intp,
-                 types.boolean, ahead)  # fmt: skip
+    arguments = total, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean
+    return types.void(*arguments), generate
+
+
+@intrinsic
+def _emit_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2, weights1,
+              weights2, own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+    def generate(context, builder, signature, arguments):
+        (one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
+         offsets, shared1, shared2, count, keep, ahead) = arguments  # fmt: skip
+        place = builder.gep(source, [base])
+        places = [place, builder.gep(place, [step])]
+        parts = [
+            Taps(places, [offsets1, offsets2], [weights1, weights2], own),
+            Taps([place], [offsets], [shared1, shared2], count),
+        ]
+        memory, lines = cgutils.unpack_tuple(builder, ahead)
+        coming = builder.gep(memory, [builder.mul(left, lines)]), lines
+        runs = [builder.gep(each, [left]) for each in (one, two)]
+        sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
+        return context.get_dummy_value()
+
+    intp = types.intp
+    arguments = (one, two, intp, intp, source, intp, intp, offsets1, offsets2, weights1, weights2,
+                 intp, offsets, shared1, shared2, intp, types.boolean, ahead)  # fmt: skip
     return types.void(*arguments), generate

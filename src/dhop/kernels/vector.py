@@ -4,8 +4,12 @@ A compiler that vectorises ``for k: for i: total[i] += weights[k] * window_k[i]`
 each sum once for every few taps. Here the loops are turned round for a strip of the outputs at a
 time: for every tap one broadcast weight, one load of each vector of its window, and a multiply-add
 onto sums that stay where they are. Two runs of outputs that read the same windows share the loads.
+
+A processor begins two multiply-adds in a cycle and ends each four cycles later: with less than
+eight sums side by side it waits for them.
 """
 
+from dataclasses import dataclass
 from itertools import product
 
 from llvmlite import ir
@@ -13,7 +17,7 @@ from numba.core import cgutils
 
 from dhop.kernels.lanes import BYTES, fetch
 
-VECTORS = 4  # of a strip; the sums of two runs take half of the registers of AVX2
+VECTORS = {1: 256 // BYTES, 2: 4}  # of a strip, for one run and for two
 LINKS = 2  # taps that share loads; of three or four, too few have the others
 LINE = 64  # bytes, of the cache
 
@@ -23,59 +27,81 @@ _NONE = ir.Constant(_INT, 0)
 _FLAGS = ("contract",)  # of a product and a sum to a fused multiply-add
 
 
-def sum_windows(builder, dtype, runs, weights, source, offsets, linked, taps, n, keep, coming):
-    """Emit ``runs[r][i] += sum_{k < taps} weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
+@dataclass
+class Taps:
+    """What is summed in one loop: windows that the runs share, or one each for every run.
+
+    Attributes
+    ----------
+    sources, offsets : lists of pointers
+        One for all runs, or one for each: window `k` begins at ``source[offsets[k]]``.
+    weights : list of pointers
+        One for each run.
+    count : 64-bit integer
+    links : int
+        Taps that are taken together. The windows of a link begin a vector apart, so that they share
+        all loads but one.
+    """
+
+    sources: list[ir.Value]
+    offsets: list[ir.Value]
+    weights: list[ir.Value]
+    count: ir.Value
+    links: int = 1
+
+
+def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
+    """Emit ``runs[r][i] += sum_k weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
 
     Parameters
     ----------
     builder : llvmlite.ir.IRBuilder
     dtype : numba type
         Of the numbers, real or complex.
-    runs, weights : lists of pointers
-    source, offsets : pointers
-        To the number that offset 0 stands for, and to 64-bit integers.
-    linked, taps, n : 64-bit integers
-        Number of taps that come in links of `LINKS`, of all taps, and length of each run. The
-        windows of a link begin a vector apart, so that they share all loads but one.
+    runs : list of pointers
+    taps : list of Taps
+    n : 64-bit integer
+        Length of each run.
     keep : bit
         Whether to add to what the runs hold, not to zero.
     coming : tuple of a pointer and a 64-bit integer, or None
         Memory to fetch meanwhile, and how many numbers of it for each output of a whole strip.
     """
-    strip = _Strip(builder, dtype)
+    vectors = VECTORS[len(runs)]
+    strip = _Strip(builder, dtype, vectors)
     size = ir.Constant(_INT, strip.outputs)
     whole = builder.mul(builder.udiv(n, size), size)
     rest = builder.sub(n, whole)
 
     def emit(place, masks):
         moved = [builder.gep(run, [place]) for run in runs]
-        windows = builder.gep(source, [place])
-        strip.emit(moved, weights, windows, offsets, linked, taps, keep, masks)
+        strip.emit(moved, taps, place, keep, masks)
 
     with cgutils.for_range_slice(builder, _NONE, whole, size, _INT) as (place, _):
         if coming is not None:
             strip.fetch(*coming, place)
-        emit(place, [None] * VECTORS)
+        emit(place, [None] * vectors)
 
-    def emit_rest(vectors):
-        if vectors == VECTORS // 2:  # fewer take as long
-            emit(whole, strip.masks(rest, vectors))
+    def emit_rest(count):
+        if count <= vectors // 2:  # fewer take as long
+            emit(whole, strip.masks(rest, count))
             return
-        fewer = ir.Constant(_INT, strip.outputs * (vectors - 1) // VECTORS)
+        less = count - vectors // 4
+        fewer = ir.Constant(_INT, strip.outputs * less // vectors)
         with builder.if_else(builder.icmp_signed("<", fewer, rest)) as (then, otherwise):
             with then:
-                emit(whole, strip.masks(rest, vectors))
+                emit(whole, strip.masks(rest, count))
             with otherwise:
-                emit_rest(vectors - 1)
+                emit_rest(less)
 
     with builder.if_then(builder.icmp_signed("<", _NONE, rest)):
-        emit_rest(VECTORS)
+        emit_rest(vectors)
 
 
 class _Strip:
-    """`VECTORS` vectors of outputs of one dtype."""
+    """A few vectors of outputs of one dtype."""
 
-    def __init__(self, builder, dtype):
+    def __init__(self, builder, dtype, vectors):
         self.builder = builder
         real = getattr(dtype, "underlying_float", dtype)
         self.real = ir.FloatType() if real.bitwidth == 32 else ir.DoubleType()
@@ -83,16 +109,17 @@ class _Strip:
         self.lanes = BYTES // self.bytes
         self.vector = ir.VectorType(self.real, self.lanes)
         self.parts = 1 if real is dtype else 2
-        self.outputs = VECTORS * self.lanes // self.parts
+        self.outputs = vectors * self.lanes // self.parts
+        self.size = vectors * BYTES
 
-    def emit(self, runs, weights, source, offsets, linked, taps, keep, masks):
+    def emit(self, runs, taps, place, keep, masks):
         """Sum all taps for one strip, or for the lanes of its vectors that `masks` tell of."""
         zero = ir.Constant(self.vector, None)
         # A complex weight has one sum for its real part and one for its imaginary part.
         keys = product(range(len(runs)), range(self.parts), range(len(masks)))
         totals = dict.fromkeys(keys, zero)
-        for first, last, links in ((_NONE, linked, LINKS), (linked, taps, 1)):
-            totals = self._sum(totals, weights, source, offsets, first, last, links, masks)
+        for each in taps:
+            totals = self._sum(totals, each, place, masks)
         with self.builder.if_else(keep) as branches:
             for branch, kept in zip(branches, (True, False), strict=True):
                 with branch:
@@ -107,41 +134,46 @@ class _Strip:
         """Fetch as much memory as `lines` strips take; nearer it would displace what is read."""
         b = self.builder
         memory = b.bitcast(b.gep(memory, [b.mul(place, lines)]), ir.IntType(8).as_pointer())
-        size = ir.Constant(_INT, VECTORS * BYTES)
+        size = ir.Constant(_INT, self.size)
         with cgutils.for_range_slice(b, _NONE, b.mul(lines, size), size, _INT) as (start, _):
-            for k in range(0, VECTORS * BYTES, LINE):
+            for k in range(0, self.size, LINE):
                 fetch(b, b.gep(memory, [b.add(start, ir.Constant(_INT, k))]), 2)
 
-    def _sum(self, totals, weights, source, offsets, first, last, links, masks):
-        """Add the taps from `first` up to `last`, `links` at a time."""
-        b = self.builder
+    def _sum(self, totals, taps, place, masks):
+        """Add taps, `taps.links` at a time."""
+        b, links = self.builder, taps.links
         before, loop, after = b.block, b.append_basic_block("taps"), b.append_basic_block("summed")
-        b.cbranch(b.icmp_signed("<", first, last), loop, after)
+        b.cbranch(b.icmp_signed("<", _NONE, taps.count), loop, after)
 
         b.position_at_end(loop)
         k = b.phi(_INT)
         begun = {key: b.phi(self.vector) for key in totals}
-        window = self._numbers(b.gep(source, [b.load(b.gep(offsets, [k]))]))
-        windows = [
-            self._load(window, v, masks[max(0, v - links + 1)])
-            for v in range(len(masks) + links - 1)
-        ]
+        windows = []
+        for source, offsets in zip(taps.sources, taps.offsets, strict=True):
+            start = b.add(place, b.load(b.gep(offsets, [k])))
+            window = self._numbers(b.gep(source, [start]))
+            windows.append([
+                self._load(window, v, masks[max(0, v - links + 1)])
+                for v in range(len(masks) + links - 1)
+            ])  # fmt: skip
+        if len(windows) == 1:
+            windows *= len(taps.weights)
         more = begun
         for link in range(links):
             factors = {}
-            for r, part in product(range(len(weights)), range(self.parts)):
-                tap = self._numbers(b.gep(weights[r], [b.add(k, ir.Constant(_INT, link))]))
+            for r, part in product(range(len(taps.weights)), range(self.parts)):
+                tap = self._numbers(b.gep(taps.weights[r], [b.add(k, ir.Constant(_INT, link))]))
                 number = b.gep(tap, [ir.Constant(_INT, part)])
                 factors[r, part] = self._broadcast(b.load(number), self.vector)
             more = {
                 (r, part, v): self._add(
-                    sum_, b.fmul(windows[v + link], factors[r, part], flags=_FLAGS)
+                    sum_, b.fmul(windows[r][v + link], factors[r, part], flags=_FLAGS)
                 )
                 for (r, part, v), sum_ in more.items()
             }
         following = b.add(k, ir.Constant(_INT, links))
-        _keep_rolled(b.cbranch(b.icmp_signed("<", following, last), loop, after))
-        k.add_incoming(first, before)
+        _keep_rolled(b.cbranch(b.icmp_signed("<", following, taps.count), loop, after))
+        k.add_incoming(_NONE, before)
         k.add_incoming(following, loop)
 
         b.position_at_end(after)

@@ -30,8 +30,9 @@ class DirectPlan(Plan):
         weights = model.taps.astype(dtype)
         self._cost = cost.direct(model, dtype)
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
-        dense = bool(weights.all())
-        lag = min(rows.factor * columns.taps, weights.size) if dense else weights.size
+        taps = np.count_nonzero(weights)
+        dense = taps == weights.size
+        lag = min(rows.factor * columns.taps, taps) if dense else taps
 
         step = min(rows.factor, rows.taps)
         rows_in_band = (BAND / (table.pixel.size * dtype.itemsize) - rows.taps) / step + 1
