@@ -69,14 +69,14 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
                 min(max(k + most - own, 0), count) - alike,
                 keep or k > 0, ahead if k == 0 else (ahead[0], 0),
             )  # fmt: skip
-    # At borders there are more.
-    for total, start, begin, end in (
-        (one, base, first[0] + own, a), (one, base, a + count, last[0]),
-        (two, base + step, first[1], b), (two, base + step, b + count + own, last[1]),
-    ):  # fmt: skip
-        if begin < end:
-            add_taps(total, n, source, start, skip(offsets, begin), skip(weights, begin),
-                     0, end - begin, True, most)  # fmt: skip
+    if last[0] - first[0] + last[1] - first[1] > 2 * (own + count):  # more, as at borders
+        for total, start, begin, end in (
+            (one, base, first[0] + own, a), (one, base, a + count, last[0]),
+            (two, base + step, first[1], b), (two, base + step, b + count + own, last[1]),
+        ):  # fmt: skip
+            if begin < end:
+                add_taps(total, n, source, start, skip(offsets, begin), skip(weights, begin),
+                         0, end - begin, True, most)  # fmt: skip
 
 
 def _windows(source, base, offsets, weights, taps, n):

@@ -82,15 +82,18 @@ def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
             strip.fetch(*coming, place)
         emit(place, [None] * vectors)
 
+    step = vectors // 4
+
     def emit_rest(count):
-        if count <= vectors // 2:  # fewer take as long
-            emit(whole, strip.masks(rest, count))
+        """The rest if it takes up to `count` vectors, of which all but the last few are whole."""
+        less = count - step
+        if less == 0:
+            emit(whole, strip.masks(rest, 0, count))
             return
-        less = count - vectors // 4
         fewer = ir.Constant(_INT, strip.outputs * less // vectors)
         with builder.if_else(builder.icmp_signed("<", fewer, rest)) as (then, otherwise):
             with then:
-                emit(whole, strip.masks(rest, count))
+                emit(whole, strip.masks(rest, less, count))
             with otherwise:
                 emit_rest(less)
 
@@ -196,13 +199,16 @@ class _Strip:
         signs = ir.Constant(self.vector, [-1.0, 1.0] * (self.lanes // 2))
         return self._add(sums[0], self.builder.fmul(swapped, signs, flags=_FLAGS))
 
-    def masks(self, count, vectors):
-        """For each vector, which of its lanes are among the first `count` outputs."""
+    def masks(self, count, whole, vectors):
+        """For each vector from `whole` on, which of its lanes are among the first `count` outputs.
+
+        Masked stores take some processors as long as a dozen others.
+        """
         b = self.builder
         lanes = ir.VectorType(_LANE, self.lanes)
         numbers = b.mul(count, ir.Constant(_INT, self.parts))
-        masks = []
-        for v in range(vectors):
+        masks = [None] * whole
+        for v in range(whole, vectors):
             left = b.trunc(b.sub(numbers, ir.Constant(_INT, v * self.lanes)), _LANE)
             places = ir.Constant(lanes, list(range(self.lanes)))
             masks.append(b.icmp_signed("<", places, self._broadcast(left, lanes)))
