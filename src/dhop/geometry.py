@@ -259,6 +259,14 @@ class Split:
         return self._inner(self._own)
 
     @cached_property
+    def outer(self) -> Index:
+        """The other places, counted through the phases one after the other, and their pixels."""
+        first, last, _ = self.inner
+        others = np.ones(self.pixel.shape, bool)
+        others[:, first:last] = False
+        return np.column_stack([np.flatnonzero(others), self.pixel[others]])
+
+    @cached_property
     def single(self) -> Index:
         """As `inner`, of the places whose pixels have no other place."""
         alone = np.append(np.diff(self.by_pixel.start) == 1, False)  # not what is outside

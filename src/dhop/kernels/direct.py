@@ -7,7 +7,7 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
-def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, band,
+def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band,
             start, stop, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
@@ -16,7 +16,7 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
     x : (B, n0, n1) array
     rows : (factor * (m0 - 1) + taps,) int array
         Source row of each row of the continued image, -1 for a row of zeros.
-    columns, inner : int arrays
+    outer, inner : int arrays
         Of `split_row`.
     offset, weight : (k,) arrays
         For each tap the start of its window, in a stack of split rows that begins with the first
@@ -28,7 +28,7 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
         taps if no windows are shared.
     most : int
         Output rows, an even number, that share one copy of the continued input rows.
-    band : (step * (most - 1) + taps, columns.size) array
+    band : (step * (most - 1) + taps, phases, places) array
         Workspace for that copy, where ``step = min(factor, taps)``.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
@@ -36,12 +36,12 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
     """
     n0, n1 = x.shape[1:]
     m0, m1 = out.shape[1:]
-    phases, places = columns.shape
-    width, last = phases * places, offset.size
+    phases, places = band.shape[1:]
+    width, others, last = phases * places, len(outer), offset.size
     pairs = (m0 + 1) // 2
     step = min(factor, taps)  # rows that no tap reads are not copied
     source, target, stack, line = flat(x), flat(out), flat(band), flat(rows)
-    table, inside, offsets, weights = flat(columns), flat(inner), flat(offset), flat(weight)
+    edge, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
     pair = start
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
@@ -52,7 +52,7 @@ def forward(x, rows, columns, inner, offset, weight, factor, taps, lag, most, ba
                 split = skip(stack, (step * r + u) * width)
                 if row >= 0:
                     pixels = skip(source, (batch * n0 + row) * n1)
-                    split_row(pixels, table, inside, phases, places, split)
+                    split_row(pixels, edge, others, inside, phases, places, split)
                 else:
                     for i in range(width):
                         split[i] = 0

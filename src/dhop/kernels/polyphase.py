@@ -55,19 +55,20 @@ def _fold_by(factor):
     return fold
 
 
-_split_by_1, _split_by_2, _split_by_3, _split_by_4, _split_by_8 = map(_split_by, (1, 2, 3, 4, 8))
-_fold_by_1, _fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (1, 2, 3, 4, 8))
+_split_by_2, _split_by_3, _split_by_4, _split_by_8 = map(_split_by, (2, 3, 4, 8))
+_fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (2, 3, 4, 8))
 
 
 @called
 def _split(run, place, factor, places, count):
     """``place[p * places + k] = run[factor * k + p]`` for ``k < count``."""
-    if count < lanes(run) or 4 < factor != 8:
+    if factor == 1:
+        for k in range(count):
+            place[k] = run[k]
+    elif count < lanes(run) or 4 < factor != 8:
         for p in range(factor):
             for k in range(count):
                 place[p * places + k] = run[factor * k + p]
-    elif factor == 1:
-        _split_by_1(run, place, places, count)
     elif factor == 2:
         _split_by_2(run, place, places, count)
     elif factor == 3:
@@ -81,12 +82,13 @@ def _split(run, place, factor, places, count):
 @called
 def _fold(place, run, factor, places, count):
     """``run[factor * k + p] = place[p * places + k]`` for ``k < count``."""
-    if count < lanes(run) or 4 < factor != 8:
+    if factor == 1:
+        for k in range(count):
+            run[k] = place[k]
+    elif count < lanes(run) or 4 < factor != 8:
         for p in range(factor):
             for k in range(count):
                 run[factor * k + p] = place[p * places + k]
-    elif factor == 1:
-        _fold_by_1(place, run, places, count)
     elif factor == 2:
         _fold_by_2(place, run, places, count)
     elif factor == 3:
@@ -98,14 +100,15 @@ def _fold(place, run, factor, places, count):
 
 
 @called
-def split_row(pixels, columns, inner, factor, places, line):
+def split_row(pixels, outer, others, inner, factor, places, line):
     """Continue a row of pixels and split it into its phases.
 
     Parameters
     ----------
     pixels : (n,) array
-    columns : (factor * places,) int array
-        Source pixel of each place, -1 for a zero.
+    outer : (2 * others,) int array
+        Places that `inner` does not tell of, each followed by its source pixel, -1 for a zero.
+    others : int
     inner : (3,) int array
         First and last place, exclusive, that hold pixels in their order in all phases, and the
         first of these pixels.
@@ -113,15 +116,10 @@ def split_row(pixels, columns, inner, factor, places, line):
     line : (factor * places,) array
     """
     first, last = inner[0], inner[1]
-    for p in range(factor):
-        phase, column = skip(line, p * places), skip(columns, p * places)
-        for s, stop in ((0, first), (last, places)):
-            while s < stop:
-                if column[s] < 0:
-                    phase[s] = 0
-                else:
-                    phase[s] = pixels[column[s]]
-                s += 1
+    for k in range(others):
+        pixel = outer[2 * k + 1]
+        number = pixels[max(pixel, 0)]  # without a branch, of which a processor guesses many wrong
+        line[outer[2 * k]] = number if pixel >= 0 else 0
     _split(skip(pixels, inner[2]), skip(line, first), factor, places, last - first)
 
 

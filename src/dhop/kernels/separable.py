@@ -7,7 +7,7 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
-def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, weight1, linked,
+def forward(x, start0, offset0, weight0, common, most, outer, inner, offset1, weight1, linked,
             blurred, line, far, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into two rows at a time, then those rows.
 
@@ -16,15 +16,14 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
     x : (B, n0, n1) array
     start0, offset0, weight0, common, most : arrays and int
         Of `_sum_lines`, for each output row; ``weight0`` of shape (rank, entries).
-    columns : (factor, places) int array
-    inner : (3,) int array
+    outer, inner : int arrays
         Of `split_row`.
     offset1 : (k,) int array
     weight1 : (rank, k) array
         Window start in the split row, and value, of each tap along the row.
     linked : int
         Of `add_taps`.
-    blurred, line : (2, n1) and (factor * places,) arrays
+    blurred, line : (2, n1) and (factor, places) arrays
         Workspace.
     far : bool
         Whether `x` is in no cache, so that its rows are asked for before they are needed: a
@@ -40,13 +39,13 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
     """
     n0, n1 = x.shape[1:]
     m0, m1 = out.shape[1:]
-    factor, places = columns.shape
+    factor, places = line.shape
     rank, entries = weight0.shape
     taps = offset1.size
     pairs = (m0 + 1) // 2
     source, row, split, target = flat(x), flat(blurred), flat(line), flat(out)
     starts, offsets, weights, shared = flat(start0), flat(offset0), flat(weight0), flat(common)
-    table, inside, offsets1, weights1 = flat(columns), flat(inner), flat(offset1), flat(weight1)
+    edge, inside, offsets1, weights1 = flat(outer), flat(inner), flat(offset1), flat(weight1)
     checksum = out.dtype.type(0)
     for pair in range(start, stop):
         batch, j = pair // pairs, pair % pairs * 2
@@ -58,7 +57,7 @@ def forward(x, start0, offset0, weight0, common, most, columns, inner, offset1, 
             _sum_lines(source, batch * n0 * n1, starts, offsets, skip(weights, k * entries), shared,
                        most, j, count, row, n1, n1, ahead)  # fmt: skip
             for r in range(count):
-                split_row(skip(row, r * n1), table, inside, factor, places, split)
+                split_row(skip(row, r * n1), edge, len(outer), inside, factor, places, split)
                 add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
                          skip(weights1, k * taps), linked, taps, k > 0, PASS)  # fmt: skip
         checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)

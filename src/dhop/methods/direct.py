@@ -39,9 +39,9 @@ class DirectPlan(Plan):
         # Under a high PSF a larger copy, in which no row stands much more often than needed.
         pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
         most = min(2 * int(pairs), rows.outputs + 1)
-        self._band = step * (most - 1) + rows.taps, table.pixel.size
+        self._band = step * (most - 1) + rows.taps, *table.pixel.shape
         self._forward = (
-            rows.extended, table.pixel, table.inner, *_forward_taps(weights, model),
+            rows.extended, table.outer, table.inner, *_forward_taps(weights, model),
             rows.factor, rows.taps, lag, most,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ class SeparablePlan(Plan):
         member = member // places * self._line[1] + member % places
         self._forward = (
             *_line_matrix(rows.by_output, a, columns.size, dtype),
-            table.pixel, table.inner, *_forward_taps(columns, b.astype(dtype)),
+            table.outer, table.inner, *_forward_taps(columns, b.astype(dtype)),
         )  # fmt: skip
         self._adjoint = (
             *_line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype),
@@ -62,7 +62,7 @@ class SeparablePlan(Plan):
 
         def block(start: int, stop: int) -> None:
             blurred = np.empty((2, columns.size), x.dtype)
-            line = np.empty(columns.split.pixel.size, x.dtype)
+            line = np.empty(columns.split.pixel.shape, x.dtype)
             total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
             sums.append(total)
 
