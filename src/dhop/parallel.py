@@ -22,8 +22,8 @@ from typing import Any
 
 from dhop import arguments
 
-WORTH_WAKING = 2e5  # nanoseconds of work for each thread, which may take half as long to wake
-SMALLEST_BLOCK = 1.5e5  # nanoseconds
+WORTH_WAKING = 1.5e5  # nanoseconds of work for each thread, which may take half as long to wake
+SMALLEST_BLOCK = 1.2e5  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
 
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)

@@ -40,22 +40,28 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
     width, others, last = phases * places, len(outer), offset.size
     pairs = (m0 + 1) // 2
     step = min(factor, taps)  # rows that no tap reads are not copied
-    source, target, stack, line = flat(x), flat(out), flat(band), flat(rows)
+    source, target, line = flat(x), flat(out), flat(rows)
     edge, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
+    whole = step == factor and phases == 1 and others == 0 and places == n1
     pair = start
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
         count = min(most, m0 - j, 2 * (stop - pair))
-        for r in range(count):
-            for u in range(step if r + 1 < count else taps):
-                row = line[factor * (j + r) + u]
-                split = skip(stack, (step * r + u) * width)
-                if row >= 0:
-                    pixels = skip(source, (batch * n0 + row) * n1)
-                    split_row(pixels, edge, others, inside, phases, places, split)
-                else:
-                    for i in range(width):
-                        split[i] = 0
+        first, rest = line[factor * j], factor * (count - 1) + taps - 1
+        stack = flat(band)
+        if whole and first >= 0 and line[factor * j + rest] == first + rest:
+            stack = skip(source, (batch * n0 + first) * n1)  # as they are in the image
+        else:
+            for r in range(count):
+                for u in range(step if r + 1 < count else taps):
+                    row = line[factor * (j + r) + u]
+                    split = skip(stack, (step * r + u) * width)
+                    if row >= 0:
+                        pixels = skip(source, (batch * n0 + row) * n1)
+                        split_row(pixels, edge, others, inside, phases, places, split)
+                    else:
+                        for i in range(width):
+                            split[i] = 0
         for r in range(0, count, 2):
             one = skip(target, (batch * m0 + j + r) * m1)
             base = step * r * width

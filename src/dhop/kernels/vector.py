@@ -82,7 +82,7 @@ def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
             strip.fetch(*coming, place)
         emit(place, [None] * vectors)
 
-    step = vectors // 4
+    step = max(1, vectors // 4)
 
     def emit_rest(count):
         """The rest if it takes up to `count` vectors, of which all but the last few are whole."""

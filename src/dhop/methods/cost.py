@@ -24,7 +24,7 @@ from dhop.geometry import Model
 MULTIPLY = 0.025  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
 LINE = 0.032  # the same along columns and rows of the image
-TOUCH = 0.2  # a pixel that is split into phases or gathered from them
+TOUCH = 0.25  # a pixel that is split into phases or gathered from them
 BETWEEN = 0.25  # a number between the two passes of a term
 TRANSFORM = 0.075  # a point of a Fourier transform, times the logarithm of their number
 OUTER = 0.9  # a point that comes from an outer cache, and goes back
