@@ -59,7 +59,7 @@ _split_by_2, _split_by_3, _split_by_4, _split_by_8 = map(_split_by, (2, 3, 4, 8)
 _fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (2, 3, 4, 8))
 
 
-@called
+@inlined
 def _split(run, place, factor, places, count):
     """``place[p * places + k] = run[factor * k + p]`` for ``k < count``."""
     if factor == 1:
@@ -79,7 +79,7 @@ def _split(run, place, factor, places, count):
         _split_by_8(run, place, places, count)
 
 
-@called
+@inlined
 def _fold(place, run, factor, places, count):
     """``run[factor * k + p] = place[p * places + k]`` for ``k < count``."""
     if factor == 1:

@@ -82,11 +82,11 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
         Of `add_taps`.
     group : (phases + 1,) int array
         Where the taps of each phase begin.
-    padded : (2, margin + m1 + margin) array
-        Workspace, with zeros in the margins.
-    line : (phases, width + places) array
-        Workspace for both rows, the second as far behind the first as in `padded`, so that each
-        tap's windows of the two are one.
+    padded : (rows, margin + m1 + margin) array
+        Workspace for an even number of rows, with zeros in the margins.
+    line : (phases, (rows - 1) * width + places) array
+        Workspace for as many rows, as far behind each other as in `padded`, so that each tap's
+        windows of all of them are one.
     far : bool
         As in `forward`, of the rows of `out`.
     start, stop : int
@@ -101,8 +101,8 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
     m0, m1 = y.shape[1:]
     n0, n1 = out.shape[1:]
     phases, span = line.shape
-    width = padded.shape[1]
-    places = span - width
+    rows, width = padded.shape
+    places = span - (rows - 1) * width
     rank, entries = weight0.shape
     taps = offset1.size
     pairs = (n0 + 1) // 2
@@ -111,14 +111,18 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
     table, member, inside = flat(column_start), flat(column_place), flat(inner)
     offsets1, weights1, phase = flat(offset1), flat(weight1), flat(group)
     checksum = out.dtype.type(0)
-    for pair in range(start, stop):
+    pair = start
+    while pair < stop:
         batch, i = pair // pairs, pair % pairs * 2
-        count = min(2, n0 - i)
-        later = min(2, n0 - i - count) * n1
-        ahead = skip(target, (batch * n0 + i + count) * n1), later // m1 if far else 0
+        count = min(rows, n0 - i, 2 * (stop - pair))
         for k in range(rank):
-            _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries), shared,
-                       most, i, count, skip(row, places - m1), width, m1, ahead)  # fmt: skip
+            for r in range(0, count, 2):
+                here = i + r
+                later = min(2, max(0, n0 - here - 2)) * n1
+                ahead = skip(target, (batch * n0 + here + 2) * n1), later // m1 if far else 0
+                _sum_lines(source, batch * m0 * m1, starts, offsets, skip(weights, k * entries),
+                           shared, most, here, min(2, count - r),
+                           skip(row, r * width + places - m1), width, m1, ahead)  # fmt: skip
             for p in range(phases):
                 first, last = phase[p], phase[p + 1]
                 add_taps(skip(split, p * span), (count - 1) * width + places, row, 0,
@@ -128,6 +132,7 @@ def adjoint(y, start0, offset0, weight0, common, most, column_start, column_plac
             fold_row(skip(split, r * width), table, member, inside, phases, span,
                      skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
         checksum += sum_row(skip(target, (batch * n0 + i) * n1), count * n1)
+        pair += (count + 1) // 2
     return checksum
 
 

@@ -6,9 +6,9 @@ All arrays are flat.
 """
 
 import numpy as np
-from numba import types
+from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
@@ -108,27 +108,8 @@ def _add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1
         run[:] = run + sums if keep else sums
 
 
-@overload(_add)
-def _compiled_add(total, left, n, source, base, offsets, weights, linked, taps, keep):
-    def add(total, left, n, source, base, offsets, weights, linked, taps, keep):
-        _emit_one(total, left, n, source, base, offsets, weights, linked, taps, keep)
-
-    return add
-
-
-@overload(_add_two)
-def _compiled_add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
-                      own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
-    def add(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
-            own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
-        _emit_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2,
-                  own, offsets, shared1, shared2, count, keep, ahead)  # fmt: skip
-
-    return add
-
-
 @intrinsic
-def _emit_one(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep):
+def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep):
     def generate(context, builder, signature, arguments):
         total, left, n, source, base, offsets, weights, linked, taps, keep = arguments
         place = builder.gep(source, [base])
@@ -147,7 +128,7 @@ def _emit_one(typingctx, total, left, n, source, base, offsets, weights, linked,
 
 
 @intrinsic
-def _emit_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2, weights1,
+def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2, weights1,
               weights2, own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
     def generate(context, builder, signature, arguments):
         (one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
@@ -168,3 +149,7 @@ def _emit_two(typingctx, one, two, left, n, source, base, step, offsets1, offset
     arguments = (one, two, intp, intp, source, intp, intp, offsets1, offsets2, weights1, weights2,
                  intp, offsets, shared1, shared2, intp, types.boolean, ahead)  # fmt: skip
     return types.void(*arguments), generate
+
+
+if not config.DISABLE_JIT:
+    _add, _add_two = _emitted_add, _emitted_add_two

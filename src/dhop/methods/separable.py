@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 WAYS = 8  # of the L1 cache, or more: lines at the same place of different ways
 WAY = 2**12  # bytes
+RUN = 2**12  # bytes of short rows of the adjoint that are summed as one
 NEAR = 2**23  # bytes of images that caches hold; more are fetched before they are needed
 
 
@@ -41,9 +42,10 @@ class SeparablePlan(Plan):
         self._cost = cost.separable(model, dtype, len(a))
         rows, columns, table = model.rows, model.columns, model.columns.split
         phases, places = table.pixel.shape
-        # A row of `y` between its margins, and the room for windows of two such rows.
-        self._width = 2 * places - columns.outputs
-        self._line = phases, self._width + places
+        width = 2 * places - columns.outputs  # of a row of `y` between its margins
+        count = max(2, RUN // (width * dtype.itemsize) // 2 * 2)
+        self._padded = count, width
+        self._line = phases, (count - 1) * width + places
         start, member = table.by_pixel
         member = member // places * self._line[1] + member % places
         self._forward = (
@@ -75,7 +77,7 @@ class SeparablePlan(Plan):
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
-            padded = np.zeros((2, self._width), y.dtype)
+            padded = np.zeros(self._padded, y.dtype)
             line = np.empty(self._line, y.dtype)
             total = separable.adjoint(y, *self._adjoint, padded, line, far, start, stop, out)
             sums.append(total)
