@@ -67,8 +67,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
             base = step * r * width
             if r + 1 < count:
                 add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
-                         (0, 0), (last, last), (lag, 0, last - lag), False, PASS,
-                         (target, 0))  # fmt: skip
+                         (0, 0), (last, last), (lag, 0, last - lag), PASS)  # fmt: skip
             else:
                 add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
         pair += (count + 1) // 2
@@ -146,12 +145,12 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                 for p in range(phases):
                     one, two = group[p0, p], group[p1, p]
                     a = one[min(low, most)]
-                    # The lower row reads the nearer rows of y, which come first.
+                    # The rows of y that only the lower row reads come first among its own.
                     add_pair(skip(split, size + p * places), skip(split, p * places), places,
                              stack, (j1 - top) * width, (j0 - j1) * width, offsets, weights,
                              (two[first1], one[first0]), (two[last1], one[last0]),
                              (two[min(low + j1 - j0, most)], a, one[min(high, most)] - a),
-                             False, PASS, (target, 0))  # fmt: skip
+                             PASS)  # fmt: skip
             else:
                 r = 0 if e < begin[i + 1] else 1
                 for p in range(phases):

@@ -164,8 +164,7 @@ def _sum_lines(source, base, start, offset, weight, common, most, line, count,
     if count == 2:
         add_pair(total, skip(total, stride), n, source, base, 0, offset, weight,
                  (first, last), (last, start[line + 2]),
-                 (common[pair], common[pair + 1], common[pair + 2]), False, most,
-                 ahead)  # fmt: skip
+                 (common[pair], common[pair + 1], common[pair + 2]), most, ahead)  # fmt: skip
     else:
         add_taps(total, n, source, base, skip(offset, first), skip(weight, first),
                  0, last - first, False, most)  # fmt: skip

@@ -6,6 +6,7 @@ All arrays are flat.
 """
 
 import numpy as np
+from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -34,13 +35,13 @@ def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most)
 
 
 @called
-def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, keep, most,
-             ahead):  # fmt: skip
-    """`add_taps` for two totals whose taps lie side by side.
+def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, most,
+             ahead=None):  # fmt: skip
+    """`add_taps` for two totals, from zero, whose taps lie side by side.
 
     Parameters
     ----------
-    one, two, n, source, offsets, weights, keep, most
+    one, two, n, source, offsets, weights, most
         As in `add_taps`.
     base, step : int
         Offsets count from `base` for `one`, from ``base + step`` for `two`.
@@ -49,7 +50,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     shared : tuple of three int
         Tap ``shared[0] + i`` of `one` reads the same window as tap ``shared[1] + i`` of `two`, for
         ``0 <= i < shared[2]``.
-    ahead : tuple of an array and an int
+    ahead : tuple of an array and an int, optional
         Memory to fetch into a cache meanwhile, and how many numbers of it for each output.
     """
     a, b, count = shared
@@ -67,7 +68,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
                 min(k + most, own) - apart,
                 skip(offsets, a + alike), skip(weights, a + alike), skip(weights, b + alike),
                 min(max(k + most - own, 0), count) - alike,
-                keep or k > 0, ahead if k == 0 else (ahead[0], 0),
+                k > 0, ahead,
             )  # fmt: skip
     if last[0] - first[0] + last[1] - first[1] > 2 * (own + count):  # more, as at borders
         for total, start, begin, end in (
@@ -128,8 +129,9 @@ def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, link
 
 
 @intrinsic
-def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2, weights1,
-              weights2, own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2,
+                     weights1, weights2, own, offsets, shared1, shared2, count, keep,
+                     ahead):  # fmt: skip
     def generate(context, builder, signature, arguments):
         (one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
          offsets, shared1, shared2, count, keep, ahead) = arguments  # fmt: skip
@@ -139,8 +141,11 @@ def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1,
             Taps(places, [offsets1, offsets2], [weights1, weights2], own),
             Taps([place], [offsets], [shared1, shared2], count),
         ]
-        memory, lines = cgutils.unpack_tuple(builder, ahead)
-        coming = builder.gep(memory, [builder.mul(left, lines)]), lines
+        coming = None
+        if isinstance(signature.args[-1], types.BaseTuple):
+            memory, lines = cgutils.unpack_tuple(builder, ahead)
+            lines = builder.select(keep, ir.Constant(lines.type, 0), lines)  # in the first pass
+            coming = builder.gep(memory, [builder.mul(left, lines)]), lines
         runs = [builder.gep(each, [left]) for each in (one, two)]
         sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
         return context.get_dummy_value()
