@@ -82,7 +82,7 @@ def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
             strip.fetch(*coming, place)
         emit(place, [None] * vectors)
 
-    step = max(1, vectors // 4)
+    step = vectors // 4
 
     def emit_rest(count):
         """The rest if it takes up to `count` vectors, of which all but the last few are whole."""
@@ -202,7 +202,7 @@ class _Strip:
     def masks(self, count, whole, vectors):
         """For each vector from `whole` on, which of its lanes are among the first `count` outputs.
 
-        Masked stores take some processors as long as a dozen others.
+        Masked stores take some processors far longer than others.
         """
         b = self.builder
         lanes = ir.VectorType(_LANE, self.lanes)
