@@ -1,8 +1,8 @@
 """One operator cut into blocks, each with the pixels and outputs that it has to do with.
 
 Bits are kept: every sum of a block has the terms of the whole operator's, in the same order. For
-that the taps and factors of the whole are handed on, and blocks begin at even lines, since the
-kernels sum lines in pairs.
+that the taps and factors of the whole are handed on, and blocks begin at multiples of ``GROUP``
+lines, which kernels sum side by side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -180,7 +180,7 @@ def cut(
         Of `Cut`.
     ranges : two sequences of (int, int)
         Where each block of rows and of columns begins and ends: of pixels if `adjoint`, else of
-        outputs. Bits are kept if blocks of rows begin at even ones.
+        outputs. Bits are kept if blocks of rows begin at multiples of `GROUP`.
 
     Returns
     -------

@@ -11,6 +11,7 @@ from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
 from dhop.extras import needed
 from dhop.geometry import Index
+from dhop.kernels import GROUP
 from dhop.linear import DTYPES
 from dhop.operator import DHOperator, Integers
 
@@ -38,7 +39,7 @@ class DaskDHOperator:
         As for `DHOperator`.
     chunks : int, tuple or str
         Chunks of the high-resolution array, in any form that Dask knows. Sizes are changed a little
-        so that every chunk has an even number of outputs; regular ones stay regular.
+        so that chunks have multiples of 4 outputs; regular ones stay regular.
     **settings
         The other arguments of `DHOperator`. ``method="auto"`` is chosen for the whole array.
 
@@ -215,16 +216,15 @@ class DaskDHOperator:
             factor, phase = self.operator.factor[number], self.operator.phase[number]
             size, sized = self.dims[axis], self.dimsd[axis]
             first, *others = given[axis]
-            # Even ones, since kernels sum two lines at a time.
             if set(others[:-1]) <= {first} and others[-1:] <= [first]:  # regular, as Zarr wants it
-                step = 2 * max(round(first / (2 * factor)), 1)
+                step = GROUP * max(round(first / (GROUP * factor)), 1)
                 inner = np.arange(step, sized, step)
             else:
                 wanted = np.cumsum(given[axis])[:-1]
-                inner = np.unique(np.rint((wanted - phase) / (2 * factor)).astype(int)) * 2
+                inner = np.unique(np.rint((wanted - phase) / (GROUP * factor)).astype(int)) * GROUP
             inner = inner[(inner > 0) & (inner < sized)]
             outputs.append([0, *inner.tolist(), sized])
-            pixels.append([0, *(factor * inner + phase - phase % 2).tolist(), size])
+            pixels.append([0, *(factor * inner + phase - phase % GROUP).tolist(), size])
         return pixels, outputs
 
     def _chunks(self, given: Chunks, edges: list[list[int]]) -> Chunks:

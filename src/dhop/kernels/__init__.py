@@ -3,3 +3,5 @@
 Every kernel computes a range ``[start, stop)`` of its output serially and releases the GIL, so any
 split of the work over threads gives the same bits.
 """
+
+GROUP = 4  # lines that are summed side by side: parts that begin at multiples have the same bits

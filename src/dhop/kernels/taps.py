@@ -11,12 +11,14 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from dhop.kernels import GROUP
 from dhop.kernels.compile import called
 from dhop.kernels.flat import skip
 from dhop.kernels.vector import LINKS, Taps, sum_windows
 
 PASS = 32  # windows summed at a time: the shorter a running sum, the less it is rounded
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
+READS = ((0, 0, 0, 0), (0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1))  # which window each of them adds
 
 
 @called
@@ -80,6 +82,35 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
                          0, end - begin, True, most)  # fmt: skip
 
 
+@called
+def add_group(total, stride, n, source, base, passes, first, last, offsets, weights, ahead=None):
+    """Sum windows of `source` into four totals, from zero, most of them into all four.
+
+    A step adds one window to each total: the same to all, or one to the first few and another to
+    the others.
+
+    Parameters
+    ----------
+    total, stride : array and int
+        Each total begins `stride` numbers behind the one before.
+    n, source, base
+        As in `add_taps`.
+    passes : (p, 6) int array
+        Where the steps of a pass begin in `offsets` and in `weights`, and how many it has of each
+        kind of `READS`, one kind after the other.
+    first, last : int
+        Range of passes; no running sum is longer than one, and those sums are added up.
+    offsets, weights : arrays
+        Of a step one offset from `base` for each different window, and four weights.
+    ahead : tuple of an array and an int, optional
+        As in `add_pair`.
+    """
+    for left in range(0, n, TILE):
+        for k in range(first, last):
+            _add_four(total, stride, left, min(TILE, n - left), source, base + left,
+                      skip(passes, 6 * k), offsets, weights, k > first, ahead)  # fmt: skip
+
+
 def _windows(source, base, offsets, weights, taps, n):
     """The sum of `taps` windows, each of `n` numbers."""
     sums = np.zeros(n, source.dtype)
@@ -109,6 +140,21 @@ def _add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1
         run[:] = run + sums if keep else sums
 
 
+def _add_four(total, stride, left, n, source, base, steps, offsets, weights, keep, ahead):
+    """A pass of `add_group`."""
+    offset, weight = steps[0], steps[1]
+    sums = np.zeros((GROUP, n), source.dtype)
+    for kind, reads in enumerate(READS):
+        for _ in range(steps[2 + kind]):
+            for r, window in enumerate(reads):
+                start = base + offsets[offset + window]
+                sums[r] += weights[weight + r] * source[start : start + n]
+            offset, weight = offset + max(reads) + 1, weight + GROUP
+    for r in range(GROUP):
+        run = total[r * stride + left :][:n]
+        run[:] = run + sums[r] if keep else sums[r]
+
+
 @intrinsic
 def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep):
     def generate(context, builder, signature, arguments):
@@ -116,8 +162,8 @@ def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, link
         place = builder.gep(source, [base])
         rest = [builder.gep(each, [linked]) for each in (offsets, weights)]
         parts = [
-            Taps([place], [offsets], [weights], linked, LINKS),
-            Taps([place], [rest[0]], [rest[1]], builder.sub(taps, linked)),
+            Taps([place], [offsets], [weights], linked, (0,), links=LINKS),
+            Taps([place], [rest[0]], [rest[1]], builder.sub(taps, linked), (0,)),
         ]
         run = builder.gep(total, [left])
         sum_windows(builder, signature.args[3].dtype, [run], parts, n, keep)
@@ -138,14 +184,10 @@ def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1,
         place = builder.gep(source, [base])
         places = [place, builder.gep(place, [step])]
         parts = [
-            Taps(places, [offsets1, offsets2], [weights1, weights2], own),
-            Taps([place], [offsets], [shared1, shared2], count),
+            Taps(places, [offsets1, offsets2], [weights1, weights2], own, (0, 1)),
+            Taps([place], [offsets], [shared1, shared2], count, (0, 0)),
         ]
-        coming = None
-        if isinstance(signature.args[-1], types.BaseTuple):
-            memory, lines = cgutils.unpack_tuple(builder, ahead)
-            lines = builder.select(keep, ir.Constant(lines.type, 0), lines)  # in the first pass
-            coming = builder.gep(memory, [builder.mul(left, lines)]), lines
+        coming = _coming(builder, signature, ahead, left, keep)
         runs = [builder.gep(each, [left]) for each in (one, two)]
         sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
         return context.get_dummy_value()
@@ -156,5 +198,49 @@ def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1,
     return types.void(*arguments), generate
 
 
+@intrinsic
+def _emitted_add_four(typingctx, total, stride, left, n, source, base, steps, offsets, weights,
+                      keep, ahead):  # fmt: skip
+    def generate(context, builder, signature, arguments):
+        (total, stride, left, n, source, base, steps, offsets, weights, keep, ahead) = arguments
+        place = builder.gep(source, [base])
+        begin, first, *counts = (
+            builder.load(builder.gep(steps, [ir.Constant(base.type, k)]))
+            for k in range(2 + len(READS))
+        )
+        offsets, weights = builder.gep(offsets, [begin]), builder.gep(weights, [first])
+        parts = []
+        for reads, count in zip(READS, counts, strict=True):
+            windows = max(reads) + 1
+            starts = [builder.gep(offsets, [ir.Constant(base.type, k)]) for k in range(windows)]
+            tops = [builder.gep(weights, [ir.Constant(base.type, r)]) for r in range(GROUP)]
+            strides = windows, GROUP
+            parts.append(Taps([place] * windows, starts, tops, count, reads, strides))
+            offsets, weights = (
+                builder.gep(each, [builder.mul(count, ir.Constant(base.type, stride))])
+                for each, stride in zip((offsets, weights), strides, strict=True)
+            )
+        coming = _coming(builder, signature, ahead, left, keep)
+        runs = [builder.gep(total, [left])]
+        while len(runs) < GROUP:
+            runs.append(builder.gep(runs[-1], [stride]))
+        sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
+        return context.get_dummy_value()
+
+    intp = types.intp
+    arguments = (total, intp, intp, intp, source, intp, steps, offsets, weights, types.boolean,
+                 ahead)  # fmt: skip
+    return types.void(*arguments), generate
+
+
+def _coming(builder, signature, ahead, left, keep):
+    """What is fetched in the first pass over what begins at `left`, see `sum_windows`."""
+    if not isinstance(signature.args[-1], types.BaseTuple):
+        return None
+    memory, lines = cgutils.unpack_tuple(builder, ahead)
+    lines = builder.select(keep, ir.Constant(lines.type, 0), lines)
+    return builder.gep(memory, [builder.mul(left, lines)]), lines
+
+
 if not config.DISABLE_JIT:
-    _add, _add_two = _emitted_add, _emitted_add_two
+    _add, _add_two, _add_four = _emitted_add, _emitted_add_two, _emitted_add_four

@@ -3,7 +3,7 @@
 A compiler that vectorises ``for k: for i: total[i] += weights[k] * window_k[i]`` loads and stores
 each sum once for every few taps. Here the loops are turned round for a strip of the outputs at a
 time: for every tap one broadcast weight, one load of each vector of its window, and a multiply-add
-onto sums that stay where they are. Two runs of outputs that read the same windows share the loads.
+onto sums that stay where they are. Runs of outputs that read the same windows share the loads.
 
 A processor begins two multiply-adds in a cycle and ends each four cycles later: with less than
 eight sums side by side it waits for them.
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import product
 
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, types
 
 from dhop.kernels.lanes import BYTES, fetch
 
-VECTORS = {1: 256 // BYTES, 2: 4}  # of a strip, for one run and for two
+# Of a strip, for each number of runs, so that there are registers for all sums.
+VECTORS = {1: 256 // BYTES, 2: 4, 4: 6 if BYTES == 64 else 3}
 LINKS = 2  # taps that share loads; of three or four, too few have the others
 LINE = 64  # bytes, of the cache
 
@@ -29,24 +30,31 @@ _FLAGS = ("contract",)  # of a product and a sum to a fused multiply-add
 
 @dataclass
 class Taps:
-    """What is summed in one loop: windows that the runs share, or one each for every run.
+    """What is summed in one loop, of which each step adds one window to every run.
 
     Attributes
     ----------
     sources, offsets : lists of pointers
-        One for all runs, or one for each: window `k` begins at ``source[offsets[k]]``.
+        Of the different windows of a step: that of step `k` begins at ``source[offsets[m * k]]``.
     weights : list of pointers
-        One for each run.
+        Of each run: its weight in step `k` is ``weights[m * k]``.
     count : 64-bit integer
+        How many steps.
+    reads : tuple of int
+        Which of the windows each run adds.
+    strides : tuple of two int
+        The `m` of the offsets and of the weights.
     links : int
-        Taps that are taken together. The windows of a link begin a vector apart, so that they share
-        all loads but one.
+        Steps that are taken together. The windows of a link begin a vector apart, so that they
+        share all loads but one.
     """
 
     sources: list[ir.Value]
     offsets: list[ir.Value]
     weights: list[ir.Value]
     count: ir.Value
+    reads: tuple[int, ...]
+    strides: tuple[int, int] = (1, 1)
     links: int = 1
 
 
@@ -68,6 +76,8 @@ def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
         Memory to fetch meanwhile, and how many numbers of it for each output of a whole strip.
     """
     vectors = VECTORS[len(runs)]
+    if len(runs) == 4 and isinstance(dtype, types.Complex):
+        vectors //= 2
     strip = _Strip(builder, dtype, vectors)
     size = ir.Constant(_INT, strip.outputs)
     whole = builder.mul(builder.udiv(n, size), size)
@@ -82,7 +92,7 @@ def sum_windows(builder, dtype, runs, taps, n, keep, coming=None):
             strip.fetch(*coming, place)
         emit(place, [None] * vectors)
 
-    step = vectors // 4
+    step = max(1, vectors // 4)
 
     def emit_rest(count):
         """The rest if it takes up to `count` vectors, of which all but the last few are whole."""
@@ -153,24 +163,23 @@ class _Strip:
         begun = {key: b.phi(self.vector) for key in totals}
         windows = []
         for source, offsets in zip(taps.sources, taps.offsets, strict=True):
-            start = b.add(place, b.load(b.gep(offsets, [k])))
-            window = self._numbers(b.gep(source, [start]))
+            offset = b.load(b.gep(offsets, [self._times(k, taps.strides[0])]))
+            window = self._numbers(b.gep(source, [b.add(place, offset)]))
             windows.append([
                 self._load(window, v, masks[max(0, v - links + 1)])
                 for v in range(len(masks) + links - 1)
             ])  # fmt: skip
-        if len(windows) == 1:
-            windows *= len(taps.weights)
         more = begun
         for link in range(links):
             factors = {}
-            for r, part in product(range(len(taps.weights)), range(self.parts)):
-                tap = self._numbers(b.gep(taps.weights[r], [b.add(k, ir.Constant(_INT, link))]))
+            step = self._times(b.add(k, ir.Constant(_INT, link)), taps.strides[1])
+            for r, part in product(range(len(taps.reads)), range(self.parts)):
+                tap = self._numbers(b.gep(taps.weights[r], [step]))
                 number = b.gep(tap, [ir.Constant(_INT, part)])
                 factors[r, part] = self._broadcast(b.load(number), self.vector)
             more = {
                 (r, part, v): self._add(
-                    sum_, b.fmul(windows[r][v + link], factors[r, part], flags=_FLAGS)
+                    sum_, b.fmul(windows[taps.reads[r]][v + link], factors[r, part], flags=_FLAGS)
                 )
                 for (r, part, v), sum_ in more.items()
             }
@@ -187,6 +196,9 @@ class _Strip:
             ended[key].add_incoming(total, before)
             ended[key].add_incoming(more[key], loop)
         return ended
+
+    def _times(self, k, stride):
+        return k if stride == 1 else self.builder.mul(k, ir.Constant(_INT, stride))
 
     def _add(self, one, two):
         return self.builder.fadd(one, two, flags=_FLAGS)

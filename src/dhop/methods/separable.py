@@ -1,25 +1,22 @@
 """The separable method: the folded PSF as a short sum of products of a column and a row."""
 
 from cmath import isfinite
-from math import gcd
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Axis, Index, Model, Relation, group_by
-from dhop.kernels import separable
+from dhop.geometry import Axis, Index, Model, group_by
+from dhop.kernels import GROUP, separable
 from dhop.kernels.lanes import BYTES
-from dhop.kernels.taps import PASS
 from dhop.kernels.vector import LINKS
 from dhop.methods import Plan, cost
+from dhop.methods.lines import line_sums, reached
 from dhop.parallel import row_blocks, run
 from dhop.separation import separate
 
 Array = NDArray[Any]
 
-WAYS = 8  # of the L1 cache, or more: lines at the same place of different ways
-WAY = 2**12  # bytes
 RUN = 2**12  # bytes of short rows of the adjoint that are summed as one
 NEAR = 2**23  # bytes of images that caches hold; more are fetched before they are needed
 
@@ -43,17 +40,18 @@ class SeparablePlan(Plan):
         rows, columns, table = model.rows, model.columns, model.columns.split
         phases, places = table.pixel.shape
         width = 2 * places - columns.outputs  # of a row of `y` between its margins
-        count = max(2, RUN // (width * dtype.itemsize) // 2 * 2)
+        count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
         self._padded = count, width
+        self._held = min(count, max(1, RUN // (width * dtype.itemsize)))
         self._line = phases, (count - 1) * width + places
         start, member = table.by_pixel
         member = member // places * self._line[1] + member % places
         self._forward = (
-            *_line_matrix(rows.by_output, a, columns.size, dtype),
+            reached(rows.by_output), *line_sums(rows.by_output, a, columns.size, dtype),
             table.outer, table.inner, *_forward_taps(columns, b.astype(dtype)),
         )  # fmt: skip
         self._adjoint = (
-            *_line_matrix(rows.by_pixel, a.conj(), columns.outputs, dtype),
+            *line_sums(rows.by_pixel, a.conj(), columns.outputs, dtype),
             start, member, table.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
         )  # fmt: skip
 
@@ -63,13 +61,13 @@ class SeparablePlan(Plan):
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
-            blurred = np.empty((2, columns.size), x.dtype)
+            blurred = np.empty((GROUP, columns.size), x.dtype)
             line = np.empty(columns.split.pixel.shape, x.dtype)
             total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
             sums.append(total)
 
-        pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
-        run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
+        groups = len(x) * -(-self.model.rows.outputs // GROUP)
+        run(block, row_blocks(groups, len(x) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
@@ -79,48 +77,14 @@ class SeparablePlan(Plan):
         def block(start: int, stop: int) -> None:
             padded = np.zeros(self._padded, y.dtype)
             line = np.empty(self._line, y.dtype)
-            total = separable.adjoint(y, *self._adjoint, padded, line, far, start, stop, out)
+            total = separable.adjoint(
+                y, *self._adjoint, padded, line, self._held, far, start, stop, out
+            )
             sums.append(total)
 
-        pairs = len(y) * ((self.model.rows.size + 1) // 2)
-        run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
+        groups = len(y) * -(-self.model.rows.size // GROUP)
+        run(block, row_blocks(groups, len(y) * self._cost, workers), workers)
         return all(map(isfinite, sums))
-
-
-def _line_matrix(
-    relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]
-) -> tuple[Index, Index, Array, Index, int]:
-    """Start of each line, offsets of the lines of `length` that it sums, weights, common entries.
-
-    Last, how many lines to read side by side: as many as the L1 cache has room for of what stands
-    below each other in them.
-
-    See `dhop.kernels.separable._sum_lines`.
-    """
-    begins = np.flatnonzero(relation.begins)
-    start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
-    if not lines.size:
-        merged = np.zeros((len(weights), 0))
-    else:
-        merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
-    common = _common_entries(start, lines)
-    most = min(PASS, WAYS * (WAY // gcd(WAY, length * dtype.itemsize)))
-    return start, lines * length, np.ascontiguousarray(merged, dtype), common, most
-
-
-def _common_entries(start: Index, lines: Index) -> Index:
-    """Where lines `2 p` and ``2 p + 1`` begin to read the same lines, and how many of them."""
-    starts = np.append(start, start[-1])[: (start.size // 2) * 2 + 1]
-    first, end = starts[:-1], starts[1:]
-    low = np.append(lines, 0)[first]
-    high = np.append(lines, 0)[end - 1]
-    runs = high - low == end - first - 1  # without gaps, so that they share one run if any
-    (low0, low1), (high0, high1) = low.reshape(-1, 2).T, high.reshape(-1, 2).T
-    bottom = np.maximum(low0, low1)
-    count = np.minimum(high0, high1) + 1 - bottom
-    worth = runs.reshape(-1, 2).all(axis=1) & (count > 0)
-    begin = first.reshape(-1, 2) + bottom[:, None] - np.stack([low0, low1], axis=1)
-    return np.where(worth[:, None], np.column_stack([begin, count]), 0)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
