@@ -89,10 +89,10 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
         first,
         passes,
         line[table[:, 2:4][taken]] * length,
-        merged[:, table[:, 4:].ravel()],
+        merged.take(table[:, 4:].ravel(), axis=1),
         np.searchsorted(to[order], np.arange(count + 1)),
         line[here] * length,
-        merged[:, entries[here, r]],
+        merged.take(entries[here, r], axis=1),
     )
 
 
