@@ -11,6 +11,8 @@ from dhop.kernels.taps import PASS, READS
 
 Array = NDArray[Any]
 
+WINDOWS = np.array([max(reads) + 1 for reads in READS])  # of a step of each kind
+
 
 class Lines(NamedTuple):
     """The tables of `dhop.kernels.separable._sum_lines`."""
@@ -39,71 +41,87 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
         merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
     merged = merged.astype(dtype)
 
-    count = start.size - 1
-    groups = -(-count // GROUP)
-    output = np.minimum(np.arange(groups * GROUP), count - 1)  # beyond the last: that once more
-    sizes = np.diff(start)[output]
-    owner = np.repeat(np.arange(output.size), sizes)
-    entry = (
-        np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + start[output][owner]
-    )
-    height = lines.max(initial=0) + 1
-    place, which = np.unique(owner // GROUP * height + lines[entry], return_inverse=True)
-    group, line = np.divmod(place, height)
-    entries = np.full((place.size, GROUP), -1)
-    entries[which, owner % GROUP] = entry
-    readers = (entries >= 0) @ (1 << np.arange(GROUP))
-
-    alone = np.ones(place.size, bool)
-    steps = []
-    for kind, reads in enumerate(READS):
-        windows = [
-            np.flatnonzero(readers == sum(1 << r for r in range(GROUP) if reads[r] == window))
-            for window in range(max(reads) + 1)
-        ]
-        windows = _partners(windows, group, groups)
-        alone[np.concatenate(windows)] = False
-        read = np.column_stack([entries[windows[reads[r]], r] for r in range(GROUP)])
-        found = np.column_stack([windows[0], windows[-1]])
-        steps.append(np.column_stack([group[found[:, 0]], np.full(len(read), kind), found, read]))
-    table = np.concatenate(steps)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    of, kind = table[:, 0], table[:, 1]
-
-    number = np.arange(len(table)) - np.searchsorted(of, of)  # of a step, within its group
-    first = np.append(0, np.cumsum(np.maximum(1, -(-np.bincount(of, minlength=groups) // PASS))))
-    in_pass = first[of] + number // PASS
-    counts = np.zeros((first[-1], len(READS)), np.intp)
-    np.add.at(counts, (in_pass, kind), 1)
-    several = np.array([max(reads) + 1 for reads in READS])
-    sizes = np.column_stack([counts @ several, GROUP * counts.sum(axis=1)])
-    passes = np.column_stack([np.cumsum(sizes, axis=0) - sizes, counts])
-    taken = np.arange(2) < several[kind][:, None]
+    group, line, entries = _by_group(start, lines)
+    groups = -(-(start.size - 1) // GROUP)
+    steps, alone = _steps(group, entries, groups)
+    of, kind, windows, read = np.split(steps, [1, 2, 4], axis=1)
+    first, passes = _passes(of[:, 0], kind[:, 0], groups)
+    different = np.arange(2) < WINDOWS[kind]
 
     here, r = np.nonzero((entries >= 0) & alone[:, None])
-    to = group[here] * GROUP + r
-    here, r, to = (each[to < count] for each in (here, r, to))
-    order = np.argsort(to, kind="stable")
+    owner = group[here] * GROUP + r
+    order = np.argsort(owner, kind="stable")
     here, r = here[order], r[order]
     return Lines(
         first,
         passes,
-        line[table[:, 2:4][taken]] * length,
-        merged.take(table[:, 4:].ravel(), axis=1),
-        np.searchsorted(to[order], np.arange(count + 1)),
+        line[windows[different]] * length,
+        merged.take(read.ravel(), axis=1),
+        np.searchsorted(owner[order], np.arange(start.size)),
         line[here] * length,
         merged.take(entries[here, r], axis=1),
     )
 
 
+def _by_group(start: Index, lines: Index) -> tuple[Index, Index, Index]:
+    """Every line that a group reads, ascending.
+
+    Returns
+    -------
+    group, line : (k,) ndarrays of intp
+    entries : (k, GROUP) ndarray of intp
+        Where it stands among the `lines` of each output of the group, -1 if that does not read it.
+        Beyond the last output that one counts once more.
+    """
+    last = start.size - 2
+    output = np.minimum(np.arange(-(-(last + 1) // GROUP) * GROUP), last)
+    sizes = np.diff(start)[output]
+    owner = np.repeat(np.arange(output.size), sizes)
+    begin = np.cumsum(sizes) - sizes
+    entry = start[output][owner] + np.arange(owner.size) - begin[owner]
+    height = lines.max(initial=0) + 1
+    place, which = np.unique(owner // GROUP * height + lines[entry], return_inverse=True)
+    entries = np.full((place.size, GROUP), -1)
+    entries[which, owner % GROUP] = entry
+    group, line = np.divmod(place, height)
+    return group, line, entries
+
+
+def _steps(group: Index, entries: Index, groups: int) -> tuple[Index, Index]:
+    """Group, kind, two windows and four entries of each step, and which lines are in none."""
+    readers = (entries >= 0) @ (1 << np.arange(GROUP))
+    alone = np.ones(group.size, bool)
+    steps = []
+    for kind, reads in enumerate(READS):
+        asked = [sum(1 << r for r in range(GROUP) if reads[r] == w) for w in range(WINDOWS[kind])]
+        windows = _partners([np.flatnonzero(readers == each) for each in asked], group, groups)
+        alone[np.concatenate(windows)] = False
+        read = [entries[windows[window], r] for r, window in enumerate(reads)]
+        kinds = np.full(windows[0].size, kind)
+        steps.append(np.column_stack([group[windows[0]], kinds, windows[0], windows[-1], *read]))
+    table = np.concatenate(steps)
+    return table[np.argsort(table[:, 0], kind="stable")], alone
+
+
 def _partners(windows: list[Index], group: Index, groups: int) -> list[Index]:
     """The first of each list in every group, as many as all of the lists have there."""
     least = np.min([np.bincount(group[each], minlength=groups) for each in windows], axis=0)
-    kept = []
-    for each in windows:
-        of = group[each]
-        kept.append(each[np.arange(each.size) - np.searchsorted(of, of) < least[of]])
-    return kept
+    return [each[_number(group[each]) < least[group[each]]] for each in windows]
+
+
+def _passes(of: Index, kind: Index, groups: int) -> tuple[Index, Index]:
+    """The first pass of each group, and the passes, which have `PASS` steps each or less."""
+    first = np.zeros(groups + 1, np.intp)
+    np.maximum(1, -(-np.bincount(of, minlength=groups) // PASS)).cumsum(out=first[1:])
+    counts = np.zeros((first[-1], len(READS)), np.intp)
+    np.add.at(counts, (first[of] + _number(of) // PASS, kind), 1)
+    sizes = np.column_stack([counts @ WINDOWS, GROUP * counts.sum(axis=1)])
+    return first, np.column_stack([sizes.cumsum(axis=0) - sizes, counts])
+
+
+def _number(of: Index) -> Index:
+    """Of each element, how many equal ones there are before it; `of` is ascending."""
+    return np.arange(of.size) - np.searchsorted(of, of)
 
 
 def reached(relation: Relation) -> Index:
