@@ -22,7 +22,7 @@ NEAR = 2**23  # bytes of images that caches hold; more are fetched before they a
 
 
 class SeparablePlan(Plan):
-    """Down the columns, already decimated, one row at a time, then along that row.
+    """Down the columns, already decimated, a few rows at a time, then along those rows.
 
     The error is bounded in norm: with a sum of several terms, outputs that are tiny beside others
     may be no more than a rounding of those.
