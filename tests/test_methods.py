@@ -209,6 +209,13 @@ class TestAuto:
         assert A.method == "separable"
         assert "separable" in repr(A)
 
+    def test_transforms_without_margins_are_what_they_cost(self):
+        streak = np.eye(75)
+        wrap, zeros = (
+            DHOperator((256, 256), streak, 4, boundary=each) for each in ("wrap", "constant")
+        )
+        assert (wrap.method, zeros.method) == ("fft", "direct")
+
     def test_wide_dense(self):
         psf = np.random.default_rng(3).random((51, 51))
         assert DHOperator((300, 300), psf, 2).method == "fft"

@@ -198,6 +198,12 @@ class Axis:
         places = self.outputs - 1 + -(-self.taps // self.factor)
         return Split.of(self, self.extended, places)
 
+    @property
+    def period(self) -> int | None:
+        """Places of each phase where the image repeats itself, if that is a number of them."""
+        wraps = self.boundary == "wrap" and self.size % self.factor == 0
+        return self.size // self.factor if wraps else None
+
     @cached_property
     def round_places(self) -> int:
         """Places of each phase that are enough where windows go round, from the last to the first.

@@ -23,7 +23,7 @@ from dhop.geometry import Model
 
 MULTIPLY = 0.025  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
-LINE = 0.032  # the same along columns and rows of the image
+LINE = 0.026  # the same along columns and rows of the image
 TOUCH = 0.25  # a pixel that is split into phases or gathered from them
 BETWEEN = 0.25  # a number between the two passes of a term
 TRANSFORM = 0.075  # a point of a Fourier transform, times the logarithm of their number
@@ -60,7 +60,8 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms."""
     rows, columns = model.rows, model.columns
-    small = rows.round_places * columns.round_places  # a phase of the image; that of the result
+    # Places of a phase of the image, and of the result.
+    small = (rows.period or rows.round_places) * (columns.period or columns.round_places)
     points = rows.factor * columns.factor * small
     transforms = TRANSFORM * (points + small) * log2(small + 1)
     return CALL + FOURIER[dtype.name] * (transforms + OUTER * max(0, points - NEAR))

@@ -251,8 +251,6 @@ def _low_split(outputs: int, places: int) -> Split:
 
 def _transform_split(axis: Axis) -> Split:
     """The split of a continued axis into phases of the length to transform."""
-    if axis.boundary == "wrap" and axis.size % axis.factor == 0:
-        places = axis.size // axis.factor
-        if next_length(places) == places:
-            return Split.of(axis, axis.continued(axis.size), places)
+    if axis.period is not None and next_length(axis.period) == axis.period:
+        return Split.of(axis, axis.continued(axis.size), axis.period)
     return Split.of(axis, axis.extended, next_length(axis.round_places))
