@@ -142,14 +142,16 @@ def test_what_is_not_finite_stays_within_reach_of_its_taps():
     assert_allclose(result, expected, rtol=1e-12)
 
 
-def test_chunks_begin_at_multiples_of_four_outputs():
+def test_chunks_are_multiples_of_the_factor():
     A = DaskDHOperator((100, 101), np.ones((3, 3)), (3, 2), phase=(2, 1), chunks=(25, 40))
     assert A.chunksd == ((8, 8, 8, 8), (20, 20, 10))
     assert A.chunks == ((24, 24, 24, 28), (40, 40, 21))
     assert DaskDHOperator((90, 90), np.ones((3, 3)), 3, chunks=25).chunksd[0] == (8, 8, 8, 6)
     A = DaskDHOperator((100, 90), np.ones((3, 3)), 2, chunks=((13, 50, 37), 52))
-    assert (A.chunks, A.chunksd) == (((16, 48, 36), (48, 42)), ((8, 24, 18), (24, 21)))
-    assert DaskDHOperator((5, 5), np.ones((3, 3)), 2, chunks=1).chunksd == ((2,), (2,))
+    assert (A.chunks, A.chunksd) == (((12, 52, 36), (52, 38)), ((6, 26, 18), (26, 19)))
+    A = DaskDHOperator((500, 500), np.ones((3, 3)), 2, phase=1, chunks=(250, (150, 200, 150)))
+    assert (A.chunks, A.chunksd) == (((250, 250), (150, 200, 150)), ((125, 124), (75, 100, 74)))
+    assert DaskDHOperator((5, 5), np.ones((3, 3)), 2, chunks=1).chunks == ((2, 3), (2, 3))
 
 
 def test_what_travels_does_not_grow_with_the_image():

@@ -1,8 +1,8 @@
 """One operator cut into blocks, each with the pixels and outputs that it has to do with.
 
 Bits are kept: every sum of a block has the terms of the whole operator's, in the same order. For
-that the taps and factors of the whole are handed on, and blocks begin at multiples of ``GROUP``
-lines, which kernels sum side by side.
+that the taps and factors of the whole are handed on, and blocks of rows are computed with the few
+rows more that kernels sum side by side with theirs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dhop.boundary import OUTSIDE
 from dhop.geometry import Axis, Index, Model
+from dhop.kernels import GROUP
 from dhop.linear import ArrayOperator
 from dhop.methods.products import Products
 
@@ -125,6 +126,8 @@ class Cut:
         Of rows and of columns, without repetitions.
     kinds : two sequences of int
         Which of them each block of rows and of columns has.
+    rows : sequence of slice
+        What each block of rows keeps of what is computed.
     """
 
     def __init__(
@@ -135,8 +138,9 @@ class Cut:
         adjoint: bool,
         windows: Sequence[Sequence[Window]],
         kinds: Sequence[Sequence[int]],
+        rows: Sequence[slice],
     ) -> None:
-        self.args = model, method, chosen, adjoint, windows, kinds
+        self.args = model, method, chosen, adjoint, windows, kinds, rows
         self._blocks: dict[tuple[int, int], Block] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -150,14 +154,14 @@ class Cut:
         x : ndarray, shape (..., rows, columns)
         row, column : int
         """
-        adjoint = self.args[3]
+        adjoint, rows = self.args[3], self.args[6]
         block = self._block(row, column)
         shape = block.dims if adjoint else block.dimsd
         product = block._product(x.reshape(*x.shape[:-2], -1), adjoint)
-        return product.reshape(*x.shape[:-2], *shape)
+        return product.reshape(*x.shape[:-2], *shape)[..., rows[row], :]
 
     def _block(self, row: int, column: int) -> Block:
-        model, method, chosen, _, windows, kinds = self.args
+        model, method, chosen, _, windows, kinds, _ = self.args
         kind = kinds[0][row], kinds[1][column]
         if kind not in self._blocks:
             own = _on(model, windows[0][kind[0]], windows[1][kind[1]])
@@ -180,7 +184,7 @@ def cut(
         Of `Cut`.
     ranges : two sequences of (int, int)
         Where each block of rows and of columns begins and ends: of pixels if `adjoint`, else of
-        outputs. Bits are kept if blocks of rows begin at multiples of `GROUP`.
+        outputs.
 
     Returns
     -------
@@ -191,15 +195,23 @@ def cut(
     if "separable" in chosen.values():
         model.factors  # noqa: B018 - found once, here, and handed on
     make = pixel_part if adjoint else output_part
+    height = model.rows.size if adjoint else model.rows.outputs
+    wider = [
+        (start - start % GROUP, min(stop + -stop % GROUP, height)) for start, stop in ranges[0]
+    ]
+    rows = [
+        slice(start - first, stop - first)
+        for (start, stop), (first, _) in zip(ranges[0], wider, strict=True)
+    ]
     parts = [
         [make(axis, *ends) for ends in some]
-        for axis, some in zip((model.rows, model.columns), ranges, strict=True)
+        for axis, some in zip((model.rows, model.columns), (wider, ranges[1]), strict=True)
     ]
     distinct = [_distinct([part.window for part in some]) for some in parts]
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]
     needed = [[part.needed for part in some] for some in parts]
     model = _on(model, windows[0][0], windows[1][0])  # the tables of the whole stay here
-    return needed, Cut(model, method, chosen, adjoint, windows, kinds)
+    return needed, Cut(model, method, chosen, adjoint, windows, kinds, rows)
 
 
 def _on(model: Model, rows: Axis, columns: Axis) -> Model:

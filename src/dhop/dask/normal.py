@@ -77,7 +77,6 @@ class _Term:
     """
 
     def __init__(self, operator: DaskDHOperator, weight: Any, dtype: np.dtype[Any]) -> None:
-        # The products may differ from those of the operator by rounding: runs begin at odd lines.
         self._outputs, backward = operator.cut(dtype, True)
         # A chunk needs one run of outputs along an axis, or both ends of it.
         runs = [[_runs(lines) for lines in some] for some in self._outputs]

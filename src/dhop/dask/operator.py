@@ -11,7 +11,6 @@ from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
 from dhop.extras import needed
 from dhop.geometry import Index
-from dhop.kernels import GROUP
 from dhop.linear import DTYPES
 from dhop.operator import DHOperator, Integers
 
@@ -39,7 +38,7 @@ class DaskDHOperator:
         As for `DHOperator`.
     chunks : int, tuple or str
         Chunks of the high-resolution array, in any form that Dask knows. Sizes are changed a little
-        so that chunks have multiples of 4 outputs; regular ones stay regular.
+        to multiples of the factor; regular ones stay regular.
     **settings
         The other arguments of `DHOperator`. ``method="auto"`` is chosen for the whole array.
 
@@ -212,19 +211,16 @@ class DaskDHOperator:
         """Pixels and outputs where blocks begin and end, along both axes."""
         pixels, outputs = [], []
         for axis in self.image_axes:
-            number = self.operator.axes.index(axis)
-            factor, phase = self.operator.factor[number], self.operator.phase[number]
+            factor = self.operator.factor[self.operator.axes.index(axis)]
             size, sized = self.dims[axis], self.dimsd[axis]
             first, *others = given[axis]
             if set(others[:-1]) <= {first} and others[-1:] <= [first]:  # regular, as Zarr wants it
-                step = GROUP * max(round(first / (GROUP * factor)), 1)
-                inner = np.arange(step, sized, step)
+                inner = np.arange(0, sized, max(round(first / factor), 1))
             else:
-                wanted = np.cumsum(given[axis])[:-1]
-                inner = np.unique(np.rint((wanted - phase) / (GROUP * factor)).astype(int)) * GROUP
+                inner = np.unique(np.rint(np.cumsum(given[axis]) / factor).astype(int))
             inner = inner[(inner > 0) & (inner < sized)]
             outputs.append([0, *inner.tolist(), sized])
-            pixels.append([0, *(factor * inner + phase - phase % GROUP).tolist(), size])
+            pixels.append([0, *(factor * inner).tolist(), size])
         return pixels, outputs
 
     def _chunks(self, given: Chunks, edges: list[list[int]]) -> Chunks:
