@@ -48,10 +48,11 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
         batch, j = pair // pairs, pair % pairs * 2
         count = min(most, m0 - j, 2 * (stop - pair))
         first, rest = line[factor * j], factor * (count - 1) + taps - 1
-        stack = flat(band)
-        if whole and first >= 0 and line[factor * j + rest] == first + rest:
-            stack = skip(source, (batch * n0 + first) * n1)  # as they are in the image
+        in_place = whole and first >= 0 and line[factor * j + rest] == first + rest
+        if in_place:
+            stack = skip(source, (batch * n0 + first) * n1)
         else:
+            stack = flat(band)
             for r in range(count):
                 for u in range(step if r + 1 < count else taps):
                     row = line[factor * (j + r) + u]
@@ -62,14 +63,17 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                     else:
                         for i in range(width):
                             split[i] = 0
-        for r in range(0, count, 2):
-            one = skip(target, (batch * m0 + j + r) * m1)
-            base = step * r * width
-            if r + 1 < count:
-                add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
-                         (0, 0), (last, last), (lag, 0, last - lag), PASS)  # fmt: skip
-            else:
-                add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
+        outputs = skip(target, (batch * m0 + j) * m1)
+        if in_place and factor == 1 and lag == last:  # the windows of all rows are one
+            add_taps(outputs, count * m1, stack, 0, offsets, weights, 0, last, False, PASS)
+        else:
+            for r in range(0, count, 2):
+                one, base = skip(outputs, r * m1), step * r * width
+                if r + 1 < count:
+                    add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
+                             (0, 0), (last, last), (lag, 0, last - lag), PASS)  # fmt: skip
+                else:
+                    add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
         pair += (count + 1) // 2
 
 
