@@ -29,9 +29,10 @@ def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most)
     from zero unless `keep`. Links of the first `linked` taps share loads, see `Taps`. No running
     sum is longer than `most` terms; those sums are added up.
     """
-    for left in range(0, n, TILE):
+    tile = TILE if taps > most else n
+    for left in range(0, n, tile):
         for k in range(0, max(taps, 1), most):
-            _add(total, left, min(TILE, n - left), source, base + left, skip(offsets, k),
+            _add(total, left, min(tile, n - left), source, base + left, skip(offsets, k),
                  skip(weights, k), max(0, min(linked - k, most)), min(taps - k, most),
                  keep or k > 0)  # fmt: skip
 
