@@ -18,7 +18,8 @@ from dhop.kernels.vector import LINKS, Taps, sum_windows
 
 PASS = 32  # windows summed at a time: the shorter a running sum, the less it is rounded
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
-READS = ((0, 0, 0, 0), (0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1))  # which window each of them adds
+# Which window of a step each line of a group adds.
+READS = ((0, 0, 0, 0), (0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1), (0, 1, 2, 3))
 
 
 @called
@@ -87,8 +88,8 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
 def add_group(total, stride, n, source, base, passes, first, last, offsets, weights, ahead=None):
     """Sum windows of `source` into four totals, from zero, most of them into all four.
 
-    A step adds one window to each total: the same to all, or one to the first few and another to
-    the others.
+    A step adds one window to each total: the same to all, one to the first few and another to the
+    others, or a different one to each.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def add_group(total, stride, n, source, base, passes, first, last, offsets, weig
         Each total begins `stride` numbers behind the one before.
     n, source, base
         As in `add_taps`.
-    passes : (p, 6) int array
+    passes : (p, 7) int array
         Where the steps of a pass begin in `offsets` and in `weights`, and how many it has of each
         kind of `READS`, one kind after the other.
     first, last : int
@@ -109,7 +110,8 @@ def add_group(total, stride, n, source, base, passes, first, last, offsets, weig
     for left in range(0, n, TILE):
         for k in range(first, last):
             _add_four(total, stride, left, min(TILE, n - left), source, base + left,
-                      skip(passes, 6 * k), offsets, weights, k > first, ahead)  # fmt: skip
+                      skip(passes, (2 + len(READS)) * k), offsets, weights, k > first,
+                      ahead)  # fmt: skip
 
 
 def _windows(source, base, offsets, weights, taps, n):

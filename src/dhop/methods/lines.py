@@ -31,8 +31,8 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
 
     Of four neighbours the first lines that are read are those of the first output, then of the
     first two, and so on to the last, and most are those of all four. A step takes one that all
-    read, or one that the first few do together with one of the others': every line is read once.
-    What finds no partner, as at borders, is summed alone.
+    read, or one that the first few do together with one of the others', or if these are used up
+    another one for each output. What finds no partner, as at borders, is summed alone.
     """
     begins = np.flatnonzero(relation.begins)
     start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
@@ -44,11 +44,11 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
     group, line, entries = _by_group(start, lines)
     groups = -(-(start.size - 1) // GROUP)
     steps, alone = _steps(group, entries, groups)
-    of, kind, windows, read = np.split(steps, [1, 2, 4], axis=1)
+    of, kind, windows, read = np.split(steps, [1, 2, 2 + GROUP], axis=1)
     first, passes = _passes(of[:, 0], kind[:, 0], groups)
-    different = np.arange(2) < WINDOWS[kind]
+    different = np.arange(GROUP) < WINDOWS[kind]
 
-    here, r = np.nonzero((entries >= 0) & alone[:, None])
+    here, r = np.nonzero(alone)
     owner = group[here] * GROUP + r
     order = np.argsort(owner, kind="stable")
     here, r = here[order], r[order]
@@ -87,18 +87,20 @@ def _by_group(start: Index, lines: Index) -> tuple[Index, Index, Index]:
     return group, line, entries
 
 
-def _steps(group: Index, entries: Index, groups: int) -> tuple[Index, Index]:
-    """Group, kind, two windows and four entries of each step, and which lines are in none."""
-    readers = (entries >= 0) @ (1 << np.arange(GROUP))
-    alone = np.ones(group.size, bool)
+def _steps(group: Index, entries: Index, groups: int) -> tuple[Index, NDArray[np.bool_]]:
+    """Group, kind, a window and an entry for each output of every step, and what is in none."""
+    alone = entries >= 0
     steps = []
     for kind, reads in enumerate(READS):
-        asked = [sum(1 << r for r in range(GROUP) if reads[r] == w) for w in range(WINDOWS[kind])]
-        windows = _partners([np.flatnonzero(readers == each) for each in asked], group, groups)
-        alone[np.concatenate(windows)] = False
-        read = [entries[windows[window], r] for r, window in enumerate(reads)]
-        kinds = np.full(windows[0].size, kind)
-        steps.append(np.column_stack([group[windows[0]], kinds, windows[0], windows[-1], *read]))
+        readers = np.equal.outer(np.arange(WINDOWS[kind]), reads)
+        left = [np.flatnonzero(alone[:, each].all(axis=1)) for each in readers]
+        windows = _partners(left, group, groups)
+        read = [windows[window] for window in reads]
+        for r in range(GROUP):
+            alone[read[r], r] = False
+        each = windows + [windows[0]] * (GROUP - len(windows))
+        entry = [entries[line, r] for r, line in enumerate(read)]
+        steps.append(np.column_stack([group[each[0]], np.full_like(each[0], kind), *each, *entry]))
     table = np.concatenate(steps)
     return table[np.argsort(table[:, 0], kind="stable")], alone
 
