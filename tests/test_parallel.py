@@ -89,11 +89,10 @@ def eight(monkeypatch):
     """As if there were eight processors, with a pool and a count of callers of our own."""
     monkeypatch.setattr(parallel, "available_cpus", lambda: 8)
     monkeypatch.setattr(parallel, "_callers", set())
-    pool = ThreadPoolExecutor(7)
+    pool = parallel._Pool(7)
     monkeypatch.setattr(parallel, "_pool", lambda: pool)
     parallel._usual.cache_clear()
     yield
-    pool.shutdown()
     parallel._usual.cache_clear()
 
 

@@ -12,12 +12,13 @@ import itertools
 import math
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from dhop import arguments
@@ -101,9 +102,27 @@ def _most(workers: int | None) -> int:
     return min(available_cpus(), *limits or [_usual()])
 
 
+class _Pool:
+    """Threads that wait for work: an executor's futures would cost more than a short product."""
+
+    def __init__(self, size: int) -> None:
+        self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        for _ in range(size):
+            threading.Thread(target=self._help, name="dhop", daemon=True).start()
+
+    def ask(self, work: Callable[[], None], helpers: int) -> None:
+        """Have `helpers` threads call `work`, which raises nothing, once they are free."""
+        for _ in range(helpers):
+            self._asked.put(work)
+
+    def _help(self) -> None:
+        while True:
+            self._asked.get()()
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, available_cpus() - 1), thread_name_prefix="dhop")
+def _pool() -> _Pool:
+    return _Pool(available_cpus() - 1)
 
 
 _callers: set[int] = set()  # threads that are inside `run`
@@ -169,7 +188,8 @@ def run(
         function(*blocks[0])
         return
     with _calling():
-        _share(function, blocks, workers)
+        free = available_cpus() - len(_callers)
+        _share(function, blocks, min(_most(workers) - 1, free, len(blocks) - 1))
 
 
 @contextmanager
@@ -185,57 +205,53 @@ def _calling() -> Iterator[None]:
             _callers.discard(thread)
 
 
-def _share(
-    function: Callable[..., Any], blocks: list[tuple[Any, ...]], workers: int | None
-) -> None:
+def _share(function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers: int) -> None:
     """`run` for several blocks."""
-    helpers = min(_most(workers), available_cpus() - len(_callers) + 1, len(blocks)) - 1
-    todo = iter(blocks)
-    running = 0  # blocks of helpers that have begun and not ended
-    failure: BaseException | None = None
-    state = threading.Condition()
-
-    def help_out() -> None:
-        nonlocal running, failure, todo
-        while True:
-            with state:
-                block = next(todo, None)
-                if block is None:
-                    return
-                running += 1
-            try:
-                function(*block)
-            except BaseException as error:
-                with state:
-                    failure, todo = failure or error, iter(())
-            finally:
-                with state:
-                    running -= 1
-                    state.notify_all()
+    todo = deque(blocks)
+    # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
+    begun: list[None] = []
+    ended: list[None] = []
+    failures: list[BaseException] = []
+    news: SimpleQueue[None] = SimpleQueue()
 
     def take() -> tuple[Any, ...] | None:
-        with state:
-            return next(todo, None)
+        try:
+            return todo.popleft()
+        except IndexError:
+            return None
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        todo.clear()
+
+    def help_out() -> None:
+        begun.append(None)  # first, so that all who have a block are known when none is left
+        try:
+            while (block := take()) is not None:
+                function(*block)
+        except BaseException as error:
+            fail(error)
+        finally:
+            ended.append(None)
+            news.put(None)
 
     try:
-        with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
-            for _ in range(helpers):
-                _pool().submit(help_out)
+        if helpers > 0:
+            with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
+                _pool().ask(help_out, helpers)
         while (block := take()) is not None:
             function(*block)
     except BaseException as error:
-        failure = error
+        fail(error)
     while True:
         try:
-            with state:
-                if failure is not None:
-                    todo = iter(())
-                state.wait_for(lambda: running == 0)
+            while len(ended) < len(begun):
+                news.get()
             break
         except BaseException as error:  # an interrupt: let the running blocks end first
-            failure = error
-    if failure is not None:
+            fail(error)
+    if failures:
         try:
-            raise failure
+            raise failures[0]
         finally:
-            failure = None  # its traceback refers to this frame
+            failures.clear()  # their tracebacks refer to this frame
