@@ -23,7 +23,7 @@ from typing import Any
 
 from dhop import arguments
 
-WORTH_WAKING = 1.5e5  # nanoseconds of work for each thread, which may take half as long to wake
+WORTH_WAKING = 1.1e5  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
 
@@ -149,13 +149,14 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     """Split `rows` rows, `work` nanoseconds in all, into ranges worth a thread's while.
 
     A block is long enough to pay for its dispatch, short enough that an interrupt need not wait for
-    it, and there are a few for every thread so that none waits long for the last.
+    it, and there are a few for every thread so that none waits long for the last. Of little work
+    the caller does two blocks while the others wake and do one: it would take long to wake itself.
     """
     if work < SMALLEST_BLOCK:
         return [(0, rows)] * (rows > 0)
     count = threads(work, workers)
     if count > 1:
-        count = min(4 * count, int(work / SMALLEST_BLOCK))
+        count = max(count + 1, min(4 * count, int(work / SMALLEST_BLOCK)))
     count = min(rows, max(count, math.ceil(work / LARGEST_BLOCK)))
     if count <= 1:
         return [(0, rows)] * count
