@@ -71,6 +71,15 @@ class TestRun:
         parallel.run(outer, [(k,) for k in range(8)], 4)
         assert sorted(done) == [(k, j) for k in range(8) for j in range(8)]
 
+    def test_where_no_thread_can_be_had(self, monkeypatch):
+        def none():
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(parallel, "_pool", none)
+        done = []
+        parallel.run(done.append, [(k,) for k in range(20)], 2)
+        assert done == list(range(20))
+
     def test_from_many_threads(self):
         done = []
         callers = [
@@ -106,6 +115,19 @@ def threads_used(workers=None):
 
     parallel.run(work, [(k,) for k in range(60)], workers)
     return len(seen)
+
+
+@pytest.mark.usefixtures("eight")
+@pytest.mark.parametrize("work", [0, 1e5, 2.3e5, 1e6, 1e8, 1e10])
+@pytest.mark.parametrize("rows", [0, 1, 2, 7, 1000])
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_blocks_of_rows(rows, work, workers):
+    blocks = parallel.row_blocks(rows, work, workers)
+    assert [row for block in blocks for row in range(*block)] == list(range(rows))
+    assert all(start < stop for start, stop in blocks)
+    count = parallel.threads(work, workers)
+    if count > 1:  # the caller has two of few
+        assert len(blocks) >= min(rows, count + 1)
 
 
 @pytest.mark.usefixtures("eight")
