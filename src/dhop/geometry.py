@@ -260,6 +260,12 @@ class Split:
         return group_by(self.pixel.ravel(), self.size)
 
     @cached_property
+    def trimmed(self) -> "Split":
+        """Without the places at both ends that hold no pixel in any phase."""
+        used = _span((self.pixel != OUTSIDE).any(axis=0))
+        return Split(self.pixel[:, used], self.start + len(self.pixel) * used.start, self.size)
+
+    @cached_property
     def inner(self) -> Index:
         """First and last place that hold the image itself in all phases, and its first pixel."""
         return self._inner(self._own)

@@ -110,7 +110,7 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
     n0, n1 = out.shape[1:]
     phases, span = line.shape
     rows, width = padded.shape
-    places = span - (rows - 1) * width
+    places, margin = span - (rows - 1) * width, (width - m1) // 2
     (rank, entries), others, taps = weight0.shape, offset2.size, offset1.size
     groups = start0.size - 1
     source, row, split, target = flat(y), flat(padded), flat(line), flat(out)
@@ -132,7 +132,7 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
                 _sum_lines(source, batch * m0 * m1, first, steps, offsets,
                            skip(weights, k * entries), lone, lone_offsets,
                            skip(lone_weights, k * others), group + r // GROUP,
-                           min(GROUP, count - r), skip(row, r * width + places - m1), width, m1,
+                           min(GROUP, count - r), skip(row, r * width + margin), width, m1,
                            ahead)  # fmt: skip
             for r in range(0, count, held):
                 lines = min(held, count - r)

@@ -51,7 +51,7 @@ class DirectPlan(Plan):
         phase = np.arange(rows.factor)
         reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor * dense
         self._adjoint = (
-            *group_by(rows.extended, rows.size), *table.by_pixel, table.single,
+            *group_by(rows.extended, rows.size), *table.trimmed.by_pixel, table.trimmed.single,
             *_adjoint_taps(weights, model), reaches,
         )  # fmt: skip
 
@@ -66,8 +66,8 @@ class DirectPlan(Plan):
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
-        phases, places = columns.split.pixel.shape
-        margin = places - columns.outputs
+        margin = columns.split.pixel.shape[1] - columns.outputs
+        phases, places = columns.split.trimmed.pixel.shape
 
         def block(start: int, stop: int) -> None:
             band = np.empty(self._held, y.dtype)
@@ -96,8 +96,9 @@ def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
     rows, columns = model.rows, model.columns
     f0, (f1, places) = rows.factor, columns.split.pixel.shape
     margin = places - columns.outputs
+    skipped = (columns.split.trimmed.start - columns.split.start) // f1
     u0, u1 = np.nonzero(weights)
-    offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin - u1 // f1
+    offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin + skipped - u1 // f1
     reach = -(-rows.taps // f0)
     key = ((u0 % f0) * f1 + u1 % f1) * reach + u0 // f0
     start, order = group_by(key, f0 * f1 * reach)

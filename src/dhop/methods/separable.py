@@ -38,13 +38,13 @@ class SeparablePlan(Plan):
             a, b = separate(model.taps.astype(model.weights.dtype), dtype)
         self._cost = cost.separable(model, dtype, len(a))
         rows, columns, table = model.rows, model.columns, model.columns.split
-        phases, places = table.pixel.shape
-        width = 2 * places - columns.outputs  # of a row of `y` between its margins
+        width = 2 * table.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
         count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
         self._padded = count, width
         self._held = min(count, max(1, RUN // (width * dtype.itemsize)))
+        phases, places = table.trimmed.pixel.shape
         self._line = phases, (count - 1) * width + places
-        start, member = table.by_pixel
+        start, member = table.trimmed.by_pixel
         member = member // places * self._line[1] + member % places
         self._forward = (
             reached(rows.by_output), *line_sums(rows.by_output, a, columns.size, dtype),
@@ -52,7 +52,7 @@ class SeparablePlan(Plan):
         )  # fmt: skip
         self._adjoint = (
             *line_sums(rows.by_pixel, a.conj(), columns.outputs, dtype),
-            start, member, table.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
+            start, member, table.trimmed.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
         )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
@@ -99,6 +99,7 @@ def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
 def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
     """Window starts in a padded row of `y`, values, and linked taps and beginning of each phase."""
     phases, places = columns.split.pixel.shape
+    skipped = (columns.split.trimmed.start - columns.split.start) // phases
     used = np.flatnonzero(b.any(axis=0))
     start, order = group_by(used % phases, phases)
     linked = np.zeros(phases, np.intp)
@@ -107,7 +108,7 @@ def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
         again, linked[p] = _linked(-used[group], phases * BYTES // b.itemsize)
         order[start[p] : start[p + 1]] = group[again]
     used = used[order]
-    starts = places - columns.outputs - used // phases
+    starts = places - columns.outputs + skipped - used // phases
     return starts, np.ascontiguousarray(b[:, used]), linked, start
 
 
