@@ -34,6 +34,7 @@ def test_every_method_is_the_matrix(method, boundary, dtype):
             ((12, 18), (2, 3), 0),
             ((13, 11), (3, 1), (2, 0)),
             ((8, 7), 1, 0),
+            ((5, 2), (1, 2), 0),
             ((5, 40), (2, 4), (1, 3)),
         ]:
             for decimation in oracle.DECIMATIONS:

@@ -64,7 +64,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                         for i in range(width):
                             split[i] = 0
         outputs = skip(target, (batch * m0 + j) * m1)
-        if in_place and factor == 1 and lag == last:  # the windows of all rows are one
+        # Without shared windows and as many outputs as pixels, the windows of all rows are one.
+        if in_place and factor == 1 and m1 == n1 and lag == last:
             add_taps(outputs, count * m1, stack, 0, offsets, weights, 0, last, False, PASS)
         else:
             for r in range(0, count, 2):
