@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from scipy.signal.windows import tukey
 
 from dhop.arguments import sequence
 from dhop.extras import needed
@@ -73,6 +72,8 @@ def estimate_shifts(
     if not np.isfinite(largest):
         raise ValueError("frames must be finite where they have a weight")
     stack = stack / (largest or 1.0)
+    from scipy.signal.windows import tukey  # takes 0.2 s, which `import dhop` need not wait for
+
     window = np.outer(*(tukey(size, TAPER) for size in stack.shape[1:]))
     tapered = (stack - stack.mean(axis=(1, 2), keepdims=True)) * window
     smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
