@@ -199,6 +199,11 @@ class Axis:
         return Split.of(self, self.extended, places)
 
     @property
+    def skipped(self) -> int:
+        """Places of each phase that come before those of the trimmed split."""
+        return (self.split.trimmed.start - self.split.start) // len(self.split.pixel)
+
+    @property
     def period(self) -> int | None:
         """Places of each phase where the image repeats itself, if that is a number of them."""
         wraps = self.boundary == "wrap" and self.size % self.factor == 0

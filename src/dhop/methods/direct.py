@@ -96,9 +96,8 @@ def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
     rows, columns = model.rows, model.columns
     f0, (f1, places) = rows.factor, columns.split.pixel.shape
     margin = places - columns.outputs
-    skipped = (columns.split.trimmed.start - columns.split.start) // f1
     u0, u1 = np.nonzero(weights)
-    offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin + skipped - u1 // f1
+    offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin + columns.skipped - u1 // f1
     reach = -(-rows.taps // f0)
     key = ((u0 % f0) * f1 + u1 % f1) * reach + u0 // f0
     start, order = group_by(key, f0 * f1 * reach)

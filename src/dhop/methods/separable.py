@@ -99,7 +99,6 @@ def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
 def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
     """Window starts in a padded row of `y`, values, and linked taps and beginning of each phase."""
     phases, places = columns.split.pixel.shape
-    skipped = (columns.split.trimmed.start - columns.split.start) // phases
     used = np.flatnonzero(b.any(axis=0))
     start, order = group_by(used % phases, phases)
     linked = np.zeros(phases, np.intp)
@@ -108,7 +107,7 @@ def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
         again, linked[p] = _linked(-used[group], phases * BYTES // b.itemsize)
         order[start[p] : start[p + 1]] = group[again]
     used = used[order]
-    starts = places - columns.outputs + skipped - used // phases
+    starts = places - columns.outputs + columns.skipped - used // phases
     return starts, np.ascontiguousarray(b[:, used]), linked, start
 
 
