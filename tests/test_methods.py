@@ -9,7 +9,6 @@ import pytest
 from scipy import fft
 
 from dhop import DHOperator, parallel
-from dhop.methods import separable
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -65,28 +64,6 @@ def test_wide_rows_are_exact(width, dtype):
                 x, y = (each.astype(dtype) for each in (x @ [[1], [1j]], y @ [[1j], [1]]))
             np.testing.assert_allclose(A @ x, S @ x, rtol=0, atol=EXACT[A.dtype.kind])
             np.testing.assert_allclose(A.H @ y, S.conj().T @ y, rtol=0, atol=EXACT[A.dtype.kind])
-
-
-@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
-def test_rows_fetched_ahead_change_nothing(boundary, monkeypatch):
-    """As for images that no cache holds: up to the last rows, and where no row is read."""
-    rng = np.random.default_rng(0)
-    for dims, factor, center in [
-        ((13, 41), (2, 3), None),
-        ((3, 80), 1, None),
-        ((40, 70), 4, None),
-        ((9, 37), 3, (300, 2)),
-    ]:
-        psf = np.outer(rng.random(5), rng.random(4))
-        options = {"center": center, "boundary": boundary, "dtype": "float32"}
-        A = DHOperator((3, *dims), psf, factor, method="separable", **options)
-        x, y = (rng.random(n, np.float32) for n in (A.shape[1], A.shape[0]))
-        near = A @ x, A.H @ y
-        monkeypatch.setattr(separable, "NEAR", 0)
-        far = A @ x, A.H @ y
-        monkeypatch.undo()
-        for one, other in zip(near, far, strict=True):
-            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("dtype", oracle.DTYPES)

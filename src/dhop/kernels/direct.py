@@ -64,6 +64,9 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                         for i in range(width):
                             split[i] = 0
         outputs = skip(target, (batch * m0 + j) * m1)
+        # With a larger factor it is the copies that take the time, and they read in order anyway.
+        part = (2 * n1 + m1 - 1) // m1 if factor == 1 else 0
+        coming = skip(source, (batch * n0 + max(0, line[factor * j + rest] + 1)) * n1)
         # Without shared windows and as many outputs as pixels, the windows of all rows are one.
         if in_place and factor == 1 and m1 == n1 and lag == last:
             add_taps(outputs, count * m1, stack, 0, offsets, weights, 0, last, False, PASS)
@@ -72,7 +75,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                 one, base = skip(outputs, r * m1), step * r * width
                 if r + 1 < count:
                     add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
-                             (0, 0), (last, last), (lag, 0, last - lag), PASS)  # fmt: skip
+                             (0, 0), (last, last), (lag, 0, last - lag), PASS,
+                             (skip(coming, r * n1), part))  # fmt: skip
                 else:
                     add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
         pair += (count + 1) // 2
@@ -125,6 +129,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     for pair in range(start, stop):
         batch, i = pair // pairs, pair % pairs * 2
         count = min(2, n0 - i)
+        pixels = skip(target, (batch * n0 + i) * n1)
         if batch != held:
             held, top, bottom = batch, 0, 0
         first, last = begin[i], begin[i + count]
@@ -155,7 +160,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                              stack, (j1 - top) * width, (j0 - j1) * width, offsets, weights,
                              (two[first1], one[first0]), (two[last1], one[last0]),
                              (two[min(low + j1 - j0, most)], a, one[min(high, most)] - a),
-                             PASS)  # fmt: skip
+                             PASS, (skip(pixels, p * 2 * n1 // phases), 2))  # fmt: skip
             else:
                 r = 0 if e < begin[i + 1] else 1
                 for p in range(phases):
@@ -166,7 +171,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                              e > begin[i + r], PASS)  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,
-                     skip(target, (batch * n0 + i + r) * n1), n1)  # fmt: skip
+                     skip(pixels, r * n1), n1)  # fmt: skip
 
 
 @called

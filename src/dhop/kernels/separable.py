@@ -9,7 +9,7 @@ from dhop.kernels.taps import PASS, add_group, add_taps
 
 @kernel
 def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight2, outer, inner,
-            offset1, weight1, linked, blurred, line, far, start, stop, out):  # fmt: skip
+            offset1, weight1, linked, blurred, line, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into a few rows at a time, then those rows.
 
     Parameters
@@ -29,9 +29,6 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         Of `add_taps`.
     blurred, line : (GROUP, n1) and (factor, places) arrays
         Workspace.
-    far : bool
-        Whether `x` is in no cache, so that its rows are asked for before they are needed: a
-        processor does not guess which ones come next while it reads many at a time.
     start, stop : int
         Range of groups of output rows, counted through the batch.
     out : (B, m0, m1) array
@@ -55,23 +52,26 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         batch, group = place // groups, place % groups
         j = GROUP * group
         count = min(GROUP, m0 - j)
-        coming = reach[group + 1] - reach[group] if far else 0
-        ahead = skip(source, (batch * n0 + reach[group]) * n1), coming
+        # Down the columns, what is written next is fetched; along the rows, what is read next.
+        results = skip(target, (batch * m0 + j) * m1)
+        coming = skip(source, (batch * n0 + reach[group]) * n1)
+        part = -(-(reach[group + 1] - reach[group]) * n1 // (count * m1))
         for k in range(rank):
             _sum_lines(source, batch * n0 * n1, first, steps, offsets, skip(weights, k * entries),
                        lone, lone_offsets, skip(lone_weights, k * others),
-                       group, count, row, n1, n1, ahead)  # fmt: skip
+                       group, count, row, n1, n1, (results, count * m1 // n1))  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), edge, len(outer), inside, factor, places, split)
-                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
-                         skip(weights1, k * taps), linked, taps, k > 0, PASS)  # fmt: skip
-        checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)
+                add_taps(skip(results, r * m1), m1, split, 0, offsets1, skip(weights1, k * taps),
+                         linked, taps, k > 0, PASS,
+                         (skip(coming, r * part * m1), part))  # fmt: skip
+        checksum += sum_row(results, count * m1)
     return checksum
 
 
 @kernel
 def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column_start,
-            column_place, inner, offset1, weight1, linked, phase, padded, line, held, far,
+            column_place, inner, offset1, weight1, linked, phase, padded, line, held,
             start, stop, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
@@ -95,8 +95,6 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         windows of all of them are one.
     held : int
         How many rows are spread at a time.
-    far : bool
-        As in `forward`, of the rows of `out`.
     start, stop : int
         Range of groups of pixel rows, counted through the batch.
     out : (B, n0, n1) array
@@ -126,25 +124,22 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         count = min(rows, n0 - i, GROUP * (stop - place))
         for k in range(rank):
             for r in range(0, count, GROUP):
-                later = i + r + GROUP
-                coming = min(GROUP, max(0, n0 - later)) * n1 // m1 if far else 0
-                ahead = skip(target, (batch * n0 + later) * n1), coming
                 _sum_lines(source, batch * m0 * m1, first, steps, offsets,
                            skip(weights, k * entries), lone, lone_offsets,
                            skip(lone_weights, k * others), group + r // GROUP,
                            min(GROUP, count - r), skip(row, r * width + margin), width, m1,
-                           ahead)  # fmt: skip
+                           (target, 0))  # fmt: skip
             for r in range(0, count, held):
                 lines = min(held, count - r)
+                pixels = skip(target, (batch * n0 + i + r) * n1)
                 spread = skip(split, 0 if rank == 1 else r * width)
                 for p in range(phases):
                     top, end = begin[p], begin[p + 1]
                     add_taps(skip(spread, p * span), (lines - 1) * width + places,
                              skip(row, r * width), 0, skip(offsets1, top),
                              skip(weights1, k * taps + top), linked[p], end - top, k > 0,
-                             PASS)  # fmt: skip
+                             PASS, (skip(pixels, p * lines * n1 // phases), 1))  # fmt: skip
                 if k + 1 == rank:
-                    pixels = skip(target, (batch * n0 + i + r) * n1)
                     for s in range(lines):
                         fold_row(skip(spread, s * width), table, member, inside, phases, span,
                                  skip(pixels, s * n1), n1)  # fmt: skip
@@ -182,4 +177,4 @@ def _sum_lines(source, base, start, passes, offset, weight, alone, lone_offset, 
         others = alone[GROUP * group + r + 1] - first
         if others > 0:
             add_taps(skip(total, r * stride), n, source, base, skip(lone_offset, first),
-                     skip(lone_weight, first), 0, others, True, PASS)  # fmt: skip
+                     skip(lone_weight, first), 0, others, True, PASS, ahead)  # fmt: skip

@@ -23,24 +23,25 @@ READS = ((0, 0, 0, 0), (0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1), (0, 1, 2, 3))
 
 
 @called
-def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most):
+def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most, ahead=None):
     """Sum one window of `source` per tap into the first `n` numbers of `total`.
 
     ``total[i] += sum_k weights[k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``, starting
     from zero unless `keep`. Links of the first `linked` taps share loads, see `Taps`. No running
-    sum is longer than `most` terms; those sums are added up.
+    sum is longer than `most` terms; those sums are added up. `ahead`, if it is given, is memory to
+    fetch into a cache meanwhile and how many numbers of it for each output; not if `keep`.
     """
     tile = TILE if taps > most else n
     for left in range(0, n, tile):
         for k in range(0, max(taps, 1), most):
             _add(total, left, min(tile, n - left), source, base + left, skip(offsets, k),
                  skip(weights, k), max(0, min(linked - k, most)), min(taps - k, most),
-                 keep or k > 0)  # fmt: skip
+                 keep or k > 0, ahead)  # fmt: skip
 
 
 @called
 def add_pair(one, two, n, source, base, step, offsets, weights, first, last, shared, most,
-             ahead=None):  # fmt: skip
+             ahead):  # fmt: skip
     """`add_taps` for two totals, from zero, whose taps lie side by side.
 
     Parameters
@@ -54,8 +55,8 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     shared : tuple of three int
         Tap ``shared[0] + i`` of `one` reads the same window as tap ``shared[1] + i`` of `two`, for
         ``0 <= i < shared[2]``.
-    ahead : tuple of an array and an int, optional
-        Memory to fetch into a cache meanwhile, and how many numbers of it for each output.
+    ahead : tuple of an array and an int
+        As in `add_taps`.
     """
     a, b, count = shared
     if count == 0:
@@ -85,7 +86,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
 
 
 @called
-def add_group(total, stride, n, source, base, passes, first, last, offsets, weights, ahead=None):
+def add_group(total, stride, n, source, base, passes, first, last, offsets, weights, ahead):
     """Sum windows of `source` into four totals, from zero, most of them into all four.
 
     A step adds one window to each total: the same to all, one to the first few and another to the
@@ -104,8 +105,8 @@ def add_group(total, stride, n, source, base, passes, first, last, offsets, weig
         Range of passes; no running sum is longer than one, and those sums are added up.
     offsets, weights : arrays
         Of a step one offset from `base` for each different window, and four weights.
-    ahead : tuple of an array and an int, optional
-        As in `add_pair`.
+    ahead : tuple of an array and an int
+        As in `add_taps`.
     """
     for left in range(0, n, TILE):
         for k in range(first, last):
@@ -123,7 +124,7 @@ def _windows(source, base, offsets, weights, taps, n):
     return sums
 
 
-def _add(total, left, n, source, base, offsets, weights, linked, taps, keep):
+def _add(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead):
     """A pass of `add_taps` for `n` numbers from `left` on."""
     run = total[left : left + n]
     sums = _windows(source, base, offsets, weights, taps, n)
@@ -159,21 +160,24 @@ def _add_four(total, stride, left, n, source, base, steps, offsets, weights, kee
 
 
 @intrinsic
-def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep):
+def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep,
+                 ahead):  # fmt: skip
     def generate(context, builder, signature, arguments):
-        total, left, n, source, base, offsets, weights, linked, taps, keep = arguments
+        total, left, n, source, base, offsets, weights, linked, taps, keep, ahead = arguments
         place = builder.gep(source, [base])
         rest = [builder.gep(each, [linked]) for each in (offsets, weights)]
         parts = [
             Taps([place], [offsets], [weights], linked, (0,), links=LINKS),
             Taps([place], [rest[0]], [rest[1]], builder.sub(taps, linked), (0,)),
         ]
+        coming = _coming(builder, signature, ahead, left, keep)
         run = builder.gep(total, [left])
-        sum_windows(builder, signature.args[3].dtype, [run], parts, n, keep)
+        sum_windows(builder, signature.args[3].dtype, [run], parts, n, keep, coming)
         return context.get_dummy_value()
 
     intp = types.intp
-    arguments = total, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean
+    arguments = (total, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean,
+                 ahead)  # fmt: skip
     return types.void(*arguments), generate
 
 

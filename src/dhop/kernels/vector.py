@@ -144,13 +144,13 @@ class _Strip:
                         self._store(total, run, v, mask)
 
     def fetch(self, memory, lines, place):
-        """Fetch as much memory as `lines` strips take; nearer it would displace what is read."""
+        """Fetch as much memory as `lines` strips take."""
         b = self.builder
         memory = b.bitcast(b.gep(memory, [b.mul(place, lines)]), ir.IntType(8).as_pointer())
         size = ir.Constant(_INT, self.size)
         with cgutils.for_range_slice(b, _NONE, b.mul(lines, size), size, _INT) as (start, _):
             for k in range(0, self.size, LINE):
-                fetch(b, b.gep(memory, [b.add(start, ir.Constant(_INT, k))]), 2)
+                fetch(b, b.gep(memory, [b.add(start, ir.Constant(_INT, k))]), 1)
 
     def _sum(self, totals, taps, place, masks):
         """Add taps, `taps.links` at a time."""

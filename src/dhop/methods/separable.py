@@ -18,7 +18,6 @@ from dhop.separation import separate
 Array = NDArray[Any]
 
 RUN = 2**12  # bytes of short rows of the adjoint that are summed as one
-NEAR = 2**23  # bytes of images that caches hold; more are fetched before they are needed
 
 
 class SeparablePlan(Plan):
@@ -57,29 +56,24 @@ class SeparablePlan(Plan):
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
-        far = x.nbytes + out.nbytes > NEAR
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             blurred = np.empty((GROUP, columns.size), x.dtype)
             line = np.empty(columns.split.pixel.shape, x.dtype)
-            total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
-            sums.append(total)
+            sums.append(separable.forward(x, *self._forward, blurred, line, start, stop, out))
 
         groups = len(x) * -(-self.model.rows.outputs // GROUP)
         run(block, row_blocks(groups, len(x) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        far = y.nbytes + out.nbytes > NEAR
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             padded = np.zeros(self._padded, y.dtype)
             line = np.empty(self._line, y.dtype)
-            total = separable.adjoint(
-                y, *self._adjoint, padded, line, self._held, far, start, stop, out
-            )
+            total = separable.adjoint(y, *self._adjoint, padded, line, self._held, start, stop, out)
             sums.append(total)
 
         groups = len(y) * -(-self.model.rows.size // GROUP)
