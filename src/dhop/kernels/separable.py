@@ -9,7 +9,7 @@ from dhop.kernels.taps import PASS, add_group, add_taps
 
 @kernel
 def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight2, outer, inner,
-            offset1, weight1, linked, blurred, line, start, stop, out):  # fmt: skip
+            offset1, weight1, linked, blurred, line, far, start, stop, out):  # fmt: skip
     """Blur and decimate the columns into a few rows at a time, then those rows.
 
     Parameters
@@ -29,6 +29,8 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         Of `add_taps`.
     blurred, line : (GROUP, n1) and (factor, places) arrays
         Workspace.
+    far : int
+        1 if images are in no cache, so that rows are asked for before they are needed, else 0.
     start, stop : int
         Range of groups of output rows, counted through the batch.
     out : (B, m0, m1) array
@@ -52,20 +54,21 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         batch, group = place // groups, place % groups
         j = GROUP * group
         count = min(GROUP, m0 - j)
-        # Down the columns, what is written next is fetched; along the rows, what is read next.
-        results = skip(target, (batch * m0 + j) * m1)
+        # Of so many requests a processor drops some: rows are asked for one group ahead and two.
         coming = skip(source, (batch * n0 + reach[group]) * n1)
-        part = -(-(reach[group + 1] - reach[group]) * n1 // (count * m1))
+        later = skip(source, (batch * n0 + reach[group + 1]) * n1)
+        pixels = (reach[group + 1] - reach[group]) * n1 * far
+        part = -(-pixels // (count * m1))
         for k in range(rank):
             _sum_lines(source, batch * n0 * n1, first, steps, offsets, skip(weights, k * entries),
                        lone, lone_offsets, skip(lone_weights, k * others),
-                       group, count, row, n1, n1, (results, count * m1 // n1))  # fmt: skip
+                       group, count, row, n1, n1, (later, pixels // n1))  # fmt: skip
             for r in range(count):
                 split_row(skip(row, r * n1), edge, len(outer), inside, factor, places, split)
-                add_taps(skip(results, r * m1), m1, split, 0, offsets1, skip(weights1, k * taps),
-                         linked, taps, k > 0, PASS,
+                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
+                         skip(weights1, k * taps), linked, taps, k > 0, PASS,
                          (skip(coming, r * part * m1), part))  # fmt: skip
-        checksum += sum_row(results, count * m1)
+        checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)
     return checksum
 
 

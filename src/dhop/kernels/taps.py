@@ -29,7 +29,7 @@ def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most,
     ``total[i] += sum_k weights[k] * source[base + offsets[k] + i]`` for ``0 <= k < taps``, starting
     from zero unless `keep`. Links of the first `linked` taps share loads, see `Taps`. No running
     sum is longer than `most` terms; those sums are added up. `ahead`, if it is given, is memory to
-    fetch into a cache meanwhile and how many numbers of it for each output; not if `keep`.
+    fetch into a cache meanwhile, and how many numbers of it for each output; not if `keep`.
     """
     tile = TILE if taps > most else n
     for left in range(0, n, tile):

@@ -18,6 +18,7 @@ from dhop.separation import separate
 Array = NDArray[Any]
 
 RUN = 2**12  # bytes of short rows of the adjoint that are summed as one
+NEAR = 2**23  # bytes of images that caches hold
 
 
 class SeparablePlan(Plan):
@@ -56,12 +57,14 @@ class SeparablePlan(Plan):
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
+        far = int(x.nbytes + out.nbytes > NEAR)
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
             blurred = np.empty((GROUP, columns.size), x.dtype)
             line = np.empty(columns.split.pixel.shape, x.dtype)
-            sums.append(separable.forward(x, *self._forward, blurred, line, start, stop, out))
+            total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
+            sums.append(total)
 
         groups = len(x) * -(-self.model.rows.outputs // GROUP)
         run(block, row_blocks(groups, len(x) * self._cost, workers), workers)
