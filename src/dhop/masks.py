@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Array = NDArray[Any]
 
@@ -33,5 +33,7 @@ def filled(frame: Array, weights: Array) -> Array:
     missing = weights == 0
     if not missing.any() or missing.all():
         return np.where(missing, 0.0, frame)
-    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(
+        missing, return_distances=False, return_indices=True
+    )
     return np.asarray(frame[tuple(nearest)])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from dhop.arguments import sequence
 from dhop.extras import needed
@@ -72,11 +72,9 @@ def estimate_shifts(
     if not np.isfinite(largest):
         raise ValueError("frames must be finite where they have a weight")
     stack = stack / (largest or 1.0)
-    from scipy.signal.windows import tukey  # takes 0.2 s, which `import dhop` need not wait for
-
-    window = np.outer(*(tukey(size, TAPER) for size in stack.shape[1:]))
+    window = np.outer(*(scipy.signal.windows.tukey(size, TAPER) for size in stack.shape[1:]))
     tapered = (stack - stack.mean(axis=(1, 2), keepdims=True)) * window
-    smooth = ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
+    smooth = scipy.ndimage.gaussian_filter(stack, SMOOTH, axes=(1, 2))
     shifts = np.zeros((len(stack), 2))
     for i in range(1, len(stack)):
         if not (tapered[0].any() and tapered[i].any()):
@@ -101,7 +99,7 @@ def _refined(reference: Array, frame: Array, shift: Array) -> Array:
     for _ in range(STEPS):
         margin = 4 + int(np.ceil(np.abs(shift).max()))
         inner = (slice(margin, -margin),) * 2
-        moved = ndimage.shift(reference, shift, order=3, mode="nearest")
+        moved = scipy.ndimage.shift(reference, shift, order=3, mode="nearest")
         slopes = [-slope[inner].ravel() for slope in np.gradient(moved)]
         if slopes[0].size < 16:
             return given

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
+import scipy
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 from skimage.transform import resize
 
 Array = NDArray[Any]
@@ -53,7 +53,8 @@ def _detail(frame: Array) -> tuple[Array, int]:
     """Top left corner and side of the square with the most fine detail."""
     side = max(min(frame.shape) // SHARE, min(8, *frame.shape))
     wide = frame.astype(np.float64)
-    busy = uniform_filter((wide - uniform_filter(wide, 3)) ** 2, side)
+    mean = scipy.ndimage.uniform_filter
+    busy = mean((wide - mean(wide, 3)) ** 2, side)
     half = side // 2
     rows, columns = (size - side + 1 for size in frame.shape)
     inside = busy[half : half + rows, half : half + columns]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.optimize import minimize_scalar
 
 from dhop.closed.aliased import aliased_equations
 from dhop.frames import FrameStack
@@ -140,7 +140,9 @@ def choose_beta(
         k = int(np.argmin(scores))
         bounds = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
         with np.errstate(invalid="ignore"):  # of infinite scores
-            best = float(minimize_scalar(score, bounds=bounds, options={"xatol": 0.03}).x)
+            best = float(
+                scipy.optimize.minimize_scalar(score, bounds=bounds, options={"xatol": 0.03}).x
+            )
     logs = sorted(seen)
     residuals, sizes, _ = np.array([seen[log] for log in logs]).T
     return BetaCurve(

@@ -3,8 +3,8 @@
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import laplace
 
 from dhop import arguments
 from dhop.psf import gaussian
@@ -38,5 +38,7 @@ def stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
         "identity": [np.ones((1, 1))],
         "gradient": [difference.T, difference],
         "laplacian": [LAPLACIAN],
-        "laplacian-of-gaussian": [laplace(np.pad(gaussian(7, 1.0), 1), mode="constant")],
+        "laplacian-of-gaussian": [
+            scipy.ndimage.laplace(np.pad(gaussian(7, 1.0), 1), mode="constant")
+        ],
     }[arguments.choice("regulariser", regulariser, get_args(Name))]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from dhop.arguments import both, integer, numbers, psf_array, real
 from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive, positive_pair
@@ -94,7 +94,7 @@ def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
     added = np.ceil((np.abs(back) @ size - size) / 2).astype(int)
     shape = np.maximum(size + 2 * added, 1)
     offset = (size - 1) / 2 - back @ ((shape - 1) / 2)
-    turned = ndimage.affine_transform(
+    turned = scipy.ndimage.affine_transform(
         array, back, offset, tuple(shape), order=order, mode="grid-constant"
     )
     return normalise(turned) * array.sum()

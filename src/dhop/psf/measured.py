@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from dhop.arguments import choice, pair, real
 from dhop.decoding import decode
@@ -177,7 +177,7 @@ def _origin(psf: Array, center: Origin) -> tuple[int, int]:
         if choice("center", center, ["peak", "centroid"]) == "peak":
             row, column = np.unravel_index(np.argmax(size), size.shape)
         else:
-            row, column = np.rint(ndimage.center_of_mass(size))
+            row, column = np.rint(scipy.ndimage.center_of_mass(size))
         index = int(row), int(column)
     else:
         index = pair("center", center)
