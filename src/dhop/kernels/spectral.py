@@ -14,7 +14,9 @@ from dhop.kernels.compile import kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.lanes import traced
 
-AHEAD = 8  # rows that are asked for before they are needed: processors do not guess such strides
+# Rows that are asked for before they are needed, since processors do not guess such strides; twice,
+# since they drop requests while they wait for much else.
+AHEAD = 4, 8
 
 
 @traced
@@ -117,11 +119,12 @@ def gather_rows(x, rows, first, points):
     width = size * points.itemsize // x.itemsize
     pixels, target, edge = flat(x), flat(points), np.zeros(width, x.dtype)
     for s in range(places):
-        ahead = min(s + AHEAD, places - 1)
-        if rows[ahead] >= 0:
-            run = skip(pixels, rows[ahead] * n1 + first)
-            for b in range(blocks):
-                _fetch(skip(run, b * width))
+        for later in AHEAD:
+            ahead = min(s + later, places - 1)
+            if rows[ahead] >= 0:
+                run = skip(pixels, rows[ahead] * n1 + first)
+                for b in range(blocks):
+                    _fetch(skip(run, b * width))
         for b in range(blocks):
             point = skip(target, (b * places + s) * size)
             column = first + b * width
@@ -162,9 +165,10 @@ def scatter_rows(points, row_start, row_place, first, out):
     source, pixels, edge = flat(points), flat(out), np.zeros(width, out.dtype)
     total, checked = np.zeros(size, points.dtype), np.zeros(size, points.dtype)
     for r in range(rows):
-        run = skip(pixels, min(r + AHEAD, rows - 1) * n1 + first)
-        for b in range(blocks):
-            _fetch(skip(run, b * width))
+        for later in AHEAD:
+            run = skip(pixels, min(r + later, rows - 1) * n1 + first)
+            for b in range(blocks):
+                _fetch(skip(run, b * width))
         begin, end = row_start[r], row_start[r + 1]
         for b in range(blocks):
             line = skip(source, b * places * size)
@@ -214,15 +218,18 @@ def to_frequencies(points, order, first, columns, phases, spectra):
         for s in range(phases):
             for b in range(blocks):
                 line = skip(source, (b * phases + s) * places * size)
+                column = s * columns + first + b * lines * lanes
+                square = skip(target, (g * stride + column) * size)
+                following = skip(square, (stride if g < groups - 1 else 0) * size)
                 for k in range(g * lanes, min((g + 1) * lanes, count)):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % lanes * lines * size)
+                    for c in range(lines):
+                        _fetch(skip(following, (k % lanes * lines + c) * size))
                     if lines == 2:
                         _tell_apart(point, skip(line, order[k, 1] * size), one)
                     else:
                         _copy(point, one)
-                column = s * columns + first + b * lines * lanes
-                square = skip(target, (g * stride + column) * size)
                 if lines == 2:
                     _turn_two(flat(both), square)
                 else:
@@ -244,10 +251,7 @@ def from_frequencies(spectra, order, first, columns, phases, points):
                 line = skip(target, (b * phases + s) * places * size)
                 column = s * columns + first + b * lines * lanes
                 square = skip(source, (g * stride + column) * size)
-                if g < groups - 1:
-                    following = skip(square, stride * size)
-                    for c in range(lines * lanes):
-                        _fetch(skip(following, c * size))
+                following = skip(square, (stride if g < groups - 1 else 0) * size)
                 if lines == 2:
                     _turn_two_back(square, flat(both))
                 else:
@@ -255,6 +259,8 @@ def from_frequencies(spectra, order, first, columns, phases, points):
                 for k in range(g * lanes, min((g + 1) * lanes, count)):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % lanes * lines * size)
+                    for c in range(lines):
+                        _fetch(skip(following, (k % lanes * lines + c) * size))
                     if lines == 2:
                         _join(one, point, skip(line, order[k, 1] * size))
                     else:

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
+WIDE = 4  # blocks of columns at least: a row of an image is on a page of its own, which takes long
 WAKING = 5.5  # as many times must a thread be worth it, which is woken for each step
 SMALL = 5e5  # nanoseconds of an image that other threads do not help with
 
@@ -61,8 +62,8 @@ class FftPlan(Plan):
     few frequencies at a time, with everything that happens between their two transforms, then the
     columns of the result. The tables of the two axes say which pixel stands at which place.
 
-    Workspace: the spectra of the larger image, whose place those of the other take, and up to four
-    times `BLOCK` bytes per thread; see `Borrowed`.
+    Workspace: the spectra of the larger image, whose place those of the other take, and per thread
+    up to four times `BLOCK` bytes or `WIDE` blocks of columns, the larger; see `Borrowed`.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -209,12 +210,12 @@ class FftPlan(Plan):
                 sums.append(spectral.scatter_rows(flat, *target.row_places, first, result))
 
         with Borrowed(parts, (self._groups, stride, *point)) as (spectra,):
-            for step, lines, points_of_line in (
-                (analyse, source.blocks, source.row_phases * p0),
-                (between, self._groups, self._weights.shape[1] * p1),
-                (synthesise, target.blocks, target.row_phases * p0),
+            for step, lines, points_of_line, least in (
+                (analyse, source.blocks, source.row_phases * p0, WIDE),
+                (between, self._groups, self._weights.shape[1] * p1, 1),
+                (synthesise, target.blocks, target.row_phases * p0, WIDE),
             ):
-                run(step, _blocks(lines, points_of_line * 2 * BYTES, workers), workers)
+                run(step, _blocks(lines, points_of_line * 2 * BYTES, least, workers), workers)
         return sum(sums)
 
 
@@ -232,9 +233,12 @@ def _add_and_spread(points: Array, weights: Array, products: Array) -> None:
     spectral.spread_products(total, weights, products)
 
 
-def _blocks(lines: int, size: int, workers: int) -> Blocks:
-    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes, as many a thread."""
-    count = max(1, round(lines * size / BLOCK))
+def _blocks(lines: int, size: int, least: int, workers: int) -> Blocks:
+    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes, as many a thread.
+
+    A block has about the `least` number of lines, too.
+    """
+    count = max(1, round(lines * size / max(BLOCK, least * size)))
     count = min(lines, -(-count // workers) * workers)
     if count == 1:
         return [(0, lines)]
