@@ -144,16 +144,18 @@ def plot(sizes, by_size, widths, by_width):
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for method in by_size:
-        left.plot(sizes, np.array(by_size[method]) / by_size["separable"][0], "o-", label=method)
+        left.plot(sizes, np.array(by_size[method]) / by_size["separable"][0], "o-")
         count = len(by_width[method])
-        right.plot(widths[:count], np.array(by_width[method]) / by_width["separable"][0], "o-")
-    left.set(xscale="log", yscale="log", xlabel="image size", ylabel="time per pixel, relative")
+        curve = np.array(by_width[method]) / by_width["separable"][0]
+        right.plot(widths[:count], curve, "o-", label=method)
+    left.set(xscale="log", xlabel="image size", ylabel="time per pixel, relative")
+    left.set_ylim(bottom=0)
     right.set(xscale="log", yscale="log", xlabel="PSF width", ylabel="time, relative")
     left.set_xticks(sizes, sizes, minor=False)
     right.set_xticks(widths, widths, minor=False)
     left.minorticks_off()
     right.minorticks_off()
-    left.legend()
+    right.legend()
     figure.savefig(HERE / "benchmarks.png", dpi=120)
 
 
