@@ -19,7 +19,12 @@ settings.load_profile("normal")
 
 def pytest_configure(config):
     # SciPy's own test module, of which we run a part, wears these.
-    for marker in ("skip_xp_backends", "uses_xp_capabilities", "xfail_xp_backends"):
+    for marker in (
+        "skip_xp_backends",
+        "thread_unsafe",
+        "uses_xp_capabilities",
+        "xfail_xp_backends",
+    ):
         config.addinivalue_line("markers", f"{marker}: SciPy's; does nothing here")
 
 
