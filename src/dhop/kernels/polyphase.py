@@ -100,15 +100,31 @@ def _fold(place, run, factor, places, count):
 
 
 @called
-def split_row(pixels, outer, others, inner, factor, places, line):
-    """Continue a row of pixels and split it into its phases.
+def continue_row(pixels, outer, others, line):
+    """Fill the places of a split row that `outer` tells of.
 
     Parameters
     ----------
     pixels : (n,) array
     outer : (2 * others,) int array
-        Places that `inner` does not tell of, each followed by its source pixel, -1 for a zero.
+        Places, each followed by its source pixel, -1 for a zero.
     others : int
+    line : array
+    """
+    for k in range(others):
+        pixel = outer[2 * k + 1]
+        number = pixels[max(pixel, 0)]  # without a branch, of which a processor guesses many wrong
+        line[outer[2 * k]] = number if pixel >= 0 else 0
+
+
+@called
+def split_row(pixels, outer, others, inner, factor, places, line):
+    """Continue a row of pixels and split it into its phases.
+
+    Parameters
+    ----------
+    pixels, outer, others
+        Of `continue_row`, of the places that `inner` does not tell of.
     inner : (3,) int array
         First and last place, exclusive, that hold pixels in their order in all phases, and the
         first of these pixels.
@@ -116,10 +132,7 @@ def split_row(pixels, outer, others, inner, factor, places, line):
     line : (factor * places,) array
     """
     first, last = inner[0], inner[1]
-    for k in range(others):
-        pixel = outer[2 * k + 1]
-        number = pixels[max(pixel, 0)]  # without a branch, of which a processor guesses many wrong
-        line[outer[2 * k]] = number if pixel >= 0 else 0
+    continue_row(pixels, outer, others, line)
     _split(skip(pixels, inner[2]), skip(line, first), factor, places, last - first)
 
 

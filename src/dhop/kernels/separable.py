@@ -3,7 +3,7 @@
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
-from dhop.kernels.polyphase import fold_row, split_row, sum_row
+from dhop.kernels.polyphase import continue_row, fold_row, split_row, sum_row
 from dhop.kernels.taps import PASS, add_group, add_taps
 
 
@@ -27,7 +27,7 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         Window start in the split row, and value, of each tap along the row.
     linked : int
         Of `add_taps`.
-    blurred, line : (GROUP, n1) and (factor, places) arrays
+    blurred, line : (GROUP, max(n1, places)) and (factor, places) arrays
         Workspace.
     far : int
         1 if images are in no cache, so that rows are asked for before they are needed, else 0.
@@ -49,6 +49,9 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
     first, steps, offsets, weights = flat(start0), flat(passes), flat(offset0), flat(weight0)
     lone, lone_offsets, lone_weights = flat(alone), flat(offset2), flat(weight2)
     edge, inside, offsets1, weights1 = flat(outer), flat(inner), flat(offset1), flat(weight1)
+    # With factor 1 the rows are blurred where they are wanted, between their margins.
+    in_place = factor == 1 and inside[1] - inside[0] == n1
+    stride, margin = (places, inside[0]) if in_place else (n1, 0)
     checksum = out.dtype.type(0)
     for place in range(start, stop):
         batch, group = place // groups, place % groups
@@ -62,9 +65,15 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         for k in range(rank):
             _sum_lines(source, batch * n0 * n1, first, steps, offsets, skip(weights, k * entries),
                        lone, lone_offsets, skip(lone_weights, k * others),
-                       group, count, row, n1, n1, (later, pixels // n1))  # fmt: skip
+                       group, count, skip(row, margin), stride, n1,
+                       (later, pixels // n1))  # fmt: skip
             for r in range(count):
-                split_row(skip(row, r * n1), edge, len(outer), inside, factor, places, split)
+                blur = skip(row, r * stride + margin)
+                if in_place:
+                    split = skip(row, r * stride)
+                    continue_row(blur, edge, len(outer), split)
+                else:
+                    split_row(blur, edge, len(outer), inside, factor, places, split)
                 add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
                          skip(weights1, k * taps), linked, taps, k > 0, PASS,
                          (skip(coming, r * part * m1), part))  # fmt: skip

@@ -57,12 +57,13 @@ class SeparablePlan(Plan):
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         columns = self.model.columns
+        phases, places = columns.split.pixel.shape
         far = int(x.nbytes + out.nbytes > NEAR)
         sums: list[Any] = []
 
         def block(start: int, stop: int) -> None:
-            blurred = np.empty((GROUP, columns.size), x.dtype)
-            line = np.empty(columns.split.pixel.shape, x.dtype)
+            blurred = np.empty((GROUP, max(columns.size, places)), x.dtype)
+            line = np.empty((phases, places), x.dtype)
             total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
             sums.append(total)
 
