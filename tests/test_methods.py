@@ -9,6 +9,7 @@ import pytest
 from scipy import fft
 
 from dhop import DHOperator, parallel
+from dhop.methods import separable
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -64,6 +65,27 @@ def test_wide_rows_are_exact(width, dtype):
                 x, y = (each.astype(dtype) for each in (x @ [[1], [1j]], y @ [[1j], [1]]))
             np.testing.assert_allclose(A @ x, S @ x, rtol=0, atol=EXACT[A.dtype.kind])
             np.testing.assert_allclose(A.H @ y, S.conj().T @ y, rtol=0, atol=EXACT[A.dtype.kind])
+
+
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+def test_images_that_no_cache_holds_are_exact(boundary, monkeypatch):
+    """Of whole numbers: rows are asked for up to the last ones, and where none is read."""
+    monkeypatch.setattr(separable, "NEAR", 0)
+    rng = np.random.default_rng(0)
+    psf = np.outer(rng.integers(1, 4, 5), rng.integers(1, 4, 4))
+    for dims, factor, center in [
+        ((13, 41), (2, 3), None),
+        ((3, 180), 1, None),
+        ((40, 170), 4, None),
+        ((9, 37), 1, (1, 30)),
+        ((9, 37), 3, (300, 2)),
+    ]:
+        options = {"center": center, "boundary": boundary, "dtype": "float32"}
+        A = DHOperator((3, *dims), psf, factor, method="separable", **options)
+        S = A.to_sparse()
+        x, y = (rng.integers(-4, 5, n).astype(np.float32) for n in (A.shape[1], A.shape[0]))
+        np.testing.assert_array_equal(A @ x, S @ x)
+        np.testing.assert_array_equal(A.H @ y, S.T @ y)
 
 
 @pytest.mark.parametrize("dtype", oracle.DTYPES)

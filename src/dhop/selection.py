@@ -140,9 +140,8 @@ def choose_beta(
         k = int(np.argmin(scores))
         bounds = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
         with np.errstate(invalid="ignore"):  # of infinite scores
-            best = float(
-                scipy.optimize.minimize_scalar(score, bounds=bounds, options={"xatol": 0.03}).x
-            )
+            least = scipy.optimize.minimize_scalar(score, bounds=bounds, options={"xatol": 0.03})
+        best = float(least.x)
     logs = sorted(seen)
     residuals, sizes, _ = np.array([seen[log] for log in logs]).T
     return BetaCurve(

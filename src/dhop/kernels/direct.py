@@ -64,8 +64,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                         for i in range(width):
                             split[i] = 0
         outputs = skip(target, (batch * m0 + j) * m1)
-        # With a larger factor it is the copies that take the time, and they read in order anyway.
-        part = (2 * n1 + m1 - 1) // m1 if factor == 1 else 0
+        # What is copied next is fetched; not with a larger factor, where the copies take the time.
+        part = -(-2 * n1 // m1) if factor == 1 else 0
         coming = skip(source, (batch * n0 + max(0, line[factor * j + rest] + 1)) * n1)
         # Without shared windows and as many outputs as pixels, the windows of all rows are one.
         if in_place and factor == 1 and m1 == n1 and lag == last:

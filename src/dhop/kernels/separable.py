@@ -135,7 +135,7 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         i = GROUP * group
         count = min(rows, n0 - i, GROUP * (stop - place))
         for k in range(rank):
-            for r in range(0, count, GROUP):
+            for r in range(0, count, GROUP):  # nothing fetched: it would take longer
                 _sum_lines(source, batch * m0 * m1, first, steps, offsets,
                            skip(weights, k * entries), lone, lone_offsets,
                            skip(lone_weights, k * others), group + r // GROUP,
@@ -187,6 +187,6 @@ def _sum_lines(source, base, start, passes, offset, weight, alone, lone_offset, 
     for r in range(count):
         first = alone[GROUP * group + r]
         others = alone[GROUP * group + r + 1] - first
-        if others > 0:
+        if others > 0:  # `ahead` is fetched already; it is passed to compile one `add_taps` only
             add_taps(skip(total, r * stride), n, source, base, skip(lone_offset, first),
                      skip(lone_weight, first), 0, others, True, PASS, ahead)  # fmt: skip
