@@ -23,9 +23,9 @@ def blur(kind, width):
         return psf.gaussian(width, width / 6)
     if kind == "motion":
         streak = np.zeros((width, width))
-        line = psf.motion((width - 3) / np.cos(0.5) * 0.99 if width > 3 else 1.0, np.rad2deg(0.5))
-        top, left = ((width - n) // 2 for n in line.shape)
-        streak[top : top + line.shape[0], left : left + line.shape[1]] = line
+        line = psf.motion((width - 1) / np.cos(0.5), np.rad2deg(0.5))
+        top = (width - len(line)) // 2
+        streak[top : top + len(line)] = line
         return streak
     speckle = 1 + 0.3 * np.random.default_rng(0).standard_normal((width, width))
     return psf.normalise(psf.gaussian(width, width / 5) * speckle)

@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import oracle
@@ -9,7 +10,7 @@ import pytest
 from scipy import fft
 
 from dhop import DHOperator, parallel
-from dhop.methods import separable
+from dhop.methods import direct, separable
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -176,6 +177,24 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
     else:
         assert (np.isfinite(result) | reach).all()
     np.testing.assert_array_equal(result[~reach], clean[~reach])
+
+
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+@pytest.mark.parametrize("blocks", [1, 7])
+def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
+    """Outputs at the ends of rows, and rows at the ends of images: of whole numbers, the matrix."""
+    edges = list(pairwise(np.linspace(0, 3 * 21, blocks + 1, dtype=int).tolist()))
+    monkeypatch.setattr(direct, "row_blocks", lambda *_: edges)
+    rng = np.random.default_rng(6)
+    for shape in [(1, 1), (1, 3), (3, 1), (3, 3), (2, 4), (5, 2), (4, 5)]:
+        for missing in (0, 0.4):
+            psf = rng.integers(1, 9, shape) * (rng.random(shape) >= missing)
+            for center in (None, 0, (-2, 3), (9, -1)):
+                options = {"boundary": boundary, "center": center, "dtype": "f4"}
+                A = DHOperator((3, 41, 100), psf, 1, method="direct", **options)
+                x = rng.integers(-9, 9, A.shape[1]).astype("f4")
+                x[rng.integers(0, x.size, 9)] = np.nan
+                np.testing.assert_array_equal(A @ x, A.to_sparse() @ x)
 
 
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)

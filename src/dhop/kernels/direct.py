@@ -7,8 +7,8 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
-def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band,
-            start, stop, out):  # fmt: skip
+def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whole, margin,
+            border, edge, border_offset, band, columns, start, stop, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
     Parameters
@@ -19,8 +19,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
     outer, inner : int arrays
         Of `split_row`.
     offset, weight : (k,) arrays
-        For each tap the start of its window, in a stack of split rows that begins with the first
-        row the output reads, and its value.
+        For each tap the start of its window, in a stack of split rows that begins `margin` numbers
+        before the first row the output reads, and its value.
     factor, taps : int
         Decimation factor and number of taps along the rows axis.
     lag : int
@@ -28,8 +28,16 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
         taps if no windows are shared.
     most : int
         Output rows, an even number, that share one copy of the continued input rows.
-    band : (step * (most - 1) + taps, phases, places) array
-        Workspace for that copy, where ``step = min(factor, taps)``.
+    whole : bool
+        Whether a split row is a row of pixels as it is, which need not be copied.
+    margin : int
+        How far windows may then reach into the rows before and behind.
+    border, edge, border_offset : int arrays
+        Of `_mend`, for the outputs of those that do.
+    band : (step * (most - 1) + taps + 2, phases, places) array
+        Workspace for the copy, where ``step = min(factor, taps)``.
+    columns : (border.size + 2, taps + most) array
+        Workspace.
     start, stop : int
         Range of pairs of output rows, counted through the batch.
     out : (B, m0, m1) array
@@ -41,34 +49,42 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
     pairs = (m0 + 1) // 2
     step = min(factor, taps)  # rows that no tap reads are not copied
     source, target, line = flat(x), flat(out), flat(rows)
-    edge, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
-    whole = step == factor and phases == 1 and others == 0 and places == n1
+    beside, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
     pair = start
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
-        count = min(most, m0 - j, 2 * (stop - pair))
-        first, rest = line[factor * j], factor * (count - 1) + taps - 1
-        in_place = whole and first >= 0 and line[factor * j + rest] == first + rest
+        limit = min(most, m0 - j, 2 * (stop - pair))
+        count = min(2, limit) if whole else limit
+        in_place = whole and _stand(line, factor * j, factor * (count - 1) + taps,
+                                    batch * n0, n1, margin, x.size)  # fmt: skip
+        while count < limit:
+            more = min(count + 2, limit)
+            begin = 0 if in_place else count  # what is copied need not follow on what was
+            if in_place != _stand(line, factor * (j + begin), factor * (more - begin - 1) + taps,
+                                  batch * n0, n1, margin, x.size):  # fmt: skip
+                break
+            count = more
         if in_place:
-            stack = skip(source, (batch * n0 + first) * n1)
+            stack = skip(source, (batch * n0 + line[factor * j]) * n1 - margin)
         else:
             stack = flat(band)
             for r in range(count):
                 for u in range(step if r + 1 < count else taps):
                     row = line[factor * (j + r) + u]
-                    split = skip(stack, (step * r + u) * width)
+                    split = skip(stack, margin + (step * r + u) * width)
                     if row >= 0:
                         pixels = skip(source, (batch * n0 + row) * n1)
-                        split_row(pixels, edge, others, inside, phases, places, split)
+                        split_row(pixels, beside, others, inside, phases, places, split)
                     else:
                         for i in range(width):
                             split[i] = 0
         outputs = skip(target, (batch * m0 + j) * m1)
         # What is copied next is fetched; not with a larger factor, where the copies take the time.
         part = -(-2 * n1 // m1) if factor == 1 else 0
-        coming = skip(source, (batch * n0 + max(0, line[factor * j + rest] + 1)) * n1)
+        end = line[factor * (j + count - 1) + taps - 1] + 1
+        coming = skip(source, (batch * n0 + max(0, end)) * n1)
         # Without shared windows and as many outputs as pixels, the windows of all rows are one.
-        if in_place and factor == 1 and m1 == n1 and lag == last:
+        if in_place and factor == 1 and lag == last:
             add_taps(outputs, count * m1, stack, 0, offsets, weights, 0, last, False, PASS)
         else:
             for r in range(0, count, 2):
@@ -79,7 +95,63 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, band
                              (skip(coming, r * n1), part))  # fmt: skip
                 else:
                     add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
+        if len(edge) > 0:
+            _mend(skip(stack, margin), width, count, taps, border, edge, border_offset, weights,
+                  lag, last, columns, outputs, m1)  # fmt: skip
         pair += (count + 1) // 2
+
+
+@called
+def _stand(line, place, count, top, width, margin, size):
+    """Whether `count` rows of the continued image from `place` on can be read where they stand.
+
+    They do if they follow each other in their image, whose first row is row `top` of all, and if
+    what lies up to `margin` numbers before and behind them is among the `size` numbers of all.
+    """
+    first = line[place]
+    begin, end = (top + first) * width - margin, (top + first + count) * width + margin
+    follow = first >= 0 and line[place + count - 1] == first + count - 1
+    return follow and begin >= 0 and end <= size
+
+
+@called
+def _mend(rows, width, count, taps, border, edge, offset, weights, lag, last, columns,
+          outputs, m1):  # fmt: skip
+    """Compute those outputs of rows that read past the ends of rows of pixels.
+
+    Parameters
+    ----------
+    rows, width : array and int
+        The rows of pixels, each `width` numbers behind the one before.
+    count, taps : int
+        Number of rows of outputs, and of taps down the columns.
+    border : int array
+        Source pixels of what the outputs at the left end read, and then of the right end, -1 for
+        a zero.
+    edge : (k, 2) int array
+        Where in `border` the window of an output begins, and which one it is.
+    offset, weights : arrays
+        Of each tap the start of its window in `columns`, and its value.
+    lag, last : int
+        As for the other outputs, and the sums are in the same order.
+    columns : (border.size + 2, count + taps) array
+        Workspace for what `border` tells of, column by column, and for sums.
+    outputs, m1 : array and int
+        The first row, and the length of each.
+    """
+    n, height = columns.shape[0] - 2, columns.shape[1]
+    pixel, place, column = flat(border), flat(edge), flat(columns)
+    for k in range(n):
+        for r in range(count + taps - 1):
+            number = rows[r * width + max(pixel[k], 0)]
+            column[k * height + r] = number if pixel[k] >= 0 else 0
+    one, two = skip(column, n * height), skip(column, (n + 1) * height)
+    for k in range(len(edge)):
+        # All rows as upper ones of pairs, and as lower ones.
+        add_pair(one, two, count, column, place[2 * k] * height, 1, flat(offset), weights,
+                 (0, 0), (last, last), (lag, 0, last - lag), PASS, (column, 0))  # fmt: skip
+        for r in range(count):
+            outputs[r * m1 + place[2 * k + 1]] = one[r] if r % 2 == 0 else two[r - 1]
 
 
 @kernel

@@ -1,11 +1,11 @@
 """The direct method: every non-zero tap is multiplied and added, nothing else."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Index, Model, group_by
+from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import direct
 from dhop.methods import Plan, cost
 from dhop.parallel import row_blocks, run
@@ -20,8 +20,9 @@ class DirectPlan(Plan):
     """Strided convolution by polyphase windows, and its adjoint.
 
     Workspace: `forward` copies, per thread, the continued input rows of two output rows, three
-    times as many if these overlap much, or `BAND` bytes of them if that is more; `adjoint` those of
-    one image row, and as many again or up to `MORE` if `BAND` holds them.
+    times as many if these overlap much, or `BAND` bytes of them if that is more; with factor 1 and
+    few taps only what the outputs at the ends of rows read, a column of it at a time. `adjoint`
+    copies those of one image row, and as many again or up to `MORE` if `BAND` holds them.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -30,19 +31,23 @@ class DirectPlan(Plan):
         weights = model.taps.astype(dtype)
         self._cost = cost.direct(model, dtype)
         # Without zeros among the taps, a row's windows are those of the row before, shifted.
-        taps = np.count_nonzero(weights)
-        dense = taps == weights.size
-        lag = min(rows.factor * columns.taps, taps) if dense else taps
+        u0, u1 = np.nonzero(weights)
+        dense = u0.size == weights.size
+        lag = min(rows.factor * columns.taps, u0.size) if dense else u0.size
 
+        stack = _stack(model, u0.size)
         step = min(rows.factor, rows.taps)
         rows_in_band = (BAND / (table.pixel.size * dtype.itemsize) - rows.taps) / step + 1
         # Under a high PSF a larger copy, in which no row stands much more often than needed.
         pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
         most = min(2 * int(pairs), rows.outputs + 1)
-        self._band = step * (most - 1) + rows.taps, *table.pixel.shape
+        height = rows.taps + most
+        self._band = step * (most - 1) + rows.taps + 2, stack.phases, stack.places
+        self._columns = stack.border.size + 2, height
         self._forward = (
-            rows.extended, table.outer, table.inner, *_forward_taps(weights, model),
-            rows.factor, rows.taps, lag, most,
+            rows.extended, stack.outer, stack.inner, stack.starts(u0, u1), weights[u0, u1],
+            rows.factor, rows.taps, lag, most, stack.whole, stack.margin,
+            stack.border, stack.edge, u1 * height + u0,
         )  # fmt: skip
 
         reach = -(-rows.taps // rows.factor)
@@ -58,7 +63,8 @@ class DirectPlan(Plan):
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         def block(start: int, stop: int) -> None:
             band = np.empty(self._band, x.dtype)
-            direct.forward(x, *self._forward, band, start, stop, out)
+            ends = np.empty(self._columns, x.dtype)
+            direct.forward(x, *self._forward, band, ends, start, stop, out)
 
         pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
         run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
@@ -80,11 +86,62 @@ class DirectPlan(Plan):
         return True
 
 
-def _forward_taps(weights: Array, model: Model) -> tuple[Index, Array]:
-    """Window starts in a stack of split rows, and values, of the taps that are not zero."""
-    phases, places = model.columns.split.pixel.shape
-    u0, u1 = np.nonzero(weights)
-    return (u0 * phases + u1 % phases) * places + u1 // phases, weights[u0, u1]
+class _Stack(NamedTuple):
+    """Rows that windows are read from; the names are those of `dhop.kernels.direct.forward`."""
+
+    phases: int
+    places: int
+    outer: Index
+    inner: Index
+    whole: bool
+    margin: int
+    first: int
+    border: Index
+    edge: Index
+
+    def starts(self, u0: Index, u1: Index) -> Index:
+        """Where the windows of taps begin."""
+        place = u1 % self.phases * self.places + u1 // self.phases
+        return u0 * self.phases * self.places + place + self.first
+
+
+def _stack(model: Model, taps: int) -> _Stack:
+    """Rows of pixels as they stand in the image where that is quicker than to copy them."""
+    rows, columns, table = model.rows, model.columns, model.columns.split
+    phases, places = table.pixel.shape
+    if phases == 1 and columns.outputs == columns.size and rows.factor <= rows.taps:
+        border, edge = _edges(columns)
+        # The outputs at the ends are computed apart, twice, from copies of what they read.
+        if not edge.size or (rows.factor == 1 and len(edge) * taps < columns.size):
+            margin = max(0, -columns.start, columns.start + columns.taps - 1)
+            all_ = np.array([0, columns.size, 0])
+            return _Stack(
+                1, columns.size, table.outer[:0], all_, True, margin, margin + columns.start,
+                border, edge,
+            )  # fmt: skip
+    nothing = np.zeros(0, np.intp)
+    nowhere = nothing.reshape(0, 2)
+    return _Stack(phases, places, table.outer, table.inner, False, 0, 0, nothing, nowhere)
+
+
+def _edges(columns: Axis) -> tuple[Index, Index]:
+    """The outputs whose windows leave the row of pixels, of an axis of factor 1.
+
+    Returns
+    -------
+    border : ndarray of intp
+        Source pixel of each place that those at the left end read, and those at the right.
+    edge : ndarray of intp, shape (k, 2)
+        Where in such a row the window of an output begins, and the output.
+    """
+    m, places = columns.outputs, columns.extended
+    first = min(max(0, -columns.start), m)
+    last = min(max(first, columns.size - columns.start - columns.taps + 1), m)
+    left = places[: first + columns.taps - 1 if first else 0]
+    right = places[last if last < m else places.size :]
+    begins = np.append(np.arange(first), left.size + np.arange(m - last))
+    outputs = np.append(np.arange(first), np.arange(last, m))
+    return np.append(left, right), np.column_stack([begins, outputs])
 
 
 def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
