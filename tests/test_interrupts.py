@@ -174,7 +174,7 @@ def test_fault_30_exception_in_a_block(error):
         + f"""
     from dhop.kernels import direct
 
-    big = DHOperator((1200, 1200), np.ones((15, 15)), 1, method="direct")
+    big = DHOperator((1200, 1200), np.ones((41, 41)), 1, method="direct")
     ones, out = np.ones(big.dims), np.zeros(big.dimsd)
     right = big.degrade(ones)
     forward, calls, running = direct.forward, [], []

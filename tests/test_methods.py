@@ -2,7 +2,6 @@
 
 import threading
 import tracemalloc
-from itertools import pairwise
 
 import numpy as np
 import oracle
@@ -10,7 +9,7 @@ import pytest
 from scipy import fft
 
 from dhop import DHOperator, parallel
-from dhop.methods import direct, separable
+from dhop.methods import separable
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -183,8 +182,8 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
 @pytest.mark.parametrize("blocks", [1, 7])
 def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
     """Outputs at the ends of rows, and rows at the ends of images: of whole numbers, the matrix."""
-    edges = list(pairwise(np.linspace(0, 3 * 21, blocks + 1, dtype=int).tolist()))
-    monkeypatch.setattr(direct, "row_blocks", lambda *_: edges)
+    edges = np.linspace(0, 3 * 21, blocks + 1, dtype=int)
+    monkeypatch.setattr(parallel, "_shares", lambda *_: np.append((0, blocks, 0), edges))
     rng = np.random.default_rng(6)
     for shape in [(1, 1), (1, 3), (3, 1), (3, 3), (2, 4), (5, 2), (4, 5)]:
         for missing in (0, 0.4):

@@ -3,6 +3,9 @@
 Kernels release the GIL, so plain threads run them side by side. The caller works too: with nothing
 else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
 
+A product takes its rows in shares, inside its kernel. Between two blocks a thread returns to the
+interpreter, which takes a few microseconds, and many more if another thread is just there.
+
 How many threads a call uses is the least of what the operator's ``workers`` and an enclosing
 `workers` block say, or without either what ``OMP_NUM_THREADS`` says; never more than the process
 has processors, of which calls that run at the same time from several threads get a share each.
@@ -16,15 +19,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dhop import arguments
 
 WORTH_WAKING = 1.1e5  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
+Numbers: TypeAlias = NDArray[np.int64]
+
+_NOBODY = np.zeros(0, np.int64)
+
+SMALLEST_SHARE = 1e4  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
 
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
@@ -164,8 +175,63 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     return list(itertools.pairwise(edges))
 
 
+def share(
+    function: Callable[[Numbers, Numbers], Any], rows: int, work: float, workers: int | None = None
+) -> bool:
+    """Have threads compute shares of `rows` rows, `work` nanoseconds in all.
+
+    Parameters
+    ----------
+    function : callable
+        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`. A call takes less
+        than about `LARGEST_BLOCK`, for the sake of interrupts.
+    rows : int
+    work : float
+    workers : int, optional
+        Most threads to use, the caller included.
+
+    Returns
+    -------
+    bool
+        Whether no kernel has called its results spoilt.
+    """
+    count = threads(work, workers)
+    shares = _shares(rows, work, count).copy()
+    if count == 1 and work < LARGEST_BLOCK:
+        function(shares, _NOBODY)
+        return not shares[2]
+    busy = np.zeros(count - 1, np.int64)
+    caller = threading.get_ident()
+
+    ranges = shares.size - 4
+
+    def call() -> None:
+        if shares[0] < ranges:
+            function(shares, busy if threading.get_ident() == caller else _NOBODY)
+
+    run(call, [()] * (count if shares[1] == ranges else ranges), workers, busy)
+    return not shares[2]
+
+
+@lru_cache(maxsize=256)
+def _shares(rows: int, work: float, count: int) -> Numbers:
+    """Shares that become smaller, so that threads end together, also if one has been woken late."""
+    least, most = (max(1, int(rows * size / work)) for size in (SMALLEST_SHARE, LARGEST_BLOCK))
+    edges = [0]
+    while edges[-1] < rows:
+        size = min(max(least, (rows - edges[-1]) // (2 * count)), most)
+        edges.append(min(edges[-1] + size, rows))
+    if work < LARGEST_BLOCK and count == 1:
+        edges = [0, rows]
+    at_once = len(edges) - 1 if work < count * LARGEST_BLOCK else 1
+    return np.array((0, at_once, 0, *edges))
+
+
 def run(
-    function: Callable[..., Any], blocks: Iterable[tuple[Any, ...]], workers: int | None = None
+    function: Callable[..., Any],
+    blocks: Iterable[tuple[Any, ...]],
+    workers: int | None = None,
+    busy: Numbers | None = None,
 ) -> None:
     """Call ``function(*block)`` for every block, over several threads.
 
@@ -177,6 +243,9 @@ def run(
         Taken one at a time by whichever thread is free.
     workers : int, optional
         Most threads to use, the caller included.
+    busy : ndarray of int64, optional
+        As many zeros as threads help the caller at most, or more. That of a thread is one while it
+        does.
 
     Raises
     ------
@@ -190,7 +259,8 @@ def run(
         return
     with _calling():
         free = available_cpus() - len(_callers)
-        _share(function, blocks, min(_most(workers) - 1, free, len(blocks) - 1))
+        helpers = max(0, min(_most(workers) - 1, free, len(blocks) - 1))
+        _together(function, blocks, helpers, np.zeros(helpers, np.int64) if busy is None else busy)
 
 
 @contextmanager
@@ -206,12 +276,13 @@ def _calling() -> Iterator[None]:
             _callers.discard(thread)
 
 
-def _share(function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers: int) -> None:
+def _together(
+    function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers: int, busy: Numbers
+) -> None:
     """`run` for several blocks."""
     todo = deque(blocks)
     # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
-    begun: list[None] = []
-    ended: list[None] = []
+    numbers = list(range(helpers))
     failures: list[BaseException] = []
     news: SimpleQueue[None] = SimpleQueue()
 
@@ -226,14 +297,15 @@ def _share(function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers:
         todo.clear()
 
     def help_out() -> None:
-        begun.append(None)  # first, so that all who have a block are known when none is left
+        number = numbers.pop()
+        busy[number] = 1  # first, so that all who have a block are known when none is left
         try:
             while (block := take()) is not None:
                 function(*block)
         except BaseException as error:
             fail(error)
         finally:
-            ended.append(None)
+            busy[number] = 0
             news.put(None)
 
     try:
@@ -242,11 +314,13 @@ def _share(function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers:
                 _pool().ask(help_out, helpers)
         while (block := take()) is not None:
             function(*block)
+        if 1 in busy.tolist():
+            _wait()(busy)
     except BaseException as error:
         fail(error)
     while True:
         try:
-            while len(ended) < len(begun):
+            while 1 in busy.tolist():
                 news.get()
             break
         except BaseException as error:  # an interrupt: let the running blocks end first
@@ -256,3 +330,11 @@ def _share(function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers:
             raise failures[0]
         finally:
             failures.clear()  # their tracebacks refer to this frame
+
+
+@cache
+def _wait() -> Callable[[Numbers], None]:
+    """Compiled code is imported when it is needed."""
+    from dhop.kernels.shares import wait
+
+    return wait

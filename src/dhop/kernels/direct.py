@@ -3,12 +3,13 @@
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import fold_row, split_row
+from dhop.kernels.shares import take
 from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
 def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whole, margin,
-            border, edge, border_offset, band, columns, start, stop, out):  # fmt: skip
+            border, edge, border_offset, band, columns, shares, busy, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
     Parameters
@@ -38,8 +39,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         Workspace for the copy, where ``step = min(factor, taps)``.
     columns : (border.size + 2, taps + most) array
         Workspace.
-    start, stop : int
-        Range of pairs of output rows, counted through the batch.
+    shares, busy : int arrays
+        Of pairs of output rows, counted through the batch; see `dhop.kernels.shares`.
     out : (B, m0, m1) array
     """
     n0, n1 = x.shape[1:]
@@ -50,7 +51,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
     step = min(factor, taps)  # rows that no tap reads are not copied
     source, target, line = flat(x), flat(out), flat(rows)
     beside, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
-    pair = start
+    taken = 0
+    pair, stop = take(shares, busy, taken)
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
         limit = min(most, m0 - j, 2 * (stop - pair))
@@ -99,6 +101,9 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
             _mend(skip(stack, margin), width, count, taps, border, edge, border_offset, weights,
                   lag, last, columns, outputs, m1)  # fmt: skip
         pair += (count + 1) // 2
+        if pair == stop:
+            taken += 1
+            pair, stop = take(shares, busy, taken)
 
 
 @called
@@ -156,7 +161,7 @@ def _mend(rows, width, count, taps, border, edge, offset, weights, lag, last, co
 
 @kernel
 def adjoint(y, row_start, row_place, column_start, column_place, inner,
-            offset, weight, group, reach, band, line, start, stop, out):  # fmt: skip
+            offset, weight, group, reach, band, line, shares, busy, out):  # fmt: skip
     """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
 
     Parameters
@@ -181,8 +186,8 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         ``h > q0``.
     line : (2, phases, places) array
         Workspace.
-    start, stop : int
-        Range of pairs of image rows, counted through the batch.
+    shares, busy : int arrays
+        Of pairs of image rows, counted through the batch.
     out : (B, n0, n1) array
     """
     n0, n1 = out.shape[1:]
@@ -198,7 +203,9 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     )  # fmt: skip
     inside, offsets, weights = flat(inner), flat(offset), flat(weight)
     held, top, bottom = -1, 0, 0  # the image and the rows of it that the band holds
-    for pair in range(start, stop):
+    taken = 0
+    pair, stop = take(shares, busy, taken)
+    while pair < stop:
         batch, i = pair // pairs, pair % pairs * 2
         count = min(2, n0 - i)
         pixels = skip(target, (batch * n0 + i) * n1)
@@ -244,6 +251,10 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         for r in range(count):
             fold_row(skip(split, r * size), table, member, inside, phases, places,
                      skip(pixels, r * n1), n1)  # fmt: skip
+        pair += 1
+        if pair == stop:
+            taken += 1
+            pair, stop = take(shares, busy, taken)
 
 
 @called

@@ -1,15 +1,18 @@
 """A folded PSF that is a short sum of products: down the columns first, then along the rows."""
 
+import numpy as np
+
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import continue_row, fold_row, split_row, sum_row
+from dhop.kernels.shares import SPOILT, take
 from dhop.kernels.taps import PASS, add_group, add_taps
 
 
 @kernel
 def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight2, outer, inner,
-            offset1, weight1, linked, blurred, line, far, start, stop, out):  # fmt: skip
+            offset1, weight1, linked, blurred, line, far, shares, busy, out):  # fmt: skip
     """Blur and decimate the columns into a few rows at a time, then those rows.
 
     Parameters
@@ -31,14 +34,9 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         Workspace.
     far : int
         1 if images are in no cache, so that rows are asked for before they are needed, else 0.
-    start, stop : int
-        Range of groups of output rows, counted through the batch.
+    shares, busy : int arrays
+        Of groups of output rows, counted through the batch; spoilt if an output is not finite.
     out : (B, m0, m1) array
-
-    Returns
-    -------
-    number
-        The sum of all outputs, not finite if one of them is not.
     """
     n0, n1 = x.shape[1:]
     m0, m1 = out.shape[1:]
@@ -52,8 +50,9 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
     # With factor 1 the rows are blurred where they are wanted, between their margins.
     in_place = factor == 1 and inside[1] - inside[0] == n1
     stride, margin = (places, inside[0]) if in_place else (n1, 0)
-    checksum = out.dtype.type(0)
-    for place in range(start, stop):
+    taken = 0
+    place, stop = take(shares, busy, taken)
+    while place < stop:
         batch, group = place // groups, place % groups
         j = GROUP * group
         count = min(GROUP, m0 - j)
@@ -77,14 +76,18 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
                 add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
                          skip(weights1, k * taps), linked, taps, k > 0, PASS,
                          (skip(coming, r * part * m1), part))  # fmt: skip
-        checksum += sum_row(skip(target, (batch * m0 + j) * m1), count * m1)
-    return checksum
+        if not np.isfinite(sum_row(skip(target, (batch * m0 + j) * m1), count * m1)):
+            shares[SPOILT] = 1
+        place += 1
+        if place == stop:
+            taken += 1
+            place, stop = take(shares, busy, taken)
 
 
 @kernel
 def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column_start,
             column_place, inner, offset1, weight1, linked, phase, padded, line, held,
-            start, stop, out):  # fmt: skip
+            shares, busy, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
@@ -107,14 +110,9 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         windows of all of them are one.
     held : int
         How many rows are spread at a time.
-    start, stop : int
-        Range of groups of pixel rows, counted through the batch.
+    shares, busy : int arrays
+        Of groups of pixel rows, counted through the batch; spoilt if a pixel is not finite.
     out : (B, n0, n1) array
-
-    Returns
-    -------
-    number
-        The sum of all pixels, not finite if one of them is not.
     """
     m0, m1 = y.shape[1:]
     n0, n1 = out.shape[1:]
@@ -128,8 +126,8 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
     lone, lone_offsets, lone_weights = flat(alone), flat(offset2), flat(weight2)
     table, member, inside = flat(column_start), flat(column_place), flat(inner)
     offsets1, weights1, begin = flat(offset1), flat(weight1), flat(phase)
-    checksum = out.dtype.type(0)
-    place = start
+    taken = 0
+    place, stop = take(shares, busy, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         i = GROUP * group
@@ -155,9 +153,12 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
                     for s in range(lines):
                         fold_row(skip(spread, s * width), table, member, inside, phases, span,
                                  skip(pixels, s * n1), n1)  # fmt: skip
-                    checksum += sum_row(pixels, lines * n1)
+                    if not np.isfinite(sum_row(pixels, lines * n1)):
+                        shares[SPOILT] = 1
         place += (count + GROUP - 1) // GROUP
-    return checksum
+        if place == stop:
+            taken += 1
+            place, stop = take(shares, busy, taken)
 
 
 @called

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import direct
 from dhop.methods import Plan, cost
-from dhop.parallel import row_blocks, run
+from dhop.parallel import share
 
 Array = NDArray[Any]
 
@@ -61,13 +61,13 @@ class DirectPlan(Plan):
         )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        def block(start: int, stop: int) -> None:
+        def work(shares: Index, busy: Index) -> None:
             band = np.empty(self._band, x.dtype)
             ends = np.empty(self._columns, x.dtype)
-            direct.forward(x, *self._forward, band, ends, start, stop, out)
+            direct.forward(x, *self._forward, band, ends, shares, busy, out)
 
         pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
-        run(block, row_blocks(pairs, len(x) * self._cost, workers), workers)
+        share(work, pairs, len(x) * self._cost, workers)
         return True
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
@@ -75,14 +75,14 @@ class DirectPlan(Plan):
         margin = columns.split.pixel.shape[1] - columns.outputs
         phases, places = columns.split.trimmed.pixel.shape
 
-        def block(start: int, stop: int) -> None:
+        def work(shares: Index, busy: Index) -> None:
             band = np.empty(self._held, y.dtype)
             band[:, :margin] = band[:, margin + columns.outputs :] = 0
             line = np.empty((2, phases, places), y.dtype)
-            direct.adjoint(y, *self._adjoint, band, line, start, stop, out)
+            direct.adjoint(y, *self._adjoint, band, line, shares, busy, out)
 
         pairs = len(y) * ((self.model.rows.size + 1) // 2)
-        run(block, row_blocks(pairs, len(y) * self._cost, workers), workers)
+        share(work, pairs, len(y) * self._cost, workers)
         return True
 
 

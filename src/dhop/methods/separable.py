@@ -1,6 +1,5 @@
 """The separable method: the folded PSF as a short sum of products of a column and a row."""
 
-from cmath import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from dhop.kernels.lanes import BYTES
 from dhop.kernels.vector import LINKS
 from dhop.methods import Plan, cost
 from dhop.methods.lines import line_sums, reached
-from dhop.parallel import row_blocks, run
+from dhop.parallel import share
 from dhop.separation import separate
 
 Array = NDArray[Any]
@@ -59,30 +58,23 @@ class SeparablePlan(Plan):
         columns = self.model.columns
         phases, places = columns.split.pixel.shape
         far = int(x.nbytes + out.nbytes > NEAR)
-        sums: list[Any] = []
 
-        def block(start: int, stop: int) -> None:
+        def work(shares: Index, busy: Index) -> None:
             blurred = np.empty((GROUP, max(columns.size, places)), x.dtype)
             line = np.empty((phases, places), x.dtype)
-            total = separable.forward(x, *self._forward, blurred, line, far, start, stop, out)
-            sums.append(total)
+            separable.forward(x, *self._forward, blurred, line, far, shares, busy, out)
 
         groups = len(x) * -(-self.model.rows.outputs // GROUP)
-        run(block, row_blocks(groups, len(x) * self._cost, workers), workers)
-        return all(map(isfinite, sums))
+        return share(work, groups, len(x) * self._cost, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        sums: list[Any] = []
-
-        def block(start: int, stop: int) -> None:
+        def work(shares: Index, busy: Index) -> None:
             padded = np.zeros(self._padded, y.dtype)
             line = np.empty(self._line, y.dtype)
-            total = separable.adjoint(y, *self._adjoint, padded, line, self._held, start, stop, out)
-            sums.append(total)
+            separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, busy, out)
 
         groups = len(y) * -(-self.model.rows.size // GROUP)
-        run(block, row_blocks(groups, len(y) * self._cost, workers), workers)
-        return all(map(isfinite, sums))
+        return share(work, groups, len(y) * self._cost, workers)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
