@@ -41,6 +41,9 @@ class SeparablePlan(Plan):
         count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
         self._padded = count, width
         self._held = min(count, max(1, RUN // (width * dtype.itemsize)))
+        phases, places = table.pixel.shape
+        self._blurred, self._split = (GROUP, max(columns.size, places)), (phases, places)
+        self._groups = -(-rows.outputs // GROUP), -(-rows.size // GROUP)
         phases, places = table.trimmed.pixel.shape
         self._line = phases, (count - 1) * width + places
         start, member = table.trimmed.by_pixel
@@ -55,17 +58,14 @@ class SeparablePlan(Plan):
         )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        columns = self.model.columns
-        phases, places = columns.split.pixel.shape
         far = int(x.nbytes + out.nbytes > NEAR)
 
         def work(shares: Index, busy: Index) -> None:
-            blurred = np.empty((GROUP, max(columns.size, places)), x.dtype)
-            line = np.empty((phases, places), x.dtype)
+            blurred = np.empty(self._blurred, x.dtype)
+            line = np.empty(self._split, x.dtype)
             separable.forward(x, *self._forward, blurred, line, far, shares, busy, out)
 
-        groups = len(x) * -(-self.model.rows.outputs // GROUP)
-        return share(work, groups, len(x) * self._cost, workers)
+        return share(work, len(x) * self._groups[0], len(x) * self._cost, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         def work(shares: Index, busy: Index) -> None:
@@ -73,8 +73,7 @@ class SeparablePlan(Plan):
             line = np.empty(self._line, y.dtype)
             separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, busy, out)
 
-        groups = len(y) * -(-self.model.rows.size // GROUP)
-        return share(work, groups, len(y) * self._cost, workers)
+        return share(work, len(y) * self._groups[1], len(y) * self._cost, workers)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
