@@ -29,8 +29,9 @@ class Products:
         self.model = model
         self.asked = method
         self.workers = workers
-        self._plans: dict[tuple[np.dtype[Any], str], Plan] = {}
         self._chosen = dict(chosen or {})
+        self._usual: dict[np.dtype[Any], Plan] = {}
+        self._direct: dict[np.dtype[Any], Plan] = {}  # for what the usual method cannot do
         pixels = model.rows.size, model.columns.size
         outputs = model.rows.outputs, model.columns.outputs
         # What each product is given, and what it gives.
@@ -49,20 +50,19 @@ class Products:
 
     def apply(self, x: Array, product: Product, out: Array) -> None:
         """Write the product with each row of `x` into the same row of `out`, both C-contiguous."""
-        reliable = self._multiply(self._plan(x.dtype, self.method(x.dtype)), x, product, out)
-        if reliable or self.asked in ("direct", "separable"):
+        plan = self._usual.get(x.dtype)
+        if plan is None:
+            plan = self._usual[x.dtype] = prepare(self.method(x.dtype), self.model, x.dtype)
+        if self._multiply(plan, x, product, out) or self.asked in ("direct", "separable"):
             return
         if self.asked == "fft":
             raise ValueError(
                 'method="fft" gave a product that is not finite: NaN, Inf or huge values in the '
                 'array spread over the whole image; use method="auto" or "direct"'
             )
-        self._multiply(self._plan(x.dtype, "direct"), x, product, out)
-
-    def _plan(self, dtype: np.dtype[Any], method: str) -> Plan:
-        if (dtype, method) not in self._plans:
-            self._plans[dtype, method] = prepare(method, self.model, dtype)
-        return self._plans[dtype, method]
+        if x.dtype not in self._direct:
+            self._direct[x.dtype] = prepare("direct", self.model, x.dtype)
+        self._multiply(self._direct[x.dtype], x, product, out)
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
         """Bring the two axes to the end, where the plans have them."""
