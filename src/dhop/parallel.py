@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop import arguments
+from dhop.kernels import AT_ONCE, EDGES, SPOILT, TAKEN
 
 WORTH_WAKING = 1.1e5  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
@@ -197,20 +198,19 @@ def share(
     """
     count = threads(work, workers)
     shares = _shares(rows, work, count).copy()
-    if count == 1 and work < LARGEST_BLOCK:
+    ranges = shares.size - EDGES - 1
+    if ranges == 1:
         function(shares, _NOBODY)
-        return not shares[2]
+        return not shares[SPOILT]
     busy = np.zeros(count - 1, np.int64)
     caller = threading.get_ident()
 
-    ranges = shares.size - 4
-
     def call() -> None:
-        if shares[0] < ranges:
+        if shares[TAKEN] < ranges:
             function(shares, busy if threading.get_ident() == caller else _NOBODY)
 
-    run(call, [()] * (count if shares[1] == ranges else ranges), workers, busy)
-    return not shares[2]
+    run(call, [()] * (count if shares[AT_ONCE] == ranges else ranges), count, busy)
+    return not shares[SPOILT]
 
 
 @lru_cache(maxsize=256)
@@ -219,10 +219,8 @@ def _shares(rows: int, work: float, count: int) -> Numbers:
     least, most = (max(1, int(rows * size / work)) for size in (SMALLEST_SHARE, LARGEST_BLOCK))
     edges = [0]
     while edges[-1] < rows:
-        size = min(max(least, (rows - edges[-1]) // (2 * count)), most)
-        edges.append(min(edges[-1] + size, rows))
-    if work < LARGEST_BLOCK and count == 1:
-        edges = [0, rows]
+        part = rows if count == 1 else (rows - edges[-1]) // (2 * count)
+        edges.append(min(edges[-1] + min(max(least, part), most), rows))
     at_once = len(edges) - 1 if work < count * LARGEST_BLOCK else 1
     return np.array((0, at_once, 0, *edges))
 
@@ -315,7 +313,9 @@ def _together(
         while (block := take()) is not None:
             function(*block)
         if 1 in busy.tolist():
-            _wait()(busy)
+            from dhop.kernels.shares import wait  # with Numba, so not before it is needed
+
+            wait(busy)
     except BaseException as error:
         fail(error)
     while True:
@@ -330,11 +330,3 @@ def _together(
             raise failures[0]
         finally:
             failures.clear()  # their tracebacks refer to this frame
-
-
-@cache
-def _wait() -> Callable[[Numbers], None]:
-    """Compiled code is imported when it is needed."""
-    from dhop.kernels.shares import wait
-
-    return wait

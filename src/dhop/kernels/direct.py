@@ -9,7 +9,7 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 @kernel
 def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whole, margin,
-            border, edge, border_offset, band, columns, shares, busy, out):  # fmt: skip
+            border, edge, border_offset, band, ends, shares, busy, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
     Parameters
@@ -37,8 +37,8 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         Of `_mend`, for the outputs of those that do.
     band : (step * (most - 1) + taps + 2, phases, places) array
         Workspace for the copy, where ``step = min(factor, taps)``.
-    columns : (border.size + 2, taps + most) array
-        Workspace.
+    ends : (border.size + 2, taps + most) array
+        Workspace of `_mend`.
     shares, busy : int arrays
         Of pairs of output rows, counted through the batch; see `dhop.kernels.shares`.
     out : (B, m0, m1) array
@@ -99,7 +99,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
                     add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
         if len(edge) > 0:
             _mend(skip(stack, margin), width, count, taps, border, edge, border_offset, weights,
-                  lag, last, columns, outputs, m1)  # fmt: skip
+                  lag, last, ends, outputs, m1)  # fmt: skip
         pair += (count + 1) // 2
         if pair == stop:
             taken += 1

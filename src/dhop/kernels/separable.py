@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from dhop.kernels import GROUP
+from dhop.kernels import GROUP, SPOILT
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 from dhop.kernels.polyphase import continue_row, fold_row, split_row, sum_row
-from dhop.kernels.shares import SPOILT, take
+from dhop.kernels.shares import take
 from dhop.kernels.taps import PASS, add_group, add_taps
 
 

@@ -9,10 +9,10 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
+from dhop.kernels import AT_ONCE, EDGES, TAKEN
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat
 
-TAKEN, AT_ONCE, SPOILT, EDGES = range(4)
 PATIENCE = 1 if config.DISABLE_JIT else 2**17  # how often a thread looks, in about 0.1 ms
 
 

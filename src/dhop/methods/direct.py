@@ -21,7 +21,7 @@ class DirectPlan(Plan):
 
     Workspace: `forward` copies, per thread, the continued input rows of two output rows, three
     times as many if these overlap much, or `BAND` bytes of them if that is more; with factor 1 and
-    few taps only what the outputs at the ends of rows read, a column of it at a time. `adjoint`
+    few taps only at the ends of the image, and what the outputs at the ends of rows read. `adjoint`
     copies those of one image row, and as many again or up to `MORE` if `BAND` holds them.
     """
 
@@ -43,7 +43,7 @@ class DirectPlan(Plan):
         most = min(2 * int(pairs), rows.outputs + 1)
         height = rows.taps + most
         self._band = step * (most - 1) + rows.taps + 2, stack.phases, stack.places
-        self._columns = stack.border.size + 2, height
+        self._ends = stack.border.size + 2, height
         self._forward = (
             rows.extended, stack.outer, stack.inner, stack.starts(u0, u1), weights[u0, u1],
             rows.factor, rows.taps, lag, most, stack.whole, stack.margin,
@@ -63,7 +63,7 @@ class DirectPlan(Plan):
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         def work(shares: Index, busy: Index) -> None:
             band = np.empty(self._band, x.dtype)
-            ends = np.empty(self._columns, x.dtype)
+            ends = np.empty(self._ends, x.dtype)
             direct.forward(x, *self._forward, band, ends, shares, busy, out)
 
         pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
@@ -114,9 +114,9 @@ def _stack(model: Model, taps: int) -> _Stack:
         # The outputs at the ends are computed apart, twice, from copies of what they read.
         if not edge.size or (rows.factor == 1 and len(edge) * taps < columns.size):
             margin = max(0, -columns.start, columns.start + columns.taps - 1)
-            all_ = np.array([0, columns.size, 0])
+            inner = np.array([0, columns.size, 0])
             return _Stack(
-                1, columns.size, table.outer[:0], all_, True, margin, margin + columns.start,
+                1, columns.size, table.outer[:0], inner, True, margin, margin + columns.start,
                 border, edge,
             )  # fmt: skip
     nothing = np.zeros(0, np.intp)
