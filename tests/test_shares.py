@@ -9,58 +9,101 @@ import numpy as np
 import pytest
 
 from dhop import parallel
-from dhop.kernels import EDGES, SPOILT, TAKEN
-from dhop.kernels.shares import take, wait
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, SPOILT, TAKEN
+from dhop.kernels.shares import look_out, take, wait
 
 NOBODY = np.zeros(0, np.int64)
+compiled = pytest.mark.skipif(
+    numba.config.DISABLE_JIT, reason="what threads do to numbers is atomic only if compiled"
+)
 
 
 @numba.njit(nogil=True)
-def visit(shares, busy, seen, spoilt):
+def visit(shares, own, board, seen, spoilt):
     """Count the rows of all shares that are to be had."""
     count = 0
-    start, stop = take(shares, busy, count)
+    start, stop = take(shares, own, board, count)
     while start < stop:
         for row in range(start, stop):
             seen[row] += 1
             if row == spoilt:
-                shares[SPOILT] = 1
+                shares[0, SPOILT] = 1
         count += 1
-        start, stop = take(shares, busy, count)
+        start, stop = take(shares, own, board, count)
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="additions are atomic only if compiled")
+def parts(*edges, at_once=10**6):
+    shares = np.zeros((len(edges), EDGES + len(edges[0])), np.int64)
+    shares[:, AT_ONCE] = at_once
+    shares[:, EDGES:] = edges
+    return shares
+
+
+@compiled
 def test_each_share_once():
     """By four threads that all begin at the same time, many times over."""
     ready = threading.Barrier(4)
-    shares = np.append((0, 10**6, 0), np.arange(5001))
+    shares = parts(*(np.arange(1001) + 1000 * k for k in range(4)))
 
-    def work(_):
-        seen = np.zeros(5000, np.int64)
+    def work(own):
+        seen = np.zeros(4000, np.int64)
         ready.wait()
-        visit(shares, NOBODY, seen, -1)
+        visit(shares, own, NOBODY, seen, -1)
         return seen
 
     with ThreadPoolExecutor(4) as threads:
         for _ in range(50):
-            shares[TAKEN] = 0
+            shares[:, TAKEN] = 0
             assert (sum(threads.map(work, range(4))) == 1).all()
 
 
 def test_so_many_shares_at_once():
-    shares = np.array((0, 2, 0, 0, 3, 4, 9, 10, 11))
+    shares = parts([0, 3, 4, 9, 10, 11], at_once=2)
+    edges = shares[0, EDGES:].tolist()
     seen = np.zeros(11, np.int64)
     for expected in ([1] * 4 + [0] * 7, [1] * 10 + [0], [1] * 11, [1] * 11):
-        visit(shares, NOBODY, seen, -1)
+        visit(shares, 0, NOBODY, seen, -1)
         assert seen.tolist() == expected
-    assert shares[EDGES:].tolist() == [0, 3, 4, 9, 10, 11]
+    assert shares[0, EDGES:].tolist() == edges
 
 
-def test_waits_a_moment_for_those_that_are_busy():
-    wait(np.array([0, 0]))
+def test_the_own_part_first():
+    """Then those of the others, which may have fewer shares."""
+    shares = parts([0, 3, 5, 5], [5, 7, 8, 9], [9, 12, 12, 12])
+    taken = [take(shares, 1, NOBODY, k) for k in range(7)]
+    assert taken == [(5, 7), (7, 8), (8, 9), (9, 12), (0, 3), (3, 5), (0, 0)]
+
+
+def test_only_a_caller_says_that_it_begins():
+    board = np.zeros(3, np.int64)
+    for own, count, begun in ((1, 0, 0), (0, 0, 1), (0, 1, 1), (2, 0, 1)):
+        take(parts([0, 1, 2], [2, 3, 4], [4, 5, 6]), own, board, count)
+        assert board[BEGUN] == begun
+
+
+@compiled
+@pytest.mark.parametrize("where", ["wait", "take"])
+def test_waits_a_moment_for_those_that_help(where):
+    shares = parts([0, 0])
+    shares[0, CALL] = 5
+    waits = {"wait": lambda board: wait(board, 5), "take": lambda board: take(shares, 0, board, 1)}
+    waits[where](np.array([5, 0, 4]))  # compiled, and for nobody
     begin = time.perf_counter()
-    wait(np.array([0, 1]))  # for ever, if it were not for a moment
-    assert time.perf_counter() - begin < 1
+    waits[where](np.array([0, 4, 5]))  # for ever, if it were not for a moment
+    assert 1e-5 < time.perf_counter() - begin < 1
+    board = np.array([0, 4, 5])
+    with ThreadPoolExecutor(1) as threads:
+        helper = threads.submit(look_out, board, 2, 0)
+        while where == "wait" and not wait(board, 5):
+            pass
+        helper.result()
+    assert board.tolist() == [0, 4, 0]
+
+
+def test_look_out_ends_when_a_product_begins():
+    board = np.array([7, 1, 2])
+    look_out(board, 1, 6)
+    assert board.tolist() == [7, 0, 2]
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +121,9 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
     for spoilt in (-1, rows - 1):
         total = []
 
-        def work_on(shares, busy, spoilt=spoilt, total=total):
+        def work_on(shares, own, board, spoilt=spoilt, total=total):
             seen = np.zeros(rows, np.int64)
-            visit(shares, busy, seen, spoilt)
+            visit(shares, own, board, seen, spoilt)
             total.append(seen)
 
         assert parallel.share(work_on, rows, work, workers) == (spoilt < 0)
@@ -92,19 +135,20 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
 def test_sizes(work, count):
     """Ten milliseconds at most at once for each thread, and the last ones of several small."""
     shares = parallel._shares(100_000, work, count)
-    sizes = np.diff(shares[EDGES:]) * work / 1e5
+    sizes = np.diff(shares[:, EDGES:]) * work / 1e5
     assert sizes.max() <= parallel.LARGEST_BLOCK
-    assert shares[1] == 1 or sizes.sum() <= count * parallel.LARGEST_BLOCK
+    assert (shares[:, AT_ONCE] == 1).all() or sizes.sum() <= count * parallel.LARGEST_BLOCK
+    np.testing.assert_allclose(sizes.sum(axis=1), work / count)
     if count > 1:
         assert (np.diff(sizes) <= 1e-9 * work).all()
-        assert sizes[-1] <= parallel.SMALLEST_SHARE
+        assert sizes[:, -1].max() <= parallel.SMALLEST_SHARE
 
 
 def test_an_exception_of_a_helper():
     """It reaches the caller, which has waited for the others."""
     caller, running = threading.get_ident(), []
 
-    def work(shares, busy):
+    def work(shares, own, board):
         running.append(1)
         try:
             if threading.get_ident() != caller:

@@ -4,7 +4,8 @@ Kernels release the GIL, so plain threads run them side by side. The caller work
 else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
 
 A product takes its rows in shares, inside its kernel. Between two blocks a thread returns to the
-interpreter, which takes a few microseconds, and many more if another thread is just there.
+interpreter, which takes a few microseconds, and many more if another thread is just there. For the
+same reason threads wait for each other, and for the next product, a moment without sleeping.
 
 How many threads a call uses is the least of what the operator's ``workers`` and an enclosing
 `workers` block say, or without either what ``OMP_NUM_THREADS`` says; never more than the process
@@ -15,6 +16,7 @@ import itertools
 import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,17 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop import arguments
-from dhop.kernels import AT_ONCE, EDGES, SPOILT, TAKEN
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, SPOILT
 
 WORTH_WAKING = 1.1e5  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
-Numbers: TypeAlias = NDArray[np.int64]
-
-_NOBODY = np.zeros(0, np.int64)
-
 SMALLEST_SHARE = 1e4  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
 
+Numbers: TypeAlias = NDArray[np.int64]
+
+_NOBODY = np.zeros(0, np.int64)  # a board without threads
+_calls = itertools.count(1)  # their numbers
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
 
 
@@ -115,21 +117,43 @@ def _most(workers: int | None) -> int:
 
 
 class _Pool:
-    """Threads that wait for work: an executor's futures take 5 us more."""
+    """Threads that wait for work: an executor's futures take 5 us more.
+
+    Attributes
+    ----------
+    board : ndarray of int64, shape (size + 1,)
+        See `dhop.kernels.shares`.
+    """
 
     def __init__(self, size: int) -> None:
-        self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        for _ in range(size):
-            threading.Thread(target=self._help, name="dhop", daemon=True).start()
+        from dhop.kernels.shares import look_out, wait  # with Numba, so not before it is needed
 
-    def ask(self, work: Callable[[], None], helpers: int) -> None:
-        """Have `helpers` threads call `work`, which raises nothing, once they are free."""
+        self._asked: SimpleQueue[Callable[[int], None]] = SimpleQueue()
+        self.board = np.zeros(size + 1, np.int64)
+        self._look_out, self._wait = look_out, wait
+        # Compiled now: what is forked while one of the threads compiles can never compile again.
+        look_out(self.board, size, -1)
+        wait(self.board, -1)
+        for number in range(1, size + 1):
+            threading.Thread(target=self._help, args=(number,), name="dhop", daemon=True).start()
+
+    def ask(self, work: Callable[[int], None], helpers: int) -> None:
+        """Have `helpers` threads call `work`, which raises nothing, with their numbers."""
         for _ in range(helpers):
             self._asked.put(work)
 
-    def _help(self) -> None:
+    def _help(self, number: int) -> None:
         while True:
-            self._asked.get()()
+            begun = int(self.board[BEGUN])  # before it is seen that nobody has asked
+            if self._asked.empty():
+                self._look_out(self.board, number, begun)
+            self.board[number] = 0
+            self._asked.get()(number)
+
+    def wait(self, call: int) -> None:
+        """Wait until no thread helps `call`."""
+        while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
+            time.sleep(0)  # others may have work for this processor
 
 
 @cache
@@ -177,7 +201,10 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
 
 
 def share(
-    function: Callable[[Numbers, Numbers], Any], rows: int, work: float, workers: int | None = None
+    function: Callable[[Numbers, int, Numbers], Any],
+    rows: int,
+    work: float,
+    workers: int | None = None,
 ) -> bool:
     """Have threads compute shares of `rows` rows, `work` nanoseconds in all.
 
@@ -198,38 +225,44 @@ def share(
     """
     count = threads(work, workers)
     shares = _shares(rows, work, count).copy()
-    ranges = shares.size - EDGES - 1
-    if ranges == 1:
-        function(shares, _NOBODY)
-        return not shares[SPOILT]
-    busy = np.zeros(count - 1, np.int64)
-    caller = threading.get_ident()
+    each = shares.shape[1] - EDGES - 1  # shares in a part
+    if count * each == 1:
+        function(shares, 0, _NOBODY)
+        return not shares[0, SPOILT]
+    shares[:, CALL] = call = next(_calls)
 
-    def call() -> None:
-        if shares[TAKEN] < ranges:
-            function(shares, busy if threading.get_ident() == caller else _NOBODY)
+    def take_part(number: int, board: Numbers) -> None:
+        function(shares, number and 1 + (number - 1) % (count - 1), board)
 
-    run(call, [()] * (count if shares[AT_ONCE] == ranges else ranges), count, busy)
-    return not shares[SPOILT]
+    blocks = [()] * (count if shares[0, AT_ONCE] > 1 else count * each)
+    _together(take_part, blocks, count, call, announce=False)
+    return not shares[0, SPOILT]
 
 
 @lru_cache(maxsize=256)
 def _shares(rows: int, work: float, count: int) -> Numbers:
-    """Shares that become smaller, so that threads end together, also if one has been woken late."""
+    """A part of the rows for each thread, in shares that become smaller: threads end together.
+
+    What a part reads and writes may still be in the caches of its processor since the last product.
+    """
     least, most = (max(1, int(rows * size / work)) for size in (SMALLEST_SHARE, LARGEST_BLOCK))
-    edges = [0]
-    while edges[-1] < rows:
-        part = rows if count == 1 else (rows - edges[-1]) // (2 * count)
-        edges.append(min(edges[-1] + min(max(least, part), most), rows))
-    at_once = len(edges) - 1 if work < count * LARGEST_BLOCK else 1
-    return np.array((0, at_once, 0, *edges))
+    parts = []
+    for k in range(count):
+        edges, end = [rows * k // count], rows * (k + 1) // count
+        while edges[-1] < end:
+            rest = end - edges[-1]
+            share = rest if count == 1 else max(least, rest // 4)
+            edges.append(edges[-1] + min(share, most, rest))
+        parts.append(edges)
+    longest = max(map(len, parts))
+    shares = np.zeros((count, EDGES + longest), np.int64)
+    shares[:, AT_ONCE] = count * longest if work < count * LARGEST_BLOCK else 1
+    shares[:, EDGES:] = [edges + edges[-1:] * (longest - len(edges)) for edges in parts]
+    return shares
 
 
 def run(
-    function: Callable[..., Any],
-    blocks: Iterable[tuple[Any, ...]],
-    workers: int | None = None,
-    busy: Numbers | None = None,
+    function: Callable[..., Any], blocks: Iterable[tuple[Any, ...]], workers: int | None = None
 ) -> None:
     """Call ``function(*block)`` for every block, over several threads.
 
@@ -241,9 +274,6 @@ def run(
         Taken one at a time by whichever thread is free.
     workers : int, optional
         Most threads to use, the caller included.
-    busy : ndarray of int64, optional
-        As many zeros as threads help the caller at most, or more. That of a thread is one while it
-        does.
 
     Raises
     ------
@@ -255,35 +285,43 @@ def run(
     if len(blocks) == 1:
         function(*blocks[0])
         return
-    with _calling():
-        free = available_cpus() - len(_callers)
-        helpers = max(0, min(_most(workers) - 1, free, len(blocks) - 1))
-        _together(function, blocks, helpers, np.zeros(helpers, np.int64) if busy is None else busy)
+
+    def work(number: int, board: Numbers, *block: Any) -> None:
+        function(*block)
+
+    _together(work, blocks, workers, next(_calls), announce=True)
 
 
 @contextmanager
-def _calling() -> Iterator[None]:
+def _calling() -> Iterator[int]:
     """Count this thread among the callers, once however deep its calls are nested."""
     thread = threading.get_ident()
     nested = thread in _callers
     _callers.add(thread)
     try:
-        yield
+        yield len(_callers)
     finally:
         if not nested:
             _callers.discard(thread)
 
 
 def _together(
-    function: Callable[..., Any], blocks: list[tuple[Any, ...]], helpers: int, busy: Numbers
+    function: Callable[..., Any],
+    blocks: list[tuple[Any, ...]],
+    workers: int | None,
+    call: int,
+    announce: bool,
 ) -> None:
-    """`run` for several blocks."""
-    todo = deque(blocks)
-    # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
-    numbers = list(range(helpers))
-    failures: list[BaseException] = []
-    news: SimpleQueue[None] = SimpleQueue()
+    """Call ``function(number, board, *block)`` for every block, with the thread's number.
 
+    That of the caller is 0. `announce` says on the board that the call has begun, for a function
+    that does not.
+    """
+    todo = deque(blocks)
+    failures: list[BaseException] = []
+    pool, board = None, _NOBODY
+
+    # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
     def take() -> tuple[Any, ...] | None:
         try:
             return todo.popleft()
@@ -294,37 +332,35 @@ def _together(
         failures.append(error)
         todo.clear()
 
-    def help_out() -> None:
-        number = numbers.pop()
-        busy[number] = 1  # first, so that all who have a block are known when none is left
+    def help_out(number: int) -> None:
+        board[number] = call  # first, so that all who have a block are known when none is left
         try:
             while (block := take()) is not None:
-                function(*block)
+                function(number, board, *block)
         except BaseException as error:
             fail(error)
-        finally:
-            busy[number] = 0
-            news.put(None)
 
-    try:
-        if helpers > 0:
-            with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
-                _pool().ask(help_out, helpers)
-        while (block := take()) is not None:
-            function(*block)
-        if 1 in busy.tolist():
-            from dhop.kernels.shares import wait  # with Numba, so not before it is needed
-
-            wait(busy)
-    except BaseException as error:
-        fail(error)
-    while True:
+    with _calling() as callers:
+        helpers = max(0, min(_most(workers), available_cpus() - callers + 1, len(blocks)) - 1)
         try:
-            while 1 in busy.tolist():
-                news.get()
-            break
-        except BaseException as error:  # an interrupt: let the running blocks end first
+            if helpers > 0:
+                with suppress(RuntimeError):  # no thread to be had, as when Python shuts down
+                    pool = _pool()
+                    board = pool.board
+                    pool.ask(help_out, helpers)
+                    if announce:
+                        board[BEGUN] += 1
+            while (block := take()) is not None:
+                function(0, board, *block)
+        except BaseException as error:
             fail(error)
+        while True:
+            try:
+                if pool:
+                    pool.wait(call)
+                break
+            except BaseException as error:  # an interrupt: let the running blocks end first
+                fail(error)
     if failures:
         try:
             raise failures[0]

@@ -5,4 +5,6 @@ split of the work over threads gives the same bits.
 """
 
 GROUP = 4  # lines that are summed side by side: parts that begin at multiples have the same bits
-TAKEN, AT_ONCE, SPOILT, EDGES = range(4)  # where shares have what, see `dhop.kernels.shares`
+# Where shares and the board have what, see `dhop.kernels.shares`.
+TAKEN, AT_ONCE, SPOILT, CALL, EDGES = range(5)
+BEGUN = 0

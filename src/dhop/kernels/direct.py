@@ -9,7 +9,7 @@ from dhop.kernels.taps import PASS, add_pair, add_taps
 
 @kernel
 def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whole, margin,
-            border, edge, border_offset, band, ends, shares, busy, out):  # fmt: skip
+            border, edge, border_offset, band, ends, shares, own, board, out):  # fmt: skip
     """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
 
     Parameters
@@ -39,7 +39,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         Workspace for the copy, where ``step = min(factor, taps)``.
     ends : (border.size + 2, taps + most) array
         Workspace of `_mend`.
-    shares, busy : int arrays
+    shares, own, board : int arrays and int
         Of pairs of output rows, counted through the batch; see `dhop.kernels.shares`.
     out : (B, m0, m1) array
     """
@@ -52,7 +52,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
     source, target, line = flat(x), flat(out), flat(rows)
     beside, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
     taken = 0
-    pair, stop = take(shares, busy, taken)
+    pair, stop = take(shares, own, board, taken)
     while pair < stop:
         batch, j = pair // pairs, pair % pairs * 2
         limit = min(most, m0 - j, 2 * (stop - pair))
@@ -103,7 +103,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         pair += (count + 1) // 2
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, busy, taken)
+            pair, stop = take(shares, own, board, taken)
 
 
 @called
@@ -161,7 +161,7 @@ def _mend(rows, width, count, taps, border, edge, offset, weights, lag, last, co
 
 @kernel
 def adjoint(y, row_start, row_place, column_start, column_place, inner,
-            offset, weight, group, reach, band, line, shares, busy, out):  # fmt: skip
+            offset, weight, group, reach, band, line, shares, own, board, out):  # fmt: skip
     """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
 
     Parameters
@@ -186,7 +186,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         ``h > q0``.
     line : (2, phases, places) array
         Workspace.
-    shares, busy : int arrays
+    shares, own, board : int arrays and int
         Of pairs of image rows, counted through the batch.
     out : (B, n0, n1) array
     """
@@ -204,7 +204,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
     inside, offsets, weights = flat(inner), flat(offset), flat(weight)
     held, top, bottom = -1, 0, 0  # the image and the rows of it that the band holds
     taken = 0
-    pair, stop = take(shares, busy, taken)
+    pair, stop = take(shares, own, board, taken)
     while pair < stop:
         batch, i = pair // pairs, pair % pairs * 2
         count = min(2, n0 - i)
@@ -254,7 +254,7 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
         pair += 1
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, busy, taken)
+            pair, stop = take(shares, own, board, taken)
 
 
 @called

@@ -12,7 +12,7 @@ from dhop.kernels.taps import PASS, add_group, add_taps
 
 @kernel
 def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight2, outer, inner,
-            offset1, weight1, linked, blurred, line, far, shares, busy, out):  # fmt: skip
+            offset1, weight1, linked, blurred, line, far, shares, own, board, out):  # fmt: skip
     """Blur and decimate the columns into a few rows at a time, then those rows.
 
     Parameters
@@ -34,7 +34,7 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
         Workspace.
     far : int
         1 if images are in no cache, so that rows are asked for before they are needed, else 0.
-    shares, busy : int arrays
+    shares, own, board : int arrays and int
         Of groups of output rows, counted through the batch; spoilt if an output is not finite.
     out : (B, m0, m1) array
     """
@@ -51,7 +51,7 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
     in_place = factor == 1 and inside[1] - inside[0] == n1
     stride, margin = (places, inside[0]) if in_place else (n1, 0)
     taken = 0
-    place, stop = take(shares, busy, taken)
+    place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         j = GROUP * group
@@ -77,17 +77,17 @@ def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight
                          skip(weights1, k * taps), linked, taps, k > 0, PASS,
                          (skip(coming, r * part * m1), part))  # fmt: skip
         if not np.isfinite(sum_row(skip(target, (batch * m0 + j) * m1), count * m1)):
-            shares[SPOILT] = 1
+            shares[0, SPOILT] = 1
         place += 1
         if place == stop:
             taken += 1
-            place, stop = take(shares, busy, taken)
+            place, stop = take(shares, own, board, taken)
 
 
 @kernel
 def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column_start,
             column_place, inner, offset1, weight1, linked, phase, padded, line, held,
-            shares, busy, out):  # fmt: skip
+            shares, own, board, out):  # fmt: skip
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
@@ -110,7 +110,7 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         windows of all of them are one.
     held : int
         How many rows are spread at a time.
-    shares, busy : int arrays
+    shares, own, board : int arrays and int
         Of groups of pixel rows, counted through the batch; spoilt if a pixel is not finite.
     out : (B, n0, n1) array
     """
@@ -127,7 +127,7 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
     table, member, inside = flat(column_start), flat(column_place), flat(inner)
     offsets1, weights1, begin = flat(offset1), flat(weight1), flat(phase)
     taken = 0
-    place, stop = take(shares, busy, taken)
+    place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         i = GROUP * group
@@ -154,11 +154,11 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
                         fold_row(skip(spread, s * width), table, member, inside, phases, span,
                                  skip(pixels, s * n1), n1)  # fmt: skip
                     if not np.isfinite(sum_row(pixels, lines * n1)):
-                        shares[SPOILT] = 1
+                        shares[0, SPOILT] = 1
         place += (count + GROUP - 1) // GROUP
         if place == stop:
             taken += 1
-            place, stop = take(shares, busy, taken)
+            place, stop = take(shares, own, board, taken)
 
 
 @called

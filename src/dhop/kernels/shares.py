@@ -1,54 +1,83 @@
 """Shares of a product, which its threads take one by one without returning to the interpreter.
 
-An array of integers holds how many shares have been taken, how many one call may take, whether a
-result is spoilt, and then the edges of the shares, which are ranges of rows. Another one holds for
-each thread that helps the caller whether it is busy.
+An array of integers has a row for each thread: how many of its shares have been taken, how many
+shares one call of a kernel may take, whether a result is spoilt, the number of the product, and
+then the edges of the shares, which are ranges of rows of the result, perhaps with empty ones at the
+end. Of all threads together there is a board: how often a product has begun, and for each thread
+but the caller the number of the product that it helps with, else zero.
 """
 
 from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
-from dhop.kernels import AT_ONCE, EDGES, TAKEN
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat
+from dhop.kernels.flat import flat, skip
 
-PATIENCE = 1 if config.DISABLE_JIT else 2**17  # how often a thread looks, in about 0.1 ms
+PATIENCE = 1 if config.DISABLE_JIT else 2**19  # how often a thread looks, in about 0.3 ms
 
 
 @called
-def take(shares, busy, count):
+def take(shares, own, board, count):
     """The next range of rows, an empty one if there is none, after `count` of this call.
 
-    When none is left, a caller waits a moment for those that help it.
+    A thread takes those of its `own` row first. The caller, which has row 0, says that it begins,
+    and waits a moment for those that help it when nothing is left.
     """
+    parts, length = shares.shape
     number = flat(shares)
+    if count == 0 and own == 0 and board.size > 0:
+        _count(flat(board), BEGUN)
     if count < number[AT_ONCE]:
-        k = _count(number, TAKEN)
-        if k + 1 < shares.size - EDGES:
-            return number[EDGES + k], number[EDGES + k + 1]
-        _wait(busy)
+        for p in range(parts):
+            row = skip(number, (own + p) % parts * length)
+            if _now(row, TAKEN) + EDGES + 1 < length:
+                k = EDGES + _count(row, TAKEN)
+                if k + 1 < length and row[k] < row[k + 1]:
+                    return row[k], row[k + 1]
+        if own == 0:
+            _wait(flat(board), board.size, number[CALL])
     return 0, 0
 
 
 @kernel
-def wait(busy):
-    """Wait a moment for threads that are about to end.
+def look_out(board, number, begun):
+    """Have ended what thread `number` was at, and wait a moment for another product to begin.
 
-    To sleep and to be woken would take longer than what they usually have left to do, and to take
-    the interpreter from them while they end is to put them to sleep.
+    To be woken takes longer than many a product. The thread has left the interpreter to others by
+    now: a caller that wants it while another has it would have to be woken, too.
     """
-    _wait(busy)
+    line = flat(board)
+    _put(line, number, 0)
+    for _ in range(PATIENCE):
+        if _now(line, BEGUN) != begun:
+            break
+
+
+@kernel
+def wait(board, call):
+    """Wait a moment for threads that help `call`, which are about to end.
+
+    To sleep and to be woken would take longer than what they usually have left to do.
+
+    Returns
+    -------
+    bool
+        Whether they have ended.
+    """
+    return _wait(flat(board), board.size, call)
 
 
 @called
-def _wait(busy):
-    number, k = flat(busy), 0
+def _wait(board, size, call):
+    k = BEGUN + 1
     for _ in range(PATIENCE):
-        while k < busy.size and _now(number, k) == 0:
+        while k < size and _now(board, k) != call:
             k += 1
-        if k == busy.size:
-            break
+        if k >= size:
+            return True
+    return False
 
 
 def _count(numbers, k):
@@ -61,6 +90,11 @@ def _count(numbers, k):
 def _now(numbers, k):
     """A number as another thread has left it by now."""
     return numbers[k]
+
+
+def _put(numbers, k, number):
+    """Set a number, after everything else that this thread has written."""
+    numbers[k] = number
 
 
 @intrinsic
@@ -80,5 +114,15 @@ def _emitted_now(typingctx, numbers, k):
     return types.int64(numbers, types.intp), generate
 
 
+@intrinsic
+def _emitted_put(typingctx, numbers, k, number):
+    def generate(context, builder, signature, arguments):
+        numbers, k, number = arguments
+        builder.store_atomic(number, builder.gep(numbers, [k]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.intp, types.int64), generate
+
+
 if not config.DISABLE_JIT:
-    _count, _now = _emitted_count, _emitted_now
+    _count, _now, _put = _emitted_count, _emitted_now, _emitted_put

@@ -61,10 +61,10 @@ class DirectPlan(Plan):
         )  # fmt: skip
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        def work(shares: Index, busy: Index) -> None:
+        def work(shares: Index, own: int, board: Index) -> None:
             band = np.empty(self._band, x.dtype)
             ends = np.empty(self._ends, x.dtype)
-            direct.forward(x, *self._forward, band, ends, shares, busy, out)
+            direct.forward(x, *self._forward, band, ends, shares, own, board, out)
 
         pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
         share(work, pairs, len(x) * self._cost, workers)
@@ -75,11 +75,11 @@ class DirectPlan(Plan):
         margin = columns.split.pixel.shape[1] - columns.outputs
         phases, places = columns.split.trimmed.pixel.shape
 
-        def work(shares: Index, busy: Index) -> None:
+        def work(shares: Index, own: int, board: Index) -> None:
             band = np.empty(self._held, y.dtype)
             band[:, :margin] = band[:, margin + columns.outputs :] = 0
             line = np.empty((2, phases, places), y.dtype)
-            direct.adjoint(y, *self._adjoint, band, line, shares, busy, out)
+            direct.adjoint(y, *self._adjoint, band, line, shares, own, board, out)
 
         pairs = len(y) * ((self.model.rows.size + 1) // 2)
         share(work, pairs, len(y) * self._cost, workers)

@@ -60,18 +60,18 @@ class SeparablePlan(Plan):
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
         far = int(x.nbytes + out.nbytes > NEAR)
 
-        def work(shares: Index, busy: Index) -> None:
+        def work(shares: Index, own: int, board: Index) -> None:
             blurred = np.empty(self._blurred, x.dtype)
             line = np.empty(self._split, x.dtype)
-            separable.forward(x, *self._forward, blurred, line, far, shares, busy, out)
+            separable.forward(x, *self._forward, blurred, line, far, shares, own, board, out)
 
         return share(work, len(x) * self._groups[0], len(x) * self._cost, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        def work(shares: Index, busy: Index) -> None:
+        def work(shares: Index, own: int, board: Index) -> None:
             padded = np.zeros(self._padded, y.dtype)
             line = np.empty(self._line, y.dtype)
-            separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, busy, out)
+            separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, own, board, out)
 
         return share(work, len(y) * self._groups[1], len(y) * self._cost, workers)
 
