@@ -10,11 +10,12 @@ threads a product is worth.
 - ``fft`` transforms the phases of the continued image, and one low-resolution image back, whatever
   the PSF's content.
 
-The cheapest is chosen, but `direct`, which multiplies with the taps themselves, if it is nearly so
-or takes no longer than the call. The folded PSF is factorised only if a single term would win.
+The cheapest is chosen, but of two that are nearly as cheap the first: `direct` multiplies with the
+taps themselves, and the time of `fft` depends on what else is in the caches. And `direct` is chosen
+if it takes no longer than the call. The folded PSF is factorised only if a single term would win.
 """
 
-from math import log2
+from math import inf, log2
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from dhop.geometry import Model
 
 MULTIPLY = 0.025  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
-LINE = 0.026  # the same along columns and rows of the image
+LINE = 0.02  # the same along columns and rows of the image
 TOUCH = 0.25  # a pixel that is split into phases or gathered from them
 BETWEEN = 0.3  # a number between the two passes of a term
 TRANSFORM = 0.08  # a point of a Fourier transform, times the logarithm of their number
@@ -31,7 +32,7 @@ OUTER = 0.9  # a point that comes from an outer cache, and goes back
 NEAR = 1e5  # points that do not
 CALL = 4e4  # of the transforms of a product, whatever their size
 
-ADVANTAGE = 0.9  # what the others must cost less, relative to `direct`
+ADVANTAGE = 0.9  # what a method must cost less, relative to those before it
 SMALL = 1e4  # what a product costs in Python, whatever its size
 
 # Relative cost of the same operations in other dtypes.
@@ -69,12 +70,16 @@ def fft(model: Model, dtype: np.dtype[Any]) -> float:
 
 def choose(model: Model, dtype: np.dtype[Any]) -> str:
     """The cheapest method for products in `dtype`."""
-    costs = {"direct": direct(model, dtype), "fft": fft(model, dtype)}
+    costs = {"direct": direct(model, dtype), "separable": inf, "fft": fft(model, dtype)}
     if costs["direct"] < SMALL:
         return "direct"
     # In higher precision the rounded taps are what counts, and those are not separable.
     same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
-    if same and separable(model, dtype, 1) < min(costs.values()):
+    most = min(ADVANTAGE * costs["direct"], costs["fft"] / ADVANTAGE)
+    if same and separable(model, dtype, 1) < most:
         costs["separable"] = separable(model, dtype, len(model.factors[0]))
-    cheapest = min(costs, key=costs.__getitem__)
-    return cheapest if costs[cheapest] < ADVANTAGE * costs["direct"] else "direct"
+    chosen = "direct"
+    for method, time in costs.items():
+        if time < ADVANTAGE * costs[chosen]:
+            chosen = method
+    return chosen

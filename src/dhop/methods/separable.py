@@ -40,11 +40,12 @@ class SeparablePlan(Plan):
         width = 2 * table.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
         count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
         self._padded = count, width
-        self._held = min(count, max(1, RUN // (width * dtype.itemsize)))
+        held = min(count, max(1, RUN // (width * dtype.itemsize)))
         phases, places = table.pixel.shape
         self._blurred, self._split = (GROUP, max(columns.size, places)), (phases, places)
         self._groups = -(-rows.outputs // GROUP), -(-rows.size // GROUP)
         phases, places = table.trimmed.pixel.shape
+        self._held = held if 2 * width <= 3 * places else 1  # margins between rows are summed too
         self._line = phases, (count - 1) * width + places
         start, member = table.trimmed.by_pixel
         member = member // places * self._line[1] + member % places
