@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-KEPT = 2**28  # bytes, at most, that wait to be used again
+KEPT = 2**29  # bytes, at most, that wait to be used again
 LARGE = 2**25  # bytes; less is kept by the C library when it is freed, more goes back to the system
 LINE = 64  # bytes, of the cache
 
