@@ -12,7 +12,7 @@ threads a product is worth.
 
 The cheapest is chosen, but of two that are nearly as cheap the first: `direct` multiplies with the
 taps themselves, and the time of `fft` depends on what else is in the caches. And `direct` is chosen
-if it takes no longer than the call. The folded PSF is factorised only if a single term would win.
+if it takes far less than the call. The folded PSF is factorised only if a single term would win.
 """
 
 from math import inf, log2
@@ -33,7 +33,7 @@ NEAR = 1e5  # points that do not
 CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what a method must cost less, relative to those before it
-SMALL = 1e4  # what a product costs in Python, whatever its size
+SMALL = 1e3  # what is not worth a choice
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
