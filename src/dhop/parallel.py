@@ -225,8 +225,7 @@ def share(
     """
     count = threads(work, workers)
     shares = _shares(rows, work, count).copy()
-    each = shares.shape[1] - EDGES - 1  # shares in a part
-    if count * each == 1:
+    if shares.size == EDGES + 2:  # a single share
         function(shares, 0, _NOBODY)
         return not shares[0, SPOILT]
     shares[:, CALL] = call = next(_calls)
@@ -234,7 +233,7 @@ def share(
     def take_part(number: int, board: Numbers) -> None:
         function(shares, number and 1 + (number - 1) % (count - 1), board)
 
-    blocks = [()] * (count if shares[0, AT_ONCE] > 1 else count * each)
+    blocks = [()] * (count if shares[0, AT_ONCE] > 1 else shares[:, EDGES + 1 :].size)
     _together(take_part, blocks, count, call, announce=False)
     return not shares[0, SPOILT]
 

@@ -32,9 +32,9 @@ class Products:
         self._chosen = dict(chosen or {})
         self._usual: dict[np.dtype[Any], Plan] = {}
         self._direct: dict[np.dtype[Any], Plan] = {}  # for what the usual method cannot do
-        pixels = model.rows.size, model.columns.size
-        outputs = model.rows.outputs, model.columns.outputs
-        # What each product is given, and what it gives.
+        pixels = -1, model.rows.size, model.columns.size
+        outputs = -1, model.rows.outputs, model.columns.outputs
+        # What each product is given, and what it gives, image by image.
         self._shapes = {
             "forward": (pixels, outputs),
             "adjoint": (outputs, pixels),
@@ -68,13 +68,13 @@ class Products:
         """Bring the two axes to the end, where the plans have them."""
         given, wanted = self._shapes[product]
         multiply: Callable[[Array, Array, int | None], bool] = getattr(plan, product)
-        between, after = self.model.around[1:]
+        _, between, after = self.model.around
         if between == after == 1:
-            return multiply(x.reshape(-1, *given), out.reshape(-1, *wanted), self.workers)
-        images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
+            return multiply(x.reshape(given), out.reshape(wanted), self.workers)
+        images = x.reshape(-1, given[1], between, given[2], after).transpose(0, 2, 4, 1, 3)
         images = np.ascontiguousarray(images)
         images.flags.writeable = False
-        results = workspace.empty((*images.shape[:3], *wanted), out.dtype)
-        reliable = multiply(images.reshape(-1, *given), results.reshape(-1, *wanted), self.workers)
-        out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
+        results = workspace.empty((*images.shape[:3], *wanted[1:]), out.dtype)
+        reliable = multiply(images.reshape(given), results.reshape(wanted), self.workers)
+        out.reshape(-1, wanted[1], between, wanted[2], after)[:] = results.transpose(0, 3, 1, 4, 2)
         return reliable
