@@ -326,9 +326,9 @@ def dense(x: Any, name: str = "the operand") -> Array:
 
 def _native(x: Array, dtype: np.dtype[Any]) -> Array:
     """`x`, a view that nobody else has, as a kernel wants it: aligned, C-contiguous, read-only."""
-    x = np.ascontiguousarray(x, dtype)
-    if not x.flags.aligned:
-        x = x.copy()
+    flags = x.flags
+    if not (x.dtype == dtype and flags.c_contiguous and flags.aligned):
+        x = x.astype(dtype, "C")
     x.setflags(write=False)  # one type for the compiler, whatever the caller's array is
     return x
 

@@ -68,10 +68,10 @@ def _predicted(A: DHOperator) -> dict[str, float]:
     model = A._model
     nanoseconds = {
         "direct": cost.direct(model, A.dtype),
-        "separable": cost.separable(model, A.dtype, len(model.factors[0])),
+        "separable": sum(cost.separable(model, A.dtype, len(model.factors[0]))) / 2,
         "fft": cost.fft(model, A.dtype),
     }
-    return {name: 1e-9 * (cost.SMALL + each) for name, each in nanoseconds.items()}
+    return {name: 1e-9 * (cost.PYTHON + each) for name, each in nanoseconds.items()}
 
 
 def _conditioning(A: DHOperator) -> dict[str, Any]:

@@ -26,7 +26,7 @@ MULTIPLY = 0.025  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
 LINE = 0.02  # the same along columns and rows of the image
 TOUCH = 0.25  # a pixel that is split into phases or gathered from them
-BETWEEN = 0.3  # a number between the two passes of a term
+BETWEEN = 0.32  # a number between the two passes of a term
 TRANSFORM = 0.08  # a point of a Fourier transform, times the logarithm of their number
 OUTER = 0.9  # a point that comes from an outer cache, and goes back
 NEAR = 1e5  # points that do not
@@ -34,6 +34,7 @@ CALL = 4e4  # of the transforms of a product, whatever their size
 
 ADVANTAGE = 0.9  # what a method must cost less, relative to those before it
 SMALL = 1e3  # what is not worth a choice
+PYTHON = 6e3  # what a product costs in Python, whatever its size
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
@@ -49,13 +50,16 @@ def direct(model: Model, dtype: np.dtype[Any]) -> float:
     return ARITHMETIC[dtype.name] * (multiply * products + TOUCH * rows.size * columns.size)
 
 
-def separable(model: Model, dtype: np.dtype[Any], rank: int) -> float:
-    """Nanoseconds of a product of one image with `rank` terms."""
+def separable(model: Model, dtype: np.dtype[Any], rank: int) -> tuple[float, float]:
+    """Nanoseconds of a product of one image with `rank` terms, and of the adjoint."""
     rows, columns = model.rows, model.columns
     down = rows.taps * rows.outputs * columns.size
     along = columns.taps * columns.outputs * rows.outputs
-    touched = (rows.size + rows.outputs) / 2 * columns.size  # by the adjoint and by the product
-    return ARITHMETIC[dtype.name] * rank * (LINE * (down + along) + BETWEEN * touched)
+    forward, adjoint = (
+        ARITHMETIC[dtype.name] * rank * (LINE * (down + along) + BETWEEN * touched * columns.size)
+        for touched in (rows.outputs, rows.size)
+    )
+    return forward, adjoint
 
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
@@ -76,8 +80,8 @@ def choose(model: Model, dtype: np.dtype[Any]) -> str:
     # In higher precision the rounded taps are what counts, and those are not separable.
     same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
     most = min(ADVANTAGE * costs["direct"], costs["fft"] / ADVANTAGE)
-    if same and separable(model, dtype, 1) < most:
-        costs["separable"] = separable(model, dtype, len(model.factors[0]))
+    if same and sum(separable(model, dtype, 1)) / 2 < most:
+        costs["separable"] = sum(separable(model, dtype, len(model.factors[0]))) / 2
     chosen = "direct"
     for method, time in costs.items():
         if time < ADVANTAGE * costs[chosen]:

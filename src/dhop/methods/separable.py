@@ -35,7 +35,7 @@ class SeparablePlan(Plan):
             a, b = model.factors
         else:  # the rounded taps are what is asked for
             a, b = separate(model.taps.astype(model.weights.dtype), dtype)
-        self._cost = cost.separable(model, dtype, len(a))
+        self._costs = cost.separable(model, dtype, len(a))
         rows, columns, table = model.rows, model.columns, model.columns.split
         width = 2 * table.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
         count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
@@ -66,7 +66,7 @@ class SeparablePlan(Plan):
             line = np.empty(self._split, x.dtype)
             separable.forward(x, *self._forward, blurred, line, far, shares, own, board, out)
 
-        return share(work, len(x) * self._groups[0], len(x) * self._cost, workers)
+        return share(work, len(x) * self._groups[0], len(x) * self._costs[0], workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
         def work(shares: Index, own: int, board: Index) -> None:
@@ -74,7 +74,7 @@ class SeparablePlan(Plan):
             line = np.empty(self._line, y.dtype)
             separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, own, board, out)
 
-        return share(work, len(y) * self._groups[1], len(y) * self._cost, workers)
+        return share(work, len(y) * self._groups[1], len(y) * self._costs[1], workers)
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
