@@ -5,6 +5,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,13 +73,41 @@ class TestRun:
         assert sorted(done) == [(k, j) for k in range(8) for j in range(8)]
 
     def test_where_no_thread_can_be_had(self, monkeypatch):
-        def none():
+        def none(self):
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(parallel, "_pool", none)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none)
+            pool = parallel._Pool(3)
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
         done = []
         parallel.run(done.append, [(k,) for k in range(20)], 2)
         assert done == list(range(20))
+
+    def test_a_request_keeps_nothing_alive(self, monkeypatch):
+        """Of calls that are over, while the only thread of the pool is at a longer one."""
+        monkeypatch.setattr(parallel, "available_cpus", lambda: 3)
+        pool = parallel._Pool(1)
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
+        stop, begun = threading.Event(), threading.Barrier(2)
+
+        def long(_):
+            begun.wait()
+            stop.wait()
+
+        caller = threading.Thread(target=parallel.run, args=(long, [(0,), (1,)], 2))
+        caller.start()
+        while not pool.board[1]:
+            time.sleep(0.001)
+        images = []
+        for _ in range(5):
+            image = np.zeros(3)
+            parallel.run(lambda k, image=image: image.fill(k), [(1,), (2,)], 2)
+            images.append(weakref.ref(image))
+        del image
+        assert [image() for image in images] == [None] * 5
+        stop.set()
+        caller.join(30)
 
     def test_from_many_threads(self):
         done = []
@@ -157,6 +186,20 @@ class TestLimits:
         with dhop.workers(2), ThreadPoolExecutor(1) as other:
             assert other.submit(threads_used).result() == 8
             assert threads_used() == 2
+
+    def test_helpers_know_it(self):
+        """Of the call they are at, and no longer."""
+        for count in (4, 2, 8):
+            seen = set()
+
+            def work(_, seen=seen):
+                seen.add((threading.get_ident(), parallel.threads(1e9)))
+                time.sleep(0.004)
+
+            with dhop.workers(count):
+                parallel.run(work, [(k,) for k in range(60)])
+            assert len(seen) == count
+            assert {limit for _, limit in seen} == {count}
 
     def test_a_block_is_the_tasks_own(self):
         async def limited(count):

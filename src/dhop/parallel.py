@@ -36,8 +36,10 @@ WORTH_WAKING = 1e5  # nanoseconds of work for each thread, which may take half a
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
 SMALLEST_SHARE = 1e4  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
+LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between looks at threads that work long
 
 Numbers: TypeAlias = NDArray[np.int64]
+Part: TypeAlias = Callable[[int, Numbers], Any]
 
 _NOBODY = np.zeros(0, np.int64)  # a board without threads
 _calls = itertools.count(1)  # their numbers
@@ -134,12 +136,18 @@ class _Pool:
         # Compiled now: what is forked while one of the threads compiles can never compile again.
         look_out(self.board, size, -1)
         wait(self.board, -1)
-        for number in range(1, size + 1):
-            threading.Thread(target=self._help, args=(number,), name="dhop", daemon=True).start()
+        self.size = 0
+        with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
+            while self.size < size:
+                number = self.size + 1
+                threading.Thread(
+                    target=self._help, args=(number,), name="dhop", daemon=True
+                ).start()
+                self.size = number
 
     def ask(self, work: Callable[[int], None], helpers: int) -> None:
-        """Have `helpers` threads call `work`, which raises nothing, with their numbers."""
-        for _ in range(helpers):
+        """Have up to `helpers` threads call `work`, which raises nothing, with their numbers."""
+        for _ in range(min(helpers, self.size)):
             self._asked.put(work)
 
     def _help(self, number: int) -> None:
@@ -147,13 +155,16 @@ class _Pool:
             begun = int(self.board[BEGUN])  # before it is seen that nobody has asked
             if self._asked.empty():
                 self._look_out(self.board, number, begun)
-            self.board[number] = 0
+            else:
+                self.board[number] = 0
             self._asked.get()(number)
 
     def wait(self, call: int) -> None:
         """Wait until no thread helps `call`."""
+        pause = LEAST_PAUSE
         while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
-            time.sleep(0)  # others may have work for this processor
+            time.sleep(pause)
+            pause = min(2 * pause, MOST_PAUSE)
 
 
 @cache
@@ -161,7 +172,7 @@ def _pool() -> _Pool:
     return _Pool(available_cpus() - 1)
 
 
-_callers: set[int] = set()  # threads that are inside `run`
+_callers: set[int] = set()  # threads that are inside `_together`
 
 
 def _reset() -> None:
@@ -211,8 +222,8 @@ def share(
     Parameters
     ----------
     function : callable
-        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`. A call takes less
-        than about `LARGEST_BLOCK`, for the sake of interrupts.
+        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`. A call takes no
+        more than about four times `LARGEST_BLOCK`, for the sake of interrupts.
     rows : int
     work : float
     workers : int, optional
@@ -228,13 +239,18 @@ def share(
     if shares.size == EDGES + 2:  # a single share
         function(shares, 0, _NOBODY)
         return not shares[0, SPOILT]
-    shares[:, CALL] = call = next(_calls)
+    shares[0, CALL] = call = next(_calls)
+    all_at_once = shares[0, AT_ONCE] > 1
+    ended = False
 
     def take_part(number: int, board: Numbers) -> None:
-        function(shares, number and 1 + (number - 1) % (count - 1), board)
+        nonlocal ended
+        if not ended:
+            function(shares, number and 1 + (number - 1) % (count - 1), board)
+            ended = all_at_once
 
-    blocks = [()] * (count if shares[0, AT_ONCE] > 1 else shares[:, EDGES + 1 :].size)
-    _together(take_part, blocks, count, call, announce=False)
+    parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
+    _together(parts, count, call, announce=False)
     return not shares[0, SPOILT]
 
 
@@ -255,7 +271,7 @@ def _shares(rows: int, work: float, count: int) -> Numbers:
         parts.append(edges)
     longest = max(map(len, parts))
     shares = np.zeros((count, EDGES + longest), np.int64)
-    shares[:, AT_ONCE] = count * longest if work < count * LARGEST_BLOCK else 1
+    shares[0, AT_ONCE] = count * longest if work < min(count, 4) * LARGEST_BLOCK else 1
     shares[:, EDGES:] = [edges + edges[-1:] * (longest - len(edges)) for edges in parts]
     return shares
 
@@ -285,10 +301,10 @@ def run(
         function(*blocks[0])
         return
 
-    def work(number: int, board: Numbers, *block: Any) -> None:
-        function(*block)
+    def part(block: tuple[Any, ...]) -> Part:
+        return lambda number, board: function(*block)
 
-    _together(work, blocks, workers, next(_calls), announce=True)
+    _together(map(part, blocks), workers, next(_calls), announce=True)
 
 
 @contextmanager
@@ -296,32 +312,28 @@ def _calling() -> Iterator[int]:
     """Count this thread among the callers, once however deep its calls are nested."""
     thread = threading.get_ident()
     nested = thread in _callers
-    _callers.add(thread)
     try:
+        _callers.add(thread)
         yield len(_callers)
     finally:
         if not nested:
             _callers.discard(thread)
 
 
-def _together(
-    function: Callable[..., Any],
-    blocks: list[tuple[Any, ...]],
-    workers: int | None,
-    call: int,
-    announce: bool,
-) -> None:
-    """Call ``function(number, board, *block)`` for every block, with the thread's number.
+def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
+    """Call every part, over several threads, each with the number of its thread and the board.
 
-    That of the caller is 0. `announce` says on the board that the call has begun, for a function
-    that does not.
+    That of the caller is 0. `announce` says on the board that the call has begun, for parts that do
+    not.
     """
-    todo = deque(blocks)
+    todo = deque(parts)  # nothing else refers to them: a request can wait in the pool for long
+    del parts
     failures: list[BaseException] = []
     pool, board = None, _NOBODY
+    limit = _block.get()
 
     # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
-    def take() -> tuple[Any, ...] | None:
+    def take() -> Part | None:
         try:
             return todo.popleft()
         except IndexError:
@@ -332,29 +344,31 @@ def _together(
         todo.clear()
 
     def help_out(number: int) -> None:
-        board[number] = call  # first, so that all who have a block are known when none is left
+        board[number] = call  # first, so that all who have a part are known when none is left
         try:
-            while (block := take()) is not None:
-                function(number, board, *block)
+            _block.set(limit)
+            while (part := take()) is not None:
+                part(number, board)
         except BaseException as error:
             fail(error)
 
     with _calling() as callers:
-        helpers = max(0, min(_most(workers), available_cpus() - callers + 1, len(blocks)) - 1)
-        try:
-            if helpers > 0:
-                with suppress(RuntimeError):  # no thread to be had, as when Python shuts down
-                    pool = _pool()
-                    board = pool.board
-                    pool.ask(help_out, helpers)
-                    if announce:
-                        board[BEGUN] += 1
-            while (block := take()) is not None:
-                function(0, board, *block)
-        except BaseException as error:
-            fail(error)
+        helpers = max(0, min(_most(workers), available_cpus() - callers + 1, len(todo)) - 1)
+        asked = False
         while True:
             try:
+                try:
+                    if helpers > 0 and not asked:
+                        asked = True
+                        pool = _pool()
+                        board = pool.board
+                        pool.ask(help_out, helpers)
+                        if announce:
+                            board[BEGUN] += 1
+                    while (part := take()) is not None:
+                        part(0, board)
+                except BaseException as error:
+                    fail(error)
                 if pool:
                     pool.wait(call)
                 break

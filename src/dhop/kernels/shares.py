@@ -1,10 +1,10 @@
 """Shares of a product, which its threads take one by one without returning to the interpreter.
 
-An array of integers has a row for each thread: how many of its shares have been taken, how many
-shares one call of a kernel may take, whether a result is spoilt, the number of the product, and
-then the edges of the shares, which are ranges of rows of the result, perhaps with empty ones at the
-end. Of all threads together there is a board: how often a product has begun, and for each thread
-but the caller the number of the product that it helps with, else zero.
+An array of integers has a row for each thread: how many of its shares have been taken, and from
+`EDGES` on the edges of the shares, which are ranges of rows of the result, perhaps with empty ones
+at the end. The first row holds what is said once, too: how many shares one call of a kernel may
+take, whether a result is spoilt, and the number of the product. All products have one board: how
+often one has begun, and for each thread of the pool the number of the one it helps with, else zero.
 """
 
 from llvmlite import ir
@@ -15,7 +15,7 @@ from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 
-PATIENCE = 1 if config.DISABLE_JIT else 2**19  # how often a thread looks, in about 0.3 ms
+PATIENCE = 1 if config.DISABLE_JIT else 2**20  # how often a thread looks, in about 0.3 ms
 
 
 @called
@@ -23,7 +23,7 @@ def take(shares, own, board, count):
     """The next range of rows, an empty one if there is none, after `count` of this call.
 
     A thread takes those of its `own` row first. The caller, which has row 0, says that it begins,
-    and waits a moment for those that help it when nothing is left.
+    and when no share is left it waits a moment for those that help it.
     """
     parts, length = shares.shape
     number = flat(shares)
@@ -81,9 +81,9 @@ def _wait(board, size, call):
 
 
 def _count(numbers, k):
-    """Add one to a number, of which no other thread gets the same value."""
+    """Add one to a number, of which, compiled, no other thread gets the same value."""
     before = numbers[k]
-    numbers[k] += 1
+    numbers[k] = before + 1
     return before
 
 
