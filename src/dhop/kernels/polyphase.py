@@ -132,8 +132,8 @@ def split_row(pixels, outer, others, inner, factor, places, line):
     line : (factor * places,) array
     """
     first, last = inner[0], inner[1]
-    continue_row(pixels, outer, others, line)
     _split(skip(pixels, inner[2]), skip(line, first), factor, places, last - first)
+    continue_row(pixels, outer, others, line)  # whose pixels and places are in the caches by now
 
 
 @called
