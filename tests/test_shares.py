@@ -34,7 +34,7 @@ def visit(shares, own, board, seen, spoilt):
 
 def parts(*edges, at_once=10**6):
     shares = np.zeros((len(edges), EDGES + len(edges[0])), np.int64)
-    shares[:, AT_ONCE] = at_once
+    shares[0, AT_ONCE] = at_once
     shares[:, EDGES:] = edges
     return shares
 

@@ -42,7 +42,7 @@ Numbers: TypeAlias = NDArray[np.int64]
 Part: TypeAlias = Callable[[int, Numbers], Any]
 
 _NOBODY = np.zeros(0, np.int64)  # a board without threads
-_calls = itertools.count(1)  # their numbers
+_call_numbers = itertools.count(1)
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
 
 
@@ -123,8 +123,10 @@ class _Pool:
 
     Attributes
     ----------
-    board : ndarray of int64, shape (size + 1,)
-        See `dhop.kernels.shares`.
+    board : ndarray of int64, shape (n + 1,)
+        Of the `n` threads that were asked for, see `dhop.kernels.shares`.
+    size : int
+        How many there are.
     """
 
     def __init__(self, size: int) -> None:
@@ -239,7 +241,7 @@ def share(
     if shares.size == EDGES + 2:  # a single share
         function(shares, 0, _NOBODY)
         return not shares[0, SPOILT]
-    shares[0, CALL] = call = next(_calls)
+    shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     ended = False
 
@@ -266,8 +268,8 @@ def _shares(rows: int, work: float, count: int) -> Numbers:
         edges, end = [rows * k // count], rows * (k + 1) // count
         while edges[-1] < end:
             rest = end - edges[-1]
-            share = rest if count == 1 else max(least, rest // 4)
-            edges.append(edges[-1] + min(share, most, rest))
+            wanted = rest if count == 1 else max(least, rest // 4)
+            edges.append(edges[-1] + min(wanted, most, rest))
         parts.append(edges)
     longest = max(map(len, parts))
     shares = np.zeros((count, EDGES + longest), np.int64)
@@ -304,7 +306,7 @@ def run(
     def part(block: tuple[Any, ...]) -> Part:
         return lambda number, board: function(*block)
 
-    _together(map(part, blocks), workers, next(_calls), announce=True)
+    _together(map(part, blocks), workers, next(_call_numbers), announce=True)
 
 
 @contextmanager
