@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dhop import arguments, facts, sparse
 from dhop.boundary import BOUNDARIES, Boundary
-from dhop.geometry import Decimation, Model, low_resolution
+from dhop.decimation import Decimation, low_resolution
+from dhop.geometry import Model
 from dhop.gram import Part
 from dhop.linear import DTYPES
 from dhop.methods.products import Products

@@ -10,8 +10,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop import arguments, observations, solvers
 from dhop.boundary import Boundary
+from dhop.decimation import Decimation
 from dhop.frames import FrameStack
-from dhop.geometry import Decimation
 from dhop.linear import dense
 from dhop.operator import DHOperator
 from dhop.progress import Progress

@@ -10,8 +10,8 @@ import typer
 from dhop import DHOperator, images
 from dhop.boundary import BOUNDARIES
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.decimation import Decimation as Decimations
 from dhop.extras import needed
-from dhop.geometry import Decimation as Decimations
 
 DTYPES = ("float32", "float64")
 

@@ -16,8 +16,8 @@ from dhop.boundary import Boundary
 from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
+from dhop.decimation import Decimation
 from dhop.frames import FrameStack
-from dhop.geometry import Decimation
 from dhop.iterations import Keep, conjugate_gradients, norm, projected_gradients
 from dhop.progress import Progress, reporting
 from dhop.solution import Solution

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dhop.arguments import integer
-from dhop.geometry import fold
+from dhop.decimation import fold
 from dhop.operator import DHOperator
 from dhop.plots.axes import new_axes
 from dhop.spectrum import singular_values as values_of
