@@ -183,7 +183,7 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
 def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
     """Outputs at the ends of rows, and rows at the ends of images: of whole numbers, the matrix."""
     edges = np.linspace(0, 3 * 21, blocks + 1, dtype=int)
-    monkeypatch.setattr(parallel, "_shares", lambda *_: np.append((0, blocks, 0, 0), edges)[None])
+    monkeypatch.setattr(parallel, "_shares", lambda *_: np.append((0, blocks, 0), edges)[None])
     rng = np.random.default_rng(6)
     for shape in [(1, 1), (1, 3), (3, 1), (3, 3), (2, 4), (5, 2), (4, 5)]:
         for missing in (0, 0.4):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dhop import parallel
-from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, SPOILT, TAKEN
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels.shares import look_out, take, wait
 
 NOBODY = np.zeros(0, np.int64)
@@ -20,16 +20,17 @@ compiled = pytest.mark.skipif(
 
 @numba.njit(nogil=True)
 def visit(shares, own, board, seen, spoilt):
-    """Count the rows of all shares that are to be had."""
-    count = 0
+    """Count the rows of all shares that are to be had, and say whether all is well."""
+    count, well = 0, True
     start, stop = take(shares, own, board, count)
     while start < stop:
         for row in range(start, stop):
             seen[row] += 1
             if row == spoilt:
-                shares[0, SPOILT] = 1
+                well = False
         count += 1
         start, stop = take(shares, own, board, count)
+    return well
 
 
 def parts(*edges, at_once=10**6):
@@ -67,6 +68,12 @@ def test_so_many_shares_at_once():
     assert shares[0, EDGES:].tolist() == edges
 
 
+def test_a_single_share_is_only_read():
+    shares = parts([2, 9])
+    shares.flags.writeable = False
+    assert [take(shares, 0, NOBODY, k) for k in range(3)] == [(2, 9), (2, 2), (2, 2)]
+
+
 def test_the_own_part_first():
     """Then those of the others, which may have fewer shares."""
     shares = parts([0, 3, 5, 5], [5, 7, 8, 9], [9, 12, 12, 12])
@@ -84,7 +91,7 @@ def test_only_a_caller_says_that_it_begins():
 @compiled
 @pytest.mark.parametrize("where", ["wait", "take"])
 def test_waits_a_moment_for_those_that_help(where):
-    shares = parts([0, 0])
+    shares = parts([0, 0, 0])
     shares[0, CALL] = 5
     waits = {"wait": lambda board: wait(board, 5), "take": lambda board: take(shares, 0, board, 1)}
     waits[where](np.array([5, 0, 4]))  # compiled, and for nobody
@@ -123,8 +130,9 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
 
         def work_on(shares, own, board, spoilt=spoilt, total=total):
             seen = np.zeros(rows, np.int64)
-            visit(shares, own, board, seen, spoilt)
+            well = visit(shares, own, board, seen, spoilt)
             total.append(seen)
+            return well
 
         assert parallel.share(work_on, rows, work, workers) == (spoilt < 0)
         assert rows == 0 or (np.sum(total, axis=0) == 1).all()

@@ -16,6 +16,8 @@ from dhop.boundary import Boundary
 
 T = TypeVar("T")
 
+NUMBERS = "biufc"  # kinds of dtypes
+
 # What scipy.ndimage and others call the boundaries of numpy.pad.
 BOUNDARY_NAMES: dict[str, Boundary] = {
     "nearest": "edge",
@@ -164,7 +166,7 @@ def numbers(name: str, value: Any) -> NDArray[Any]:
         array = value if isinstance(value, np.matrix) else np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got rows of unequal lengths") from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in NUMBERS:
         given = f"dtype {array.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"{name} must be an array of numbers, got {given}")
     return array

@@ -193,18 +193,18 @@ class FrameStack(NormalOperator):
         if adjoint:
             self._backproject(x, out, workers)
         else:
-            frames = self.split(out)
+            vectors = x.reshape(-1, self.shape[1]).T
+            frames = self.split(out.reshape(-1, self.shape[0]))
 
             def observe(number: int) -> None:
-                product = self.operators[number].matmat(x.T).T
+                product = self.operators[number].matmat(vectors).T
                 np.multiply(product, self._root(number, x.dtype), out=frames[number])
 
             run(observe, [(number,) for number in range(len(frames))], workers)
 
-    def _backproject(self, y: Array, out: Array, workers: int | None) -> None:
+    def _backproject(self, y: Array, total: Array, workers: int | None) -> None:
         """Sum the adjoints in the order of the frames, whichever is ready first."""
-        frames = self.split(y)
-        total = out.reshape(-1)
+        frames = self.split(y.reshape(-1, self.shape[0]))
         blocks = row_blocks(total.size, total.size * 1.0)
         for first in range(0, len(frames), TOGETHER):
             some = range(first, min(first + TOGETHER, len(frames)))

@@ -20,8 +20,8 @@ DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "c
 class ArrayOperator(LinearOperator):
     """A linear map between arrays, of shape `dims` and of shape `dimsd`, over their C-order ravels.
 
-    Subclasses say in `_apply` what the map does to a batch of vectors; this class brings scipy's
-    products to that form. Input is checked before anything is computed and never written to.
+    Subclasses say in `_apply` what the map does to vectors; this class brings scipy's products to
+    that form. Input is checked before anything is computed and never written to.
 
     Parameters
     ----------
@@ -57,19 +57,21 @@ class ArrayOperator(LinearOperator):
         return self._dimsd
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        """Write the image of each row of `x` into the same row of `out`.
+        """Write the images of the vectors in `x` into `out`.
 
-        Both are C-contiguous (batch, length) arrays of one dtype: one of the four, at least the
-        operator's, and complex only if the operator's is. `x` is read-only.
+        Both are contiguous, one vector after the other, and of one dtype: one of the four, at least
+        the operator's, and complex only if the operator's is. `x` is read-only.
         """
         raise NotImplementedError
 
     def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
         """As `_apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
-        y = workspace.empty((len(x), self.shape[0]), x.dtype)
+        M, N = self.shape
+        y = workspace.empty((x.size // N * M,), x.dtype)
         self._apply(x, False, y)
         if weights is not None:
-            y *= weights.astype(y.real.dtype, copy=False)
+            frames = y.reshape(-1, M)
+            frames *= weights.astype(y.real.dtype, copy=False)
         y.flags.writeable = False
         self._apply(y, True, out)
 
@@ -105,7 +107,7 @@ class ArrayOperator(LinearOperator):
         array([[10., 18.],
                [42., 50.]])
         """
-        return self._array_product(image, self.dims, self.dimsd, False, out)
+        return self._array_product(image, self._dims, self._dimsd, False, out)
 
     def backproject(self, image: ArrayLike, out: Array | None = None) -> Array:
         """Apply the adjoint to an array: ``A.H @ y`` without the ravels.
@@ -134,16 +136,17 @@ class ArrayOperator(LinearOperator):
         array([[1., 1., 5., 5.],
                [1., 1., 5., 5.]])
         """
-        return self._array_product(image, self.dimsd, self.dims, True, out)
+        return self._array_product(image, self._dimsd, self._dims, True, out)
 
     # The public products of scipy behind our own gate: scipy's strips masks, and its messages do
     # not name the lengths.
 
     def dot(self, x: Any) -> Any:
-        if isinstance(x, Number):
-            return Scaled(self, x)
-        if isinstance(x, LinearOperator):
-            return super().dot(x)
+        if not isinstance(x, np.ndarray):
+            if isinstance(x, Number):
+                return Scaled(self, x)
+            if isinstance(x, LinearOperator):
+                return super().dot(x)
         x = dense(x)
         if x.ndim == 0:
             return super().dot(x)
@@ -156,10 +159,12 @@ class ArrayOperator(LinearOperator):
         return Scaled(self, -1)
 
     def matvec(self, x: ArrayLike) -> Array:
-        return super().matvec(self._checked(x, False, matrix=False))
+        x = self._checked(x, False, matrix=False)
+        return self._matvec(x) if x.ndim == 1 else super().matvec(x)
 
     def rmatvec(self, x: ArrayLike) -> Array:
-        return super().rmatvec(self._checked(x, True, matrix=False))
+        x = self._checked(x, True, matrix=False)
+        return self._rmatvec(x) if x.ndim == 1 else super().rmatvec(x)
 
     def matmat(self, X: ArrayLike) -> Array:
         return super().matmat(self._checked(X, False, matrix=True))
@@ -193,10 +198,10 @@ class ArrayOperator(LinearOperator):
         return self._vector_product(x, adjoint=True)
 
     def _matmat(self, X: Array) -> Array:
-        return self._product(np.asarray(X).swapaxes(-1, -2), adjoint=False).swapaxes(-1, -2)
+        return self._vector_products(np.asarray(X).swapaxes(-1, -2), adjoint=False).swapaxes(-1, -2)
 
     def _rmatmat(self, X: Array) -> Array:
-        return self._product(np.asarray(X).swapaxes(-1, -2), adjoint=True).swapaxes(-1, -2)
+        return self._vector_products(np.asarray(X).swapaxes(-1, -2), adjoint=True).swapaxes(-1, -2)
 
     def _adjoint(self) -> LinearOperator:
         return Transpose(self, conjugate=True)
@@ -208,7 +213,11 @@ class ArrayOperator(LinearOperator):
         x = np.asarray(x)
         length = self.shape[0 if adjoint else 1]
         # scipy passes (length,), a batch (..., length) or a column (length, 1)
-        return self._product(x if x.shape[-1] == length else x.reshape(length), adjoint)
+        return self._vector_products(x if x.shape[-1] == length else x.reshape(length), adjoint)
+
+    def _vector_products(self, x: Array, adjoint: bool) -> Array:
+        """Apply to the last axis of `x`."""
+        return self._product(x, (*x.shape[:-1], self.shape[1 if adjoint else 0]), adjoint)
 
     def _array_product(
         self,
@@ -228,11 +237,12 @@ class ArrayOperator(LinearOperator):
             )
         if out is not None:
             _check_out(out, out_shape, np.result_type(self.dtype, x.dtype), x)
-        product = self._product(x.reshape(-1), adjoint, None if out is None else out.reshape(-1))
-        return product.reshape(out_shape) if out is None else out
+        return self._product(x, out_shape, adjoint, out)
 
-    def _product(self, x: Array, adjoint: bool, out: Array | None = None) -> Array:
-        """Apply to the last axis of `x`, of any layout, byte order and dtype."""
+    def _product(
+        self, x: Array, shape: tuple[int, ...], adjoint: bool, out: Array | None = None
+    ) -> Array:
+        """Apply to the vectors in `x`, of any layout, byte order and dtype; `shape` gets `out`."""
         dtype = self.dtype
         if x.dtype != dtype:
             dtype = np.result_type(dtype, x.dtype)
@@ -242,19 +252,16 @@ class ArrayOperator(LinearOperator):
                     f"arrays of dtype {x.dtype} are not supported; cast to {nearest} first"
                 )
         if out is None:
-            length = self.shape[1 if adjoint else 0]
-            out = workspace.empty((*x.shape[:-1], length), dtype)
+            out = workspace.empty(shape, dtype)
         if x.size == 0:
             return out
-        rows = x.reshape(-1, x.shape[-1])
-        results = out.reshape(-1, out.shape[-1])
         if dtype.kind == "c" and self.dtype.kind != "c":
-            parts = workspace.empty((2, *results.shape), results.real.dtype)
-            self._apply(_native(rows.real, parts.dtype), adjoint, parts[0])
-            self._apply(_native(rows.imag, parts.dtype), adjoint, parts[1])
-            results.real, results.imag = parts
+            parts = workspace.empty((2, *shape), out.real.dtype)
+            self._apply(_native(x.real, parts.dtype), adjoint, parts[0].ravel())
+            self._apply(_native(x.imag, parts.dtype), adjoint, parts[1].ravel())
+            out.real, out.imag = parts
         else:
-            self._apply(_native(rows, dtype), adjoint, results)
+            self._apply(_native(x, dtype), adjoint, out.ravel())
         return out
 
 
@@ -304,14 +311,14 @@ class Scaled(ArrayOperator):
         return Scaled, (self.operator, self.scale)
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        self.operator._product(x, adjoint, out)
+        self.operator._product(x, out.shape, adjoint, out)
         out *= self.scale.conjugate() if adjoint else self.scale
 
 
 def dense(x: Any, name: str = "the operand") -> Array:
     """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
-    if type(x) is np.ndarray:  # as almost always: no need to ask what else it could be
-        return arguments.numbers(name, x)
+    if type(x) is np.ndarray and x.dtype.kind in arguments.NUMBERS:  # as almost always
+        return x
     if issparse(x):
         raise TypeError(
             "the operator multiplies dense arrays; for a sparse one use `A.to_sparse() @ X`, "
@@ -325,10 +332,11 @@ def dense(x: Any, name: str = "the operand") -> Array:
 
 
 def _native(x: Array, dtype: np.dtype[Any]) -> Array:
-    """`x`, a view that nobody else has, as a kernel wants it: aligned, C-contiguous, read-only."""
+    """The numbers of `x` as a kernel wants them: aligned, one after the other, read-only."""
     flags = x.flags
     if not (x.dtype == dtype and flags.c_contiguous and flags.aligned):
         x = x.astype(dtype, "C")
+    x = x.ravel()  # a view that nobody else has
     x.setflags(write=False)  # one type for the compiler, whatever the caller's array is
     return x
 

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop import arguments
-from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, SPOILT
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES
 
 WORTH_WAKING = 9e4  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
@@ -214,7 +214,7 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
 
 
 def share(
-    function: Callable[[Numbers, int, Numbers], Any],
+    function: Callable[[Numbers, int, Numbers], bool],
     rows: int,
     work: float,
     workers: int | None = None,
@@ -224,8 +224,9 @@ def share(
     Parameters
     ----------
     function : callable
-        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`. A call takes no
-        more than about four times `LARGEST_BLOCK`, for the sake of interrupts.
+        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns whether
+        its results can be relied on. A call takes no more than about four times `LARGEST_BLOCK`,
+        for the sake of interrupts.
     rows : int
     work : float
     workers : int, optional
@@ -234,13 +235,14 @@ def share(
     Returns
     -------
     bool
-        Whether no kernel has called its results spoilt.
+        Whether all results can be relied on.
     """
     count = threads(work, workers)
-    shares = _shares(rows, work, count).copy()
-    if shares.size == EDGES + 2:  # a single share
-        function(shares, 0, _NOBODY)
-        return not shares[0, SPOILT]
+    shares = _shares(rows, work, count)
+    if shares.size == EDGES + 2:  # a single one
+        return function(shares, 0, _NOBODY)
+    shares = shares.copy()
+    reliable = []
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     ended = False
@@ -248,12 +250,12 @@ def share(
     def take_part(number: int, board: Numbers) -> None:
         nonlocal ended
         if not ended:
-            function(shares, number and 1 + (number - 1) % (count - 1), board)
+            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), board))
             ended = all_at_once
 
     parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
     _together(parts, count, call, announce=False)
-    return not shares[0, SPOILT]
+    return all(reliable)
 
 
 @lru_cache(maxsize=256)

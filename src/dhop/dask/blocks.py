@@ -157,8 +157,7 @@ class Cut:
         adjoint, rows = self.args[3], self.args[6]
         block = self._block(row, column)
         shape = block.dims if adjoint else block.dimsd
-        product = block._product(x.reshape(*x.shape[:-2], -1), adjoint)
-        return product.reshape(*x.shape[:-2], *shape)[..., rows[row], :]
+        return block._product(x, (*x.shape[:-2], *shape), adjoint)[..., rows[row], :]
 
     def _block(self, row: int, column: int) -> Block:
         model, method, chosen, _, windows, kinds, _ = self.args

@@ -6,5 +6,5 @@ split of the work over threads gives the same bits.
 
 GROUP = 4  # lines that are summed side by side: parts that begin at multiples have the same bits
 # Where shares and the board have what, see `dhop.kernels.shares`.
-TAKEN, AT_ONCE, SPOILT, CALL, EDGES = range(5)
+TAKEN, AT_ONCE, CALL, EDGES = range(4)
 BEGUN = 0

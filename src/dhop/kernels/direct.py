@@ -1,56 +1,68 @@
 """Every tap by itself: the strided convolution and its adjoint as sums of windows."""
 
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip
-from dhop.kernels.polyphase import fold_row, split_row
+from dhop.kernels.flat import flat, skip, unbundle
+from dhop.kernels.polyphase import clear_margins, fold_row, split_row
 from dhop.kernels.shares import take
 from dhop.kernels.taps import PASS, add_pair, add_taps
 
 
 @kernel
-def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whole, margin,
-            border, edge, border_offset, band, ends, shares, own, board, out):  # fmt: skip
-    """Blur and decimate: ``out[b, j, i] = sum_k weight[k] * window k of (j, i)``.
+def forward(x, table, weights, work, shares, own, board, out):
+    """Blur and decimate: ``out[b, j, i] = sum_k weights[k] * window k of (j, i)``.
 
     Parameters
     ----------
-    x : (B, n0, n1) array
-    rows : (factor * (m0 - 1) + taps,) int array
-        Source row of each row of the continued image, -1 for a row of zeros.
-    outer, inner : int arrays
-        Of `split_row`.
-    offset, weight : (k,) arrays
-        For each tap the start of its window, in a stack of split rows that begins `margin` numbers
-        before the first row the output reads, and its value.
-    factor, taps : int
-        Decimation factor and number of taps along the rows axis.
-    lag : int
-        Tap `k` of an output row reads the window of tap ``k - lag`` of the next; the number of
-        taps if no windows are shared.
-    most : int
-        Output rows, an even number, that share one copy of the continued input rows.
-    whole : bool
-        Whether a split row is a row of pixels as it is, which need not be copied.
-    margin : int
-        How far windows may then reach into the rows before and behind.
-    border, edge, border_offset : int arrays
-        Of `_mend`, for the outputs of those that do.
-    band : (step * (most - 1) + taps + 2, phases, places) array
-        Workspace for the copy, where ``step = min(factor, taps)``.
-    ends : (border.size + 2, taps + most) array
-        Workspace of `_mend`.
+    x : (B * n0 * n1,) array
+    table : int array
+        A `bundle`, of shapes and of
+
+        factor, taps : int
+            Decimation factor and number of taps along the rows axis.
+        last : int
+            Number of taps that are not zero.
+        lag : int
+            Tap `k` of an output row reads the window of tap ``k - lag`` of the next; `last` if no
+            windows are shared.
+        most : int
+            Output rows, an even number, that share one copy of the continued input rows.
+        whole : int
+            1 if a split row is a row of pixels as it is, which need not be copied, else 0.
+        margin : int
+            How far windows may then reach into the rows before and behind.
+        others, corner, edges : int
+            Places of `continue_row`, and lengths of `border` and `edge`.
+        rows : (factor * (m0 - 1) + taps,) array
+            Source row of each row of the continued image, -1 for a row of zeros.
+        beside, inside : arrays
+            The places of `split_row`, outer and inner.
+        offsets : (last,) array
+            Start of each tap's window, in a stack of split rows that begins `margin` numbers before
+            the first row the output reads.
+        border, edge, border_offsets : arrays
+            Of `_mend`, for the outputs that read beyond a row.
+    weights : (last,) array
+        Value of each tap.
+    work : array
+        Of ``(step * (most - 1) + taps + 2) * phases * places`` numbers for the copy, where
+        ``step = min(factor, taps)``, and ``(corner + 2) * (taps + most)`` of `_mend`.
     shares, own, board : int arrays and int
         Of pairs of output rows, counted through the batch; see `dhop.kernels.shares`.
-    out : (B, m0, m1) array
+    out : (B * m0 * m1,) array
+
+    Returns
+    -------
+    bool
+        True: what is not finite is so by right.
     """
-    n0, n1 = x.shape[1:]
-    m0, m1 = out.shape[1:]
-    phases, places = band.shape[1:]
-    width, others, last = phases * places, len(outer), offset.size
+    (n0, n1, m0, m1, phases, places, factor, taps, last, lag, most, whole, margin, others, corner,
+     edges, line, beside, inside, offsets, border, edge, border_offsets
+    ) = unbundle(flat(table), 16, 7)  # fmt: skip
+    width = phases * places
     pairs = (m0 + 1) // 2
     step = min(factor, taps)  # rows that no tap reads are not copied
-    source, target, line = flat(x), flat(out), flat(rows)
-    beside, inside, offsets, weights = flat(outer), flat(inner), flat(offset), flat(weight)
+    source, target, values, band = flat(x), flat(out), flat(weights), flat(work)
+    ends = skip(band, (step * (most - 1) + taps + 2) * width)
     taken = 0
     pair, stop = take(shares, own, board, taken)
     while pair < stop:
@@ -69,7 +81,7 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         if in_place:
             stack = skip(source, (batch * n0 + line[factor * j]) * n1 - margin)
         else:
-            stack = flat(band)
+            stack = band
             for r in range(count):
                 for u in range(step if r + 1 < count else taps):
                     row = line[factor * (j + r) + u]
@@ -87,23 +99,24 @@ def forward(x, rows, outer, inner, offset, weight, factor, taps, lag, most, whol
         coming = skip(source, (batch * n0 + max(0, end)) * n1)
         # Without shared windows and as many outputs as pixels, the windows of all rows are one.
         if in_place and factor == 1 and lag == last:
-            add_taps(outputs, count * m1, stack, 0, offsets, weights, 0, last, False, PASS)
+            add_taps(outputs, count * m1, stack, 0, offsets, values, 0, last, False, PASS)
         else:
             for r in range(0, count, 2):
                 one, base = skip(outputs, r * m1), step * r * width
                 if r + 1 < count:
-                    add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, weights,
+                    add_pair(one, skip(one, m1), m1, stack, base, step * width, offsets, values,
                              (0, 0), (last, last), (lag, 0, last - lag), PASS,
                              (skip(coming, r * n1), part))  # fmt: skip
                 else:
-                    add_taps(one, m1, stack, base, offsets, weights, 0, last, False, PASS)
-        if len(edge) > 0:
-            _mend(skip(stack, margin), width, count, taps, border, edge, border_offset, weights,
-                  lag, last, ends, outputs, m1)  # fmt: skip
+                    add_taps(one, m1, stack, base, offsets, values, 0, last, False, PASS)
+        if edges > 0:
+            _mend(skip(stack, margin), width, count, taps, border, corner, edge, edges,
+                  border_offsets, values, lag, last, ends, taps + most, outputs, m1)  # fmt: skip
         pair += (count + 1) // 2
         if pair == stop:
             taken += 1
             pair, stop = take(shares, own, board, taken)
+    return True
 
 
 @called
@@ -120,8 +133,8 @@ def _stand(line, place, count, top, width, margin, size):
 
 
 @called
-def _mend(rows, width, count, taps, border, edge, offset, weights, lag, last, columns,
-          outputs, m1):  # fmt: skip
+def _mend(rows, width, count, taps, border, corner, edge, edges, offsets, weights, lag, last,
+          column, height, outputs, m1):  # fmt: skip
     """Compute those outputs of rows that read past the ends of rows of pixels.
 
     Parameters
@@ -130,78 +143,85 @@ def _mend(rows, width, count, taps, border, edge, offset, weights, lag, last, co
         The rows of pixels, each `width` numbers behind the one before.
     count, taps : int
         Number of rows of outputs, and of taps down the columns.
-    border : int array
+    border : (corner,) int array
         Source pixels of what the outputs at the left end read, and then of the right end, -1 for
         a zero.
-    edge : (k, 2) int array
+    edge : (2 * edges,) int array
         Where in `border` the window of an output begins, and which one it is.
-    offset, weights : arrays
-        Of each tap the start of its window in `columns`, and its value.
+    offsets, weights : arrays
+        Of each tap the start of its window in `column`, and its value.
     lag, last : int
         As for the other outputs, and the sums are in the same order.
-    columns : (border.size + 2, count + taps) array
+    column : ((corner + 2) * height,) array
         Workspace for what `border` tells of, column by column, and for sums.
+    height : int
+        At least ``count + taps - 1``.
     outputs, m1 : array and int
         The first row, and the length of each.
     """
-    n, height = columns.shape[0] - 2, columns.shape[1]
-    pixel, place, column = flat(border), flat(edge), flat(columns)
-    for k in range(n):
+    for k in range(corner):
         for r in range(count + taps - 1):
-            number = rows[r * width + max(pixel[k], 0)]
-            column[k * height + r] = number if pixel[k] >= 0 else 0
-    one, two = skip(column, n * height), skip(column, (n + 1) * height)
-    for k in range(len(edge)):
+            number = rows[r * width + max(border[k], 0)]
+            column[k * height + r] = number if border[k] >= 0 else 0
+    one, two = skip(column, corner * height), skip(column, (corner + 1) * height)
+    for k in range(edges):
         # All rows as upper ones of pairs, and as lower ones.
-        add_pair(one, two, count, column, place[2 * k] * height, 1, flat(offset), weights,
+        add_pair(one, two, count, column, edge[2 * k] * height, 1, offsets, weights,
                  (0, 0), (last, last), (lag, 0, last - lag), PASS, (column, 0))  # fmt: skip
         for r in range(count):
-            outputs[r * m1 + place[2 * k + 1]] = one[r] if r % 2 == 0 else two[r - 1]
+            outputs[r * m1 + edge[2 * k + 1]] = one[r] if r % 2 == 0 else two[r - 1]
 
 
 @kernel
-def adjoint(y, row_start, row_place, column_start, column_place, inner,
-            offset, weight, group, reach, band, line, shares, own, board, out):  # fmt: skip
+def adjoint(y, table, weights, work, shares, own, board, out):
     """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
 
     Parameters
     ----------
-    y : (B, m0, m1) array
-    row_start : (n0 + 1,) int array
-    row_place : int array
-        ``row_place[row_start[i]:row_start[i + 1]]`` are the places where pixel row `i` stands in
-        the continued image; likewise for columns, whose places count through the split row.
-    inner : (3,) int array
-        Of `fold_row`.
-    offset, weight : (k,) arrays
-        Window start relative to the row ``place // f0`` of a flat `band`, and conjugated value.
-    group : (f0, f1, q0 + 1) int array
-        Taps ``group[p0, p1, q]:group[p0, p1, q + 1]`` have the phase ``(p0, p1)`` and read the row
-        `q` above.
-    reach : (f0,) int array
-        Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
-        windows are shared.
-    band : (h, margin + m1 + margin) array
-        Workspace for rows of `y`, with zeros in the margins that let every window be whole;
-        ``h > q0``.
-    line : (2, phases, places) array
-        Workspace.
+    y : (B * m0 * m1,) array
+    table : int array
+        A `bundle`, of shapes and of
+
+        factor, most : int
+            Decimation factor along the rows axis, and how many rows of `y` a pixel row reads.
+        height, width : int
+            Of the band of rows of `y`, with zeros in the margins that let every window be whole;
+            ``height > most``.
+        begin : (n0 + 1,) array
+        place : array
+            ``place[begin[i]:begin[i + 1]]`` are the places where pixel row `i` stands in the
+            continued image.
+        starts, member, inside : arrays
+            Of `fold_row`.
+        offsets : array
+            Window start of each tap relative to the row ``place // factor`` of the band.
+        group : (factor, phases, most + 1) array
+            Taps ``group[p0, p1, q]:group[p0, p1, q + 1]`` have the phase ``(p0, p1)`` and read the
+            row `q` above.
+        reach : (factor,) array
+            Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
+            windows are shared.
+    weights : array
+        Conjugated value of each tap.
+    work : (height * width + 2 * phases * places,) array
+        The band, and two rows that are split.
     shares, own, board : int arrays and int
         Of pairs of image rows, counted through the batch.
-    out : (B, n0, n1) array
+    out : (B * n0 * n1,) array
+
+    Returns
+    -------
+    bool
+        True, as in `forward`.
     """
-    n0, n1 = out.shape[1:]
-    m0 = y.shape[1]
-    width = band.shape[1]
-    factor, most = group.shape[0], group.shape[2] - 1
-    phases, places = line.shape[1:]
+    (n0, n1, m0, m1, phases, places, factor, most, height, width,
+     begin, place, starts, member, inside, offsets, group, reach
+    ) = unbundle(flat(table), 10, 8)  # fmt: skip
     size = phases * places
     pairs = (n0 + 1) // 2
-    stack, target, split = flat(band), flat(out), flat(line)
-    begin, place, table, member = (
-        flat(row_start), flat(row_place), flat(column_start), flat(column_place)
-    )  # fmt: skip
-    inside, offsets, weights = flat(inner), flat(offset), flat(weight)
+    source, target, values, stack = flat(y), flat(out), flat(weights), flat(work)
+    split = skip(stack, height * width)
+    clear_margins(stack, height, width, (width - m1) // 2)
     held, top, bottom = -1, 0, 0  # the image and the rows of it that the band holds
     taken = 0
     pair, stop = take(shares, own, board, taken)
@@ -224,7 +244,8 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
             j1, p1 = next_ // factor, next_ % factor
             upper, lower = max(0, j0 - most + 1), min(j1 + 1, m0)
             if upper < top or bottom < lower:
-                top, bottom = _hold(y, batch, upper, lower, top, bottom, band)
+                top, bottom = _hold(skip(source, batch * m0 * m1), m1, upper, lower, top, bottom,
+                                    stack, height, width)  # fmt: skip
             first0, last0 = max(j0 - m0 + 1, 0), min(j0 + 1, most)
             if together:
                 first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
@@ -232,49 +253,50 @@ def adjoint(y, row_start, row_place, column_start, column_place, inner,
                 low = max(first0, first1 + j0 - j1)
                 high = max(low, min(last0, reach[p0], min(last1, reach[p1]) + j0 - j1))
                 for p in range(phases):
-                    one, two = group[p0, p], group[p1, p]
+                    one = skip(group, (p0 * phases + p) * (most + 1))
+                    two = skip(group, (p1 * phases + p) * (most + 1))
                     a = one[min(low, most)]
                     # The rows of y that only the lower row reads come first among its own.
                     add_pair(skip(split, size + p * places), skip(split, p * places), places,
-                             stack, (j1 - top) * width, (j0 - j1) * width, offsets, weights,
+                             stack, (j1 - top) * width, (j0 - j1) * width, offsets, values,
                              (two[first1], one[first0]), (two[last1], one[last0]),
                              (two[min(low + j1 - j0, most)], a, one[min(high, most)] - a),
                              PASS, (skip(pixels, p * 2 * n1 // phases), 2))  # fmt: skip
             else:
                 r = 0 if e < begin[i + 1] else 1
                 for p in range(phases):
-                    taps = group[p0, p]
+                    taps = skip(group, (p0 * phases + p) * (most + 1))
                     add_taps(skip(split, r * size + p * places), places, stack,
                              (j0 - top) * width, skip(offsets, taps[first0]),
-                             skip(weights, taps[first0]), 0, taps[last0] - taps[first0],
+                             skip(values, taps[first0]), 0, taps[last0] - taps[first0],
                              e > begin[i + r], PASS)  # fmt: skip
         for r in range(count):
-            fold_row(skip(split, r * size), table, member, inside, phases, places,
+            fold_row(skip(split, r * size), starts, member, inside, phases, places,
                      skip(pixels, r * n1), n1)  # fmt: skip
         pair += 1
         if pair == stop:
             taken += 1
             pair, stop = take(shares, own, board, taken)
+    return True
 
 
 @called
-def _hold(y, batch, first, last, top, bottom, band):
+def _hold(image, n, first, last, top, bottom, band, height, width):
     """Have the band, with the rows from `top` to `bottom` in it, hold those from `first` to `last`.
 
-    Rows that follow on are added while there is room.
+    They are rows of `n` numbers, those of the band have margins. Rows that follow on are added
+    while there is room.
 
     Returns
     -------
     top, bottom : int
     """
-    height, width = band.shape
-    n = y.shape[2]
     margin = (width - n) // 2
     if first < top or first > bottom or last > top + height:
         top = bottom = first
     for j in range(bottom, last):
-        pixels = skip(flat(y), (batch * y.shape[1] + j) * n)
-        row = skip(flat(band), (j - top) * width + margin)
+        pixels = skip(image, j * n)
+        row = skip(band, (j - top) * width + margin)
         for i in range(n):
             row[i] = pixels[i]
     return top, max(bottom, last)

@@ -153,6 +153,15 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
 
 
 @called
+def clear_margins(rows, count, width, margin):
+    """Zeros at both ends of `count` rows of `width` numbers."""
+    for r in range(count):
+        for k in range(margin):
+            rows[r * width + k] = 0
+            rows[(r + 1) * width - 1 - k] = 0
+
+
+@called
 def sum_row(pixels, n):
     """The sum of the first `n` pixels, not finite if one of them is not."""
     total = pixels[0]

@@ -2,131 +2,151 @@
 
 import numpy as np
 
-from dhop.kernels import GROUP, SPOILT
+from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip
-from dhop.kernels.polyphase import continue_row, fold_row, split_row, sum_row
+from dhop.kernels.flat import flat, skip, unbundle
+from dhop.kernels.polyphase import clear_margins, continue_row, fold_row, split_row, sum_row
 from dhop.kernels.shares import take
 from dhop.kernels.taps import PASS, add_group, add_taps
 
 
 @kernel
-def forward(x, reached, start0, passes, offset0, weight0, alone, offset2, weight2, outer, inner,
-            offset1, weight1, linked, blurred, line, far, shares, own, board, out):  # fmt: skip
+def forward(x, table, weights, work, shares, own, board, out):
     """Blur and decimate the columns into a few rows at a time, then those rows.
 
     Parameters
     ----------
-    x : (B, n0, n1) array
-    reached : (groups + 1,) int array
-        How many rows of an image each group of output rows and those before it read; the last
-        number once more.
-    start0, passes, offset0, weight0, alone, offset2, weight2 : arrays
-        Of `_sum_lines`, for the output rows; weights of shape (rank, entries).
-    outer, inner : int arrays
-        Of `split_row`.
-    offset1 : (k,) int array
-    weight1 : (rank, k) array
-        Window start in the split row, and value, of each tap along the row.
-    linked : int
-        Of `add_taps`.
-    blurred, line : (GROUP, max(n1, places)) and (factor, places) arrays
-        Workspace.
-    far : int
-        1 if images are in no cache, so that rows are asked for before they are needed, else 0.
+    x : (B * n0 * n1,) array
+    table : int array
+        A `bundle`, of shapes and of
+
+        near : int
+            With more pixels and outputs they are in no cache: rows are asked for early.
+        rank, entries, others, taps, outer, linked : int
+            How many terms, values of `_sum_lines` for each, taps along the row, places of
+            `continue_row`, and what `add_taps` wants to know.
+        reached : (groups + 1,) array
+            How many rows of an image each group of output rows and those before it read; the last
+            number once more.
+        start, passes, offsets, alone, lone_offsets : arrays
+            Of `_sum_lines`, for the output rows.
+        edge, inside : arrays
+            The places of `split_row`, outer and inner.
+        windows : (taps,) array
+            Where in the split row the window of each tap begins.
+    weights : (rank * (entries + others + taps),) array
+        Those of `_sum_lines` of each term, its lone ones, and the taps along the row.
+    work : (GROUP * max(n1, places) + factor * places,) array
     shares, own, board : int arrays and int
-        Of groups of output rows, counted through the batch; spoilt if an output is not finite.
-    out : (B, m0, m1) array
+        Of groups of output rows, counted through the batch.
+    out : (B * m0 * m1,) array
+
+    Returns
+    -------
+    bool
+        Whether the outputs are finite.
     """
-    n0, n1 = x.shape[1:]
-    m0, m1 = out.shape[1:]
-    factor, places = line.shape
-    (rank, entries), others, taps = weight0.shape, offset2.size, offset1.size
-    groups = reached.size - 1
-    source, row, split, target, reach = flat(x), flat(blurred), flat(line), flat(out), flat(reached)
-    first, steps, offsets, weights = flat(start0), flat(passes), flat(offset0), flat(weight0)
-    lone, lone_offsets, lone_weights = flat(alone), flat(offset2), flat(weight2)
-    edge, inside, offsets1, weights1 = flat(outer), flat(inner), flat(offset1), flat(weight1)
+    (n0, n1, m0, m1, factor, places, near, rank, entries, others, taps, outer, linked,
+     reached, start, passes, offsets, alone, lone_offsets, edge, inside, windows
+    ) = unbundle(flat(table), 13, 9)  # fmt: skip
+    far = int(x.size + out.size > near)
+    groups = (m0 + GROUP - 1) // GROUP
+    source, target, row = flat(x), flat(out), flat(work)
+    down = flat(weights)
+    lone, along = skip(down, rank * entries), skip(down, rank * (entries + others))
+    line = skip(row, GROUP * max(n1, places))
     # With factor 1 the rows are blurred where they are wanted, between their margins.
     in_place = factor == 1 and inside[1] - inside[0] == n1
     stride, margin = (places, inside[0]) if in_place else (n1, 0)
-    taken = 0
+    finite, taken = True, 0
     place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         j = GROUP * group
         count = min(GROUP, m0 - j)
         # Of so many requests a processor drops some: rows are asked for one group ahead and two.
-        coming = skip(source, (batch * n0 + reach[group]) * n1)
-        later = skip(source, (batch * n0 + reach[group + 1]) * n1)
-        pixels = (reach[group + 1] - reach[group]) * n1 * far
+        coming = skip(source, (batch * n0 + reached[group]) * n1)
+        later = skip(source, (batch * n0 + reached[group + 1]) * n1)
+        pixels = (reached[group + 1] - reached[group]) * n1 * far
         part = -(-pixels // (count * m1))
         for k in range(rank):
-            _sum_lines(source, batch * n0 * n1, first, steps, offsets, skip(weights, k * entries),
-                       lone, lone_offsets, skip(lone_weights, k * others),
+            _sum_lines(source, batch * n0 * n1, start, passes, offsets, skip(down, k * entries),
+                       alone, lone_offsets, skip(lone, k * others),
                        group, count, skip(row, margin), stride, n1,
                        (later, pixels // n1))  # fmt: skip
             for r in range(count):
                 blur = skip(row, r * stride + margin)
                 if in_place:
                     split = skip(row, r * stride)
-                    continue_row(blur, edge, len(outer), split)
+                    continue_row(blur, edge, outer, split)
                 else:
-                    split_row(blur, edge, len(outer), inside, factor, places, split)
-                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, offsets1,
-                         skip(weights1, k * taps), linked, taps, k > 0, PASS,
+                    split = line
+                    split_row(blur, edge, outer, inside, factor, places, split)
+                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, windows,
+                         skip(along, k * taps), linked, taps, k > 0, PASS,
                          (skip(coming, r * part * m1), part))  # fmt: skip
         if not np.isfinite(sum_row(skip(target, (batch * m0 + j) * m1), count * m1)):
-            shares[0, SPOILT] = 1
+            finite = False
         place += 1
         if place == stop:
             taken += 1
             place, stop = take(shares, own, board, taken)
+    return finite
 
 
 @kernel
-def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column_start,
-            column_place, inner, offset1, weight1, linked, phase, padded, line, held,
-            shares, own, board, out):  # fmt: skip
+def adjoint(y, table, weights, work, shares, own, board, out):
     """Conjugate transpose of `forward`: gather the rows of `y`, then spread along the row.
 
     Parameters
     ----------
-    y : (B, m0, m1) array
-    start0, passes, offset0, weight0, alone, offset2, weight2 : arrays
-        Of `_sum_lines`, for the pixel rows; weights of shape (rank, entries).
-    column_start, column_place, inner : int arrays
-        Of `fold_row`, for a row of which the phases begin as far apart as those of `line`.
-    offset1, weight1 : (k,) and (rank, k) arrays
-        Window start in the padded row, and value; taps of one phase side by side.
-    linked : (phases,) int array
-        Of `add_taps`.
-    phase : (phases + 1,) int array
-        Where the taps of each phase begin.
-    padded : (rows, margin + m1 + margin) array
-        Workspace for a few groups of rows, with zeros in the margins.
-    line : (phases, (rows - 1) * width + places) array
-        Workspace for as many rows, as far behind each other as in `padded`, so that each tap's
-        windows of all of them are one.
-    held : int
-        How many rows are spread at a time.
+    y : (B * m0 * m1,) array
+    table : int array
+        A `bundle`, of shapes and of
+
+        rows, width : int
+            Of the padded rows of `y`: a few groups of rows, with zeros in the margins.
+        places : int
+            Of a phase of one row. Those of all rows stand as far behind each other as the padded
+            ones, so that each tap's windows of all of them are one.
+        held : int
+            How many rows are spread at a time.
+        rank, entries, others, taps : int
+            As in `forward`.
+        start, passes, offsets, alone, lone_offsets : arrays
+            Of `_sum_lines`, for the pixel rows.
+        first, member, inside : arrays
+            Of `fold_row`, for such phases.
+        windows : (taps,) array
+            Where in the padded row the window of each tap begins; taps of one phase side by side.
+        linked : (phases,) array
+            Of `add_taps`.
+        begin : (phases + 1,) array
+            Where the taps of each phase begin.
+    weights : (rank * (entries + others + taps),) array
+        As in `forward`.
+    work : (rows * width + phases * ((rows - 1) * width + places),) array
+        The padded rows, and the phases.
     shares, own, board : int arrays and int
-        Of groups of pixel rows, counted through the batch; spoilt if a pixel is not finite.
-    out : (B, n0, n1) array
+        Of groups of pixel rows, counted through the batch.
+    out : (B * n0 * n1,) array
+
+    Returns
+    -------
+    bool
+        Whether the pixels are finite.
     """
-    m0, m1 = y.shape[1:]
-    n0, n1 = out.shape[1:]
-    phases, span = line.shape
-    rows, width = padded.shape
-    places, margin = span - (rows - 1) * width, (width - m1) // 2
-    (rank, entries), others, taps = weight0.shape, offset2.size, offset1.size
-    groups = start0.size - 1
-    source, row, split, target = flat(y), flat(padded), flat(line), flat(out)
-    first, steps, offsets, weights = flat(start0), flat(passes), flat(offset0), flat(weight0)
-    lone, lone_offsets, lone_weights = flat(alone), flat(offset2), flat(weight2)
-    table, member, inside = flat(column_start), flat(column_place), flat(inner)
-    offsets1, weights1, begin = flat(offset1), flat(weight1), flat(phase)
-    taken = 0
+    (n0, n1, m0, m1, phases, places, rows, width, held, rank, entries, others, taps,
+     start, passes, offsets, alone, lone_offsets, first, member, inside, windows, linked, begin
+    ) = unbundle(flat(table), 13, 11)  # fmt: skip
+    groups = (n0 + GROUP - 1) // GROUP
+    span, margin = (rows - 1) * width + places, (width - m1) // 2
+    source, target, row = flat(y), flat(out), flat(work)
+    split = skip(row, rows * width)
+    clear_margins(row, rows, width, margin)
+    down = flat(weights)
+    lone, along = skip(down, rank * entries), skip(down, rank * (entries + others))
+    finite, taken = True, 0
     place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
@@ -134,9 +154,9 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
         count = min(rows, n0 - i, GROUP * (stop - place))
         for k in range(rank):
             for r in range(0, count, GROUP):  # nothing fetched: it would take longer
-                _sum_lines(source, batch * m0 * m1, first, steps, offsets,
-                           skip(weights, k * entries), lone, lone_offsets,
-                           skip(lone_weights, k * others), group + r // GROUP,
+                _sum_lines(source, batch * m0 * m1, start, passes, offsets,
+                           skip(down, k * entries), alone, lone_offsets,
+                           skip(lone, k * others), group + r // GROUP,
                            min(GROUP, count - r), skip(row, r * width + margin), width, m1,
                            (target, 0))  # fmt: skip
             for r in range(0, count, held):
@@ -146,19 +166,20 @@ def adjoint(y, start0, passes, offset0, weight0, alone, offset2, weight2, column
                 for p in range(phases):
                     top, end = begin[p], begin[p + 1]
                     add_taps(skip(spread, p * span), (lines - 1) * width + places,
-                             skip(row, r * width), 0, skip(offsets1, top),
-                             skip(weights1, k * taps + top), linked[p], end - top, k > 0,
+                             skip(row, r * width), 0, skip(windows, top),
+                             skip(along, k * taps + top), linked[p], end - top, k > 0,
                              PASS, (skip(pixels, p * lines * n1 // phases), 1))  # fmt: skip
                 if k + 1 == rank:
                     for s in range(lines):
-                        fold_row(skip(spread, s * width), table, member, inside, phases, span,
+                        fold_row(skip(spread, s * width), first, member, inside, phases, span,
                                  skip(pixels, s * n1), n1)  # fmt: skip
                     if not np.isfinite(sum_row(pixels, lines * n1)):
-                        shares[0, SPOILT] = 1
+                        finite = False
         place += (count + GROUP - 1) // GROUP
         if place == stop:
             taken += 1
             place, stop = take(shares, own, board, taken)
+    return finite
 
 
 @called

@@ -3,8 +3,9 @@
 An array of integers has a row for each thread: how many of its shares have been taken, and from
 `EDGES` on the edges of the shares, which are ranges of rows of the result, perhaps with empty ones
 at the end. The first row holds what is said once, too: how many shares one call of a kernel may
-take, whether a result is spoilt, and the number of the product. All products have one board: how
-often one has begun, and for each thread of the pool the number of the one it helps with, else zero.
+take, and the number of the product. A product of a single share only reads them. All products have
+one board: how often one has begun, and for each thread of the pool the number of the one it helps
+with, else zero.
 """
 
 from llvmlite import ir
@@ -27,6 +28,8 @@ def take(shares, own, board, count):
     """
     parts, length = shares.shape
     number = flat(shares)
+    if shares.size == EDGES + 2:
+        return number[EDGES], number[EDGES if count else EDGES + 1]
     if count == 0 and own == 0 and board.size > 0:
         _count(flat(board), BEGUN)
     if count < number[AT_ONCE]:

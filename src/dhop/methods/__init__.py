@@ -1,6 +1,6 @@
 """Algorithms for the products: one file each, each a plan prepared for one compute dtype."""
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +12,7 @@ from dhop.geometry import Model
 
 Array = NDArray[Any]
 Product: TypeAlias = Literal["forward", "adjoint", "gram"]
+Multiply: TypeAlias = Callable[[Array, Array, int | None], bool]
 
 PLANS = {
     "direct": ("dhop.methods.direct", "DirectPlan"),
@@ -20,27 +21,30 @@ PLANS = {
 }
 
 
-class Plan(ABC):
-    """Products with batches of images, C-contiguous, of the plan's dtype; `x`, `y` read-only.
+class Plan:
+    """Products with images that stand one after the other, of the plan's dtype; `x`, `y` read-only.
 
     Each returns whether the result can be relied on: NaN, Inf and sums that overflow may reach
     further than the taps do, in other methods than the direct one.
+
+    Attributes
+    ----------
+    model : Model
+    forward : callable
+        ``forward(x, out, workers)`` blurs and decimates the (B * n0 * n1,) array `x` into the
+        (B * m0 * m1,) array `out`.
+    adjoint : callable
+        ``adjoint(y, out, workers)`` applies the conjugate transpose to (B * m0 * m1,) `y`, into
+        (B * n0 * n1,) `out`.
     """
 
     model: Model
-
-    @abstractmethod
-    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        """Blur and decimate the (B, n0, n1) array `x` into the (B, m0, m1) array `out`."""
-
-    @abstractmethod
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        """Apply the conjugate transpose to the (B, m0, m1) array `y`, into (B, n0, n1) `out`."""
+    forward: Multiply
+    adjoint: Multiply
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
-        """Apply one and then the other to the (B, n0, n1) array `x`, into `out` of its shape."""
-        shape = len(x), self.model.rows.outputs, self.model.columns.outputs
-        y = workspace.empty(shape, x.dtype)
+        """Apply one and then the other to the (B * n0 * n1,) array `x`, into `out` of its shape."""
+        y = workspace.empty((x.size // self.model.pixels * self.model.outputs,), x.dtype)
         reliable = self.forward(x, y, workers)
         y.flags.writeable = False
         return self.adjoint(y, out, workers) and reliable

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import direct
+from dhop.kernels.flat import bundle
 from dhop.methods import Plan, cost
-from dhop.parallel import share
+from dhop.methods.gather import Gather
 
 Array = NDArray[Any]
 
@@ -27,63 +28,62 @@ class DirectPlan(Plan):
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
-        rows, columns, table = model.rows, model.columns, model.columns.split
-        weights = model.taps.astype(dtype)
-        self._cost = cost.direct(model, dtype)
-        # Without zeros among the taps, a row's windows are those of the row before, shifted.
-        u0, u1 = np.nonzero(weights)
-        dense = u0.size == weights.size
-        lag = min(rows.factor * columns.taps, u0.size) if dense else u0.size
+        weights, time = model.taps.astype(dtype), cost.direct(model, dtype)
+        self.forward = _forward(model, weights, time)
+        self.adjoint = _adjoint(model, weights, time)
 
-        stack = _stack(model, u0.size)
-        step = min(rows.factor, rows.taps)
-        rows_in_band = (BAND / (table.pixel.size * dtype.itemsize) - rows.taps) / step + 1
-        # Under a high PSF a larger copy, in which no row stands much more often than needed.
-        pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
-        most = min(2 * int(pairs), rows.outputs + 1)
-        height = rows.taps + most
-        self._band = step * (most - 1) + rows.taps + 2, stack.phases, stack.places
-        self._ends = stack.border.size + 2, height
-        self._forward = (
-            rows.extended, stack.outer, stack.inner, stack.starts(u0, u1), weights[u0, u1],
-            rows.factor, rows.taps, lag, most, stack.whole, stack.margin,
-            stack.border, stack.edge, u1 * height + u0,
-        )  # fmt: skip
 
-        reach = -(-rows.taps // rows.factor)
-        width = 2 * table.pixel.shape[1] - columns.outputs
-        self._held = reach + max(reach, min(BAND // (width * dtype.itemsize), MORE)), width
-        phase = np.arange(rows.factor)
-        reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor * dense
-        self._adjoint = (
-            *group_by(rows.extended, rows.size), *table.trimmed.by_pixel, table.trimmed.single,
-            *_adjoint_taps(weights, model), reaches,
-        )  # fmt: skip
+def _forward(model: Model, weights: Array, time: float) -> Gather:
+    rows, columns, split = model.rows, model.columns, model.columns.split
+    u0, u1 = np.nonzero(weights)
+    # Without zeros among the taps, a row's windows are those of the row before, shifted.
+    lag = u0.size
+    if u0.size == weights.size:
+        lag = min(rows.factor * columns.taps, u0.size)
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        def work(shares: Index, own: int, board: Index) -> None:
-            band = np.empty(self._band, x.dtype)
-            ends = np.empty(self._ends, x.dtype)
-            direct.forward(x, *self._forward, band, ends, shares, own, board, out)
+    stack = _stack(model, u0.size)
+    step = min(rows.factor, rows.taps)
+    rows_in_band = (BAND / (split.pixel.size * weights.itemsize) - rows.taps) / step + 1
+    # Under a high PSF a larger copy, in which no row stands much more often than needed.
+    pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
+    most = min(2 * int(pairs), rows.outputs + 1)
+    height = rows.taps + most
+    band = (step * (most - 1) + rows.taps + 2) * stack.phases * stack.places
+    numbers = (
+        *model.shapes, stack.phases, stack.places, rows.factor, rows.taps, u0.size, lag, most,
+        stack.whole, stack.margin, len(stack.outer), stack.border.size, len(stack.edge),
+    )  # fmt: skip
+    arrays = (
+        rows.extended, stack.outer, stack.inner, stack.starts(u0, u1),
+        stack.border, stack.edge, u1 * height + u0,
+    )  # fmt: skip
+    return Gather(
+        direct.forward, bundle(numbers, arrays), weights[u0, u1],
+        band + (stack.border.size + 2) * height,
+        model.pixels, (rows.outputs + 1) // 2, time,
+    )  # fmt: skip
 
-        pairs = len(x) * ((self.model.rows.outputs + 1) // 2)
-        share(work, pairs, len(x) * self._cost, workers)
-        return True
 
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        columns = self.model.columns
-        margin = columns.split.pixel.shape[1] - columns.outputs
-        phases, places = columns.split.trimmed.pixel.shape
-
-        def work(shares: Index, own: int, board: Index) -> None:
-            band = np.empty(self._held, y.dtype)
-            band[:, :margin] = band[:, margin + columns.outputs :] = 0
-            line = np.empty((2, phases, places), y.dtype)
-            direct.adjoint(y, *self._adjoint, band, line, shares, own, board, out)
-
-        pairs = len(y) * ((self.model.rows.size + 1) // 2)
-        share(work, pairs, len(y) * self._cost, workers)
-        return True
+def _adjoint(model: Model, weights: Array, time: float) -> Gather:
+    rows, columns, split = model.rows, model.columns, model.columns.split
+    reach = -(-rows.taps // rows.factor)
+    width = 2 * split.pixel.shape[1] - columns.outputs
+    height = reach + max(reach, min(BAND // (width * weights.itemsize), MORE))
+    phases, places = split.trimmed.pixel.shape
+    phase = np.arange(rows.factor)
+    reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
+    reaches *= weights.all()
+    offsets, values, group = _adjoint_taps(weights, model)
+    numbers = *model.shapes, phases, places, rows.factor, reach, height, width
+    arrays = (
+        *group_by(rows.extended, rows.size), *split.trimmed.by_pixel, split.trimmed.single,
+        offsets, group, reaches,
+    )  # fmt: skip
+    return Gather(
+        direct.adjoint, bundle(numbers, arrays), values,
+        height * width + 2 * phases * places,
+        model.outputs, (rows.size + 1) // 2, time,
+    )  # fmt: skip
 
 
 class _Stack(NamedTuple):

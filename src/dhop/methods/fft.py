@@ -37,6 +37,8 @@ class _Side:
     row_places, column_places : Groups
         Places of each pixel.
     row_phases, column_phases : int
+    shape : (int, int)
+        Of the image.
     blocks, width : int
         Number of blocks of columns that are transformed side by side, and of columns with those
         that fill the last block.
@@ -46,6 +48,7 @@ class _Side:
         self.rows, self.columns = rows.pixel.ravel(), columns.pixel.ravel()
         self.row_places, self.column_places = rows.by_pixel, columns.by_pixel
         self.row_phases, self.column_phases = len(rows.pixel), len(columns.pixel)
+        self.shape = rows.size, columns.size
         self.blocks = -(-columns.size // columns_of_block)
         self.width = self.blocks * columns_of_block
 
@@ -137,15 +140,16 @@ class FftPlan(Plan):
         backend = backend_is_set()  # perhaps for this thread alone
         shared = 1 if backend else threads(self._cost / WAKING, workers)
         sums: list[float] = []
+        given, results = x.reshape(-1, *source.shape), out.reshape(-1, *target.shape)
 
         def images(start: int, stop: int) -> None:
-            for pair in zip(x[start:stop], out[start:stop], strict=True):
+            for pair in zip(given[start:stop], results[start:stop], strict=True):
                 sums.append(self._image(*pair, source, target, multiply, backend, shared))
 
         if backend or shared > 1 or self._cost < SMALL:
-            images(0, len(x))
+            images(0, len(given))
         else:
-            run(images, row_blocks(len(x), len(x) * self._cost, workers), workers)
+            run(images, row_blocks(len(given), len(given) * self._cost, workers), workers)
         return all(map(isfinite, sums))
 
     def _image(

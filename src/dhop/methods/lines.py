@@ -25,6 +25,20 @@ class Lines(NamedTuple):
     lone_offset: Index
     lone_weight: Array
 
+    @property
+    def tables(self) -> tuple[Index, ...]:
+        """All but the weights."""
+        return self.start, self.passes, self.offset, self.alone, self.lone_offset
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """How many terms there are, and of each how many weights and lone ones."""
+        return *self.weight.shape, self.lone_weight.shape[1]
+
+    def before(self, values: Array) -> Array:
+        """The weights of all terms, the lone ones, and other `values`, in one array."""
+        return np.concatenate([self.weight, self.lone_weight, values], axis=None)
+
 
 def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]) -> Lines:
     """Sums of lines of `length` numbers, of each output in turn, with (rank, taps) `weights`.

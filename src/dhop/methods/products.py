@@ -1,6 +1,6 @@
 """From a batch of vectors to the plan that multiplies them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dhop import workspace
 from dhop.geometry import Model
-from dhop.methods import Plan, Product, cost, prepare
+from dhop.methods import Multiply, Plan, Product, cost, prepare
 
 Array = NDArray[Any]
 
@@ -29,17 +29,10 @@ class Products:
         self.model = model
         self.asked = method
         self.workers = workers
+        self._last = model.around[1:] == (1, 1)  # the two axes are the last ones
         self._chosen = dict(chosen or {})
         self._usual: dict[np.dtype[Any], Plan] = {}
         self._direct: dict[np.dtype[Any], Plan] = {}  # for what the usual method cannot do
-        pixels = -1, model.rows.size, model.columns.size
-        outputs = -1, model.rows.outputs, model.columns.outputs
-        # What each product is given, and what it gives, image by image.
-        self._shapes = {
-            "forward": (pixels, outputs),
-            "adjoint": (outputs, pixels),
-            "gram": (pixels, pixels),
-        }
 
     def method(self, dtype: np.dtype[Any]) -> str:
         """The method of products in `dtype`."""
@@ -49,7 +42,7 @@ class Products:
         return self._chosen[dtype]
 
     def apply(self, x: Array, product: Product, out: Array) -> None:
-        """Write the product with each row of `x` into the same row of `out`, both C-contiguous."""
+        """Write the products with the vectors in `x` into `out`, both contiguous."""
         plan = self._usual.get(x.dtype)
         if plan is None:
             plan = self._usual[x.dtype] = prepare(self.method(x.dtype), self.model, x.dtype)
@@ -66,15 +59,18 @@ class Products:
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
         """Bring the two axes to the end, where the plans have them."""
-        given, wanted = self._shapes[product]
-        multiply: Callable[[Array, Array, int | None], bool] = getattr(plan, product)
+        multiply: Multiply = getattr(plan, product)
+        if self._last:
+            return multiply(x, out, self.workers)
         _, between, after = self.model.around
-        if between == after == 1:
-            return multiply(x.reshape(given), out.reshape(wanted), self.workers)
-        images = x.reshape(-1, given[1], between, given[2], after).transpose(0, 2, 4, 1, 3)
+        rows, columns = self.model.rows, self.model.columns
+        pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
+        given = outputs if product == "adjoint" else pixels
+        wanted = outputs if product == "forward" else pixels
+        images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
         images = np.ascontiguousarray(images)
         images.flags.writeable = False
-        results = workspace.empty((*images.shape[:3], *wanted[1:]), out.dtype)
-        reliable = multiply(images.reshape(given), results.reshape(wanted), self.workers)
-        out.reshape(-1, wanted[1], between, wanted[2], after)[:] = results.transpose(0, 3, 1, 4, 2)
+        results = workspace.empty((*images.shape[:3], *wanted), out.dtype)
+        reliable = multiply(images.ravel(), results.ravel(), self.workers)
+        out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
         return reliable

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import GROUP, separable
+from dhop.kernels.flat import bundle
 from dhop.kernels.lanes import BYTES
 from dhop.kernels.vector import LINKS
 from dhop.methods import Plan, cost
+from dhop.methods.gather import Gather
 from dhop.methods.lines import line_sums, reached
-from dhop.parallel import share
 from dhop.separation import separate
 
 Array = NDArray[Any]
@@ -35,46 +36,50 @@ class SeparablePlan(Plan):
             a, b = model.factors
         else:  # the rounded taps are what is asked for
             a, b = separate(model.taps.astype(model.weights.dtype), dtype)
-        self._costs = cost.separable(model, dtype, len(a))
-        rows, columns, table = model.rows, model.columns, model.columns.split
-        width = 2 * table.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
-        count = max(1, RUN // (width * dtype.itemsize) // GROUP) * GROUP
-        self._padded = count, width
-        held = min(count, max(1, RUN // (width * dtype.itemsize)))
-        phases, places = table.pixel.shape
-        self._blurred, self._split = (GROUP, max(columns.size, places)), (phases, places)
-        self._groups = -(-rows.outputs // GROUP), -(-rows.size // GROUP)
-        phases, places = table.trimmed.pixel.shape
-        self._held = held if 2 * width <= 3 * places else 1  # margins between rows are summed too
-        self._line = phases, (count - 1) * width + places
-        start, member = table.trimmed.by_pixel
-        member = member // places * self._line[1] + member % places
-        self._forward = (
-            reached(rows.by_output), *line_sums(rows.by_output, a, columns.size, dtype),
-            table.outer, table.inner, *_forward_taps(columns, b.astype(dtype)),
-        )  # fmt: skip
-        self._adjoint = (
-            *line_sums(rows.by_pixel, a.conj(), columns.outputs, dtype),
-            start, member, table.trimmed.single, *_adjoint_taps(columns, b.conj().astype(dtype)),
-        )  # fmt: skip
+        times = cost.separable(model, dtype, len(a))
+        self.forward = _forward(model, a, b.astype(dtype), times[0])
+        self.adjoint = _adjoint(model, a.conj(), b.conj().astype(dtype), times[1])
 
-    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        far = int(x.nbytes + out.nbytes > NEAR)
 
-        def work(shares: Index, own: int, board: Index) -> None:
-            blurred = np.empty(self._blurred, x.dtype)
-            line = np.empty(self._split, x.dtype)
-            separable.forward(x, *self._forward, blurred, line, far, shares, own, board, out)
+def _forward(model: Model, a: Array, b: Array, time: float) -> Gather:
+    rows, columns, split = model.rows, model.columns, model.columns.split
+    phases, places = split.pixel.shape
+    lines = line_sums(rows.by_output, a, columns.size, b.dtype)
+    windows, values, linked = _forward_taps(columns, b)
+    numbers = (
+        *model.shapes, phases, places, NEAR // b.itemsize, *lines.sizes, windows.size,
+        len(split.outer), linked,
+    )  # fmt: skip
+    arrays = reached(rows.by_output), *lines.tables, split.outer, split.inner, windows
+    return Gather(
+        separable.forward, bundle(numbers, arrays), lines.before(values),
+        GROUP * max(columns.size, places) + phases * places,
+        model.pixels, -(-rows.outputs // GROUP), time,
+    )  # fmt: skip
 
-        return share(work, len(x) * self._groups[0], len(x) * self._costs[0], workers)
 
-    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        def work(shares: Index, own: int, board: Index) -> None:
-            padded = np.zeros(self._padded, y.dtype)
-            line = np.empty(self._line, y.dtype)
-            separable.adjoint(y, *self._adjoint, padded, line, self._held, shares, own, board, out)
-
-        return share(work, len(y) * self._groups[1], len(y) * self._costs[1], workers)
+def _adjoint(model: Model, a: Array, b: Array, time: float) -> Gather:
+    rows, columns, split = model.rows, model.columns, model.columns.split
+    width = 2 * split.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
+    run = RUN // (width * b.itemsize)
+    height = max(1, run // GROUP) * GROUP
+    phases, places = split.trimmed.pixel.shape
+    # Margins between rows are summed, too.
+    held = max(1, min(run, height)) if 2 * width <= 3 * places else 1
+    span = (height - 1) * width + places
+    first, member = split.trimmed.by_pixel
+    lines = line_sums(rows.by_pixel, a, columns.outputs, b.dtype)
+    windows, values, linked, begin = _adjoint_taps(columns, b)
+    numbers = *model.shapes, phases, places, height, width, held, *lines.sizes, windows.size
+    arrays = (
+        *lines.tables, first, member // places * span + member % places, split.trimmed.single,
+        windows, linked, begin,
+    )  # fmt: skip
+    return Gather(
+        separable.adjoint, bundle(numbers, arrays), lines.before(values),
+        height * width + phases * span,
+        model.outputs, -(-rows.size // GROUP), time,
+    )  # fmt: skip
 
 
 def _forward_taps(columns: Axis, b: Array) -> tuple[Index, Array, int]:
