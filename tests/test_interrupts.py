@@ -172,23 +172,24 @@ def test_fault_30_exception_in_a_block(error):
     run(
         SHARED
         + f"""
-    import dataclasses
+    from dhop.methods import gather
 
     big = DHOperator((1200, 1200), np.ones((41, 41)), 1, method="direct")
     ones, out = np.ones(big.dims), np.zeros(big.dimsd)
     right = big.degrade(ones)
-    plan, calls, running = big._products._usual[big.dtype], [], []
-    forward = plan.forward
-    def failing(*args):
-        running.append(1)
-        calls.append(1)
-        try:
-            if len(calls) == 3:
-                raise {error}("the third")
-            forward.kernel(*args)
-        finally:
-            running.pop()
-    plan.forward = dataclasses.replace(forward, kernel=failing)
+    share, calls, running = gather.share, [], []
+    def failing(part, *how):
+        def fail(*args):
+            running.append(1)
+            calls.append(1)
+            try:
+                if len(calls) == 3:
+                    raise {error}("the third")
+                return part(*args)
+            finally:
+                running.pop()
+        return share(fail, *how)
+    gather.share = failing
     try:
         big.degrade(ones, out=out)
     except {error} as caught:
@@ -199,7 +200,7 @@ def test_fault_30_exception_in_a_block(error):
     after = out.copy()
     time.sleep(0.2)
     assert (out == after).all(), "somebody still writes"
-    plan.forward = forward
+    gather.share = share
     assert (big.degrade(ones) == right).all()
     """
     )

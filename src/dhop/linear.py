@@ -160,11 +160,11 @@ class ArrayOperator(LinearOperator):
 
     def matvec(self, x: ArrayLike) -> Array:
         x = self._checked(x, False, matrix=False)
-        return self._matvec(x) if x.ndim == 1 else super().matvec(x)
+        return self._vector_products(x, False) if x.ndim == 1 else super().matvec(x)
 
     def rmatvec(self, x: ArrayLike) -> Array:
         x = self._checked(x, True, matrix=False)
-        return self._rmatvec(x) if x.ndim == 1 else super().rmatvec(x)
+        return self._vector_products(x, True) if x.ndim == 1 else super().rmatvec(x)
 
     def matmat(self, X: ArrayLike) -> Array:
         return super().matmat(self._checked(X, False, matrix=True))

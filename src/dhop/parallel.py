@@ -241,11 +241,13 @@ def share(
     shares = _shares(rows, work, count)
     if shares.size == EDGES + 2:  # a single one
         return function(shares, 0, _NOBODY)
-    shares = shares.copy()
-    reliable = []
+    return _share(function, shares.copy(), count)
+
+
+def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
-    ended = False
+    reliable, ended = [], False
 
     def take_part(number: int, board: Numbers) -> None:
         nonlocal ended

@@ -23,9 +23,9 @@ _waiting: dict[int, list[Array]] = {}
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """As `numpy.empty`; large memory is used again once no array refers to it."""
     size = prod(shape) * dtype.itemsize
-    if LARGE <= size <= KEPT:
-        return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
-    return np.empty(shape, dtype)
+    if size < LARGE or size > KEPT:
+        return np.empty(shape, dtype)
+    return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
 
 
 class _Loan:

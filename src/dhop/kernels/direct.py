@@ -160,16 +160,23 @@ def _mend(rows, width, count, taps, border, corner, edge, edges, offsets, weight
         The first row, and the length of each.
     """
     for k in range(corner):
-        for r in range(count + taps - 1):
-            number = rows[r * width + max(border[k], 0)]
-            column[k * height + r] = number if border[k] >= 0 else 0
+        line, pixels = skip(column, k * height), skip(rows, max(border[k], 0))
+        if border[k] >= 0:
+            for r in range(count + taps - 1):
+                line[r] = pixels[r * width]
+        else:
+            for r in range(count + taps - 1):
+                line[r] = 0
     one, two = skip(column, corner * height), skip(column, (corner + 1) * height)
     for k in range(edges):
         # All rows as upper ones of pairs, and as lower ones.
         add_pair(one, two, count, column, edge[2 * k] * height, 1, offsets, weights,
                  (0, 0), (last, last), (lag, 0, last - lag), PASS, (column, 0))  # fmt: skip
-        for r in range(count):
-            outputs[r * m1 + edge[2 * k + 1]] = one[r] if r % 2 == 0 else two[r - 1]
+        ends = skip(outputs, edge[2 * k + 1])
+        for r in range(0, count, 2):
+            ends[r * m1] = one[r]
+            if r + 1 < count:
+                ends[(r + 1) * m1] = two[r]
 
 
 @kernel

@@ -164,7 +164,7 @@ def clear_margins(rows, count, width, margin):
 @called
 def sum_row(pixels, n):
     """The sum of the first `n` pixels, not finite if one of them is not."""
-    total = pixels[0]
-    for k in range(1, n):
+    total = pixels[0] - pixels[0]  # a zero, or not finite
+    for k in range(n):
         total += pixels[k]
     return total

@@ -31,12 +31,20 @@ def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most,
     sum is longer than `most` terms; those sums are added up. `ahead`, if it is given, is memory to
     fetch into a cache meanwhile, and how many numbers of it for each output; not if `keep`.
     """
-    tile = TILE if taps > most else n
-    for left in range(0, n, tile):
-        for k in range(0, max(taps, 1), most):
-            _add(total, left, min(tile, n - left), source, base + left, skip(offsets, k),
-                 skip(weights, k), max(0, min(linked - k, most)), min(taps - k, most),
-                 keep or k > 0, ahead)  # fmt: skip
+    if taps <= most:
+        _add_pass(total, 0, n, source, base, offsets, weights, linked, taps, keep, ahead)
+        return
+    for left in range(0, n, TILE):
+        for k in range(0, taps, most):
+            _add_pass(total, left, min(TILE, n - left), source, base + left, skip(offsets, k),
+                      skip(weights, k), max(0, min(linked - k, most)), min(taps - k, most),
+                      keep or k > 0, ahead)  # fmt: skip
+
+
+@called
+def _add_pass(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead):
+    """By itself: the compiler would take more out of the loops than short rows need."""
+    _add(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead)
 
 
 @called

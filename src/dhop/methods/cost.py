@@ -44,7 +44,7 @@ FOURIER = {"float32": 1.0, "float64": 2.0, "complex64": 2.2, "complex128": 3.7}
 def direct(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by the direct method."""
     rows, columns = model.rows, model.columns
-    taps = np.count_nonzero(model.taps)
+    taps = int(np.count_nonzero(model.taps))
     multiply = MULTIPLY if taps == model.taps.size else SPARSE
     products = taps * rows.outputs * columns.outputs
     return ARITHMETIC[dtype.name] * (multiply * products + TOUCH * rows.size * columns.size)

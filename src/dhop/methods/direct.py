@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import direct
 from dhop.kernels.flat import bundle
-from dhop.methods import Plan, cost
-from dhop.methods.gather import Gather
+from dhop.methods import Multiply, Plan, cost
+from dhop.methods.gather import gather
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class DirectPlan(Plan):
         self.adjoint = _adjoint(model, weights, time)
 
 
-def _forward(model: Model, weights: Array, time: float) -> Gather:
+def _forward(model: Model, weights: Array, time: float) -> Multiply:
     rows, columns, split = model.rows, model.columns, model.columns.split
     u0, u1 = np.nonzero(weights)
     # Without zeros among the taps, a row's windows are those of the row before, shifted.
@@ -57,14 +57,14 @@ def _forward(model: Model, weights: Array, time: float) -> Gather:
         rows.extended, stack.outer, stack.inner, stack.starts(u0, u1),
         stack.border, stack.edge, u1 * height + u0,
     )  # fmt: skip
-    return Gather(
+    return gather(
         direct.forward, bundle(numbers, arrays), weights[u0, u1],
-        band + (stack.border.size + 2) * height,
-        model.pixels, (rows.outputs + 1) // 2, time,
+        work=band + (stack.border.size + 2) * height,
+        size=model.pixels, rows=(rows.outputs + 1) // 2, cost=time,
     )  # fmt: skip
 
 
-def _adjoint(model: Model, weights: Array, time: float) -> Gather:
+def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
     rows, columns, split = model.rows, model.columns, model.columns.split
     reach = -(-rows.taps // rows.factor)
     width = 2 * split.pixel.shape[1] - columns.outputs
@@ -79,10 +79,10 @@ def _adjoint(model: Model, weights: Array, time: float) -> Gather:
         *group_by(rows.extended, rows.size), *split.trimmed.by_pixel, split.trimmed.single,
         offsets, group, reaches,
     )  # fmt: skip
-    return Gather(
+    return gather(
         direct.adjoint, bundle(numbers, arrays), values,
-        height * width + 2 * phases * places,
-        model.outputs, (rows.size + 1) // 2, time,
+        work=height * width + 2 * phases * places,
+        size=model.outputs, rows=(rows.size + 1) // 2, cost=time,
     )  # fmt: skip
 
 

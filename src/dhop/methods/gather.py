@@ -1,23 +1,31 @@
 """Products whose rows threads gather, each a few at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.geometry import Index
+from dhop.methods import Multiply
 from dhop.parallel import share
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Gather:
+def gather(
+    kernel: Callable[..., bool],
+    table: Index,
+    weights: Array,
+    *,
+    work: int,
+    size: int,
+    rows: int,
+    cost: float,
+) -> Multiply:
     """One direction of a plan, by a kernel that takes shares of rows of the result.
 
-    Attributes
+    Parameters
     ----------
     kernel : callable
         Takes images, `table`, `weights`, workspace, what it is told of shares, and results; returns
@@ -35,20 +43,13 @@ class Gather:
         Nanoseconds of an image.
     """
 
-    kernel: Callable[..., bool]
-    table: Index
-    weights: Array
-    work: int
-    size: int
-    rows: int
-    cost: float
-
-    def __call__(self, x: Array, out: Array, workers: int | None) -> bool:
-        """As `Plan.forward`."""
-        images = x.size // self.size
+    def multiply(x: Array, out: Array, workers: int | None) -> bool:
+        images = x.size // size
 
         def part(shares: Index, own: int, board: Index) -> bool:
-            work = np.empty(self.work, x.dtype)
-            return self.kernel(x, self.table, self.weights, work, shares, own, board, out)
+            workspace = np.empty(work, x.dtype)
+            return kernel(x, table, weights, workspace, shares, own, board, out)
 
-        return share(part, images * self.rows, images * self.cost, workers)
+        return share(part, images * rows, images * cost, workers)
+
+    return multiply

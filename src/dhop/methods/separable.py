@@ -10,8 +10,8 @@ from dhop.kernels import GROUP, separable
 from dhop.kernels.flat import bundle
 from dhop.kernels.lanes import BYTES
 from dhop.kernels.vector import LINKS
-from dhop.methods import Plan, cost
-from dhop.methods.gather import Gather
+from dhop.methods import Multiply, Plan, cost
+from dhop.methods.gather import gather
 from dhop.methods.lines import line_sums, reached
 from dhop.separation import separate
 
@@ -41,7 +41,7 @@ class SeparablePlan(Plan):
         self.adjoint = _adjoint(model, a.conj(), b.conj().astype(dtype), times[1])
 
 
-def _forward(model: Model, a: Array, b: Array, time: float) -> Gather:
+def _forward(model: Model, a: Array, b: Array, time: float) -> Multiply:
     rows, columns, split = model.rows, model.columns, model.columns.split
     phases, places = split.pixel.shape
     lines = line_sums(rows.by_output, a, columns.size, b.dtype)
@@ -51,14 +51,14 @@ def _forward(model: Model, a: Array, b: Array, time: float) -> Gather:
         len(split.outer), linked,
     )  # fmt: skip
     arrays = reached(rows.by_output), *lines.tables, split.outer, split.inner, windows
-    return Gather(
+    return gather(
         separable.forward, bundle(numbers, arrays), lines.before(values),
-        GROUP * max(columns.size, places) + phases * places,
-        model.pixels, -(-rows.outputs // GROUP), time,
+        work=GROUP * max(columns.size, places) + phases * places,
+        size=model.pixels, rows=-(-rows.outputs // GROUP), cost=time,
     )  # fmt: skip
 
 
-def _adjoint(model: Model, a: Array, b: Array, time: float) -> Gather:
+def _adjoint(model: Model, a: Array, b: Array, time: float) -> Multiply:
     rows, columns, split = model.rows, model.columns, model.columns.split
     width = 2 * split.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
     run = RUN // (width * b.itemsize)
@@ -75,10 +75,10 @@ def _adjoint(model: Model, a: Array, b: Array, time: float) -> Gather:
         *lines.tables, first, member // places * span + member % places, split.trimmed.single,
         windows, linked, begin,
     )  # fmt: skip
-    return Gather(
+    return gather(
         separable.adjoint, bundle(numbers, arrays), lines.before(values),
-        height * width + phases * span,
-        model.outputs, -(-rows.size // GROUP), time,
+        work=height * width + phases * span,
+        size=model.outputs, rows=-(-rows.size // GROUP), cost=time,
     )  # fmt: skip
 
 
