@@ -152,6 +152,10 @@ class ArrayOperator(LinearOperator):
             return super().dot(x)
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
 
+    def __matmul__(self, x: Any) -> Any:
+        # No scalar, which scipy takes longer to find out than a small product takes.
+        return self.dot(x) if isinstance(x, np.ndarray) else super().__matmul__(x)
+
     def __rmul__(self, x: Any) -> Any:
         return Scaled(self, x) if isinstance(x, Number) else super().__rmul__(x)
 
