@@ -9,7 +9,7 @@ import pytest
 from scipy import fft
 
 from dhop import DHOperator, parallel
-from dhop.methods import separable
+from dhop.methods import direct, separable
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -194,6 +194,22 @@ def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
                 x = rng.integers(-9, 9, A.shape[1]).astype("f4")
                 x[rng.integers(0, x.size, 9)] = np.nan
                 np.testing.assert_array_equal(A @ x, A.to_sparse() @ x)
+
+
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+@pytest.mark.parametrize("blocks", [1, 4, 30])
+def test_rows_that_shares_have_copied(boundary, blocks, monkeypatch):
+    """A share goes on where the one before ended, in the same image, while the band has room."""
+    edges = np.linspace(0, 30, blocks + 1, dtype=int)
+    monkeypatch.setattr(parallel, "_shares", lambda *_: np.append((0, blocks, 0), edges)[None])
+    rng = np.random.default_rng(8)
+    for shape, factor in [((29, 4), 2), ((3, 5), (2, 1)), ((1, 2), 2), ((9, 1), (2, 3))]:
+        for band in (2**20, 2**13, 0):
+            monkeypatch.setattr(direct, "BAND", band)
+            psf = rng.integers(1, 9, shape)
+            A = DHOperator((3, 40, 30), psf, factor, boundary=boundary, method="direct")
+            x = rng.integers(-9, 9, A.shape[1]).astype(float)
+            np.testing.assert_array_equal(A @ x, A.to_sparse() @ x)
 
 
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)

@@ -63,6 +63,7 @@ def forward(x, table, weights, work, shares, own, board, out):
     step = min(factor, taps)  # rows that no tap reads are not copied
     source, target, values, band = flat(x), flat(out), flat(weights), flat(work)
     ends = skip(band, (step * (most - 1) + taps + 2) * width)
+    since, upto = 0, 0  # the outputs, counted through the batch, whose rows the band holds
     taken = 0
     pair, stop = take(shares, own, board, taken)
     while pair < stop:
@@ -81,9 +82,13 @@ def forward(x, table, weights, work, shares, own, board, out):
         if in_place:
             stack = skip(source, (batch * n0 + line[factor * j]) * n1 - margin)
         else:
-            stack = band
+            here = batch * m0 + j
+            if j == 0 or here != upto or here + count > since + most:
+                since = here
+            upto = here + count
+            stack = skip(band, step * (here - since) * width)
             for r in range(count):
-                for u in range(step if r + 1 < count else taps):
+                for u in range(0 if here + r == since else taps - step, taps):
                     row = line[factor * (j + r) + u]
                     split = skip(stack, margin + (step * r + u) * width)
                     if row >= 0:
