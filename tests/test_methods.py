@@ -244,7 +244,7 @@ class TestAuto:
         assert "separable" in repr(A)
 
     def test_transforms_without_margins_are_what_they_cost(self):
-        streak = np.eye(75)
+        streak = np.eye(91)
         wrap, zeros = (
             DHOperator((256, 256), streak, 4, boundary=each) for each in ("wrap", "constant")
         )
@@ -258,7 +258,7 @@ class TestAuto:
         assert DHOperator((300, 300), np.eye(51), 1).method == "direct"
 
     def test_small_problems_use_the_taps_themselves(self):
-        assert DHOperator((32, 32), np.ones((5, 5)), 2).method == "direct"
+        assert DHOperator((20, 20), np.ones((3, 3)), 2).method == "direct"
 
     def test_says_the_method_that_was_asked_for(self):
         for method in METHODS:

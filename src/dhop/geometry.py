@@ -129,6 +129,12 @@ class Axis:
         return sliding_window_view(self.extended, self.taps)[:: self.factor]
 
     @cached_property
+    def reads(self) -> int:
+        """How often a tap of an output reads a pixel, not a zero outside."""
+        inside = np.append(0, np.cumsum(self.extended != OUTSIDE))
+        return int((inside[self.taps :] - inside[: -self.taps])[:: self.factor].sum())
+
+    @cached_property
     def split(self) -> "Split":
         """`extended` by phases, as long as the windows reach."""
         places = self.outputs - 1 + -(-self.taps // self.factor)

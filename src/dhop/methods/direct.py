@@ -28,9 +28,9 @@ class DirectPlan(Plan):
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
-        weights, time = model.taps.astype(dtype), cost.direct(model, dtype)
-        self.forward = _forward(model, weights, time)
-        self.adjoint = _adjoint(model, weights, time)
+        weights, times = model.taps.astype(dtype), cost.direct(model, dtype)
+        self.forward = _forward(model, weights, times[0])
+        self.adjoint = _adjoint(model, weights, times[1])
 
 
 def _forward(model: Model, weights: Array, time: float) -> Multiply:

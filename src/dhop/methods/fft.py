@@ -14,7 +14,8 @@ from dhop.geometry import Axis, Model, Split
 from dhop.kernels import spectral
 from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
-from dhop.methods.transforms import Transform, backend_is_set, next_length
+from dhop.methods.lengths import transform_length
+from dhop.methods.transforms import Transform, backend_is_set
 from dhop.parallel import row_blocks, run, threads
 from dhop.workspace import Borrowed
 
@@ -23,8 +24,8 @@ Blocks = list[tuple[int, int]]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
 WIDE = 4  # blocks of columns, at least: of large images they take less than three times as one
-WAKING = 6.6  # as many times must a thread be worth it, which is woken for each step
-SMALL = 5e5  # nanoseconds of an image that other threads do not help with
+WAKING = 10  # as many times must a thread be worth it, which is woken for each step
+SMALL = 7.5e5  # nanoseconds of an image that other threads do not help with
 
 
 class _Side:
@@ -259,6 +260,6 @@ def _low_split(outputs: int, places: int) -> Split:
 
 def _transform_split(axis: Axis) -> Split:
     """The split of a continued axis into phases of the length to transform."""
-    if axis.period is not None and next_length(axis.period) == axis.period:
-        return Split.of(axis, axis.continued(axis.size), axis.period)
-    return Split.of(axis, axis.extended, next_length(axis.round_places))
+    length = transform_length(axis)
+    whole = length == axis.period
+    return Split.of(axis, axis.continued(axis.size) if whole else axis.extended, length)

@@ -1,7 +1,5 @@
 """Fourier transforms of lines side by side, by our own kernels or by a backend of `scipy.fft`."""
 
-from itertools import count
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,18 +16,13 @@ NEAR = 2**14  # bytes of a line that stay in the L1 cache
 _PROBE = np.zeros(1)
 
 
-def next_length(least: int) -> int:
-    """The smallest length from `least` on that is a product of the kernels' radices."""
-    return next(length for length in count(least) if prod(_radices(length)) == length)
-
-
 class Transform:
     """Transforms of one length, in place, with the frequencies in an order of their own.
 
     Parameters
     ----------
     length : int
-        One of `next_length`.
+        A product of twos, threes and fives.
     real : dtype
         Of the parts of the numbers.
 
