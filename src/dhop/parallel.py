@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from dhop import arguments
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES
 
-WORTH_WAKING = 9e4  # nanoseconds of work for each thread, which may take half as long to wake
+WORTH_WAKING = 7e4  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
 SMALLEST_SHARE = 1e4  # nanoseconds
 LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower

@@ -12,10 +12,11 @@ reaches every pixel, and its boundary's places, too.
   the PSF's content.
 
 The method is chosen of which the two directions together cost the least; `direct`, which multiplies
-with the taps themselves, if it takes far less than the call from Python. The constants of
-`separable` are a tenth less than its time and those of `fft` a sixth more, relative to `direct`:
-threads share the work of `fft` less well, and its time depends on what else is in the caches. The
-folded PSF is factorised only if a single term would win.
+with the taps themselves, if it takes far less than the call from Python; `fft` only if it costs a
+fifth less than `separable`, since its time depends on what else is in the caches. The constants of
+`separable` are a tenth less than its time and those of `fft` a sixth more, relative to `direct`,
+for threads share the work of `fft` less well. The folded PSF is factorised only if a single term
+would win.
 """
 
 from math import inf, log2
@@ -39,6 +40,7 @@ POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
 STEPS = 9e4  # of transforms, whatever their size
+STEADY = 0.8  # of the time of `separable`, which others disturb less, `fft` must not cost more
 SMALL = 2e3  # what is not worth a choice, of both directions
 PYTHON = 3e3  # what a product costs in Python, whatever its size
 
@@ -98,6 +100,8 @@ def choose(model: Model, dtype: np.dtype[Any]) -> str:
         return "direct"
     # In higher precision the rounded taps are what counts, and those are not separable.
     same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
-    if same and sum(separable(model, dtype, 1)) < min(costs.values()):
+    if same and STEADY * sum(separable(model, dtype, 1)) < min(costs.values()):
         costs["separable"] = sum(separable(model, dtype, len(model.factors[0])))
+    if STEADY * costs["separable"] < costs["fft"]:
+        del costs["fft"]
     return min(costs, key=lambda method: costs[method])
