@@ -298,3 +298,13 @@ class TestFault15:
         x = np.arange(float(A.shape[1]))
         result = A @ np.matrix(x).T
         assert_array_equal(np.asarray(result).ravel(), A @ x)
+
+    @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+    @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+    def test_fault_15_numpy_matrix_for_an_image(self, method):
+        A = build(method=method)
+        for product, shape in ((A.degrade, A.dims), (A.backproject, A.dimsd)):
+            image = np.arange(float(np.prod(shape))).reshape(shape)
+            result = product(np.matrix(image))
+            assert type(result) is np.ndarray
+            assert_array_equal(result, product(image))

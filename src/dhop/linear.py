@@ -231,7 +231,7 @@ class ArrayOperator(LinearOperator):
         adjoint: bool,
         out: Array | None,
     ) -> Array:
-        x = dense(image)
+        x = np.asarray(dense(image))
         if x.shape != shape:
             advice = ""
             if x.shape == (prod(shape),):
