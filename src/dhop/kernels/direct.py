@@ -32,7 +32,7 @@ def forward(x, table, weights, work, shares, own, board, out):
             How far windows may then reach into the rows before and behind.
         others, corner, edges : int
             Places of `continue_row`, and lengths of `border` and `edge`.
-        rows : (factor * (m0 - 1) + taps,) array
+        line : (factor * (m0 - 1) + taps,) array
             Source row of each row of the continued image, -1 for a row of zeros.
         beside, inside : arrays
             The places of `split_row`, outer and inner.

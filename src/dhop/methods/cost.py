@@ -1,9 +1,9 @@
 """What products cost, and the choice of ``method="auto"`` that follows.
 
-Each method's time is a few constants, in nanoseconds on one core of a machine of 2020, times how
-often the method does a thing. Only their ratios matter for the choice; the sums also tell how many
-threads a product is worth. The two directions have costs of their own: the adjoint sums what
-reaches every pixel, and its boundary's places, too.
+Each method's time is a few constants, about twice the nanoseconds of one core of a machine of 2024,
+times how often the method does a thing. Only their ratios matter for the choice; the sums also tell
+how many threads a product is worth. The two directions have costs of their own: the adjoint sums
+what reaches every pixel, and its boundary's places, too.
 
 - ``direct`` multiplies and adds every non-zero tap for every output, after splitting the image.
 - ``separable`` multiplies and adds the column taps for every pixel of a decimated row and the row
@@ -40,7 +40,7 @@ POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
 STEPS = 9e4  # of transforms, whatever their size
-STEADY = 0.8  # of the time of `separable`, which others disturb less, `fft` must not cost more
+STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
 PYTHON = 3e3  # what a product costs in Python, whatever its size
 
