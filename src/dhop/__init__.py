@@ -1,6 +1,6 @@
 """Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
 
-from dhop import psf, testing
+from dhop import cautions, psf, testing
 from dhop.export import load_matrix
 from dhop.frames import FrameStack
 from dhop.operator import DHOperator
@@ -14,6 +14,7 @@ __all__ = [
     "DHOperator",
     "FrameStack",
     "Solution",
+    "cautions",
     "load_matrix",
     "psf",
     "regulariser_operator",

@@ -1,0 +1,31 @@
+"""Warnings, one class for each kind, so that each can be silenced or made an error by itself.
+
+>>> import warnings
+>>> from dhop import cautions
+>>> with warnings.catch_warnings():
+...     warnings.simplefilter("error", cautions.RegistrationWarning)
+"""
+
+
+class Caution(UserWarning):
+    """What a result may not be what was hoped for: the base of the others."""
+
+
+class ConvergenceWarning(Caution):
+    """Iterations ended before they had reached the tolerance."""
+
+
+class RegistrationWarning(Caution):
+    """Frames do not fit each other, or are shifted although no shifts were given."""
+
+
+class PSFWarning(Caution):
+    """The frames contradict the point spread function."""
+
+
+class BetaWarning(Caution):
+    """The data do not settle the weight of the regulariser."""
+
+
+class RangeWarning(Caution):
+    """The image leaves the range of the data by far."""
