@@ -290,6 +290,27 @@ class TestOtherCommands:
         assert found == expected
         assert out.exists()
 
+    def test_export_over_what_is_no_export(self, tmp_path, monkeypatch):
+        """Refused before the PSF is read, whatever is said about overwriting."""
+        thesis = tmp_path / "work" / "thesis.tex"
+        thesis.parent.mkdir()
+        thesis.write_text("Chapter 1")
+        monkeypatch.chdir(thesis.parent)
+        monkeypatch.setenv("HOME", "nowhere")
+        for target, what in [
+            (thesis.parent, "the working directory"),
+            (".", "the working directory"),
+            ("..", "a folder that holds 'work'"),
+            (tmp_path, "a folder that holds 'work'"),
+            ("/", "a mount point"),
+        ]:
+            flags = ["--size", 8, 10, "--factor", 2, "--psf", "missing.npy"]
+            for more in ([], ["--overwrite"]):
+                said = words(call("export", target, *flags, *more, code=1))
+                assert f"error: {target} is {what}; what an export replaces is a file" in said
+        assert list(tmp_path.rglob("*")) == [thesis.parent, thesis]
+        assert thesis.read_text() == "Chapter 1"
+
     def test_export_of_nothing(self, tmp_path):
         """No entries, so nothing to divide progress by."""
         np.save(tmp_path / "far.npy", np.eye(1, 99, 98))

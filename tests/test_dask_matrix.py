@@ -1,10 +1,12 @@
 """The matrix by blocks on Dask against that of one piece."""
 
+from unittest import mock
+
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from dhop import load_matrix, psf
+from dhop import DHOperator, load_matrix, psf
 
 pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -38,11 +40,20 @@ def test_files_are_those_of_export(operator, tmp_path, scheduler):
 
 
 def test_what_is_there_stays_unless_it_may_be_replaced(operator, tmp_path):
-    (tmp_path / "matrix").mkdir()
+    path = DHOperator((4, 4), psf.box(3), 2).export(tmp_path / "matrix")
     with pytest.raises(FileExistsError, match="overwrite"):
-        export_matrix(operator, tmp_path / "matrix")
-    export_matrix(operator, tmp_path / "matrix", overwrite=True)
-    assert load_matrix(tmp_path / "matrix").shape == operator.shape
+        export_matrix(operator, path)
+    export_matrix(operator, path, overwrite=True)
+    assert load_matrix(path).shape == operator.shape
+    (path / "thesis.tex").write_text("Chapter 1")
+    with (
+        mock.patch("dhop.export.begin_folder", side_effect=AssertionError("works on it")),
+        pytest.raises(FileExistsError, match=r"holds 'thesis\.tex'"),
+    ):
+        export_matrix(operator, path, overwrite=True)
+    assert load_matrix(path).shape == operator.shape
+    assert (path / "thesis.tex").read_text() == "Chapter 1"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_failure_leaves_nothing(operator, tmp_path):

@@ -166,7 +166,9 @@ class ExplicitOperator(ArrayOperator):
             into memory; Matrix Market, as text, for `scipy.io.mmread` and nearly everything else;
             MATLAB, of double precision and at most 2 GiB, built in memory.
         overwrite : bool
-            Whether to replace what is there.
+            Whether to replace what is there: a file, or a folder that an export has written and
+            that holds nothing else. Any other folder, a symbolic link and what is no file are
+            never replaced.
         progress : callable or True, optional
             As in `to_sparse`.
 
@@ -177,7 +179,8 @@ class ExplicitOperator(ArrayOperator):
         Raises
         ------
         FileExistsError
-            If there is something at `path`, unless `overwrite`.
+            If there is something at `path`, before any work, or afterwards if it came meanwhile;
+            unless `overwrite`, and it is what that replaces.
         ValueError
             If the format is not known or the matrix does not fit into it.
         OSError

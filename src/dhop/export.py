@@ -9,7 +9,6 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
@@ -22,6 +21,7 @@ from scipy import sparse as scipy_sparse
 
 from dhop import sparse
 from dhop.progress import Progress, reporting
+from dhop.replacement import MANIFEST, replacing, require_replaceable
 
 FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
 FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
@@ -29,7 +29,6 @@ FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
 TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
 LARGEST_MAT = 2**31 - 1  # bytes
-MANIFEST = "dhop-matrix.json"
 
 Block: TypeAlias = tuple[slice, Any]  # rows, and the csr_array of them
 
@@ -46,14 +45,17 @@ def export(
     """Write the matrix of a layout of rows; see `DHOperator.export`."""
     target = Path(path)
     format = format or format_of(target)
-    require_absent(target, overwrite)
+    require_replaceable(target, overwrite)
     counts, entries = layout.counts(), layout.total()
     if format == "mat" and 2 * sparse.nbytes(layout, "csc", entries) > LARGEST_MAT:
         raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
     if format in ("npz", "npy"):
         require_room(target, sparse.nbytes(layout, "csr", entries))
     passes = 2 if format == "npz" else 1
-    with reporting(progress, passes * entries, "export") as advance, replacing(target) as part:
+    with (
+        reporting(progress, passes * entries, "export") as advance,
+        replacing(target, overwrite) as part,
+    ):
 
         def blocks(size: int = BLOCK) -> Iterator[Block]:
             for block in _ahead(sparse.row_blocks(layout, size, workers)):
@@ -303,62 +305,6 @@ def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
         while (block := following.result()) is not None:
             following = thread.submit(context.run, compute)
             yield block
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A name to write to, that becomes the target when all is written, and vanishes otherwise.
-
-    Names left by processes that were killed are removed.
-    """
-    for stale in target.parent.glob(f".{target.name}.*.part"):
-        if not _alive(stale.name.split(".")[-2]):
-            _remove(stale)
-    part, old = (target.with_name(f".{target.name}.{x}{os.getpid()}.part") for x in ("", "old."))
-    _remove(part)
-    try:
-        yield part
-        if part.is_file():
-            with open(part, "rb+") as file:
-                os.fsync(file.fileno())
-        if target.is_dir() or (part.is_dir() and target.exists()):  # cannot be replaced in one step
-            target.rename(old)
-            part.rename(target)
-            _remove(old)
-        else:
-            os.replace(part, target)
-    except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        _remove(part)
-        _remove(old)
-        raise
-
-
-def _alive(process: str) -> bool:
-    """Whether a process of that number runs; True where that is not known."""
-    if not process.isdigit() or os.name != "posix":
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(FileNotFoundError):
-            path.unlink()
-
-
-def require_absent(target: Path, overwrite: bool) -> None:
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
 
 
 def require_room(target: Path, size: int) -> None:

@@ -8,6 +8,7 @@ import typer
 from dhop import images
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.terminal import errors_in_words, extent, progress, show
+from dhop.replacement import require_replaceable
 
 
 def export(
@@ -18,7 +19,9 @@ def export(
     boundary: Boundary = "constant",
     decimation: Decimation = "sum",
     dtype: Dtype = "float32",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file, or a folder of an export.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the explicit matrix to disk, however large it is; `dhop info` tells its size before.
@@ -30,8 +33,7 @@ def export(
     """
     with errors_in_words():
         images.check_folder(out)
-        if out.exists() and not overwrite:
-            raise FileExistsError(f"{out} exists; give --overwrite to replace it")
+        require_replaceable(out, overwrite, option="--overwrite")
         A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         with progress("writing", A.nnz) as report:
             A.export(out, overwrite=overwrite, progress=report)

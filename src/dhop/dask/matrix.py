@@ -9,6 +9,7 @@ import numpy as np
 from dhop import export, sparse
 from dhop.dask.operator import DaskDHOperator, dask
 from dhop.operator import DHOperator
+from dhop.replacement import replacing, require_replaceable
 
 Delayed = Any
 
@@ -70,7 +71,7 @@ def export_matrix(
     path : path
         Of the folder, for `dhop.load_matrix`.
     overwrite : bool
-        Whether to replace what is there.
+        Whether to replace what is there, if it is a file or a folder that an export has written.
     max_nbytes : int
         Most bytes of the arrays of a block.
 
@@ -81,7 +82,7 @@ def export_matrix(
     Raises
     ------
     FileExistsError
-        If there is something at `path`, unless `overwrite`.
+        If there is something at `path`, unless `overwrite`, or anything that is not replaced.
     OSError
         If the disk has no room or cannot be written to.
 
@@ -98,11 +99,11 @@ def export_matrix(
     0
     """
     target = Path(path).absolute()
-    export.require_absent(target, overwrite)
+    require_replaceable(target, overwrite)
     layout = operator.operator._layout("csr")
     counts = layout.counts()
     export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
-    with export.replacing(target) as folder:
+    with replacing(target, overwrite) as folder:
         export.begin_folder(folder, layout, counts)
         index = sparse.index_dtype(layout.shape, layout.total())
         for name, dtype in (("data", layout.dtype), ("indices", index)):

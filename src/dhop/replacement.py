@@ -1,0 +1,185 @@
+"""What is exported takes a name when it is whole, and only what may go makes room for it.
+
+A file goes, and a folder of nothing but the files of an export. All else is somebody's: it is
+refused before the work and again after it, moved aside before it is judged for the last time, and
+never removed. What is ours is removed file by file, so that what came in late stays.
+"""
+
+import os
+import re
+import secrets
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dhop.cautions import Caution
+
+MANIFEST = "dhop-matrix.json"
+FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
+
+_in_use: set[str] = set()  # marks of the parts that this process writes now
+
+
+@contextmanager
+def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
+    """A name to write to, that becomes the target when all is written, and vanishes otherwise.
+
+    Names left by processes that were killed are removed; what they had moved aside, which may be
+    the only matrix there is, when the new one is in its place.
+    """
+    mark = f"{os.getpid()}.{secrets.token_hex(4)}"
+    part, old = (target.with_name(f".{target.name}.{kind}{mark}.part") for kind in ("", "old."))
+    _in_use.add(mark)
+    try:
+        _remove_leftovers(target, "")
+        try:
+            yield part
+            _take_place(part, target, old, overwrite)
+        except BaseException:
+            _remove(part)
+            if os.path.lexists(old):
+                try:
+                    _rename(old, target)
+                except FileExistsError:  # another export was faster
+                    _discard(old, target)
+            raise
+        _discard(old, target)
+        _remove_leftovers(target, "old.")
+    finally:
+        _in_use.discard(mark)
+
+
+def require_replaceable(target: Path, overwrite: bool, option: str = "overwrite=True") -> None:
+    """Refuse a target that is there, unless it may be and is to be replaced."""
+    with suppress(FileNotFoundError):
+        _require_ours(target, target)
+        if not overwrite:
+            raise FileExistsError(f"{target} exists; give {option} to replace it")
+
+
+def _require_ours(place: Path, target: Path) -> None:
+    """Refuse what is at `place`, known as `target`, if it is more than a file or an export."""
+    if objection := _objection(place):
+        raise FileExistsError(
+            f"{target} is {objection}; what an export replaces is a file, or the folder of another "
+            "export with nothing else in it: give another name, or move away what is there"
+        )
+
+
+def _objection(place: Path) -> str | None:
+    mode = place.lstat().st_mode
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    if not stat.S_ISDIR(mode):
+        return "neither a file nor a folder"
+    for name, special in (("working directory", os.curdir), ("home directory", "~")):
+        with suppress(OSError):  # which need not exist
+            if place.samefile(os.path.expanduser(special)):
+                return f"the {name}"
+    if os.path.ismount(place):
+        return "a mount point"
+    ours, others = _content(place)
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        return f"a folder that holds {others[0]!r}{more}"
+    if MANIFEST not in ours:
+        return f"a folder without a {MANIFEST}" if ours else "an empty folder"
+    return None
+
+
+def _content(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of what an export may have written into the folder, and of all else."""
+    ours: list[str] = []
+    others: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            known = entry.name in FILES and entry.is_file(follow_symlinks=False)
+            (ours if known else others).append(entry.name)
+    return ours, sorted(others)
+
+
+def _take_place(part: Path, target: Path, old: Path, overwrite: bool) -> None:
+    if part.is_file():
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+    require_replaceable(target, overwrite)
+    if overwrite and part.is_file() and target.is_file():
+        os.replace(part, target)
+        return
+    if overwrite:  # a folder cannot be replaced in one step
+        with suppress(FileNotFoundError):
+            target.rename(old)
+            _require_ours(old, target)
+    _rename(part, target)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename where nothing is yet; a folder and, where there are hard links, a file in one step."""
+    taken = FileExistsError(f"something else has been written to {target} meanwhile")
+    if os.name == "posix" and stat.S_ISREG(source.lstat().st_mode):
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            raise taken from None
+        except OSError:
+            pass  # a file system without links
+        else:
+            source.unlink()
+            return
+    if os.path.lexists(target):
+        raise taken
+    try:
+        source.rename(target)
+    except OSError:
+        if os.path.lexists(target):
+            raise taken from None
+        raise
+
+
+def _discard(old: Path, target: Path) -> None:
+    """Remove what was moved aside, or say where it is."""
+    _remove(old)
+    if os.path.lexists(old):
+        message = f"not all that was at {target} could be removed, the rest is in {old}"
+        warnings.warn(message, Caution, stacklevel=6)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder of nothing but our files; anything else stays."""
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            path.unlink()
+        elif stat.S_ISDIR(mode) and not _content(path)[1]:
+            for name in FILES:
+                (path / name).unlink(missing_ok=True)
+            path.rmdir()
+
+
+def _remove_leftovers(target: Path, kind: str) -> None:
+    """Remove parts that no process writes any more."""
+    start = re.escape(f".{target.name}.{kind}")
+    part = re.compile(start + r"(([0-9]{1,9})(?:\.[0-9a-f]{8})?)\.part")
+    with suppress(OSError):  # a folder may be closed to readers
+        for name in os.listdir(target.parent):
+            if (found := part.fullmatch(name)) and not _alive(int(found[2]), found[1]):
+                _remove(target.with_name(name))
+
+
+def _alive(process: int, mark: str) -> bool:
+    """Whether a process still writes a part; True where that is not known."""
+    if process == os.getpid():
+        return mark in _in_use
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
