@@ -1,12 +1,19 @@
 """Iterations against dense solves."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 from scipy.sparse.linalg import aslinearoperator, lsmr, lsqr
 
-from dhop.iterations import Bidiagonalisation, conjugate_gradients, projected_gradients
+from dhop.iterations import (
+    Bidiagonalisation,
+    conjugate_gradients,
+    norm,
+    projected_gradients,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -78,6 +85,72 @@ def test_projected_gradients():
     x, residual = after(steps, 3000)
     assert_allclose(x, expected, rtol=0, atol=1e-10)
     assert residual < 1e-10
+
+
+def test_zeros_are_the_first_guess():
+    N, b = system()
+    makers = (
+        lambda b, x: conjugate_gradients(lambda v: N @ v, b, x),
+        lambda b, x: projected_gradients(lambda v: N @ v, b, x, np.linalg.norm(N, 2)),
+    )
+    for make in makers:
+        found, expected = make(b.copy(), None), make(b, np.zeros(25))
+        for _ in range(5):
+            (x, residual), (y, other) = next(found), next(expected)
+            assert_array_equal(x, y)
+            assert residual == other
+
+
+def test_bounds_from_below():
+    N, b = system()
+    low = RNG.standard_normal(25)
+    L = np.linalg.cholesky(N).T
+    expected = low + nnls(L, np.linalg.solve(L.T, b - N @ low))[0]
+    assert (expected == low).any()
+    steps = projected_gradients(lambda v: N @ v, b, low, np.linalg.norm(N, 2), low=low)
+    x, residual = after(steps, 5000)
+    assert (x >= low).all()
+    assert_allclose(x, expected, rtol=0, atol=1e-9)
+    assert residual < 1e-10
+
+
+@pytest.mark.parametrize("method", ["conjugate", "projected"])
+def test_iterates_are_told_before_worse_ones(method):
+    """Those after which the norm grows, as they were."""
+    N = np.diag(np.logspace(0, -6, 25))
+    b = N @ RNG.standard_normal(25) + 1e-3
+    told, seen = [], []
+
+    def leave(x, residual):
+        told.append((x.copy(), residual))
+
+    steps = (
+        conjugate_gradients(lambda v: N @ v, b, leave=leave)
+        if method == "conjugate"
+        else projected_gradients(lambda v: N @ v, b, None, 1.0, leave=leave)
+    )
+    for _ in range(120):
+        x, residual = next(steps)
+        seen.append((x.copy(), residual))
+    expected = [one for one, other in pairwise(seen) if other[1] > one[1]]
+    assert expected
+    assert len(told) == len(expected)
+    for one, other in zip(told, expected, strict=True):
+        assert_array_equal(one[0], other[0])
+        assert one[1] == other[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
+def test_norm(dtype):
+    x = RNG.standard_normal(1000).astype(dtype)
+    tiny, large = {np.float32: (-140, 125), np.float64: (-1060, 1020)}.get(dtype, (-1000, 1000))
+    for power in (0, tiny, -60, 60, large):
+        scaled = (x * 2.0**power).astype(dtype)
+        wide = np.abs(scaled.astype(np.clongdouble))
+        assert_allclose(norm(scaled), float(np.sqrt((wide**2).sum())), rtol=1e-5)
+    assert norm(0 * x) == 0
+    assert np.isnan(norm(np.nan * x))
+    assert norm(np.where(x == x[0], np.inf, x)) == np.inf
 
 
 @pytest.mark.parametrize("solver", [lsqr, lsmr])

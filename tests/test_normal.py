@@ -1,6 +1,7 @@
 """Preconditioners and proximal operators."""
 
 import pickle
+import warnings
 
 import numpy as np
 import oracle
@@ -8,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import LinearOperator, cg
 
-from dhop import DHOperator, FrameStack, psf
+from dhop import DHOperator, FrameStack, cautions, psf
 from dhop.regularisers import regulariser_operator
 
 RNG = np.random.default_rng(0)
@@ -61,6 +62,68 @@ def test_prox_of_float32_is_float32():
     A = DHOperator((8, 8), np.ones((3, 3), np.float32), 2, boundary="wrap")
     z, y = np.ones((8, 8), np.float32), np.ones((4, 4), np.float32)
     assert A.prox_l2(z, y, 1.0).dtype == np.float32
+
+
+class TestProxConvergence:
+    A = DHOperator((9, 8), RNG.random((4, 3)), 2, boundary="reflect")
+    z, y = RNG.standard_normal((9, 8)), RNG.standard_normal((4, 4))
+
+    def residual(self, A, x, gamma, z, y):
+        """Of the normal equations, relative to that of zeros."""
+        B = A.to_sparse().toarray().astype(float)
+        b = B.T @ y.ravel() + z.ravel() / gamma
+        r = b - B.T @ (B @ x.ravel()) - x.ravel() / gamma
+        return np.linalg.norm(r) / np.linalg.norm(b)
+
+    def test_it_says_when_it_has_not_converged(self):
+        with pytest.warns(cautions.ConvergenceWarning, match="after 3 iterations") as caught:
+            x = self.A.prox_l2(self.z, self.y, 50.0, maxiter=3)
+        told = float(str(caught[0].message).split("residual of ")[1].split(",")[0])
+        assert_allclose(told, self.residual(self.A, x, 50.0, self.z, self.y), rtol=0.06)
+        assert caught[0].filename == __file__
+        self.A.prox_l2(self.z, self.y, 50.0)  # without a warning
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("gamma", [1e-12, 1.0, 1e6, 1e18])
+    @pytest.mark.parametrize("boundary", ["wrap", "reflect"])
+    def test_what_it_says_is_true(self, boundary, gamma, dtype):
+        blur = psf.gaussian(5, 1.0)
+        A = DHOperator((8, 6), blur, 2, boundary=boundary, dtype=dtype)
+        z, y = (RNG.standard_normal(shape).astype(dtype) for shape in (A.dims, A.dimsd))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            x = A.prox_l2(z, y, gamma)
+        reached = self.residual(A, x, gamma, z, y)
+        B = A.to_sparse().toarray()
+        size = np.linalg.norm(B.T @ y.ravel() + z.ravel() / gamma)
+        limit = np.finfo(dtype).eps * (4 + 1 / gamma) * np.linalg.norm(x) / size
+        assert caught or reached <= 10 * max(1e-8, min(4 * limit, 1e-2))
+
+    @pytest.mark.parametrize("scale", [1e-30, 1e30])
+    def test_in_any_unit(self, scale):
+        A = DHOperator((9, 8), psf.disk(1.5), 2, boundary="edge", dtype=np.float32)
+        z, y = RNG.random(A.dims).astype(np.float32), RNG.random(A.dimsd).astype(np.float32)
+        expected = A.prox_l2(z.astype(float), y.astype(float), 2.0)
+        found = A.prox_l2(z * np.float32(scale), y * np.float32(scale), 2.0)
+        assert found.dtype == np.float32
+        assert_allclose(found / np.float64(scale), expected, rtol=0, atol=1e-6)
+
+    def test_large_weights(self):
+        A = DHOperator((9, 8), psf.disk(1.5), 2, boundary="edge", dtype=np.float32)
+        stack = FrameStack([A, A], [1e34, 1e34])
+        y = stack.data(np.float32(1e-15) * RNG.random((2, *A.dimsd)).astype(np.float32))
+        z = np.zeros(A.dims, np.float32)
+        x = stack.prox_l2(z, y, 1e-33)
+        plain = FrameStack([A, A]).prox_l2(z, y * np.float32(1e-17), 10.0)
+        assert_allclose(x, plain, rtol=0, atol=1e-5 * abs(plain).max())
+
+    def test_what_is_not_finite(self):
+        for z, y, gamma in (
+            (self.z * np.nan, self.y, 1.0), (self.z, self.y * np.inf, 1.0),
+            (self.z, self.y, 5e-324),
+        ):  # fmt: skip
+            with pytest.raises(ValueError, match="must be finite"):
+                self.A.prox_l2(z, y, gamma)
 
 
 @pytest.mark.parametrize("regulariser", ["identity", "laplacian", "gradient", RNG.random((2, 3))])

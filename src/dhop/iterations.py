@@ -2,14 +2,15 @@
 
 `normal` is the product with a Hermitian matrix `N` that is positive semidefinite, `b` the
 right-hand side. Each function is an endless generator of iterates and norms of the residual; its
-caller decides when to stop. An iterate is overwritten by the next.
+caller decides when to stop. An iterate is overwritten by the next; `leave` is called with an
+iterate, and its norm, when the next is worse.
 
 Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, at once
 with the sums over them, so that one pass over the chunks computes all, and returns them computed.
 """
 
 from collections.abc import Callable, Iterator
-from math import hypot, sqrt
+from math import hypot, inf, isfinite, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 Array = Any
 Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
+Leave = Callable[[Array, float], object]
 
 
 def as_they_are(*arrays: Array) -> tuple[Array, ...]:
@@ -25,21 +27,28 @@ def as_they_are(*arrays: Array) -> tuple[Array, ...]:
     return arrays
 
 
+def forget(x: Array, residual: float) -> None:
+    """Keep nothing of an iterate that is left for a worse one."""
+
+
 def conjugate_gradients(
     normal: Product,
     b: Array,
-    x: Array,
+    x: Array | None = None,
     precondition: Product | None = None,
     keep: Keep = as_they_are,
+    leave: Leave = forget,
 ) -> Iterator[tuple[Array, float]]:
     """Conjugate gradients, with an approximate inverse of `N` if `precondition` is given.
 
     Parameters
     ----------
     normal : callable
-    b, x : array
-        The right-hand side and the first guess, which is overwritten.
-    precondition, keep : callable, optional
+    b : array
+        The right-hand side; overwritten if there is no `x`.
+    x : array, optional
+        The first guess, which is overwritten. Zeros by default.
+    precondition, keep, leave : callable, optional
 
     Yields
     ------
@@ -52,9 +61,10 @@ def conjugate_gradients(
     M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
     J. Res. Natl. Bur. Stand. 49 (1952) 409-436, https://doi.org/10.6028/jres.049.044.
     """
-    r = b - normal(x)
+    r = b if x is None else b - normal(x)
     r, square = keep(r, inner(r, r))
     p = 0 * r
+    x = 0 * r if x is None else x
     before = 1.0
     while True:
         yield x, sqrt(square)
@@ -67,25 +77,37 @@ def conjugate_gradients(
             step = now / float(curvature)
         else:  # nothing is left to gain, up to rounding
             p, step, now = 0 * p, 0.0, 0.0
-        x += step * p
         r -= step * q
+        last = square
         r, square = keep(r, inner(r, r))
+        if not square <= last:
+            leave(x, sqrt(last))
+        x += step * p
         before = now or 1.0
 
 
 def projected_gradients(
-    normal: Product, b: Array, x: Array, lipschitz: float, keep: Keep = as_they_are
+    normal: Product,
+    b: Array,
+    x: Array | None,
+    lipschitz: float,
+    keep: Keep = as_they_are,
+    leave: Leave = forget,
+    low: Array | float = 0.0,
 ) -> Iterator[tuple[Array, float]]:
-    """Accelerated projected gradients for ``x >= 0``, restarted when they climb.
+    """Accelerated projected gradients for ``x >= low``, restarted when they climb.
 
     Parameters
     ----------
     normal : callable
-    b, x : array
-        Real; `x` not negative. It is overwritten.
+    b : array
+        Real.
+    x : array or None
+        The first guess, not less than `low`; None for zeros.
     lipschitz : float
         Not less than the largest eigenvalue of `N`.
-    keep : callable, optional
+    keep, leave : callable, optional
+    low : array or float
 
     Yields
     ------
@@ -100,12 +122,18 @@ def projected_gradients(
     B. O'Donoghue and E. Candes, "Adaptive restart for accelerated gradient schemes", Found. Comput.
     Math. 15 (2015) 715-732, https://doi.org/10.1007/s10208-013-9150-3.
     """
-    ahead = x + 0
+    fall = b if x is None else b - normal(x)
+    x = 0 * b if x is None else x
+    ahead = x
     t = 1.0
+    last = inf
     while True:
-        new = (ahead - (normal(ahead) - b) / lipschitz).clip(0)
+        new = np.maximum(ahead + fall / lipschitz, low)
         back = ahead - new
         new, square, climb = keep(new, inner(back, back), inner(back, new - x))
+        if not square <= last:
+            leave(x, lipschitz * sqrt(last))
+        last = square
         yield new, lipschitz * sqrt(square)
         if climb > 0:
             ahead, t = new, 1.0
@@ -113,6 +141,7 @@ def projected_gradients(
             t_new = (1 + sqrt(1 + 4 * t * t)) / 2
             ahead, t = new + (t - 1) / t_new * (new - x), t_new
         x = new
+        fall = b - normal(ahead)
 
 
 def inner(one: Array, other: Array) -> Any:
@@ -121,8 +150,17 @@ def inner(one: Array, other: Array) -> Any:
 
 
 def norm(x: Array) -> float:
-    """Euclidean norm."""
-    return sqrt(inner(x, x))
+    """Euclidean norm, whose squares neither underflow nor overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = float(inner(x, x))
+    low, high = (getattr(np.finfo(x.dtype), name) ** 0.5 for name in ("tiny", "max"))
+    if low < square < high:
+        return sqrt(square)
+    largest = float(abs(x).max())
+    if not (largest > 0 and isfinite(largest)):
+        return largest
+    wide = x / np.float64(largest)
+    return largest * sqrt(inner(wide, wide))
 
 
 class Bidiagonalisation:
@@ -178,7 +216,7 @@ class Bidiagonalisation:
 
     def _adjoint(self, u: Array) -> Array:
         product = self._operator.rmatvec(u)
-        size = norm(product)
+        size = sqrt(inner(product, product))
         if self._product is None:
             self._diagonal = size
             self._gradient = size * self._norm

@@ -1,17 +1,20 @@
 """What every operator offers of its normal equations."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.cautions import ConvergenceWarning
 from dhop.closed import exact_equations, nearest_equations
 from dhop.explicit import ExplicitOperator
 from dhop.geometry import Model
 from dhop.gram import GramOperator, Part
-from dhop.iterations import conjugate_gradients
+from dhop.iterations import norm
 from dhop.linear import ArrayOperator, dense
+from dhop.rounds import Rounds, Verdict, forgiven, power_of_two
 from dhop.stencils import Stencils, stencils
 
 Array = NDArray[Any]
@@ -111,7 +114,8 @@ class NormalOperator(ExplicitOperator):
         gamma : float
             Positive.
         rtol : float
-            Of the residual, where iterations are needed.
+            Of the residual of the normal equations, relative to that of the zero image, where
+            iterations are needed.
         maxiter : int
             Most iterations.
 
@@ -122,7 +126,13 @@ class NormalOperator(ExplicitOperator):
         Raises
         ------
         ValueError
-            If a shape is wrong or `gamma` not positive.
+            If a shape is wrong, `gamma` not positive, or `z` or `y` not finite.
+
+        Warns
+        -----
+        dhop.cautions.ConvergenceWarning
+            If the residual is above `rtol`, and above what rounding leaves, in the end. The image
+            is that of the least residual then.
 
         Examples
         --------
@@ -137,28 +147,44 @@ class NormalOperator(ExplicitOperator):
         start = dense(z, "z")
         if start.shape != self.dims:
             raise ValueError(f"z must have the shape {self.dims}, got {start.shape}")
-        rhs = self.backproject(y) + start / gamma
+        with np.errstate(over="ignore"):
+            rhs = self.backproject(y) + start / gamma
+        if not np.isfinite(rhs).all():
+            raise ValueError("z, y and 1 / gamma must be finite")
         parts = self._gram_parts(None)
         identity = penalties("identity", parts[0][0])
         exact = exact_equations(mean_frames(parts), identity) if uniform(parts) else None
-        if exact is not None:
+        strength = sum(strengths(parts)) + 1 / gamma
+        if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
             inverse = InverseOperator(self, exact.inverse(1 / gamma))
             return np.asarray(inverse.degrade(rhs))
-        near = nearest_equations(mean_frames(parts), identity)
-        gram = self.gram()
-        steps = conjugate_gradients(
-            lambda x: gram.matvec(x) + x / gamma,
-            rhs.reshape(-1),
-            start.reshape(-1).astype(rhs.dtype),
-            None if near is None else InverseOperator(self, near.inverse(1 / gamma)).matvec,
+        near = exact or nearest_equations(mean_frames(parts), identity)
+        known = None if near is None else InverseOperator(self, near.inverse(1 / gamma))
+        target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
+        unit = power_of_two(strength)  # of the equations, for sums in float32
+        scale = norm(rhs) / unit
+
+        def judge(x: Array) -> Verdict:
+            wide = x.astype(np.result_type(x, np.float64), copy=False)
+            r = self.rmatvec(data - self.matvec(wide)) + (target - wide) / gamma
+            r /= unit
+            return Verdict(r, norm(r), forgiven(x.dtype, strength / unit, norm(x), scale))
+
+        x = target.astype(rhs.dtype)
+        rounds = Rounds(judge, x, judge(x), rtol * scale, maxiter)
+        rounds.solve(
+            lambda x: (gram.matvec(x) + x / gamma) / unit,
+            None if known is None else lambda r: unit * known.matvec(r),
+            exact=exact is not None,
         )
-        goal = rtol * np.linalg.norm(rhs)
-        x, residual = next(steps)
-        for _ in range(maxiter):
-            if residual <= goal:
-                break
-            x, residual = next(steps)
-        return np.asarray(x).reshape(self.dims)
+        if not rounds.converged:
+            warnings.warn(
+                f"prox_l2 stopped after {rounds.taken} iterations at a residual of "
+                f"{rounds.norm / scale:.1e}, relative to that of zeros, above rtol={rtol:g}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return np.asarray(rounds.x).reshape(self.dims)
 
 
 class InverseOperator(ArrayOperator):
@@ -191,6 +217,21 @@ def mean_frames(parts: Sequence[Part]) -> list[tuple[Model, float]]:
 def uniform(parts: Sequence[Part]) -> bool:
     """Whether all pixels of a frame have one weight."""
     return all(w is None or w.min() == w.max() for _, w in parts)
+
+
+def strengths(parts: Sequence[Part]) -> list[float]:
+    """About the largest eigenvalue of ``A^H W A`` of each frame.
+
+    It is the product of the largest weight and of the largest sums of absolute values in a row and
+    in a column away from borders.
+    """
+    found = []
+    for model, w in parts:
+        taps = np.abs(model.weights)
+        f0, f1 = model.rows.factor, model.columns.factor
+        column = max(float(taps[i::f0, j::f1].sum()) for i in range(f0) for j in range(f1))
+        found.append(float(taps.sum()) * column * (1.0 if w is None else float(w.max())))
+    return found
 
 
 def penalties(regulariser: Stencils, model: Model) -> list[Model]:

@@ -19,14 +19,14 @@ def stacked(frames: Any) -> Any:
     ----------
     frames : ndarray or dask.array.Array
     """
-    if frames.ndim not in (2, 3, 4) or frames.size == 0:
+    if frames.ndim not in (2, 3, 4) or not frames.size > 0:  # Dask may not know the size
         raise ValueError(
             "frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), "
             f"got {frames.shape}"
         )
     if frames.dtype.kind not in "biuf":
         raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
-    dtype = np.float32 if frames.dtype == np.float32 else np.float64
+    dtype = np.float32 if frames.dtype.newbyteorder("=") == np.float32 else np.float64
     return (frames[None] if frames.ndim == 2 else frames).astype(dtype, copy=False)
 
 
@@ -110,7 +110,8 @@ def check_settings(
 ) -> None:
     """Refuse what cannot steer the iterations."""
     arguments.positive("maxiter", maxiter)
-    arguments.real("rtol", rtol)
+    if arguments.real("rtol", rtol) < 0:
+        raise ValueError(f"rtol must not be negative, got {rtol!r}")
     if not isinstance(nonnegative, bool | np.bool_):
         raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
     bar = None if progress is True else progress

@@ -48,7 +48,10 @@ class Solution:
     image : ndarray, shape `dims`
         The super-resolved image.
     converged : bool
-        Whether the tolerance was reached before the iteration limit.
+        Whether the norm of the gradient of what is minimised, computed anew for this image in
+        double precision and relative to that at the zero image, is at most `rtol`, or what the
+        rounding of the image may leave: see "When it has converged" in docs/explanation/solving.md.
+        If not, the image is the one of the least gradient that was met.
     iterations : int
     residual_norm : float
         Euclidean norm of all ``sqrt(w_i) (A_i x - y_i)`` together, the regulariser not included.

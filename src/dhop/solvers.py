@@ -1,34 +1,39 @@
-r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`, one function each.
+r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`.
 
 `B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
-that at the zero image, is below `rtol`, and record it after each iteration.
+that at the zero image, is below `rtol`, and record it after each iteration. Where one claims that,
+the gradient is computed anew, see `dhop.rounds`.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite, sqrt
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh, lsmr, lsqr
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations, exact_equations, nearest_equations
 from dhop.frames import FrameStack
-from dhop.iterations import Bidiagonalisation, conjugate_gradients, norm, projected_gradients
-from dhop.normal import InverseOperator, mean_frames, penalties, uniform
+from dhop.iterations import Bidiagonalisation, Leave, norm
+from dhop.normal import InverseOperator, mean_frames, penalties, strengths, uniform
 from dhop.progress import Progress, reporting
 from dhop.regularisers import Regulariser, regulariser_operator
+from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven, power_of_two
 from dhop.solution import Step
+from dhop.stencils import Stencils, stencils
 
 Array = NDArray[Any]
 Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected"]
 Callback: TypeAlias = Callable[[Step], object]
 
-# scipy's lsqr and lsmr stop with these when the tolerance or the machine precision is reached.
-CONVERGED = (0, 1, 2, 4, 5)
 MARGIN = 1.05  # over the estimated largest eigenvalue
+SMALL = 1e-140  # norm of weighted frames, whose squares are still far from underflow
+LARGEST = 2.0**-20  # part of the largest number that a first guess may be
+ORDINARY = 2.0**20  # equations that are no more times larger or smaller stay as they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +43,8 @@ class Problem:
     Attributes
     ----------
     operator : FrameStack
-    data : ndarray, shape (M,)
-        Of ``operator.data``.
+    frames : ndarray, shape (F, ...)
+        Without their weights, which the operator has.
     regulariser : str, array_like or LinearOperator
     beta : float
     boundary : str or (str, str)
@@ -47,7 +52,7 @@ class Problem:
     """
 
     operator: FrameStack
-    data: Array
+    frames: Array
     regulariser: Regulariser
     beta: float
     boundary: Any
@@ -58,17 +63,31 @@ class Problem:
         B = self.operator
         return regulariser_operator(self.regulariser, B.dims, boundary=self.boundary, dtype=B.dtype)
 
-    @cached_property
-    def rhs(self) -> Array:
-        """The right-hand side of the normal equations."""
-        return np.asarray(self.operator.rmatvec(self.data))
-
     def normal(self, x: Array) -> Array:
         """The product of the matrix of the normal equations."""
         product = self.operator.rmatvec(self.operator.matvec(x))
         if self.beta:
             product += self.beta * self.S.rmatvec(self.S.matvec(x))
         return np.asarray(product)
+
+    def residual(self, x: Array | None = None) -> tuple[Array, float]:
+        """The residual of the normal equations, and the norm of the weighted residuals of the data.
+
+        Both are in double precision, and those of the zero image by default.
+        """
+        misfit = self.misfit(x)
+        r = self.operator.rmatvec(misfit)
+        if x is not None and self.beta:
+            wide = x.astype(np.float64, copy=False)
+            r -= self.beta * self.S.rmatvec(self.S.matvec(wide))
+        return r, norm(misfit)
+
+    def misfit(self, x: Array | None) -> Array:
+        """The weighted residuals of the data, in double precision."""
+        y = self.operator.data(self.frames.astype(np.float64, copy=False))
+        if x is not None:
+            y -= self.operator.matvec(x.astype(np.float64, copy=False))
+        return y
 
     def equations(self, exact: bool) -> Equations | None:
         """The closed form of the normal equations, or if not `exact` the nearest one."""
@@ -77,33 +96,163 @@ class Problem:
         parts = self.operator._gram_parts(None)
         if exact and not uniform(parts):
             return None
-        stencils = penalties(self.regulariser, parts[0][0])
-        return (exact_equations if exact else nearest_equations)(mean_frames(parts), stencils)
+        models = penalties(self.regulariser, parts[0][0])
+        return (exact_equations if exact else nearest_equations)(mean_frames(parts), models)
+
+    def scales(self) -> list[float]:
+        """About the largest eigenvalue of each term of the normal equations."""
+        found = strengths(self.operator._gram_parts(None))
+        return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
+
+    def divided(self, root: float) -> "Problem":
+        """The problem of the same solution, its terms divided by the square of a number."""
+        B = self.operator
+        weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
+        operator = FrameStack(B.operators, weights)
+        return replace(self, operator=operator, beta=self.beta / root**2)
+
+
+def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:
+    """Refuse what makes no problem, before anything is chosen from the data.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If all weights are zero, or the regulariser is complex or zero everywhere.
+    """
+    if weights is not None and not any(weight.any() for weight in weights):
+        raise ValueError("weights must not all be zero: no pixel is observed")
+    if not isinstance(regulariser, LinearOperator):
+        real_stencils(regulariser)
+
+
+def check_squares(operator: FrameStack, frames: Array) -> None:
+    """Refuse frames whose squares a rule for `beta` cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If they overflow or underflow.
+    """
+    with np.errstate(over="ignore"):
+        size = norm(operator.data(frames.astype(np.float64, copy=False)))
+    if size and not SMALL < size < 1 / SMALL:
+        flow = "overflow" if size > 1 else "underflow"
+        raise ValueError(
+            f"the squares of frames times weights {flow}; scale them or give beta a number"
+        )
+
+
+def regulariser_strength(regulariser: Regulariser, operator: FrameStack) -> float:
+    """About the largest eigenvalue of ``S^H S``; what cannot be a regulariser is refused.
+
+    Parameters
+    ----------
+    regulariser : str, array_like or LinearOperator
+    operator : FrameStack
+        Of the images that it looks at.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not real, zero everywhere, not finite, or has no adjoint.
+    """
+    if isinstance(regulariser, LinearOperator):
+        return _probed(regulariser_operator(regulariser, operator.dims), operator.dtype)
+    given = real_stencils(regulariser)
+    return sum(float(np.abs(stencil.astype(np.float64)).sum()) ** 2 for stencil in given)
+
+
+def real_stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
+    """The PSFs of a regulariser, see `dhop.stencils.stencils`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are complex or all zero.
+    """
+    given = stencils(regulariser)
+    if any(stencil.dtype.kind == "c" for stencil in given):
+        raise TypeError("regulariser must be real, got complex numbers")
+    if not any(stencil.any() for stencil in given):
+        raise ValueError("regulariser must not be zero everywhere; beta=0 leaves it out")
+    return given
+
+
+def _probed(S: LinearOperator, dtype: np.dtype[Any]) -> float:
+    """The strength of an operator of which nothing is known, by a product of each kind."""
+    if np.dtype(S.dtype).kind not in "biuf":
+        raise TypeError(f"regulariser must be real, got an operator of dtype {S.dtype}")
+    x = np.random.default_rng(0).standard_normal(S.shape[1]).astype(dtype)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = np.asarray(S.rmatvec(S.matvec(x)))
+    except NotImplementedError:
+        raise TypeError("regulariser must have an adjoint product, rmatvec") from None
+    except ValueError as error:
+        raise ValueError(f"regulariser cannot be multiplied with an image: {error}") from error
+    if product.dtype.kind == "c" or not np.isfinite(product).all():
+        raise ValueError("regulariser must give real and finite numbers")
+    return norm(product) / norm(x)
 
 
 class Recorder:
-    """Keeps the history and tells others."""
+    """Keeps the history and tells others.
+
+    Parameters
+    ----------
+    scale : float
+        Norm of the gradient at the zero image.
+    callback, advance : callable
+        Of the user, and of the progress.
+    dims : tuple of int, optional
+        Shape of the images that the callback is given.
+    """
 
     def __init__(
-        self, problem: Problem, callback: Callback | None, advance: Callable[[int], object]
+        self,
+        scale: float,
+        callback: Callback | None,
+        advance: Callable[[int], object],
+        dims: tuple[int, ...] | None = None,
     ) -> None:
         self.history: list[Step] = []
-        self.scale = norm(problem.rhs) or 1.0
-        self._dims = problem.operator.dims
+        self._scale = scale or 1.0
+        self._dims = dims
         self._callback = callback
         self._advance = advance
         self._begin = time.perf_counter()
 
-    def add(self, gradient: float, x: Array | None = None) -> float:
-        """Note the norm of the gradient after an iteration; return it relative to the scale."""
-        residual = gradient / self.scale
+    def add(self, gradient: float, image: Callable[[], Array]) -> None:
+        """Note the norm of the gradient after an iteration."""
+        residual = gradient / self._scale
         step = Step(len(self.history) + 1, residual, time.perf_counter() - self._begin)
         self.history.append(step)
         self._advance(1)
         if self._callback is not None:
-            image = None if x is None else x.reshape(self._dims)
-            self._callback(Step(step.iteration, residual, step.seconds, image))
-        return residual
+            shown = None if self._dims is None else image().reshape(self._dims)
+            self._callback(replace(step, image=shown))
+
+
+class Found(NamedTuple):
+    """What `solve` found.
+
+    Attributes
+    ----------
+    x : ndarray, shape (N,)
+    converged : bool
+    solver : str
+        The one that was used.
+    history : list of Step
+    misfit : float
+        Norm of the weighted residuals.
+    """
+
+    x: Array
+    converged: bool
+    solver: str
+    history: list[Step]
+    misfit: float
 
 
 def solve(
@@ -116,89 +265,147 @@ def solve(
     rtol: float = 1e-6,
     callback: Callback | None = None,
     progress: Progress = None,
-) -> tuple[Array, bool, str, list[Step]]:
+) -> Found:
     """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
 
-    Returns
-    -------
-    x : ndarray, shape (N,)
-    converged : bool
-    solver : str
-        The one that was used.
-    history : list of Step
+    Terms that are far from one are divided by a power of two first; for the scale of the frames see
+    `dhop.rounds`.
     """
+    scales = problem.scales()
+    strength = sum(scales)
+    root = root_of_two(max(scales))
+    if root != 1:
+        problem, strength = problem.divided(root), strength / root**2
+    name, exact = _method(problem, solver, nonnegative)
+    dims = None if name in ("lsqr", "lsmr") else problem.operator.dims
+    with (
+        reporting(progress, maxiter, name) as advance,
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+    ):
+        rhs, misfit = problem.residual()
+        scale = norm(rhs)
+        if not isfinite(scale):
+            raise ValueError("frames times weights overflow; scale them down")
+        bound = _bound(problem, strength) if name == "projected" and scale else 0.0
+
+        def verdict(x: Array, r: Array, misfit: float) -> Verdict:
+            counts = np.minimum(-r, bound * x) if name == "projected" else r
+            return Verdict(r, norm(counts), forgiven(x.dtype, strength, norm(x), scale), misfit)
+
+        x = np.zeros(rhs.shape, problem.operator.dtype)
+        if x0 is not None and scale:
+            x = _start(x0, x.dtype, name == "projected")
+            rhs, misfit = problem.residual(x)
+        record = Recorder(scale, callback, advance, dims)
+        rounds = Rounds(
+            lambda x: verdict(x, *problem.residual(x)),
+            x, verdict(x, rhs, misfit), rtol * scale, maxiter, record.add,
+        )  # fmt: skip
+        del x, rhs
+        if name == "projected":
+            rounds.run(by_projected_gradients(problem.normal, bound), patience=PATIENCE)
+        elif name in ("lsqr", "lsmr"):
+            steps = _LeastSquares(problem, name, rtol, rounds)
+            rounds.run(steps, once=True)
+            rounds.run(steps)
+        else:
+            near = exact or problem.equations(exact=False)
+            inverse = None
+            if near is not None:
+                inverse = InverseOperator(problem.operator, near.inverse(problem.beta)).matvec
+            if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
+                name = "cg"
+    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
+
+
+def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:
+    """The solver that is meant, and its closed form."""
     if nonnegative and solver not in ("auto", "projected"):
         raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
-    equations = None
-    if nonnegative or solver == "projected":
-        solver = "projected"
-    elif solver in ("auto", "direct"):
-        equations = problem.equations(exact=True)
-        if equations is None and solver == "direct":
-            raise ValueError(
-                'solver="direct" needs beta > 0, weights that are the same all over a frame, and '
-                "frames that wrap, or one frame with a PSF that is symmetric and centred and the "
-                'boundary "symmetric", or one with a separable PSF and the regulariser "identity"; '
-                'take "cg"'
-            )
-        solver = "cg" if equations is None else "direct"
-    start = np.zeros_like(problem.rhs) if x0 is None else x0.astype(problem.rhs.dtype)
-    with reporting(progress, maxiter, solver) as advance:
-        record = Recorder(problem, callback, advance)
-        if equations is not None:
-            x, converged = _direct(problem, equations, record), True
-        elif solver in ("lsqr", "lsmr"):
-            x, converged = _bidiagonal(problem, solver, start, maxiter, rtol, record)
-        else:
-            steps = (_projected if solver == "projected" else _cg)(problem, start)
-            x, converged = _iterated(steps, maxiter, rtol, record)
-    return x, converged, solver, record.history
+    if nonnegative:
+        return "projected", None
+    if solver not in ("auto", "direct"):
+        return solver, None
+    exact = problem.equations(exact=True)
+    if exact is None and solver == "direct":
+        raise ValueError(
+            'solver="direct" needs beta > 0, weights that are the same all over a frame, and '
+            "frames that wrap, or one frame with a PSF that is symmetric and centred and the "
+            'boundary "symmetric", or one with a separable PSF and the regulariser "identity"; '
+            'take "cg"'
+        )
+    return "cg" if exact is None else "direct", exact
 
 
-def _direct(problem: Problem, equations: Equations, record: Recorder) -> Array:
-    inverse = InverseOperator(problem.operator, equations.inverse(problem.beta))
-    x = np.asarray(inverse.matvec(problem.rhs))
-    record.add(norm(problem.rhs - problem.normal(x)), x)
-    return x
+def root_of_two(strength: float) -> float:
+    """Root of the power of two that makes a strength ordinary."""
+    if not isfinite(strength):
+        raise ValueError("psf, weights, regulariser or beta overflow; scale them down")
+    if strength == 0 or 1 / ORDINARY <= strength <= ORDINARY:
+        return 1.0
+    return power_of_two(sqrt(strength))
 
 
-def _cg(problem: Problem, start: Array) -> Iterator[tuple[Array, float]]:
-    near = problem.equations(exact=False)
-    precondition = (
-        None
-        if near is None
-        else InverseOperator(problem.operator, near.inverse(problem.beta)).matvec
-    )
-    return conjugate_gradients(problem.normal, problem.rhs, start, precondition)
+def _start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
+    x = x0.astype(dtype)
+    if not abs(x).max() <= LARGEST * float(np.finfo(dtype).max):
+        raise ValueError(f"x0 is too large for {dtype}")
+    return x.clip(0) if nonnegative else x
 
 
-def _projected(problem: Problem, start: Array) -> Iterator[tuple[Array, float]]:
-    size = start.size
-    N = LinearOperator((size, size), matvec=problem.normal, dtype=start.dtype)
-    guess = np.random.default_rng(0).standard_normal(size).astype(start.dtype)
-    largest = eigsh(N, 1, v0=guess, tol=1e-2, return_eigenvectors=False)[0] if size > 2 else 0.0
-    bound = MARGIN * float(largest) or float(np.linalg.norm(N.matmat(np.eye(size)), 2)) or 1.0
-    return projected_gradients(problem.normal, problem.rhs, start.clip(0), bound)
+def _bound(problem: Problem, strength: float) -> float:
+    """No less than the largest eigenvalue of the normal equations."""
+    size, dtype = problem.operator.shape[1], problem.operator.dtype
+    N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)
+    if size <= 2:
+        return float(np.linalg.norm(N.matmat(np.eye(size)), 2))
+    guess = np.random.default_rng(0).standard_normal(size).astype(dtype)
+    try:
+        return MARGIN * float(eigsh(N, 1, v0=guess, tol=1e-2, return_eigenvectors=False)[0])
+    except ArpackError:
+        return 4 * strength
 
 
-def _iterated(
-    steps: Iterator[tuple[Array, float]], maxiter: int, rtol: float, record: Recorder
-) -> tuple[Array, bool]:
-    """Take steps until the residual is small."""
-    x, residual = next(steps)
-    while residual > rtol * record.scale and len(record.history) < maxiter:
-        x, residual = next(steps)
-        record.add(residual, x)
-    return x, residual <= rtol * record.scale
+class _LeastSquares:
+    """Rounds of scipy's `lsqr` or `lsmr`, first to its own tolerance, then to that of the rounds.
 
+    Both end when the gradient is small in comparison with the norms of the operator and of the
+    residual, whichever these are.
+    """
 
-def _bidiagonal(
-    problem: Problem, solver: Any, start: Array, maxiter: int, rtol: float, record: Recorder
-) -> tuple[Array, bool]:
-    stacked = FrameStack([problem.operator, np.sqrt(problem.beta) * problem.S])
-    data = np.append(problem.data, np.zeros(problem.S.shape[0], problem.data.dtype))
-    data -= stacked.matvec(start)
-    watched = Bidiagonalisation(stacked, norm(data), solver, record.add)
-    method = partial(lsqr, iter_lim=maxiter) if solver == "lsqr" else partial(lsmr, maxiter=maxiter)
-    found = method(watched.operator(), data, atol=rtol, btol=rtol)
-    return start + found[0], found[1] in CONVERGED
+    def __init__(self, problem: Problem, solver: Any, rtol: float, rounds: Rounds) -> None:
+        self._problem, self._solver, self._rounds = problem, solver, rounds
+        self._operator = problem.operator
+        if problem.beta:
+            self._operator = FrameStack([problem.operator, np.sqrt(problem.beta) * problem.S])
+        self._rtol = rtol
+        self._norm: float | None = None  # of the operator, as scipy estimates it
+
+    def __call__(
+        self, r: Array, x: Array, unit: float, leave: Leave
+    ) -> Iterator[tuple[Array, float]]:
+        rounds, problem = self._rounds, self._problem
+        data = problem.misfit(x)
+        if problem.beta:
+            below = np.sqrt(problem.beta) * problem.S.matvec(x.astype(np.float64))
+            data = np.append(data, -below)
+        data /= unit
+        size = norm(data)
+        tolerance = self._rtol
+        if self._norm:
+            tolerance = 0.5 * rounds.aim / unit / self._norm / size
+        waiting: list[float] = []  # the last iteration is the judge's to report
+
+        def report(gradient: float) -> None:
+            if waiting:
+                rounds.step(unit * waiting.pop(), lambda: x)
+            waiting.append(gradient)
+
+        watched = Bidiagonalisation(self._operator, size, self._solver, report)
+        limit = "iter_lim" if self._solver == "lsqr" else "maxiter"
+        found = {"lsqr": lsqr, "lsmr": lsmr}[self._solver](
+            watched.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
+            **{limit: rounds.left},
+        )  # fmt: skip
+        self._norm = float(found[5])
+        yield found[0], 0.0

@@ -99,8 +99,9 @@ def super_resolve(
     maxiter : int
         Most iterations.
     rtol : float
-        When to stop: norm of the gradient relative to that at the zero image; LSQR's and LSMR's
-        `atol` and `btol`.
+        When to stop: norm of the gradient relative to that at the zero image, without the parts
+        that the constraint holds if there is one. LSQR and LSMR first take it for their `atol` and
+        `btol`. It is not asked for beyond what rounding allows, see `Solution.converged`.
     callback : callable, optional
         Called with a `dhop.solution.Step` after each iteration.
     progress : callable or True, optional
@@ -109,7 +110,8 @@ def super_resolve(
     Returns
     -------
     Solution
-        The image is float32 for float32 frames, else float64.
+        The image is float32 for float32 frames, else float64. It scales with the frames, however
+        small or large these are.
 
     Raises
     ------
@@ -154,19 +156,16 @@ def super_resolve(
     operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
     A = operators[0]
     operator = FrameStack(operators, given)
-    data = operator.data(stack)
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.vdot(data, data)):
-            raise ValueError("the squares of frames times weights overflow; scale them down")
+    solvers.check(given, regulariser)
     curve = None
     if isinstance(beta, str):
+        solvers.check_squares(operator, stack)
         curve = _beta_curve(operators, stack, given, regulariser, beta, noise)
     number = curve.beta if curve else arguments.real("beta", beta)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
-    problem = solvers.Problem(operator, data, regulariser, number, A.boundary)
-    x, converged, used, history = solvers.solve(
-        problem,
+    found = solvers.solve(
+        solvers.Problem(operator, stack, regulariser, number, A.boundary),
         arguments.choice("solver", solver, get_args(solvers.Name)),
         nonnegative=nonnegative,
         x0=None if x0 is None else _start(x0, A),
@@ -175,18 +174,16 @@ def super_resolve(
         callback=callback,
         progress=progress,
     )
-    if not np.isfinite(x).all():
-        raise ValueError(f"the equations are singular to rounding for beta={number}; take a larger")
     return Solution(
-        image=x.reshape(A.dims).astype(stack.dtype, copy=False),
-        converged=converged,
-        iterations=len(history),
-        residual_norm=float(np.linalg.norm(operator.matvec(x) - problem.data)),
-        solver=used,
+        image=found.x.reshape(A.dims),
+        converged=found.converged,
+        iterations=len(found.history),
+        residual_norm=found.misfit,
+        solver=found.solver,
         beta=number,
         beta_curve=curve,
         shifts=moves,
-        history=history,
+        history=found.history,
         operator=operator,
         frames=stack,
     )

@@ -85,7 +85,12 @@ class DaskDHOperator:
         self.dtype = self.operator.dtype
         first, second = sorted(self.operator.axes)
         self.image_axes = first, second
-        given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
+        try:
+            given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(
+                f"chunks={chunks!r} are none of an array of shape {self.dims}: {error}"
+            ) from None
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
         self.chunksd = self._chunks(given, self._outputs)

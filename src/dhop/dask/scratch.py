@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -54,8 +54,8 @@ class Scratch:
 
 
 @contextmanager
-def keepers(folder: str | os.PathLike[str] | None) -> Iterator[tuple[Keep, Keep, Keep]]:
-    """Where to keep data and vectors, which are deleted in the end, and the result.
+def keepers(folder: str | os.PathLike[str] | None) -> Iterator[Callable[[str], Keep]]:
+    """Gives who keeps arrays of a name; files are deleted in the end but those of the image.
 
     Parameters
     ----------
@@ -63,14 +63,18 @@ def keepers(folder: str | os.PathLike[str] | None) -> Iterator[tuple[Keep, Keep,
         Of files. Dask keeps all in memory if there is none.
     """
     if folder is None:
-        yield (dask.persist,) * 3
+        yield lambda name: dask.persist
         return
-    data, vectors, image = (Path(folder, name) for name in ("data", "vectors", "image"))
+    known: dict[str, Scratch] = {}
+
+    def keeper(name: str) -> Keep:
+        return known.setdefault(name, Scratch(Path(folder, name))).keep
+
     try:
-        yield Scratch(data).keep, Scratch(vectors).keep, Scratch(image).keep
+        yield keeper
     finally:
-        for each in (data, vectors):
-            shutil.rmtree(each)
+        for name in known.keys() - {"image"}:
+            shutil.rmtree(Path(folder, name))
 
 
 def _saved(image: DaskArray, folder: str, number: int) -> DaskArray:

@@ -1,10 +1,10 @@
 """Super-resolution of chunked frames."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import sqrt
+from math import isfinite
 from operator import add
 from typing import Any
 
@@ -18,10 +18,16 @@ from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
 from dhop.decimation import Decimation
 from dhop.frames import FrameStack
-from dhop.iterations import Keep, conjugate_gradients, norm, projected_gradients
+from dhop.iterations import Keep, Leave, norm
+from dhop.linear import dense
+from dhop.normal import strengths
 from dhop.progress import Progress, reporting
-from dhop.solution import Solution
-from dhop.stencils import Stencils, stencils
+from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
+from dhop.solution import Solution, Step
+from dhop.solvers import real_stencils
+from dhop.stencils import Stencils
+
+WIDE = np.dtype(np.float64)
 
 
 class Problem:
@@ -33,9 +39,9 @@ class Problem:
         The frames `A_i`, and what the regulariser puts under each other.
     frames, weights : sequences of dask.array.Array
         The data and the weights of their pixels; a weight may be a number.
+    largest : sequence of float
+        The largest weight of each frame.
     beta : float
-    keep : callable
-        See `dhop.iterations`.
     """
 
     def __init__(
@@ -44,41 +50,55 @@ class Problem:
         penalties: Sequence[DaskDHOperator],
         frames: Sequence[DaskArray],
         weights: Sequence[Any],
+        largest: Sequence[float],
         beta: float,
-        keep: Keep = dask.persist,
     ) -> None:
-        self.operator = operators[0]
         self.operators, self.penalties = operators, penalties
-        self.frames, self.weights, self.beta = frames, weights, beta
-        self.normal = NormalMatrix(
-            [*operators, *penalties], [*weights, *[beta] * len(penalties)], frames[0].dtype
+        self.frames, self.weights, self.largest, self.beta = frames, weights, largest, beta
+
+    def divided(self, square: float) -> "Problem":
+        """The problem of the same solution, its terms divided by a number."""
+        return Problem(
+            self.operators,
+            self.penalties,
+            self.frames,
+            [weight / square for weight in self.weights],
+            [weight / square for weight in self.largest],
+            self.beta / square,
         )
-        (self.rhs,) = keep(
-            reduce(
-                add,
-                [
-                    A.backproject(weighted(y, w))
-                    for A, y, w in zip(operators, frames, weights, strict=True)
-                ],
-            )
-        )
+
+    def normal(self, dtype: np.dtype[Any]) -> NormalMatrix:
+        """The matrix, for images of a dtype."""
+        weights = [w.astype(dtype) if isinstance(w, da.Array) else w for w in self.weights]
+        factors = [*weights, *[self.beta] * len(self.penalties)]
+        return NormalMatrix([*self.operators, *self.penalties], factors, dtype)
+
+    def rhs(self) -> DaskArray:
+        """The right-hand side, in double precision."""
+        pairs = zip(self.operators, self.frames, self.weights, strict=True)
+        return reduce(add, [A.backproject(weighted(y.astype(WIDE), w)) for A, y, w in pairs])
+
+    def scales(self) -> list[float]:
+        """About the largest eigenvalue of each term."""
+        parts = [A.operator._gram_parts(None)[0] for A in (*self.operators, *self.penalties)]
+        factors = [*self.largest, *[self.beta] * len(self.penalties)]
+        return [factor * one for factor, one in zip(factors, strengths(parts), strict=True)]
 
     def bound(self) -> float:
         """No less than the largest eigenvalue: from the largest sums of rows and columns."""
-        largest = [float(np.max(w)) for w in self.weights]
         return sum(
             factor * A.operator.norm(1) * A.operator.norm(np.inf)
             for A, factor in zip(
                 [*self.operators, *self.penalties],
-                [*largest, *[self.beta] * len(self.penalties)],
+                [*self.largest, *[self.beta] * len(self.penalties)],
                 strict=True,
             )
         )
 
     def residuals(self, x: DaskArray) -> list[DaskArray]:
-        """The frames ``sqrt(w_i) (y_i - A_i x)``."""
+        """The frames ``sqrt(w_i) (y_i - A_i x)``, in double precision."""
         return [
-            weighted(y, np.sqrt(w)) - np.sqrt(w) * A.degrade(x)
+            weighted(y.astype(WIDE), np.sqrt(w)) - np.sqrt(w) * A.degrade(x.astype(WIDE))
             for A, y, w in zip(self.operators, self.frames, self.weights, strict=True)
         ]
 
@@ -101,7 +121,7 @@ class ChunkedSolution(Solution):
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""
-        return da.stack(self.problem.residuals(self.image))
+        return da.stack(self.problem.residuals(self.image)).astype(self.frames.dtype)
 
 
 def super_resolve(
@@ -129,8 +149,9 @@ def super_resolve(
 
     Conjugate gradients, or accelerated projected gradients for images that are not negative. There
     is no closed form here and no preconditioner, so that more iterations are needed than by
-    `dhop.super_resolve` in memory. Between iterations the vectors, four of the size of the image,
-    stay in the memory of the workers or of this process, or in files in `scratch`.
+    `dhop.super_resolve` in memory. Between iterations the vectors, four or five of the size of the
+    image, stay in the memory of the workers or of this process, or in files in `scratch`. Where the
+    iterations claim to have converged the frames are read once more, to judge the image itself.
 
     Parameters
     ----------
@@ -147,7 +168,7 @@ callback, progress
     chunks : int or tuple, optional
         Of the result, by default those of the frames times `factor`.
     scratch : path, optional
-        Folder, on a disk that all workers reach, for the vectors, up to eight of the size of the
+        Folder, on a disk that all workers reach, for the vectors, up to ten of the size of the
         image. The files of the result stay there, all others are deleted in the end; the image of
         a callback's step is there until the callback returns.
 
@@ -172,11 +193,13 @@ callback, progress
     <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
     """
     stack = observations.stacked(_opened(frames))
-    if isinstance(beta, str) or not (beta >= 0 and np.isfinite(beta)):
+    if isinstance(beta, str):
         raise ValueError(
-            f"beta must be a finite number, not negative, got {beta!r}; for chunked frames it is "
-            "not chosen: take what dhop.super_resolve chooses for a part of them"
+            f"beta must be a number, got {beta!r}; for chunked frames it is not chosen: take what "
+            "dhop.super_resolve chooses for a part of them"
         )
+    if arguments.real("beta", beta) < 0:
+        raise ValueError(f"beta must be a finite number, not negative, got {beta!r}")
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     if isinstance(shifts, str):
         raise ValueError(
@@ -196,69 +219,142 @@ callback, progress
     operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
     A = operators[0]
     common["chunks"] = A.chunks
-    penalties = [
-        DaskDHOperator(size, stencil, 1, **common)
-        for stencil in (stencils(regulariser) if beta else ())
-    ]
-    start = da.zeros(A.dims, stack.dtype, chunks=A.chunks) if x0 is None else as_dask(x0, A.chunks)
-    start = start.astype(stack.dtype).rechunk(A.chunks)
+    stencils = real_stencils(regulariser) if beta else []
+    penalties = [DaskDHOperator(size, stencil, 1, **common) for stencil in stencils]
+    given = Problem(operators, penalties, list(stack), *_weights(weights, stack), float(beta))
+    start = None if x0 is None else _start(x0, A, stack.dtype)
     name = "projected" if nonnegative else "cg"
-    with reporting(progress, maxiter, name) as advance, keepers(scratch) as (data, vectors, image):
-        problem: Any = Problem(
-            operators, penalties, list(stack), _weights(weights, stack), float(beta), data
-        )
-        equations = problem.normal, problem.rhs
-        steps_taken = (
-            projected_gradients(*equations, start.clip(0), problem.bound(), vectors)
-            if nonnegative
-            else conjugate_gradients(*equations, start, keep=vectors)
-        )
-        record = solvers.Recorder(problem, callback, advance)
-        if not np.isfinite(record.scale):
-            raise ValueError(
-                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-            )
-        x, residual = next(steps_taken)
-        while residual > rtol * record.scale and len(record.history) < maxiter:
-            x, residual = next(steps_taken)
-            record.add(residual, x)
-        (x,) = image(x)
+    with (
+        reporting(progress, maxiter, name) as advance,
+        keepers(scratch) as keeper,
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        rounds, history = _solved(
+            given, start, nonnegative, maxiter, rtol,
+            lambda scale: solvers.Recorder(scale, callback, advance, A.dims), keeper,
+        )  # fmt: skip
+        (image,) = keeper("image")(rounds.x)
+        misfit = norm(da.stack(given.residuals(image)))
     return ChunkedSolution(
-        image=x,
-        converged=residual <= rtol * record.scale,
-        iterations=len(record.history),
-        residual_norm=sqrt(sum(norm(r) ** 2 for r in problem.residuals(x))),
+        image=image,
+        converged=rounds.converged,
+        iterations=len(history),
+        residual_norm=misfit,
         solver=name,
         beta=float(beta),
         beta_curve=None,
         shifts=moves,
-        history=record.history,
+        history=history,
         operator=FrameStack([A.operator for A in operators]),
         frames=stack,
-        problem=problem,
+        problem=given,
     )
+
+
+def _solved(
+    given: Problem,
+    start: DaskArray | None,
+    nonnegative: bool,
+    maxiter: int,
+    rtol: float,
+    recorder: Callable[[float], solvers.Recorder],
+    keeper: Callable[[str], Keep],
+) -> tuple[Rounds, list[Step]]:
+    """The rounds when they are over, and their history."""
+    A, dtype = given.operators[0], given.frames[0].dtype
+    scales = given.scales()
+    square = solvers.root_of_two(max(scales)) ** 2
+    problem, strength = given.divided(square), sum(scales) / square
+    bound = problem.bound() if nonnegative else 0.0
+    matrices = {kind: problem.normal(kind) for kind in {dtype, WIDE}}
+    vectors = keeper("vectors")
+
+    def normal(x: DaskArray) -> DaskArray:
+        return matrices[x.dtype](x)
+
+    def counts(x: DaskArray | float, r: DaskArray) -> DaskArray:
+        return np.minimum(-r, bound * x) if nonnegative else r
+
+    def judge(x: DaskArray) -> Verdict:
+        x = x.astype(WIDE)
+        (r,) = vectors(problem.rhs() - normal(x))
+        limit = forgiven(dtype, strength, norm(x), scale)
+        return Verdict(r, norm(counts(x, r)), limit)
+
+    def projected(
+        r: DaskArray, x: DaskArray, unit: float, leave: Leave
+    ) -> Iterator[tuple[DaskArray, float]]:
+        (r,) = keeper("data")(r)
+        return by_projected_gradients(normal, bound, vectors)(r, x, unit, leave)
+
+    (rhs,) = vectors(problem.rhs())
+    scale = norm(rhs)
+    if not isfinite(scale):
+        raise ValueError(
+            "frames must be finite, they contain NaN or Inf, or overflow with their weights; "
+            "weights='finite' leaves those out"
+        )
+    if scale == 0 and not any(dask.compute(*[np.any(weight) for weight in given.weights])):
+        raise ValueError("weights must not all be zero: no pixel is observed")
+    first = Verdict(rhs, norm(counts(0.0, rhs)), 0.0)
+    x = da.zeros(A.dims, dtype=dtype, chunks=A.chunks)
+    if start is not None and scale:
+        (x,) = keeper("bases")(start.clip(0) if nonnegative else start)
+        first = judge(x)
+    record = recorder(scale)
+    rounds = Rounds(
+        judge, x, first, rtol * scale, maxiter, record.add, vectors,
+        lambda d: keeper("left")(d)[0], lambda x: keeper("bases")(x)[0],
+    )  # fmt: skip
+    del first, rhs
+    if nonnegative:
+        rounds.run(projected, patience=PATIENCE)
+    else:
+        rounds.solve(normal, None, False)
+    return rounds, record.history
+
+
+def _start(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any]) -> DaskArray:
+    if not hasattr(x0, "shape"):
+        x0 = arguments.numbers("x0", x0)
+    if x0.shape != A.dims or np.dtype(x0.dtype).kind not in "biuf":
+        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
+    array = as_dask(x0, A.chunks)
+    if not float(abs(array).max()) <= solvers.LARGEST * float(np.finfo(dtype).max):
+        raise ValueError(f"x0 must be finite, and not too large for {dtype}")
+    return array.astype(dtype).rechunk(A.chunks)
 
 
 def _opened(frames: Any) -> DaskArray:
     if isinstance(frames, str | os.PathLike):
         return da.from_zarr(os.fspath(frames))
-    return frames if isinstance(frames, da.Array) else da.from_array(frames)
+    if isinstance(frames, da.Array):
+        return frames
+    return da.from_array(frames if hasattr(frames, "shape") else dense(frames, "frames"))
 
 
-def _weights(weights: Any, stack: DaskArray) -> list[Any]:
-    """A number or a map, for each frame."""
+def _weights(weights: Any, stack: DaskArray) -> tuple[list[Any], list[float]]:
+    """A number or a map for each frame, and the largest number of each."""
     if weights is None:
-        return [1.0] * len(stack)
+        return [1.0] * len(stack), [1.0] * len(stack)
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
-        return list(da.isfinite(stack).astype(stack.dtype))
-    found: list[Any] = []
-    for weight in observations.per_frame(weights, len(stack)):
-        if not isinstance(weight, da.Array):
-            weight = np.asarray(weight)
-        if float(weight.min()) < 0 or not np.isfinite(float(weight.sum())):
-            raise ValueError("weights must be finite and not negative")
-        if weight.ndim:
-            weight = da.broadcast_to(da.asarray(weight), stack.shape[1:]).astype(stack.dtype)
-        found.append(weight if weight.ndim else float(weight))
-    return found
+        return list(da.isfinite(stack).astype(stack.dtype)), [1.0] * len(stack)
+    given = [_weight(weight, stack) for weight in observations.per_frame(weights, len(stack))]
+    least, largest = dask.compute([w.min() for w in given], [w.max() for w in given])
+    if not all(0 <= low <= high < np.inf for low, high in zip(least, largest, strict=True)):
+        raise ValueError("weights must be finite and not negative")
+    return [w if w.ndim else float(w) for w in given], [float(high) for high in largest]
+
+
+def _weight(weight: Any, stack: DaskArray) -> Any:
+    weight = weight if isinstance(weight, da.Array) else dense(weight, "each of weights")
+    if weight.dtype.kind not in "biuf":
+        raise TypeError(f"weights must be real numbers, got dtype {weight.dtype}")
+    if weight.ndim == 0:
+        return weight
+    try:
+        return da.broadcast_to(da.asarray(weight), stack.shape[1:])
+    except ValueError:
+        frame = stack.shape[1:]
+        raise ValueError(f"weights of shape {weight.shape} do not fit frames of {frame}") from None
