@@ -14,7 +14,7 @@ from dhop.geometry import Model
 from dhop.gram import GramOperator, Part
 from dhop.iterations import norm
 from dhop.linear import ArrayOperator, dense
-from dhop.rounds import Rounds, Verdict, forgiven, power_of_two
+from dhop.rounds import Rounds, Verdict, forgiven
 from dhop.stencils import Stencils, stencils
 
 Array = NDArray[Any]
@@ -161,20 +161,18 @@ class NormalOperator(ExplicitOperator):
         near = exact or nearest_equations(mean_frames(parts), identity)
         known = None if near is None else InverseOperator(self, near.inverse(1 / gamma))
         target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
-        unit = power_of_two(strength)  # of the equations, for sums in float32
-        scale = norm(rhs) / unit
+        scale = norm(rhs)
 
         def judge(x: Array) -> Verdict:
             wide = x.astype(np.result_type(x, np.float64), copy=False)
             r = self.rmatvec(data - self.matvec(wide)) + (target - wide) / gamma
-            r /= unit
-            return Verdict(r, norm(r), forgiven(x.dtype, strength / unit, norm(x), scale))
+            return Verdict(r, norm(r), forgiven(x.dtype, strength, norm(x), scale))
 
         x = target.astype(rhs.dtype)
         rounds = Rounds(judge, x, judge(x), rtol * scale, maxiter)
         rounds.solve(
-            lambda x: (gram.matvec(x) + x / gamma) / unit,
-            None if known is None else lambda r: unit * known.matvec(r),
+            lambda x: gram.matvec(x) + x / gamma,
+            None if known is None else known.matvec,
             exact=exact is not None,
         )
         if not rounds.converged:

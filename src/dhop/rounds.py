@@ -158,21 +158,12 @@ class Rounds:
             if exact:
                 self.run(directly(inverse))
             self.run(by_conjugate_gradients(normal, inverse, self._keep), patience=PATIENCE)
-            if not plain or self._near:
+            if not plain or self.norm <= max(self._goal, FAR * self.limit):
                 return False
-        alone = by_conjugate_gradients(normal, None, self._keep)
-        self.run(alone)
-        if not self._near:
-            self.run(alone, wide=True)
+        self.run(by_conjugate_gradients(normal, None, self._keep))
         return True
 
-    @property
-    def _near(self) -> bool:
-        return self.norm <= max(self._goal, FAR * self.limit)
-
-    def run(
-        self, steps: Steps, *, patience: float = inf, once: bool = False, wide: bool = False
-    ) -> None:
+    def run(self, steps: Steps, *, patience: float = inf, once: bool = False) -> None:
         """Make rounds as long as they help.
 
         Parameters
@@ -186,17 +177,12 @@ class Rounds:
             A round ends after so many iterations without a smaller norm.
         once : bool
             Make one round only.
-        wide : bool
-            Iterate in double precision; nothing is done if the image has that anyhow.
         """
-        dtype = np.result_type(self.x.dtype, np.float64) if wide else self.x.dtype
-        if wide and dtype == self.x.dtype:
-            return
         helps = True
         while helps and not self.converged and self.left > 0:
             before = self.norm
             with np.errstate(over="ignore", invalid="ignore"):  # the judge sees to that
-                self._round(steps, patience, dtype)
+                self._round(steps, patience)
             helps = self.norm <= HELPS * before and not once
 
     def step(self, size: float, image: Callable[[], Array]) -> None:
@@ -204,10 +190,10 @@ class Rounds:
         self.taken += 1
         self._report(size, image)
 
-    def _round(self, steps: Steps, patience: float, dtype: np.dtype[Any]) -> None:
+    def _round(self, steps: Steps, patience: float) -> None:
         x, start = self.x, self.norm
-        aim = max(self.aim * (LATER if self.taken else 1), np.finfo(dtype).eps * start)
-        unit, r = self._in_units(dtype)
+        aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
+        unit, r = self._in_units()
         left = _Left(self._copy)
         iterates = steps(r, x, unit, left)
         del r
@@ -235,13 +221,13 @@ class Rounds:
                 f"the result is too large for {x.dtype}; scale the data down or take float64"
             )
 
-    def _in_units(self, dtype: np.dtype[Any]) -> tuple[float, Array]:
+    def _in_units(self) -> tuple[float, Array]:
         """A power of two, and the residual in that unit."""
         r, self._residual = self._residual, None
         if r is None:
             r = self._judge(self.x).residual
         unit = power_of_two(self.norm)
-        return unit, (r / np.float64(unit)).astype(dtype, copy=False)
+        return unit, (r / np.float64(unit)).astype(self.x.dtype, copy=False)
 
 
 class _Left:
