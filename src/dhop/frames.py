@@ -211,9 +211,14 @@ class FrameStack(NormalOperator):
             images: dict[int, Array] = {}
 
             def backproject(number: int, images: dict[int, Array] = images) -> None:
-                weighted = frames[number] * self._root(number, y.dtype)
-                product = self.operators[number].rmatmat(weighted.T).T
-                images[number] = np.ascontiguousarray(product).reshape(-1)
+                frame, operator = frames[number], self.operators[number]
+                if self._roots is not None:
+                    frame = frame * self._root(number, y.dtype)
+                if number == 0 and isinstance(operator, ArrayOperator):
+                    operator._product(frame, total.shape, True, total)
+                else:
+                    product = operator.rmatmat(frame.T).T
+                    images[number] = np.ascontiguousarray(product).reshape(-1)
 
             def add(start: int, stop: int, images: dict[int, Array] = images) -> None:
                 part = total[start:stop]
@@ -225,7 +230,7 @@ class FrameStack(NormalOperator):
                         part[:] = image
 
             run(backproject, [(number,) for number in some], workers)
-            run(add, blocks)
+            run(add, blocks if images else [])
 
     def _layout(self, format: sparse.Format) -> sparse.Layout:
         if format == "bsr":
