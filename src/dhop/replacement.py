@@ -45,7 +45,11 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
                 except FileExistsError:  # another export was faster
                     _discard(old, target)
             raise
-        _discard(old, target)
+        try:
+            _discard(old, target)
+        except KeyboardInterrupt:  # the new one is in its place, nothing is left to be undone
+            _discard(old, target)
+            raise
         _remove_leftovers(target, "old.")
     finally:
         _in_use.discard(mark)
