@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from itertools import product
 
 import numpy as np
 import pytest
@@ -123,8 +124,8 @@ def compile_kernels(A):
     )
     stencil = DaskDHOperator((64, 64), stencils("laplacian")[0], 1, dtype=A.dtype)
     with dask.config.set(scheduler="sync"):
-        for operator in (small, stencil):
-            operator.backproject(operator.degrade(np.ones((64, 64), A.dtype))).compute()
+        for operator, dtype in product((small, stencil), (A.dtype, np.float64)):
+            operator.backproject(operator.degrade(np.ones((64, 64), dtype))).compute()
 
 
 LIMIT = 500_000_000

@@ -68,7 +68,9 @@ def keepers(folder: str | os.PathLike[str] | None) -> Iterator[Callable[[str], K
     known: dict[str, Scratch] = {}
 
     def keeper(name: str) -> Keep:
-        return known.setdefault(name, Scratch(Path(folder, name))).keep
+        if name not in known:
+            known[name] = Scratch(Path(folder, name))
+        return known[name].keep
 
     try:
         yield keeper
