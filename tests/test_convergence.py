@@ -78,7 +78,8 @@ def random_problem(seed):
     count, factor, scale = pick(1, 1, 3), pick(1, 2, 3, (2, 3)), 10.0 ** rng.uniform(-30, 30)
     shape = tuple(rng.integers(3, 7, 2).tolist())
     frames = (rng.standard_normal((count, *shape)) + pick(0, 3)) * scale
-    blur = pick(BLUR, psf.gaussian((3, 5), (0.8, 1.1)), psf.disk(1.5), rng.random((3, 4)))
+    uneven = psf.normalise(rng.random((3, 4)))
+    blur = pick(BLUR, psf.gaussian((3, 5), (0.8, 1.1)), psf.disk(1.5), uneven)
     names = "identity", "gradient", "laplacian", "laplacian-of-gaussian"
     options = {
         "regulariser": pick(*names, rng.standard_normal((2, 3))),

@@ -53,7 +53,7 @@ REFUSED = [
     ({"beta": 1j}, TypeError, "beta must be a real number"),
     ({"beta": np.nan}, ValueError, "beta must be finite"),
     ({"beta": 1.7e308}, ValueError, "beta overflow"),
-    ({"psf": 1e200 * BLUR}, ValueError, "psf, .* overflow"),
+    ({"psf": 1e308 * np.ones((5, 5))}, ValueError, "sum of the psf overflows"),
     ({"psf": 1j * BLUR}, TypeError, "complex psf"),
 ]
 IN_MEMORY = [
@@ -79,6 +79,7 @@ def test_refusals(changes, error, words, solver):
         solve(**changes, solver=solver)
 
 
+@pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize(("changes", "error", "words"), REFUSED)
 def test_refusals_before_beta_is_chosen(changes, error, words):
     if "beta" not in changes and "psf" not in changes:
@@ -156,9 +157,9 @@ def test_operators_of_any_real_dtype(solver):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_images_that_float32_cannot_hold(solver):
-    frames = (1e38 * FRAMES).astype(np.float32)
+    frames = (3e38 * FRAMES).astype(np.float32)
     with pytest.raises(ValueError, match="too large for float32"):
-        solve(frames=frames, psf=1e-3 * BLUR, beta=1e-9, solver=solver, maxiter=3000)
+        solve(frames=frames, beta=1e-9, solver=solver, maxiter=3000)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -232,6 +233,6 @@ class TestInChunks:
             assert_array_equal(found.image.compute(), np.zeros((12, 10)))
 
     def test_images_that_float32_cannot_hold(self):
-        frames = (1e38 * FRAMES).astype(np.float32)
+        frames = (3e38 * FRAMES).astype(np.float32)
         with pytest.raises(ValueError, match="too large for float32"):
-            self.solve(frames=frames, psf=1e-3 * BLUR, beta=1e-9)
+            self.solve(frames=frames, beta=1e-9)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf
-from dhop.observations import checked_shifts, frame_operators, scene_dims, stacked
+from dhop.observations import blurs, checked_shifts, frame_operators, scene_dims, stacked
 
 BLUR = psf.gaussian(5, 1.0)
 
@@ -45,4 +45,4 @@ def test_what_does_not_fit():
     with pytest.raises(ValueError, match="gives frames of"):
         frame_operators(make, BLUR, np.zeros((1, 2)), 2, (4, 4))
     with pytest.raises(ValueError, match="2 frames, but 1 psfs"):
-        frame_operators(make, [BLUR], np.zeros((2, 2)), 2, (4, 3))
+        blurs([BLUR], 2)

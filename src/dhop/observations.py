@@ -11,6 +11,9 @@ from dhop.shifting import shift
 
 Operator = TypeVar("Operator")
 
+ROUNDING = 1e-12  # of a sum of one
+NO_SUM = 1e-3  # of the sum of absolute values
+
 
 def stacked(frames: Any) -> Any:
     """Frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in.
@@ -63,7 +66,8 @@ def frame_operators(
     ----------
     make : callable
         Gives the operator of a PSF and its center.
-    psf : array_like, two-dimensional, or sequence of such
+    psf : ndarray or list of ndarray
+        What `blurs` returns.
     shifts : ndarray, shape (F, 2)
         In low-resolution pixels.
     factor : int or (int, int)
@@ -73,7 +77,8 @@ def frame_operators(
     steps = _steps(factor)
     made: dict[tuple[float, ...], Any] = {}
     operators = []
-    for move, blur in zip(shifts, _psfs(psf, len(shifts)), strict=True):
+    blurs_of_frames = psf if isinstance(psf, list) else [psf] * len(shifts)
+    for move, blur in zip(shifts, blurs_of_frames, strict=True):
         key = (id(blur), *move)
         if key not in made:
             made[key] = make(*shift(blur, move * steps))
@@ -84,13 +89,40 @@ def frame_operators(
     return operators
 
 
-def _psfs(psf: Any, count: int) -> list[Any]:
-    """The PSF of each frame."""
+def blurs(psf: Any, count: int) -> Any:
+    """The PSF of all frames, or a list of those of each, of sum one.
+
+    A blur that changes the brightness of the image would be brightness of the frames that the image
+    does not have. Only a PSF whose sum is nothing in comparison with its values, as that of a radio
+    interferometer, stays as it is.
+    """
     listed = isinstance(psf, list | tuple) or (isinstance(psf, np.ndarray) and psf.ndim)
     several = listed and len(psf) and np.ndim(psf[0]) == 2
     if several and len(psf) != count:
         raise ValueError(f"{count} frames, but {len(psf)} psfs")
-    return list(psf) if several else [psf] * count
+    if not several:
+        return _normalised(psf)
+    known = {id(each): _normalised(each) for each in psf}
+    return [known[id(each)] for each in psf]
+
+
+def _normalised(psf: Any) -> NDArray[Any]:
+    array = arguments.psf_array(psf)
+    with np.errstate(over="ignore"):
+        total, size = array.sum(), np.abs(array).sum()
+    if not np.isfinite(size):
+        raise ValueError("the sum of the psf overflows; scale it down")
+    if abs(total - 1) <= ROUNDING * size or abs(total) < NO_SUM * size or size == 0:
+        return array
+    return np.asarray(array / total)
+
+
+def centred(psf: NDArray[Any], side: int) -> NDArray[Any]:
+    """The PSF in the middle of an array of more than twice `side` pixels, which it fits into."""
+    placed = np.zeros((2 * side + 1,) * 2, psf.dtype)
+    first, second = (side - (K - 1) // 2 for K in psf.shape)
+    placed[first : first + psf.shape[0], second : second + psf.shape[1]] = psf
+    return placed
 
 
 def _steps(factor: int | Sequence[int]) -> tuple[int, int]:

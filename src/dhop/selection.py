@@ -1,8 +1,8 @@
 r"""The weight of the regulariser, chosen from the data.
 
-The choice is made on a problem next to the true one, whose closed form makes every `beta` cheap:
-the frames wrap, their data have been made periodic, and only the interior is judged, out of reach
-of the borders. What a good `beta` is, noise and scene decide, which both problems share.
+Every rule looks at the spectra of windowed parts of the frames (`dhop.spectra`), where a solution
+for one `beta` is a small system for each class of aliases, and takes milliseconds. What a good
+`beta` is, noise and scene decide, which the parts and the whole share.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,21 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
-from dhop.closed.aliased import aliased_equations
-from dhop.frames import FrameStack
-from dhop.masks import filled
-from dhop.normal import penalties
-from dhop.operator import DHOperator
-from dhop.regularisers import regulariser_operator
-from dhop.stencils import Stencils
+from dhop.scene import Scene
+from dhop.spectra import Spectra
+from dhop.stencils import Stencils, stencils
 
 Array = NDArray[Any]
 Rule: TypeAlias = Literal["auto", "gcv", "discrepancy", "lcurve"]
 
-DECADES = range(-7, 3)  # of beta that are tried, around the balance of both terms
+DECADES = range(-7, 4)  # of beta that are tried, around the balance of both terms
+FURTHER = 3  # decades more at an end where the score is still falling
 LEAST_FREE = 1e-3  # part of the observations that a solution must leave free to be judged
-BORDER = 8  # one part in so many of a frame, on each side, is not judged
+WORTH = 4.0  # times the least expected square error is the most that any rule may cost
+SAME = 1e-4  # of a logarithm: what does not count between expected square errors
+STEP = 0.25  # decades of beta
+FALLBACK = 1e-2  # times the balance: beta where there is nothing to choose from
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,11 @@ class BetaCurve:
         What the rule minimises.
     residuals, penalties : ndarray
         Root mean squares of the weighted ``A x - y`` and of ``S x``.
+    errors : ndarray
+        Root mean square errors of the image that are expected under the model of `dhop.scene`.
+    settled : bool
+        Whether the data settle the choice: it is at no end of what was looked at, and `errors` did
+        not forbid what the rule would have chosen.
     """
 
     rule: Rule
@@ -53,47 +57,49 @@ class BetaCurve:
     scores: Array
     residuals: Array
     penalties: Array
+    errors: Array
+    settled: bool
 
 
 def choose_beta(
-    operators: Sequence[DHOperator],
-    frames: Array,
-    weights: Sequence[Any] | None,
+    spectra: Spectra,
+    transfers: Array,
+    scene: Scene,
     regulariser: Stencils,
     rule: Rule,
     noise: float | None = None,
 ) -> BetaCurve:
-    r"""Choose `beta` by generalised cross-validation, the discrepancy principle or the L-curve.
+    r"""Choose `beta`.
 
-    Generalised cross-validation minimises
+    ``"auto"`` minimises the expected square error of the image, that is, of
+
+    .. math:: R H - I \text{ on the scene}, \quad
+        R \text{ on floor and noise}, \quad R = (N + \beta P)^{-1} A^H,
+
+    under the model of scene, blur `H` and noise that fits the frames, see `dhop.scene`; the PSF of
+    `A` need not be that of the model. Generalised cross-validation minimises
 
     .. math:: \frac{\overline{w r^2}}
         {\left(1 - \frac{1}{M} \operatorname{tr} (N + \beta P)^{-1} N\right)^2},
 
     with `r` the residuals of the `M` pixels; the discrepancy principle makes their mean square that
-    of the noise; the L-curve is followed to its corner, in logarithms.
+    of the noise; the L-curve is followed to its corner, in logarithms. These three are held to
+    values that cost no more than twice the least error (root mean square) that is expected.
 
     Parameters
     ----------
-    operators : sequence of DHOperator
-        One for each frame.
-    frames : ndarray, shape (F, ..., m0, m1)
-    weights : sequence of (float or ndarray), optional
-        A number or a map of its shape for each frame.
+    spectra : Spectra
+    transfers : ndarray, shape (C, a) or (F, C, a)
+        Transfer function of the operator of all frames or of each, pixels included.
+    scene : Scene
     regulariser : str or array_like
     rule : {"auto", "gcv", "discrepancy", "lcurve"}
-        ``"auto"`` is ``"gcv"``.
     noise : float, optional
         Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
 
     Returns
     -------
     BetaCurve
-
-    Raises
-    ------
-    ValueError
-        If the regulariser is unknown.
 
     References
     ----------
@@ -102,48 +108,51 @@ def choose_beta(
     https://doi.org/10.1080/00401706.1979.10489751.
     P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Rev. 34
     (1992) 561-580, https://doi.org/10.1137/1034115.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dhop import DHOperator, psf
-    >>> from dhop.selection import choose_beta
-    >>> A = DHOperator((64, 64), psf.gaussian(7, 1.0), 2, decimation="mean", boundary="wrap")
-    >>> rng = np.random.default_rng(0)
-    >>> frame = A.degrade(np.kron(rng.random((8, 8)), np.ones((8, 8))))
-    >>> frame += 0.01 * rng.standard_normal(frame.shape)
-    >>> curve = choose_beta([A], frame[None], None, "laplacian", "gcv")
-    >>> bool(curve.betas[0] < curve.beta < curve.betas[-1])
-    True
     """
+    judge = Judge(spectra, transfers, regulariser)
+    seen: dict[float, tuple[float, float, float, float]] = {}
     tiny = np.finfo(np.float64).tiny  # for data that are fitted exactly
-    judge = _Judge(operators, frames, weights, regulariser)
-    seen: dict[float, tuple[float, float, float]] = {}
+
+    def look(log: float) -> tuple[float, float, float, float]:
+        if log not in seen:
+            seen[log] = (*judge.terms(10.0**log), judge.error(10.0**log, scene))
+        return seen[log]
+
+    def error(log: float) -> float:
+        return float(np.log(look(log)[3] + tiny))
 
     def score(log: float) -> float:
-        if log not in seen:
-            seen[log] = judge(10.0**log)
-        residual, _, free = seen[log]
-        if free < LEAST_FREE:
-            return np.inf
+        residual, _, free, _ = look(log)
+        if rule == "auto":
+            return error(log)
         if rule == "discrepancy":
             return float(abs(np.log(residual + tiny) - 2 * np.log(noise)))  # type: ignore[arg-type]
-        return float(np.log(residual + tiny) - 2 * np.log(free))
+        return np.inf if free < LEAST_FREE else float(np.log(residual + tiny) - 2 * np.log(free))
 
     grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
+    least, inside = _least(error, grid)
+    # Where noise hardly matters errors are the same down to zero: equations are sounder above.
+    start, same = least, error(least) + SAME
+    while least + STEP < grid[-1] and error(least + STEP) < same:
+        least += STEP
+    inside |= least - start >= 1
+    best, settled = least, inside
     if rule == "lcurve":
-        grid = [low + part for low in grid for part in (0.0, 0.5)]
-    scores = [score(log) for log in grid]
-    if rule == "lcurve":
-        best = _corner([(log, *seen[log][:2]) for log in grid if np.isfinite(score(log))])
-    else:
-        k = int(np.argmin(scores))
-        bounds = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-        with np.errstate(invalid="ignore"):  # of infinite scores
-            least = scipy.optimize.minimize_scalar(score, bounds=bounds, options={"xatol": 0.03})
-        best = float(least.x)
+        fine = np.arange(grid[0], grid[-1], 0.5)
+        best = _corner([(log, *look(log)[:2]) for log in fine])
+    elif rule != "auto":
+        best, settled = _least(score, grid)
+    allowed = error(least) + np.log(WORTH)
+    if error(best) > allowed:
+        settled = False
+        best = float(
+            scipy.optimize.brentq(
+                lambda log: error(log) - allowed, *sorted((least, best)), xtol=0.01
+            )
+        )
+    look(best)
     logs = sorted(seen)
-    residuals, sizes, _ = np.array([seen[log] for log in logs]).T
+    residuals, sizes, _, errors = np.array([seen[log] for log in logs]).T
     return BetaCurve(
         rule=rule,
         beta=10.0**best,
@@ -151,98 +160,99 @@ def choose_beta(
         scores=np.array([score(log) for log in logs]),
         residuals=np.sqrt(residuals),
         penalties=np.sqrt(sizes),
+        errors=np.sqrt(errors),
+        settled=settled,
     )
 
 
-class _Judge:
-    """Solutions of the periodic problem next to the true one."""
-
-    def __init__(
-        self,
-        operators: Sequence[DHOperator],
-        frames: Array,
-        weights: Sequence[Any] | None,
-        regulariser: Stencils,
-    ) -> None:
-        shape = frames.shape[1:]
-        size = frames[0].size
-        maps = [np.ones(shape)] * len(frames)
-        if weights is not None:
-            maps = [np.broadcast_to(weight, shape) for weight in weights]
-        self._maps = np.stack(maps)
-        means = [float(each.sum() / max(np.count_nonzero(each), 1)) for each in maps]
-        dims = *shape[:-2], *(m * f for m, f in zip(shape[-2:], operators[0].factor, strict=True))
-        wrapping = [
-            DHOperator(
-                dims, A.psf, A.factor, decimation=A.decimation, boundary="wrap",
-                center=A.center, phase=A.phase,
-            )
-            for A in operators
-        ]  # fmt: skip
-        self._stack = FrameStack(wrapping)
-        self._data = periodic(np.stack([filled(*pair) for pair in zip(frames, maps, strict=True)]))
-        model = wrapping[0]._model
-        stencils = penalties(regulariser, model)
-        equations = aliased_equations(
-            [(A._model, w) for A, w in zip(wrapping, means, strict=True)], stencils
-        )
-        assert equations is not None  # of operators that wrap there always are
-        self._equations = equations
-        self._regulariser = regulariser_operator(regulariser, dims, boundary="wrap")
-        weighted = self._data * np.reshape(means, (-1,) + (1,) * len(shape))
-        self._rhs = self._stack.backproject(weighted.reshape(-1)).reshape(dims)
-        self._observed = np.count_nonzero(self._maps) / (size / np.prod(shape[-2:]))
-        self._pixels = float(np.prod(dims[-2:]))
-        cuts = [m // BORDER for m in shape[-2:]]
-        self._inner: Any = (..., *(slice(c, m - c) for c, m in zip(cuts, shape[-2:], strict=True)))
-        squares = [w * A.norm("fro") ** 2 for A, w in zip(wrapping, means, strict=True)]
-        strength = sum(float(np.sum(np.abs(each.weights) ** 2)) for each in stencils)
-        if not sum(squares):
-            raise ValueError("beta cannot be chosen if psf or weights are zero; give it a number")
-        self.balance = sum(squares) / (strength * float(np.prod(dims)))
-
-    def __call__(self, beta: float) -> tuple[float, float, float]:
-        """Mean squares of residual and penalty, the part of the observations that is left free."""
-        inverse = self._equations.inverse(beta)
-        x = inverse(self._rhs).reshape(-1)
-        residual = (self._stack.matvec(x).reshape(self._data.shape) - self._data)[self._inner]
-        maps = self._maps[self._inner]
-        mean = float((maps * residual**2).sum() / max(np.count_nonzero(maps), 1))
-        taken = self._pixels - beta * inverse.trace()
-        free = 1 - taken / self._observed
-        return mean, float(np.mean(self._regulariser.matvec(x) ** 2)), free
-
-
-def periodic(images: Array) -> Array:
-    """The images without what makes their opposite borders differ.
-
-    The periodic component of L. Moisan, "Periodic plus smooth image decomposition", J. Math.
-    Imaging Vis. 39 (2011) 161-179, https://doi.org/10.1007/s10851-010-0227-1: what is taken away is
-    smooth in the interior.
+class Judge:
+    """Solutions for windowed parts of the frames.
 
     Parameters
     ----------
-    images : ndarray, shape (..., m0, m1)
+    spectra, transfers, regulariser
+        As for `choose_beta`.
     """
-    jump = np.zeros(images.shape)
-    for axis in (-2, -1):
-        line, source = np.moveaxis(jump, axis, 0), np.moveaxis(images, axis, 0)
-        difference = source[-1] - source[0]
-        line[0] += difference
-        line[-1] -= difference
-    waves = [2 * np.cos(2 * np.pi * fft.fftfreq(size)) - 2 for size in images.shape[-2:]]
-    laplacian = np.add.outer(*waves)
-    laplacian[0, 0] = 1
-    smooth = fft.fft2(jump) / laplacian
-    smooth[..., 0, 0] = 0
-    return np.asarray(images - fft.ifft2(smooth).real)
+
+    def __init__(self, spectra: Spectra, transfers: Array, regulariser: Stencils) -> None:
+        E, Y, u = spectra.phases, spectra.values, spectra.copies
+        each = transfers if transfers.ndim == 3 else transfers[None]
+        T = E * np.moveaxis(np.broadcast_to(each, (len(spectra), *each.shape[1:])), 0, 1)
+        back = T.conj().swapaxes(1, 2)
+        self._normal = (back * u) @ T
+        self._noise = (back * u**2) @ T  # copies of a frame share their noise
+        self._response = (back * u) @ E
+        moved = np.einsum("caf,rcf->rca", back * u, Y)
+        self._moments = np.einsum("rca,rcb->cab", moved, moved.conj()) / len(Y)
+        self._squares = float(np.mean(np.abs(Y) ** 2 @ u))
+        self._count = float(u.sum())
+        parts = [np.abs(spectra.transfer(S)) ** 2 for S in stencils(regulariser)]
+        self._penalty: Array = np.sum(parts, axis=0)
+        normal, penalty = (
+            float(np.mean(x))
+            for x in (np.trace(self._normal.real, axis1=1, axis2=2), self._penalty)
+        )
+        if not (normal and penalty):
+            what = "psf or weights are" if not normal else "the regulariser is"
+            raise ValueError(f"beta cannot be chosen if {what} zero; give it a number")
+        self.balance = normal / (T.shape[2] * penalty)
+
+    def terms(self, beta: float) -> tuple[float, float, float]:
+        """Mean squares of residual and penalty, the part of the observations that is left free."""
+        inverse = self._inverse(beta)
+        found = inverse @ self._moments @ inverse  # mean of x x^H
+        fitted = np.einsum("cab,cba->", inverse, self._moments).real / len(inverse)
+        within = np.einsum("cab,cba->", self._normal, found).real / len(inverse)
+        residual = max(self._squares - 2 * fitted + within, 0.0) / self._count
+        size = max(float(np.mean(self._penalty * np.einsum("caa->ca", found).real)), 0.0)
+        taken = np.einsum("cab,cba->", inverse, self._normal).real / len(inverse)
+        return residual, size, 1 - taken / self._count
+
+    def error(self, beta: float, scene: Scene) -> float:
+        """The expected mean square error of the image."""
+        inverse = self._inverse(beta)
+        response = inverse @ self._response
+        wrong = response * scene.transfer[:, None, :] - np.eye(inverse.shape[1])
+        squares = float(np.sum(np.abs(wrong) ** 2 * scene.power[:, None, :]))
+        squares += np.sum(np.abs(response) ** 2 * scene.floor[:, None, :])
+        squares += scene.noise * np.sum((inverse @ self._noise) * inverse.conj()).real
+        return max(float(squares), 0.0) / self._penalty.size
+
+    def _inverse(self, beta: float) -> Array:
+        matrix = self._normal.copy()
+        diagonal = np.arange(matrix.shape[1])
+        # What is rounding only must not make the matrix singular.
+        smallest = 1e-14 * np.trace(matrix.real, axis1=1, axis2=2)[:, None]
+        matrix[:, diagonal, diagonal] += beta * self._penalty + smallest
+        return np.linalg.inv(matrix)
+
+
+def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
+    """Where a score is least, and whether that is at no end; ends are widened."""
+    logs = list(grid)
+    for _ in range(2):
+        scores = [score(log) for log in logs]
+        k = int(np.argmin(scores))
+        if 0 < k < len(logs) - 1:
+            break
+        step = 1 if k else -1
+        more = [logs[k] + step * (i + 1) for i in range(FURTHER)]
+        logs = sorted([*logs, *more])
+    scores = [score(log) for log in logs]
+    k = int(np.argmin(scores))
+    bounds = logs[max(k - 1, 0)], logs[min(k + 1, len(logs) - 1)]
+    with np.errstate(invalid="ignore"):  # of infinite scores
+        least = scipy.optimize.minimize_scalar(score, bounds=bounds, options={"xatol": 0.03})
+    return float(least.x), 0 < k < len(logs) - 1
 
 
 def _corner(points: Sequence[tuple[float, float, float]]) -> float:
     """The first coordinate where the curve of the logarithms of the others is bent most."""
     logs, residual, penalty = np.array(points).T
-    residual, penalty = np.log(residual), np.log(penalty)
+    tiny = np.finfo(np.float64).tiny
+    residual, penalty = np.log(residual + tiny), np.log(penalty + tiny)
     dx, dy = np.gradient(residual), np.gradient(penalty)
-    curvature = dx * np.gradient(dy) - dy * np.gradient(dx)
-    curvature /= (dx**2 + dy**2) ** 1.5
+    with np.errstate(divide="ignore", invalid="ignore"):  # where the curve stands still
+        curvature = (dx * np.gradient(dy) - dy * np.gradient(dx)) / (dx**2 + dy**2) ** 1.5
+    curvature = np.nan_to_num(curvature, nan=-np.inf, posinf=-np.inf)
     return float(logs[1 + int(np.argmax(curvature[1:-1]))])

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
 from dhop.frames import FrameStack
+from dhop.photometry import Photometry
+from dhop.registration import Registration
 from dhop.selection import BetaCurve
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ class Step:
     iteration : int
         From 1 on.
     residual : float
-        Norm of the gradient of what is minimised, relative to that at the zero image.
+        Norm of the gradient of what is minimised, relative to that at the zero image; as the
+        iteration has it, but computed anew where it claims to be done.
     seconds : float
         Since the iterations began.
     image : ndarray or None
@@ -63,6 +66,14 @@ class Solution:
         How `beta` was chosen, if it was.
     shifts : ndarray, shape (F, 2)
         Of the frames, in low-resolution pixels.
+    psf : ndarray or list of ndarray
+        That was used, of sum one, of all frames or of each.
+    photometry : Photometry
+        Gains and offsets of the frames.
+    registration : Registration or None
+        How well each frame fits the others, if they were registered.
+    notes : list of str
+        What the caller was warned of.
     history : list of Step
     operator : FrameStack
         The model of all frames, weights included.
@@ -86,6 +97,10 @@ class Solution:
     beta: float
     beta_curve: BetaCurve | None
     shifts: Array
+    psf: Any = field(repr=False)
+    photometry: Photometry = field(repr=False)
+    registration: Registration | None = field(repr=False)
+    notes: list[str] = field(repr=False)
     history: list[Step] = field(repr=False)
     operator: FrameStack = field(repr=False)
     frames: Array = field(repr=False)
@@ -98,7 +113,7 @@ class Solution:
         )
 
     def residuals(self) -> Array:
-        """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``.
+        """The weighted residuals ``sqrt(w_i) (y_i - gain_i A_i x - offset_i)``.
 
         Returns
         -------
@@ -113,7 +128,7 @@ class Solution:
         >>> bool(np.isclose(norm, solution.residual_norm))
         True
         """
-        data = self.operator.data(self.frames)
+        data = self.operator.data(self.photometry.corrected(self.frames))
         product = self.operator.matvec(self.image.reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
 

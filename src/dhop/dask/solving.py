@@ -21,6 +21,7 @@ from dhop.frames import FrameStack
 from dhop.iterations import Keep, Leave, norm
 from dhop.linear import dense
 from dhop.normal import strengths
+from dhop.photometry import Photometry
 from dhop.progress import Progress, reporting
 from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
 from dhop.solution import Solution, Step
@@ -216,7 +217,8 @@ callback, progress
     def make(blur: Any, center: Any) -> DaskDHOperator:
         return DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
 
-    operators = observations.frame_operators(make, psf, moves, factor, stack.shape[1:])
+    blurs = observations.blurs(psf, len(stack))
+    operators = observations.frame_operators(make, blurs, moves, factor, stack.shape[1:])
     A = operators[0]
     common["chunks"] = A.chunks
     stencils = real_stencils(regulariser) if beta else []
@@ -244,6 +246,10 @@ callback, progress
         beta=float(beta),
         beta_curve=None,
         shifts=moves,
+        psf=blurs,
+        photometry=Photometry.none(len(stack)),
+        registration=None,
+        notes=[],
         history=history,
         operator=FrameStack([A.operator for A in operators]),
         frames=stack,

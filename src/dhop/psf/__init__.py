@@ -6,6 +6,8 @@ on the middle of its array, holds in each pixel the integral over that pixel, an
 """
 
 from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
+from dhop.psf.estimation import estimate
+from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
@@ -16,6 +18,7 @@ __all__ = [
     "box",
     "disk",
     "encircled_energy",
+    "estimate",
     "estimate_support",
     "from_array",
     "from_file",
@@ -24,6 +27,7 @@ __all__ = [
     "moffat",
     "motion",
     "normalise",
+    "refine",
     "resample",
     "rotate",
     "shift",

@@ -1,0 +1,171 @@
+"""The point spread function from the frames themselves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop import observations
+from dhop.arguments import both, choice, numbers, positive
+from dhop.psf.optics import moffat
+from dhop.psf.shapes import disk, gaussian, motion
+from dhop.scene import Likelihood, Scene
+from dhop.spectra import Spectra
+
+Array = NDArray[Any]
+Family: TypeAlias = Literal["gaussian", "elliptic", "moffat", "disk", "motion"]
+
+NARROWEST = 0.15  # pixels of the high resolution: a point
+POINT = 0.25  # pixels of a frame: what is narrower is taken for a point too
+WIDEST = 4.0  # pixels of a frame, and one part in SHORTEST of it
+SHORTEST = 6
+# A photograph as cameras write it falls off towards its highest frequencies as if it had been
+# blurred by this many of its pixels; that is no blur that should be taken away. Several frames show
+# what is beyond these frequencies, and need no such caution.
+CAUTION = 0.55
+LEAST_CAUTION = 0.07  # of the square, for pixels are not sensitive all over, and models not right
+
+
+@dataclass(frozen=True)
+class _Family:
+    """A PSF from a few numbers, which are searched for between bounds."""
+
+    make: Callable[..., Array]
+    starts: list[list[float]]
+    others: list[tuple[float, float]]  # bounds of the numbers after the first, a logarithm of width
+
+
+FAMILIES: dict[str, _Family] = {
+    "gaussian": _Family(lambda s: _gaussian(np.exp(s), np.exp(s), 0.0), [[0.15], [0.6]], []),
+    "elliptic": _Family(
+        lambda s, ratio, turn: _gaussian(np.exp(s), np.exp(s + ratio), 45 * turn),
+        [[0.4, 0.1, 0.0], [0.4, 0.1, 1.0]],
+        [(-1.5, 1.5), (-2.0, 2.0)],
+    ),
+    "moffat": _Family(
+        lambda s, beta: moffat(_size(6 * np.exp(s)), max(2.355 * np.exp(s), 0.3), np.exp(beta)),
+        [[0.2, 1.0]],
+        [(0.3, 2.3)],
+    ),
+    "disk": _Family(lambda s: disk(2 * np.exp(s)), [[0.2], [0.8], [1.5]], []),
+    "motion": _Family(
+        lambda s, turn: motion(3.46 * np.exp(s), 45 * turn),
+        [[s, turn] for s in (0.5, 1.3) for turn in (-1.0, 0.0, 1.0, 2.0)],
+        [(-3.0, 3.0)],
+    ),
+}
+
+
+def estimate(
+    frames: ArrayLike,
+    factor: int | Sequence[int],
+    *,
+    shifts: ArrayLike | None = None,
+    weights: Any = None,
+    family: Family = "gaussian",
+    decimation: Literal["mean", "sum", "sample"] = "mean",
+) -> Array:
+    """Estimate the PSF of a family that fits the frames best.
+
+    The width that makes the spectra of the frames most likely, for a scene whose power falls as
+    that of edges does, see `dhop.scene`. Several frames with different shifts show frequencies
+    where the blur matters; a single frame hardly does, so that its estimate is cautious: a point,
+    unless the frame is blurred over more than about a pixel of its own.
+
+    Parameters
+    ----------
+    frames : array_like, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
+    factor : int or (int, int)
+        High-resolution pixels per low-resolution pixel.
+    shifts : array_like, shape (F, 2), optional
+        In low-resolution pixels, as for `dhop.super_resolve`; zeros by default.
+    weights : sequence of (float or array_like), optional
+        As for `dhop.super_resolve`.
+    family : {"gaussian", "elliptic", "moffat", "disk", "motion"}
+        ``"gaussian"`` is round, ``"elliptic"`` a Gaussian of two widths and an angle.
+    decimation : {"mean", "sum", "sample"}
+        How pixels of a frame form.
+
+    Returns
+    -------
+    ndarray, of sum one
+        In high-resolution pixels, with an odd number of them per axis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, the family is unknown, or frames are constant or too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import DHOperator, psf
+    >>> rng = np.random.default_rng(0)
+    >>> scene = np.kron(rng.random((16, 16)), np.ones((16, 16)))
+    >>> shifts = rng.uniform(-0.5, 0.5, (8, 2))
+    >>> frames = []
+    >>> for move in 2 * shifts:
+    ...     blur, center = psf.shift(psf.gaussian(13, 1.5), move)
+    ...     A = DHOperator(scene.shape, blur, 2, center=center, decimation="mean")
+    ...     frames.append(A.degrade(scene) + 0.003 * rng.standard_normal(A.dimsd))
+    >>> found = psf.estimate(frames, 2, shifts=shifts)
+    >>> bool(abs(found - psf.gaussian(found.shape, 1.5)).max() < 0.02)
+    True
+    """
+    stack = observations.stacked(numbers("frames", frames))
+    steps = both("factor", factor, positive, "integer")
+    moves = observations.checked_shifts(shifts, len(stack))
+    each = None if weights is None else observations.per_frame(weights, len(stack))
+    choice("decimation", decimation, ("mean", "sum", "sample"))
+    return fit_blur(Spectra(stack, steps, moves, each), decimation, family)[0]
+
+
+def fit_blur(spectra: Spectra, decimation: str, family: Family = "gaussian") -> tuple[Array, Scene]:
+    """The PSF of a family that fits best, and the model of which it is part."""
+    chosen = FAMILIES[choice("family", family, get_args(Family))]
+    if not spectra.values.any():
+        raise ValueError(
+            "the psf cannot be estimated from frames that are constant, or of a few pixels only"
+        )
+    factor = max(spectra.factor)
+    widest = max(min(WIDEST, max(spectra.tile) / SHORTEST) * factor, 2 * NARROWEST)
+    likelihood = Likelihood(spectra, spectra.pixels(decimation))
+
+    def transfer(parameters: Array) -> Array:
+        return np.real(spectra.transfer(chosen.make(*parameters)))
+
+    scene = likelihood.fit(
+        transfer, chosen.starts, [(np.log(NARROWEST), np.log(widest)), *chosen.others]
+    )
+    width, *others = scene.parameters
+    left = np.exp(2 * width) - _caution(spectra) ** 2
+    if left < (POINT * factor) ** 2:
+        psf = np.ones((1, 1))
+    else:
+        psf = chosen.make(np.log(left) / 2, *others)
+    return psf, scene
+
+
+def given_blur(spectra: Spectra, decimation: str, psf: Array, center: Any = None) -> Scene:
+    """The model with a PSF that is known."""
+    transfer = spectra.transfer(psf, center)
+    return Likelihood(spectra, spectra.pixels(decimation)).fit(lambda _: transfer, [[]], [])
+
+
+def _caution(spectra: Spectra) -> float:
+    """Width that is no blur to be taken away, in high-resolution pixels."""
+    factor = spectra.factor
+    known = (len(spectra) - 1) / (factor[0] * factor[1])
+    return CAUTION * max(factor) * float(np.sqrt(max(1 - known, LEAST_CAUTION)))
+
+
+def _gaussian(down: float, along: float, angle: float) -> Array:
+    widest = max(down, along)
+    size = (_size(4 * down), _size(4 * along)) if angle == 0 else _size(4 * widest)
+    return gaussian(size, (down, along), angle=angle)
+
+
+def _size(reach: float) -> int:
+    return 2 * int(np.ceil(reach)) + 1

@@ -1,0 +1,110 @@
+"""The PSF from the frames."""
+
+import numpy as np
+import pytest
+from bursts import burst, photograph, quality
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage.transform import resize
+
+from dhop import psf, super_resolve
+from dhop.preparation import width
+
+
+@pytest.mark.parametrize(
+    ("family", "true"),
+    [
+        ("gaussian", psf.gaussian(15, 1.5)),
+        ("elliptic", psf.gaussian(17, (2.0, 1.0), angle=45)),
+        ("moffat", psf.moffat(31, 3.5, 3.0)),
+        ("disk", psf.disk(3.5)),
+        ("motion", psf.motion(8, 30)),
+    ],
+)
+def test_families(family, true):
+    frames, shifts = burst(photograph("astronaut", 240), true, 2, 0.003, 12)
+    found = psf.estimate(frames, 2, shifts=shifts, family=family)
+    assert_allclose(found.sum(), 1)
+    # The wings of a Moffat function, which hold most of its width, are below the noise.
+    assert_allclose(width(found), width(true), rtol=0.3 if family == "moffat" else 0.15)
+    half = 20
+    padded = [np.pad(each, [(half - n // 2,) * 2 for n in each.shape]) for each in (found, true)]
+    assert np.corrcoef(padded[0].ravel(), padded[1].ravel())[0, 1] > 0.95
+
+
+def test_nearly_as_good_as_the_known_psf():
+    scene = photograph("coffee", 288)
+    truth = scene[24:-24, 24:-24]
+    blur = psf.gaussian(13, 1.5)
+    frames, shifts = burst(scene, blur, 2, 0.01, 16, margin=24)
+    known = super_resolve(frames, blur, 2, shifts=shifts, rtol=1e-4)
+    found = super_resolve(frames, "estimate", 2, shifts=shifts, rtol=1e-4)
+    assert quality(found.image, truth) > quality(known.image, truth) - 0.3
+    assert_allclose(found.psf.sum(), 1)
+
+
+@pytest.mark.parametrize("name", ["camera", "astronaut", "coins", "brick", "grass", "page"])
+def test_a_single_photograph_is_no_worse_than_bicubic(name):
+    truth = photograph(name, 190)
+    frame = np.rint(truth.reshape(95, 2, 95, 2).mean(axis=(1, 3)) * 255) / 255
+    solution = super_resolve(frame, "estimate", 2)
+    bicubic = resize(frame, truth.shape, order=3, mode="symmetric", anti_aliasing=False)
+    assert_array_equal(solution.psf, [[1.0]])
+    assert quality(solution.image, truth, 8) > quality(bicubic, truth, 8) - 0.05
+
+
+def test_a_blurred_single_frame_becomes_sharper():
+    frames, _ = burst(photograph("camera", 240), psf.gaussian(25, 3.0), 2, 0.002, 1)
+    assert 1.5 < width(psf.estimate(frames, 2)) < 3.3
+
+
+def test_refused():
+    with pytest.raises(ValueError, match="constant"):
+        psf.estimate(np.ones((16, 16)), 2)
+    with pytest.raises(ValueError, match="family"):
+        psf.estimate(np.eye(16), 2, family="lorentzian")
+    with pytest.raises(ValueError, match="psf must be one of"):
+        super_resolve(np.eye(16), "guess", 2)
+
+
+def test_one_rule_for_the_sum():
+    """A PSF of another sum is the same PSF, and one whose sum is nothing stays as it is."""
+    frame, blur = np.random.default_rng(0).random((16, 16)), psf.gaussian(5, 1.0)
+    one, other = (super_resolve(frame, k * blur, 2, beta=0.01) for k in (1, 250))
+    assert_allclose(other.image, one.image, rtol=1e-9)
+    assert_allclose(other.psf, blur)
+    edge = np.array([[1.0, -1.0]])
+    assert_array_equal(super_resolve(frame, edge, 2, beta=0.01).psf, edge)
+
+
+class TestRefine:
+    def test_shifted_and_weighted_frames(self):
+        image = photograph("astronaut", 120)
+        true = psf.gaussian(7, (1.4, 0.8), angle=30)
+        frames, shifts = burst(image, true, 2, 0.0, 3)
+        weights = [np.ones((60, 60)), np.ones((60, 60)), np.ones((60, 60))]
+        weights[1][20:40] = 0
+        frames[1][20:40] = np.nan
+        found = psf.refine(
+            psf.gaussian(7, 1.0), image, frames, 2, shifts=shifts, weights=weights, strength=1e-7
+        )
+        assert np.abs(found - true).max() < 0.02 * true.max()
+
+    @pytest.mark.parametrize("decimation", ["mean", "sum", "sample"])
+    def test_decimations(self, decimation):
+        from dhop import DHOperator
+
+        image = np.random.default_rng(0).random((48, 60))
+        true = psf.gaussian((5, 7), (0.8, 1.2))
+        A = DHOperator(image.shape, true, (2, 3), decimation=decimation)
+        start = psf.gaussian((5, 7), 1.0)
+        found = psf.refine(
+            start, image, A.degrade(image), (2, 3), strength=1e-10, decimation=decimation
+        )
+        assert_allclose(found, true, atol=1e-4)
+
+    def test_refused(self):
+        blur = psf.gaussian(5, 1.0)
+        with pytest.raises(ValueError, match="image"):
+            psf.refine(blur, np.ones((9, 9)), np.ones((5, 5)), 2)
+        with pytest.raises(ValueError, match="too small"):
+            psf.refine(np.ones((9, 9)), np.ones((10, 10)), np.ones((5, 5)), 2)
