@@ -118,8 +118,22 @@ class TestBurst:
         assert imageio.imread(report).shape[1] > 1200
 
     def test_what_is_left_unconverged_is_said(self, burst, tmp_path):
-        result = succeed(burst[0], out=tmp_path / "out.png", solver="lsqr", maxiter=2)
+        out = tmp_path / "out.png"
+        result = run(burst[0], out=out, solver="lsqr", maxiter=2)
+        assert result.exit_code == 3
         assert "--maxiter" in result.stderr
+        assert out.exists()
+
+    def test_everything_from_the_frames(self, burst, tmp_path):
+        result = succeed(*burst, out=tmp_path / "out.png", psf="estimate", register=True, json=True)
+        found = json.loads(result.stdout)
+        assert found["psf_width"] < 2.5
+        assert found["fits"] == [True] * len(burst)
+        assert found["warnings"] == []
+
+    def test_a_psf_that_the_frame_contradicts(self, burst, tmp_path):
+        wide = succeed(burst[0], out=tmp_path / "out.png", psf="gaussian:sigma=4")
+        assert "warning: the frames hold detail" in wide.stderr
 
 
 class TestColours:

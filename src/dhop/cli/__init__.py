@@ -17,7 +17,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done; 1 could not be done, the error stream says why; 2 not understood.",
+    epilog="Exit codes: 0 done; 1 could not be done, the error stream says why; 2 not understood; "
+    "3 done, but not converged.",
 )
 
 

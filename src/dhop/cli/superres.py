@@ -9,21 +9,29 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, solvers, stencils, super_resolve
-from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, Psf, check_picture, one_of
-from dhop.cli.parsing import parse_psf
-from dhop.cli.terminal import console, errors_in_words, extent, progress, show
+from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_picture, one_of
+from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
 from dhop.decoding import decode
+from dhop.photometry import Terms
+from dhop.preparation import width
 from dhop.selection import Rule
 
 Array = NDArray[Any]
 
-INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
+NOT_CONVERGED = 3
 
 
 def superres(
     frames: Annotated[list[Path], typer.Argument(help="Images of one view, all of one size.")],
     factor: Factor,
-    psf: Psf,
+    psf: Annotated[
+        str,
+        typer.Option(
+            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}.",
+            autocompletion=one_of(["estimate", *(f"{name}:" for name in PSFS)]),
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
     register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
     shifts: Annotated[
@@ -31,6 +39,16 @@ def superres(
         typer.Option(
             help="Text or .npy, for each frame how many of its pixels the scene lies further down "
             "and further right than in the first one."
+        ),
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Improve the given --shifts, or zeros.")
+    ] = False,
+    photometry: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What differs from frame to frame: {', '.join(get_args(Terms))}.",
+            autocompletion=one_of(get_args(Terms)),
         ),
     ] = None,
     weights: Annotated[
@@ -83,10 +101,12 @@ def superres(
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
 
-    Ctrl-C ends the iterations and writes the image as it is by then.
+    Ctrl-C ends the iterations and writes the image as it is by then. The exit code is 3 if the
+    image was written but is not converged.
 
     \b
     Examples:
+      dhop superres photo.jpg --factor 2 --psf estimate --out big.png
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
@@ -105,6 +125,8 @@ def superres(
         every = _numbers(weights, len(frames))
         maps = _maps(mask or [], stack, every)
         moves: Any = "estimate" if register else None if shifts is None else _table(shifts)
+        if refine:
+            moves = moves if register else "refine" if shifts is None else ("refine", moves)
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -119,13 +141,14 @@ def superres(
             with progress("solving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
-                    parse_psf(psf),
+                    psf if psf == "estimate" else parse_psf(psf),
                     factor,
                     shifts=moves,
                     weights=every if maps is None else maps,
                     regulariser=regulariser,
                     beta=_beta(beta),
                     noise=noise,
+                    photometry=photometry,  # type: ignore[arg-type]
                     solver=solver,  # type: ignore[arg-type]
                     nonnegative=nonnegative,
                     boundary=boundary,  # type: ignore[arg-type]
@@ -149,6 +172,7 @@ def superres(
         show(_lines(solution, out, quality), _facts(solution, out, quality), as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
+            raise typer.Exit(NOT_CONVERGED)
 
 
 def _read_frames(paths: list[Path]) -> tuple[Array, images.Original]:
@@ -231,8 +255,13 @@ def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
         "beta": f"{solution.beta:.3g}",
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
     }
+    if not isinstance(solution.psf, list):
+        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
     if solution.shifts.any():
         lines["shifts"] = "  ".join(f"{dy:.2f},{dx:.2f}" for dy, dx in solution.shifts)
+    if not solution.photometry.trivial:
+        pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
+        lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
     if quality:
         lines["compared"] = (
             f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, "
@@ -242,6 +271,7 @@ def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
 
 
 def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, Any]:
+    registered = solution.registration
     return {
         "out": out,
         "frames": solution.frames.shape,
@@ -253,5 +283,11 @@ def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
         "residual_norm": solution.residual_norm,
         "beta": solution.beta,
         "shifts": solution.shifts.tolist(),
+        "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
+        "gains": solution.photometry.gains.tolist(),
+        "offsets": solution.photometry.offsets.tolist(),
+        "fits": None if registered is None else registered.fits.tolist(),
+        "quality": None if registered is None else registered.quality.tolist(),
+        "warnings": solution.notes,
         **quality,
     }

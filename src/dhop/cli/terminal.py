@@ -1,6 +1,7 @@
 """What commands write to the terminal: results, progress and errors."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dhop.cautions import Caution
+
+INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
 WIDE = 10_000  # columns of a pipe, where lines are not broken
 
 
@@ -64,13 +68,23 @@ def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
         bar.update(task, total=bar.tasks[0].completed)
 
 
+def _shown(message: Warning | str, *_: Any) -> None:
+    console(stderr=True).print(f"warning: {message}", style="yellow")
+
+
 @contextmanager
 def errors_in_words() -> Iterator[None]:
     """Say what went wrong on the error stream and leave with exit code 1."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", Caution)
+            warnings.showwarning = _shown  # type: ignore[assignment]
+            yield
     except BrokenPipeError:  # as in `dhop info | head`: nobody reads any more
         raise
     except (OSError, ValueError, TypeError, MemoryError, ArithmeticError, ImportError) as error:
         console(stderr=True).print(f"error: {error}", style="red")
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console(stderr=True).print("interrupted", style="yellow")
+        raise typer.Exit(INTERRUPTED) from None
