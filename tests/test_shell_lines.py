@@ -42,7 +42,7 @@ def files(tmp_path, monkeypatch):
         imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
         imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
         fits.writeto(f"night/{number}.fits", frame)
-    for name in ("photo.png", "frame.png", "scene.png"):
+    for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
