@@ -7,8 +7,8 @@ squares from coarse to fine makes them exact.
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dhop.correlation import agreement, correlations, details, deviation, local_mean, sample
 
@@ -77,13 +77,13 @@ def pyramid(image: Array, seen: Array) -> list[Level]:
     step = np.ones(2)
     while True:
         widths = [SMOOTH if size > 1 else 0 for size in image.shape]
-        share = ndimage.gaussian_filter(seen, widths, mode="constant")
-        smooth = ndimage.gaussian_filter(image * seen, widths, mode="constant")
+        share = scipy.ndimage.gaussian_filter(seen, widths, mode="constant")
+        smooth = scipy.ndimage.gaussian_filter(image * seen, widths, mode="constant")
         smooth = np.where(share > 1e-3, smooth / np.maximum(share, 1e-3), np.float32(0))
         if seen.min() < 1:  # the mean of what is seen beside a gap lies a little off
             smooth = seen * image + (1 - seen) * smooth
-            smooth = ndimage.gaussian_filter(smooth, widths, mode="nearest")
-        splines = ndimage.spline_filter(smooth, output=np.float32, mode="mirror")
+            smooth = scipy.ndimage.gaussian_filter(smooth, widths, mode="nearest")
+        splines = scipy.ndimage.spline_filter(smooth, output=np.float32, mode="mirror")
         sure = np.minimum(share, 1) ** 6  # beside gaps and borders less
         levels.append(Level(step, image, seen, smooth, splines, sure))
         blocks = [1 + (size >= 2 * SMALLEST) for size in image.shape]
@@ -170,7 +170,7 @@ def _proposals(reference: list[Level], frame: list[Level], top: int) -> list[tup
         one, other = reference[k], frame[k]
         a, b = (details(each.smooth, each.sure) for each in (one, other))
         r, nats, origin = correlations(a, one.sure, b, other.sure)
-        high = (nats == ndimage.maximum_filter(nats, 3)) & (nats > 0)
+        high = (nats == scipy.ndimage.maximum_filter(nats, 3)) & (nats > 0)
         shifts = (np.argwhere(high) - origin) * one.step
         r, nats = r[high], nats[high]
         order = np.argsort(-nats)[:TRIED]
@@ -276,7 +276,7 @@ def _moved(splines: Array, shift: Vector) -> Array:
         if splines.shape[axis] > 1:
             t = np.abs(np.arange(-2, 3) - amount)
             taps = np.where(t < 1, 2 / 3 - t * t + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6)
-            splines = ndimage.correlate1d(splines, taps, axis, mode="mirror")
+            splines = scipy.ndimage.correlate1d(splines, taps, axis, mode="mirror")
     return splines
 
 
@@ -348,7 +348,7 @@ def _alone(reference: Level, frame: Level, shift: Vector, gain: float) -> NDArra
     excess -= np.median(sample(excess, weights))
     usual = weights * (np.abs(excess) < STRANGE * deviation(excess, weights))
     excess -= local_mean(excess, usual, FIELD)
-    slope = ndimage.maximum_filter(np.hypot(*_slopes(guess)), 3)
+    slope = scipy.ndimage.maximum_filter(np.hypot(*_slopes(guess)), 3)
     limit = np.float32(STRANGE * deviation(excess, weights)) + 3 * slope
     alone[theirs] = weights * np.abs(excess) > limit
     return alone

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 Array = NDArray[Any]
 
@@ -104,8 +105,8 @@ def details(image: Array, weights: Array) -> Array:
 def local_mean(image: Array, weights: Array, size: int) -> Array:
     """Weighted mean over a window of `size` pixels."""
     sizes = [size if m > 1 else 1 for m in image.shape]
-    total = ndimage.uniform_filter(weights, sizes, mode="constant")
-    image = ndimage.uniform_filter(image * weights, sizes, mode="constant")
+    total = scipy.ndimage.uniform_filter(weights, sizes, mode="constant")
+    image = scipy.ndimage.uniform_filter(image * weights, sizes, mode="constant")
     return image / np.maximum(total, np.float32(1e-6))
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Array = NDArray[Any]
 
@@ -47,8 +47,9 @@ def quiet_noise(image: Array, weights: Array | None = None) -> float:
         return 0.0
     seen = np.ones(image.shape, bool) if weights is None else np.broadcast_to(weights, image.shape)
     known = np.where(seen > 0, image, 0.0)
-    second = ndimage.convolve1d(ndimage.convolve1d(known, SECOND, 0), SECOND, 1)[1:-1, 1:-1] / 6
-    whole = ndimage.minimum_filter(seen, 3)[1:-1, 1:-1] > 0
+    across = scipy.ndimage.convolve1d(known, SECOND, 1)
+    second = scipy.ndimage.convolve1d(across, SECOND, 0)[1:-1, 1:-1] / 6
+    whole = scipy.ndimage.minimum_filter(seen, 3)[1:-1, 1:-1] > 0
     count = [max(size // SIDE, 1) for size in second.shape]
     sides = [size // n for size, n in zip(second.shape, count, strict=True)]
     cut = tuple(slice(n * side) for n, side in zip(count, sides, strict=True))

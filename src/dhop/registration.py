@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from dhop import alignment
 from dhop.alignment import Level, Match
@@ -294,7 +294,7 @@ def _beside(image: Array, seen: Array, axis: int, distance: int) -> Array:
     taps = np.zeros(2 * distance + 1)
     taps[[0, -1]] = 1
     total, count = (
-        ndimage.correlate1d(each.astype(np.float32), taps, axis, mode="constant")
+        scipy.ndimage.correlate1d(each.astype(np.float32), taps, axis, mode="constant")
         for each in (image * seen, seen)
     )
     return total / np.where(count > 0, count, np.float32(np.nan))

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from dhop.spectra import Spectra
 
@@ -121,7 +121,7 @@ class Likelihood:
         best: Any = None
         for start in starts:
             guess = [*start, 1.6, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
-            found = optimize.minimize(
+            found = scipy.optimize.minimize(
                 self._misfit, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
                 options={"maxiter": 80, "ftol": 1e-8},
             )  # fmt: skip

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 from dhop import observations
 from dhop.arguments import both, choice, numbers, positive, real
@@ -113,11 +114,11 @@ def _columns(
     scene: Array, shape: tuple[int, ...], move: Array, factor: tuple[int, int], decimation: str
 ) -> tuple[Array, Array]:
     """What each value of the PSF adds to pixels of a frame, and the numbers of these pixels."""
-    moved = fft.ifft2(ndimage.fourier_shift(fft.fft2(scene), move)).real
+    moved = fft.ifft2(scipy.ndimage.fourier_shift(fft.fft2(scene), move)).real
     if decimation != "sample":
         # The block that begins at each pixel.
         begin = [-(f // 2) for f in factor]
-        moved = ndimage.uniform_filter(moved, factor, origin=begin, mode="wrap")
+        moved = scipy.ndimage.uniform_filter(moved, factor, origin=begin, mode="wrap")
         if decimation == "sum":
             moved *= np.prod(factor)
     reach = [K + int(np.ceil(abs(s))) for K, s in zip(shape, move, strict=True)]
