@@ -118,7 +118,7 @@ def test_a_bar_ends_where_the_iterations_do(tmp_path):
         assert code == 0
         iterations = re.search(rf"{solver}, iterations: (\d+)", shown)[1]
         assert int(iterations) < 500
-        last = re.findall(r"(\d+)/(\d+)", shown.partition("frames")[0])[-1]
+        last = re.findall(r"(\d+)/(\d+)", shown.partition("writing")[0])[-1]
         assert last == (iterations, iterations)
 
 

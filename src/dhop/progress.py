@@ -3,9 +3,21 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from dhop.extras import needed
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """A `progress` that is told, too, which of several pieces of work begins."""
+
+    def begin(self, what: str) -> None:
+        """A piece of work of this name begins."""
+
+    def __call__(self, done: int, total: int) -> object:
+        """So much of it is done."""
+
 
 Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 
@@ -28,6 +40,9 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
     ImportError
         If a bar is asked for and rich is not installed.
     """
+    if isinstance(progress, Stages):
+        progress.begin(what)
+        progress(0, total)
     done = 0
     lock = threading.Lock()
     bar = _bar(total, what) if progress is True else nullcontext(progress)

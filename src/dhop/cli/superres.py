@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dhop import Solution, images, solvers, stencils, super_resolve
 from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
+from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
 from dhop.decoding import decode
 from dhop.photometry import Terms
 from dhop.preparation import width
@@ -119,7 +119,8 @@ def superres(
             raise ValueError(f"factor must be positive, got {factor}")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
-        stack, original = _read_frames(frames)
+        with progress("reading", len(frames)) as bar:
+            stack, original = _read_frames(frames, bar)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else _read_truth(truth, stack, factor)
         every = _numbers(weights, len(frames))
@@ -135,10 +136,13 @@ def superres(
 
         def save(image: Array) -> None:
             header = original.enlarged(factor, sampled=decimation == "sample")
-            images.write(out, np.moveaxis(image, 0, -1) if image.ndim == 3 else image, bits, header)
+            with progress("writing", 1) as bar:
+                picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+                images.write(out, picture, bits, header)
+                bar(1, 1)
 
         try:
-            with progress("solving", maxiter) as bar:
+            with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
                     psf if psf == "estimate" else parse_psf(psf),
@@ -175,14 +179,25 @@ def superres(
             raise typer.Exit(NOT_CONVERGED)
 
 
-def _read_frames(paths: list[Path]) -> tuple[Array, images.Original]:
+def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, images.Original]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns)."""
-    pixels, originals = zip(*map(images.load, paths), strict=True)
+    found = []
+    for number, path in enumerate(paths, 1):
+        found.append(_read_frame(path))
+        bar(number, len(paths))
+    pixels, originals = zip(*found, strict=True)
     for path, frame in zip(paths, pixels, strict=True):
         if frame.shape != pixels[0].shape:
             raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {pixels[0].shape}")
     stack = np.stack(pixels)
     return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
+
+
+def _read_frame(path: Path) -> tuple[Array, images.Original]:
+    """What float32 holds without loss is computed with in float32, in half the memory."""
+    pixels, original = images.load(path)
+    exact = original.dtype.kind in "ui" and original.dtype.itemsize <= 2
+    return (pixels.astype(np.float32) if exact else pixels), original
 
 
 def _read_truth(path: Path, stack: Array, factor: int) -> Array:

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,13 +48,29 @@ def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
     console().print(table)
 
 
-@contextmanager
-def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal's error stream; silent elsewhere.
+class Bar:
+    """A bar with a name, which may stand for one piece of work after another."""
 
-    It is told what is done and of how much, which may be another number than the first `total`.
-    Work that ends before, as iterations do that converge, has then done all there was.
-    """
+    def __init__(self, bar: Progress, name: str, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task(name, total=total)
+
+    def begin(self, what: str) -> None:
+        """Take another name."""
+        self._bar.reset(self._task, description=what)
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of it is done."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def end(self) -> None:
+        """Work that ends early, as iterations do that converge, has done all there was."""
+        self._bar.update(self._task, total=self._bar.tasks[0].completed)
+
+
+@contextmanager
+def progress(name: str, total: int) -> Iterator[Bar]:
+    """A bar on the terminal's error stream; silent elsewhere."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -63,9 +79,9 @@ def progress(name: str, total: int) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-        bar.update(task, total=bar.tasks[0].completed)
+        named = Bar(bar, name, total)
+        yield named
+        named.end()
 
 
 def _shown(message: Warning | str, *_: Any) -> None:
