@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.closed import exact_equations, nearest_equations
+from dhop.closed import Inverse, exact_equations, nearest_equations
 from dhop.explicit import ExplicitOperator
 from dhop.geometry import Model
 from dhop.gram import GramOperator, Part
@@ -88,13 +88,13 @@ class NormalOperator(ExplicitOperator):
         """
         _positive("beta", beta)
         parts = self._gram_parts(None)
-        equations = nearest_equations(mean_frames(parts), penalties(regulariser, parts[0][0]))
+        equations = nearest_equations(weighted_frames(parts), penalties(regulariser, parts[0][0]))
         if equations is None:
             raise ValueError(
                 "these frames are far from any operator whose inverse is known; use cg without a "
                 "preconditioner"
             )
-        return InverseOperator(self, equations.inverse(beta))
+        return InverseOperator(self, equations.inverse(beta, once=True))
 
     def prox_l2(
         self, z: ArrayLike, y: ArrayLike, gamma: float, *, rtol: float = 1e-8, maxiter: int = 1000
@@ -156,10 +156,12 @@ class NormalOperator(ExplicitOperator):
         exact = exact_equations(mean_frames(parts), identity) if uniform(parts) else None
         strength = sum(strengths(parts)) + 1 / gamma
         if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
-            inverse = InverseOperator(self, exact.inverse(1 / gamma))
+            inverse = InverseOperator(self, exact.inverse(1 / gamma, once=True))
             return np.asarray(inverse.degrade(rhs))
-        near = exact or nearest_equations(mean_frames(parts), identity)
-        known = None if near is None else InverseOperator(self, near.inverse(1 / gamma))
+        near = exact or nearest_equations(weighted_frames(parts), identity)
+        known = None
+        if near is not None:
+            known = InverseOperator(self, near.inverse(1 / gamma, once=True))
         target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
         scale = norm(rhs)
 
@@ -188,7 +190,7 @@ class NormalOperator(ExplicitOperator):
 class InverseOperator(ArrayOperator):
     """The Hermitian inverse of normal equations, as the function that solves for images."""
 
-    def __init__(self, operator: NormalOperator, solve: Callable[[Array], Array]) -> None:
+    def __init__(self, operator: NormalOperator, solve: Inverse) -> None:
         super().__init__(operator.dtype, operator.dims, operator.dims)
         self.args = (operator, solve)
         axes = getattr(operator, "axes", None) or operator.operators[0].axes
@@ -199,12 +201,18 @@ class InverseOperator(ArrayOperator):
         return InverseOperator, self.args
 
     def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        images = np.moveaxis(x.reshape(-1, *self.dims), self._axes, (-2, -1))
-        solved = np.moveaxis(self._solve(images), (-2, -1), self._axes)
-        out.reshape(-1, *self.dims)[:] = solved
+        images, solved = (
+            np.moveaxis(each.reshape(-1, *self.dims), self._axes, (-2, -1)) for each in (x, out)
+        )
+        self._solve(images, solved)
 
     def _adjoint(self) -> "InverseOperator":
         return self
+
+
+def weighted_frames(parts: Sequence[Part]) -> list[tuple[Model, float | NDArray[np.float64]]]:
+    """The models of an operator and their weights, numbers or arrays."""
+    return [(model, 1.0 if w is None else w) for model, w in parts]
 
 
 def mean_frames(parts: Sequence[Part]) -> list[tuple[Model, float]]:

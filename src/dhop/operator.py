@@ -214,6 +214,13 @@ class DHOperator(NormalOperator):
         names = "decimation", "boundary", "center", "phase", "axes", "dtype", "workers"
         return {name: getattr(self, name) for name in names} | {"method": self._asked}
 
+    def of_one_image(self) -> "DHOperator":
+        """The operator of a single one of the images in a batch."""
+        dims = [self.dims[axis] for axis in sorted(self.axes)]
+        first, second = self.axes
+        settings = self._settings() | {"axes": (0, 1) if first < second else (1, 0)}
+        return DHOperator(dims, self.psf, self.factor, **settings)
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.psf, self.factor, self._settings())
 

@@ -17,7 +17,7 @@ https://doi.org/10.1137/1.9780898718027.
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from math import frexp, inf, isfinite, ldexp, nan
+from math import frexp, inf, isfinite, isinf, ldexp, nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -211,12 +211,13 @@ class Rounds:
         if left.d is not None and not size <= left.size:
             d = left.d
         image = self._hold(moved(x, unit, d))
+        del d, left
         found = self._judge(image)
         self.step(found.norm, lambda: image)
         if found.norm < start:
             self.x = image
             self._residual, self.norm, self.limit, self.misfit = found
-        elif not isfinite(found.norm) and isfinite(float(abs(d).max())) and unit * size <= start:
+        elif unit * size <= start and isinf(float(abs(image).max())):
             raise ValueError(
                 f"the result is too large for {x.dtype}; scale the data down or take float64"
             )
@@ -227,7 +228,8 @@ class Rounds:
         if r is None:
             r = self._judge(self.x).residual
         unit = power_of_two(self.norm)
-        return unit, (r / np.float64(unit)).astype(self.x.dtype, copy=False)
+        r = r / np.float64(unit) if unit != 1 else r
+        return unit, r.astype(self.x.dtype, copy=False)
 
 
 class _Left:
@@ -247,7 +249,8 @@ def directly(inverse: Product) -> Steps:
     """The solution by an inverse, as one iteration."""
 
     def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
-        yield inverse(r), 0.0
+        d = inverse(r)
+        yield d, 0.0 if isfinite(float(abs(d).max())) else nan
 
     return steps
 

@@ -6,9 +6,8 @@ the gradient is computed anew, see `dhop.rounds`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import isfinite, sqrt
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -16,184 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
-from dhop.closed import Equations, exact_equations, nearest_equations
+from dhop.closed import Equations
 from dhop.frames import FrameStack
 from dhop.iterations import Bidiagonalisation, Leave, norm
-from dhop.normal import InverseOperator, mean_frames, penalties, strengths, uniform
+from dhop.normal import (
+    InverseOperator,
+)
+from dhop.problem import Problem
 from dhop.progress import Progress, reporting
-from dhop.regularisers import Regulariser, regulariser_operator
 from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven, power_of_two
 from dhop.solution import Step
-from dhop.stencils import Stencils, stencils
 
 Array = NDArray[Any]
 Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected"]
 Callback: TypeAlias = Callable[[Step], object]
 
 MARGIN = 1.05  # over the estimated largest eigenvalue
-SMALL = 1e-140  # norm of weighted frames, whose squares are still far from underflow
 LARGEST = 2.0**-20  # part of the largest number that a first guess may be
 ORDINARY = 2.0**20  # equations that are no more times larger or smaller stay as they are
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A regularised least-squares problem.
-
-    Attributes
-    ----------
-    operator : FrameStack
-    frames : ndarray, shape (F, ...)
-        Without their weights, which the operator has.
-    regulariser : str, array_like or LinearOperator
-    beta : float
-    boundary : str or (str, str)
-        That the regulariser continues images by.
-    """
-
-    operator: FrameStack
-    frames: Array
-    regulariser: Regulariser
-    beta: float
-    boundary: Any
-
-    @cached_property
-    def S(self) -> LinearOperator:
-        """The regulariser as an operator."""
-        B = self.operator
-        return regulariser_operator(self.regulariser, B.dims, boundary=self.boundary, dtype=B.dtype)
-
-    def normal(self, x: Array) -> Array:
-        """The product of the matrix of the normal equations."""
-        product = self.operator.rmatvec(self.operator.matvec(x))
-        if self.beta:
-            product += self.beta * self.S.rmatvec(self.S.matvec(x))
-        return np.asarray(product)
-
-    def residual(self, x: Array | None = None) -> tuple[Array, float]:
-        """The residual of the normal equations, and the norm of the weighted residuals of the data.
-
-        Both are in double precision, and those of the zero image by default.
-        """
-        misfit = self.misfit(x)
-        r = self.operator.rmatvec(misfit)
-        if x is not None and self.beta:
-            wide = x.astype(np.float64, copy=False)
-            r -= self.beta * self.S.rmatvec(self.S.matvec(wide))
-        return r, norm(misfit)
-
-    def misfit(self, x: Array | None) -> Array:
-        """The weighted residuals of the data, in double precision."""
-        y = self.operator.data(self.frames.astype(np.float64, copy=False))
-        if x is not None:
-            y -= self.operator.matvec(x.astype(np.float64, copy=False))
-        return y
-
-    def equations(self, exact: bool) -> Equations | None:
-        """The closed form of the normal equations, or if not `exact` the nearest one."""
-        if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
-            return None
-        parts = self.operator._gram_parts(None)
-        if exact and not uniform(parts):
-            return None
-        models = penalties(self.regulariser, parts[0][0])
-        return (exact_equations if exact else nearest_equations)(mean_frames(parts), models)
-
-    def scales(self) -> list[float]:
-        """About the largest eigenvalue of each term of the normal equations."""
-        found = strengths(self.operator._gram_parts(None))
-        return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
-
-    def divided(self, root: float) -> "Problem":
-        """The problem of the same solution, its terms divided by the square of a number."""
-        B = self.operator
-        weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
-        operator = FrameStack(B.operators, weights)
-        return replace(self, operator=operator, beta=self.beta / root**2)
-
-
-def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:
-    """Refuse what makes no problem, before anything is chosen from the data.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If all weights are zero, or the regulariser is complex or zero everywhere.
-    """
-    if weights is not None and not any(weight.any() for weight in weights):
-        raise ValueError("weights must not all be zero: no pixel is observed")
-    if not isinstance(regulariser, LinearOperator):
-        real_stencils(regulariser)
-
-
-def check_squares(operator: FrameStack, frames: Array) -> None:
-    """Refuse frames whose squares a rule for `beta` cannot hold.
-
-    Raises
-    ------
-    ValueError
-        If they overflow or underflow.
-    """
-    with np.errstate(over="ignore"):
-        size = norm(operator.data(frames.astype(np.float64, copy=False)))
-    if size and not SMALL < size < 1 / SMALL:
-        flow = "overflow" if size > 1 else "underflow"
-        raise ValueError(
-            f"the squares of frames times weights {flow}; scale them or give beta a number"
-        )
-
-
-def regulariser_strength(regulariser: Regulariser, operator: FrameStack) -> float:
-    """About the largest eigenvalue of ``S^H S``; what cannot be a regulariser is refused.
-
-    Parameters
-    ----------
-    regulariser : str, array_like or LinearOperator
-    operator : FrameStack
-        Of the images that it looks at.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is not real, zero everywhere, not finite, or has no adjoint.
-    """
-    if isinstance(regulariser, LinearOperator):
-        return _probed(regulariser_operator(regulariser, operator.dims), operator.dtype)
-    given = real_stencils(regulariser)
-    return sum(float(np.abs(stencil.astype(np.float64)).sum()) ** 2 for stencil in given)
-
-
-def real_stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
-    """The PSFs of a regulariser, see `dhop.stencils.stencils`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If they are complex or all zero.
-    """
-    given = stencils(regulariser)
-    if any(stencil.dtype.kind == "c" for stencil in given):
-        raise TypeError("regulariser must be real, got complex numbers")
-    if not any(stencil.any() for stencil in given):
-        raise ValueError("regulariser must not be zero everywhere; beta=0 leaves it out")
-    return given
-
-
-def _probed(S: LinearOperator, dtype: np.dtype[Any]) -> float:
-    """The strength of an operator of which nothing is known, by a product of each kind."""
-    if np.dtype(S.dtype).kind not in "biuf":
-        raise TypeError(f"regulariser must be real, got an operator of dtype {S.dtype}")
-    x = np.random.default_rng(0).standard_normal(S.shape[1]).astype(dtype)
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            product = np.asarray(S.rmatvec(S.matvec(x)))
-    except NotImplementedError:
-        raise TypeError("regulariser must have an adjoint product, rmatvec") from None
-    except ValueError as error:
-        raise ValueError(f"regulariser cannot be multiplied with an image: {error}") from error
-    if product.dtype.kind == "c" or not np.isfinite(product).all():
-        raise ValueError("regulariser must give real and finite numbers")
-    return norm(product) / norm(x)
 
 
 class Recorder:
@@ -312,7 +151,8 @@ def solve(
             near = exact or problem.equations(exact=False)
             inverse = None
             if near is not None:
-                inverse = InverseOperator(problem.operator, near.inverse(problem.beta)).matvec
+                solve_near = near.inverse(problem.beta, once=True)
+                inverse = InverseOperator(problem.operator, solve_near).matvec
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
@@ -385,11 +225,11 @@ class _LeastSquares:
         self, r: Array, x: Array, unit: float, leave: Leave
     ) -> Iterator[tuple[Array, float]]:
         rounds, problem = self._rounds, self._problem
-        data = problem.misfit(x)
+        x = x.astype(np.float64, copy=False)
+        parts = [misfit for _, misfit, _ in problem.misfits(x)]
         if problem.beta:
-            below = np.sqrt(problem.beta) * problem.S.matvec(x.astype(np.float64))
-            data = np.append(data, -below)
-        data /= unit
+            parts.append(-np.sqrt(problem.beta) * problem.S.matvec(x))
+        data = np.concatenate(parts) / unit
         size = norm(data)
         tolerance = self._rtol
         if self._norm:

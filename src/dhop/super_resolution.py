@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import arguments, observations, solvers
+from dhop import arguments, observations, problem, solvers
 from dhop.boundary import Boundary
 from dhop.cautions import RangeWarning
 from dhop.decimation import Decimation
@@ -166,7 +166,7 @@ def super_resolve(
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
-    solvers.check(given, regulariser)
+    problem.check(given, regulariser)
     size = observations.scene_dims(stack.shape, factor, dims)
     steps = arguments.both("factor", factor, arguments.positive, "integer")
     known = Preparation(
@@ -186,7 +186,7 @@ def super_resolve(
     A = operators[0]
     start = None if x0 is None else _start(x0, A)
     if isinstance(beta, str):
-        solvers.check_squares(FrameStack(operators, given), stack)
+        problem.check_squares(FrameStack(operators, given), stack)
         number = known.weigh(regulariser, beta, noise, estimated, progress)
     else:
         number = arguments.real("beta", beta)
@@ -197,7 +197,7 @@ def super_resolve(
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         corrected = known.photometry.corrected(stack)
         return operator, solvers.solve(
-            solvers.Problem(operator, corrected, regulariser, number, A.boundary),
+            problem.Problem(operator, corrected, regulariser, number, A.boundary),
             solver,
             nonnegative=nonnegative,
             x0=start,

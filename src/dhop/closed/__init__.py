@@ -1,13 +1,19 @@
 """Normal equations in closed form: an inverse without iterations."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed.aliased import aliased_equations
+from dhop.closed.diagonal import diagonal_equations
+from dhop.closed.inverse import Inverse
 from dhop.closed.kronecker import kronecker_equations
+from dhop.closed.masked import masked_equations
 from dhop.geometry import Model
+
+__all__ = ["Equations", "Inverse", "exact_equations", "nearest_equations"]
 
 Frames = Sequence[tuple[Model, float]]
 
@@ -15,8 +21,8 @@ Frames = Sequence[tuple[Model, float]]
 class Equations(Protocol):
     r"""Normal equations :math:`N + \beta P = \sum_i w_i A_i^H A_i + \beta \sum_j S_j^H S_j`."""
 
-    def inverse(self, beta: float) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        """The function that solves for images, the last two axes of its argument."""
+    def inverse(self, beta: float, *, once: bool = False) -> Inverse:
+        """The function that solves for images; `once` if there will be none for another `beta`."""
 
 
 def exact_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | None:
@@ -24,7 +30,20 @@ def exact_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | N
     return aliased_equations(frames, penalties) or kronecker_equations(frames, penalties)
 
 
-def nearest_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | None:
-    """The exact equations or, to precondition with, those of similar operators; None if none is."""
-    exact = exact_equations(frames, penalties)
-    return exact or aliased_equations(frames, penalties, exact=False)
+def nearest_equations(
+    frames: Sequence[tuple[Model, float | NDArray[np.float64]]], penalties: Sequence[Model]
+) -> Equations | None:
+    """The exact equations or, to precondition with, those of similar operators; None if none is.
+
+    Weights may be those of a frame's pixels.
+    """
+    masked = None
+    if not all(np.ptp(weight) == 0 for _, weight in frames):
+        masked = masked_equations(frames, penalties)
+    means = [(model, float(np.mean(weight))) for model, weight in frames]
+    return (
+        masked
+        or exact_equations(means, penalties)
+        or diagonal_equations(means, penalties)
+        or aliased_equations(means, penalties, exact=False)
+    )

@@ -1,16 +1,21 @@
 """Normal equations that fall into small systems, one for each class of aliased frequencies."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.closed.bases import Basis, common_basis
+from dhop import workspace
+from dhop.closed.bases import Basis, Response, common_basis
+from dhop.closed.inverse import Inverse
 from dhop.geometry import Model
 from dhop.parallel import row_blocks, run
 
 Array = NDArray[Any]
+
+LINE = 1.0  # nanoseconds a pixel and column tap, to compute a transfer function
 
 
 class AliasedEquations:
@@ -23,8 +28,11 @@ class AliasedEquations:
     25 (2016) 3683-3697, https://doi.org/10.1109/TIP.2016.2567075, for any number of frames and in
     the cosine basis too.
 
-    Workspace: for each pixel ``F + 1`` numbers (half of them for a real problem in the Fourier
-    basis) with `F` the number of aliases, twice if `inverse` was called.
+    Workspace: one frame, or several that see the same way, give a matrix of rank one and a
+    diagonal, which takes nothing but the spectrum of one image at a time, in double precision. The
+    systems of different frames are kept: ``4 (F + 1)`` bytes for each pixel with `F` the number of
+    aliases, twice as much if the basis or the problem is complex, half of that if only the basis
+    is; and as much again for their factors, unless `inverse` is told that it is called once.
 
     Parameters
     ----------
@@ -44,84 +52,158 @@ class AliasedEquations:
         # A real problem has conjugate solutions at opposite frequencies.
         self.mirrored = not (self.complex or basis.real)
         classes = len(basis.rows)
-        self._count = classes // 2 + 1 if self.mirrored else classes
-        self._systems = basis.rows.shape[1] * basis.columns.shape[1]
+        self.count = classes // 2 + 1 if self.mirrored else classes
         self.dtype = np.dtype(np.float64 if basis.real and not self.complex else np.complex128)
-        self.penalty = sum(np.abs(basis.transfer(model)) ** 2 for model in penalties)
-        size = self._systems * (self._systems + 1) // 2
-        self._packed = np.zeros((self._count, len(basis.columns), size), self.dtype)
+        self.frames = [(basis.response(model), weight) for model, weight in merged(frames)]
+        self._penalties = [basis.response(model) for model in penalties]
+        self._taps = sum(model.weights.shape[1] for model in models)
+
+    def inverse(self, beta: float, *, once: bool = False) -> "AliasedInverse":
+        """The inverse for one `beta`; `once` if there will be no other."""
+        if len(self.frames) == 1:
+            return OneFrameInverse(self, beta)
+        return FactorisedInverse(self, beta, once)
+
+    def transfer(self, response: Response, start: int, stop: int) -> Array:
+        """The lines of a transfer function that belong to a band of classes."""
+        lines = response.lines(self.basis.rows[start:stop].ravel())
+        return lines.astype(self.dtype, copy=False)
+
+    def penalty(self, start: int, stop: int) -> Array:
+        """The lines of `P`, which is a diagonal, that belong to a band of classes."""
+        rows = self.basis.rows[start:stop].ravel()
+        squares = (np.abs(response.lines(rows)) ** 2 for response in self._penalties)
+        return np.asarray(sum(squares, np.zeros((rows.size, self.basis.columns.size))))
+
+    def by_bands(self, work: Callable[[int, int], object], *, whole: bool = False) -> None:
+        """Call ``work(start, stop)`` for bands of classes that are solved for, or the `whole`."""
+        count = len(self.basis.rows) if whole else self.count
+        systems = self.basis.rows.shape[1] * self.basis.columns.shape[1]
+        each = self._taps * LINE + systems * (1 if len(self.frames) == 1 else 2)
+        run(work, row_blocks(count, each * systems * count * len(self.basis.columns)))
+
+    @cached_property
+    def packed(self) -> Array:
+        """The lower triangle of the `N` of each class, row by row."""
+        return self.formed()
+
+    def formed(self) -> Array:
+        """`packed` in an array of its own."""
         from dhop.kernels.aliases import add_outer
 
-        for model, weight in frames:
-            transfer = basis.transfer(model).astype(self.dtype, copy=False)
-            self._by_class(
-                lambda tables, *part, transfer=transfer, weight=weight: add_outer(
-                    transfer, weight, *tables, *part, self._packed
-                )
-            )
+        columns = self.basis.columns
+        systems = self.basis.rows.shape[1] * columns.shape[1]
+        size = systems * (systems + 1) // 2
+        packed = np.zeros((self.count, len(columns), size), self.dtype)
 
-    def inverse(self, beta: float) -> "AliasedInverse":
-        """The inverse for one `beta`."""
-        from dhop.kernels.aliases import factorise
+        def form(start: int, stop: int) -> None:
+            for response, weight in self.frames:
+                transfer = self.transfer(response, start, stop)
+                add_outer(transfer, weight, columns, packed[start:stop])
 
-        factors = np.empty_like(self._packed)
-        penalty = beta * self.penalty
-        self._by_class(
-            lambda tables, *part: factorise(self._packed, penalty, *tables, *part, factors)
-        )
-        return AliasedInverse(self, factors)
-
-    def _by_class(self, work: Callable[..., object]) -> None:
-        """Call ``work((rows, columns), start, stop)`` for blocks of classes."""
-        tables = self.basis.rows, self.basis.columns
-        cost = 2.0 * self._count * len(self.basis.columns) * self._systems**2
-        run(lambda start, stop: work(tables, start, stop), row_blocks(self._count, cost))
+        self.by_bands(form)
+        return packed
 
 
-class AliasedInverse:
+class AliasedInverse(Inverse):
     r"""The function that solves :math:`(N + \beta P) x = b`; made by `AliasedEquations`."""
 
-    def __init__(self, equations: AliasedEquations, factors: Array) -> None:
-        self._equations = equations
-        self._factors = factors
+    def __init__(self, equations: AliasedEquations, beta: float) -> None:
+        self.equations = equations
+        self.beta = beta
+        if equations.complex:
+            self.dtype = np.dtype(np.complex128)
 
-    def __call__(self, images: Array) -> Array:
-        """Solve for images, the last two axes, which are real if the problem is."""
-        from dhop.kernels.aliases import solve
-
-        equations, basis = self._equations, self._equations.basis
-        wide = images.astype(np.result_type(images, np.float64), copy=False)
-        spectra = basis.analyse(wide)
-        spectra = spectra.astype(np.result_type(spectra, equations.dtype), copy=False)
-        for spectrum in spectra.reshape(-1, *spectra.shape[-2:]):
-            equations._by_class(
-                lambda tables, *part, spectrum=spectrum: solve(
-                    self._factors, *tables, *part, spectrum
-                )
-            )
-            if equations.mirrored:
-                self._mirror(spectrum)
-        found = basis.synthesise(spectra)
-        return found if equations.complex else found.real
+    def solve(self, spectrum: Array) -> None:
+        """Solve for one spectrum, in place."""
+        self.equations.by_bands(lambda start, stop: self._solve(spectrum, start, stop))
+        if self.equations.mirrored:
+            self._mirror(spectrum)
 
     def trace(self) -> float:
         r"""The trace of :math:`(N + \beta P)^{-1} P`."""
-        from dhop.kernels.aliases import trace
-
-        equations = self._equations
-        sums = np.zeros(len(self._factors))
-        equations._by_class(
-            lambda tables, *part: trace(self._factors, equations.penalty, *tables, *part, sums)
-        )
+        equations = self.equations
+        sums = np.zeros(equations.count)
+        equations.by_bands(lambda start, stop: self._trace(sums[start:stop], start, stop))
         k = np.arange(sums.size)
         alone = (k == -k % len(equations.basis.rows)) | (not equations.mirrored)
         return float(sums @ np.where(alone, 1.0, 2.0))
 
+    def _solved(self, image: Array, number: int) -> Array:
+        equations = self.equations
+        wide = workspace.empty(image.shape, np.result_type(image, self.dtype))
+        wide[:] = image
+        spectrum = equations.basis.analyse(wide)
+        spectrum = spectrum.astype(np.result_type(spectrum, equations.dtype), copy=False)
+        self.solve(spectrum)
+        found = equations.basis.synthesise(spectrum)
+        return found if equations.complex else found.real
+
     def _mirror(self, spectrum: Array) -> None:
         """Fill in the frequencies whose opposites have been solved for."""
-        rows = self._equations.basis.rows[len(self._factors) :].ravel()
+        rows = self.equations.basis.rows[self.equations.count :].ravel()
         columns = np.arange(spectrum.shape[1])
         spectrum[rows] = spectrum[-rows % len(spectrum)][:, -columns % columns.size].conj()
+
+    def _solve(self, spectrum: Array, start: int, stop: int) -> None:
+        raise NotImplementedError
+
+    def _trace(self, sums: Array, start: int, stop: int) -> None:
+        raise NotImplementedError
+
+
+class FactorisedInverse(AliasedInverse):
+    """By the Cholesky factors of all classes."""
+
+    def __init__(self, equations: AliasedEquations, beta: float, once: bool) -> None:
+        super().__init__(equations, beta)
+        from dhop.kernels.aliases import factorise
+
+        packed = equations.formed() if once else equations.packed
+        self._factors = packed if once else np.empty_like(packed)
+        columns = equations.basis.columns
+
+        def work(start: int, stop: int) -> None:
+            penalty = beta * equations.penalty(start, stop)
+            factorise(packed[start:stop], penalty, columns, self._factors[start:stop])
+
+        equations.by_bands(work)
+
+    def _solve(self, spectrum: Array, start: int, stop: int) -> None:
+        from dhop.kernels.aliases import solve
+
+        basis = self.equations.basis
+        solve(self._factors[start:stop], basis.rows[start:stop], basis.columns, spectrum)
+
+    def _trace(self, sums: Array, start: int, stop: int) -> None:
+        from dhop.kernels.aliases import trace
+
+        equations = self.equations
+        penalty = equations.penalty(start, stop)
+        trace(self._factors[start:stop], penalty, equations.basis.columns, sums)
+
+
+class OneFrameInverse(AliasedInverse):
+    """Of a matrix of rank one and a diagonal for each class, formed anew wherever it is needed."""
+
+    def _solve(self, spectrum: Array, start: int, stop: int) -> None:
+        from dhop.kernels.aliases import solve_one
+
+        basis = self.equations.basis
+        tables = basis.rows[start:stop], basis.columns
+        solve_one(*self._system(start, stop), *tables, spectrum)
+
+    def _trace(self, sums: Array, start: int, stop: int) -> None:
+        from dhop.kernels.aliases import trace_one
+
+        trace_one(*self._system(start, stop), self.equations.basis.columns, sums)
+        sums /= self.beta
+
+    def _system(self, start: int, stop: int) -> tuple[Array, float, Array]:
+        equations = self.equations
+        ((response, weight),) = equations.frames
+        penalty = self.beta * equations.penalty(start, stop)
+        return equations.transfer(response, start, stop), weight, penalty
 
 
 def aliased_equations(
@@ -130,3 +212,13 @@ def aliased_equations(
     """The equations in the basis that serves all operators, if there is one: see `common_basis`."""
     basis = common_basis([model for model, _ in frames], penalties, exact=exact)
     return None if basis is None else AliasedEquations(basis, frames, penalties)
+
+
+def merged(frames: Sequence[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
+    """Frames that see the same way as one, of the sum of their weights."""
+    found: dict[Any, tuple[Model, Any]] = {}
+    for model, weight in frames:
+        taps = model.weights.dtype, model.weights.shape, model.weights.tobytes()
+        key = model.rows, model.columns, *taps
+        found[key] = model, weight + (found[key][1] if key in found else 0.0)
+    return list(found.values())

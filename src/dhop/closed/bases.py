@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from dhop.boundary import Boundary
 from dhop.geometry import Axis, Index, Model
 from dhop.parallel import threads
 
@@ -23,6 +24,29 @@ Array = NDArray[Any]
 
 AXES = (-2, -1)
 TRANSFORM = 10.0  # nanoseconds a pixel
+TAPS = 64  # a row; for more of them a fast Fourier transform is quicker
+
+
+class Response:
+    """A function of frequency as the product of two matrices, or the first alone.
+
+    Its lines are computed where they are needed: those of an image's size would take as much memory
+    as an image each.
+    """
+
+    def __init__(self, left: Array, right: Array | None = None) -> None:
+        self._left = left
+        self._right = right
+
+    def lines(self, rows: Index) -> Array:
+        """The values at some row frequencies and all column frequencies."""
+        if self._right is None:
+            return self._left[rows]
+        from dhop.kernels.aliases import lines
+
+        out = np.empty((rows.size, self._right.shape[1]), self._left.dtype)
+        lines(self._left, self._right, rows, out)
+        return out
 
 
 class Basis(Protocol):
@@ -34,20 +58,32 @@ class Basis(Protocol):
         The frequencies of each class on either axis.
     real : bool
         Whether the spectrum of a real image is real.
+    boundary : str
+        How the waves continue an image.
     """
 
     rows: Index
     columns: Index
     real: bool
+    boundary: Boundary
+
+    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
+        """The basis of images and their decimation."""
 
     def analyse(self, images: Array) -> Array:
-        """Spectra of the last two axes."""
+        """Spectra of the last two axes; the images may be overwritten."""
 
     def synthesise(self, spectra: Array) -> Array:
-        """Images of the last two axes."""
+        """Images of the last two axes; the spectra may be overwritten."""
+
+    def filtered(self, image: Array, gain: Array) -> Array:
+        """A real image of any shape, each frequency multiplied by a real even `gain`."""
+
+    def response(self, model: Model) -> Response:
+        """The transfer function of an operator for which this basis `holds`."""
 
     def transfer(self, model: Model) -> Array:
-        """The transfer function of an operator for which this basis `holds`."""
+        """The whole of it."""
 
     def holds(self, model: Model, exact: bool) -> bool:
         """Whether the operator is its transfer function, or if not `exact` nearly so."""
@@ -57,6 +93,7 @@ class Fourier:
     """For operators that wrap: every convolution is diagonal."""
 
     real = False
+    boundary: Boundary = "wrap"
 
     def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
         self.shape = shape
@@ -66,19 +103,38 @@ class Fourier:
         )
 
     def analyse(self, images: Array) -> Array:
-        return np.asarray(fft.fft2(images, norm="ortho", workers=_workers(images)))
+        workers = _workers(images)
+        return np.asarray(fft.fft2(images, norm="ortho", overwrite_x=True, workers=workers))
 
     def synthesise(self, spectra: Array) -> Array:
-        return np.asarray(fft.ifft2(spectra, norm="ortho", workers=_workers(spectra)))
+        workers = _workers(spectra)
+        return np.asarray(fft.ifft2(spectra, norm="ortho", overwrite_x=True, workers=workers))
+
+    def filtered(self, image: Array, gain: Array) -> Array:
+        spectrum = fft.rfft2(image, workers=_workers(image))
+        spectrum *= gain[:, : spectrum.shape[1]]
+        return np.asarray(fft.irfft2(spectrum, image.shape, workers=_workers(image)))
+
+    def response(self, model: Model) -> Response:
+        scale = np.sqrt(step(model.rows) * step(model.columns))
+        if model.weights.shape[1] > TAPS:
+            return Response(self._spectrum(model) / scale)
+        left, right = (
+            _waves(axis.size, axis.start + np.arange(taps))
+            for axis, taps in zip((model.rows, model.columns), model.weights.shape, strict=True)
+        )
+        return Response(left @ model.weights / scale, np.ascontiguousarray(right.T))
 
     def transfer(self, model: Model) -> Array:
+        return self.response(model).lines(np.arange(self.shape[0]))
+
+    def _spectrum(self, model: Model) -> Array:
         placed = np.zeros(self.shape, model.weights.dtype)
         u0, u1 = np.indices(model.weights.shape)
         n0, n1 = self.shape
         rows, columns = (u0 + model.rows.start) % n0, (u1 + model.columns.start) % n1
         np.add.at(placed, (rows, columns), model.weights)
-        spectrum = fft.fft2(placed.conj(), workers=_workers(placed)).conj()
-        return np.asarray(spectrum / np.sqrt(step(model.rows) * step(model.columns)))
+        return np.asarray(fft.fft2(placed.conj(), workers=_workers(placed)).conj())
 
     def holds(self, model: Model, exact: bool) -> bool:
         boundaries = {model.rows.boundary, model.columns.boundary}
@@ -95,6 +151,7 @@ class Cosine:
     """
 
     real = True
+    boundary: Boundary = "symmetric"
 
     def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
         self.rows, self.columns = (
@@ -102,17 +159,25 @@ class Cosine:
         )
 
     def analyse(self, images: Array) -> Array:
-        return np.asarray(fft.dctn(images, axes=AXES, norm="ortho", workers=_workers(images)))
+        return _cosines(fft.dctn, images)
 
     def synthesise(self, spectra: Array) -> Array:
-        return np.asarray(fft.idctn(spectra, axes=AXES, norm="ortho", workers=_workers(spectra)))
+        return _cosines(fft.idctn, spectra)
 
-    def transfer(self, model: Model) -> Array:
+    def filtered(self, image: Array, gain: Array) -> Array:
+        spectrum = _cosines(fft.dctn, image.copy())
+        spectrum *= gain
+        return _cosines(fft.idctn, spectrum)
+
+    def response(self, model: Model) -> Response:
         left, right = (
             _cosine_factors(axis, taps)
             for axis, taps in zip((model.rows, model.columns), model.weights.shape, strict=True)
         )
-        return np.asarray(left @ model.weights @ right.T)
+        return Response(left @ model.weights, np.ascontiguousarray(right.T))
+
+    def transfer(self, model: Model) -> Array:
+        return self.response(model).lines(np.arange(model.rows.size))
 
     def holds(self, model: Model, exact: bool) -> bool:
         axes, weights = (model.rows, model.columns), model.weights
@@ -158,6 +223,17 @@ def _rounds_to(one: Array, other: Array) -> bool:
     """Whether two arrays differ by no more than the folding of a PSF rounds."""
     bound = 8 * np.finfo(np.float64).eps * np.abs(other).max()
     return bool((np.abs(one - other) <= bound).all())
+
+
+def _waves(size: int, positions: Index) -> Array:
+    """What a tap at each position adds to the transfer function of each frequency."""
+    turns = np.multiply.outer(np.arange(size), positions) % size / size
+    return np.asarray(np.exp(2j * np.pi * turns))
+
+
+def _cosines(transform: Any, array: Array) -> Array:
+    workers = _workers(array)
+    return np.asarray(transform(array, axes=AXES, norm="ortho", overwrite_x=True, workers=workers))
 
 
 def _workers(array: Array) -> int:

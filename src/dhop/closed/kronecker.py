@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
+from dhop.closed.inverse import Inverse
 from dhop.geometry import Axis, Model
 from dhop.separation import separate
 
@@ -42,7 +43,7 @@ class KroneckerEquations:
             eigh((matrix @ matrix.conj().T).toarray()) for matrix in self._axes
         )
 
-    def inverse(self, beta: float) -> "KroneckerInverse":
+    def inverse(self, beta: float, *, once: bool = False) -> "KroneckerInverse":
         """The inverse for one `beta`."""
         scale = beta * self._penalty
         squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
@@ -51,7 +52,7 @@ class KroneckerEquations:
         )
 
 
-class KroneckerInverse:
+class KroneckerInverse(Inverse):
     """The function that solves for images; made by `KroneckerEquations`."""
 
     def __init__(
@@ -61,14 +62,10 @@ class KroneckerInverse:
         self._vectors = vectors
         self._shifted = shifted
         self._scale = scale
+        self.dtype = np.result_type(*(matrix.dtype for matrix in axes), np.float64)
 
-    def __call__(self, images: Array) -> Array:
-        """Solve for images, the last two axes of the argument."""
-        wide = images.astype(np.result_type(images, np.float64), copy=False)
-        flat = wide.reshape(-1, *wide.shape[-2:])
-        return np.stack([self._solve(image) for image in flat]).reshape(wide.shape)
-
-    def _solve(self, image: Array) -> Array:
+    def _solved(self, image: Array, number: int) -> Array:
+        image = image.astype(np.result_type(image, np.float64), copy=False)
         (A0, A1), (U0, U1) = self._axes, self._vectors
         low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
         low = U0 @ (low / self._shifted) @ U1.T

@@ -22,10 +22,10 @@ from dhop.iterations import Keep, Leave, norm
 from dhop.linear import dense
 from dhop.normal import strengths
 from dhop.photometry import Photometry
+from dhop.problem import real_stencils
 from dhop.progress import Progress, reporting
 from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
 from dhop.solution import Solution, Step
-from dhop.solvers import real_stencils
 from dhop.stencils import Stencils
 
 WIDE = np.dtype(np.float64)

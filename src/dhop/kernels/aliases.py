@@ -1,35 +1,50 @@
 """Small Hermitian systems, one for each set of frequencies that decimation cannot tell apart.
 
-Class ``(k0, k1)`` has the members ``(rows[k0, r0], columns[k1, r1])`` of a spectrum, counted
-together as ``r = r0 * f1 + r1``. Lower triangles are packed row by row.
+A band holds classes of some consecutive `k0` and all `k1`. Class ``(k0, k1)`` has the members
+``(rows[k0, r0], columns[k1, r1])`` of a spectrum, counted together as ``r = r0 * f1 + r1``. What is
+known of each frequency is given line by line for the band alone, line ``k0 * f0 + r0`` for row
+``rows[k0, r0]``. Lower triangles are packed row by row.
 """
 
 import numpy as np
 
 from dhop.kernels.compile import called, kernel
 
+KNOWN = 1e-14  # part of a pivot that must be left of it; rounding leaves less
+
 
 @kernel
-def add_outer(transfer, weight, rows, columns, start, stop, packed):
+def lines(left, right, rows, out):
+    """``out[k] = left[rows[k]] @ right``."""
+    for k in range(rows.size):
+        for j in range(right.shape[1]):
+            out[k, j] = 0
+        for r in range(right.shape[0]):
+            scale = left[rows[k], r]
+            for j in range(right.shape[1]):
+                out[k, j] += scale * right[r, j]
+
+
+@kernel
+def add_outer(transfer, weight, columns, packed):
     """``packed[k0, k1] += weight * conj(t) t^T`` with `t` the transfer of the class.
 
     Parameters
     ----------
-    transfer : (n0, n1) array
+    transfer : (c0 f0, n1) array
+        Lines of a band.
     weight : float
-    rows, columns : (c0, f0), (c1, f1) int arrays
-    start, stop : int
-        Range of `k0`.
+    columns : (c1, f1) int array
     packed : (c0, c1, F (F + 1) / 2) array
     """
-    F = rows.shape[1] * columns.shape[1]
-    t = np.empty(F, transfer.dtype)
-    for k0 in range(start, stop):
+    f0 = transfer.shape[0] // packed.shape[0]
+    t = np.empty(f0 * columns.shape[1], transfer.dtype)
+    for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(transfer, rows[k0], columns[k1], t)
+            _gather(transfer, k0 * f0, columns[k1], t)
             entry = 0
             line = packed[k0, k1]
-            for a in range(F):
+            for a in range(t.size):
                 scaled = weight * np.conj(t[a])
                 for b in range(a + 1):
                     line[entry] += scaled * t[b]
@@ -37,47 +52,43 @@ def add_outer(transfer, weight, rows, columns, start, stop, packed):
 
 
 @kernel
-def factorise(packed, penalty, rows, columns, start, stop, factors):
+def factorise(packed, penalty, columns, factors):
     """Cholesky factors of ``packed + diag(penalty)``, with the inverse of their diagonal in it.
 
     A pivot that is zero up to rounding belongs to a direction of which nothing is known; it counts
-    as infinite.
+    as infinite. `factors` may be `packed` itself.
     """
-    F = rows.shape[1] * columns.shape[1]
-    d = np.empty(F, penalty.dtype)
-    for k0 in range(start, stop):
+    f0 = penalty.shape[0] // packed.shape[0]
+    d = np.empty(f0 * columns.shape[1], penalty.dtype)
+    for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(penalty, rows[k0], columns[k1], d)
+            _gather(penalty, k0 * f0, columns[k1], d)
             _factorise(packed[k0, k1], d, factors[k0, k1])
 
 
 @kernel
-def solve(factors, rows, columns, start, stop, spectrum):
+def solve(factors, rows, columns, spectrum):
     """Solve the system of each class for its part of `spectrum`, in place."""
-    F = rows.shape[1] * columns.shape[1]
-    x = np.empty(F, spectrum.dtype)
-    for k0 in range(start, stop):
+    x = np.empty(rows.shape[1] * columns.shape[1], spectrum.dtype)
+    for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(spectrum, rows[k0], columns[k1], x)
+            _take(spectrum, rows[k0], columns[k1], x)
             _forward(factors[k0, k1], x)
             _backward(factors[k0, k1], x)
-            e = 0
-            for r0 in range(rows.shape[1]):
-                for r1 in range(columns.shape[1]):
-                    spectrum[rows[k0, r0], columns[k1, r1]] = x[e]
-                    e += 1
+            _put(x, rows[k0], columns[k1], spectrum)
 
 
 @kernel
-def trace(factors, penalty, rows, columns, start, stop, sums):
+def trace(factors, penalty, columns, sums):
     """``sums[k0]`` becomes the trace of ``L^-H L^-1 diag(penalty)`` over the classes of `k0`."""
-    F = rows.shape[1] * columns.shape[1]
+    f0 = penalty.shape[0] // factors.shape[0]
+    F = f0 * columns.shape[1]
     d = np.empty(F, penalty.dtype)
     x = np.empty(F, factors.dtype)
-    for k0 in range(start, stop):
+    for k0 in range(factors.shape[0]):
         total = 0.0
         for k1 in range(columns.shape[0]):
-            _gather(penalty, rows[k0], columns[k1], d)
+            _gather(penalty, k0 * f0, columns[k1], d)
             for a in range(F):
                 for c in range(F):
                     x[c] = 0
@@ -88,13 +99,159 @@ def trace(factors, penalty, rows, columns, start, stop, sums):
         sums[k0] = total
 
 
+@kernel
+def solve_one(transfer, weight, penalty, rows, columns, spectrum):
+    """As `solve`, of ``weight * conj(t) t^T + diag(penalty)``, which takes no factors.
+
+    Parameters
+    ----------
+    transfer, penalty : (c0 f0, n1) arrays
+        Lines of a band.
+    weight : float
+    rows, columns : (c0, f0), (c1, f1) int arrays
+    spectrum : (n0, n1) array
+    """
+    f0 = rows.shape[1]
+    F = f0 * columns.shape[1]
+    t = np.empty(F, transfer.dtype)
+    d = np.empty(F, penalty.dtype)
+    x = np.empty(F, spectrum.dtype)
+    for k0 in range(rows.shape[0]):
+        for k1 in range(columns.shape[0]):
+            _gather(transfer, k0 * f0, columns[k1], t)
+            _gather(penalty, k0 * f0, columns[k1], d)
+            _take(spectrum, rows[k0], columns[k1], x)
+            _solve_one(t, weight, d, x)
+            _put(x, rows[k0], columns[k1], spectrum)
+
+
+@kernel
+def trace_one(transfer, weight, penalty, columns, sums):
+    """As `trace`, of ``weight * conj(t) t^T + diag(penalty)``."""
+    f0 = transfer.shape[0] // sums.size
+    t = np.empty(f0 * columns.shape[1], transfer.dtype)
+    d = np.empty(t.size, penalty.dtype)
+    for k0 in range(sums.size):
+        total = 0.0
+        for k1 in range(columns.shape[0]):
+            _gather(transfer, k0 * f0, columns[k1], t)
+            _gather(penalty, k0 * f0, columns[k1], d)
+            p, others = _pivot(t, weight, d)
+            if p < 0:
+                continue
+            free = d[p] * (1 + others)
+            whole = free + weight * _square(t[p])
+            total += free / whole
+            for a in range(t.size):
+                if a != p and d[a] > 0:
+                    total += 1 - weight * _square(t[a]) / d[a] * d[p] / whole
+        sums[k0] = total
+
+
+@kernel
+def observe(transfer, rows, columns, spectrum, observed):
+    """``observed[k0, k1] = t^T x`` with `x` the class's part of `spectrum`."""
+    f0 = rows.shape[1]
+    zero = np.zeros(1, observed.dtype)
+    for k0 in range(rows.shape[0]):
+        for k1 in range(columns.shape[0]):
+            total = zero[0]
+            for r0 in range(f0):
+                for r1 in range(columns.shape[1]):
+                    k = columns[k1, r1]
+                    total += transfer[k0 * f0 + r0, k] * spectrum[rows[k0, r0], k]
+            observed[k0, k1] = total
+
+
+@kernel
+def spread(transfer, rows, columns, observed, spectrum):
+    """The adjoint of `observe`, added to `spectrum`."""
+    f0 = rows.shape[1]
+    for k0 in range(rows.shape[0]):
+        for k1 in range(columns.shape[0]):
+            for r0 in range(f0):
+                for r1 in range(columns.shape[1]):
+                    k = columns[k1, r1]
+                    value = np.conj(transfer[k0 * f0 + r0, k]) * observed[k0, k1]
+                    spectrum[rows[k0, r0], k] += value
+
+
 @called
-def _gather(source, rows, columns, out):
+def _gather(band, first, columns, out):
+    """What a band of lines says of a class whose lines begin at `first`."""
+    e = 0
+    for r0 in range(first, first + out.size // columns.size):
+        for r1 in range(columns.size):
+            out[e] = band[r0, columns[r1]]
+            e += 1
+
+
+@called
+def _take(spectrum, rows, columns, out):
     e = 0
     for r0 in range(rows.size):
         for r1 in range(columns.size):
-            out[e] = source[rows[r0], columns[r1]]
+            out[e] = spectrum[rows[r0], columns[r1]]
             e += 1
+
+
+@called
+def _put(x, rows, columns, spectrum):
+    e = 0
+    for r0 in range(rows.size):
+        for r1 in range(columns.size):
+            spectrum[rows[r0], columns[r1]] = x[e]
+            e += 1
+
+
+@called
+def _square(x):
+    return (x * np.conj(x)).real
+
+
+@called
+def _pivot(t, weight, d):
+    """Where the frame outweighs the penalty most, and the sum of this ratio over the others.
+
+    Where the penalty of another is zero up to rounding nothing tells the two apart: `t` and `d` of
+    the other become zero, as they are where nothing is known at all. The pivot is -1 if that is so
+    everywhere.
+    """
+    p, most, whole = -1, 0.0, 0.0
+    for a in range(t.size):
+        square = weight * _square(t[a])
+        if square + d[a] > 0 and (p < 0 or square * d[p] > most * d[a]):
+            p, most, whole = a, square, square + d[a]
+    others = 0.0
+    for a in range(t.size):
+        if p >= 0 and a != p:
+            square = weight * _square(t[a])
+            if d[a] > 0 and d[a] + square * (d[p] / whole) > KNOWN * (d[a] + square):
+                others += square / d[a]
+            else:
+                t[a] = 0
+                d[a] = 0
+    return p, others
+
+
+@called
+def _solve_one(t, weight, d, x):
+    """Eliminate all but the pivot, which needs no difference of large numbers."""
+    p, others = _pivot(t, weight, d)
+    if p < 0:
+        for a in range(x.size):
+            x[a] = 0
+        return
+    seen = 0 * x[0]
+    for a in range(x.size):
+        if a != p and d[a] > 0:
+            seen += t[a] * x[a] / d[a]
+    whole = d[p] * (1 + others) + weight * _square(t[p])
+    x[p] = (x[p] * (1 + others) - weight * np.conj(t[p]) * seen) / whole
+    seen = weight * (t[p] * x[p] + seen) / (1 + others)
+    for a in range(x.size):
+        if a != p:
+            x[a] = (x[a] - np.conj(t[a]) * seen) / d[a] if d[a] > 0 else 0 * x[a]
 
 
 @called
@@ -105,14 +262,13 @@ def _factorise(packed, penalty, factor):
         column = 0
         for b in range(a + 1):
             total = packed[row + b] + (penalty[a] if a == b else 0)
+            whole = total.real
             for c in range(b):
                 total -= factor[row + c] * np.conj(factor[column + c])
             if a > b:
                 factor[row + b] = total * factor[column + b]
             else:
-                whole = packed[row + a].real + penalty[a]
-                known = total.real > 1e-14 * whole
-                factor[row + a] = 1 / np.sqrt(total.real) if known else 0
+                factor[row + a] = 1 / np.sqrt(total.real) if total.real > KNOWN * whole else 0
             column += b + 1
         row += a + 1
 

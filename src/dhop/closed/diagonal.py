@@ -1,0 +1,108 @@
+"""Normal equations of several shifted frames, which are nearly diagonal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from dhop.boundary import Boundary
+from dhop.closed.aliased import merged
+from dhop.closed.bases import Basis, Cosine, Fourier, step
+from dhop.closed.inverse import Inverse
+from dhop.geometry import Model
+
+Array = NDArray[Any]
+
+# For which basis, by boundaries. Of others none always saves time.
+BASES: dict[type[Fourier | Cosine], set[Boundary]] = {
+    Fourier: {"wrap"},
+    Cosine: {"symmetric", "constant"},
+}
+
+
+class DiagonalEquations:
+    r"""The diagonal of :math:`N + \beta P` in a basis of waves.
+
+    A frame alone cannot tell the aliases of a frequency apart. With the shifts of several, what
+    they say of one alias about another nearly cancels, and what is left is the diagonal: the sum of
+    the squared transfer functions :math:`w_i |T_i|^2 / f_0 f_1`, for a cosine the mean of those of
+    the waves in both directions that it is made of.
+
+    Workspace: five images in double precision.
+
+    Parameters
+    ----------
+    basis : Basis
+        Of images, with factor one.
+    frames : sequence of (Model, float)
+        The `A_i` and their weights.
+    penalties : sequence of Model
+        The `S_j`, of factor one.
+    """
+
+    def __init__(
+        self, basis: Basis, frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
+    ) -> None:
+        self.basis = basis
+        self.data = power(basis, frames)
+        self.penalty = power(basis, [(model, 1.0) for model in penalties])
+
+    def inverse(self, beta: float, *, once: bool = False) -> "DiagonalInverse":
+        """The inverse for one `beta`."""
+        return DiagonalInverse(self.basis, self.data + beta * self.penalty)
+
+
+class DiagonalInverse(Inverse):
+    """The function that solves for images; made by `DiagonalEquations`."""
+
+    def __init__(self, basis: Basis, diagonal: Array) -> None:
+        self._basis = basis
+        self.gain = 1 / diagonal.clip(np.finfo(np.float64).eps * diagonal.max())
+
+    def _solved(self, image: Array, number: int) -> Array:
+        return self._basis.filtered(image.astype(np.float64), self.gain)
+
+
+def diagonal_equations(
+    frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
+) -> DiagonalEquations | None:
+    """The equations if there are several different real frames with borders that suit them."""
+    frames = merged(frames)
+    models = [*(model for model, _ in frames), *penalties]
+    if len(frames) == 1 or any(model.dtype.kind == "c" for model in models):
+        return None
+    boundaries = {axis.boundary for model in models for axis in (model.rows, model.columns)}
+    for basis, suitable in BASES.items():
+        if boundaries <= suitable:
+            shape = models[0].rows.size, models[0].columns.size
+            return DiagonalEquations(basis(shape, (1, 1)), frames, penalties)
+    return None
+
+
+def power(basis: Basis, models: Sequence[tuple[Model, float]]) -> Array:
+    """The sum of squared transfer functions, over factors.
+
+    From the autocorrelations of the taps, which are few, by the waves of their lags.
+    """
+    sizes = [max(model.weights.shape[axis] for model, _ in models) for axis in (0, 1)]
+    lags = np.zeros([2 * size - 1 for size in sizes])
+    for model, weight in models:
+        taps, pixels = model.weights, step(model.rows) * step(model.columns)
+        at = tuple(slice(n - t, n + t - 1) for n, t in zip(sizes, taps.shape, strict=True))
+        shape = [2 * t - 1 for t in taps.shape]
+        squares = np.abs(fft.rfft2(taps.astype(np.float64), shape)) ** 2
+        lags[at] += weight / pixels * fft.fftshift(fft.irfft2(squares, shape))
+    left, right = (
+        np.exp(1j * np.pi * (1 if basis.real else 2) / n * np.outer(np.arange(n), lag))
+        for n, lag in zip((len(basis.rows), len(basis.columns)), map(_lags, sizes), strict=True)
+    )
+    squares = left.real @ lags @ right.real.T
+    if not basis.real:  # else waves in both directions leave the cosines alone
+        squares -= left.imag @ lags @ right.imag.T
+    return np.asarray(squares.clip(0))
+
+
+def _lags(size: int) -> NDArray[np.intp]:
+    return np.arange(1 - size, size)

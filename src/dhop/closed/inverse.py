@@ -1,0 +1,32 @@
+"""What solves normal equations, image by image."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Inverse:
+    """A function of images, the last two axes of its argument.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of the solution for real images.
+    """
+
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+
+    def __call__(self, images: Array, out: Array | None = None) -> Array:
+        """Solve for images, which are real if the problem is; into `out` if that is given."""
+        if out is None:
+            out = np.empty(images.shape, np.result_type(images, self.dtype))
+        for number, place in enumerate(np.ndindex(images.shape[:-2])):
+            out[place] = self._solved(images[place], number)
+        return out
+
+    def _solved(self, image: Array, number: int) -> Array:
+        """The solution for one image, the `number`-th."""
+        raise NotImplementedError
