@@ -62,8 +62,7 @@ def test_part():
     gram = DHOperator((6, 7), np.ones((3, 3)), 2).gram()
     rows = [4, 0, -1]
     assert_array_equal(gram.to_sparse(rows=rows).toarray(), gram.to_sparse().toarray()[rows])
-    with pytest.raises(ValueError, match="rows"):
-        gram.to_sparse("csc", rows=rows)
+    assert_array_equal(gram.to_sparse("csc", rows=rows).toarray(), gram.to_sparse().toarray()[rows])
 
 
 def test_zero_taps_are_not_stored():
@@ -82,10 +81,6 @@ def test_rounding():
 
 
 def test_only_of_dhoperators():
-    from dhop.gram import GramOperator
-
     A = DHOperator((4, 4), np.ones((3, 3)), 2)
-    with pytest.raises(TypeError, match="DHOperator"):
-        GramOperator(A.H).to_sparse()
     with pytest.raises(TypeError, match="DHOperator"):
         FrameStack([A, aslinearoperator(np.eye(16))]).gram().to_sparse()

@@ -2,8 +2,9 @@
 
 from dhop import cautions, psf, testing
 from dhop.export import load_matrix
-from dhop.frames import FrameStack
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.diagonal import DiagonalOperator
+from dhop.operators.stack import FrameStack
 from dhop.parallel import workers
 from dhop.regularisers import regulariser_operator
 from dhop.solution import Solution
@@ -12,6 +13,7 @@ from dhop.super_resolution import super_resolve
 
 __all__ = [
     "DHOperator",
+    "DiagonalOperator",
     "FrameStack",
     "Solution",
     "cautions",

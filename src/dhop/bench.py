@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from dhop.methods import PLANS
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
 
 Array = NDArray[Any]
 Product = Callable[[Array], Any]

@@ -110,7 +110,7 @@ def batch(model: Model) -> int:
 
 def gram_diagonal(model: Model) -> Table:
     """Diagonal of ``A^H A`` for one image: the squared norms of the matrix's columns."""
-    return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, _squared)
+    return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, squared)
 
 
 def frobenius_norm(model: Model) -> float:
@@ -141,5 +141,6 @@ def spectral_norm(A: LinearOperator, scale: float) -> float:
     return scale * float(svds(A * (1 / scale), 1, v0=start, return_singular_vectors=False)[0])
 
 
-def _squared(entries: Array) -> Array:
+def squared(entries: Array) -> Array:
+    """Squares of absolute values."""
     return entries.real**2 + entries.imag**2

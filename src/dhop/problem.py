@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.closed import Equations, exact_equations, nearest_equations
-from dhop.frames import FrameStack
+from dhop.closed import Equations
 from dhop.iterations import norm
-from dhop.normal import mean_frames, penalties, strengths, uniform, weighted_frames
+from dhop.operators.inverse import closed_form, nearest_form
+from dhop.operators.stack import FrameStack
 from dhop.regularisers import Regulariser, regulariser_operator
 from dhop.stencils import Stencils, stencils
 
@@ -99,7 +99,7 @@ class Problem:
         """The operator, the weighted residuals and the roots of the weights of each frame."""
         B = self.operator
         for number, (A, frame) in enumerate(zip(B.operators, self.frames, strict=True)):
-            root = B._root(number, np.dtype(np.float64))
+            root = B.root(number, np.dtype(np.float64))
             misfit = frame.reshape(-1).astype(np.float64)
             misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
             if x is not None:
@@ -111,17 +111,12 @@ class Problem:
         """The closed form of the normal equations, or if not `exact` the nearest one."""
         if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
             return None
-        parts = self.operator._gram_parts(None)
-        if exact and not uniform(parts):
-            return None
-        models = penalties(self.regulariser, parts[0][0])
-        if exact:
-            return exact_equations(mean_frames(parts), models)
-        return nearest_equations(weighted_frames(parts), models)
+        form = closed_form if exact else nearest_form
+        return form(self.operator.terms(), self.regulariser)
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""
-        found = strengths(self.operator._gram_parts(None))
+        found = [term.strength for term in self.operator.terms() or []]
         return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
 
     def divided(self, root: float) -> "Problem":

@@ -14,7 +14,7 @@ from dhop.alignment import Level, Match
 from dhop.arguments import sequence
 from dhop.cautions import RegistrationWarning
 from dhop.correlation import deviation
-from dhop.linear import dense
+from dhop.operators.base import dense
 from dhop.progress import Progress, reporting
 
 Array = NDArray[Any]

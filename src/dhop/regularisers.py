@@ -8,8 +8,8 @@ from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.boundary import Boundary
-from dhop.frames import FrameStack
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.stack import FrameStack
 from dhop.stencils import Stencils, stencils
 
 Regulariser: TypeAlias = Stencils | LinearOperator

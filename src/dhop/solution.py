@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
-from dhop.frames import FrameStack
+from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry
 from dhop.registration import Registration
 from dhop.selection import BetaCurve

@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
-from dhop.frames import FrameStack
 from dhop.iterations import Bidiagonalisation, Leave, norm
-from dhop.normal import (
-    InverseOperator,
-)
+from dhop.operators.inverse import inverse_of
+from dhop.operators.stack import FrameStack
 from dhop.problem import Problem
 from dhop.progress import Progress, reporting
 from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven, power_of_two
@@ -151,8 +149,7 @@ def solve(
             near = exact or problem.equations(exact=False)
             inverse = None
             if near is not None:
-                solve_near = near.inverse(problem.beta, once=True)
-                inverse = InverseOperator(problem.operator, solve_near).matvec
+                inverse = inverse_of(problem.operator, near, problem.beta).matvec
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)

@@ -34,6 +34,7 @@ class Layout(Protocol):
     Attributes
     ----------
     shape : (int, int)
+        Number of lines, and of entries that a full one would have.
     dtype : dtype
     width : int
         Entries that share one index, neighbours in a line.
@@ -72,13 +73,13 @@ class ModelLayout:
         b0, b1, b2 = model.around
         outputs = (b0, rows.outputs, b1, columns.outputs, b2)
         pixels = (b0, rows.size, b1, columns.size, b2)
-        self.shape = (int(np.prod(outputs)), int(np.prod(pixels)))
         if format == "csc":
             self._sizes, self._others = pixels, outputs
             self._relations = rows.by_pixel, columns.by_pixel
         else:
             self._sizes, self._others = outputs, pixels
             self._relations = rows.by_output, columns.by_output
+        self.shape = (int(np.prod(self._sizes)), int(np.prod(self._others)))
         self.width = block_width(model) if format == "bsr" else 1
 
     @cached_property
@@ -117,7 +118,7 @@ def block_width(model: Model) -> int:
 
 def nbytes(layout: Layout, format: Format, blocks: int, rows: int | None = None) -> int:
     """Bytes of the arrays of the matrix, or of some rows of it, with so many indices."""
-    lines = layout.shape[1 if format == "csc" else 0] if rows is None else rows
+    lines = layout.shape[0] if rows is None else rows
     index = index_dtype(layout.shape, blocks).itemsize
     values = blocks * layout.width * layout.dtype.itemsize
     if format == "coo":
@@ -155,6 +156,8 @@ def build(
         return matrix
     if format == "bsr":
         data = data.reshape(-1, 1, layout.width)
+    if format == "csc":
+        shape = shape[::-1]
     return compressed(format, shape, data, indices, pointer)
 
 

@@ -9,7 +9,7 @@ from scipy import linalg
 from dhop import facts
 from dhop.closed.bases import Basis, common_basis
 from dhop.geometry import Axis
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
 
 Values = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from dhop import arguments, observations, problem, solvers
 from dhop.boundary import Boundary
 from dhop.cautions import RangeWarning
 from dhop.decimation import Decimation
-from dhop.frames import FrameStack
-from dhop.linear import dense
-from dhop.operator import DHOperator
+from dhop.operators.base import dense
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry, Terms, fitted
 from dhop.preparation import Moves, Preparation, visible_range
 from dhop.progress import Progress

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dhop.boundary import OUTSIDE
 from dhop.geometry import Axis, Index, Model
 from dhop.kernels import GROUP
-from dhop.linear import ArrayOperator
 from dhop.methods.products import Products
+from dhop.operators.base import ArrayOperator
 
 Array = NDArray[Any]
 
@@ -104,7 +104,7 @@ class Block(ArrayOperator):
         super().__init__(model.dtype, dims, dimsd)
         self._products = Products(model, method, 1, chosen)
 
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, "adjoint" if adjoint else "forward", out)
 
 
@@ -157,7 +157,7 @@ class Cut:
         adjoint, rows = self.args[3], self.args[6]
         block = self._block(row, column)
         shape = block.dims if adjoint else block.dimsd
-        return block._product(x, (*x.shape[:-2], *shape), adjoint)[..., rows[row], :]
+        return block.multiply(x, (*x.shape[:-2], *shape), adjoint)[..., rows[row], :]
 
     def _block(self, row: int, column: int) -> Block:
         model, method, chosen, _, windows, kinds, _ = self.args

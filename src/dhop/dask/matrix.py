@@ -8,7 +8,7 @@ import numpy as np
 
 from dhop import export, sparse
 from dhop.dask.operator import DaskDHOperator, dask
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
 from dhop.replacement import replacing, require_replaceable
 
 Delayed = Any
@@ -46,7 +46,7 @@ def to_dask_blocks(operator: DaskDHOperator, max_nbytes: int = 2**26) -> list[De
     >>> (sparse.vstack(blocks) != A.operator.to_sparse()).nnz
     0
     """
-    layout = operator.operator._layout("csr")
+    layout = operator.operator.rows()
     alone = _on_one_thread(operator)
     return [
         dask.delayed(_rows)(alone, rows) for rows, _ in sparse.blocks_of_lines(layout, max_nbytes)
@@ -100,7 +100,7 @@ def export_matrix(
     """
     target = Path(path).absolute()
     require_replaceable(target, overwrite)
-    layout = operator.operator._layout("csr")
+    layout = operator.operator.rows()
     counts = layout.counts()
     export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
     with replacing(target, overwrite) as folder:

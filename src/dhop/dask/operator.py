@@ -11,8 +11,8 @@ from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
 from dhop.extras import needed
 from dhop.geometry import Index
-from dhop.linear import DTYPES
-from dhop.operator import DHOperator, Integers
+from dhop.operators.base import DTYPES
+from dhop.operators.blur_decimate import DHOperator, Integers
 
 da = needed("dask.array", "dask", "dhop.dask")
 dask = needed("dask", "dask", "dhop.dask")

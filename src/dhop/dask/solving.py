@@ -17,10 +17,9 @@ from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
 from dhop.decimation import Decimation
-from dhop.frames import FrameStack
 from dhop.iterations import Keep, Leave, norm
-from dhop.linear import dense
-from dhop.normal import strengths
+from dhop.operators.base import dense
+from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry
 from dhop.problem import real_stencils
 from dhop.progress import Progress, reporting
@@ -81,9 +80,12 @@ class Problem:
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term."""
-        parts = [A.operator._gram_parts(None)[0] for A in (*self.operators, *self.penalties)]
+        operators = [A.operator for A in (*self.operators, *self.penalties)]
         factors = [*self.largest, *[self.beta] * len(self.penalties)]
-        return [factor * one for factor, one in zip(factors, strengths(parts), strict=True)]
+        return [
+            factor * sum(term.strength for term in operator.terms())
+            for factor, operator in zip(factors, operators, strict=True)
+        ]
 
     def bound(self) -> float:
         """No less than the largest eigenvalue: from the largest sums of rows and columns."""

@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from dhop.arguments import integer
-from dhop.explicit import ExplicitOperator
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.explicit import ExplicitOperator
 from dhop.plots.axes import add_color_bar, new_axes
 
 CELLS = 800  # of a picture, per axis

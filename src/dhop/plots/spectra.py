@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from dhop.arguments import integer
 from dhop.decimation import fold
-from dhop.operator import DHOperator
+from dhop.operators.blur_decimate import DHOperator
 from dhop.plots.axes import new_axes
 from dhop.spectrum import singular_values as values_of
 

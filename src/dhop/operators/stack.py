@@ -1,20 +1,19 @@
 """Several operators on one unknown, their outputs under each other."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop import sparse
+from dhop import layouts
 from dhop.arguments import sequence
-from dhop.geometry import Index
-from dhop.gram import Part
-from dhop.linear import DTYPES, ArrayOperator, dense
-from dhop.normal import NormalOperator
+from dhop.operators.base import DTYPES, ArrayOperator, dense
+from dhop.operators.normal import NormalOperator
 from dhop.parallel import row_blocks, run
+from dhop.sparse import Layout
+from dhop.terms import Term
 
 Array = NDArray[Any]
 
@@ -35,7 +34,7 @@ class FrameStack(NormalOperator):
     operators : iterable of LinearOperator
         With the same number of columns and, where they have them, the same `dims`; PSF, factor,
         phase and boundary may differ. Anything that `scipy.sparse.linalg.aslinearoperator` takes,
-        but only a stack of `DHOperator` has an explicit matrix.
+        but only a stack of operators of ours has an explicit matrix.
     weights : sequence of (float or array_like), optional
         One for each operator: a number, or an array of the shape of its outputs. Not negative;
         zero masks a pixel, which then takes no part. A good weight is one over the variance of the
@@ -58,8 +57,6 @@ class FrameStack(NormalOperator):
     >>> FrameStack([A, A], weights=[1.0, 0.0]).nnz == A.nnz
     True
     """
-
-    _only_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -183,10 +180,11 @@ class FrameStack(NormalOperator):
             roots.append(np.sqrt(array.reshape(-1 if array.ndim else ()), dtype=np.float64))
         return roots
 
-    def _root(self, number: int, dtype: np.dtype[Any]) -> Any:
+    def root(self, number: int, dtype: np.dtype[Any]) -> Any:
+        """The root of a frame's weights in the precision of a dtype."""
         return 1 if self._roots is None else self._roots[number].astype(dtype.type(0).real.dtype)
 
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         # Kernels of our own may run side by side; of other operators nothing is known.
         ours = all(isinstance(operator, ArrayOperator) for operator in self.operators)
         workers = None if ours else 1
@@ -198,7 +196,7 @@ class FrameStack(NormalOperator):
 
             def observe(number: int) -> None:
                 product = self.operators[number].matmat(vectors).T
-                np.multiply(product, self._root(number, x.dtype), out=frames[number])
+                np.multiply(product, self.root(number, x.dtype), out=frames[number])
 
             run(observe, [(number,) for number in range(len(frames))], workers)
 
@@ -213,9 +211,9 @@ class FrameStack(NormalOperator):
             def backproject(number: int, images: dict[int, Array] = images) -> None:
                 frame, operator = frames[number], self.operators[number]
                 if self._roots is not None:
-                    frame = frame * self._root(number, y.dtype)
+                    frame = frame * self.root(number, y.dtype)
                 if number == 0 and isinstance(operator, ArrayOperator):
-                    operator._product(frame, total.shape, True, total)
+                    operator.multiply(frame, total.shape, True, total)
                 else:
                     product = operator.rmatmat(frame.T).T
                     images[number] = np.ascontiguousarray(product).reshape(-1)
@@ -232,25 +230,47 @@ class FrameStack(NormalOperator):
             run(backproject, [(number,) for number in some], workers)
             run(add, blocks if images else [])
 
-    def _layout(self, format: sparse.Format) -> sparse.Layout:
-        if format == "bsr":
-            raise ValueError('a stack has no common blocks: take "csr", "csc" or "coo"')
-        return StackLayout(self, [operator._layout("csr") for operator in self._explicit()])
+    def rows(self) -> Layout:
+        """The rows of the frames under each other; those of weight zero have no entries."""
+        frames = [
+            layouts.Weighted(operator.rows(), self.root(number, self.dtype), self.dtype)
+            for number, operator in enumerate(self._ours())
+        ]
+        return layouts.Stacked(frames, self.dtype)
 
-    def _gram_parts(self, weights: Array | None) -> list[Part]:
-        parts: list[Part] = []
+    def columns(self) -> Layout:
+        """The columns of all frames, one frame's entries after the other's."""
+        frames = [
+            (operator.columns(), np.asarray(self.root(number, self.dtype)))
+            for number, operator in enumerate(self._ours())
+        ]
+        return layouts.side_by_side(frames, self.dtype)
+
+    def terms(self, weights: Array | None = None) -> list[Term] | None:
+        found: list[Term] = []
         given = [None] * len(self.operators) if weights is None else self.split(weights)
-        for number, (operator, more) in enumerate(zip(self._explicit(), given, strict=True)):
+        for number, (operator, more) in enumerate(zip(self.operators, given, strict=True)):
             own: Any = None
             if self._roots is not None or more is not None:
                 square = 1.0 if self._roots is None else self._roots[number] ** 2
                 own = np.broadcast_to(square * (1.0 if more is None else more), operator.shape[0])
-            parts += operator._gram_parts(own)
-        return parts
+            terms = operator.terms(own) if isinstance(operator, ArrayOperator) else None
+            if terms is None:
+                return None
+            found += terms
+        return found
 
-    def _explicit(self) -> list[NormalOperator]:
+    def bounds(self) -> tuple[float, float]:
+        columns, rows = 0.0, 0.0
+        for number, operator in enumerate(self._ours()):
+            most = float(np.max(self.root(number, self.dtype)))
+            column, row = operator.bounds()
+            columns, rows = columns + most * column, max(rows, most * row)
+        return columns, rows
+
+    def _ours(self) -> list[ArrayOperator]:
         for operator in self.operators:
-            if not isinstance(operator, NormalOperator):
+            if not isinstance(operator, ArrayOperator):
                 raise TypeError(f"this asks for a stack of DHOperators, it holds {operator!r}")
         return list(self.operators)
 
@@ -265,53 +285,3 @@ def _linear_operators(given: Any) -> tuple[LinearOperator, ...]:
     except (TypeError, ValueError) as error:
         message = f"operators must be LinearOperators or what scipy makes one of: {error}"
         raise TypeError(message) from None
-
-
-class StackLayout:
-    """Rows of the weighted frames under each other; see `dhop.sparse.Layout`.
-
-    Rows of weight zero have no entries.
-    """
-
-    width = 1
-
-    def __init__(self, stack: FrameStack, layouts: list[sparse.Layout]) -> None:
-        self.shape = stack.shape
-        self.dtype = stack.dtype
-        self._edges = stack._edges
-        self._layouts = layouts
-        self._roots = stack._roots
-
-    def total(self) -> int:
-        if self._roots is None:
-            return sum(layout.total() for layout in self._layouts)
-        return int(self.counts().sum(dtype=np.int64))
-
-    def counts(self) -> Index:
-        counts = [layout.counts() for layout in self._layouts]
-        if self._roots is not None:
-            counts = [np.where(root > 0, k, 0) for k, root in zip(counts, self._roots, strict=True)]
-        return np.concatenate(counts)
-
-    def fill(
-        self, lines: Index, pointer: Array, start: int, stop: int, indices: Array, data: Array
-    ) -> None:
-        frame = np.searchsorted(self._edges, lines[start:stop], "right") - 1
-        changes = np.flatnonzero(np.diff(frame)) + 1
-        for begin, end in pairwise([0, *changes.tolist(), frame.size]):
-            number = frame[begin]
-            begins = pointer[start + begin : start + end]
-            length = np.diff(pointer[start + begin : start + end + 1])
-            kept = length > 0
-            rows = lines[start + begin : start + end][kept] - self._edges[number]
-            span = slice(int(begins[0]), int(pointer[start + end]))
-            local = np.append(begins[kept], span.stop) - span.start
-            layout = self._layouts[number]
-            values = data[span]
-            if layout.dtype != data.dtype:  # rounded as the frame rounds
-                values = np.empty(values.size, layout.dtype)
-            layout.fill(rows, local, 0, rows.size, indices[span], values)
-            if self._roots is not None:
-                root = self._roots[number].astype(self.dtype.type(0).real.dtype)
-                values = values * (np.repeat(root[rows], length[kept]) if root.ndim else root)
-            data[span] = values

@@ -1,20 +1,20 @@
 """The blur-and-decimate operator."""
 
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from dhop import arguments, facts, sparse
+from dhop import arguments, facts
 from dhop.boundary import BOUNDARIES, Boundary
 from dhop.decimation import Decimation, low_resolution
 from dhop.geometry import Model
-from dhop.gram import Part
-from dhop.linear import DTYPES
 from dhop.methods.products import Products
-from dhop.normal import NormalOperator
+from dhop.operators.base import DTYPES
+from dhop.operators.normal import NormalOperator
+from dhop.sparse import Layout, ModelLayout
+from dhop.terms import Term
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
@@ -258,14 +258,14 @@ class DHOperator(NormalOperator):
         self.degrade(np.zeros(self.dims, dtype))
         self.backproject(np.zeros(self.dimsd, dtype))
 
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, "adjoint" if adjoint else "forward", out)
 
-    def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
+    def apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
         if weights is None:
             self._products.apply(x, "gram", out)
         else:
-            super()._apply_gram(x, weights, out)
+            super().apply_gram(x, weights, out)
 
     @property
     def blur_operator(self) -> "DHOperator":
@@ -279,98 +279,35 @@ class DHOperator(NormalOperator):
         settings = self._settings() | {"center": 0}
         return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
 
-    def gram_diagonal(self) -> Array:
-        """The diagonal of ``A^H A``: the squared norm of each column of the matrix.
-
-        Returns
-        -------
-        ndarray, shape (N,), real, of the operator's precision
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DHOperator((1, 4), [[1.0, 2.0, 1.0]], (1, 2)).gram_diagonal()
-        array([ 9., 10., 10.,  9.])
-        """
+    def _column_squares(self) -> Array:
         diagonal = facts.gram_diagonal(self._model).lines()
         between, after = self._model.around[1:]
         spread = np.broadcast_to(
             diagonal[:, None, :, None],
             (self._model.around[0], diagonal.shape[0], between, diagonal.shape[1], after),
         )
-        return spread.astype(self.dtype.type(0).real.dtype).reshape(-1)
+        return spread.reshape(-1)
 
-    def row_sums(self) -> Array:
-        """The sum of each row of the matrix, ``A @ ones(N)``: how each observed pixel is lit.
-
-        Returns
-        -------
-        ndarray, shape (M,), of the operator's dtype
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).row_sums()
-        array([5., 5.])
-        """
-        return self.matvec(np.ones(self.shape[1], self.dtype))
-
-    def column_sums(self) -> Array:
-        """The sum of each column of the matrix, ``A.T @ ones(M)``: how often each pixel is seen.
-
-        Returns
-        -------
-        ndarray, shape (N,), of the operator's dtype
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).column_sums()
-        array([2., 3., 3., 2.])
-        """
-        return self.T.matvec(np.ones(self.shape[0], self.dtype))
-
-    def norm(self, ord: Literal[1, 2, "fro"] | float = 2) -> float:
-        """A norm of the matrix, as `numpy.linalg.norm` would give it.
-
-        Parameters
-        ----------
-        ord : {2, 1, inf, "fro"}
-            The largest singular value (by Lanczos iteration, to a relative 1e-8 or the dtype's
-            precision), the largest absolute column sum, the largest absolute row sum, or the root
-            of the sum of squares.
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            For another `ord`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2)
-        >>> A.norm(np.inf), A.norm(1), A.norm("fro")
-        (4.0, 1.0, 4.0)
-        """
-        if ord == 1:
-            return facts.column_norm(self._model)
-        if ord == inf:
-            return facts.row_norm(self._model)
+    def _entry_norm(self, ord: float | str) -> float:
         if ord == "fro":
             return facts.frobenius_norm(self._model)
-        if ord == 2:
-            return facts.spectral_norm(self, facts.column_norm(self._model))
-        raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
+        return self.bounds()[0 if ord == 1 else 1]
 
-    def _layout(self, format: sparse.Format) -> sparse.Layout:
-        return sparse.ModelLayout(self._model, format)
+    def rows(self) -> Layout:
+        return ModelLayout(self._model, "csr")
 
-    def _gram_parts(self, weights: Array | None) -> list[Part]:
-        return [(self._model, weights)]
+    def columns(self) -> Layout:
+        return ModelLayout(self._model, "csc")
+
+    def blocks(self) -> Layout:
+        return ModelLayout(self._model, "bsr")
+
+    def terms(self, weights: Array | None = None) -> list[Term]:
+        first, second = sorted(self._axes)
+        return [Term(self._model, weights, (first, second))]
+
+    def bounds(self) -> tuple[float, float]:
+        return facts.column_norm(self._model), facts.row_norm(self._model)
 
 
 def _rebuild(

@@ -1,112 +1,15 @@
-"""The normal-equations operator ``A^H W A``, and its explicit matrix."""
+"""Rows of the explicit matrix ``A^H W A``, from the taps."""
 
 import itertools
-from collections.abc import Callable
-from functools import cached_property, reduce
-from operator import add
-from typing import Any, Literal, TypeAlias
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from dhop import arguments, sparse
 from dhop.boundary import OUTSIDE
 from dhop.geometry import Axis, Index, Model
-from dhop.linear import ArrayOperator, dense
 from dhop.parallel import row_blocks, run
-from dhop.progress import Progress
-
-# A frame of the operator and the weights of its rows, None for ones.
-Part: TypeAlias = tuple[Model, NDArray[np.float64] | None]
-
-
-class GramOperator(ArrayOperator):
-    """``A^H W A`` with a diagonal of real weights `W`, Hermitian.
-
-    Parameters
-    ----------
-    operator : ArrayOperator
-        `A`, of shape (M, N).
-    weights : array_like, optional
-        M real numbers, or an array of shape ``operator.dimsd``; one per observed pixel. None for
-        the identity.
-    """
-
-    def __init__(self, operator: ArrayOperator, weights: ArrayLike | None = None) -> None:
-        super().__init__(operator.dtype, operator.dims, operator.dims)
-        self.operator = operator
-        self.args = (operator, weights)
-        self.weights = None if weights is None else _weights(weights, operator)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return GramOperator, (self.operator, self.weights)
-
-    def to_sparse(
-        self,
-        format: Literal["csr", "csc", "coo"] = "csr",
-        *,
-        rows: slice | ArrayLike | None = None,
-        progress: Progress = None,
-    ) -> Any:
-        """The explicit matrix, for those who factorise, row by row from the taps.
-
-        Sums are formed in float64 and rounded once, for each frame of a stack. Entries are stored
-        where some output sees both pixels through non-zero taps, whatever its weight.
-
-        Parameters
-        ----------
-        format : {"csr", "csc", "coo"}
-        rows : slice or array_like of int, optional
-            Rows of the matrix, all by default. Not for ``"csc"``.
-        progress : callable or True, optional
-            See `DHOperator.to_sparse`.
-
-        Returns
-        -------
-        scipy.sparse array, shape (N, N)
-
-        Raises
-        ------
-        TypeError
-            If the operator is neither a `DHOperator` nor a stack of them.
-        MemoryError
-            If there is no room for it.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from dhop import DHOperator
-        >>> DHOperator((1, 4), [[1.0, 2.0]], (1, 2)).gram().to_sparse().toarray()
-        array([[9., 3., 0., 0.],
-               [3., 5., 6., 2.],
-               [0., 6., 9., 3.],
-               [0., 2., 3., 1.]])
-        """
-        parts = getattr(self.operator, "_gram_parts", None)
-        if parts is None:
-            raise TypeError("the explicit Gram matrix is that of DHOperators")
-        format = arguments.choice("format", format, ("csr", "csc", "coo"))
-        chosen = arguments.rows(rows, self.shape[0])
-        if format == "csc" and chosen is not None:
-            raise ValueError('rows are for the formats "csr" and "coo"')
-        workers: int | None = getattr(self.operator, "workers", None)
-        matrix = reduce(
-            add,
-            (
-                sparse.build(GramLayout(model, own, workers), "csr", chosen, workers, progress)
-                for model, own in parts(self.weights)
-            ),
-        )
-        if format == "csc":  # the columns of a Hermitian matrix are its rows, conjugated
-            data = matrix.data.conj()
-            return sparse.compressed("csc", self.shape, data, matrix.indices, matrix.indptr)
-        return matrix.asformat(format)
-
-    def _apply(self, x: NDArray[Any], adjoint: bool, out: NDArray[Any]) -> None:
-        self.operator._apply_gram(x, self.weights, out)
-
-    def _adjoint(self) -> "GramOperator":
-        return self
 
 
 class GramLayout:
@@ -229,18 +132,3 @@ class _Near:
         self.sizes = np.array([members.size for members in near])
         self.start = np.append(0, np.cumsum(self.sizes))
         self.member = np.concatenate(near)
-
-
-def _weights(weights: ArrayLike, operator: ArrayOperator) -> NDArray[Any]:
-    array = dense(weights, "weights")
-    if array.dtype.kind == "c":
-        raise TypeError("weights must be real")
-    if array.shape not in (operator.dimsd, operator.shape[:1]):
-        raise ValueError(
-            f"weights must have shape {operator.dimsd} or {operator.shape[:1]}, got {array.shape}"
-        )
-    array = np.array(array, dtype=np.float64).reshape(-1)
-    if not np.isfinite(array).all():
-        raise ValueError("weights must be finite")
-    array.flags.writeable = False
-    return array

@@ -1,8 +1,9 @@
-"""Products with anything array-like: the one gate between user input and the kernels."""
+"""What every operator is: a map between arrays, and a node of expressions.
 
-from collections.abc import Callable
+Here is the one gate between user input and the kernels, and the questions that a node answers.
+"""
+
 from math import prod
-from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,17 +12,24 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from dhop import arguments, workspace
+from dhop.sparse import Layout
+from dhop.terms import Term
 
 Array = NDArray[Any]
 
+SCALARS = (int, float, complex, np.number)
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
 
 class ArrayOperator(LinearOperator):
     """A linear map between arrays, of shape `dims` and of shape `dimsd`, over their C-order ravels.
 
-    Subclasses say in `_apply` what the map does to vectors; this class brings scipy's products to
+    Subclasses say in `apply` what the map does to vectors; this class brings scipy's products to
     that form. Input is checked before anything is computed and never written to.
+
+    They may answer more questions, of which all else follows: `rows` and `columns` (the explicit
+    matrix, its parts, its files), `terms` (closed forms, preconditioners, the Gram matrix) and
+    `bounds` (tolerances, norms).
 
     Parameters
     ----------
@@ -56,7 +64,31 @@ class ArrayOperator(LinearOperator):
         """Shape of the arrays that the operator gives."""
         return self._dimsd
 
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
+    @property
+    def workers(self) -> int | None:
+        """Most threads to use, None for all processors."""
+        return None
+
+    def rows(self) -> Layout:
+        """The rows of the explicit matrix; TypeError if there is none."""
+        raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
+
+    def columns(self) -> Layout:
+        """The columns of the explicit matrix, as the rows of its transpose; TypeError likewise."""
+        raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
+
+    def terms(self, weights: Array | None = None) -> list[Term] | None:
+        """The convolutions that ``A^H W A`` is a sum of, or None.
+
+        `weights` are M real numbers, the diagonal of `W`, or None for ones.
+        """
+        return None
+
+    def bounds(self) -> tuple[float, float]:
+        """No less than the largest sum of absolute values in a column, and in a row."""
+        raise TypeError(f"nothing is known of the size of {self!r}")
+
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         """Write the images of the vectors in `x` into `out`.
 
         Both are contiguous, one vector after the other, and of one dtype: one of the four, at least
@@ -64,16 +96,16 @@ class ArrayOperator(LinearOperator):
         """
         raise NotImplementedError
 
-    def _apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
-        """As `_apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
+    def apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
+        """As `apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
         M, N = self.shape
         y = workspace.empty((x.size // N * M,), x.dtype)
-        self._apply(x, False, y)
+        self.apply(x, False, y)
         if weights is not None:
             frames = y.reshape(-1, M)
             frames *= weights.astype(y.real.dtype, copy=False)
         y.flags.writeable = False
-        self._apply(y, True, out)
+        self.apply(y, True, out)
 
     def degrade(self, image: ArrayLike, out: Array | None = None) -> Array:
         """Apply the operator to an array: ``A @ x`` without the ravels.
@@ -143,13 +175,15 @@ class ArrayOperator(LinearOperator):
 
     def dot(self, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
-            if isinstance(x, Number):
-                return Scaled(self, x)
+            if isinstance(x, SCALARS):
+                return algebra().multiple(self, x)
+            if isinstance(x, ArrayOperator):
+                return algebra().product(self, x)
             if isinstance(x, LinearOperator):
                 return super().dot(x)
         x = dense(x)
         if x.ndim == 0:
-            return super().dot(x)
+            return algebra().multiple(self, x[()])
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
 
     def __matmul__(self, x: Any) -> Any:
@@ -157,10 +191,17 @@ class ArrayOperator(LinearOperator):
         return self.dot(x) if isinstance(x, np.ndarray) else super().__matmul__(x)
 
     def __rmul__(self, x: Any) -> Any:
-        return Scaled(self, x) if isinstance(x, Number) else super().__rmul__(x)
+        scalar = isinstance(x, SCALARS) or (isinstance(x, np.ndarray) and x.ndim == 0)
+        return self.dot(x) if scalar else super().__rmul__(x)
+
+    def __truediv__(self, x: Any) -> Any:
+        return self.dot(1 / x) if isinstance(x, SCALARS) else super().__truediv__(x)
 
     def __neg__(self) -> LinearOperator:
-        return Scaled(self, -1)
+        return algebra().multiple(self, -1)
+
+    def __add__(self, x: Any) -> Any:
+        return algebra().total(self, x) if isinstance(x, ArrayOperator) else super().__add__(x)
 
     def matvec(self, x: ArrayLike) -> Array:
         x = self._checked(x, False, matrix=False)
@@ -208,10 +249,10 @@ class ArrayOperator(LinearOperator):
         return self._vector_products(np.asarray(X).swapaxes(-1, -2), adjoint=True).swapaxes(-1, -2)
 
     def _adjoint(self) -> LinearOperator:
-        return Transpose(self, conjugate=True)
+        return algebra().Transpose(self, True)
 
     def _transpose(self) -> LinearOperator:
-        return Transpose(self, conjugate=self.dtype.kind != "c")
+        return algebra().Transpose(self, self.dtype.kind != "c")
 
     def _vector_product(self, x: Array, adjoint: bool) -> Array:
         x = np.asarray(x)
@@ -221,7 +262,7 @@ class ArrayOperator(LinearOperator):
 
     def _vector_products(self, x: Array, adjoint: bool) -> Array:
         """Apply to the last axis of `x`."""
-        return self._product(x, (*x.shape[:-1], self.shape[1 if adjoint else 0]), adjoint)
+        return self.multiply(x, (*x.shape[:-1], self.shape[1 if adjoint else 0]), adjoint)
 
     def _array_product(
         self,
@@ -241,9 +282,9 @@ class ArrayOperator(LinearOperator):
             )
         if out is not None:
             _check_out(out, out_shape, np.result_type(self.dtype, x.dtype), x)
-        return self._product(x, out_shape, adjoint, out)
+        return self.multiply(x, out_shape, adjoint, out)
 
-    def _product(
+    def multiply(
         self, x: Array, shape: tuple[int, ...], adjoint: bool, out: Array | None = None
     ) -> Array:
         """Apply to the vectors in `x`, of any layout, byte order and dtype; `shape` gets `out`."""
@@ -261,62 +302,19 @@ class ArrayOperator(LinearOperator):
             return out
         if dtype.kind == "c" and self.dtype.kind != "c":
             parts = workspace.empty((2, *shape), out.real.dtype)
-            self._apply(_native(x.real, parts.dtype), adjoint, parts[0].ravel())
-            self._apply(_native(x.imag, parts.dtype), adjoint, parts[1].ravel())
+            self.apply(native(x.real, parts.dtype), adjoint, parts[0].ravel())
+            self.apply(native(x.imag, parts.dtype), adjoint, parts[1].ravel())
             out.real, out.imag = parts
         else:
-            self._apply(_native(x, dtype), adjoint, out.ravel())
+            self.apply(native(x, dtype), adjoint, out.ravel())
         return out
 
 
-class Transpose(ArrayOperator):
-    """The adjoint of an `ArrayOperator`, or its plain transpose."""
+def algebra() -> Any:
+    """The module of expressions, which is made of this one."""
+    from dhop.operators import algebra
 
-    def __init__(self, operator: ArrayOperator, conjugate: bool) -> None:
-        super().__init__(operator.dtype, operator.dimsd, operator.dims)
-        self.operator = operator
-        self.conjugate = conjugate
-        self.args = (operator,)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Transpose, (self.operator, self.conjugate)
-
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        if self.conjugate:
-            self.operator._apply(x, not adjoint, out)
-        else:
-            self.operator._apply(_native(x.conj(), x.dtype), not adjoint, out)
-            np.conj(out, out=out)
-
-    def _adjoint(self) -> LinearOperator:
-        return self.operator if self.conjugate else super()._adjoint()
-
-    def _transpose(self) -> LinearOperator:
-        plain = not self.conjugate or self.dtype.kind != "c"
-        return self.operator if plain else super()._transpose()
-
-
-class Scaled(ArrayOperator):
-    """A multiple of an `ArrayOperator`.
-
-    Unlike scipy's it knows its `dims`, and its pickle is read by other versions of scipy.
-    """
-
-    def __init__(self, operator: ArrayOperator, scale: Any) -> None:
-        dtype = np.result_type(operator.dtype, scale)
-        if dtype not in DTYPES:
-            raise TypeError(f"a multiple of dtype {dtype} is not supported; cast {scale!r} first")
-        super().__init__(dtype, operator.dims, operator.dimsd)
-        self.operator = operator
-        self.scale = scale
-        self.args = (operator, scale)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Scaled, (self.operator, self.scale)
-
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        self.operator._product(x, out.shape, adjoint, out)
-        out *= self.scale.conjugate() if adjoint else self.scale
+    return algebra
 
 
 def dense(x: Any, name: str = "the operand") -> Array:
@@ -335,7 +333,7 @@ def dense(x: Any, name: str = "the operand") -> Array:
     return arguments.numbers(name, x)
 
 
-def _native(x: Array, dtype: np.dtype[Any]) -> Array:
+def native(x: Array, dtype: np.dtype[Any]) -> Array:
     """The numbers of `x` as a kernel wants them: aligned, one after the other, read-only."""
     flags = x.flags
     if not (x.dtype == dtype and flags.c_contiguous and flags.aligned):

@@ -2,33 +2,36 @@
 
 import os
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from dhop import arguments, export, sparse
-from dhop.linear import ArrayOperator
+from dhop import arguments, export, facts, sparse
+from dhop.operators.base import ArrayOperator
 from dhop.progress import Progress
+from dhop.sparse import Layout
+
+Array = NDArray[Any]
 
 
 class ExplicitOperator(ArrayOperator):
     """An `ArrayOperator` whose matrix can be written out, from the layouts of its lines."""
 
-    _only_rows: ClassVar[bool] = False  # there is no layout of its columns
+    def blocks(self) -> Layout:
+        """The rows in blocks of one row by some columns; ValueError if they have none in common."""
+        raise ValueError('only a DHOperator has blocks: take "csr", "csc" or "coo"')
 
-    @property
-    def workers(self) -> int | None:
-        """Most threads to use, None for all processors."""
-        return None
-
-    def _layout(self, format: sparse.Format) -> sparse.Layout:
-        raise NotImplementedError
+    def _layout(self, format: sparse.Format) -> Layout:
+        asked = {"csr": self.rows, "coo": self.rows, "csc": self.columns, "bsr": self.blocks}
+        return asked[format]()
 
     @property
     def nnz(self) -> int:
         """Number of entries that the explicit matrix stores."""
-        return self._layout("csr").total()
+        return self.rows().total()
 
     def sparse_nbytes(self, format: sparse.Format = "csr") -> int:
         """Bytes that the arrays of the explicit matrix take, without building it.
@@ -101,9 +104,8 @@ class ExplicitOperator(ArrayOperator):
         """
         format = arguments.choice("format", format, sparse.FORMATS)
         chosen = arguments.rows(rows, self.shape[0])
-        if format == "csc" and (chosen is not None or self._only_rows):
-            layout = self._layout("csr")
-            return sparse.build(layout, "csr", chosen, self.workers, progress).tocsc()
+        if format == "csc" and chosen is not None:
+            return sparse.build(self.rows(), "csr", chosen, self.workers, progress).tocsc()
         return sparse.build(self._layout(format), format, chosen, self.workers, progress)
 
     def row_blocks(self, max_nbytes: int = 2**28) -> Iterator[tuple[slice, Any]]:
@@ -142,7 +144,7 @@ class ExplicitOperator(ArrayOperator):
         slice(13, 16, None) (3, 64)
         """
         size = arguments.integer("max_nbytes", max_nbytes)
-        return sparse.row_blocks(self._layout("csr"), size, self.workers)
+        return sparse.row_blocks(self.rows(), size, self.workers)
 
     def export(
         self,
@@ -200,6 +202,107 @@ class ExplicitOperator(ArrayOperator):
         if format is not None:
             format = arguments.choice("format", format, export.FILE_FORMATS)
         return export.export(
-            self._layout("csr"), path, format,
+            self.rows(), path, format,
             overwrite=overwrite, progress=progress, workers=self.workers,
         )  # fmt: skip
+
+    def gram_diagonal(self) -> Array:
+        """The diagonal of ``A^H A``: the squared norm of each column of the matrix.
+
+        Returns
+        -------
+        ndarray, shape (N,), real, of the operator's precision
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> DHOperator((1, 4), [[1.0, 2.0, 1.0]], (1, 2)).gram_diagonal()
+        array([ 9., 10., 10.,  9.])
+        """
+        return self._column_squares().astype(self.dtype.type(0).real.dtype)
+
+    def row_sums(self) -> Array:
+        """The sum of each row of the matrix, ``A @ ones(N)``: how each observed pixel is lit.
+
+        Returns
+        -------
+        ndarray, shape (M,), of the operator's dtype
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).row_sums()
+        array([5., 5.])
+        """
+        return self.matvec(np.ones(self.shape[1], self.dtype))
+
+    def column_sums(self) -> Array:
+        """The sum of each column of the matrix, ``A.T @ ones(M)``: how often each pixel is seen.
+
+        Returns
+        -------
+        ndarray, shape (N,), of the operator's dtype
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> DHOperator((1, 4), np.ones((1, 3)), (1, 2)).column_sums()
+        array([2., 3., 3., 2.])
+        """
+        return self.T.matvec(np.ones(self.shape[0], self.dtype))
+
+    def norm(self, ord: Literal[1, 2, "fro"] | float = 2) -> float:
+        """A norm of the matrix, as `numpy.linalg.norm` would give it.
+
+        Parameters
+        ----------
+        ord : {2, 1, inf, "fro"}
+            The largest singular value (by Lanczos iteration, to a relative 1e-8 or the dtype's
+            precision), the largest absolute column sum, the largest absolute row sum, or the root
+            of the sum of squares.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            For another `ord`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> A = DHOperator((4, 4), np.ones((1, 1)), 2)
+        >>> A.norm(np.inf), A.norm(1), A.norm("fro")
+        (4.0, 1.0, 4.0)
+        """
+        if ord not in (1, 2, inf, "fro"):
+            raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
+        if ord == 2:
+            return facts.spectral_norm(self, self.bounds()[0])
+        return self._entry_norm(ord)
+
+    def _column_squares(self) -> Array:
+        """The sum of squared absolute values in each column, as float64."""
+        squares = np.zeros(self.shape[1])
+        for _, part in self.row_blocks():
+            squares += np.bincount(part.indices, facts.squared(part.data), squares.size)
+        return squares
+
+    def _entry_norm(self, ord: float | str) -> float:
+        """A norm that is a sum over entries."""
+        if ord == "fro":
+            return float(np.sqrt(self._column_squares().sum()))
+        columns = np.zeros(self.shape[1])
+        row = 0.0
+        for _, part in self.row_blocks():
+            sizes = np.abs(part.data).astype(np.float64)
+            columns += np.bincount(part.indices, sizes, columns.size)
+            lines = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+            row = max(row, float(np.bincount(lines, sizes).max(initial=0)))
+        return float(columns.max()) if ord == 1 else row

@@ -1,33 +1,26 @@
 """What every operator offers of its normal equations."""
 
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.closed import Inverse, exact_equations, nearest_equations
-from dhop.explicit import ExplicitOperator
-from dhop.geometry import Model
-from dhop.gram import GramOperator, Part
 from dhop.iterations import norm
-from dhop.linear import ArrayOperator, dense
+from dhop.operators.base import ArrayOperator, algebra, dense
+from dhop.operators.explicit import ExplicitOperator
+from dhop.operators.inverse import closed_form, inverse_of, nearest_form
 from dhop.rounds import Rounds, Verdict, forgiven
-from dhop.stencils import Stencils, stencils
+from dhop.stencils import Stencils
 
 Array = NDArray[Any]
 
 
 class NormalOperator(ExplicitOperator):
-    """An operator `A`, made of one or several frames, whose normal equations are to be solved."""
+    """An operator `A`, of ours or made of ours, whose normal equations are to be solved."""
 
-    def _gram_parts(self, weights: NDArray[Any] | None) -> list[Part]:
-        """Frames of the operator and the weights of their rows, `weights` taken in."""
-        raise NotImplementedError
-
-    def gram(self, weights: ArrayLike | None = None) -> GramOperator:
+    def gram(self, weights: ArrayLike | None = None) -> "NormalOperator":
         """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
 
         Parameters
@@ -49,7 +42,8 @@ class NormalOperator(ExplicitOperator):
         >>> np.allclose(A @ x, 1)
         True
         """
-        return GramOperator(self, weights)
+        gram: NormalOperator = algebra().GramOperator(self, weights)
+        return gram
 
     def preconditioner(self, beta: float, regulariser: Stencils = "identity") -> ArrayOperator:
         r"""An approximate inverse of :math:`A^H A + \beta S^H S`, to be `M` of scipy's `cg`.
@@ -88,14 +82,13 @@ class NormalOperator(ExplicitOperator):
         True
         """
         _positive("beta", beta)
-        parts = self._gram_parts(None)
-        equations = nearest_equations(weighted_frames(parts), penalties(regulariser, parts[0][0]))
+        equations = nearest_form(self.terms(), regulariser)
         if equations is None:
             raise ValueError(
                 "these frames are far from any operator whose inverse is known; use cg without a "
                 "preconditioner"
             )
-        return InverseOperator(self, equations.inverse(beta, once=True))
+        return inverse_of(self, equations, beta)
 
     def prox_l2(
         self, z: ArrayLike, y: ArrayLike, gamma: float, *, rtol: float = 1e-8, maxiter: int = 1000
@@ -152,17 +145,15 @@ class NormalOperator(ExplicitOperator):
             rhs = self.backproject(y) + start / gamma
         if not np.isfinite(rhs).all():
             raise ValueError("z, y and 1 / gamma must be finite")
-        parts = self._gram_parts(None)
-        identity = penalties("identity", parts[0][0])
-        exact = exact_equations(mean_frames(parts), identity) if uniform(parts) else None
-        strength = sum(strengths(parts)) + 1 / gamma
+        terms = self.terms()
+        exact = closed_form(terms, "identity")
+        columns, rows = self.bounds()
+        data_strength = columns * rows if terms is None else sum(term.strength for term in terms)
+        strength = data_strength + 1 / gamma
         if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
-            inverse = InverseOperator(self, exact.inverse(1 / gamma, once=True))
-            return np.asarray(inverse.degrade(rhs))
-        near = exact or nearest_equations(weighted_frames(parts), identity)
-        known = None
-        if near is not None:
-            known = InverseOperator(self, near.inverse(1 / gamma, once=True))
+            return np.asarray(inverse_of(self, exact, 1 / gamma).degrade(rhs))
+        near = exact or nearest_form(terms, "identity")
+        known = None if near is None else inverse_of(self, near, 1 / gamma)
         target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
         scale = norm(rhs)
 
@@ -186,78 +177,6 @@ class NormalOperator(ExplicitOperator):
                 stacklevel=2,
             )
         return np.asarray(rounds.x).reshape(self.dims)
-
-
-class InverseOperator(ArrayOperator):
-    """The Hermitian inverse of normal equations, as the function that solves for images."""
-
-    def __init__(self, operator: NormalOperator, solve: Inverse) -> None:
-        super().__init__(operator.dtype, operator.dims, operator.dims)
-        self.args = (operator, solve)
-        axes = getattr(operator, "axes", None) or operator.operators[0].axes
-        self._axes: Sequence[int] = [1 + axis for axis in sorted(axes)]
-        self._solve = solve
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return InverseOperator, self.args
-
-    def _apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        images, solved = (
-            np.moveaxis(each.reshape(-1, *self.dims), self._axes, (-2, -1)) for each in (x, out)
-        )
-        self._solve(images, solved)
-
-    def _adjoint(self) -> "InverseOperator":
-        return self
-
-
-def weighted_frames(parts: Sequence[Part]) -> list[tuple[Model, float | NDArray[np.float64]]]:
-    """The models of an operator and their weights, numbers or arrays."""
-    return [(model, 1.0 if w is None else w) for model, w in parts]
-
-
-def mean_frames(parts: Sequence[Part]) -> list[tuple[Model, float]]:
-    """The models of an operator and the mean weights of their pixels."""
-    return [(model, 1.0 if w is None else float(np.mean(w))) for model, w in parts]
-
-
-def uniform(parts: Sequence[Part]) -> bool:
-    """Whether all pixels of a frame have one weight."""
-    return all(w is None or w.min() == w.max() for _, w in parts)
-
-
-def strengths(parts: Sequence[Part]) -> list[float]:
-    """About the largest eigenvalue of ``A^H W A`` of each frame.
-
-    It is the product of the largest weight and of the largest sums of absolute values in a row and
-    in a column away from borders.
-    """
-    found = []
-    for model, w in parts:
-        taps = np.abs(model.weights)
-        f0, f1 = model.rows.factor, model.columns.factor
-        column = max(float(taps[i::f0, j::f1].sum()) for i in range(f0) for j in range(f1))
-        found.append(float(taps.sum()) * column * (1.0 if w is None else float(w.max())))
-    return found
-
-
-def penalties(regulariser: Stencils, model: Model) -> list[Model]:
-    """The regulariser on the images of a model, with its boundaries."""
-    boundary = model.rows.boundary, model.columns.boundary
-    return [
-        Model.build(
-            (model.rows.size, model.columns.size),
-            stencil,
-            (1, 1),
-            decimation="sample",
-            boundary=boundary,
-            center=((stencil.shape[0] - 1) // 2, (stencil.shape[1] - 1) // 2),
-            phase=(0, 0),
-            axes=(0, 1),
-            dtype=np.dtype(np.complex128 if stencil.dtype.kind == "c" else np.float64),
-        )
-        for stencil in stencils(regulariser)
-    ]
 
 
 def _positive(name: str, value: float) -> None:

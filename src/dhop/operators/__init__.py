@@ -1,0 +1,9 @@
+"""Operators, a node a file.
+
+- `base`: what every operator is, its products, and the questions that it answers
+- `explicit`: its matrix, from its rows and columns
+- `normal`: its normal equations, from its terms; `inverse` solves them, `gram` is their operator
+- `blur_decimate`: the leaf, ``D H``
+- `diagonal`, `stack`, `algebra`: weights, frames under each other, transposes, multiples, sums and
+  products
+"""

@@ -1,0 +1,102 @@
+"""Multiplication of each pixel by a number of its own."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.layouts import Weighted
+from dhop.operators.base import DTYPES, dense
+from dhop.operators.normal import NormalOperator
+from dhop.sparse import Layout
+
+Array = NDArray[Any]
+
+
+class DiagonalOperator(NormalOperator):
+    """The diagonal matrix of an array: weights, masks, gains.
+
+    ``DiagonalOperator(w) @ A`` weights what `A` observes, ``A @ DiagonalOperator(w)`` what it sees.
+
+    Parameters
+    ----------
+    diagonal : array_like
+        The numbers, of the shape of the arrays that they multiply. Zeros are not stored in the
+        explicit matrix.
+    dims : sequence of int, optional
+        That shape, if `diagonal` is a vector.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not fit or a number is not finite.
+    TypeError
+        If they are no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import DHOperator, DiagonalOperator
+    >>> A = DHOperator((1, 4), np.ones((1, 1)), (1, 2))
+    >>> (DiagonalOperator([[2.0, 3.0]]) @ A).to_sparse().toarray()
+    array([[2., 2., 0., 0.],
+           [0., 0., 3., 3.]])
+    """
+
+    def __init__(self, diagonal: ArrayLike, dims: Sequence[int] | None = None) -> None:
+        array = dense(diagonal, "diagonal")
+        dtype = np.result_type(array.dtype, np.float32)
+        if dtype not in DTYPES:
+            raise TypeError(f"a diagonal of dtype {array.dtype} is not supported")
+        if not np.isfinite(array).all():
+            raise ValueError("diagonal must be finite")
+        shape = array.shape if dims is None else tuple(int(size) for size in dims)
+        if prod(shape) != array.size or not array.size:
+            raise ValueError(f"dims {shape} do not fit a diagonal of shape {array.shape}")
+        super().__init__(dtype, shape, shape)
+        self.diagonal = array.astype(dtype).reshape(-1)  # a copy
+        self.diagonal.flags.writeable = False
+        self.args = (self.diagonal, shape)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return DiagonalOperator, (self.diagonal, self.dims)
+
+    def rows(self) -> Layout:
+        return Weighted(Identity(self.shape[0], self.dtype), self.diagonal, self.dtype)
+
+    def columns(self) -> Layout:
+        return self.rows()
+
+    def bounds(self) -> tuple[float, float]:
+        most = float(np.abs(self.diagonal).max())
+        return most, most
+
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        vectors = x.reshape(-1, self.shape[0])
+        factors = self.diagonal.conj() if adjoint else self.diagonal
+        np.multiply(vectors, factors, out=out.reshape(vectors.shape))
+
+
+class Identity:
+    """Lines of the identity; see `dhop.sparse.Layout`."""
+
+    width = 1
+
+    def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
+        self.shape = size, size
+        self.dtype = dtype
+
+    def total(self) -> int:
+        return self.shape[0]
+
+    def counts(self) -> NDArray[np.intp]:
+        return np.ones(self.shape[0], np.intp)
+
+    def fill(
+        self, lines: Array, pointer: Array, start: int, stop: int, indices: Array, data: Array
+    ) -> None:
+        span = slice(int(pointer[start]), int(pointer[stop]))
+        indices[span] = lines[start:stop]
+        data[span] = 1

@@ -1,0 +1,74 @@
+"""Inverses of normal equations in closed form, or of equations that are near."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.closed import Equations, Inverse, exact_equations, nearest_equations
+from dhop.operators.base import ArrayOperator
+from dhop.stencils import Stencils
+from dhop.terms import Term, of_one_scene, penalties
+
+Array = NDArray[Any]
+
+
+class InverseOperator(ArrayOperator):
+    """The Hermitian inverse of normal equations, as the function that solves for images.
+
+    Parameters
+    ----------
+    dtype : dtype
+    dims : tuple of int
+    axes : (int, int)
+        Of the images in arrays of that shape.
+    solve : Inverse
+    """
+
+    def __init__(
+        self, dtype: np.dtype[Any], dims: tuple[int, ...], axes: tuple[int, int], solve: Inverse
+    ) -> None:
+        super().__init__(dtype, dims, dims)
+        self.args = (dtype, dims, axes, solve)
+        self._axes = [1 + axis for axis in axes]
+        self._solve = solve
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return InverseOperator, self.args
+
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        images, solved = (
+            np.moveaxis(each.reshape(-1, *self.dims), self._axes, (-2, -1)) for each in (x, out)
+        )
+        self._solve(images, solved)
+
+    def _adjoint(self) -> "InverseOperator":
+        return self
+
+
+def inverse_of(operator: ArrayOperator, equations: Equations, beta: float) -> InverseOperator:
+    """The inverse for one `beta`, of equations that are made from the terms of an operator."""
+    terms = operator.terms()
+    if terms is None:
+        raise TypeError(f"{operator!r} has no terms")
+    solve = equations.inverse(beta, once=True)
+    return InverseOperator(operator.dtype, operator.dims, terms[0].axes, solve)
+
+
+def closed_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
+    """The equations if there is a closed form."""
+    terms = of_one_scene(terms)
+    if terms is None or not all(term.uniform for term in terms):
+        return None
+    frames = [(term.model, term.mean) for term in terms]
+    return exact_equations(frames, penalties(regulariser, terms[0].model))
+
+
+def nearest_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
+    """The closed form, or that of similar equations if there are any."""
+    terms = of_one_scene(terms)
+    if terms is None:
+        return None
+    frames = [(term.model, term.weight) for term in terms]
+    return nearest_equations(frames, penalties(regulariser, terms[0].model))
