@@ -62,7 +62,7 @@ def shift_and_add(frames, shifts, factor, shape):
 
 
 # how-to: begin
-def plug_and_play(solution, noise, steps=12, trust=15):
+def plug_and_play(solution, noise, steps=12, trust=2):
     """Improve a super-resolution by turns of a denoiser and of what the frames say.
 
     Half-quadratic splitting: `level`, the noise that the denoiser is to remove, falls

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import oracle
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator, psf
 from dhop.closed import exact_equations, nearest_equations
-from dhop.closed.aliased import AliasedEquations
+from dhop.closed.aliased import AliasedEquations, FactorisedInverse, OneFrameInverse
 from dhop.closed.bases import Cosine, Fourier
 from dhop.closed.kronecker import KroneckerEquations
 
@@ -163,3 +163,71 @@ def test_nearest(boundary, blur, basis):
     S = DHOperator((16, 16), LAPLACIAN, 1, boundary=boundary)
     equations = nearest_equations([(A._model, 1.0)], [S._model])
     assert (equations is None) if basis is None else isinstance(equations.basis, basis)
+
+
+def classes(dims, factor, blur, boundary, weight=0.7, **options):
+    """One frame, its dense matrix, and the equations with a penalty of two parts."""
+    frame = operator(dims, blur, factor, boundary=boundary, **options)
+    parts = [operator(dims, each, 1, boundary=boundary) for each in (LAPLACIAN, [[0.3]])]
+    models = [S._model for S, _ in parts]
+    P = sum(dense.T @ dense for _, dense in parts)
+    return frame, P, exact_equations([(frame[0]._model, weight)], models)
+
+
+ONE = [
+    (dims, factor, *each)
+    for dims, factor in [
+        ((12, 9), (2, 3)), ((12, 9), 3), ((7, 10), (1, 2)), ((9, 15), (3, 1)), ((5, 7), 1),
+        ((1, 12), (1, 3)), ((2, 2), 2), ((1, 1), 1),
+    ]
+    for each in [
+        ("wrap", RNG.random((4, 3))), ("wrap", noise((3, 4), complex)),
+        ("symmetric", psf.gaussian(5, 1.0)),
+    ]
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dims", "factor", "boundary", "blur"), ONE)
+def test_one_frame(dims, factor, boundary, blur):
+    """It solves as backward as elimination does, of what the frame has seen too; and its trace."""
+    (_, dense), P, equations = classes(dims, factor, blur, boundary)
+    eps = np.finfo(np.float64).eps
+    N = 0.7 * dense.conj().T @ dense
+    rng = np.random.default_rng(1)
+    anything = rng.standard_normal(dims).astype(N.dtype)
+    seen = (dense.conj().T @ rng.standard_normal(len(dense))).reshape(dims)
+    for beta in (1e-8, 1e-4, 1.0, 1e3):
+        M = N + beta * P
+        inverse = equations.inverse(beta)
+        assert isinstance(inverse, OneFrameInverse)
+        for b in (anything, seen):
+            x = inverse(b).ravel()
+            r = np.linalg.norm(M @ x - b.ravel())
+            terms = np.linalg.norm(M, 2) * np.linalg.norm(x) + np.linalg.norm(b)
+            assert r <= 30 * eps * terms
+        expected = np.trace(np.linalg.solve(M, P)).real
+        # Eigenvalues of P beyond those of N are divided by beta: no cancellation but numpy's.
+        assert_allclose(inverse.trace(), expected, rtol=100 * eps * np.linalg.cond(M))
+        once = equations.inverse(beta, once=True)
+        assert_array_equal(once(seen), inverse(seen))
+        assert once.trace() == inverse.trace()
+        factors = FactorisedInverse(equations, beta, True)
+        assert_allclose(inverse.trace(), factors.trace(), rtol=100 * eps * np.linalg.cond(M))
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric"])
+def test_several_frames_once_and_again(boundary):
+    """Equal ones are one of the sum of their weights."""
+    first, second = (DHOperator((12, 8), psf.gaussian(5, s), 2, boundary=boundary)._model
+                     for s in (1.0, 2.0))  # fmt: skip
+    S = DHOperator((12, 8), LAPLACIAN, 1, boundary=boundary)._model
+    b = np.random.default_rng(2).standard_normal((2, 12, 8))
+    equations = exact_equations([(first, 0.5), (second, 0.3)], [S])
+    kept, once = equations.inverse(0.1), equations.inverse(0.1, once=True)
+    assert_array_equal(kept(b), once(b))
+    assert kept.trace() == once.trace()
+    merged = exact_equations([(first, 0.5), (first, 0.25)], [S])
+    assert isinstance(merged.inverse(0.1), OneFrameInverse)
+    assert_array_equal(
+        merged.inverse(0.1)(b), exact_equations([(first, 0.75)], [S]).inverse(0.1)(b)
+    )

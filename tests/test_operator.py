@@ -218,3 +218,22 @@ def test_workers():
     for workers, error in [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)]:
         with pytest.raises(error):
             DHOperator((6, 9), PSF, 2, workers=workers)
+
+
+@pytest.mark.parametrize("decimation", oracle.DECIMATIONS)
+@pytest.mark.parametrize("axes", [(-2, -1), (0, 2), (2, 0), (1, 0)])
+def test_of_one_image(axes, decimation):
+    """It does to an image what the operator does to each, in the order of its axes."""
+    options = {"decimation": decimation, "boundary": ("wrap", "edge"), "phase": (1, 0)}
+    options |= {"center": (0, 2), "dtype": np.float32, "workers": 2, "method": "direct"}
+    A = DHOperator((6, 7, 8), PSF, (2, 3), axes=axes, **options)
+    one = A.of_one_image()
+    x = np.random.default_rng(0).integers(-4, 5, A.dims).astype(np.float32)
+    rest = ({0, 1, 2} - set(A.axes)).pop()
+    for image, expected in zip(np.moveaxis(x, rest, 0), np.moveaxis(A.degrade(x), rest, 0),
+                               strict=True):  # fmt: skip
+        assert_array_equal(one.degrade(image), expected)
+    for name in ("factor", "decimation", "dtype", "workers", "method"):
+        assert getattr(one, name) == getattr(A, name)
+    assert one.dims == tuple(np.delete(A.dims, rest))
+    assert_array_equal(one.psf, A.psf)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from scipy.sparse import block_diag, csr_array, diags_array, hstack
+from scipy.sparse import block_diag, csr_array, diags_array, eye_array, hstack
 from scipy.sparse.linalg import splu
 
 from dhop.boundary import OUTSIDE, Boundary, extended_index
@@ -23,7 +23,7 @@ AROUND = 4  # pixels around a gap whose values are found together with those ins
 # back, and what they reach is not seen through the blur.
 SPACINGS = {3 * 4 + REACH: 4, 3 * 16 + REACH: 16}
 MOST = 250_000  # unknowns; each takes about three kilobytes
-NOTHING = 1e-12
+NOTHING = 1e-12  # of the largest diagonal entry: keeps small what nothing tells
 BAND = 2**17  # rows of a sparse matrix that are built at a time
 
 
@@ -65,6 +65,7 @@ class Gaps:
         beta: float,
         least: int,
     ) -> None:
+        self._args = basis, omega, blur, penalties, beta, least
         self._basis, self._blur = basis, blur
         self._missing = 1 - omega
         self._solve = None
@@ -91,11 +92,17 @@ class Gaps:
             for part, _ in columns_of(model, pixels):
                 part = part @ unknowns
                 matrix = matrix + beta * (part.T @ part)
-        matrix = matrix + NOTHING * diags_array(matrix.diagonal())  # what nothing tells stays small
+        most = matrix.diagonal().max()
+        if most == 0:
+            return
+        matrix = matrix + NOTHING * most * eye_array(matrix.shape[0])
         options = {"SymmetricMode": True}
         self._solve = splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0, options=options
         ).solve
+
+    def __reduce__(self) -> Any:
+        return Gaps, self._args  # a factorisation cannot be pickled
 
     def __call__(self, image: Array) -> Array:
         """The product with an image."""

@@ -13,7 +13,7 @@ missing are the unknowns. `H` multiplies each frequency of the frame by a number
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ MOST_WEIGHT = 4.0  # times the mean of those that are not zero; what has more co
 NOTHING = 1e-9  # part of the weight that may be missing without being looked at
 TOLERANCE = 1e-7  # of the residual that is left by the missing data
 STEPS = 200
+MOST_RATIO = 1e200  # of data to penalty; more is as good as certain
 LEAST = 3  # pixels of a frame that a gap is wide
 
 
@@ -93,8 +94,9 @@ class MaskedEquations:
                 for each in (data, penalty)
             )
             grid = scale * own[start:stop, None, :, None]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio[start:stop] = np.nan_to_num(data / (beta * penalty), nan=0.0).sum(axis=(1, 3))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                known = np.nan_to_num(data / (beta * penalty), nan=0.0).clip(0, MOST_RATIO)
+                ratio[start:stop] = known.sum(axis=(1, 3))
                 relative = np.nan_to_num(grid / penalty, nan=1.0).clip(0, 1 / NOTHING)
             square[start:stop] = (data * relative).sum(axis=(1, 3))
 
@@ -141,7 +143,7 @@ class MaskedInverse(Inverse):
 
         equations.by_bands(forward, whole=True)
         fit = basis.synthesise(seen).real
-        goal = TOLERANCE * norm(image) / self._gain
+        goal = TOLERANCE * norm(image) / self._gain if self._gain else inf
         missing = self._missing(sqrt(weight) * fit, number % len(self._gaps), goal)
         missing *= sqrt(weight)
         seen = basis.analyse(missing).astype(equations.dtype, copy=False)

@@ -236,7 +236,11 @@ def _pivot(t, weight, d):
 
 @called
 def _solve_one(t, weight, d, x):
-    """Eliminate all but the pivot, which needs no difference of large numbers."""
+    """Eliminate all but the pivot.
+
+    What the frame says of the others is subtracted before anything is divided by the penalty, which
+    may be so small that nothing would be left of it afterwards.
+    """
     p, others = _pivot(t, weight, d)
     if p < 0:
         for a in range(x.size):
@@ -245,13 +249,16 @@ def _solve_one(t, weight, d, x):
     seen = 0 * x[0]
     for a in range(x.size):
         if a != p and d[a] > 0:
+            if t[p] != 0:
+                x[a] -= np.conj(t[a] / t[p]) * x[p]
             seen += t[a] * x[a] / d[a]
     whole = d[p] * (1 + others) + weight * _square(t[p])
-    x[p] = (x[p] * (1 + others) - weight * np.conj(t[p]) * seen) / whole
-    seen = weight * (t[p] * x[p] + seen) / (1 + others)
+    x[p] = (x[p] - weight * np.conj(t[p]) * seen) / whole
     for a in range(x.size):
         if a != p:
-            x[a] = (x[a] - np.conj(t[a]) * seen) / d[a] if d[a] > 0 else 0 * x[a]
+            if t[p] != 0:
+                x[a] += np.conj(t[a] / t[p]) * (d[p] * x[p])
+            x[a] = x[a] / d[a] if d[a] > 0 else 0 * x[a]
 
 
 @called

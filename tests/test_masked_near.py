@@ -1,0 +1,112 @@
+"""Masked frames whose equations are only similar: what they precondition with."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse.linalg import LinearOperator, cg
+
+from dhop import DHOperator, FrameStack, psf
+from dhop.closed import nearest_equations
+from dhop.closed.masked import GappedEquations, MaskedEquations, masked_equations
+from dhop.stencils import stencils
+
+ROUND = psf.gaussian(5, 1.0)
+
+
+def penalty(name, dims, boundary):
+    return [DHOperator(dims, each, 1, boundary=boundary)._model for each in stencils(name)]
+
+
+def as_matrix(inverse, dims):
+    """The columns are the solutions for unit images."""
+    size = int(np.prod(dims))
+    return inverse(np.eye(size).reshape(size, *dims)).reshape(size, size).T
+
+
+def shifted(dims, boundary):
+    """Frames of factor two that tell aliases apart."""
+    return [
+        DHOperator(dims, ROUND, 2, boundary=boundary, center=(2 + k % 2, 2 + k // 2))
+        for k in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("boundary", "count", "kind"),
+    [
+        ("constant", 1, MaskedEquations),
+        ("reflect", 1, MaskedEquations),
+        ("constant", 4, GappedEquations),
+        ("wrap", 4, GappedEquations),
+    ],
+)
+def test_a_preconditioner_is_positive_definite(boundary, count, kind):
+    operators = shifted((24, 20), boundary)[:count]
+    weights = np.random.default_rng(5).random((len(operators), *operators[0].dimsd))
+    weights[:, 2:9, 1:9] = 0
+    for name in ("identity", "laplacian"):
+        models = penalty(name, (24, 20), boundary)
+        parts = [(A._model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
+        equations = nearest_equations(parts, models)
+        assert isinstance(equations, kind)
+        assert not getattr(equations, "exact", False)
+        for beta in (1e-6, 0.1):
+            M = as_matrix(equations.inverse(beta), (24, 20))
+            scale = np.linalg.norm(M, 2)
+            # Conditions are those of the penalty, 64 / (pi / 24)^4, or of beta at most.
+            assert_allclose(M, M.T, rtol=0, atol=1e-7 * scale)
+            assert np.linalg.eigvalsh(M + M.T).min() > 0
+
+
+def steps(operators, weights, M, most):
+    """Iterations of a smooth regulariser, no more than `most`."""
+    stack = FrameStack(operators, weights)
+    S = DHOperator(stack.dims, stencils("laplacian")[0], 1, boundary=operators[0].boundary)
+    N, P = stack.gram(), S.gram()
+    matrix = LinearOperator(N.shape, matvec=lambda x: N @ x + 1e-3 * (P @ x), dtype=float)
+    image, taken = np.cumsum(np.random.default_rng(6).standard_normal(stack.dims), 1), []
+    b = stack.rmatvec(stack.matvec(image.ravel()))
+    cg(matrix, b, rtol=1e-6, maxiter=most, M=M, callback=taken.append)
+    return len(taken)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "count", "most"),
+    [
+        ("symmetric", 1, 1),
+        ("wrap", 1, 1),
+        ("wrap", 4, 50),
+        ("symmetric", 4, 50),
+    ],
+)
+def test_a_masked_corner_takes_few_iterations(boundary, count, most):
+    operators = shifted((64, 64), boundary)[:count]
+    weights = np.ones((count, 32, 32))
+    weights[:, :14, 18:] = 0
+    M = FrameStack(operators, weights).preconditioner(1e-3, "laplacian")
+    assert steps(operators, weights, M, 10 * most) <= most
+    regardless = FrameStack(operators).preconditioner(1e-3, "laplacian")
+    assert steps(operators, weights, regardless, 10 * most) == 10 * most
+
+
+def test_a_masked_corner_costs_little_where_borders_are_only_similar():
+    """Beside what the borders cost without a mask."""
+    operators, weights = shifted((64, 64), "constant")[:1], np.ones((1, 32, 32))
+    whole = FrameStack(operators).preconditioner(1e-3, "laplacian")
+    without = steps(operators, weights, whole, 300)
+    weights[:, :14, 18:] = 0
+    M = FrameStack(operators, weights).preconditioner(1e-3, "laplacian")
+    assert steps(operators, weights, M, 300) <= 2 * without
+    assert steps(operators, weights, whole, 300) == 300
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_narrow_gaps_need_no_more(count):
+    """Where the closed form is not exact, or there are several frames."""
+    operators = shifted((24, 20), "constant")[:count]
+    weights = np.ones((count, 12, 10))
+    weights[:, 4, 3:5] = 0
+    models = penalty("identity", (24, 20), "constant")
+    parts = [(A._model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
+    assert masked_equations(parts, models) is None
+    assert nearest_equations(parts, models) is not None

@@ -1,0 +1,51 @@
+"""The residual of several images, against dense matrices."""
+
+import numpy as np
+import oracle
+import pytest
+from numpy.testing import assert_allclose
+
+from dhop import DHOperator, FrameStack
+from dhop.problem import Problem
+from dhop.stencils import stencils
+
+DIMS = (2, 3, 6, 8)
+
+
+@pytest.mark.parametrize("name", ["identity", "gradient", np.arange(6.0).reshape(2, 3)])
+@pytest.mark.parametrize("beta", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["none", "numbers", "maps"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_residual(name, beta, kind, dtype):
+    """Each image has weights of its own; what has none may be anything."""
+    rng = np.random.default_rng(0)
+    blurs = [oracle.integers(rng, (3, 4)), oracle.integers(rng, (2, 3))]
+    operators = [DHOperator(DIMS, each, 2, boundary="reflect", dtype=dtype) for each in blurs]
+    frames = oracle.integers(rng, (2, 2, 3, 3, 4)).astype(dtype)
+    weights = {
+        "none": None,
+        "numbers": [0.5, 4.0],
+        "maps": [rng.integers(0, 3, (2, 3, 3, 4)).astype(float), 2.0],
+    }[kind]
+    known = frames.copy()
+    if kind == "maps":
+        weights[0][1, 2] = 0
+        frames[0][weights[0] == 0] = np.nan
+    problem = Problem(FrameStack(operators, weights), frames, name, beta, "symmetric")
+    one = [oracle.matrix(DIMS[2:], each, 2, boundary="reflect") for each in blurs]
+    dense = [np.kron(np.eye(6), each) for each in one]
+    S = [oracle.matrix(DIMS[2:], each, 1, boundary="symmetric") for each in stencils(name)]
+    P = np.kron(np.eye(6), sum(each.T @ each for each in S))
+    W = [np.broadcast_to(1.0 if weights is None else weights[k], (2, 3, 3, 4)).ravel()
+         for k in (0, 1)]  # fmt: skip
+    for x in (None, oracle.integers(rng, int(np.prod(DIMS))).astype(dtype)):
+        image = np.zeros(P.shape[0]) if x is None else x.astype(float)
+        misfits = [y.ravel() - B @ image for B, y in zip(dense, known, strict=True)]
+        expected = sum(B.T @ (w * m) for B, w, m in zip(dense, W, misfits, strict=True))
+        expected = expected - beta * (P @ image)
+        size = np.sqrt(sum(m @ (w * m) for w, m in zip(W, misfits, strict=True)))
+        r, found = problem.residual(x)
+        assert r.dtype == np.float64
+        assert_allclose(r, expected, rtol=0, atol=1e-14 * abs(expected).max())
+        assert_allclose(found, size, rtol=1e-14)
+    assert len(problem._images) == 6
