@@ -110,3 +110,33 @@ def test_narrow_gaps_need_no_more(count):
     parts = [(A._model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
     assert masked_equations(parts, models) is None
     assert nearest_equations(parts, models) is not None
+
+
+def test_few_weights_that_are_huge_leave_it_positive():
+    """They count as the full weight: more than all there is would be less than nothing missing."""
+    A = DHOperator((24, 20), ROUND, 2)
+    weights = np.ones(A.dimsd)
+    weights[2:9, 1:9] = 0
+    weights[-1, -1] = 1e6
+    equations = masked_equations(
+        [(A._model, weights.ravel())], penalty("identity", A.dims, "constant")
+    )
+    assert all(0 <= omega.min() <= omega.max() <= 1 for omega in equations.omega)
+    M = as_matrix(equations.inverse(0.1), A.dims)
+    assert np.linalg.eigvalsh(M + M.T).min() > 0
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_images_with_gaps_of_their_own(count):
+    """Each is solved as it is alone."""
+    dims = 3, 24, 20
+    weights = np.ones((count, 3, 12, 10))
+    weights[:, 0, 2:9, 1:9] = weights[:, 2, 4:, 3:] = 0
+    several, alone = shifted(dims, "constant")[:count], shifted(dims[1:], "constant")[:count]
+    M = FrameStack(several, weights).preconditioner(0.1, "laplacian")
+    x = np.random.default_rng(8).standard_normal(dims)
+    found = (M @ x.ravel()).reshape(dims)
+    for k in (0, 2):
+        one = FrameStack(alone, weights[:, k]).preconditioner(0.1, "laplacian")
+        expected = (one @ x[k].ravel()).reshape(dims[1:])
+        assert_allclose(found[k], expected, rtol=0, atol=1e-12 * abs(expected).max())

@@ -118,7 +118,7 @@ def test_any_path_is_opened_or_refused(path):
     assert attempt(psf.load, path, refusals=refusals) is None
 
 
-FORMATS = ["npz", "mtx", "mtx.gz"]  # a damaged .mat file crashes scipy.io.loadmat itself
+FORMATS = ["npz", "mtx", "mtx.gz", "mat"]
 PARTS = ["dhop-matrix.json", "indptr.npy", "indices.npy", "data.npy"]
 damage = given(
     st.sampled_from([*FORMATS, *PARTS]),

@@ -1,7 +1,7 @@
 """Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
 
 from dhop import cautions, psf, testing
-from dhop.export import load_matrix
+from dhop.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.stack import FrameStack

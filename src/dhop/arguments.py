@@ -17,6 +17,8 @@ from dhop.boundary import Boundary
 T = TypeVar("T")
 
 NUMBERS = "biufc"  # kinds of dtypes
+# That operators have.
+DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
 # What scipy.ndimage and others call the boundaries of numpy.pad.
 BOUNDARY_NAMES: dict[str, Boundary] = {
@@ -191,34 +193,30 @@ def psf_array(value: Any, name: str = "psf") -> NDArray[Any]:
     return psf
 
 
-def operator_dtype(
-    value: Any, psf: NDArray[Any], supported: Sequence[np.dtype[Any]]
-) -> np.dtype[Any]:
+def operator_dtype(value: Any, psf: NDArray[Any]) -> np.dtype[Any]:
     """The operator's dtype: `value`, or the PSF's if supported, or the nearest that is."""
     if value is None:
-        if psf.dtype in supported:
+        if psf.dtype in DTYPES:
             return psf.dtype
         if psf.dtype == np.float16:
             return np.dtype(np.float32)
         return np.dtype(np.complex128 if psf.dtype.kind == "c" else np.float64)
-    expected = f"dtype must be one of {', '.join(map(str, supported))}"
+    expected = f"dtype must be one of {', '.join(map(str, DTYPES))}"
     try:
         dtype = np.dtype(value).newbyteorder("=")
     except (TypeError, ValueError):
         raise TypeError(f"{expected}, got {value!r}") from None
-    if dtype not in supported:
+    if dtype not in DTYPES:
         raise TypeError(f"{expected}, got {dtype}")
     if psf.dtype.kind == "c" and dtype.kind != "c":
         raise TypeError(f"a complex psf needs a complex dtype, got {dtype}")
     return dtype
 
 
-def rows(value: Any, count: int) -> NDArray[np.int64] | None:
+def rows(value: Any, count: int) -> range | NDArray[np.int64]:
     """Numbers of the rows that a slice, a mask or a list of integers chooses; None for all."""
-    if value is None:
-        return None
-    if isinstance(value, slice):
-        return np.arange(count)[value]
+    if value is None or isinstance(value, slice):
+        return range(count)[value or slice(None)]
     chosen = np.asarray(value)
     if chosen.ndim != 1:
         raise ValueError(f"rows must be a slice or one-dimensional, got shape {chosen.shape}")
@@ -228,7 +226,8 @@ def rows(value: Any, count: int) -> NDArray[np.int64] | None:
         return np.flatnonzero(chosen)
     if chosen.size and chosen.dtype.kind not in "iu":
         raise TypeError(f"rows must be integers or a mask, got dtype {chosen.dtype}")
-    outside = (chosen < -count) | (chosen >= count)
+    numbers = chosen.astype(np.int64)
+    outside = (numbers < -count) | (numbers >= count) | ((numbers < 0) & (chosen > 0))
     if outside.any():
         raise IndexError(f"row {chosen[outside][0]} is out of range for {count} rows")
-    return np.where(chosen < 0, chosen + count, chosen).astype(np.int64)
+    return np.where(numbers < 0, numbers + count, numbers)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, svds
 
-from dhop.geometry import Index, Model, Relation
+from dhop.geometry import Index, Kinds, Model, Relation
 
 Array = NDArray[Any]
 
@@ -35,6 +35,24 @@ class Table(NamedTuple):
         """The number of every pair of lines."""
         return self.values[self.row_class][:, self.column_class]
 
+    def of(self, pairs: Index, sizes: tuple[int, int, int, int, int]) -> Array:
+        """The number of some pairs, by their places among (b0, row, b1, column, b2)."""
+        _, first, between, second, after = sizes
+        length = between * second * after
+        if pairs.size <= length or (np.diff(pairs) != 1).any():
+            outer = pairs // length
+            inner = pairs - outer * length
+            return self._at(outer % first, inner // after % second)
+        # Consecutive pairs are looked up by whole rows, for a fifth of the time.
+        outer = np.arange(pairs[0] // length, pairs[-1] // length + 1)
+        inner = np.arange(length)
+        values = self._at(outer[:, None] % first, inner // after % second).reshape(-1)
+        return values[pairs[0] - outer[0] * length :][: pairs.size]
+
+    def _at(self, rows: Index, columns: Index) -> Array:
+        place = self.row_class.take(rows) * self.values.shape[1] + self.column_class.take(columns)
+        return self.values.ravel().take(place)
+
     def total(self) -> Any:
         """The sum over all pairs of lines."""
         rows, columns = self.values.shape
@@ -43,14 +61,14 @@ class Table(NamedTuple):
 
 
 def entry_sums(
-    rows: Relation, columns: Relation, weights: Array, measure: Callable[[Array], Array]
+    rows: Kinds, columns: Kinds, weights: Array, measure: Callable[[Array], Array]
 ) -> Table:
     """Sum of ``measure(entry)`` over the entries of each pair of lines.
 
     Parameters
     ----------
-    rows, columns : Relation
-        Both `by_output` for the matrix's rows, both `by_pixel` for its columns.
+    rows, columns : Kinds
+        Both of outputs for the matrix's rows, both of pixels for its columns.
     weights : ndarray, shape (rows taps, columns taps)
     measure : callable
         Elementwise, real, ``measure(0) == 0``.
@@ -73,18 +91,20 @@ def entry_sums(
     return Table(values, row_class, column_class)
 
 
-def entry_counts(rows: Relation, columns: Relation, weights: Array) -> Table:
+def entry_counts(rows: Kinds, columns: Kinds, weights: Array) -> Table:
     """Number of stored entries of each pair of lines: those that any non-zero tap reaches."""
     if weights.all():
-        row_counts, row_class = np.unique(_line_counts(rows), return_inverse=True)
-        column_counts, column_class = np.unique(_line_counts(columns), return_inverse=True)
-        return Table(np.multiply.outer(row_counts, column_counts), row_class, column_class)
+        row_counts, row_class = np.unique(_line_counts(rows.relation), return_inverse=True)
+        column_counts, column_class = np.unique(_line_counts(columns.relation), return_inverse=True)
+        values = np.multiply.outer(row_counts, column_counts)
+        return Table(values, row_class[rows.kind], column_class[columns.kind])
     table = entry_sums(rows, columns, (weights != 0).astype(float), lambda hits: hits > 0)
     return table._replace(values=table.values.astype(np.int64))
 
 
-def classify(relation: Relation) -> tuple[list[Class], Index]:
+def classify(lines: Kinds) -> tuple[list[Class], Index]:
     """The distinct classes of lines, and the class of each line."""
+    relation = lines.relation
     known: dict[bytes, int] = {}
     classes: list[Class] = []
     which = np.empty(relation.start.size - 1, np.intp)
@@ -96,7 +116,7 @@ def classify(relation: Relation) -> tuple[list[Class], Index]:
             known[key] = len(classes)
             classes.append(Class(taps, np.flatnonzero(begin)))
         which[k] = known[key]
-    return classes, which
+    return classes, which[lines.kind]
 
 
 def _line_counts(relation: Relation) -> NDArray[np.int64]:
@@ -110,7 +130,7 @@ def batch(model: Model) -> int:
 
 def gram_diagonal(model: Model) -> Table:
     """Diagonal of ``A^H A`` for one image: the squared norms of the matrix's columns."""
-    return entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, squared)
+    return entry_sums(model.rows.pixel_kinds, model.columns.pixel_kinds, model.weights, squared)
 
 
 def frobenius_norm(model: Model) -> float:
@@ -120,13 +140,13 @@ def frobenius_norm(model: Model) -> float:
 
 def row_norm(model: Model) -> float:
     """The largest sum of absolute values in a row, the operator's infinity norm."""
-    sums = entry_sums(model.rows.by_output, model.columns.by_output, model.weights, np.abs)
+    sums = entry_sums(model.rows.output_kinds, model.columns.output_kinds, model.weights, np.abs)
     return float(sums.values.max())
 
 
 def column_norm(model: Model) -> float:
     """The largest sum of absolute values in a column, the operator's 1-norm."""
-    sums = entry_sums(model.rows.by_pixel, model.columns.by_pixel, model.weights, np.abs)
+    sums = entry_sums(model.rows.pixel_kinds, model.columns.pixel_kinds, model.weights, np.abs)
     return float(sums.values.max())
 
 

@@ -49,13 +49,6 @@ class Relation:
     line: Index
     tap: Index
 
-    @classmethod
-    def between(cls, near: Index, far: Index, tap: Index, size: int) -> "Relation":
-        """Sort the triples of the `size` lines `near` and their counterparts `far`."""
-        order = np.lexsort((tap, far, near))
-        start = np.searchsorted(near[order], np.arange(size + 1))
-        return cls(start, far[order], tap[order])
-
     @cached_property
     def begins(self) -> NDArray[np.bool_]:
         """True where a new pair of lines begins: the following taps meet on the same."""
@@ -63,6 +56,21 @@ class Relation:
         begins[1:] = self.line[1:] != self.line[:-1]
         begins[self.start[:-1][np.diff(self.start) > 0]] = True
         return begins
+
+
+class Kinds(NamedTuple):
+    """The lines of one side, of which many differ by a shift alone: they are of one kind.
+
+    Attributes
+    ----------
+    relation : Relation
+        Of one line of each kind.
+    kind : ndarray of intp
+        The kind of each line.
+    """
+
+    relation: Relation
+    kind: Index
 
 
 @dataclass(frozen=True)
@@ -162,17 +170,43 @@ class Axis:
         shared = min(used[0], places - 1 - used[-1]) if used.size else places
         return max(places - int(shared), self.outputs)
 
+    def of_outputs(self, outputs: Index) -> Relation:
+        """Pixels of some outputs."""
+        pixel = self.windows[outputs]
+        tap = np.argsort(pixel, axis=1, kind="stable")
+        line = np.take_along_axis(pixel, tap, axis=1)
+        inside = line != OUTSIDE
+        start = np.append(0, np.cumsum(np.count_nonzero(inside, axis=1)))
+        return Relation(start, line[inside], tap[inside])
+
     @cached_property
     def by_output(self) -> Relation:
         """Pixels of each output: the rows of the explicit matrix."""
-        output, tap = np.nonzero(self.windows != OUTSIDE)
-        return Relation.between(output, self.windows[output, tap], tap, self.outputs)
+        return self.of_outputs(np.arange(self.outputs))
 
     @cached_property
     def by_pixel(self) -> Relation:
         """Outputs of each pixel: the columns of the explicit matrix."""
         output, tap = np.nonzero(self.windows != OUTSIDE)
-        return Relation.between(self.windows[output, tap], output, tap, self.size)
+        pixel = self.windows[output, tap]
+        order = np.lexsort((tap, output, pixel))
+        start = np.searchsorted(pixel[order], np.arange(self.size + 1))
+        return Relation(start, output[order], tap[order])
+
+    @cached_property
+    def output_kinds(self) -> Kinds:
+        """Outputs whose windows lie within the image are of one kind."""
+        first = min(self.outputs, max(0, -(self.start // self.factor)))
+        last = (self.size - self.taps - self.start) // self.factor
+        alike = max(0, min(self.outputs - 1, last) - first)
+        kind = np.arange(self.outputs)
+        kind -= np.clip(kind - first, 0, alike)
+        return Kinds(self.of_outputs(np.unique(kind, return_index=True)[1]), kind)
+
+    @property
+    def pixel_kinds(self) -> Kinds:
+        """Each pixel is of a kind of its own."""
+        return Kinds(self.by_pixel, np.arange(self.size))
 
 
 @dataclass(frozen=True, eq=False)

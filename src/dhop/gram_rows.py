@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.boundary import OUTSIDE
+from dhop.facts import Table
 from dhop.geometry import Axis, Index, Model
 from dhop.parallel import row_blocks, run
 
 
-class GramLayout:
-    """Rows of ``A^H W A`` for the matrix `A` of a model; see `dhop.sparse.Layout`.
+class GramRows:
+    """Rows of ``A^H W A`` for the matrix `A` of a model; see `dhop.sparse.Rows`.
 
     Pixels that are seen by outputs in the same way are one class on either axis. Without weights a
     row depends on the two classes alone and is summed once for each pair of them: in the interior
@@ -64,37 +65,30 @@ class GramLayout:
         return offset, sums, reached
 
     @cached_property
-    def _counts(self) -> Index:
+    def _counts(self) -> Table:
         """Number of entries of each pixel of one image."""
         offset, _, reached = self._rows
         first, second = self._near
         stored = np.append(0, np.cumsum(reached))
         edges = np.append(offset, reached.size)
         counts = np.diff(stored[edges]).reshape(offset.shape)
-        return counts[first.which][:, second.which]
+        return Table(counts, first.which, second.which)
 
     def total(self) -> int:
-        return int(self._counts.sum()) * (self.shape[0] // self._counts.size)
+        return int(self._counts.total()) * int(np.prod(self._sizes[::2]))
 
-    def counts(self) -> Index:
-        counts = self._counts[None, :, None, :, None]
-        return np.broadcast_to(counts, self._sizes).reshape(-1)
+    def counts(self, rows: Index) -> Index:
+        return self._counts.of(rows, self._sizes)
 
     def fill(
-        self,
-        lines: Index,
-        pointer: NDArray[Any],
-        start: int,
-        stop: int,
-        indices: NDArray[Any],
-        data: NDArray[Any],
+        self, rows: Index, pointer: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]
     ) -> None:
         from dhop.kernels.gram import fill
 
         first, second = self._near
         fill(
             *self._tables, first.which, second.which, *self._rows, self._given, self._sizes,
-            lines, pointer, start, stop, indices, data,
+            rows, pointer, 0, rows.size, indices, data,
         )  # fmt: skip
 
 

@@ -46,11 +46,9 @@ def to_dask_blocks(operator: DaskDHOperator, max_nbytes: int = 2**26) -> list[De
     >>> (sparse.vstack(blocks) != A.operator.to_sparse()).nnz
     0
     """
-    layout = operator.operator.rows()
     alone = _on_one_thread(operator)
-    return [
-        dask.delayed(_rows)(alone, rows) for rows, _ in sparse.blocks_of_lines(layout, max_nbytes)
-    ]
+    blocks = sparse.blocks_of_rows(operator.operator.rows(), max_nbytes)
+    return [dask.delayed(_rows)(alone, block) for block, _ in blocks]
 
 
 def export_matrix(
@@ -100,20 +98,20 @@ def export_matrix(
     """
     target = Path(path).absolute()
     require_replaceable(target, overwrite)
-    layout = operator.operator.rows()
-    counts = layout.counts()
-    export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
+    rows = operator.operator.rows()
+    entries = rows.total()
+    export.require_room(target, sparse.nbytes(rows, "csr", entries, rows.shape[0]))
     with replacing(target, overwrite) as folder:
-        export.begin_folder(folder, layout, counts)
-        index = sparse.index_dtype(layout.shape, layout.total())
-        for name, dtype in (("data", layout.dtype), ("indices", index)):
+        export.begin_folder(folder, rows, entries)
+        index = sparse.index_dtype(rows.shape, entries)
+        for name, dtype in (("data", rows.dtype), ("indices", index)):
             file = folder / f"{name}.npy"
-            os.truncate(file, file.stat().st_size + layout.total() * dtype.itemsize)
+            os.truncate(file, file.stat().st_size + entries * dtype.itemsize)
         alone = _on_one_thread(operator)
         dask.compute(
             *(
-                dask.delayed(_write_rows)(alone, rows, folder)
-                for rows, _ in sparse.blocks_of_lines(layout, max_nbytes)
+                dask.delayed(_write_rows)(alone, block, folder)
+                for block, _ in sparse.blocks_of_rows(rows, max_nbytes)
             )
         )
     return target

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dhop.arguments import DTYPES
 from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
 from dhop.extras import needed
 from dhop.geometry import Index
-from dhop.operators.base import DTYPES
 from dhop.operators.blur_decimate import DHOperator, Integers
 
 da = needed("dask.array", "dask", "dhop.dask")

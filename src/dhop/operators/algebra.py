@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import layouts, workspace
-from dhop.layouts import Weighted
-from dhop.operators.base import DTYPES, ArrayOperator, native
+from dhop import merging, workspace
+from dhop.arguments import DTYPES
+from dhop.merging import WeightedRows
+from dhop.operators.base import ArrayOperator, native
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.gram import GramOperator
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Layout
+from dhop.sparse import Rows
 from dhop.terms import Term
 
 Array = NDArray[Any]
@@ -39,19 +40,19 @@ class Transpose(NormalOperator):
     def workers(self) -> int | None:
         return self.operator.workers
 
-    def rows(self) -> Layout:
+    def rows(self) -> Rows:
         return self._conjugated(self.operator.columns())
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         return self._conjugated(self.operator.rows())
 
     def bounds(self) -> tuple[float, float]:
         return self.operator.bounds()[::-1]
 
-    def _conjugated(self, layout: Layout) -> Layout:
+    def _conjugated(self, rows: Rows) -> Rows:
         if self.conjugate and self.dtype.kind == "c":
-            return Weighted(layout, 1, self.dtype, conjugate=True)
-        return layout
+            return WeightedRows(rows, 1, self.dtype, conjugate=True)
+        return rows
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         if self.conjugate:
@@ -90,11 +91,11 @@ class Scaled(NormalOperator):
     def workers(self) -> int | None:
         return self.operator.workers
 
-    def rows(self) -> Layout:
-        return Weighted(self.operator.rows(), self.scale, self.dtype)
+    def rows(self) -> Rows:
+        return WeightedRows(self.operator.rows(), self.scale, self.dtype)
 
-    def columns(self) -> Layout:
-        return Weighted(self.operator.columns(), self.scale, self.dtype)
+    def columns(self) -> Rows:
+        return WeightedRows(self.operator.columns(), self.scale, self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
         square = abs(self.scale) ** 2
@@ -123,11 +124,11 @@ class Sum(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Sum, self.operators
 
-    def rows(self) -> Layout:
-        return layouts.total_of([operator.rows() for operator in self.operators], self.dtype)
+    def rows(self) -> Rows:
+        return merging.sum_of([operator.rows() for operator in self.operators], self.dtype)
 
-    def columns(self) -> Layout:
-        return layouts.total_of([operator.columns() for operator in self.operators], self.dtype)
+    def columns(self) -> Rows:
+        return merging.sum_of([operator.columns() for operator in self.operators], self.dtype)
 
     def bounds(self) -> tuple[float, float]:
         columns, rows = zip(*(operator.bounds() for operator in self.operators), strict=True)
@@ -151,15 +152,15 @@ class Product(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Product, self.args
 
-    def rows(self) -> Layout:
+    def rows(self) -> Rows:
         if isinstance(self.left, DiagonalOperator):
-            return Weighted(self.right.rows(), self.left.diagonal, self.dtype)
-        return layouts.product_of(self.left.rows(), self.right.rows(), self.dtype)
+            return WeightedRows(self.right.rows(), self.left.diagonal, self.dtype)
+        return merging.product_of(self.left.rows(), self.right.rows(), self.dtype)
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         if isinstance(self.right, DiagonalOperator):
-            return Weighted(self.left.columns(), self.right.diagonal, self.dtype)
-        return layouts.product_of(self.right.columns(), self.left.columns(), self.dtype)
+            return WeightedRows(self.left.columns(), self.right.diagonal, self.dtype)
+        return merging.product_of(self.right.columns(), self.left.columns(), self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
         """Those of the right operator if the left one weights its outputs."""

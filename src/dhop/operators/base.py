@@ -12,13 +12,13 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from dhop import arguments, workspace
-from dhop.sparse import Layout
+from dhop.arguments import DTYPES
+from dhop.sparse import Rows
 from dhop.terms import Term
 
 Array = NDArray[Any]
 
 SCALARS = (int, float, complex, np.number)
-DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
 
 class ArrayOperator(LinearOperator):
@@ -69,11 +69,11 @@ class ArrayOperator(LinearOperator):
         """Most threads to use, None for all processors."""
         return None
 
-    def rows(self) -> Layout:
+    def rows(self) -> Rows:
         """The rows of the explicit matrix; TypeError if there is none."""
         raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         """The columns of the explicit matrix, as the rows of its transpose; TypeError likewise."""
         raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
 

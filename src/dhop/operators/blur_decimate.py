@@ -11,9 +11,8 @@ from dhop.boundary import BOUNDARIES, Boundary
 from dhop.decimation import Decimation, low_resolution
 from dhop.geometry import Model
 from dhop.methods.products import Products
-from dhop.operators.base import DTYPES
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Layout, ModelLayout
+from dhop.sparse import ModelRows, Rows, block_width
 from dhop.terms import Term
 
 Array = NDArray[Any]
@@ -146,7 +145,7 @@ class DHOperator(NormalOperator):
         dimsd = low_resolution(
             dims, self._axes, self._factor, self._phase, self._center, self._decimation
         )
-        super().__init__(arguments.operator_dtype(dtype, self._psf, DTYPES), dims, dimsd)
+        super().__init__(arguments.operator_dtype(dtype, self._psf), dims, dimsd)
         self._model = Model.build(
             dims,
             self._psf,
@@ -293,14 +292,14 @@ class DHOperator(NormalOperator):
             return facts.frobenius_norm(self._model)
         return self.bounds()[0 if ord == 1 else 1]
 
-    def rows(self) -> Layout:
-        return ModelLayout(self._model, "csr")
+    def rows(self) -> Rows:
+        return ModelRows(self._model)
 
-    def columns(self) -> Layout:
-        return ModelLayout(self._model, "csc")
+    def columns(self) -> Rows:
+        return ModelRows(self._model, transposed=True)
 
-    def blocks(self) -> Layout:
-        return ModelLayout(self._model, "bsr")
+    def blocks(self) -> Rows:
+        return ModelRows(self._model, width=block_width(self._model))
 
     def terms(self, weights: Array | None = None) -> list[Term]:
         first, second = sorted(self._axes)

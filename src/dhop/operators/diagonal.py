@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.layouts import Weighted
-from dhop.operators.base import DTYPES, dense
+from dhop.arguments import DTYPES
+from dhop.geometry import Index
+from dhop.merging import WeightedRows
+from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Layout
+from dhop.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -63,10 +65,10 @@ class DiagonalOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return DiagonalOperator, (self.diagonal, self.dims)
 
-    def rows(self) -> Layout:
-        return Weighted(Identity(self.shape[0], self.dtype), self.diagonal, self.dtype)
+    def rows(self) -> Rows:
+        return WeightedRows(IdentityRows(self.shape[0], self.dtype), self.diagonal, self.dtype)
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         return self.rows()
 
     def bounds(self) -> tuple[float, float]:
@@ -79,8 +81,8 @@ class DiagonalOperator(NormalOperator):
         np.multiply(vectors, factors, out=out.reshape(vectors.shape))
 
 
-class Identity:
-    """Lines of the identity; see `dhop.sparse.Layout`."""
+class IdentityRows:
+    """Rows of the identity; see `dhop.sparse.Rows`."""
 
     width = 1
 
@@ -91,12 +93,10 @@ class Identity:
     def total(self) -> int:
         return self.shape[0]
 
-    def counts(self) -> NDArray[np.intp]:
-        return np.ones(self.shape[0], np.intp)
+    def counts(self, rows: Index) -> Index:
+        return np.ones(rows.size, np.intp)
 
-    def fill(
-        self, lines: Array, pointer: Array, start: int, stop: int, indices: Array, data: Array
-    ) -> None:
-        span = slice(int(pointer[start]), int(pointer[stop]))
-        indices[span] = lines[start:stop]
+    def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
+        span = slice(int(pointer[0]), int(pointer[-1]))
+        indices[span] = rows
         data[span] = 1

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop import arguments, export, facts, sparse
 from dhop.operators.base import ArrayOperator
 from dhop.progress import Progress
-from dhop.sparse import Layout
+from dhop.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -20,13 +20,9 @@ Array = NDArray[Any]
 class ExplicitOperator(ArrayOperator):
     """An `ArrayOperator` whose matrix can be written out, from the layouts of its lines."""
 
-    def blocks(self) -> Layout:
+    def blocks(self) -> Rows:
         """The rows in blocks of one row by some columns; ValueError if they have none in common."""
-        raise ValueError('only a DHOperator has blocks: take "csr", "csc" or "coo"')
-
-    def _layout(self, format: sparse.Format) -> Layout:
-        asked = {"csr": self.rows, "coo": self.rows, "csc": self.columns, "bsr": self.blocks}
-        return asked[format]()
+        raise ValueError('its rows have no common blocks: take "csr", "csc" or "coo"')
 
     @property
     def nnz(self) -> int:
@@ -52,8 +48,10 @@ class ExplicitOperator(ArrayOperator):
         >>> A.nnz, A.sparse_nbytes()
         (1501562500, 12013140004)
         """
-        layout = self._layout(arguments.choice("format", format, sparse.FORMATS))
-        return sparse.nbytes(layout, format, layout.total())
+        format = arguments.choice("format", format, sparse.FORMATS)
+        rows = self.blocks() if format == "bsr" else self.rows()
+        lines = self.shape[1 if format == "csc" else 0]
+        return sparse.nbytes(rows, format, rows.total(), lines)
 
     def to_sparse(
         self,
@@ -104,9 +102,13 @@ class ExplicitOperator(ArrayOperator):
         """
         format = arguments.choice("format", format, sparse.FORMATS)
         chosen = arguments.rows(rows, self.shape[0])
-        if format == "csc" and chosen is not None:
-            return sparse.build(self.rows(), "csr", chosen, self.workers, progress).tocsc()
-        return sparse.build(self._layout(format), format, chosen, self.workers, progress)
+        workers = self.workers
+        if format != "csc":
+            given = self.blocks() if format == "bsr" else self.rows()
+            return sparse.build(given, format, chosen, workers, progress)
+        if rows is None:
+            return sparse.build(self.columns(), "csc", range(self.shape[1]), workers, progress)
+        return sparse.build(self.rows(), "csr", chosen, workers, progress).tocsc()
 
     def row_blocks(self, max_nbytes: int = 2**28) -> Iterator[tuple[slice, Any]]:
         """The explicit matrix a few rows at a time.

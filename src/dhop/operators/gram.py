@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import layouts
-from dhop.gram_rows import GramLayout
+from dhop import merging
+from dhop.gram_rows import GramRows
 from dhop.operators.base import ArrayOperator, dense
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Layout
+from dhop.sparse import Rows
 
 
 class GramOperator(NormalOperator):
@@ -38,7 +38,7 @@ class GramOperator(NormalOperator):
     def workers(self) -> int | None:
         return self.operator.workers
 
-    def rows(self) -> Layout:
+    def rows(self) -> Rows:
         """The rows, each summed in float64 and rounded once for each frame of a stack.
 
         Entries are stored where some output sees both pixels through non-zero taps, whatever its
@@ -48,15 +48,15 @@ class GramOperator(NormalOperator):
         if terms is None:
             right = self.operator.rows()
             if self.weights is not None:
-                right = layouts.Weighted(right, self.weights, self.dtype)
-            left = layouts.Weighted(self.operator.columns(), 1, self.dtype, conjugate=True)
-            return layouts.product_of(left, right, self.dtype)
-        found = [GramLayout(term.model, term.weights, self.workers) for term in terms]
-        return found[0] if len(found) == 1 else layouts.total_of(found, self.dtype)
+                right = merging.WeightedRows(right, self.weights, self.dtype)
+            left = merging.WeightedRows(self.operator.columns(), 1, self.dtype, conjugate=True)
+            return merging.product_of(left, right, self.dtype)
+        found = [GramRows(term.model, term.weights, self.workers) for term in terms]
+        return found[0] if len(found) == 1 else merging.sum_of(found, self.dtype)
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         """Those of a Hermitian matrix are its rows, conjugated."""
-        return layouts.Weighted(self.rows(), 1, self.dtype, conjugate=True)
+        return merging.WeightedRows(self.rows(), 1, self.dtype, conjugate=True)
 
     def bounds(self) -> tuple[float, float]:
         columns, rows = self.operator.bounds()

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop import layouts
-from dhop.arguments import sequence
-from dhop.operators.base import DTYPES, ArrayOperator, dense
+from dhop import merging
+from dhop.arguments import DTYPES, sequence
+from dhop.operators.base import ArrayOperator, dense
 from dhop.operators.normal import NormalOperator
 from dhop.parallel import row_blocks, run
-from dhop.sparse import Layout
+from dhop.sparse import Rows
 from dhop.terms import Term
 
 Array = NDArray[Any]
@@ -230,21 +230,21 @@ class FrameStack(NormalOperator):
             run(backproject, [(number,) for number in some], workers)
             run(add, blocks if images else [])
 
-    def rows(self) -> Layout:
+    def rows(self) -> Rows:
         """The rows of the frames under each other; those of weight zero have no entries."""
         frames = [
-            layouts.Weighted(operator.rows(), self.root(number, self.dtype), self.dtype)
+            merging.WeightedRows(operator.rows(), self.root(number, self.dtype), self.dtype)
             for number, operator in enumerate(self._ours())
         ]
-        return layouts.Stacked(frames, self.dtype)
+        return merging.StackedRows(frames, self.dtype)
 
-    def columns(self) -> Layout:
+    def columns(self) -> Rows:
         """The columns of all frames, one frame's entries after the other's."""
         frames = [
             (operator.columns(), np.asarray(self.root(number, self.dtype)))
             for number, operator in enumerate(self._ours())
         ]
-        return layouts.side_by_side(frames, self.dtype)
+        return merging.side_by_side(frames, self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
         found: list[Term] = []
