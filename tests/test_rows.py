@@ -117,7 +117,7 @@ class TestNumbers:
 
 
 LARGE = """
-    import resource, time
+    import resource
     import numpy as np
     from dhop import DHOperator, FrameStack, psf
 
@@ -149,10 +149,7 @@ class TestLarge:
         for j in range(2):
             folded[i:i + 5, j:j + 5] += BLUR[::-1, ::-1]
     for B, first in ((A, 0), (stack, 0), (stack, 2 * M * M)):
-        begun = time.perf_counter()
         S = B.to_sparse(rows=[first, first + 7 * M + 9, first + M * M - 1])
-        seconds = time.perf_counter() - begun
-        assert seconds < 2, seconds  # 0.02 when nothing else runs
         for k, (i, j) in enumerate([(0, 0), (7, 9), (M - 1, M - 1)]):
             rows, columns = (np.arange(2 * at - 2, 2 * at + 4) for at in (i, j))
             up, left = (np.flatnonzero((at >= 0) & (at < 2 * M)) for at in (rows, columns))
