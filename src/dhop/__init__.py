@@ -1,5 +1,8 @@
 """Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
 
+from importlib import import_module
+from typing import Any
+
 from dhop import cautions, psf, testing
 from dhop.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
@@ -25,3 +28,19 @@ __all__ = [
     "testing",
     "workers",
 ]
+
+LATER = ("dask", "plots")  # modules of extras, which are imported when somebody asks for them
+
+
+def __getattr__(name: str) -> Any:
+    if name in LATER:
+        return import_module(f"dhop.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dhop")
+    raise AttributeError(f"module 'dhop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *LATER, "__version__"])

@@ -21,6 +21,8 @@ Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
 Leave = Callable[[Array, float], object]
 
+RTOL = 1e-6  # of the norm of the gradient: where iterations end if nothing else is said
+
 
 def as_they_are(*arrays: Array) -> tuple[Array, ...]:
     """The arrays, which are computed already."""

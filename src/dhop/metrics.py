@@ -1,15 +1,21 @@
 """How near an image is to a known one."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dhop.extras import needed
+
+Array = NDArray[Any]
+
+WINDOW = 7  # pixels a side that the structural similarity looks at
 
 
 def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     r"""Peak signal-to-noise ratio, structural similarity and relative error.
 
-    Both images are scaled so that `truth` covers [0, 1].
+    The first two are those of images scaled so that `truth` covers [0, 1].
 
     Parameters
     ----------
@@ -19,14 +25,14 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     Returns
     -------
     dict
-        ``"psnr"`` in decibels and ``"ssim"``, both by scikit-image (``dhop[cli]``), and
-        ``"relative_rmse"`` in percent,
-        :math:`100 \sqrt{\operatorname{mean}((x - t)^2) / \sum t^2}`.
+        ``"psnr"`` in decibels, infinite if the images are the same; ``"ssim"`` by scikit-image
+        (``dhop[cli]``), with a window of seven pixels or the largest odd number that the image has
+        room for, NaN if that is one; and ``"relative_rmse"``, :math:`\|x - t\| / \|t\|`.
 
     Raises
     ------
     ValueError
-        If the shapes differ or `truth` is constant.
+        If the shapes differ, or `truth` is constant or not finite.
     ImportError
         If scikit-image is not installed.
 
@@ -43,13 +49,26 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     if x.shape != t.shape:
         raise ValueError(f"the images have shapes {x.shape} and {t.shape}")
     low, high = t.min(), t.max()
+    if not np.isfinite(high - low):
+        raise ValueError("the true image must be finite, it has NaN or Inf")
     if not high > low:
         raise ValueError("the true image is constant, there is nothing to compare with")
+    unit = max(abs(low), abs(high))  # whose square may overflow
+    relative = float(np.linalg.norm((x - t) / unit) / np.linalg.norm(t / unit))
     x, t = (x - low) / (high - low), (t - low) / (high - low)
-    channels = {} if t.ndim == 2 else {"channel_axis": 0}
-    flat = [each.reshape(-1, *each.shape[-2:]) if channels else each for each in (t, x)]
+    square = float(np.mean((x - t) ** 2))
     return {
-        "psnr": float(skimage.peak_signal_noise_ratio(t, x, data_range=1)),
-        "ssim": float(skimage.structural_similarity(*flat, data_range=1, **channels)),
-        "relative_rmse": float(100 * np.sqrt(np.mean((x - t) ** 2) / np.sum(t**2))),
+        "psnr": np.inf if square == 0 else float(-10 * np.log10(square)),
+        "ssim": _similarity(skimage, x, t),
+        "relative_rmse": relative,
     }
+
+
+def _similarity(skimage: Any, x: Array, t: Array) -> float:
+    room = min(WINDOW, *t.shape[-2:])
+    window = room - 1 + room % 2
+    if window < 2:
+        return np.nan
+    flat = [each.reshape(-1, *each.shape[-2:]) for each in (t, x)]
+    options = {"win_size": window, "data_range": 1, "channel_axis": 0}
+    return float(skimage.structural_similarity(*flat, **options))

@@ -1,5 +1,6 @@
 """A super-resolution on one page; needs matplotlib and scikit-image (``dhop[cli]``)."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,29 @@ SHARE = 3  # one part in so many of the shorter side is enlarged
 SHADES = 0.1, 99.9  # percentiles of the first frame that are black and white
 
 
+class Page(Figure):
+    """A figure that notebooks show, although pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=60)
+        return content.getvalue()
+
+
 def report(solution: Any) -> Figure:
     """Draw a `dhop.Solution`: see `dhop.Solution.plot`."""
-    frame, image = (_picture(each) for each in (solution.frames[0], solution.image))
+    seen = _seen(solution)
+    values = solution.frames[0][seen] if seen.any() else np.zeros(1)
+    frame = _picture(np.where(seen, solution.frames[0], np.median(values)))
+    image = _picture(solution.image) * _gain(solution)
     shape = image.shape[:2]
-    filled = np.where(np.isfinite(frame), frame, np.nanmedian(frame))
-    bicubic = resize(filled, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
-    corner, side = _detail(filled if frame.ndim == 2 else filled.mean(axis=-1))
+    bicubic = resize(frame, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
+    corner, side = _detail(frame if frame.ndim == 2 else frame.mean(axis=-1))
     scale = np.array(shape) / frame.shape[:2]
 
-    figure = Figure(figsize=(16, 8.4), layout="constrained")
+    figure = Page(figsize=(16, 8.4), layout="constrained")
     axes = figure.subplots(2, 4)
-    shades = np.nanpercentile(frame, SHADES)
+    shades = np.percentile(values, SHADES)
     _show(axes[0, 0], frame, shades, f"frame 1 of {len(solution.frames)}, {_times(frame.shape)}")
     _show(axes[1, 0], image, shades, f"super-resolved, {_times(shape)}")
     for ax, zoom in ((axes[0, 0], np.ones(2)), (axes[1, 0], scale)):
@@ -40,6 +52,23 @@ def report(solution: Any) -> Figure:
     _convergence(axes[1, 2], solution)
     _choice(axes[1, 3], solution)
     return figure
+
+
+def _seen(solution: Any) -> NDArray[np.bool_]:
+    """The pixels of the first frame that are finite and have a weight; all finite ones if none."""
+    frame, weights = solution.frames[0], solution.operator.weights
+    finite = np.isfinite(frame)
+    if weights is None:
+        return finite
+    weight = weights[0].reshape(frame.shape) if weights[0].ndim else weights[0]
+    return finite & (weight > 0) if np.any(finite & (weight > 0)) else finite
+
+
+def _gain(solution: Any) -> float:
+    """How much brighter than the scene the first frame is: by a block's pixels if it is a sum."""
+    A = solution.operator.operators[0]
+    gain = float(np.median(A.matvec(np.ones(A.shape[1], A.dtype))))
+    return gain if gain > 0 else 1.0
 
 
 def _picture(image: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
+from dhop.extras import needed
 from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry
 from dhop.registration import Registration
@@ -142,7 +143,7 @@ class Solution:
         Returns
         -------
         dict
-            ``"psnr"`` in decibels, ``"ssim"``, and ``"relative_rmse"`` in percent.
+            ``"psnr"`` in decibels, ``"ssim"``, and ``"relative_rmse"``.
 
         Raises
         ------
@@ -169,7 +170,7 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
-            Save it by ``figure.savefig("report.png")``.
+            Save it by ``figure.savefig("report.png")``; a notebook shows it.
 
         Raises
         ------
@@ -181,8 +182,10 @@ class Solution:
         >>> import numpy as np
         >>> from dhop import psf, super_resolve
         >>> super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01).plot()
-        <Figure size ...>
+        <Page size ...>
         """
+        needed("matplotlib", "cli", "solution.plot()")
+        needed("skimage", "cli", "solution.plot()")
         from dhop.report import report
 
         return report(self)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
-from dhop.iterations import Bidiagonalisation, Leave, norm
+from dhop.iterations import RTOL, Bidiagonalisation, Leave, norm
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.problem import Problem
@@ -99,7 +99,7 @@ def solve(
     nonnegative: bool = False,
     x0: Array | None = None,
     maxiter: int = 500,
-    rtol: float = 1e-6,
+    rtol: float = RTOL,
     callback: Callback | None = None,
     progress: Progress = None,
 ) -> Found:

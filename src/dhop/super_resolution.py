@@ -11,6 +11,7 @@ from dhop import arguments, observations, problem, solvers
 from dhop.boundary import Boundary
 from dhop.cautions import RangeWarning
 from dhop.decimation import Decimation
+from dhop.iterations import RTOL
 from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
@@ -50,7 +51,7 @@ def super_resolve(
     dims: Sequence[int] | None = None,
     x0: ArrayLike | None = None,
     maxiter: int = 500,
-    rtol: float = 1e-6,
+    rtol: float = RTOL,
     callback: solvers.Callback | None = None,
     progress: Progress = None,
 ) -> Solution:

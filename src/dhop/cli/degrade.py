@@ -1,12 +1,15 @@
 """``dhop degrade``."""
 
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from dhop import images
+from dhop.cautions import RangeWarning
 from dhop.cli.options import (
     Bits,
     Boundary,
@@ -55,7 +58,17 @@ def degrade(
         )
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        images.write(out, frame, bits, images.Original(original.dtype))
+        written = images.Original(original.dtype)
+        clipped = _clipped(frame, images._kind(out, bits, written))
+        images.write(out, frame, bits, written)
+        if clipped:
+            warnings.warn(
+                f"{clipped / frame.size:.2g} of the values do not fit the integers of {out}, "
+                "which stand for 0 to 1, and were clipped; --decimation mean keeps the brightness, "
+                "and --bits 32 in a .tif all values",
+                RangeWarning,
+                stacklevel=1,
+            )
         show(
             {
                 "scene": f"{extent(A.dims)}, {image}",
@@ -69,7 +82,17 @@ def degrade(
                 "psf": A.psf.shape,
                 "noise": noise,
                 "seed": seed,
+                "clipped": clipped,
                 "out": out,
             },
             as_json,
         )
+
+
+def _clipped(frame: NDArray[Any], kind: np.dtype[Any]) -> int:
+    """How many values are beyond the integers of a type by more than half a step."""
+    if kind.kind == "f":
+        return 0
+    step = 1 / np.iinfo(kind).max
+    least = np.iinfo(kind).min * step
+    return int(np.count_nonzero((frame < least - step / 2) | (frame > 1 + step / 2)))

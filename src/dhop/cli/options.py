@@ -54,7 +54,10 @@ Bits: TypeAlias = Annotated[
     int | None,
     typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
 ]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Json: TypeAlias = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, for scripts; null for numbers that are not finite."),
+]
 
 
 def new_operator(dims: Sequence[int], psf: str, factor: int, **options: Any) -> DHOperator:

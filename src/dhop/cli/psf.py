@@ -13,6 +13,7 @@ from dhop.cli.options import Json, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
+from dhop.psf.origin import centroid
 
 FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
 
@@ -105,17 +106,16 @@ def _facts(made: NDArray[Any]) -> dict[str, Any]:
     size = psfs.normalise(np.abs(made))
     places = [np.arange(n) - (n - 1) / 2 for n in size.shape]
     lines = [size.sum(axis=1), size.sum(axis=0)]
-    centroid = [float(line @ place) for line, place in zip(lines, places, strict=True)]
     sigma = [
-        float(np.sqrt(line @ (place - c) ** 2))
-        for line, place, c in zip(lines, places, centroid, strict=True)
+        float(np.sqrt(line @ (place - line @ place) ** 2))
+        for line, place in zip(lines, places, strict=True)
     ]
     grid = np.linspace(0, np.hypot(*size.shape) / 2, 500)
     energy = psfs.encircled_energy(size, grid)
     return {
         "shape": made.shape,
         "peak": float(size.max()),
-        "centroid": centroid,
+        "centroid": [k - (n - 1) / 2 for k, n in zip(centroid(made), made.shape, strict=True)],
         "sigma": sigma,
         "radii": {each: float(np.interp(each, energy, grid)) for each in FRACTIONS},
         "support": psfs.estimate_support(made, 0.99),

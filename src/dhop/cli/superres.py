@@ -13,6 +13,7 @@ from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_pic
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
 from dhop.decoding import decode
+from dhop.iterations import RTOL
 from dhop.photometry import Terms
 from dhop.preparation import width
 from dhop.selection import Rule
@@ -89,7 +90,7 @@ def superres(
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
-    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-5,
+    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = RTOL,
     bits: Bits = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
@@ -280,7 +281,7 @@ def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
     if quality:
         lines["compared"] = (
             f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, "
-            f"relative RMSE {quality['relative_rmse']:.4f} %"
+            f"relative RMSE {quality['relative_rmse']:.3%}"
         )
     return lines
 

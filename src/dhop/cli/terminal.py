@@ -4,8 +4,10 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -40,12 +42,25 @@ def console(stderr: bool = False) -> Console:
 def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
     """Print a table for people, or the same as JSON for scripts."""
     if as_json:
-        typer.echo(json.dumps(facts, default=str, allow_nan=False))
+        typer.echo(json.dumps(_plain(facts), allow_nan=False))
         return
     table = new_table()
     for name, text in lines.items():
         table.add_row(name, text)
     console().print(table)
+
+
+def _plain(fact: Any) -> Any:
+    """What JSON has a word for: numbers that are not finite become null, paths text."""
+    if isinstance(fact, dict):
+        return {str(name): _plain(each) for name, each in fact.items()}
+    if isinstance(fact, list | tuple):
+        return [_plain(each) for each in fact]
+    if isinstance(fact, np.ndarray | np.generic):
+        return _plain(fact.tolist())
+    if isinstance(fact, float):
+        return fact if isfinite(fact) else None
+    return fact if fact is None or isinstance(fact, bool | int | str) else str(fact)
 
 
 class Bar:

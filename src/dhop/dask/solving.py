@@ -17,7 +17,7 @@ from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
 from dhop.decimation import Decimation
-from dhop.iterations import Keep, Leave, norm
+from dhop.iterations import RTOL, Keep, Leave, norm
 from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry
@@ -142,7 +142,7 @@ def super_resolve(
     dims: Sequence[int] | None = None,
     x0: Any = None,
     maxiter: int = 500,
-    rtol: float = 1e-6,
+    rtol: float = RTOL,
     callback: solvers.Callback | None = None,
     progress: Progress = None,
     chunks: Any = None,

@@ -195,7 +195,8 @@ class ArrayOperator(LinearOperator):
         return self.dot(x) if scalar else super().__rmul__(x)
 
     def __truediv__(self, x: Any) -> Any:
-        return self.dot(1 / x) if isinstance(x, SCALARS) else super().__truediv__(x)
+        scalar = isinstance(x, SCALARS) or (isinstance(x, np.ndarray) and x.ndim == 0)
+        return self.dot(1 / x) if scalar else super().__truediv__(x)
 
     def __neg__(self) -> LinearOperator:
         return algebra().multiple(self, -1)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iterations import norm
+from dhop.iterations import RTOL, norm
 from dhop.operators.base import ArrayOperator, algebra, dense
 from dhop.operators.explicit import ExplicitOperator
 from dhop.operators.inverse import closed_form, inverse_of, nearest_form
@@ -91,7 +91,7 @@ class NormalOperator(ExplicitOperator):
         return inverse_of(self, equations, beta)
 
     def prox_l2(
-        self, z: ArrayLike, y: ArrayLike, gamma: float, *, rtol: float = 1e-8, maxiter: int = 1000
+        self, z: ArrayLike, y: ArrayLike, gamma: float, *, rtol: float = RTOL, maxiter: int = 1000
     ) -> Array:
         r"""The proximal operator of the data term, for ADMM and plug-and-play methods.
 

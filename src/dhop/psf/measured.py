@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.arguments import choice, pair, real
 from dhop.decoding import decode
 from dhop.psf.arrays import double, estimate_support, normalise, window
+from dhop.psf.origin import centroid, peak
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
@@ -34,8 +34,9 @@ def from_array(
         negative are kept: noise about zero cancels, what is left of it after clipping does not.
     center : {"peak", "centroid"} or (int, int), optional
         Pixel that becomes the middle of the result, which zeros make symmetric about it: the
-        largest value, the centre of mass rounded to a pixel, or an index. By default nothing is
-        moved.
+        largest value, or the middle of the largest patch of such values, as a clipped star has
+        them; the centre of mass rounded to a pixel, negative values counting as such; or an index.
+        By default nothing is moved.
     energy : float, optional
         Crop to the window of `estimate_support` that keeps this fraction. All is kept by default.
 
@@ -172,12 +173,10 @@ def _background(psf: Array, value: Any) -> Any:
 
 
 def _origin(psf: Array, center: Origin) -> tuple[int, int]:
-    size = np.abs(psf)
     if isinstance(center, str):
-        if choice("center", center, ["peak", "centroid"]) == "peak":
-            row, column = np.unravel_index(np.argmax(size), size.shape)
-        else:
-            row, column = np.rint(scipy.ndimage.center_of_mass(size))
+        kind = choice("center", center, ["peak", "centroid"])
+        place = peak(psf) if kind == "peak" else centroid(psf)
+        row, column = np.ceil(np.subtract(place, 0.5))  # of two pixels the first
         index = int(row), int(column)
     else:
         index = pair("center", center)

@@ -1,0 +1,5 @@
+"""``python -m dhop``."""
+
+from dhop.cli import main
+
+main()
