@@ -5,11 +5,13 @@ import pickle
 import numpy as np
 import oracle
 import pytest
+import scipy.linalg
 import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import aslinearoperator
 
 from dhop import DHOperator, DiagonalOperator, FrameStack
+from dhop.operators.channels import ChannelOperator
 from dhop.operators.gram import GramOperator
 
 
@@ -82,6 +84,8 @@ def expressions():
         "zero and one": (
             FrameStack([FrameStack([A]), FrameStack([A])], [0.0, 1.0]), np.vstack([0 * a, a]),
         ),
+        "channels": (ChannelOperator([A, B]), scipy.linalg.block_diag(a, b)),
+        "channels.H": (ChannelOperator([A, B]).H, scipy.linalg.block_diag(a, b).T),
         "stack @ F": (stack @ F, stacked @ f),
         "gram of stack": (stack.gram(np.arange(8)), stacked.T @ np.diag(np.arange(8)) @ stacked),
     }  # fmt: skip

@@ -5,7 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf
-from dhop.observations import blurs, checked_shifts, frame_operators, scene_dims, stacked
+from dhop.blurs import blurs
+from dhop.layouts import stacked
+from dhop.observations import checked_shifts, frame_operators, scene_dims
 
 BLUR = psf.gaussian(5, 1.0)
 

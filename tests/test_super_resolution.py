@@ -333,7 +333,7 @@ def test_more_frames_less_noise():
         ({"frames": np.ones((1, 1, 2, 3, 4))}, ValueError),
         ({"frames": np.ones((0, 4, 4))}, ValueError),
         ({"frames": [[1.0, np.nan]]}, ValueError),
-        ({"frames": "frames"}, (TypeError, ValueError)),
+        ({"frames": "frames"}, FileNotFoundError),
         ({"frames": None}, (TypeError, ValueError)),
         ({"frames": np.ma.masked_less([[1.0, 2.0]], 2)}, (TypeError, ValueError)),
         ({"dims": (9, 9)}, ValueError),

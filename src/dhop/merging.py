@@ -113,6 +113,35 @@ class StackedRows:
         return np.searchsorted(self._edges, rows, "right") - 1
 
 
+class PlacedRows:
+    """Rows of a matrix with zeros before and behind them.
+
+    Parameters
+    ----------
+    rows : Rows
+    first, columns : int
+        Where they begin, in how many columns.
+    """
+
+    width = 1
+
+    def __init__(self, rows: Rows, first: int, columns: int) -> None:
+        self.shape = rows.shape[0], columns
+        self.dtype = rows.dtype
+        self._rows = rows
+        self._first = first
+
+    def total(self) -> int:
+        return self._rows.total()
+
+    def counts(self, rows: Index) -> Index:
+        return self._rows.counts(rows)
+
+    def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
+        self._rows.fill(rows, pointer, indices, data)
+        indices[int(pointer[0]) : int(pointer[-1])] += self._first
+
+
 class MergedRows:
     """Rows that are known only when they are computed, by scipy, some at a time.
 
@@ -168,6 +197,13 @@ class MergedRows:
             yield part
             start += step
             step = max(1, step * ENTRIES // max(part.nnz, step))
+
+
+def diagonal_of(parts: Sequence[Rows], dtype: np.dtype[Any]) -> Rows:
+    """Rows of a matrix of blocks along its diagonal."""
+    edges = np.cumsum([0, *(part.shape[1] for part in parts)]).tolist()
+    placed = [PlacedRows(*each, edges[-1]) for each in zip(parts, edges, strict=False)]
+    return StackedRows(placed, dtype)
 
 
 def sum_of(parts: Sequence[Rows], dtype: np.dtype[Any]) -> Rows:

@@ -11,27 +11,6 @@ from dhop.shifting import shift
 
 Operator = TypeVar("Operator")
 
-ROUNDING = 1e-12  # of a sum of one
-NO_SUM = 1e-3  # of the sum of absolute values
-
-
-def stacked(frames: Any) -> Any:
-    """Frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in.
-
-    Parameters
-    ----------
-    frames : ndarray or dask.array.Array
-    """
-    if frames.ndim not in (2, 3, 4) or not frames.size > 0:  # Dask may not know the size
-        raise ValueError(
-            "frames must have the shape (m0, m1), (F, m0, m1) or (F, C, m0, m1), "
-            f"got {frames.shape}"
-        )
-    if frames.dtype.kind not in "biuf":
-        raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
-    dtype = np.float32 if frames.dtype.newbyteorder("=") == np.float32 else np.float64
-    return (frames[None] if frames.ndim == 2 else frames).astype(dtype, copy=False)
-
 
 def scene_dims(
     frames: tuple[int, ...], factor: int | Sequence[int], dims: Sequence[int] | None
@@ -40,7 +19,10 @@ def scene_dims(
     _, *channels, m0, m1 = frames
     by_row, by_column = _steps(factor)
     if dims is not None:
-        return (*channels, *arguments.shape("dims", dims)[-2:])
+        size = arguments.shape("dims", dims)
+        if len(size) != 2:
+            raise ValueError(f"dims must be the rows and columns of the result, got {size}")
+        return (*channels, *size)
     return (*channels, m0 * by_row, m1 * by_column)
 
 
@@ -67,7 +49,7 @@ def frame_operators(
     make : callable
         Gives the operator of a PSF and its center.
     psf : ndarray or list of ndarray
-        What `blurs` returns.
+        What `dhop.blurs.blurs` returns, not of channels.
     shifts : ndarray, shape (F, 2)
         In low-resolution pixels.
     factor : int or (int, int)
@@ -89,52 +71,8 @@ def frame_operators(
     return operators
 
 
-def blurs(psf: Any, count: int) -> Any:
-    """The PSF of all frames, or a list of those of each, of sum one.
-
-    A blur that changes the brightness of the image would be brightness of the frames that the image
-    does not have. Only a PSF whose sum is nothing in comparison with its values, as that of a radio
-    interferometer, stays as it is.
-    """
-    listed = isinstance(psf, list | tuple) or (isinstance(psf, np.ndarray) and psf.ndim)
-    several = listed and len(psf) and np.ndim(psf[0]) == 2
-    if several and len(psf) != count:
-        raise ValueError(f"{count} frames, but {len(psf)} psfs")
-    if not several:
-        return _normalised(psf)
-    known = {id(each): _normalised(each) for each in psf}
-    return [known[id(each)] for each in psf]
-
-
-def _normalised(psf: Any) -> NDArray[Any]:
-    array = arguments.psf_array(psf)
-    with np.errstate(over="ignore"):
-        total, size = array.sum(), np.abs(array).sum()
-    if not np.isfinite(size):
-        raise ValueError("the sum of the psf overflows; scale it down")
-    if abs(total - 1) <= ROUNDING * size or abs(total) < NO_SUM * size or size == 0:
-        return array
-    return np.asarray(array / total)
-
-
-def centred(psf: NDArray[Any], side: int) -> NDArray[Any]:
-    """The PSF in the middle of an array of more than twice `side` pixels, which it fits into."""
-    placed = np.zeros((2 * side + 1,) * 2, psf.dtype)
-    first, second = (side - (K - 1) // 2 for K in psf.shape)
-    placed[first : first + psf.shape[0], second : second + psf.shape[1]] = psf
-    return placed
-
-
 def _steps(factor: int | Sequence[int]) -> tuple[int, int]:
     return arguments.both("factor", factor, arguments.positive, "integer")
-
-
-def per_frame(weights: Any, count: int) -> list[Any]:
-    """A weight for each frame."""
-    given = arguments.sequence("weights", weights, "numbers or arrays")
-    if len(given) != count:
-        raise ValueError(f"{count} frames, but {len(given)} weights")
-    return given
 
 
 def check_settings(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop import arguments, observations
+from dhop import arguments, blurs, observations
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.photometry import Photometry, Terms, matched
 from dhop.progress import Progress, reporting
@@ -30,6 +30,7 @@ Moves: TypeAlias = Literal["estimate", "refine"]
 REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
 GIVEN = 0.5  # ... and of what is to be refined
 VISIBLE = 0.25  # pixels of a shift that nobody spoke of
+TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
 SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
 CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
 CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
@@ -50,8 +51,8 @@ class Preparation:
     decimation : str
     shifts : ndarray, shape (F, 2)
     photometry : Photometry
-    psf : ndarray or list of ndarray
-        Of all frames, or of each.
+    psf : ndarray or list
+        What `dhop.blurs.blurs` returns. The choice of `beta` looks at the mean of channels.
     registration : Registration or None
     curve : BetaCurve or None
     notes : list of str
@@ -95,12 +96,18 @@ class Preparation:
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
 
-    def blur(self, psf: Any, progress: Progress) -> None:
+    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
         """Estimate the PSF, or take it."""
         if not isinstance(psf, str):
-            self.psf = observations.blurs(psf, len(self.frames))
+            channels = self.frames.shape[1] if self.frames.ndim == 4 else 0
+            self.psf = blurs.blurs(psf, len(self.frames), channels, center)
+            oversight = blurs.off_centre(self.psf) if center is None else None
+            if oversight:
+                self.warn(oversight, PSFWarning)
             return
         arguments.choice("psf", psf, ("estimate",))
+        if center is not None:
+            raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
             self.psf = fit_blur(self._spectra(), self.decimation)[0]
             advance(1)
@@ -173,6 +180,15 @@ class Preparation:
                 for w in self.weights
             ]
         found = register(grey, seen)
+        strangers = [i for i, fits in enumerate(found.fits) if not fits]
+        if strangers and min(grey.shape[-2:]) >= TELLING:
+            self.warn(
+                f"frames {', '.join(map(str, strangers))} do not show the scene of frame "
+                f"{found.reference}; if they are the channels or slices of one image, give "
+                "channel_axis=0",
+                RegistrationWarning,
+            )
+            return
         largest = float(np.abs(found.shifts).max())
         if largest > VISIBLE:
             self.warn(
@@ -188,16 +204,15 @@ class Preparation:
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
         if isinstance(self.psf, list):
-            return np.stack([spectra.transfer(self.psf[i]) * pixels for i in spectra.used])
+            each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
+            return np.stack([spectra.transfer(one) * pixels for one in each])
         return np.asarray(spectra.transfer(self.psf) * pixels)
 
     def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
         """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
         if isinstance(self.psf, list):
-            # Of arrays of one shape, so that they can be added.
-            side = max(max(each.shape) for each in self.psf)
-            each = [observations.centred(self.psf[i], side) for i in spectra.used]
-            return given_blur(spectra, self.decimation, np.mean(each, axis=0))
+            every = [one for i in spectra.used for one in _each(self.psf[i])]
+            return given_blur(spectra, self.decimation, blurs.mean(every))
         given = given_blur(spectra, self.decimation, self.psf)
         if estimated:
             return given
@@ -230,6 +245,11 @@ def _asked(shifts: Any, count: int) -> tuple[Any, bool]:
         arguments.choice("shifts[0]", shifts[0], ("refine",))
         return observations.checked_shifts(shifts[1], count), True
     return observations.checked_shifts(shifts, count), False
+
+
+def _each(psf: Any) -> list[Array]:
+    """The PSFs of the channels of a frame."""
+    return psf if isinstance(psf, list) else [psf]
 
 
 def width(psf: Array) -> float:

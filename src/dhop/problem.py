@@ -3,7 +3,7 @@ r"""What the solvers solve: :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import hypot
+from math import hypot, prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed import Equations
 from dhop.iterations import norm
+from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import closed_form, nearest_form
 from dhop.operators.stack import FrameStack
 from dhop.regularisers import Regulariser, regulariser_operator
@@ -65,11 +66,11 @@ class Problem:
         r = np.zeros(self.operator.shape[1])
         norms = []
         for number, (one, own) in enumerate(
-            zip(self._images, r.reshape(len(self._images), -1), strict=True)
+            zip(self.images, r.reshape(len(self.images), -1), strict=True)
         ):
             image = None
             if x is not None:
-                image = x.reshape(len(self._images), -1)[number].astype(np.float64, copy=False)
+                image = x.reshape(len(self.images), -1)[number].astype(np.float64, copy=False)
             for A, misfit, root in one.misfits(image):
                 norms.append(norm(misfit))
                 misfit *= root
@@ -79,18 +80,18 @@ class Problem:
         return r, hypot(*norms)
 
     @cached_property
-    def _images(self) -> list["Problem"]:
+    def images(self) -> list["Problem"]:
         """The problems of the images that are solved together and know nothing of each other."""
         B = self.operator
         count = int(np.prod(B.dims[:-2]))
         if count == 1 or isinstance(self.regulariser, LinearOperator):
             return [self]
-        made = {id(A): A.of_one_image() for A in B.operators}
-        operators = [made[id(A)] for A in B.operators]
-        frames = self.frames.reshape(len(operators), count, -1)
+        made = {id(A): _of_each_image(A, count) for A in B.operators}
+        frames = self.frames.reshape(len(B.operators), count, -1)
         weights = [w if w.ndim == 0 else w.reshape(count, -1) for w in B.weights or ()]
 
         def one(k: int) -> FrameStack:
+            operators = [made[id(A)][k] for A in B.operators]
             return FrameStack(operators, [w if w.ndim == 0 else w[k] for w in weights] or None)
 
         return [replace(self, operator=one(k), frames=frames[:, k]) for k in range(count)]
@@ -116,7 +117,8 @@ class Problem:
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""
-        found = [term.strength for term in self.operator.terms() or []]
+        terms = self.operator.terms()
+        found = [prod(self.operator.bounds())] if terms is None else [t.strength for t in terms]
         return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
 
     def divided(self, root: float) -> "Problem":
@@ -125,6 +127,10 @@ class Problem:
         weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
         operator = FrameStack(B.operators, weights)
         return replace(self, operator=operator, beta=self.beta / root**2)
+
+
+def _of_each_image(A: Any, count: int) -> Sequence[Any]:
+    return A.operators if isinstance(A, ChannelOperator) else [A.of_one_image()] * count
 
 
 def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:

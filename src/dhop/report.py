@@ -10,6 +10,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from dhop.layouts import inward
+
 Array = NDArray[Any]
 
 SHARE = 3  # one part in so many of the shorter side is enlarged
@@ -30,7 +32,7 @@ def report(solution: Any) -> Figure:
     seen = _seen(solution)
     values = solution.frames[0][seen] if seen.any() else np.zeros(1)
     frame = _picture(np.where(seen, solution.frames[0], np.median(values)))
-    image = _picture(solution.image) * _gain(solution)
+    image = _picture(inward(solution.image, solution.channel_axis)) * _gain(solution)
     shape = image.shape[:2]
     bicubic = resize(frame, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
     corner, side = _detail(frame if frame.ndim == 2 else frame.mean(axis=-1))

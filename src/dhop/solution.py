@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
 from dhop.extras import needed
+from dhop.layouts import inward
 from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry
 from dhop.registration import Registration
@@ -33,7 +34,7 @@ class Step:
     seconds : float
         Since the iterations began.
     image : ndarray or None
-        The present iterate, of shape `dims`, to be copied if it is to be kept. None in a
+        The present iterate, of the shape of the result, to be copied if it is to be kept. None in a
         `Solution`, and from ``"lsqr"`` and ``"lsmr"``, which do not give it away.
     """
 
@@ -49,8 +50,8 @@ class Solution:
 
     Attributes
     ----------
-    image : ndarray, shape `dims`
-        The super-resolved image.
+    image : ndarray
+        The super-resolved image, its channels where `channel_axis` said that they are.
     converged : bool
         Whether the norm of the gradient of what is minimised, computed anew for this image in
         double precision and relative to that at the zero image, is at most `rtol`, or what the
@@ -67,8 +68,8 @@ class Solution:
         How `beta` was chosen, if it was.
     shifts : ndarray, shape (F, 2)
         Of the frames, in low-resolution pixels.
-    psf : ndarray or list of ndarray
-        That was used, of sum one, of all frames or of each.
+    psf : ndarray, or list of ndarray, or list of lists of ndarray
+        That was used, of sum one, of all frames, of each, or of each of its channels.
     photometry : Photometry
         Gains and offsets of the frames.
     registration : Registration or None
@@ -76,10 +77,13 @@ class Solution:
     notes : list of str
         What the caller was warned of.
     history : list of Step
+        Of one channel after the other where these have PSFs of their own.
     operator : FrameStack
-        The model of all frames, weights included.
-    frames : ndarray, shape (F, ..., m0, m1)
+        The model of all frames, weights included. Channels come first in its `dims`.
+    frames : ndarray, shape (F, m0, m1) or (F, C, m0, m1)
         The data.
+    channel_axis : int or None
+        The axis of the channels in `image`, if it is not the first.
 
     Examples
     --------
@@ -105,6 +109,7 @@ class Solution:
     history: list[Step] = field(repr=False)
     operator: FrameStack = field(repr=False)
     frames: Array = field(repr=False)
+    channel_axis: int | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -130,7 +135,7 @@ class Solution:
         True
         """
         data = self.operator.data(self.photometry.corrected(self.frames))
-        product = self.operator.matvec(self.image.reshape(-1))
+        product = self.operator.matvec(inward(self.image, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
 
     def metrics(self, truth: ArrayLike) -> dict[str, float]:
@@ -162,7 +167,8 @@ class Solution:
         >>> solution.metrics(truth)["psnr"] > 50
         True
         """
-        return metrics.compare(self.image, truth)
+        images = (inward(np.asarray(each), self.channel_axis) for each in (self.image, truth))
+        return metrics.compare(*images)
 
     def plot(self) -> "Figure":
         """Frames, bicubic enlargement, result, residuals, convergence and the choice of `beta`.

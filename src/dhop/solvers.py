@@ -8,15 +8,18 @@ the gradient is computed anew, see `dhop.rounds`.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import isfinite, sqrt
+from functools import partial
+from math import hypot, isfinite, sqrt
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
+from dhop import layouts
 from dhop.closed import Equations
 from dhop.iterations import RTOL, Bidiagonalisation, Leave, norm
+from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.problem import Problem
@@ -92,6 +95,15 @@ class Found(NamedTuple):
     misfit: float
 
 
+def outward(callback: Callback | None, axis: int | None) -> Callback | None:
+    """The callback, to be given images whose channels are on an axis of the user's."""
+    if callback is None or axis is None:
+        return callback
+    return lambda step: callback(
+        step if step.image is None else replace(step, image=layouts.outward(step.image, axis))
+    )
+
+
 def solve(
     problem: Problem,
     solver: Name,
@@ -106,8 +118,14 @@ def solve(
     """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
 
     Terms that are far from one are divided by a power of two first; for the scale of the frames see
-    `dhop.rounds`.
+    `dhop.rounds`. Channels that are blurred differently are solved one after the other.
     """
+    if isinstance(problem.operator.operators[0], ChannelOperator):
+        one = partial(
+            solve, solver=solver, nonnegative=nonnegative, maxiter=maxiter, rtol=rtol,
+            progress=progress,
+        )  # fmt: skip
+        return _by_channels(problem, x0, callback, one)
     scales = problem.scales()
     strength = sum(scales)
     root = root_of_two(max(scales))
@@ -153,6 +171,36 @@ def solve(
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
+
+
+def _by_channels(
+    problem: Problem, x0: Array | None, callback: Callback | None, solve_one: Callable[..., Found]
+) -> Found:
+    """Solve the problems of the channels, and show the image of all of them meanwhile."""
+    if isinstance(problem.regulariser, LinearOperator):
+        raise ValueError("a regulariser that is an operator takes the same psf for all channels")
+    dims = problem.operator.dims
+    shown = np.zeros(dims, problem.operator.dtype) if x0 is None else x0.reshape(dims).copy()
+    found = []
+    for number, one in enumerate(problem.images):
+
+        def show(step: Step, number: int = number) -> None:
+            if callback is not None:
+                image = step.image
+                if image is not None:
+                    shown[number] = image
+                callback(replace(step, image=None if image is None else shown))
+
+        own = None if x0 is None else shown[number].reshape(-1)
+        found.append(solve_one(one, x0=own, callback=None if callback is None else show))
+        shown[number] = found[-1].x.reshape(dims[1:])
+    return Found(
+        shown.reshape(-1),
+        all(each.converged for each in found),
+        "/".join(dict.fromkeys(each.solver for each in found)),
+        [step for each in found for step in each.history],
+        hypot(*(each.misfit for each in found)),
+    )
 
 
 def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:

@@ -1,19 +1,21 @@
 """Super-resolution of one or several frames."""
 
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import arguments, observations, problem, solvers
+from dhop import arguments, layouts, observations, problem, solvers
 from dhop.boundary import Boundary
 from dhop.cautions import RangeWarning
 from dhop.decimation import Decimation
 from dhop.iterations import RTOL
 from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
 from dhop.photometry import Photometry, Terms, fitted
 from dhop.preparation import Moves, Preparation, visible_range
@@ -23,7 +25,10 @@ from dhop.selection import Rule
 from dhop.solution import Solution
 
 Array = NDArray[Any]
+Path: TypeAlias = str | os.PathLike[str]
 Shifts: TypeAlias = ArrayLike | Moves | tuple[Literal["refine"], ArrayLike] | None
+Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
+Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
 Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
@@ -34,10 +39,12 @@ DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is pla
 
 
 def super_resolve(
-    frames: ArrayLike,
-    psf: ArrayLike | Sequence[ArrayLike] | Literal["estimate"],
+    frames: Frames,
+    psf: Blurs | Literal["estimate"],
     factor: int | Sequence[int],
     *,
+    channel_axis: int | None = None,
+    center: int | Sequence[int] | None = None,
     shifts: Shifts = None,
     weights: Weights | None = None,
     regulariser: Regulariser = "laplacian",
@@ -66,16 +73,41 @@ def super_resolve(
 
     Parameters
     ----------
-    frames : array_like, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
-        One frame, several, or several of `C` channels each, which are solved alike. A Dask array,
-        or the path of a Zarr array, is solved in chunks by `dhop.dask.super_resolve`.
-    psf : array_like, two-dimensional, or sequence of F such, or "estimate"
-        Point spread function in high-resolution pixels, of all frames or of each. It is divided by
-        its sum, so that the image is as bright as the frames, unless the sum is next to nothing.
-        ``"estimate"`` takes the round Gaussian that fits the frames, see `dhop.psf.estimate`; from
-        a single frame it is cautious.
+    frames : array_like, or path, or sequence of either
+        What arrays mean:
+
+        ============================  ==============  ===========================================
+        shape                         channel_axis    meaning
+        ============================  ==============  ===========================================
+        (m0, m1)                      None            one frame
+        (F, m0, m1)                   None            F frames of one scene
+        (F, C, m0, m1)                None            F frames of C channels
+        three axes                    one of them     one frame of channels
+        four axes                     one of them     frames of channels; the first other axis is
+                                                      the frames
+        ============================  ==============  ===========================================
+
+        A sequence of arrays is the array with one more axis in front. Shapes in which channels look
+        like rows or columns, as (m0, m1, 3) without a `channel_axis`, are refused. A path is that
+        of an image, which is read with its colours as channels, or of several; the path of a Zarr
+        array, and a Dask array, are solved in chunks by `dhop.dask.super_resolve`. Slices of a
+        volume are channels, if each is a scene of its own.
+    psf : array_like, two-dimensional, or sequence of such, or "estimate"
+        Point spread function in high-resolution pixels, of all frames. Or a sequence of F, of each;
+        or of a single frame's C channels; or F or one such sequences of C. Channels with a PSF of
+        their own are solved one after the other, with one `beta`, which is chosen for their mean.
+        Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
+        next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
+        `dhop.psf.estimate`; from a single frame it is cautious.
     factor : int or (int, int)
         High-resolution pixels per low-resolution pixel.
+    channel_axis : int, optional
+        The axis of the frames, as an array, that has the channels, as in scikit-image. The image
+        has them in the same place.
+    center : int or (int, int), optional
+        Index of the PSF's origin, of each if there are several, ``(K - 1) // 2`` by default. By
+        default, too, a PSF whose peak is half a pixel or more beside it, and whose centroid leans
+        the same way, draws a warning.
     shifts : array_like, shape (F, 2), "estimate", "refine" or ("refine", array_like), optional
         In low-resolution pixels: ``shifts[i] = (dy, dx)`` says that the scene in frame `i` appears
         `dy` rows further down and `dx` columns further right than in frame 0. ``"estimate"``
@@ -83,9 +115,10 @@ def super_resolve(
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
         to about half a pixel, to those of the least residual (see `dhop.refinement`).
     weights : sequence of (float or array_like) or "finite", optional
-        One for each frame: a number, or a map of its shape. A pixel of weight zero takes no part,
-        and may be NaN. ``"finite"`` masks what is NaN or infinite. The best weight is one over the
-        variance of the noise.
+        One for each frame: a number, or a map of its shape, with its channels or without. The map
+        of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
+        NaN. ``"finite"`` masks what is NaN or infinite. The best weight is one over the variance of
+        the noise.
     regulariser : str, array_like or LinearOperator
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
         five-point stencil, small curvature; ``"laplacian-of-gaussian"`` the same but for the finest
@@ -135,8 +168,8 @@ def super_resolve(
     Raises
     ------
     ValueError
-        If shapes do not fit, frames are not finite where they have a weight, a number is out of
-        range, or the solver cannot do what is asked for.
+        If shapes do not fit, or channels seem to be taken for pixels, frames are not finite where
+        they have a weight, a number is out of range, or the solver cannot do what is asked for.
     TypeError
         If the frames are not real numbers.
 
@@ -149,15 +182,17 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
-    if isinstance(frames, str | os.PathLike) or hasattr(frames, "__dask_graph__"):
+    if _is_chunked(frames):
         return _chunked(
             frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
-            progress=progress, photometry=photometry,
+            progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
         )  # fmt: skip
-    stack = observations.stacked(dense(frames, "frames"))
-    given = _weights(weights, stack)
+    array, channel_axis = _read(frames, channel_axis)
+    stack = layouts.stacked(array, channel_axis)
+    axis = layouts.image_axis(channel_axis, array.ndim)
+    given = _weights(weights, stack, axis)
     if not all(_finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
@@ -175,17 +210,12 @@ def super_resolve(
     )
     known.align(shifts, photometry, progress)
     estimated = isinstance(psf, str)
-    known.blur(psf, progress)
+    known.blur(psf, center, progress)
 
-    def make(blur: Any, center: Any) -> DHOperator:
-        return DHOperator(
-            size, blur, factor, center=center,
-            decimation=decimation, boundary=boundary, dtype=stack.dtype,
-        )  # fmt: skip
-
-    operators = observations.frame_operators(make, known.psf, known.shifts, factor, stack.shape[1:])
+    options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
+    operators = _operators(size, known, factor, options)
     A = operators[0]
-    start = None if x0 is None else _start(x0, A)
+    start = None if x0 is None else _start(x0, A, axis)
     if isinstance(beta, str):
         problem.check_squares(FrameStack(operators, given), stack)
         number = known.weigh(regulariser, beta, noise, estimated, progress)
@@ -198,13 +228,13 @@ def super_resolve(
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         corrected = known.photometry.corrected(stack)
         return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, A.boundary),
+            problem.Problem(operator, corrected, regulariser, number, boundary),
             solver,
             nonnegative=nonnegative,
             x0=start,
             maxiter=maxiter,
             rtol=rtol,
-            callback=callback,
+            callback=solvers.outward(callback, axis),
             progress=progress,
         )
 
@@ -232,7 +262,7 @@ def super_resolve(
             RangeWarning,
         )
     return Solution(
-        image=image,
+        image=layouts.outward(image, axis),
         converged=found.converged,
         iterations=len(found.history),
         residual_norm=found.misfit,
@@ -247,6 +277,7 @@ def super_resolve(
         history=found.history,
         operator=operator,
         frames=stack,
+        channel_axis=axis,
     )
 
 
@@ -278,7 +309,60 @@ def _chunked(
     return super_resolve(frames, psf, factor, **settings)
 
 
-def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
+def _is_chunked(frames: Any) -> bool:
+    """Whether frames are a Dask array, or in a Zarr store: a folder, an archive or elsewhere."""
+    if not isinstance(frames, str | os.PathLike):
+        return hasattr(frames, "__dask_graph__")
+    path = os.fspath(frames)
+    return "://" in path or path.lower().endswith((".zarr", ".zip")) or os.path.isdir(path)
+
+
+def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
+    """Frames as an array, those that are paths as the images there; and where the channels are."""
+    paths = [frames] if isinstance(frames, str | os.PathLike) else frames
+    if not isinstance(paths, list | tuple) or not any(
+        isinstance(path, str | os.PathLike) for path in paths
+    ):
+        layouts.same_shape(frames)
+        return dense(frames, "frames"), channel_axis
+    if not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise TypeError("frames must be arrays or paths, not some of both")
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise FileNotFoundError(f"frames: there is no file {os.fspath(missing[0])!r}")
+    from dhop import images  # which most who solve for arrays do not need
+
+    pixels = [images.read(pathlib.Path(path)) for path in paths]
+    layouts.same_shape(pixels)
+    array = pixels[0] if paths is not frames else np.stack(pixels)
+    colours = pixels[0].ndim == 3
+    if channel_axis not in ((None, -1, array.ndim - 1) if colours else (None,)):
+        raise ValueError(
+            f"channel_axis must be -1 or left out for images that are read, whose colours come "
+            f"last, got {channel_axis}"
+        )
+    return array, -1 if colours else None
+
+
+def _operators(
+    size: tuple[int, ...], known: Preparation, factor: Any, options: dict[str, Any]
+) -> list[Any]:
+    """The operator of each frame, of one PSF or of one for each of its channels."""
+
+    def frames_of(psf: Any, size: tuple[int, ...], frame: tuple[int, ...]) -> list[DHOperator]:
+        def make(blur: Any, center: Any) -> DHOperator:
+            return DHOperator(size, blur, factor, center=center, **options)
+
+        return observations.frame_operators(make, psf, known.shifts, factor, frame)
+
+    frame = known.frames.shape[1:]
+    if not (isinstance(known.psf, list) and isinstance(known.psf[0], list)):
+        return frames_of(known.psf, size, frame)
+    by_channel = [frames_of(list(own), size[1:], frame[1:]) for own in zip(*known.psf, strict=True)]
+    return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
+
+
+def _weights(weights: Weights | None, stack: Array, axis: int | None) -> list[Array] | None:
     """A number or a map of the shape of a frame, for each."""
     if weights is None:
         return None
@@ -286,13 +370,9 @@ def _weights(weights: Weights | None, stack: Array) -> list[Array] | None:
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
     given = [
-        dense(weight, "each of weights") for weight in observations.per_frame(weights, len(stack))
+        dense(each, "each of weights") for each in layouts.weight_maps(weights, stack.shape, axis)
     ]
-    try:
-        return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
-    except ValueError:
-        shapes = [w.shape for w in given]
-        raise ValueError(f"weights of {shapes} do not fit frames of {stack.shape[1:]}") from None
+    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
 
 
 def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
@@ -300,8 +380,10 @@ def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterato
         yield (np.isfinite(frame) | (weight == 0)).all()
 
 
-def _start(x0: ArrayLike, A: DHOperator) -> Array:
-    image = dense(x0, "x0")
+def _start(x0: ArrayLike, A: Any, axis: int | None) -> Array:
+    given = dense(x0, "x0")
+    image = layouts.inward(given, axis) if given.ndim == len(A.dims) else given
     if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
-        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
+        shape = layouts.outward_shape(A.dims, axis)
+        raise ValueError(f"x0 must be real, finite and of shape {shape}")
     return image.reshape(-1)

@@ -31,6 +31,13 @@ Psf: TypeAlias = Annotated[
         autocompletion=one_of([f"{name}:" for name in PSFS]),
     ),
 ]
+Center: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Pixel that is the psf's origin: peak, centroid or row,column.",
+        autocompletion=one_of(["peak", "centroid"]),
+    ),
+]
 Size: TypeAlias = Annotated[
     tuple[int, int], typer.Option(help="Rows and columns of the high-resolution image.")
 ]
@@ -63,6 +70,17 @@ Json: TypeAlias = Annotated[
 def new_operator(dims: Sequence[int], psf: str, factor: int, **options: Any) -> DHOperator:
     """The operator that options describe; it checks them, so they are of any type."""
     return DHOperator(dims, parse_psf(psf), factor, **options)
+
+
+def center_of(text: str | None) -> Any:
+    """What `dhop.psf.from_array` takes for its `center`."""
+    if text is None or text in ("peak", "centroid"):
+        return text
+    try:
+        row, column = map(int, text.split(","))
+    except ValueError:
+        raise ValueError(f"center must be peak, centroid or row,column, got {text!r}") from None
+    return row, column
 
 
 def check_noise(noise: float) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dhop import images
 from dhop import psf as psfs
-from dhop.cli.options import Json, check_picture, one_of
+from dhop.cli.options import Json, center_of, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
@@ -73,7 +73,10 @@ def psf(
         if (pixel is None) != (new_pixel is None):
             raise ValueError("to resample, give both --pixel and --new-pixel")
         made = parse_psf(
-            source, hdu=_number_or(hdu), background=_background(background), center=_center(center)
+            source,
+            hdu=_number_or(hdu),
+            background=_background(background),
+            center=center_of(center),
         )
         if rotate:
             made = psfs.rotate(made, rotate)
@@ -129,16 +132,6 @@ def _background(text: str) -> Any:
         return float(text)
     except ValueError:
         raise ValueError(f"background must be a number or border, got {text!r}") from None
-
-
-def _center(text: str | None) -> Any:
-    if text is None or text in ("peak", "centroid"):
-        return text
-    try:
-        row, column = map(int, text.split(","))
-    except ValueError:
-        raise ValueError(f"center must be peak, centroid or row,column, got {text!r}") from None
-    return row, column
 
 
 def _number_or(text: str | None) -> int | str | None:

@@ -9,7 +9,17 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, solvers, stencils, super_resolve
-from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_picture, one_of
+from dhop.cli.options import (
+    Bits,
+    Boundary,
+    Center,
+    Decimation,
+    Factor,
+    Json,
+    center_of,
+    check_picture,
+    one_of,
+)
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
 from dhop.decoding import decode
@@ -34,6 +44,7 @@ def superres(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    center: Center = None,
     register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
     shifts: Annotated[
         Path | None,
@@ -118,6 +129,8 @@ def superres(
             check_picture(report, "a report")
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
+        if psf == "estimate" and center is not None:
+            raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
         with progress("reading", len(frames)) as bar:
@@ -146,7 +159,7 @@ def superres(
             with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
-                    psf if psf == "estimate" else parse_psf(psf),
+                    psf if psf == "estimate" else parse_psf(psf, center=center_of(center)),
                     factor,
                     shifts=moves,
                     weights=every if maps is None else maps,

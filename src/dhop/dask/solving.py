@@ -1,8 +1,9 @@
 """Super-resolution of chunked frames."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from math import isfinite
 from operator import add
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop import arguments, observations, solvers
+from dhop import arguments, blurs, layouts, observations, solvers
 from dhop.boundary import Boundary
+from dhop.cautions import PSFWarning
 from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
@@ -120,11 +122,12 @@ class ChunkedSolution(Solution):
     problem : Problem
     """
 
-    problem: Problem
+    problem: Problem = field(kw_only=True)
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""
-        return da.stack(self.problem.residuals(self.image)).astype(self.frames.dtype)
+        image = layouts.inward(self.image, self.channel_axis)
+        return da.stack(self.problem.residuals(image)).astype(self.frames.dtype)
 
 
 def super_resolve(
@@ -133,6 +136,8 @@ def super_resolve(
     factor: int | Sequence[int],
     *,
     beta: float,
+    channel_axis: int | None = None,
+    center: int | Sequence[int] | None = None,
     shifts: ArrayLike | None = None,
     weights: Any = None,
     regulariser: Stencils = "laplacian",
@@ -158,18 +163,18 @@ def super_resolve(
 
     Parameters
     ----------
-    frames : dask.array.Array, array_like or path, shape (m0, m1), (F, m0, m1) or (F, C, m0, m1)
-        A path is that of a Zarr array.
-    psf, factor, weights, regulariser, nonnegative, boundary, decimation, dims, x0, maxiter, rtol, \
-callback, progress
+    frames : dask.array.Array, array_like or path
+        A path is that of a Zarr array. For what the axes mean see `dhop.super_resolve`.
+    psf, factor, channel_axis, center, weights, regulariser, nonnegative, boundary, decimation, \
+dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and `x0` may be Dask arrays, the regulariser is
-        a name or a PSF. The image of a callback's step is a Dask array.
+        a name or a PSF. All channels have one PSF. The image of a callback's step is a Dask array.
     beta : float
         Weight of the regulariser; take what `dhop.super_resolve` finds for a part of the frames.
     shifts : array_like, shape (F, 2), optional
         As for `dhop.super_resolve`; register a part of the frames to find them.
     chunks : int or tuple, optional
-        Of the result, by default those of the frames times `factor`.
+        Of the result, channels first, by default those of the frames times `factor`.
     scratch : path, optional
         Folder, on a disk that all workers reach, for the vectors, up to ten of the size of the
         image. The files of the result stay there, all others are deleted in the end; the image of
@@ -195,7 +200,9 @@ callback, progress
     >>> super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
     <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
     """
-    stack = observations.stacked(_opened(frames))
+    array = _opened(frames)
+    stack = layouts.stacked(array, channel_axis)
+    axis = layouts.image_axis(channel_axis, array.ndim)
     if isinstance(beta, str):
         raise ValueError(
             f"beta must be a number, got {beta!r}; for chunked frames it is not chosen: take what "
@@ -219,14 +226,18 @@ callback, progress
     def make(blur: Any, center: Any) -> DaskDHOperator:
         return DaskDHOperator(size, blur, factor, center=center, decimation=decimation, **common)
 
-    blurs = observations.blurs(psf, len(stack))
-    operators = observations.frame_operators(make, blurs, moves, factor, stack.shape[1:])
+    psfs = blurs.blurs(psf, len(stack), center=center)
+    oversight = blurs.off_centre(psfs) if center is None else None
+    if oversight:
+        warnings.warn(oversight, PSFWarning, stacklevel=2)
+    operators = observations.frame_operators(make, psfs, moves, factor, stack.shape[1:])
     A = operators[0]
     common["chunks"] = A.chunks
     stencils = real_stencils(regulariser) if beta else []
     penalties = [DaskDHOperator(size, stencil, 1, **common) for stencil in stencils]
-    given = Problem(operators, penalties, list(stack), *_weights(weights, stack), float(beta))
-    start = None if x0 is None else _start(x0, A, stack.dtype)
+    maps, largest = _weights(weights, stack, axis)
+    given = Problem(operators, penalties, list(stack), maps, largest, float(beta))
+    start = None if x0 is None else _start(x0, A, stack.dtype, axis)
     name = "projected" if nonnegative else "cg"
     with (
         reporting(progress, maxiter, name) as advance,
@@ -235,12 +246,14 @@ callback, progress
     ):
         rounds, history = _solved(
             given, start, nonnegative, maxiter, rtol,
-            lambda scale: solvers.Recorder(scale, callback, advance, A.dims), keeper,
+            lambda scale: solvers.Recorder(
+                scale, solvers.outward(callback, axis), advance, A.dims
+            ), keeper,
         )  # fmt: skip
         (image,) = keeper("image")(rounds.x)
         misfit = norm(da.stack(given.residuals(image)))
     return ChunkedSolution(
-        image=image,
+        image=layouts.outward(image, axis),
         converged=rounds.converged,
         iterations=len(history),
         residual_norm=misfit,
@@ -248,13 +261,14 @@ callback, progress
         beta=float(beta),
         beta_curve=None,
         shifts=moves,
-        psf=blurs,
+        psf=psfs,
         photometry=Photometry.none(len(stack)),
         registration=None,
-        notes=[],
+        notes=[oversight] if oversight else [],
         history=history,
         operator=FrameStack([A.operator for A in operators]),
         frames=stack,
+        channel_axis=axis,
         problem=given,
     )
 
@@ -322,11 +336,14 @@ def _solved(
     return rounds, record.history
 
 
-def _start(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any]) -> DaskArray:
+def _start(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any], axis: int | None) -> DaskArray:
     if not hasattr(x0, "shape"):
         x0 = arguments.numbers("x0", x0)
+    if x0.ndim == len(A.dims):
+        x0 = layouts.inward(x0, axis)
     if x0.shape != A.dims or np.dtype(x0.dtype).kind not in "biuf":
-        raise ValueError(f"x0 must be real, finite and of shape {A.dims}")
+        shape = layouts.outward_shape(A.dims, axis)
+        raise ValueError(f"x0 must be real, finite and of shape {shape}")
     array = as_dask(x0, A.chunks)
     if not float(abs(array).max()) <= solvers.LARGEST * float(np.finfo(dtype).max):
         raise ValueError(f"x0 must be finite, and not too large for {dtype}")
@@ -341,14 +358,14 @@ def _opened(frames: Any) -> DaskArray:
     return da.from_array(frames if hasattr(frames, "shape") else dense(frames, "frames"))
 
 
-def _weights(weights: Any, stack: DaskArray) -> tuple[list[Any], list[float]]:
+def _weights(weights: Any, stack: DaskArray, axis: int | None) -> tuple[list[Any], list[float]]:
     """A number or a map for each frame, and the largest number of each."""
     if weights is None:
         return [1.0] * len(stack), [1.0] * len(stack)
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(da.isfinite(stack).astype(stack.dtype)), [1.0] * len(stack)
-    given = [_weight(weight, stack) for weight in observations.per_frame(weights, len(stack))]
+    given = [_weight(weight, stack) for weight in layouts.weight_maps(weights, stack.shape, axis)]
     least, largest = dask.compute([w.min() for w in given], [w.max() for w in given])
     if not all(0 <= low <= high < np.inf for low, high in zip(least, largest, strict=True)):
         raise ValueError("weights must be finite and not negative")
@@ -361,8 +378,4 @@ def _weight(weight: Any, stack: DaskArray) -> Any:
         raise TypeError(f"weights must be real numbers, got dtype {weight.dtype}")
     if weight.ndim == 0:
         return weight
-    try:
-        return da.broadcast_to(da.asarray(weight), stack.shape[1:])
-    except ValueError:
-        frame = stack.shape[1:]
-        raise ValueError(f"weights of shape {weight.shape} do not fit frames of {frame}") from None
+    return da.broadcast_to(da.asarray(weight), stack.shape[1:])

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import observations
+from dhop import layouts, observations
 from dhop.arguments import both, choice, numbers, positive
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
@@ -114,10 +114,10 @@ def estimate(
     >>> bool(abs(found - psf.gaussian(found.shape, 1.5)).max() < 0.02)
     True
     """
-    stack = observations.stacked(numbers("frames", frames))
+    stack = layouts.stacked(numbers("frames", frames))
     steps = both("factor", factor, positive, "integer")
     moves = observations.checked_shifts(shifts, len(stack))
-    each = None if weights is None else observations.per_frame(weights, len(stack))
+    each = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
     choice("decimation", decimation, ("mean", "sum", "sample"))
     return fit_blur(Spectra(stack, steps, moves, each), decimation, family)[0]
 

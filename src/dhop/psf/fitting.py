@@ -8,7 +8,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from dhop import observations
+from dhop import layouts, observations
 from dhop.arguments import both, choice, numbers, positive, real
 from dhop.psf.arrays import double, normalise
 
@@ -76,7 +76,7 @@ def refine(
     """
     start = normalise(double(psf))
     scene = numbers("image", image).astype(np.float64)
-    stack = observations.stacked(numbers("frames", frames)).astype(np.float64)
+    stack = layouts.stacked(numbers("frames", frames)).astype(np.float64)
     steps = both("factor", factor, positive, "integer")
     expected = tuple(m * f for m, f in zip(stack.shape[-2:], steps, strict=True))
     if stack.ndim != 3 or scene.shape != expected or start.dtype.kind == "c":
@@ -91,7 +91,7 @@ def refine(
     choice("decimation", decimation, ("mean", "sum", "sample"))
     moves = observations.checked_shifts(shifts, len(stack))
     given: Any = [1.0] * len(stack) if weights is None else weights
-    maps = observations.per_frame(given, len(stack))
+    maps = layouts.weight_maps(given, stack.shape, None)
     gram = np.zeros((start.size, start.size))
     rhs = np.zeros(start.size)
     for frame, move, weight in zip(stack, moves, maps, strict=True):

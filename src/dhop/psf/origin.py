@@ -11,6 +11,7 @@ Place = tuple[float, float]
 
 OFF = 0.5  # pixels from its origin to the peak of a PSF, which nobody may have wanted ...
 LEANS = 0.25  # ... unless its centroid is nearer
+NO_SUM = 1e-3  # of the sum of absolute values: as good as no sum
 
 
 def peak(psf: Array) -> Place:
@@ -64,9 +65,10 @@ def displaced(psf: Array) -> Place | None:
     >>> displaced(np.array([[0.0, 0.0, 3.0]])), displaced(np.array([[0.5, 1.0, 3.0]]))
     ((0.0, 1.0), (0.0, 1.0))
     """
+    if abs(psf.sum()) <= NO_SUM * np.abs(psf).sum():  # a difference stands nowhere
+        return None
     origin = [(K - 1) // 2 for K in psf.shape]
-    off = np.subtract(peak(psf), origin)
-    heavy = np.subtract(centroid(psf), origin) if psf.sum() else off
+    off, heavy = np.subtract(peak(psf), origin), np.subtract(centroid(psf), origin)
     if ((np.abs(off) >= OFF) & (heavy * np.sign(off) >= LEANS)).any():
         return float(off[0]), float(off[1])
     return None
