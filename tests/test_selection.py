@@ -6,7 +6,7 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 
-from dhop import DHOperator, cautions, psf, super_resolve
+from dhop import DHOperator, cautions, masks, psf, super_resolve
 from dhop.psf.estimation import given_blur
 from dhop.selection import Judge, choose_beta
 from dhop.spectra import Spectra
@@ -54,6 +54,21 @@ def test_near_the_best_of_a_sweep(noise, factor, regulariser):
     for rule in ("gcv", "lcurve"):
         found = super_resolve(frames, BLUR, factor, beta=rule, **options)
         assert quality(found.image, scene) > max(sweep) - 3
+
+
+@pytest.mark.parametrize("rule", ["auto", "gcv", "discrepancy"])
+def test_masked_pixels_do_not_count(rule):
+    """A mask is what it fills in, and no smaller weight of the frame."""
+    scene = photograph("camera", 160)
+    frames, shifts = burst(scene, BLUR, 2, 0.01, 8)
+    mask = (np.random.default_rng(0).random((80, 80)) > 0.1).astype(float)
+    filled = np.stack([masks.filled(frame, mask) for frame in frames])
+    expected = curve_of(filled, shifts, rule, noise=0.01)
+    for scale in (1, 4):
+        noise = 0.01 * np.sqrt(scale)
+        found = curve_of(frames, shifts, rule, noise=noise, weights=[scale * mask] * 8)
+        assert_allclose(found.beta, scale * expected.beta, rtol=1e-2)
+        assert_allclose(found.residuals[0], np.sqrt(scale) * expected.residuals[0], rtol=1e-2)
 
 
 @pytest.mark.parametrize(("sigma", "noise"), [(1.0, 0.01), (1.2, 0.003), (2.0, 0.01)])

@@ -74,6 +74,15 @@ def test_large_frames_are_cut_into_tiles():
     assert len(fewer.values) == 2 * 2
 
 
+def test_masked_pixels_do_not_count():
+    """The weight of a frame is the mean over the pixels that have one: a mask makes it no less."""
+    rng = np.random.default_rng(0)
+    frames = rng.random((3, 40, 40))
+    mask = rng.random((40, 40)) > 0.3
+    spectra = Spectra(frames, (2, 2), np.zeros((3, 2)), [1.0, mask, 4 * mask])
+    assert_array_equal(spectra.weights, [1, 1, 4])
+
+
 def test_stars_are_sparse_and_photographs_are_not():
     rng = np.random.default_rng(0)
     stars = 0.01 * rng.standard_normal((1, 100, 100))

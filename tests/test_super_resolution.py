@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.optimize import nnls
 
 from dhop import DHOperator, Solution, psf, super_resolve
+from dhop.stencils import stencils
 
 STENCILS = {
     "laplacian": [np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])],
@@ -231,6 +232,38 @@ def test_metrics_and_plot(tmp_path):
         solution.plot().savefig(tmp_path / "report.png")
         assert (tmp_path / "report.png").stat().st_size > 20_000
     assert_allclose(np.linalg.norm(solution.residuals()), solution.residual_norm, rtol=1e-10)
+
+
+@pytest.mark.parametrize("photometry", [None, "both"])
+def test_residuals_are_data_minus_model(photometry):
+    """With their sign, so that what the model lacks is bright in them."""
+    rng = np.random.default_rng(3)
+    frames, weights = rng.random((2, 4, 5)), rng.random((2, 4, 5))
+    found = super_resolve(frames, BLUR, 2, beta=0.1, weights=weights, photometry=photometry)
+    A = oracle.matrix((8, 10), BLUR / BLUR.sum(), 2, boundary="symmetric", decimation="mean")
+    model = (A @ found.image.ravel()).reshape(4, 5)
+    expected = [
+        np.sqrt(w) * g * ((y - o) / g - model)
+        for w, y, g, o in zip(
+            weights, frames, found.photometry.gains, found.photometry.offsets, strict=True
+        )
+    ]
+    assert_allclose(found.residuals(), expected, rtol=0, atol=1e-12)
+
+
+def test_width_of_the_laplacian_of_gaussian():
+    """By its moments: those of the five-point Laplacian of a Gaussian of one pixel, on pixels.
+
+    Summed by parts, x^2 counts the Gaussian twice and x^4 its second moment twelve times, and twice
+    itself. A pixel adds a twelfth to the second moment, the end of the array takes a little off.
+    """
+    (stencil,) = stencils("laplacian-of-gaussian")
+    for line in (stencil.sum(axis=0), stencil.sum(axis=1)):
+        x = np.arange(line.size) - line.size // 2
+        assert_allclose([line.sum(), line @ x, line @ x**3], 0, atol=1e-12)
+        assert_allclose(line @ x**2, 2, rtol=1e-12)
+        assert_allclose((line @ x**4 - 2) / 12, 1 + 1 / 12, atol=0.02)
+    assert_array_equal(stencil, stencil[::-1].T)
 
 
 def test_defaults():
