@@ -56,6 +56,16 @@ def test_near_the_best_of_a_sweep(noise, factor, regulariser):
         assert quality(found.image, scene) > max(sweep) - 3
 
 
+@pytest.mark.parametrize("noise", [1e-6, 1e3])
+def test_no_rule_costs_more_than_twice_the_least_error(noise):
+    """What a senseless noise asks for, nothing or all, is not given."""
+    frames, shifts = burst(photograph("camera", 160), BLUR, 2, 0.01, 8)
+    curve = curve_of(frames, shifts, "discrepancy", noise=noise)
+    (chosen,) = curve.errors[curve.betas == curve.beta]
+    assert_allclose(chosen, 2 * curve.errors.min(), rtol=0.03)
+    assert not curve.settled
+
+
 @pytest.mark.parametrize("rule", ["auto", "gcv", "discrepancy"])
 def test_masked_pixels_do_not_count(rule):
     """A mask is what it fills in, and no smaller weight of the frame."""

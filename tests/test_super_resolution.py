@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import oracle
 import pytest
+from bursts import photograph
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from scipy.optimize import nnls
@@ -232,6 +233,21 @@ def test_metrics_and_plot(tmp_path):
         solution.plot().savefig(tmp_path / "report.png")
         assert (tmp_path / "report.png").stat().st_size > 20_000
     assert_allclose(np.linalg.norm(solution.residuals()), solution.residual_norm, rtol=1e-10)
+
+
+def test_sums_are_in_range_as_means_are():
+    """Frames that are sums are brighter than the image, which is in their range nevertheless."""
+    scene = 1 + photograph("camera", 96)
+    blur = psf.gaussian(9, 1.2)
+    A = DHOperator(scene.shape, blur, 2, decimation="mean", boundary="symmetric")
+    frame = A.degrade(scene) + 0.003 * np.random.default_rng(0).standard_normal(A.dimsd)
+    for estimated in (False, True):
+        given = "estimate" if estimated else blur
+        mean = super_resolve(frame, given, 2)
+        total = super_resolve(4 * frame, given, 2, decimation="sum")
+        assert total.notes == mean.notes == []
+        assert_allclose(total.beta, 16 * mean.beta, rtol=0.05)
+        assert_allclose(total.image, mean.image, atol=0.01)
 
 
 @pytest.mark.parametrize("photometry", [None, "both"])

@@ -246,7 +246,9 @@ def super_resolve(
         predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
         known.photometry = fitted(stack, predictions, known.weights, photometry)
     operator, found = solve(number, start, rtol)
-    span = visible_range(stack, known.weights)
+    low, high = visible_range(stack, known.weights)
+    block = int(np.prod(steps)) if decimation == "sum" else 1  # pixels of the image in one of these
+    span = low / block, high / block
     for _ in range(DOUBLINGS):
         rings = _beyond(found.x, span)[0] > PLAUSIBLE
         if not (estimated and isinstance(beta, str) and rings):
