@@ -6,7 +6,7 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
-from dhop.photometry import Photometry, fitted
+from dhop.photometry import Photometry, fitted, matched
 
 BLUR = psf.gaussian(9, 1.0)
 
@@ -44,6 +44,29 @@ def test_fitted_is_least_squares():
             first = gain, offset
         assert_allclose(found.gains[i], gain / first[0])
         assert_allclose(found.offsets[i], offset - gain / first[0] * first[1], atol=1e-12)
+
+
+def test_matched_by_means():
+    """Of what all frames show: 1 and 3 lie a pixel further down and right, frame 2 is dead."""
+    scene = np.random.default_rng(1).random((9, 8))
+    gains, offsets = np.array([2.0, 1.0, 9.0, 3.0]), np.array([0.5, -0.25, 9.0, 0.0])
+    moves = np.array([(0, 0), (1, 1), (0, 0), (1, 1)])
+    frames = np.stack(
+        [
+            g * scene[1 - dy : 9 - dy, 1 - dx : 8 - dx] + o
+            for g, o, (dy, dx) in zip(gains, offsets, moves, strict=True)
+        ]
+    )
+    frames[2] = np.nan
+    mask = np.ones(frames.shape[1:])
+    mask[0] = 0  # not seen by the others in any case
+    weights = [np.asarray(1.0), np.asarray(1.0), np.zeros(mask.shape), mask]
+    found = matched(frames, weights, moves + 0.2, gains, "both")
+    relative = gains / 2
+    expected = np.where(gains < 9, offsets - relative * 0.5, 0)
+    assert_allclose(found.gains, [1, 0.5, 1, 1.5])
+    assert_allclose(found.offsets, expected, atol=1e-12)
+    assert_allclose(matched(frames, weights, moves, gains, "gain").offsets, 0)
 
 
 def test_corrected_frames_and_weights():
