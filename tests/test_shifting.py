@@ -68,3 +68,13 @@ def test_complex():
 def test_out_of_range(distance):
     with pytest.raises(ValueError, match="shift"):
         shift(np.ones((3, 3)), distance)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("distance", [0.5, 0.3, -0.5])
+def test_no_frequency_is_lost(size, distance):
+    """Phases alone change, and the squares of a point keep their sum."""
+    point = np.zeros((1, size))
+    point[0, -1] = 1
+    moved, _ = shift(point, (0, distance))
+    assert_allclose(np.sum(moved**2), 1, atol=1e-6)
