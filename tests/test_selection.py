@@ -1,5 +1,7 @@
 """The choice of beta: near the best of a sweep, and never noise."""
 
+import warnings
+
 import numpy as np
 import pytest
 from bursts import burst, photograph, quality
@@ -153,6 +155,19 @@ def test_a_wrong_psf_does_not_end_in_noise(wrong):
     assert quality(solution.image, truth) > quality(enlarged, truth)
     assert -0.5 < solution.image.min() < solution.image.max() < 1.5
     assert any("psf" in note for note in solution.notes)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
+def test_a_single_frame_contradicts_a_wide_psf(sigma):
+    """And where a rule believes the psf nevertheless, the image leaves the range of the frame."""
+    frames, _ = burst(photograph("camera", 160), psf.gaussian(9, 1.0), 2, 0.003, 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        solution = super_resolve(frames[0], psf.gaussian(15, sigma), 2, beta="gcv")
+    kinds = {warning.category for warning in caught}
+    wide, beyond = {cautions.PSFWarning, cautions.BetaWarning}, {cautions.RangeWarning}
+    assert kinds == {1.0: set(), 1.5: beyond, 2.0: wide | beyond}[sigma]
+    assert [str(warning.message) for warning in caught] == solution.notes
 
 
 def test_point_sources_keep_their_light():
