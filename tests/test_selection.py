@@ -170,6 +170,20 @@ def test_a_single_frame_contradicts_a_wide_psf(sigma):
     assert [str(warning.message) for warning in caught] == solution.notes
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stars_rise_above_the_range_and_nothing_falls_below(sign):
+    rng = np.random.default_rng(1)
+    scene = np.zeros((96, 96))
+    scene[tuple(rng.integers(8, 88, (2, 20)))] = sign * 20
+    scene = 10 + gaussian_filter(scene, 1.0)
+    A = DHOperator(scene.shape, BLUR, 2, decimation="mean", boundary="symmetric")
+    frame = A.degrade(scene) + 0.003 * rng.standard_normal(A.dimsd)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        super_resolve(frame, BLUR, 2)
+    assert [each.category for each in caught] == [cautions.RangeWarning] * (sign < 0)
+
+
 def test_point_sources_keep_their_light():
     """Stars have as much power at high frequencies as at low ones."""
     rng = np.random.default_rng(5)
