@@ -6,47 +6,17 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-
-from dhop.boundary import Boundary
 
 T = TypeVar("T")
 
 NUMBERS = "biufc"  # kinds of dtypes
 # That operators have.
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
-
-# What scipy.ndimage and others call the boundaries of numpy.pad.
-BOUNDARY_NAMES: dict[str, Boundary] = {
-    "nearest": "edge",
-    "mirror": "reflect",
-    "grid-wrap": "wrap",
-    "grid-mirror": "symmetric",
-    "grid-constant": "constant",
-    "zero": "constant",
-    "zeros": "constant",
-    "periodic": "wrap",
-    "circular": "wrap",
-    "replicate": "edge",
-    "fill": "constant",
-    "border_constant": "constant",
-    "border_wrap": "wrap",
-    "border_reflect": "symmetric",
-    "border_reflect_101": "reflect",
-    "border_replicate": "edge",
-}
-BOUNDARY_NOTE = (
-    " (numpy.pad's names; scipy.ndimage's 'reflect' is 'symmetric' here, its 'mirror' is 'reflect')"
-)
-DECIMATION_NAMES: dict[str, Literal["mean", "sample"]] = {
-    "average": "mean",
-    "subsample": "sample",
-    "stride": "sample",
-}
 
 
 def integer(name: str, value: Any) -> int:

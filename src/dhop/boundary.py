@@ -13,6 +13,29 @@ Boundary: TypeAlias = Literal["constant", "wrap", "symmetric", "reflect", "edge"
 BOUNDARIES: Final[tuple[Boundary, ...]] = get_args(Boundary)
 OUTSIDE: Final = -1
 
+# What scipy.ndimage and others call the boundaries of numpy.pad.
+BOUNDARY_NAMES: dict[str, Boundary] = {
+    "nearest": "edge",
+    "mirror": "reflect",
+    "grid-wrap": "wrap",
+    "grid-mirror": "symmetric",
+    "grid-constant": "constant",
+    "zero": "constant",
+    "zeros": "constant",
+    "periodic": "wrap",
+    "circular": "wrap",
+    "replicate": "edge",
+    "fill": "constant",
+    "border_constant": "constant",
+    "border_wrap": "wrap",
+    "border_reflect": "symmetric",
+    "border_reflect_101": "reflect",
+    "border_replicate": "edge",
+}
+BOUNDARY_NOTE = (
+    " (numpy.pad's names; scipy.ndimage's 'reflect' is 'symmetric' here, its 'mirror' is 'reflect')"
+)
+
 
 def extended_index(size: int, start: int, stop: int, boundary: Boundary) -> NDArray[np.intp]:
     """Source pixel of each position ``start, ..., stop - 1`` of a continued axis.

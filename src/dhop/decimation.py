@@ -7,6 +7,13 @@ from numpy.typing import NDArray
 
 Decimation: TypeAlias = Literal["sum", "mean", "sample"]
 
+# What others call them.
+DECIMATION_NAMES: dict[str, Decimation] = {
+    "average": "mean",
+    "subsample": "sample",
+    "stride": "sample",
+}
+
 LARGEST_CENTER = 2**60  # so that positions are far from overflowing
 
 

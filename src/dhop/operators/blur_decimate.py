@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dhop import arguments, facts
-from dhop.boundary import BOUNDARIES, Boundary
-from dhop.decimation import Decimation, low_resolution
+from dhop.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
+from dhop.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.geometry import Model
 from dhop.methods.products import Products
 from dhop.operators.normal import NormalOperator
@@ -134,10 +134,10 @@ class DHOperator(NormalOperator):
             else arguments.pair("center", center)
         )
         self._decimation: Decimation = arguments.choice(
-            "decimation", decimation, get_args(Decimation), arguments.DECIMATION_NAMES
+            "decimation", decimation, get_args(Decimation), DECIMATION_NAMES
         )
         self._boundary = arguments.choice_pair(
-            "boundary", boundary, BOUNDARIES, arguments.BOUNDARY_NAMES, arguments.BOUNDARY_NOTE
+            "boundary", boundary, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
         )
         self._asked: Method = arguments.choice("method", method, get_args(Method))
         self._workers = None if workers is None else arguments.positive("workers", workers)
