@@ -188,7 +188,9 @@ class ArrayOperator(LinearOperator):
 
     def __matmul__(self, x: Any) -> Any:
         # An array is no scalar, which scipy takes 0.6 us to find out.
-        return self.dot(x) if isinstance(x, np.ndarray) else super().__matmul__(x)
+        if isinstance(x, np.ndarray):
+            return self.matvec(x) if x.ndim == 1 else self.dot(x)
+        return super().__matmul__(x)
 
     def __rmul__(self, x: Any) -> Any:
         scalar = isinstance(x, SCALARS) or (isinstance(x, np.ndarray) and x.ndim == 0)
@@ -206,11 +208,11 @@ class ArrayOperator(LinearOperator):
 
     def matvec(self, x: ArrayLike) -> Array:
         x = self._checked(x, False, matrix=False)
-        return self._vector_products(x, False) if x.ndim == 1 else super().matvec(x)
+        return self.multiply(x, self.shape[:1], False) if x.ndim == 1 else super().matvec(x)
 
     def rmatvec(self, x: ArrayLike) -> Array:
         x = self._checked(x, True, matrix=False)
-        return self._vector_products(x, True) if x.ndim == 1 else super().rmatvec(x)
+        return self.multiply(x, self.shape[1:], True) if x.ndim == 1 else super().rmatvec(x)
 
     def matmat(self, X: ArrayLike) -> Array:
         return super().matmat(self._checked(X, False, matrix=True))
