@@ -92,3 +92,13 @@ def test_quiet_noise(level):
     masked[:, 60:] = np.nan
     assert_allclose(quiet_noise(masked, np.isfinite(masked)), level, rtol=0.15)
     assert quiet_noise(np.ones((1, 9))) == 0
+
+
+def test_noise_beside_masked_pixels_is_not_judged():
+    """Differences reach over a masked row into the parts on both sides of it."""
+    rng = np.random.default_rng(0)
+    image = 100 + rng.standard_normal((26, 66))
+    mask = np.ones(image.shape)
+    mask[9] = 0  # the first row of the second of three parts
+    assert_allclose(quiet_noise(image, mask), quiet_noise(image[17:]), rtol=0.3)
+    assert quiet_noise(image[:18], mask[:18]) == 0
