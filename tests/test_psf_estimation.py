@@ -108,3 +108,18 @@ class TestRefine:
             psf.refine(blur, np.ones((9, 9)), np.ones((5, 5)), 2)
         with pytest.raises(ValueError, match="too small"):
             psf.refine(np.ones((9, 9)), np.ones((10, 10)), np.ones((5, 5)), 2)
+
+    def test_strength_is_relative_to_the_mean_square_of_the_image(self):
+        """Against the equations written out, of what sees nothing beyond the image."""
+        rng = np.random.default_rng(2)
+        image, start = 5 * rng.random((12, 11)), psf.gaussian(3, 0.8)
+        frame = rng.random((12, 11))
+        shifts = [(i, j) for i in (1, 0, -1) for j in (1, 0, -1)]
+        inner = [np.roll(image, (-i, -j), (0, 1))[3:-3, 3:-3].ravel() for i, j in shifts]
+        columns = np.stack(inner, axis=1)
+        gram = columns.T @ columns
+        level = 0.3 * np.mean(np.diag(gram))
+        rhs = columns.T @ frame[3:-3, 3:-3].ravel() + level * start.ravel()
+        expected = np.linalg.solve(gram + level * np.eye(9), rhs).reshape(3, 3)
+        found = psf.refine(start, image, frame, 1, strength=0.3)
+        assert_allclose(found, expected / expected.sum(), rtol=1e-9)

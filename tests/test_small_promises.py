@@ -213,6 +213,22 @@ class TestCommands:
         assert json.loads(found.stdout)["clipped"] == clipped
         assert ("were clipped" in found.stderr) == bool(clipped)
 
+    def test_center(self, tmp_path):
+        np.save(tmp_path / "star.npy", np.pad(BLUR, ((2, 0), (0, 0))))
+        np.save(tmp_path / "frame.npy", np.random.default_rng(0).random((12, 10)))
+        made = {}
+        for center in (None, "peak", "centroid", "4,2"):
+            out = tmp_path / f"{center}.npy"
+            words = ["superres", tmp_path / "frame.npy", "--factor", 2, "--beta", 0.1]
+            words += ["--psf", tmp_path / "star.npy", "--out", out]
+            found = call(*words, *(["--center", center] if center else []))
+            assert found.exit_code == 0, found.output
+            assert ("from its origin" in found.stderr) == (center is None)
+            made[center] = np.load(out)
+        assert_allclose(made["peak"], made["4,2"], atol=1e-9)
+        assert_allclose(made["centroid"], made["4,2"], atol=1e-9)
+        assert abs(made[None] - made["peak"]).max() > 0.1
+
     def test_one_tolerance(self):
         import inspect
 
