@@ -20,8 +20,8 @@ from scipy import io as scipy_io
 from scipy import sparse as scipy_sparse
 
 from dhop import sparse
+from dhop.io.replacement import MANIFEST, replacing, require_replaceable
 from dhop.progress import Progress, reporting
-from dhop.replacement import MANIFEST, replacing, require_replaceable
 
 FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
 FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)

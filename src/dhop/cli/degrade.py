@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop import images
+from dhop import images, io
 from dhop.cli.options import (
     Bits,
     Boundary,
@@ -55,7 +55,7 @@ def degrade(
         )
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        images.write(out, frame, bits, images.Original(original.dtype))
+        images.write(out, frame, bits, io.Original(original.dtype, original.white))
         show(
             {
                 "scene": f"{extent(A.dims)}, {image}",

@@ -8,7 +8,7 @@ import typer
 from dhop import images
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.terminal import errors_in_words, extent, progress, show
-from dhop.replacement import require_replaceable
+from dhop.io.replacement import require_replaceable
 
 
 def export(

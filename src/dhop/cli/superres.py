@@ -1,6 +1,6 @@
 """``dhop superres``."""
 
-import io
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -8,11 +8,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, solvers, stencils, super_resolve
+from dhop import Solution, images, io, solvers, stencils, super_resolve
 from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
-from dhop.decoding import decode
+from dhop.io import npy
 from dhop.photometry import Terms
 from dhop.preparation import width
 from dhop.selection import Rule
@@ -135,7 +135,7 @@ def superres(
                 latest[:] = [step.image]
 
         def save(image: Array) -> None:
-            header = original.enlarged(factor, sampled=decimation == "sample")
+            header = original.resized(factor, sampled=decimation == "sample")
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
                 images.write(out, picture, bits, header)
@@ -179,7 +179,7 @@ def superres(
             raise typer.Exit(NOT_CONVERGED)
 
 
-def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, images.Original]:
+def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, io.Original]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns)."""
     found = []
     for number, path in enumerate(paths, 1):
@@ -193,7 +193,7 @@ def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, images.Original]:
     return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
 
 
-def _read_frame(path: Path) -> tuple[Array, images.Original]:
+def _read_frame(path: Path) -> tuple[Array, io.Original]:
     """What float32 holds without loss is computed with in float32, in half the memory."""
     pixels, original = images.load(path)
     exact = original.dtype.kind in "ui" and original.dtype.itemsize <= 2
@@ -245,11 +245,11 @@ def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[A
 
 def _table(path: Path) -> Array:
     if path.suffix.lower() == ".npy":
-        return decode(path)
+        return npy.load(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        return np.loadtxt(io.StringIO(path.read_text().replace(",", " ")), ndmin=2)
+        return np.loadtxt(StringIO(path.read_text().replace(",", " ")), ndmin=2)
     except ValueError as error:
         raise ValueError(f"{path} must have two numbers a line: {error}") from None
 

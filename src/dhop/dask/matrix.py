@@ -8,8 +8,8 @@ import numpy as np
 
 from dhop import export, sparse
 from dhop.dask.operator import DaskDHOperator, dask
+from dhop.io.replacement import replacing, require_replaceable
 from dhop.operator import DHOperator
-from dhop.replacement import replacing, require_replaceable
 
 Delayed = Any
 

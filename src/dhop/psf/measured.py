@@ -9,8 +9,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from dhop import io
 from dhop.arguments import choice, pair, real
-from dhop.decoding import decode
 from dhop.psf.arrays import double, estimate_support, normalise, window
 
 Array = NDArray[Any]
@@ -152,11 +152,10 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ...     print(psf.load(path))
     [[1. 2. 1.]]
     """
-    array = decode(Path(path), hdu)
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        array = array[..., :-1]
-    if array.ndim == 3 and array.shape[2] in (1, 3):
-        array = array.mean(axis=2)
+    picture = io.read(Path(path), hdu)
+    array = picture.pixels
+    if "C" in picture.axes and array.shape[picture.axes.index("C")] in (1, 3):
+        array = array.mean(axis=picture.axes.index("C"))
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "biufc":
         raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

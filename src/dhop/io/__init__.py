@@ -1,0 +1,82 @@
+"""Files in and out: one module for each format, and one table of them."""
+
+from pathlib import Path
+
+from dhop.io.fits import FITS
+from dhop.io.formats import Format, Options, Part
+from dhop.io.npy import NPY
+from dhop.io.photographs import BMP, JPEG, WEBP
+from dhop.io.photographs import read as read_photograph
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution
+from dhop.io.png import PNG
+from dhop.io.tiff import TIFF
+
+FORMATS = {
+    ending: format
+    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, FITS)
+    for ending in format.endings
+}
+
+__all__ = [
+    "FITS",
+    "FORMATS",
+    "Constant",
+    "Format",
+    "Metadatum",
+    "Options",
+    "Original",
+    "Part",
+    "Picture",
+    "Resolution",
+    "ending",
+    "format_of",
+    "read",
+    "write",
+]
+
+
+def ending(path: Path) -> str:
+    """What tells the format of a file, in small letters: two suffixes, as in `.fits.gz`, or one."""
+    name = path.name.lower()
+    known = [each for each in FORMATS if name.endswith(each)]
+    return max(known, key=len, default=path.suffix.lower())
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    """Read an image as the file has it.
+
+    Parameters
+    ----------
+    path : Path
+        A format of the table by its ending, or else what Pillow knows by its content.
+    part : int or str, optional
+        Number or name of an image in a FITS file, by default the first.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If it is not one image of numbers, or has no such part.
+    ImportError
+        If the package that reads the format is not installed.
+    """
+    format = FORMATS.get(ending(path))
+    if part is not None and format is not FITS:
+        raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
+    return read_photograph(path) if format is None else format.read(path, part)
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file is to be written in."""
+    if ending(path) not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"cannot write {path.name}: its ending is none of {known}")
+    return FORMATS[ending(path)]
+
+
+def write(path: Path, picture: Picture, options: Options | None = None) -> None:
+    """Write an image as it is; numbers are of a type that the format holds."""
+    format = format_of(path)
+    format.check(picture.original, picture.pixels.shape, picture.axes)
+    format.write(path, picture, ending(path), options or Options())
