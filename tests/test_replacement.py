@@ -8,6 +8,7 @@ import pytest
 from exports import EVERY, POSIX, holds, operator, thesis
 
 from dhop import cautions
+from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 
 def exported(path):
@@ -299,3 +300,84 @@ def test_fault_26_what_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
         operator(2.0).export(target, overwrite=True)
     (aside,) = tmp_path.iterdir()
     assert holds(rename(aside, target), operator())
+
+
+class TestFiles:
+    """What is no export replaces files alone."""
+
+    def write(self, target, content="new", overwrite=True):
+        with replacing(target, overwrite) as part:
+            part.write_text(content)
+
+    def test_a_file(self, tmp_path):
+        target = tmp_path / "a.png"
+        self.write(target, "old", overwrite=False)
+        with pytest.raises(FileExistsError, match=r"a\.png exists; give overwrite=True"):
+            self.write(target, overwrite=False)
+        assert target.read_text() == "old"
+        self.write(target)
+        assert target.read_text() == "new"
+        assert os.listdir(tmp_path) == ["a.png"]
+
+    def test_not_the_folder_of_an_export(self, tmp_path):
+        target = operator().export(tmp_path / "matrix")
+        with pytest.raises(FileExistsError, match="is a folder; only a file is replaced"):
+            self.write(target)
+        assert os.listdir(tmp_path) == ["matrix"]
+        assert holds(target, operator())
+
+    @POSIX
+    def test_not_a_protected_one(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+        target.chmod(0o444)
+        with pytest.raises(FileExistsError, match="is a write-protected file; only"):
+            require_replaceable(target, True)
+        with pytest.raises(FileExistsError, match="is a write-protected file; only"):
+            self.write(target)
+        assert target.read_text() == "old"
+
+    @POSIX
+    def test_who_may_read_it_stays(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+        target.chmod(0o600)
+        self.write(target)
+        assert target.stat().st_mode & 0o777 == 0o600
+
+    def test_any_failure_leaves_what_was_there(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+        with pytest.raises(OSError, match="full"), replacing(target, True) as part:
+            part.write_text("half")
+            raise OSError(errno.ENOSPC, "full")
+        assert os.listdir(tmp_path) == ["a.png"]
+        assert target.read_text() == "old"
+
+    def test_the_longest_names(self, tmp_path):
+        target = tmp_path / f"{'ä' * 125}.png"
+        self.write(target)
+        self.write(target, "newer")
+        assert os.listdir(tmp_path) == [target.name]
+        assert target.read_text() == "newer"
+
+
+class TestApart:
+    def test_names_of_one_file(self, tmp_path):
+        frame = tmp_path / "a.png"
+        frame.write_text("frame")
+        (tmp_path / "folder").mkdir()
+        names = [frame, tmp_path / "folder" / ".." / "a.png"]
+        if os.name == "posix":
+            os.link(frame, tmp_path / "hard.png")
+            (tmp_path / "soft.png").symlink_to(frame)
+            names += [tmp_path / "hard.png", tmp_path / "soft.png"]
+        for name in names:
+            with pytest.raises(FileExistsError, match=r"would take the place of .*a\.png; give"):
+                require_apart(name, [tmp_path / "other.png", frame])
+        require_apart(tmp_path / "other.png", [frame])
+
+    def test_files_that_are_not_there_yet(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(FileExistsError, match=r"would take the place of a\.png"):
+            require_apart(tmp_path / "a.png", [Path("a.png")])

@@ -45,7 +45,7 @@ def export(
     """Write the matrix of a layout of rows; see `DHOperator.export`."""
     target = Path(path)
     format = format or format_of(target)
-    require_replaceable(target, overwrite)
+    require_replaceable(target, overwrite, folders=True)
     counts, entries = layout.counts(), layout.total()
     if format == "mat" and 2 * sparse.nbytes(layout, "csc", entries) > LARGEST_MAT:
         raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
@@ -54,7 +54,7 @@ def export(
     passes = 2 if format == "npz" else 1
     with (
         reporting(progress, passes * entries, "export") as advance,
-        replacing(target, overwrite) as part,
+        replacing(target, overwrite, folders=True) as part,
     ):
 
         def blocks(size: int = BLOCK) -> Iterator[Block]:

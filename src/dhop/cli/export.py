@@ -33,7 +33,7 @@ def export(
     """
     with errors_in_words():
         images.check_folder(out)
-        require_replaceable(out, overwrite, option="--overwrite")
+        require_replaceable(out, overwrite, folders=True, option="--overwrite")
         A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         with progress("writing", A.nnz) as report:
             A.export(out, overwrite=overwrite, progress=report)

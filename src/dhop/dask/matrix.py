@@ -99,11 +99,11 @@ def export_matrix(
     0
     """
     target = Path(path).absolute()
-    require_replaceable(target, overwrite)
+    require_replaceable(target, overwrite, folders=True)
     layout = operator.operator._layout("csr")
     counts = layout.counts()
     export.require_room(target, sparse.nbytes(layout, "csr", layout.total()))
-    with replacing(target, overwrite) as folder:
+    with replacing(target, overwrite, folders=True) as folder:
         export.begin_folder(folder, layout, counts)
         index = sparse.index_dtype(layout.shape, layout.total())
         for name, dtype in (("data", layout.dtype), ("indices", index)):

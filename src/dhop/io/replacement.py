@@ -1,42 +1,52 @@
-"""What is exported takes a name when it is whole, and only what may go makes room for it.
+"""What is written takes a name when it is whole, and only what may go makes room for it.
 
-A file goes, and a folder of nothing but the files of an export. All else is somebody's: it is
-refused before the work and again after it, moved aside before it is judged for the last time, and
-never removed. What is ours is removed file by file, so that what came in late stays.
+A file goes, and for an export a folder of nothing but the files of an export. All else is
+somebody's: it is refused before the work and again after it, moved aside before it is judged for
+the last time, and never removed. What is ours is removed file by file, so that what came in late
+stays.
 """
 
 import os
 import re
 import secrets
+import shutil
+import socket
 import stat
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2s
 from pathlib import Path
 
 from dhop.cautions import Caution
 
 MANIFEST = "dhop-matrix.json"
 FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
+LONGEST = 200  # bytes of a name that parts repeat; file systems hold 255, with their marks
 
 _in_use: set[str] = set()  # marks of the parts that this process writes now
+_turns = threading.RLock()  # of threads: one that replaces a folder finds it gone for a moment
 
 
 @contextmanager
-def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
+def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterator[Path]:
     """A name to write to, that becomes the target when all is written, and vanishes otherwise.
+
+    With `overwrite` it takes the place of a file, and with `folders` of that of an export.
 
     Names left by processes that were killed are removed; what they had moved aside, which may be
     the only matrix there is, when the new one is in its place.
     """
-    mark = f"{os.getpid()}.{secrets.token_hex(4)}"
-    part, old = (target.with_name(f".{target.name}.{kind}{mark}.part") for kind in ("", "old."))
+    mark = f"{os.getpid()}.{secrets.token_hex(4)}.{_here()}"
+    part, old = (target.with_name(f"{_start(target, kind)}{mark}.part") for kind in ("", "old."))
     _in_use.add(mark)
     try:
         _remove_leftovers(target, "")
         try:
             yield part
-            _take_place(part, target, old, overwrite)
+            with _turns:
+                _take_place(part, target, old, overwrite, folders)
         except BaseException:
             _remove(part)
             if os.path.lexists(old):
@@ -55,31 +65,53 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
         _in_use.discard(mark)
 
 
-def require_replaceable(target: Path, overwrite: bool, option: str = "overwrite=True") -> None:
+def require_replaceable(
+    target: Path, overwrite: bool, *, folders: bool = False, option: str = "overwrite=True"
+) -> None:
     """Refuse a target that is there, unless it may be and is to be replaced."""
     with suppress(FileNotFoundError):
-        _require_ours(target, target)
+        _require_ours(target, target, folders)
         if not overwrite:
             raise FileExistsError(f"{target} exists; give {option} to replace it")
 
 
-def _require_ours(place: Path, target: Path) -> None:
-    """Refuse what is at `place`, known as `target`, if it is more than a file or an export."""
-    if objection := _objection(place):
+def require_apart(target: Path, others: Iterable[Path]) -> None:
+    """Refuse a target that is one of the files that are read or also written.
+
+    Not even a whole result takes the place of what it was made from.
+    """
+    for other in others:
+        same = os.path.realpath(target) == os.path.realpath(other)
+        with suppress(OSError):  # which need not exist
+            same = same or target.samefile(other)
+        if same:
+            raise FileExistsError(f"{target} would take the place of {other}; give another name")
+
+
+def _require_ours(place: Path, target: Path, folders: bool) -> None:
+    """Refuse what is at `place`, known as `target`, if it is more than may be replaced."""
+    if objection := _objection(place, folders):
+        rule = "only a file is replaced"
+        if folders:
+            rule = (
+                "what an export replaces is a file, or the folder of another export with nothing "
+                "else in it"
+            )
         raise FileExistsError(
-            f"{target} is {objection}; what an export replaces is a file, or the folder of another "
-            "export with nothing else in it: give another name, or move away what is there"
+            f"{target} is {objection}; {rule}: give another name, or move away what is there"
         )
 
 
-def _objection(place: Path) -> str | None:
+def _objection(place: Path, folders: bool) -> str | None:
     mode = place.lstat().st_mode
     if stat.S_ISREG(mode):
-        return None
+        return None if mode & 0o222 else "a write-protected file"
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     if not stat.S_ISDIR(mode):
         return "neither a file nor a folder"
+    if not folders:
+        return "a folder"
     for name, special in (("working directory", os.curdir), ("home directory", "~")):
         with suppress(OSError):  # which need not exist
             if place.samefile(os.path.expanduser(special)):
@@ -106,18 +138,19 @@ def _content(folder: Path) -> tuple[list[str], list[str]]:
     return ours, sorted(others)
 
 
-def _take_place(part: Path, target: Path, old: Path, overwrite: bool) -> None:
+def _take_place(part: Path, target: Path, old: Path, overwrite: bool, folders: bool) -> None:
     if part.is_file():
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
-    require_replaceable(target, overwrite)
+    require_replaceable(target, overwrite, folders=folders)
     if overwrite and part.is_file() and target.is_file():
+        shutil.copymode(target, part)
         os.replace(part, target)
         return
     if overwrite:  # a folder cannot be replaced in one step
         with suppress(FileNotFoundError):
             target.rename(old)
-            _require_ours(old, target)
+            _require_ours(old, target, folders)
     _rename(part, target)
 
 
@@ -164,13 +197,36 @@ def _remove(path: Path) -> None:
             path.rmdir()
 
 
+def _start(target: Path, kind: str) -> str:
+    """What the names of parts begin with: the target's name, or a hash of one that is too long."""
+    name = os.fsencode(target.name)
+    short = target.name if len(name) <= LONGEST else blake2s(name, digest_size=16).hexdigest()
+    return f".{short}.{kind}"
+
+
+def _renew_turns() -> None:
+    """A fork copies the lock, but not the thread that holds it."""
+    global _turns
+    _turns = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turns)
+
+
+def _here() -> str:
+    """A mark of this computer: the numbers of another's processes mean nothing here."""
+    return blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
+
+
 def _remove_leftovers(target: Path, kind: str) -> None:
     """Remove parts that no process writes any more."""
-    start = re.escape(f".{target.name}.{kind}")
-    part = re.compile(start + r"(([0-9]{1,9})(?:\.[0-9a-f]{8})?)\.part")
+    start = re.escape(_start(target, kind))
+    part = re.compile(start + r"(([0-9]{1,9})(?:\.[0-9a-f]{8}(?:\.([0-9a-f]{8}))?)?)\.part")
     with suppress(OSError):  # a folder may be closed to readers
         for name in os.listdir(target.parent):
-            if (found := part.fullmatch(name)) and not _alive(int(found[2]), found[1]):
+            found = part.fullmatch(name)
+            if found and found[3] in (None, _here()) and not _alive(int(found[2]), found[1]):
                 _remove(target.with_name(name))
 
 
