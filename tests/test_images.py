@@ -153,12 +153,9 @@ class TestBadFiles:
         with pytest.raises(ValueError, match="not a single image"):
             images.read(tmp_path / "a.tif")
 
-    def test_a_palette_is_refused(self, tmp_path):
-        palette = integers((3, 256), np.uint16)
-        tifffile.imwrite(
-            tmp_path / "a.tif", np.zeros((7, 9), "u1"), photometric="palette", colormap=palette
-        )
-        with pytest.raises(ValueError, match="PALETTE; convert it to grey or RGB"):
+    def test_inks_are_refused(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 9, 4), "u1"), photometric="separated")
+        with pytest.raises(ValueError, match="SEPARATED; convert it to grey or RGB"):
             images.read(tmp_path / "a.tif")
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dhop import cautions, psf, testing
 from dhop.export import load_matrix
 from dhop.frames import FrameStack
+from dhop.images import imread, imwrite
 from dhop.operator import DHOperator
 from dhop.parallel import workers
 from dhop.regularisers import regulariser_operator
@@ -15,6 +16,8 @@ __all__ = [
     "FrameStack",
     "Solution",
     "cautions",
+    "imread",
+    "imwrite",
     "load_matrix",
     "psf",
     "regulariser_operator",

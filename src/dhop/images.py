@@ -3,14 +3,17 @@
 FITS needs ``dhop[fits]`` as well.
 """
 
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.io import Original, Picture
+from dhop.cautions import MetadataWarning
+from dhop.io import Options, Original, Picture
 
 Array = NDArray[Any]
 
@@ -18,85 +21,187 @@ BITS = {8: "u1", 16: "u2", 32: "f4"}
 BLOCK = 2**20  # values that are rounded at a time
 
 
-def read(path: Path) -> Array:
-    """Read an image as float64, see `load`."""
-    return load(path)[0]
+def imread(
+    path: str | os.PathLike[str],
+    *,
+    hdu: int | str | None = None,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+) -> Array:
+    """Read an image, or several of one file, as float64.
 
-
-def load(path: Path, hdu: int | str | None = None) -> tuple[Array, Original]:
-    """Read an image as float64, transparency left out.
+    Orientation tags, as cameras write them, are applied, and transparency is left out.
 
     Parameters
     ----------
-    path : Path
-        ``.npy``, FITS (the first image in it), TIFF, PNG, JPEG, WebP, BMP.
-        An orientation tag, as cameras write it, is applied.
+    path : path
+        ``.npy``, FITS (needs ``dhop[fits]``), TIFF, PNG, JPEG, WebP or BMP (need ``dhop[cli]``).
+    hdu : int or str, optional
+        Number or name of the image in a FITS file, by default the first.
+    frames_axis, channel_axis : int, optional
+        Axes of the array in the file that count frames and channels. They are needed where the file
+        does not say so: pages of a TIFF or an array may be one or the other.
 
     Returns
     -------
-    pixels : ndarray, shape (rows, columns) or (rows, columns, channels)
-        Unsigned integers of up to 16 bits are scaled so that the largest is 1; all other numbers
-        are left as they are.
-    original : Original
+    ndarray, shape ([frames,] rows, columns[, channels])
+        Unsigned integers of at most 16 bits are scaled so that their largest value is 1, which is
+        white. All other numbers are as they are in the file.
 
     Raises
     ------
-    OSError, ValueError
-        If the file is missing, unreadable or not a single image.
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If it is not one image.
     ImportError
-        If it is FITS and astropy is not installed.
+        If the package that reads the format is not installed.
+
+    Examples
+    --------
+    >>> import dhop, tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "frames.npy"
+    ...     np.save(path, np.full((5, 20, 30), 51, np.uint8))
+    ...     frames = dhop.imread(path, frames_axis=0)
+    >>> frames.shape, float(frames.max())
+    ((5, 20, 30), 0.2)
     """
-    picture = io.read(path, hdu)
-    if sorted(picture.axes) not in (["X", "Y"], ["C", "X", "Y"]) or not picture.pixels.size:
-        raise ValueError(
-            f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, "
-            "not a single image"
-        )
-    if picture.pixels.dtype.kind not in "buif":
-        raise ValueError(f"{path} holds {picture.pixels.dtype}, not an image")
-    pixels = picture.arranged("YXC"[: picture.pixels.ndim]).astype(np.float64)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    if picture.original.white is not None:
-        pixels /= picture.original.white
-    return pixels, picture.original
+    return load(Path(path), hdu, frames_axis=frames_axis, channel_axis=channel_axis)[0]
 
 
-def write(
-    path: Path, image: Array, bits: int | None = None, original: Original | None = None
+def imwrite(
+    path: str | os.PathLike[str], image: ArrayLike, *, bits: int | None = None, quality: int = 95
 ) -> None:
-    """Write a float image.
+    """Write an image on the scale of `imread`.
 
     Parameters
     ----------
-    path : Path
-        PNG, JPEG, WebP, BMP, TIFF, ``.npy`` or FITS. Without `bits` and `original`, ``.npy`` is as
-        it is.
-    image : ndarray, shape (rows, columns) or (rows, columns, channels)
-        On the scale of `load`; values that integers cannot hold are clipped.
+    path : path
+        ``.npy``, FITS, TIFF, PNG, JPEG, WebP or BMP.
+    image : array_like, shape (rows, columns) or (rows, columns, channels)
+        Integers are written as they are.
     bits : {8, 16, 32}, optional
-        Of unsigned integers, or 32 of floating-point numbers. By default the type of `original`, or
-        where the format does not hold that, the one of its types that holds most.
-    original : Original, optional
-        Where type and header come from.
+        Of unsigned integers, on which 0 to 1 becomes their whole range, or 32 of floating-point
+        numbers. By default that of the format that holds most; ``.npy`` as the array is.
+    quality : int
+        Of JPEG and WebP, 1 to 100.
 
     Raises
     ------
     ValueError
-        If the format does not hold as many bits.
+        If the format does not hold as many bits or channels, or values are far from 0 to 1 and the
+        format holds integers.
+
+    Examples
+    --------
+    >>> import dhop, tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "image.tif"
+    ...     dhop.imwrite(path, np.full((20, 30), 0.2), bits=8)
+    ...     print(dhop.imread(path).max())
+    0.2
+    """
+    path, array = Path(path), np.asarray(image)
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
+        raise ValueError(f"an array of {array.dtype} and shape {array.shape} is not an image")
+    original = Original(array.dtype, io.white_of(array.dtype))
+    if bits is None and array.dtype.kind in "iu":
+        check(path)
+        io.write(path, _picture(array, original), Options(quality))
+        return
+    values = array / original.white if original.white else array
+    check(path, bits, original, array.shape)
+    check_range(path, values, bits, original)
+    write(path, values, bits, None if bits is None else original, Options(quality))
+
+
+def read(path: Path) -> Array:
+    """Read one image as float64, see `load`."""
+    return load(path)[0]
+
+
+def load(
+    path: Path,
+    hdu: int | str | None = None,
+    *,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+    compact: bool = False,
+) -> tuple[Array, Original]:
+    """Read an image, and what the file says besides; see `imread`.
+
+    With `compact` it is of float32 if that holds the numbers of the file without loss.
+    """
+    picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis)
+    white = picture.original.white
+    kind = picture.original.dtype
+    if picture.pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {kind}, not the numbers of an image")
+    single = compact and kind.kind in "buif" and kind.itemsize <= 2
+    pixels: Array = picture.arranged("FYXC").astype("f4" if single else "f8", order="C")
+    if white is not None:
+        pixels /= pixels.dtype.type(white)
+    return pixels, picture.original
+
+
+def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
+    """Read where an image is not 0, of which all values must be exact.
+
+    Returns
+    -------
+    ndarray of bool, shape ([frames,] rows, columns)
+        Where any channel is not 0.
+    """
+    picture = io.read(path)
+    if picture.lossy:
+        raise ValueError(f"{path} may be compressed with losses, which blur a mask; take a PNG")
+    if "transparency" in picture.original.kept:
+        raise ValueError(f"{path} has transparent pixels, which a mask must not have")
+    marked = io.interpreted(picture, path, frames_axis).arranged("FYXC") != 0
+    return marked.any(axis=-1) if marked.ndim > 2 + (frames_axis is not None) else marked
+
+
+def load_weights(path: Path, frames_axis: int | None = None) -> Array:
+    """Read the numbers of a grey image as they are in the file, whatever is white."""
+    picture = io.interpreted(io.read(path), path, frames_axis)
+    if "C" in picture.axes or picture.pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {picture.axes} of {picture.pixels.dtype}, not weights")
+    return picture.arranged("FYX").astype(np.float64)
+
+
+def write(
+    path: Path,
+    image: Array,
+    bits: int | None = None,
+    original: Original | None = None,
+    options: Options | None = None,
+) -> None:
+    """Write a float image, with the type and the metadata of another one; see `imwrite`.
+
+    Values that integers cannot hold are clipped. Without `bits` it is of the type of `original`, or
+    where the format does not hold that, of the one that holds most.
     """
     check(path, bits)
     known = Original(image.dtype) if original is None else original
-    if io.ending(path) == ".npy" and bits is None and original is None:
-        kind = image.dtype
-    else:
-        kind = _kind(path, bits, original)
+    as_is = io.ending(path) == ".npy" and bits is None and original is None
+    kind = image.dtype if as_is else _kind(path, bits, original)
     pixels = image.astype(kind, order="C") if kind.kind in "fc" else _rounded(image, kind, known)
-    io.write(path, Picture(pixels, "YXC"[: image.ndim], known))
+    io.write(path, _picture(pixels, known), options)
 
 
-def check(path: Path, bits: int | None = None) -> None:
-    """Refuse what `write` could not write, before the work that leads there."""
+def check(
+    path: Path,
+    bits: int | None = None,
+    original: Original | None = None,
+    shape: tuple[int, ...] = (1, 1),
+) -> None:
+    """Refuse what `write` could not write, before the work that leads there.
+
+    Warns of metadata that the file will not have.
+    """
     check_folder(path)
     format = io.format_of(path)
     if bits is not None and bits not in BITS:
@@ -104,7 +209,11 @@ def check(path: Path, bits: int | None = None) -> None:
     if bits is not None and BITS[bits] not in format.types:
         able = [ending for ending, each in io.FORMATS.items() if BITS[bits] in each.types]
         raise ValueError(f"{io.ending(path)} holds no {bits} bits; write a {' or '.join(able)}")
-    format.check(Original(np.dtype("f8")), (1, 1), "YX")
+    known = Original(np.dtype("f8")) if original is None else original
+    format.check(known, shape, "YXC"[: len(shape)])
+    if lost := io.unkept(path, known):
+        message = f"{path.name} will not keep of the original: {', '.join(lost)}"
+        warnings.warn(message, MetadataWarning, stacklevel=2)
 
 
 def check_folder(path: Path) -> None:
@@ -126,12 +235,18 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
         )
 
 
+def _picture(pixels: Array, original: Original) -> Picture:
+    return Picture(pixels, "YXC"[: pixels.ndim], original)
+
+
 def _kind(path: Path, bits: int | None, original: Original | None) -> np.dtype[Any]:
     """The type to write."""
     types = io.format_of(path).types
     if bits is not None:
         return np.dtype(BITS[bits])
     wanted = None if original is None else original.dtype.str[1:]
+    if wanted == "b1":
+        wanted = "u1"
     return np.dtype(wanted if wanted in types else types[-1])
 
 

@@ -1,5 +1,6 @@
 """``dhop degrade``."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,12 @@ from dhop import images, io
 from dhop.cli.options import (
     Bits,
     Boundary,
+    ChannelAxis,
     Decimation,
     Factor,
     Json,
     Psf,
+    Quality,
     check_noise,
     new_operator,
 )
@@ -34,6 +37,8 @@ def degrade(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
     bits: Bits = None,
+    quality: Quality = 95,
+    channel_axis: ChannelAxis = None,
     as_json: Json = False,
 ) -> None:
     """Apply the model to an image: blur, decimate, add noise. All colours alike.
@@ -48,14 +53,16 @@ def degrade(
         check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        scene, original = images.load(image)
-        images.check_range(out, scene, bits, original)
+        scene, original = images.load(image, channel_axis=channel_axis)
         A = new_operator(
             scene.shape, psf, factor, boundary=boundary, decimation=decimation, axes=(0, 1)
         )
+        header = original.resized(Fraction(1, factor), sampled=decimation == "sample")
+        images.check(out, bits, header, scene.shape)
+        images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        images.write(out, frame, bits, io.Original(original.dtype, original.white))
+        images.write(out, frame, bits, header, io.Options(quality))
         show(
             {
                 "scene": f"{extent(A.dims)}, {image}",

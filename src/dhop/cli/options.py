@@ -54,6 +54,18 @@ Bits: TypeAlias = Annotated[
     int | None,
     typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
 ]
+Quality: TypeAlias = Annotated[int, typer.Option(help="Of JPEG and WebP, 1 to 100.")]
+FramesAxis: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        help="Axis that counts frames in a file of several: 0 for pages of a TIFF or planes of a "
+        "FITS cube. It holds for masks and weights too."
+    ),
+]
+ChannelAxis: TypeAlias = Annotated[
+    int | None,
+    typer.Option(help="Axis that counts channels, where a file does not say so."),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 

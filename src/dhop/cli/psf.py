@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import images
+from dhop import images, io
 from dhop import psf as psfs
 from dhop.cli.options import Json, check_picture, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
@@ -80,7 +80,7 @@ def psf(
             made = psfs.resample(made, pixel, new_pixel)
         made = psfs.from_array(made, energy=energy)
         if out is not None:
-            _write(out, made)
+            io.write(out, io.Picture(made, "YX", io.Original(made.dtype)))
         if plot is not None:
             _draw(plot, made, log)
         facts = _facts(made)
@@ -143,14 +143,6 @@ def _center(text: str | None) -> Any:
 
 def _number_or(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdigit() else text
-
-
-def _write(path: Path, made: NDArray[Any]) -> None:
-    if path.suffix.lower() == ".fits":
-        fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
-        fits.PrimaryHDU(made).writeto(path, overwrite=True)
-    else:
-        images.write(path, made)
 
 
 def _draw(path: Path, made: NDArray[Any], log: bool) -> None:

@@ -1,6 +1,5 @@
 """``dhop superres``."""
 
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -8,11 +7,23 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, io, solvers, stencils, super_resolve
-from dhop.cli.options import Bits, Boundary, Decimation, Factor, Json, check_picture, one_of
+from dhop import Solution, images, solvers, stencils, super_resolve
+from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
+from dhop.cli.options import (
+    Bits,
+    Boundary,
+    ChannelAxis,
+    Decimation,
+    Factor,
+    FramesAxis,
+    Json,
+    Quality,
+    check_picture,
+    one_of,
+)
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
-from dhop.io import npy
+from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
+from dhop.io import Options
 from dhop.photometry import Terms
 from dhop.preparation import width
 from dhop.selection import Rule
@@ -52,8 +63,11 @@ def superres(
         ),
     ] = None,
     weights: Annotated[
-        str | None,
-        typer.Option(help="A number for each frame, as 1,0.5,2; best 1 over the noise squared."),
+        list[str] | None,
+        typer.Option(
+            help="A number for each frame, as 1,0.5,2, or an image of them, several times an image "
+            "for each frame; best 1 over the noise squared."
+        ),
     ] = None,
     mask: Annotated[
         list[str] | None,
@@ -91,6 +105,9 @@ def superres(
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
     rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-5,
     bits: Bits = None,
+    quality: Quality = 95,
+    frames_axis: FramesAxis = None,
+    channel_axis: ChannelAxis = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
@@ -120,12 +137,13 @@ def superres(
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
         with progress("reading", len(frames)) as bar:
-            stack, original = _read_frames(frames, bar)
+            stack, original = read_frames(frames, bar, frames_axis, channel_axis)
+        header = original.resized(factor, sampled=decimation == "sample")
+        images.check(out, bits, header, (*stack.shape[-2:], *stack.shape[1:-2]))
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else _read_truth(truth, stack, factor)
-        every = _numbers(weights, len(frames))
-        maps = _maps(mask or [], stack, every)
-        moves: Any = "estimate" if register else None if shifts is None else _table(shifts)
+        wanted = None if truth is None else read_truth(truth, stack, factor)
+        every = read_weights(weights or [], mask or [], stack, frames_axis)
+        moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
         latest: list[Array] = []
@@ -135,10 +153,9 @@ def superres(
                 latest[:] = [step.image]
 
         def save(image: Array) -> None:
-            header = original.resized(factor, sampled=decimation == "sample")
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                images.write(out, picture, bits, header)
+                images.write(out, picture, bits, header, Options(quality))
                 bar(1, 1)
 
         try:
@@ -148,7 +165,7 @@ def superres(
                     psf if psf == "estimate" else parse_psf(psf),
                     factor,
                     shifts=moves,
-                    weights=every if maps is None else maps,
+                    weights=every,
                     regulariser=regulariser,
                     beta=_beta(beta),
                     noise=noise,
@@ -172,86 +189,11 @@ def superres(
         save(solution.image)
         if report is not None:
             solution.plot().savefig(report, dpi=100)
-        quality = {} if wanted is None else solution.metrics(wanted)
-        show(_lines(solution, out, quality), _facts(solution, out, quality), as_json)
+        compared = {} if wanted is None else solution.metrics(wanted)
+        show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
-
-
-def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, io.Original]:
-    """Frames of shape (F, rows, columns) or (F, channels, rows, columns)."""
-    found = []
-    for number, path in enumerate(paths, 1):
-        found.append(_read_frame(path))
-        bar(number, len(paths))
-    pixels, originals = zip(*found, strict=True)
-    for path, frame in zip(paths, pixels, strict=True):
-        if frame.shape != pixels[0].shape:
-            raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {pixels[0].shape}")
-    stack = np.stack(pixels)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
-
-
-def _read_frame(path: Path) -> tuple[Array, io.Original]:
-    """What float32 holds without loss is computed with in float32, in half the memory."""
-    pixels, original = images.load(path)
-    exact = original.dtype.kind in "ui" and original.dtype.itemsize <= 2
-    return (pixels.astype(np.float32) if exact else pixels), original
-
-
-def _read_truth(path: Path, stack: Array, factor: int) -> Array:
-    pixels = images.read(path)
-    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
-    shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
-    if image.shape != shape:
-        raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
-    return image
-
-
-def _numbers(text: str | None, count: int) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"cannot read the weights {text!r}; write them as 1,0.5,2") from None
-    if len(numbers) != count:
-        raise ValueError(f"{count} frames, but {len(numbers)} weights")
-    return numbers
-
-
-def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[Array] | None:
-    """Weights of all pixels: zero where a mask is set."""
-    finite = np.isfinite(stack)
-    paths = [Path(name) for name in masks if name != "finite"]
-    good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
-    if len(paths) not in (0, 1, len(stack)):
-        raise ValueError(f"{len(stack)} frames, but {len(paths)} masks; give one, or one for each")
-    for number, path in enumerate(paths):
-        bad = images.read(path)
-        if bad.shape != stack.shape[-2:]:
-            raise ValueError(f"{path} is {bad.shape}, but a frame is {stack.shape[-2:]}")
-        chosen = slice(None) if len(paths) == 1 else number
-        good[chosen] &= bad == 0
-    if (good & ~finite).any():
-        raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
-    if not masks:
-        return None
-    return [
-        frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
-    ]
-
-
-def _table(path: Path) -> Array:
-    if path.suffix.lower() == ".npy":
-        return npy.load(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        return np.loadtxt(StringIO(path.read_text().replace(",", " ")), ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path} must have two numbers a line: {error}") from None
 
 
 def _beta(text: str) -> Any:
@@ -261,7 +203,7 @@ def _beta(text: str) -> Any:
         return text
 
 
-def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, str]:
+def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
     frames = solution.frames
     lines = {
         "frames": f"{len(frames)} of {extent(frames.shape[1:])}",
@@ -277,15 +219,15 @@ def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
-    if quality:
+    if compared:
         lines["compared"] = (
-            f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, "
-            f"relative RMSE {quality['relative_rmse']:.4f} %"
+            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
+            f"relative RMSE {compared['relative_rmse']:.4f} %"
         )
     return lines
 
 
-def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, Any]:
+def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
     registered = solution.registration
     return {
         "out": out,
@@ -304,5 +246,5 @@ def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
         "warnings": solution.notes,
-        **quality,
+        **compared,
     }

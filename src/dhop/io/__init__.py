@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from dhop.io.axes import interpreted
 from dhop.io.fits import FITS
 from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
 from dhop.io.photographs import read as read_photograph
-from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept, white_of
 from dhop.io.png import PNG
-from dhop.io.tiff import TIFF
+from dhop.io.tiff import OME_TIFF, TIFF
 
 FORMATS = {
     ending: format
-    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, FITS)
+    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, OME_TIFF, FITS)
     for ending in format.endings
 }
 
@@ -28,9 +29,13 @@ __all__ = [
     "Part",
     "Picture",
     "Resolution",
+    "Unkept",
     "ending",
     "format_of",
+    "interpreted",
     "read",
+    "unkept",
+    "white_of",
     "write",
 ]
 
@@ -75,8 +80,17 @@ def format_of(path: Path) -> Format:
     return FORMATS[ending(path)]
 
 
+def unkept(path: Path, original: Original) -> list[str]:
+    """Names of what a file of this name cannot say again."""
+    keeps = format_of(path).keeps
+    return [name for name, each in original.kept.items() if each.missed and name not in keeps]
+
+
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
     """Write an image as it is; numbers are of a type that the format holds."""
     format = format_of(path)
+    kind = picture.pixels.dtype
+    if kind.str[1:] not in format.types and format is not NPY:
+        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
     format.check(picture.original, picture.pixels.shape, picture.axes)
     format.write(path, picture, ending(path), options or Options())

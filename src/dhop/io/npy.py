@@ -9,12 +9,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from dhop.io.formats import Format, Options, Part
-from dhop.io.picture import Original, Picture
+from dhop.io.picture import Original, Picture, white_of
 from dhop.io.reading import ContentError, in_words
 
 Array = NDArray[Any]
 
-WHITE = {"u1": 255, "u2": 65535}  # types that are taken for the whole of their range
 HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
@@ -33,16 +32,12 @@ def load(path: Path) -> Array:
 
 def read(path: Path, part: Part = None) -> Picture:
     array = load(path)
-    white = WHITE.get(array.dtype.str[1:], 1 if array.dtype.kind == "b" else None)
-    axes = {2: "YX", 3: "YXC"}.get(array.ndim)
-    if axes is None:
-        raise ContentError(f"{path} holds an array of shape {array.shape}, not an image")
-    return Picture(array, axes, Original(array.dtype, white))
+    return Picture(array, "?" * array.ndim, Original(array.dtype, white_of(array.dtype)))
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     with open(path, "wb") as file:
-        np.save(file, picture.arranged("YXC"[: picture.pixels.ndim]), allow_pickle=False)
+        np.save(file, picture.arranged("YXC"), allow_pickle=False)
 
 
 def _require_whole(path: Path) -> None:

@@ -1,94 +1,144 @@
-"""JPEG, WebP, BMP and PNG of 8 bits, by Pillow."""
+"""JPEG, WebP, BMP, and PNG of 8 bits, by Pillow."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.extras import needed
+from dhop.io import exif
 from dhop.io.formats import Format, Options, Part
-from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 
 Array = NDArray[Any]
 
-# How Pillow names kinds of pixels, and what they become.
-MODES = {"1": "L", "L": "L", "LA": "LA", "P": "P", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
-KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "PPM")
+KINDS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "PPM")
+LOSSY = ("JPEG", "MPO", "WEBP")
 WRITTEN = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".png": "PNG"}
+# What Pillow calls pixels, and what they become: grey or colours, L, or either with transparency.
+MODES = {
+    "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB",
+    "RGBA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
+}  # fmt: skip
 # Of zlib, to look for runs alone: photographs have no other repetitions, and become as small in a
 # fifth of the time.
 RUNS = 3
 INCH = 2.54  # centimetres
+USUAL_GAMMA = (0.45, 0.46)
 
 
 def read(path: Path, part: Part = None) -> Picture:
-    """Any photograph that Pillow knows by its content."""
-    with in_words(path):
-        library = needed("PIL.Image", "cli", f"reading {path.name}")
-        turn = needed("PIL.ImageOps", "cli", f"reading {path.name}").exif_transpose
-        with path.open("rb") as file:
-            image = library.open(file, formats=KINDS)
-            require_plausible(path, image.width * image.height * len(image.getbands()))
-            if image.mode not in MODES:
-                raise ContentError(
-                    f"{path} has pixels of kind {image.mode}; convert it to grey or RGB"
-                )
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-                raise ContentError(f"{path} holds {image.n_frames} images, not one")
-            kept = _kept(image)
-            pixels = _pixels(turn(image))
-    return Picture(pixels, "YXC"[: pixels.ndim], Original(pixels.dtype, 255, kept))
+    """Any photograph that Pillow knows by its content, turned as its EXIF wants it shown."""
+    with in_words(path), path.open("rb") as file:
+        image = opened(path, file)
+        if image.mode not in MODES:
+            raise ContentError(f"{path} is {image.mode}; convert it to grey or RGB of 8 bits")
+        turned = needed("PIL.ImageOps", "cli", "EXIF").exif_transpose(image)
+        kept = said(image)
+        pixels, transparent = _pixels(turned)
+        lossy = image.format in LOSSY
+    if transparent:
+        kept["transparency"] = Unkept()
+    return Picture(pixels, "YXC"[: pixels.ndim], Original(pixels.dtype, 255, kept), lossy)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
-    library = needed("PIL.Image", "cli", f"writing {path.name}")
-    pixels = np.ascontiguousarray(picture.arranged("YXC"[: picture.pixels.ndim]))
-    kind = WRITTEN[ending]
-    more: dict[str, Any] = {"quality": options.quality}
+    pixels = np.ascontiguousarray(picture.arranged("YXC"))
+    with path.open("wb") as file:
+        encode(file, pixels, WRITTEN[ending], picture.original, options)
+
+
+def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options: Options) -> None:
+    """Write pixels of 8 bits with what is kept."""
+    library = needed("PIL.Image", "cli", f"writing {kind}")
+    more: dict[str, Any] = {}
     if kind == "PNG":
-        more = {"compress_type": RUNS}
-    for name, each in picture.original.kept.items():
+        more["compress_type"] = RUNS
+    elif kind in LOSSY:
+        more["quality"] = options.quality
+    if kind == "JPEG":
+        more["subsampling"] = 0  # as many pixels for colours as for grey
+    for name, each in original.kept.items():
         if name == "colour profile" and isinstance(each, Constant):
             more["icc_profile"] = each.value
+        elif isinstance(each, exif.Exif):
+            more["exif"] = each.data
+        elif name == "comment" and kind == "PNG" and isinstance(each, Constant):
+            more["pnginfo"] = _texts(each.value)
         elif isinstance(each, Resolution) and each.unit != "none":
             per_inch = 1.0 if each.unit == "inch" else INCH
             more["dpi"] = (each.across * per_inch, each.down * per_inch)
-    library.fromarray(pixels).save(path, kind, **more)
+    library.fromarray(pixels).save(file, kind, **more)
 
 
-def require_colours(original: Original, shape: tuple[int, ...], axes: str) -> None:
-    channels = shape[axes.index("C")] if "C" in axes else 1
-    if "C" in axes and channels != 3:
-        raise ValueError(f"it holds no {channels} channels; write a .tif, .npy, .fits")
+def opened(path: Path, file: BinaryIO) -> Any:
+    """An image of Pillow, none of its pixels read yet."""
+    image = needed("PIL.Image", "cli", f"reading {path.name}").open(file, formats=KINDS)
+    require_plausible(path, image.width * image.height * len(image.getbands()))
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":  # of which the others are previews
+        raise ContentError(f"{path} holds {count} images, not one")
+    return image
 
 
-def _pixels(image: Any) -> Array:
-    """Grey or three colours, transparency left out."""
-    if image.mode == "P":
-        image = image.convert("RGB")
-    elif image.mode in ("1", "PA"):
-        image = image.convert(MODES[image.mode])
-    array = np.asarray(image)
-    if image.mode == "LA":
-        return array[..., 0]
-    return array[..., :3] if image.mode == "RGBA" else array
-
-
-def _kept(image: Any) -> dict[str, Metadatum]:
+def said(image: Any) -> dict[str, Metadatum]:
+    """What an image of Pillow says besides its pixels."""
     kept: dict[str, Metadatum] = {}
-    if profile := image.info.get("icc_profile"):
+    info = image.info
+    if profile := info.get("icc_profile"):
         kept["colour profile"] = Constant(profile)
-    if dpi := image.info.get("dpi"):
-        kept["resolution"] = Resolution(float(dpi[0]), float(dpi[1]), "inch")
+    turned = image.getexif().get(exif.ORIENTATION, 1) > 4
+    if "dpi" in info:
+        across, down = reversed(info["dpi"]) if turned else info["dpi"]
+        if across > 0 and down > 0:
+            kept["resolution"] = Resolution(float(across), float(down), "inch")
+    if camera := exif.shown(image.getexif()):
+        kept["EXIF"] = camera
+    if "xmp" in info:
+        kept["XMP"] = Unkept()
+    if image.format == "PNG" and (texts := dict(image.text)):
+        texts.pop("XML:com.adobe.xmp", None)
+        if texts:
+            kept["comment"] = Constant(texts)
+        low, high = USUAL_GAMMA
+        if not low < info.get("gamma", low + 0.001) < high:
+            kept["gamma"] = Unkept()
     return kept
 
 
+def require_colours(original: Original, shape: tuple[int, ...], axes: str) -> None:
+    channels = shape[axes.index("C")] if "C" in axes else 3
+    if channels != 3:
+        raise ValueError(f"photographs hold no {channels} channels; write a .tif, .npy, .fits")
+
+
+def _pixels(image: Any) -> tuple[Array, bool]:
+    """Grey or three colours, and whether some were transparent."""
+    mode = MODES[image.mode]
+    if "transparency" in image.info:
+        mode = {"L": "LA", "RGB": "RGBA"}.get(mode, mode)
+    array = np.asarray(image if image.mode == mode else image.convert(mode))
+    transparent = False
+    if mode in ("LA", "RGBA"):
+        transparent = bool((array[..., -1] != 255).any())
+        array = array[..., :-1]
+    grey = array.ndim == 3 and array.shape[2] == 3 and image.mode in ("P", "PA")
+    if mode == "LA" or (grey and (array == array[..., :1]).all()):
+        array = array[..., 0]
+    return array, transparent
+
+
+def _texts(texts: dict[str, str]) -> Any:
+    info = needed("PIL.PngImagePlugin", "cli", "writing PNG").PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    return info
+
+
 EIGHT_BITS = ("u1",)
-JPEG = Format(
-    (".jpg", ".jpeg"), EIGHT_BITS, frozenset({"colour profile", "resolution"}), read, write,
-    require_colours,
-)  # fmt: skip
-WEBP = Format((".webp",), EIGHT_BITS, frozenset({"colour profile"}), read, write, require_colours)
+KEPT = frozenset({"colour profile", "resolution", "EXIF"})
+JPEG = Format((".jpg", ".jpeg"), EIGHT_BITS, KEPT, read, write, require_colours)
+WEBP = Format((".webp",), EIGHT_BITS, KEPT - {"resolution"}, read, write, require_colours)
 BMP = Format((".bmp",), EIGHT_BITS, frozenset({"resolution"}), read, write, require_colours)

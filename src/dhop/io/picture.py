@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# What an axis of pixels may be. All others are pages: the user knows what is on them.
-ROWS, COLUMNS, CHANNELS = "YXC"
-
 
 class Metadatum:
     """Something that a file says besides its pixels. This one does not depend on their size."""
+
+    missed = True  # whether a user is told where it cannot be kept
 
     def resized(self, scale: Fraction, *, sampled: bool = False) -> "Metadatum":
         """The same for an image in which `scale` pixels stand where one stood on each axis.
@@ -42,6 +41,11 @@ class Resolution(Metadatum):
 
     def resized(self, scale: Fraction, *, sampled: bool = False) -> "Resolution":
         return replace(self, across=float(self.across * scale), down=float(self.down * scale))
+
+
+@dataclass(frozen=True)
+class Unkept(Metadatum):
+    """Something that no format of ours can say again, there to be named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,24 +81,37 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray
-        Numbers as they are in the file, in native byte order, transparency left out.
+        Numbers as they are in the file, in native byte order, transparency left out. Where the file
+        says that a pixel is missing, they are floating-point numbers and it is NaN.
     axes : str
-        A letter for each axis of `pixels`: Y rows, X columns, C channels, another letter for pages
-        of which the file does not say whether they are frames or channels.
+        A letter for each axis of `pixels`: F frames, Y rows, X columns, C channels, T, Z or I for
+        pages that may be frames or channels, ? for an axis of which nothing is known.
     original : Original
+    lossy : bool
+        Whether the file holds the pixels only nearly, as JPEG does.
     """
 
     pixels: Array
     axes: str
     original: Original
+    lossy: bool = False
 
     def arranged(self, axes: str) -> Array:
-        """The pixels with their axes in another order.
+        """The pixels with their axes in the order of those of `axes` that they have.
 
         Examples
         --------
         >>> picture = Picture(np.zeros((3, 20, 30)), "CYX", Original(np.dtype("f8")))
-        >>> picture.arranged("YXC").shape
+        >>> picture.arranged("FYXC").shape
         (20, 30, 3)
         """
-        return np.transpose(self.pixels, [self.axes.index(axis) for axis in axes])
+        order = [self.axes.index(axis) for axis in axes if axis in self.axes]
+        return np.transpose(self.pixels, order)
+
+
+def white_of(dtype: np.dtype[Any]) -> int | None:
+    """The value of full light, for types of which images have the whole range.
+
+    Other integers are counts, labels, or whatever NumPy made of them, and are not scaled.
+    """
+    return {"b1": 1, "u1": 255, "u2": 65535}.get(dtype.str[1:])

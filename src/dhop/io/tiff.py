@@ -1,5 +1,7 @@
 """TIFF, by tifffile."""
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,55 +9,99 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.extras import needed
+from dhop.io import colours, geotiff, microscopy
 from dhop.io.formats import Format, Options, Part
-from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 
 Array = NDArray[Any]
 
-COLOURS = ("MINISBLACK", "RGB")
-WHITE = {"u1": 255, "u2": 65535}
-TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "f8", "f4")
+TYPES = ("c8", "c16", "u1", "i1", "u2", "i2", "u4", "i4", "f8", "f4")
+OME = (".ome.tif", ".ome.tiff")
+TURNED = (5, 6, 7, 8)  # orientations with rows that are shown as columns
+ORIENTATION = 274
+TEXTS = {271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copyright"}
+EXIF = (34665, 34853)
+XMP = 700
+NODATA = 42113
+# What is compressed with losses is not compressed so a second time.
+LOSSLESS = {
+    "LZW": "lzw", "ADOBE_DEFLATE": "zlib", "DEFLATE": "zlib", "PACKBITS": "packbits",
+    "ZSTD": "zstd", "LZMA": "lzma", "JPEG": "zlib",
+}  # fmt: skip
+LOSSY = ("JPEG", "OJPEG", "WEBP", "JPEG2000", "JPEG_2000_LOSSY", "JPEGXL", "JPEGXR", "LERC")
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # damage is told once, by an error
+
+
+@dataclass(frozen=True)
+class Layout(Metadatum):
+    """How the pixels lie in a file."""
+
+    missed = False
+
+    options: dict[str, Any]  # of tifffile
+    rgb: bool  # whether the first three channels are colours
+    channels: str  # "contig" within a pixel, "separate" planes of one page, or "pages"
 
 
 def read(path: Path, part: Part = None) -> Picture:
+    """The pages of the first series, turned as their orientation tag wants them shown."""
     with in_words(path):
         library = needed("tifffile", "cli", f"reading {path.name}")
-        with library.TiffFile(path) as file:
-            series, page = file.series[0], file.pages[0]
-            require_plausible(path, series.nbytes)
-            if page.photometric.name not in COLOURS:
-                kind = page.photometric.name
-                raise ContentError(f"{path} is {kind}; convert it to grey or RGB")
+        with library.TiffFile(path, _multifile=False) as file:
+            series, page = file.series[0], file.series[0].keyframe
+            _require_one(path, file)
+            bits = page.bitspersample * series.size
+            tiles = page.tilewidth * page.tilelength * page.bitspersample * page.samplesperpixel
+            require_plausible(path, max(bits, tiles) // 8)
             kept = _kept(file, page)
-            axes = series.axes.replace("S", "C")
-            tag = page.tags.valueof("Orientation", default=1)
-            pixels = _turned(np.asarray(series.asarray()), axes, tag)
-    if pixels.dtype.kind == "b":
-        pixels = pixels.astype(np.uint8) * np.uint8(255)
-    if axes == "YXC" and pixels.shape[2] in (2, 4):
-        pixels = pixels[..., :-1]
-    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    original = Original(pixels.dtype, WHITE.get(pixels.dtype.str[1:]), kept)
-    return Picture(pixels, axes, original)
+            axes = series.axes.replace("S", "C").replace("Q", "I")
+            pixels = np.asarray(series.asarray())
+            turn = page.tags.valueof(ORIENTATION, default=1)
+            pixels = _turned(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), axes, turn)
+            found = colours.decoded(path, page, pixels, axes)
+            nodata, lossy = page.tags.valueof(NODATA), page.compression.name in LOSSY
+    if found.transparent:
+        kept["transparency"] = Unkept()
+    original = Original(found.pixels.dtype, found.white, kept)
+    return Picture(_missing(found.pixels, nodata), found.axes, original, lossy)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
+    """Channels lie as they did; if that is not known, colours by pixels, others a page each."""
     imwrite = needed("tifffile", "cli", f"writing {path.name}").imwrite
-    kept = picture.original.kept
-    colours = picture.axes != "YX" and picture.pixels.shape[picture.axes.index("C")] == 3
-    more: dict[str, Any] = {"photometric": "rgb" if colours else "minisblack", "software": "dhop"}
-    for name, each in kept.items():
-        if isinstance(each, Resolution):
-            more["resolution"] = each.across, each.down
-            more["resolutionunit"] = each.unit.upper()
-        elif isinstance(each, Constant):
-            more[{"colour profile": "iccprofile", "description": "description"}[name]] = each.value
-    if colours or picture.axes == "YX":
-        imwrite(path, picture.arranged("YXC"[: picture.pixels.ndim]), metadata=None, **more)
-    else:
-        metadata = None if "description" in more else {"axes": "CYX"}
-        imwrite(path, picture.arranged("CYX"), metadata=metadata, **more)
+    channels = picture.pixels.shape[picture.axes.index("C")] if "C" in picture.axes else 1
+    layout = picture.original.kept.get("layout")
+    if not isinstance(layout, Layout):
+        colours = channels == 3
+        layout = Layout({}, colours, "contig" if colours else "pages")
+    more = dict(layout.options)
+    if "predictor" in more:
+        more["predictor"] = 3 if picture.pixels.dtype.kind == "f" else 2
+    axes = "YXC" if layout.channels == "contig" else "CYX"
+    more["photometric"] = "rgb" if layout.rgb and channels >= 3 else "minisblack"
+    pages = channels if layout.channels == "pages" else 1
+    if channels > 1 and pages == 1:
+        more["planarconfig"] = layout.channels
+        extra = channels - (3 if more["photometric"] == "rgb" else 1)
+        more["extrasamples"] = ["unspecified"] * extra
+    more |= _said(picture.original, ending in OME, pages)
+    if ending in OME or (pages > 1 and "description" not in more):
+        letters = axes if pages > 1 else axes.replace("C", "S")
+        named = letters if channels > 1 else "YX"
+        more["metadata"] = {"axes": named, **(more["metadata"] or {})}
+    imwrite(path, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
+
+
+def _require_one(path: Path, file: Any) -> None:
+    """Refuse files of several images; overviews and masks beside the image are not meant."""
+    pages = [series.keyframe for series in file.series]
+    if pages[0].is_reduced or pages[0].is_mask:
+        raise ContentError(f"{path} begins with a small or a masking image; convert it")
+    others = [page for page in pages[1:] if not (page.is_reduced or page.is_mask)]
+    if others:
+        raise ContentError(f"{path} holds {1 + len(others)} images that differ in shape or type")
 
 
 def _turned(array: Array, axes: str, tag: int) -> Array:
@@ -67,7 +113,7 @@ def _turned(array: Array, axes: str, tag: int) -> Array:
     if tag not in range(2, 9) or rows < 0:
         return array
     columns = rows + 1
-    if tag > 4:
+    if tag in TURNED:
         array = np.swapaxes(array, rows, columns)
     if tag in (3, 4, 7, 8):
         array = np.flip(array, rows)
@@ -76,21 +122,99 @@ def _turned(array: Array, axes: str, tag: int) -> Array:
     return array
 
 
+def _missing(pixels: Array, nodata: Any) -> Array:
+    """NaN where GDAL's tag says that there is no value."""
+    if nodata is None or pixels.dtype.kind not in "uif":
+        return pixels
+    try:
+        absent = pixels == pixels.dtype.type(float(nodata))
+    except (ValueError, OverflowError):  # no pixel is that
+        return pixels
+    if not absent.any():
+        return pixels
+    kind = pixels.dtype if pixels.dtype.kind == "f" else np.dtype("f8")
+    return np.where(absent, kind.type(np.nan), pixels.astype(kind))
+
+
 def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
-    kept: dict[str, Metadatum] = {}
+    kept: dict[str, Metadatum] = {"layout": _layout(page)}
+    turned = page.tags.valueof(ORIENTATION, default=1) in TURNED
     if "XResolution" in page.tags and "YResolution" in page.tags:
         across, down = page.get_resolution()
-        if page.tags.valueof("Orientation", default=1) > 4:
+        if turned:
             across, down = down, across
-        kept["resolution"] = Resolution(across, down, page.resolutionunit.name.lower())
+        unit = page.resolutionunit
+        kept["resolution"] = Resolution(across, down, getattr(unit, "name", "NONE").lower())
     if page.iccprofile:
         kept["colour profile"] = Constant(page.iccprofile)
-    if page.description and not (file.is_ome or file.is_shaped):
-        kept["description"] = Constant(page.description.encode())
+    texts = {tag: page.tags.valueof(tag) for tag in TEXTS}
+    if texts := {tag: text for tag, text in texts.items() if isinstance(text, str)}:
+        kept["author and date"] = Constant(texts)
+    if any(tag in page.tags for tag in EXIF):
+        kept["EXIF"] = Unkept()
+    if XMP in page.tags:
+        kept["XMP"] = Unkept()
+    if geography := geotiff.read(page):
+        if turned or page.tags.valueof(ORIENTATION, default=1) > 1:
+            kept["GeoTIFF tags of a turned image"] = Unkept()
+        else:
+            kept["GeoTIFF tags"] = geography
+    if file.is_ome:
+        if sizes := microscopy.voxels(page.description):
+            kept["voxel size"] = sizes
+        kept["OME annotations"] = Unkept()
+    elif file.is_imagej:
+        kept["ImageJ description"] = microscopy.imagej(page.description)
+    elif page.description and not file.is_shaped:
+        kept["description"] = Constant(page.description)
     return kept
 
 
-TIFF = Format(
-    (".tif", ".tiff"), TYPES, frozenset({"resolution", "colour profile", "description"}), read,
-    write,
-)  # fmt: skip
+def _layout(page: Any) -> Layout:
+    options: dict[str, Any] = {}
+    if compression := LOSSLESS.get(page.compression.name):
+        options["compression"] = compression
+        if page.predictor > 1:
+            options["predictor"] = True
+    if page.is_tiled and page.tilelength % 16 == page.tilewidth % 16 == 0:
+        options["tile"] = (page.tilelength, page.tilewidth)
+    channels = "pages"
+    if page.samplesperpixel > 1:
+        channels = "separate" if page.planarconfig == 2 else "contig"
+    kind = getattr(page.photometric, "name", "")
+    if kind == "PALETTE":
+        channels = "contig"
+    return Layout(options, kind in ("RGB", "YCBCR", "PALETTE"), channels)
+
+
+def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
+    """Options of tifffile for what is kept."""
+    kept, more = original.kept, dict[str, Any](metadata=None)
+    resolution, voxels = kept.get("resolution"), kept.get("voxel size")
+    if isinstance(voxels, microscopy.Voxels):
+        if ome:
+            more["metadata"] = dict(voxels.sizes)
+        resolution = resolution or voxels.resolution()
+    if ome:
+        more |= {"ome": True, "metadata": more["metadata"] or {}}
+    if isinstance(resolution, Resolution):
+        more["resolution"] = resolution.across, resolution.down
+        more["resolutionunit"] = resolution.unit.upper()
+    extra: list[Any] = []
+    for name, each in kept.items():
+        if name == "colour profile" and isinstance(each, Constant):
+            more["iccprofile"] = each.value
+        elif name == "description" and isinstance(each, Constant) and not ome:
+            more["description"] = each.value.encode()
+        elif isinstance(each, microscopy.ImageJ) and not ome:
+            more["description"] = each.text(pages).encode()
+        elif name == "author and date" and isinstance(each, Constant):
+            extra += [(tag, "s", 0, text, True) for tag, text in each.value.items()]
+        elif isinstance(each, geotiff.Geography):
+            extra += each.extratags()
+    return more | {"extratags": extra}
+
+
+KEEPS = frozenset({"resolution", "colour profile", "author and date", "GeoTIFF tags", "voxel size"})
+TIFF = Format((".tif", ".tiff"), TYPES, KEEPS | {"description", "ImageJ description"}, read, write)
+OME_TIFF = Format(OME, TYPES, KEEPS, read, write)

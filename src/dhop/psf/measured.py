@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
@@ -152,11 +151,11 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ...     print(psf.load(path))
     [[1. 2. 1.]]
     """
-    picture = io.read(Path(path), hdu)
-    array = picture.pixels
-    if "C" in picture.axes and array.shape[picture.axes.index("C")] in (1, 3):
-        array = array.mean(axis=picture.axes.index("C"))
-    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "biufc":
+    picture = io.interpreted(io.read(Path(path), hdu), path)
+    array = picture.arranged("YXC")
+    if array.ndim == 3 and array.shape[2] == 3:
+        array = array.mean(axis=2)
+    if array.ndim != 2 or array.dtype.kind not in "biufc":
         raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
@@ -170,13 +169,22 @@ def _background(psf: Array, value: Any) -> Any:
     return np.median(psf[border])
 
 
+def _centroid(psf: Array) -> Array:
+    """The centre of mass, to a pixel; noise about zero cancels in it as in the PSF."""
+    total = psf.sum()
+    if not total:
+        raise ValueError("center='centroid' needs a psf with a sum that is not 0")
+    places = [np.arange(size) for size in psf.shape]
+    return np.rint([psf.sum(axis=1) @ places[0] / total, psf.sum(axis=0) @ places[1] / total])
+
+
 def _origin(psf: Array, center: Origin) -> tuple[int, int]:
     size = np.abs(psf)
     if isinstance(center, str):
         if choice("center", center, ["peak", "centroid"]) == "peak":
             row, column = np.unravel_index(np.argmax(size), size.shape)
         else:
-            row, column = np.rint(scipy.ndimage.center_of_mass(size))
+            row, column = _centroid(size if np.iscomplexobj(psf) else psf)
         index = int(row), int(column)
     else:
         index = pair("center", center)
