@@ -348,9 +348,13 @@ class TestFiles:
     def test_any_failure_leaves_what_was_there(self, tmp_path):
         target = tmp_path / "a.png"
         target.write_text("old")
-        with pytest.raises(OSError, match="full"), replacing(target, True) as part:
+
+        def half(part):
             part.write_text("half")
             raise OSError(errno.ENOSPC, "full")
+
+        with pytest.raises(OSError, match="full"), replacing(target, True) as part:
+            half(part)
         assert os.listdir(tmp_path) == ["a.png"]
         assert target.read_text() == "old"
 
