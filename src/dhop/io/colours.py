@@ -27,8 +27,19 @@ class Decoded:
     transparent: bool = False
 
 
+def require_known(path: Path, page: Any) -> None:
+    """Refuse kinds of colours that are not decoded here, before anything is."""
+    kind = getattr(page.photometric, "name", page.photometric)
+    if isinstance(page.bitspersample, tuple):
+        raise ContentError(f"{path} has samples of {page.bitspersample} bits; convert it")
+    if kind == "YCBCR" and page.compression.name not in YCBCR_READ:
+        raise ContentError(f"{path} is YCBCR without JPEG; convert it to RGB")
+    if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
+        raise ContentError(f"{path} is {kind}; convert it to grey or RGB")
+
+
 def decoded(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
-    """What samples mean.
+    """What samples mean, of a kind of colours that is known.
 
     Parameters
     ----------
@@ -40,21 +51,13 @@ def decoded(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
     axes : str
         Of which C are samples or channels.
     """
-    kind = getattr(page.photometric, "name", page.photometric)
-    if isinstance(page.bitspersample, tuple):
-        raise ContentError(f"{path} has samples of {page.bitspersample} bits; convert it")
-    white = _white(page, pixels.dtype)
+    white, kind = _white(page, pixels.dtype), page.photometric.name
     if kind == "PALETTE":
         return _from_palette(path, page, pixels, axes)
     if kind == "MINISWHITE":
         if white is None:
             raise ContentError(f"{path} is MINISWHITE of {pixels.dtype}; convert it to MINISBLACK")
         pixels = ~pixels if pixels.dtype == bool else pixels.dtype.type(white) - pixels
-    elif kind == "YCBCR":
-        if page.compression.name not in YCBCR_READ:
-            raise ContentError(f"{path} is YCBCR without JPEG; convert it to RGB")
-    elif kind not in ("MINISBLACK", "RGB"):
-        raise ContentError(f"{path} is {kind}; convert it to grey or RGB")
     return _without_alpha(page, pixels, axes, white)
 
 

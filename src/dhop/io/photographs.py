@@ -76,7 +76,8 @@ def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options
 def opened(path: Path, file: BinaryIO) -> Any:
     """An image of Pillow, none of its pixels read yet."""
     image = needed("PIL.Image", "cli", f"reading {path.name}").open(file, formats=KINDS)
-    require_plausible(path, image.width * image.height * len(image.getbands()))
+    values = image.width * image.height * len(image.getbands())
+    require_plausible(path, values // 8 if image.mode == "1" else values, values)
     count = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":  # of which the others are previews
         raise ContentError(f"{path} holds {count} images, not one")

@@ -14,6 +14,7 @@ from dhop.io.picture import Original, Picture, Unkept
 from dhop.io.reading import in_words, require_plausible
 
 START = b"\x89PNG\r\n\x1a\n"
+DEEP = b"\x10"  # bits of a value, where a PNG tells them
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of kinds of colours, the last of 2 or 4 being transparency
 PIXELS = (b"IHDR", b"IDAT", b"IEND")  # chunks; others are metadata
 
@@ -21,8 +22,9 @@ PIXELS = (b"IHDR", b"IDAT", b"IEND")  # chunks; others are metadata
 def read(path: Path, part: Part = None) -> Picture:
     with in_words(path):
         content = path.read_bytes()
-        if not content.startswith(START) or content[24:25] != b"\x10":
-            return photographs.read(path)
+    if not content.startswith(START) or content[24:25] != DEEP:
+        return photographs.read(path)
+    with in_words(path):
         image = photographs.opened(path, BytesIO(content))
         channels = CHANNELS[content[25]]
         require_plausible(path, 2 * image.width * image.height * channels)

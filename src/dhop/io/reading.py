@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FREE = 2**27  # bytes that any file may become
+FREE = 2**25  # values that any file may become
+LONGEST = 200  # letters of what a decoder says
 RATIO = 1100  # of what is unpacked to what is packed; that of zlib is 1032 at most
 
 
@@ -33,17 +34,25 @@ def in_words(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise OSError(f"cannot read {path}: there is not enough memory for it") from error
     except Exception as error:  # decoders of broken files raise anything
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split())[:LONGEST] or type(error).__name__
         raise OSError(f"cannot read {path}, it is broken or of another format: {why}") from error
 
 
-def require_plausible(path: Path, nbytes: int) -> None:
-    """Refuse a file that claims far more bytes of pixels than it could hold.
+def require_plausible(path: Path, nbytes: int, values: int | None = None) -> None:
+    """Refuse a file that claims far more than its bytes could hold.
 
     Otherwise a few hundred bytes could fill the memory.
+
+    Parameters
+    ----------
+    path : Path
+    nbytes : int
+        Of the pixels if they were stored without compression.
+    values : int, optional
+        As many as they become in memory, by default `nbytes`.
     """
     size = path.stat().st_size
-    if nbytes > max(FREE, RATIO * size):
+    if (nbytes if values is None else values) > FREE and nbytes > RATIO * size:
         raise ContentError(
             f"{path} has {size:,} bytes and claims to hold {nbytes:,} bytes of pixels; "
             "if it is right, convert it to another format"

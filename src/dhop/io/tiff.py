@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.extras import needed
-from dhop.io import colours, geotiff, microscopy
+from dhop.io import chain, colours, geotiff, microscopy
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
@@ -49,12 +49,14 @@ def read(path: Path, part: Part = None) -> Picture:
     """The pages of the first series, turned as their orientation tag wants them shown."""
     with in_words(path):
         library = needed("tifffile", "cli", f"reading {path.name}")
+        chain.require_open(path)
         with library.TiffFile(path, _multifile=False) as file:
             series, page = file.series[0], file.series[0].keyframe
             _require_one(path, file)
-            bits = page.bitspersample * series.size
-            tiles = page.tilewidth * page.tilelength * page.bitspersample * page.samplesperpixel
-            require_plausible(path, max(bits, tiles) // 8)
+            colours.require_known(path, page)
+            tile = page.tilewidth * page.tilelength * page.samplesperpixel
+            values = max(series.size, tile)
+            require_plausible(path, values * page.bitspersample // 8, values)
             kept = _kept(file, page)
             axes = series.axes.replace("S", "C").replace("Q", "I")
             pixels = np.asarray(series.asarray())

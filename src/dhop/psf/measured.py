@@ -153,11 +153,11 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     """
     picture = io.interpreted(io.read(Path(path), hdu), path)
     array = picture.arranged("YXC")
-    if array.ndim == 3 and array.shape[2] == 3:
-        array = array.mean(axis=2)
-    if array.ndim != 2 or array.dtype.kind not in "biufc":
+    if (array.ndim == 3 and array.shape[2] != 3) or array.dtype.kind not in "biufc":
         raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    with np.errstate(invalid="ignore"):  # NaN of damaged files
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    return array.mean(axis=2) if array.ndim == 3 else array
 
 
 def _background(psf: Array, value: Any) -> Any:
