@@ -1,4 +1,4 @@
-"""Image files written byte by byte, as their standards say, with none of the libraries we read by."""
+"""Image files written byte by byte, as their standards say."""
 
 import struct
 import zlib

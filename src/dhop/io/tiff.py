@@ -13,6 +13,7 @@ from dhop.io import chain, colours, geotiff, microscopy
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
+from dhop.io.replacement import open_whole
 
 Array = NDArray[Any]
 
@@ -93,7 +94,8 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
         letters = axes if pages > 1 else axes.replace("C", "S")
         named = letters if channels > 1 else "YX"
         more["metadata"] = {"axes": named, **(more["metadata"] or {})}
-    imwrite(path, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
+    with open_whole(path) as file:
+        imwrite(file, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
 
 
 def _require_one(path: Path, file: Any) -> None:
@@ -196,7 +198,8 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
     if isinstance(voxels, microscopy.Voxels):
         if ome:
             more["metadata"] = dict(voxels.sizes)
-        resolution = resolution or voxels.resolution()
+        if not isinstance(resolution, Resolution) or resolution.unit == "none":
+            resolution = voxels.resolution()
     if ome:
         more |= {"ome": True, "metadata": more["metadata"] or {}}
     if isinstance(resolution, Resolution):
