@@ -51,6 +51,7 @@ class TestRoundTrips:
         path = tmp_path / "a.tif"
         tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
         pixels, original = images.load(path)
+        path.unlink()
         images.write(path, pixels, original=original)
         assert tifffile.imread(path).dtype == kind
         assert_array_equal(tifffile.imread(path), array)
@@ -230,5 +231,6 @@ class TestOrientation:
         assert original.kept["resolution"] == Resolution(
             *((150, 300) if tag > 4 else (300, 150)), "inch"
         )
+        path.unlink()
         images.write(path, pixels, original=original)
         assert_array_equal(images.read(path), pixels)

@@ -26,6 +26,9 @@ def lines():
                     yield pytest.param(line, id=f"{page.stem}: {' '.join(line.split())}")
 
 
+WRITTEN = ("--out", "--report", "--plot")
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """The files that the lines read."""
@@ -59,8 +62,10 @@ def test_shell_line(files, line):
     command, *words = shlex.split(line.partition(">")[0].replace("800 800", "80 80"))
     assert command == "dhop"
     words = [name for word in words for name in (sorted(glob.glob(word)) or [word])]
+    written = [words[words.index(flag) + 1] for flag in WRITTEN if flag in words]
+    for name in written:
+        Path(name).unlink(missing_ok=True)
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
-    for flag in ("--out", "--report", "--plot"):
-        if flag in words:
-            assert Path(words[words.index(flag) + 1]).stat().st_size > 0
+    for name in written:
+        assert Path(name).stat().st_size > 0

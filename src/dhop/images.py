@@ -72,7 +72,12 @@ def imread(
 
 
 def imwrite(
-    path: str | os.PathLike[str], image: ArrayLike, *, bits: int | None = None, quality: int = 95
+    path: str | os.PathLike[str],
+    image: ArrayLike,
+    *,
+    bits: int | None = None,
+    quality: int = 95,
+    overwrite: bool = False,
 ) -> None:
     """Write an image on the scale of `imread`.
 
@@ -84,12 +89,17 @@ def imwrite(
         Integers are written as they are.
     bits : {8, 16, 32}, optional
         Of unsigned integers, on which 0 to 1 becomes their whole range, or 32 of floating-point
-        numbers. By default that of the format that holds most; ``.npy`` as the array is.
+        numbers. By default the type of the array if the format holds it, else the one of its types
+        that holds most.
     quality : int
         Of JPEG and WebP, 1 to 100.
+    overwrite : bool
+        Whether to replace a file that is there. It is, when the new one is whole.
 
     Raises
     ------
+    FileExistsError
+        If there is something at `path`, unless it is a file and `overwrite`.
     ValueError
         If the format does not hold as many bits or channels, or values are far from 0 to 1 and the
         format holds integers.
@@ -108,14 +118,15 @@ def imwrite(
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
         raise ValueError(f"an array of {array.dtype} and shape {array.shape} is not an image")
     original = Original(array.dtype, io.white_of(array.dtype))
+    options = Options(quality, overwrite)
     if bits is None and array.dtype.kind in "iu":
         check(path)
-        io.write(path, _picture(array, original), Options(quality))
+        io.write(path, _picture(array, original), options)
         return
     values = array / original.white if original.white else array
     check(path, bits, original, array.shape)
     check_range(path, values, bits, original)
-    write(path, values, bits, None if bits is None else original, Options(quality))
+    write(path, values, bits, original, options)
 
 
 def read(path: Path) -> Array:
@@ -141,7 +152,8 @@ def load(
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {kind}, not the numbers of an image")
     single = compact and kind.kind in "buif" and kind.itemsize <= 2
-    pixels: Array = picture.arranged("FYXC").astype("f4" if single else "f8", order="C")
+    with np.errstate(invalid="ignore"):  # NaN of damaged files
+        pixels: Array = picture.arranged("FYXC").astype("f4" if single else "f8", order="C")
     if white is not None:
         pixels /= pixels.dtype.type(white)
     return pixels, picture.original
@@ -160,13 +172,14 @@ def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
         raise ValueError(f"{path} may be compressed with losses, which blur a mask; take a PNG")
     if "transparency" in picture.original.kept:
         raise ValueError(f"{path} has transparent pixels, which a mask must not have")
-    marked = io.interpreted(picture, path, frames_axis).arranged("FYXC") != 0
-    return marked.any(axis=-1) if marked.ndim > 2 + (frames_axis is not None) else marked
+    picture = _one_or_many(picture, path, frames_axis)
+    marked = picture.arranged("FYXC") != 0
+    return marked.any(axis=-1) if "C" in picture.axes else marked
 
 
 def load_weights(path: Path, frames_axis: int | None = None) -> Array:
     """Read the numbers of a grey image as they are in the file, whatever is white."""
-    picture = io.interpreted(io.read(path), path, frames_axis)
+    picture = _one_or_many(io.read(path), path, frames_axis)
     if "C" in picture.axes or picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {picture.axes} of {picture.pixels.dtype}, not weights")
     return picture.arranged("FYX").astype(np.float64)
@@ -233,6 +246,14 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
             f"values up to {largest:g} do not fit integers, which stand for 0 to 1; "
             "write floating point: a .tif with 32 bits, a .npy or a .fits"
         )
+
+
+def _one_or_many(picture: Picture, path: Path, frames_axis: int | None) -> Picture:
+    """One image for all frames, or else one for each."""
+    try:
+        return io.interpreted(picture, path)
+    except ValueError:
+        return io.interpreted(picture, path, frames_axis)
 
 
 def _picture(pixels: Array, original: Original) -> Picture:

@@ -15,9 +15,11 @@ from dhop.cli.options import (
     Decimation,
     Factor,
     Json,
+    Overwrite,
     Psf,
     Quality,
     check_noise,
+    check_target,
     new_operator,
 )
 from dhop.cli.terminal import errors_in_words, extent, show
@@ -39,6 +41,7 @@ def degrade(
     bits: Bits = None,
     quality: Quality = 95,
     channel_axis: ChannelAxis = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Apply the model to an image: blur, decimate, add noise. All colours alike.
@@ -49,7 +52,9 @@ def degrade(
       dhop degrade a.tif --factor 3 --psf psf.fits --noise 0.01 --out b.tif
     """
     with errors_in_words():
+        check_target(out, overwrite, [image, psf])
         images.check(out, bits)
+        options = io.Options(quality, overwrite)
         check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
@@ -62,7 +67,7 @@ def degrade(
         images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        images.write(out, frame, bits, header, io.Options(quality))
+        images.write(out, frame, bits, header, options)
         show(
             {
                 "scene": f"{extent(A.dims)}, {image}",

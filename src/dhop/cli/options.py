@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -12,6 +12,8 @@ from dhop.boundary import BOUNDARIES
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.decimation import Decimation as Decimations
 from dhop.extras import needed
+from dhop.io import file_of
+from dhop.io.replacement import require_apart, require_replaceable
 
 DTYPES = ("float32", "float64")
 
@@ -66,6 +68,9 @@ ChannelAxis: TypeAlias = Annotated[
     int | None,
     typer.Option(help="Axis that counts channels, where a file does not say so."),
 ]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there, but none that is read.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -79,9 +84,28 @@ def check_noise(noise: float) -> None:
         raise ValueError(f"noise must not be negative, and be finite, got {noise}")
 
 
+def check_target(
+    path: Path, overwrite: bool, others: Iterable[str | Path] = (), *, folders: bool = False
+) -> None:
+    """Refuse to write where something is that must stay, before the work that leads there.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether a file may be replaced.
+    others : iterable of str or Path
+        Files that are read, or written too; what names no file is left out.
+    folders : bool
+        Whether the folder of an export may be replaced too.
+    """
+    images.check_folder(path)
+    require_apart(path, (file_of(Path(other)) for other in others))
+    require_replaceable(path, overwrite, folders=folders, option="--overwrite")
+
+
 def check_picture(path: Path, what: str) -> None:
     """Refuse what matplotlib could not write, before the work that leads there."""
-    images.check_folder(path)
     backend = needed("matplotlib.backend_bases", "plot", f"drawing {path.name}")
     kinds = backend.FigureCanvasBase.get_supported_filetypes()
     if path.suffix.removeprefix(".").lower() not in kinds:

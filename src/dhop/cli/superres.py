@@ -17,13 +17,15 @@ from dhop.cli.options import (
     Factor,
     FramesAxis,
     Json,
+    Overwrite,
     Quality,
     check_picture,
+    check_target,
     one_of,
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
-from dhop.io import Options
+from dhop.io import Options, figures
 from dhop.photometry import Terms
 from dhop.preparation import width
 from dhop.selection import Rule
@@ -114,6 +116,7 @@ def superres(
     truth: Annotated[
         Path | None, typer.Option(help="Image to compare with: PSNR, SSIM, relative RMSE.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
@@ -129,8 +132,13 @@ def superres(
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
     """
     with errors_in_words():
+        read: list[str | Path] = [*frames, psf, *(mask or []), *(weights or [])]
+        read += [each for each in (shifts, truth) if each is not None]
+        check_target(out, overwrite, read)
         images.check(out, bits)
+        options = Options(quality, overwrite)
         if report is not None:
+            check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
@@ -155,7 +163,7 @@ def superres(
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                images.write(out, picture, bits, header, Options(quality))
+                images.write(out, picture, bits, header, options)
                 bar(1, 1)
 
         try:
@@ -188,7 +196,7 @@ def superres(
             raise typer.Exit(INTERRUPTED) from None
         save(solution.image)
         if report is not None:
-            solution.plot().savefig(report, dpi=100)
+            figures.save(solution.plot(), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
         show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
         if not solution.converged:

@@ -135,6 +135,10 @@ def _write_rows(operator: DHOperator, rows: slice, folder: Path) -> None:
     block = _rows(operator, rows)
     start = np.load(folder / "indptr.npy", mmap_mode="r")[rows.start]
     for name, values in (("data", block.data), ("indices", block.indices)):
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[start : start + values.size] = values
-        array.flush()
+        array = np.load(folder / f"{name}.npy", mmap_mode="r")
+        # Not into the map: the system kills who writes there when the disk is full.
+        with open(folder / f"{name}.npy", "r+b") as file:
+            file.seek(array.offset + int(start) * array.itemsize)
+            file.write(np.ascontiguousarray(values, array.dtype).data)
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Files in and out: one module for each format, and one table of them."""
 
+import re
 from pathlib import Path
 
 from dhop.io.axes import interpreted
@@ -10,6 +11,7 @@ from dhop.io.photographs import BMP, JPEG, WEBP
 from dhop.io.photographs import read as read_photograph
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept, white_of
 from dhop.io.png import PNG
+from dhop.io.replacement import replacing, require_replaceable
 from dhop.io.tiff import OME_TIFF, TIFF
 
 FORMATS = {
@@ -17,6 +19,8 @@ FORMATS = {
     for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, OME_TIFF, FITS)
     for ending in format.endings
 }
+
+BRACKETS = re.compile(r"(.+)\[([^\[\]]+)\]")
 
 __all__ = [
     "FITS",
@@ -31,8 +35,10 @@ __all__ = [
     "Resolution",
     "Unkept",
     "ending",
+    "file_of",
     "format_of",
     "interpreted",
+    "parted",
     "read",
     "unkept",
     "white_of",
@@ -47,6 +53,19 @@ def ending(path: Path) -> str:
     return max(known, key=len, default=path.suffix.lower())
 
 
+def parted(path: Path) -> tuple[Path, Part]:
+    """A file and the image in it that a name in brackets means, as in ``night.fits[SCI,2]``."""
+    match = BRACKETS.fullmatch(path.name)
+    if match is None or path.exists() or FORMATS.get(ending(Path(match[1]))) is not FITS:
+        return path, None
+    return path.with_name(match[1]), match[2]
+
+
+def file_of(path: Path) -> Path:
+    """The file alone."""
+    return parted(path)[0]
+
+
 def read(path: Path, part: Part = None) -> Picture:
     """Read an image as the file has it.
 
@@ -55,7 +74,8 @@ def read(path: Path, part: Part = None) -> Picture:
     path : Path
         A format of the table by its ending, or else what Pillow knows by its content.
     part : int or str, optional
-        Number or name of an image in a FITS file, by default the first.
+        Number, name, or name and version of an image in a FITS file, by default the first. It may
+        also stand in brackets at the end of the path.
 
     Raises
     ------
@@ -66,6 +86,8 @@ def read(path: Path, part: Part = None) -> Picture:
     ImportError
         If the package that reads the format is not installed.
     """
+    if part is None:
+        path, part = parted(path)
     format = FORMATS.get(ending(path))
     if part is not None and format is not FITS:
         raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
@@ -87,10 +109,16 @@ def unkept(path: Path, original: Original) -> list[str]:
 
 
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
-    """Write an image as it is; numbers are of a type that the format holds."""
+    """Write an image as it is; numbers are of a type that the format holds.
+
+    Whatever goes wrong, what was there is there.
+    """
+    options = options or Options()
+    require_replaceable(path, options.overwrite)
     format = format_of(path)
     kind = picture.pixels.dtype
     if kind.str[1:] not in format.types and format is not NPY:
         raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
     format.check(picture.original, picture.pixels.shape, picture.axes)
-    format.write(path, picture, ending(path), options or Options())
+    with replacing(path, options.overwrite) as part:
+        format.write(part, picture, ending(path), options)

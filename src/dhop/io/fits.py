@@ -86,7 +86,8 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     planes = picture.arranged("CYX")
     units = _units(fits, picture.original, planes, packed=ending.endswith(".fz"))
     with (
-        gzip.open(path, "wb") if ending.endswith(".gz") else open(path, "wb") as file,
+        open(path, "wb") as whole,
+        gzip.GzipFile("", "wb", fileobj=whole) if ending.endswith(".gz") else whole as file,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # of cards that are mended

@@ -22,9 +22,16 @@ class Options:
     ----------
     quality : int
         Of what is compressed with losses, 1 to 100.
+    overwrite : bool
+        Whether to take the place of a file.
     """
 
     quality: int = 95
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"quality must be 1 to 100, got {self.quality}")
 
 
 @dataclass(frozen=True)

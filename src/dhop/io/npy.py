@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, white_of
 from dhop.io.reading import ContentError, in_words
+from dhop.io.replacement import open_whole
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ def read(path: Path, part: Part = None) -> Picture:
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
-    with open(path, "wb") as file:
+    with open_whole(path) as file:
         np.save(file, picture.arranged("YXC"), allow_pickle=False)
 
 

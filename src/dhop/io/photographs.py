@@ -11,6 +11,7 @@ from dhop.io import exif
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
+from dhop.io.replacement import open_whole
 
 Array = NDArray[Any]
 
@@ -46,7 +47,7 @@ def read(path: Path, part: Part = None) -> Picture:
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     pixels = np.ascontiguousarray(picture.arranged("YXC"))
-    with path.open("wb") as file:
+    with open_whole(path) as file:
         encode(file, pixels, WRITTEN[ending], picture.original, options)
 
 

@@ -17,7 +17,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2s
+from io import BufferedWriter, FileIO, UnsupportedOperation
 from pathlib import Path
+from typing import BinaryIO
 
 from dhop.cautions import Caution
 
@@ -63,6 +65,22 @@ def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterat
         _remove_leftovers(target, "old.")
     finally:
         _in_use.discard(mark)
+
+
+class _Whole(BufferedWriter):
+    """A file that nobody writes to but through its methods.
+
+    NumPy's `tofile` and Pillow write to the file below it, and do not notice if the disk takes less
+    than it was given.
+    """
+
+    def fileno(self) -> int:
+        raise UnsupportedOperation("this file is written by its methods alone")
+
+
+def open_whole(path: Path) -> BinaryIO:
+    """Open a file to write all of what is written, or raise."""
+    return _Whole(FileIO(path, "wb"))
 
 
 def require_replaceable(
