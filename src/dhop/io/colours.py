@@ -54,11 +54,16 @@ def decoded(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
     white, kind = _white(page, pixels.dtype), page.photometric.name
     if kind == "PALETTE":
         return _from_palette(path, page, pixels, axes)
-    if kind == "MINISWHITE":
+    if kind == "MINISWHITE" and not _flags(page):
         if white is None:
             raise ContentError(f"{path} is MINISWHITE of {pixels.dtype}; convert it to MINISBLACK")
         pixels = ~pixels if pixels.dtype == bool else pixels.dtype.type(white) - pixels
     return _without_alpha(page, pixels, axes, white)
+
+
+def _flags(page: Any) -> bool:
+    """Whether they were an array of True and False, which tifffile writes as black and white."""
+    return page.bitspersample == 1 and str(page.software).startswith("tifffile")
 
 
 def _white(page: Any, dtype: np.dtype[Any]) -> int | None:

@@ -147,8 +147,9 @@ def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
         across, down = page.get_resolution()
         if turned:
             across, down = down, across
-        unit = page.resolutionunit
-        kept["resolution"] = Resolution(across, down, getattr(unit, "name", "NONE").lower())
+        unit = getattr(page.resolutionunit, "name", "NONE").lower()
+        if unit != "none" or across != down or file.is_imagej:
+            kept["resolution"] = Resolution(across, down, unit)
     if page.iccprofile:
         kept["colour profile"] = Constant(page.iccprofile)
     texts = {tag: page.tags.valueof(tag) for tag in TEXTS}
