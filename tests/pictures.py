@@ -5,7 +5,8 @@ import zlib
 
 import numpy as np
 
-SHORT, LONG = 3, 4
+SHORT, LONG, RATIONAL = 3, 4, 5
+LETTERS = {SHORT: "H", LONG: "L", RATIONAL: "L"}
 KINDS = {"u": 1, "i": 2, "f": 3}  # of samples in a TIFF
 GREY, RGB, PALETTE = 1, 2, 3
 
@@ -54,10 +55,12 @@ def tiff(
         if number == 273:
             sizes = [len(strip) for strip in strips]
             values = [first + sum(sizes[:k]) for k in range(len(strips))]
-        raw = struct.pack(f"{order}{len(values)}{'HL'[kind - SHORT]}", *values)
+        raw = struct.pack(f"{order}{len(values)}{LETTERS[kind]}", *values)
         if len(raw) > 4:
             raw, more = struct.pack(order + "L", data + len(more)), more + raw
-        directory += struct.pack(order + "HHL", number, kind, len(values)) + raw.ljust(4, b"\0")
+        directory += struct.pack(
+            order + "HHL", number, kind, len(values) // (1 + (kind == RATIONAL))
+        ) + raw.ljust(4, b"\0")
     start = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HL", 42, 8)
     count = struct.pack(order + "H", len(entries))
     return start + count + directory + bytes(4) + more + b"".join(strips)
@@ -65,7 +68,7 @@ def tiff(
 
 def _beside(entry):
     """Bytes of the values of an entry."""
-    return len(entry[2]) * {SHORT: 2, LONG: 4}[entry[1]]
+    return len(entry[2]) * struct.calcsize("<" + LETTERS[entry[1]])
 
 
 def png(pixels, bits, kind, *, palette=None, transparency=None):

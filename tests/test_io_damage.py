@@ -184,7 +184,15 @@ def circle(turns):
     return b"II*\0" + struct.pack("<L", 8) + chain
 
 
+def laughs():
+    """XML of OME that would become ten to the eleventh letters."""
+    names = "".join(f'<!ENTITY a{k} "{f"&a{k - 1};" * 10}">' for k in range(1, 12))
+    xml = f'<?xml version="1.0"?><!DOCTYPE OME [<!ENTITY a0 "ha">{names}]><OME>&a11;</OME>'
+    return by_tifffile(GREY[:3, :3], description=xml, metadata=None)
+
+
 HOSTILE = {
+    "laughs.tif": laughs(),
     "png": vast_png(8, 2),
     "deep.png": vast_png(16, 2),
     "bit.png": vast_png(1, 0),
@@ -213,7 +221,7 @@ HOSTILE = {
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_few_bytes_neither_hang_nor_fill_the_memory(tmp_path):
     for name, content in HOSTILE.items():
-        assert len(content) < 400
+        assert len(content) < 1500
         (tmp_path / name).write_bytes(content)
     program = (
         "import resource, sys, pathlib\nimport test_io_damage as t\n"

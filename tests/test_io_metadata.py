@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
+from pictures import RATIONAL, tiff
 from PIL import ExifTags, Image, PngImagePlugin
 from typer.testing import CliRunner
 
 from dhop import cli, images
 from dhop.cautions import MetadataWarning
-from dhop.io import Options
+from dhop.io import Constant, Options, Original
 
 SHAPE = 32, 48
 PROFILE = b"a colour profile of some bytes" * 9
@@ -253,6 +254,66 @@ class TestPhotographs:
             assert_allclose(found.info["dpi"], (254, 508), rtol=0.001)
             if target != "bmp":
                 assert found.info["icc_profile"] == PROFILE
+
+
+class TestNothingOfItCostsTheResult:
+    def test_names_in_any_script(self, tmp_path):
+        tags = [(315, "s", 0, "José Müller".encode(), True), (33432, "s", 0, b"\xff me", True)]
+        tifffile.imwrite(tmp_path / "a.tif", pixels(), extratags=tags, metadata=None)
+        resized(tmp_path / "a.tif", tmp_path / "b.tif", Fraction(2))
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert file.pages[0].tags.valueof(315) == "José Müller"
+
+    @pytest.mark.parametrize(
+        ("number", "values"),
+        [(33550, [1.0]), (33922, [1.0] * 7), (34264, [1.0] * 15)],
+        ids=["scale", "tie points", "matrix"],
+    )
+    def test_broken_tags_of_the_earth(self, tmp_path, number, values):
+        tags = [doubles(number, values)]
+        tifffile.imwrite(tmp_path / "a.tif", pixels(), extratags=tags, metadata=None)
+        resized(tmp_path / "a.tif", tmp_path / "b.tif", Fraction(2))
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert number not in file.pages[0].tags
+
+    @pytest.mark.parametrize(("across", "down"), [((0, 1), (1, 1)), ((1, 0), (1, 1))])
+    def test_resolutions_that_are_none(self, tmp_path, across, down):
+        content = tiff(pixels(), tags=[(282, RATIONAL, across), (283, RATIONAL, down)])
+        (tmp_path / "a.tif").write_bytes(content)
+        resized(tmp_path / "a.tif", tmp_path / "b.tif", Fraction(2))
+        resized(tmp_path / "a.tif", tmp_path / "b.png", Fraction(2))
+
+    def test_what_a_library_does_not_write(self, tmp_path):
+        class Strange(str):
+            __slots__ = ()
+
+            def encode(self, *_):
+                raise KeyError("strange")
+
+        original = Original(np.dtype("u1"), 255, {"description": Constant(Strange("a"))})
+        with pytest.warns(MetadataWarning, match="cannot be written: 'strange'"):
+            images.write(tmp_path / "a.tif", pixels() / 255, 8, original)
+        assert_array_equal(tifffile.imread(tmp_path / "a.tif"), pixels())
+
+    def test_what_does_not_fit_is_refused_before(self, tmp_path):
+        exif = Image.Exif()
+        exif[ExifTags.Base.ImageDescription] = "long " * 20_000
+        Image.fromarray(pixels()).save(tmp_path / "a.png", exif=exif)
+        image, original = images.load(tmp_path / "a.png")
+        images.check(tmp_path / "b.png", None, original, image.shape)
+        with pytest.raises(ValueError, match=r"a \.jpg holds no EXIF of 100,"):
+            images.check(tmp_path / "b.jpg", None, original, image.shape)
+        for ending, most in (("webp", 16383), ("jpg", 65500)):
+            images.check(tmp_path / f"b.{ending}", shape=(1, most))
+            with pytest.raises(ValueError, match="too large for its format"):
+                images.check(tmp_path / f"b.{ending}", shape=(1, most + 1))
+
+    def test_a_result_that_is_too_large(self, tmp_path):
+        Image.fromarray(np.zeros((2, 9000), np.uint8)).save(tmp_path / "a.png")
+        words = ["superres", str(tmp_path / "a.png"), "--factor", "2", "--psf", "box:size=1"]
+        result = CliRunner().invoke(cli.app, [*words, "--out", str(tmp_path / "b.webp")])
+        assert result.exit_code == 1
+        assert "an image of (4, 18000) is too large" in result.stderr
 
 
 def lossy_sources(folder):

@@ -1,10 +1,13 @@
 """Files in and out: one module for each format, and one table of them."""
 
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
+from dhop.cautions import MetadataWarning
 from dhop.io.axes import interpreted
-from dhop.io.fits import FITS
+from dhop.io.fits import FITS, unit_note
 from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
@@ -40,6 +43,7 @@ __all__ = [
     "interpreted",
     "parted",
     "read",
+    "unit_note",
     "unkept",
     "white_of",
     "write",
@@ -86,8 +90,8 @@ def read(path: Path, part: Part = None) -> Picture:
     ImportError
         If the package that reads the format is not installed.
     """
-    if part is None:
-        path, part = parted(path)
+    path, own = parted(path)
+    part = part if own is None else own
     format = FORMATS.get(ending(path))
     if part is not None and format is not FITS:
         raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
@@ -111,7 +115,8 @@ def unkept(path: Path, original: Original) -> list[str]:
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
     """Write an image as it is; numbers are of a type that the format holds.
 
-    Whatever goes wrong, what was there is there.
+    Whatever goes wrong, what was there is there. Metadata that a library does not write after all
+    are left out with a warning: they never cost a result that took hours.
     """
     options = options or Options()
     require_replaceable(path, options.overwrite)
@@ -121,4 +126,13 @@ def write(path: Path, picture: Picture, options: Options | None = None) -> None:
         raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
     format.check(picture.original, picture.pixels.shape, picture.axes)
     with replacing(path, options.overwrite) as part:
-        format.write(part, picture, ending(path), options)
+        try:
+            format.write(part, picture, ending(path), options)
+        except (OSError, MemoryError, ImportError):
+            raise
+        except Exception as error:  # libraries raise anything
+            bare = replace(picture, original=replace(picture.original, kept={}))
+            format.write(part, bare, ending(path), options)
+            why = " ".join(str(error).split())
+            message = f"{path.name} has no metadata, they cannot be written: {why}"
+            warnings.warn(message, MetadataWarning, stacklevel=3)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from dhop.io.picture import Original, Picture
 
 Part: TypeAlias = int | str | None  # number or name of an image in a file of several
+Check: TypeAlias = Callable[[Original, tuple[int, ...], str], None]
 
 
 def anything(original: Original, shape: tuple[int, ...], axes: str) -> None:
@@ -59,4 +60,4 @@ class Format:
     keeps: frozenset[str]
     read: Callable[[Path, Part], Picture]
     write: Callable[[Path, Picture, str, Options], None]
-    check: Callable[[Original, tuple[int, ...], str], None] = anything
+    check: Check = anything

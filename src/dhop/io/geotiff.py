@@ -10,6 +10,7 @@ from dhop.io.picture import Metadatum
 
 SCALE, TIEPOINTS, TRANSFORMATION, KEYS = 33550, 33922, 34264, 34735
 OTHERS = (34736, 34737)  # numbers and words that the keys refer to
+COUNTS = {SCALE: 3, TIEPOINTS: 6, TRANSFORMATION: 16, KEYS: 4}  # of numbers in a tag
 RASTER_TYPE, IS_POINT = 1025, 2
 DOUBLES, SHORTS, WORDS = "d", "H", "s"
 
@@ -51,18 +52,20 @@ class Geography(Metadatum):
 
     def extratags(self) -> list[tuple[int, str, int, Any, bool]]:
         """The same as tifffile wants to have them."""
-        kinds = {KEYS: SHORTS, 34737: WORDS}
         return [
-            (tag, kinds.get(tag, DOUBLES), 0 if isinstance(value, str) else len(value), value, True)
+            (tag, WORDS, 0, value.encode(), True)
+            if isinstance(value, str)
+            else (tag, SHORTS if tag == KEYS else DOUBLES, len(value), value, True)
             for tag, value in self.tags.items()
         ]
 
 
 def read(page: Any) -> Geography | None:
-    """What a page of tifffile says of the earth; None if that is nothing."""
+    """What a page of tifffile says of the earth; None if that is nothing, or damaged."""
     tags = {}
     for tag in (SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *OTHERS):
         value = page.tags.valueof(tag)
         if value is not None:
             tags[tag] = value if isinstance(value, str) else tuple(np.atleast_1d(value).tolist())
-    return Geography(tags) if tags.keys() & {SCALE, TIEPOINTS, TRANSFORMATION, KEYS} else None
+    whole = all(len(tags[tag]) % count == 0 for tag, count in COUNTS.items() if tag in tags)
+    return Geography(tags) if whole and tags.keys() & COUNTS.keys() else None

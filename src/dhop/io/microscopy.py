@@ -10,7 +10,7 @@ from dhop.io.picture import Metadatum, Resolution
 
 # Lines of ImageJ that count images, or tell of the numbers in them.
 COUNTS = re.compile(r"(?:images|channels|slices|frames|hyperstack|mode|min|max)=")
-ORIGIN = re.compile(r"(xorigin|yorigin)=(.*)")
+ORIGIN = re.compile(r"(xorigin|yorigin)=([-+0-9.eE]+)")
 CENTIMETERS = {"m": 1e2, "cm": 1.0, "mm": 1e-1, "µm": 1e-4, "um": 1e-4, "nm": 1e-7, "Å": 1e-8}
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dhop.extras import needed
 from dhop.io import exif
-from dhop.io.formats import Format, Options, Part
+from dhop.io.formats import Check, Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
@@ -110,10 +110,20 @@ def said(image: Any) -> dict[str, Metadatum]:
     return kept
 
 
-def require_colours(original: Original, shape: tuple[int, ...], axes: str) -> None:
-    channels = shape[axes.index("C")] if "C" in axes else 3
-    if channels != 3:
-        raise ValueError(f"photographs hold no {channels} channels; write a .tif, .npy, .fits")
+def limited(most: int, exif_bytes: int = 2**32) -> Check:
+    """A check for a format of at most so many pixels on a side, and bytes of EXIF."""
+
+    def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
+        channels = shape[axes.index("C")] if "C" in axes else 3
+        if channels != 3:
+            raise ValueError(f"photographs hold no {channels} channels; write a .tif, .npy, .fits")
+        if max(shape) > most:
+            raise ValueError(f"an image of {shape} is too large for its format; write a .tif, .npy")
+        camera = original.kept.get("EXIF")
+        if isinstance(camera, exif.Exif) and len(camera.data) > exif_bytes:
+            raise ValueError(f"a .jpg holds no EXIF of {len(camera.data):,} bytes; write a .png")
+
+    return check
 
 
 def _pixels(image: Any) -> tuple[Array, bool]:
@@ -141,6 +151,6 @@ def _texts(texts: dict[str, str]) -> Any:
 
 EIGHT_BITS = ("u1",)
 KEPT = frozenset({"colour profile", "resolution", "EXIF"})
-JPEG = Format((".jpg", ".jpeg"), EIGHT_BITS, KEPT, read, write, require_colours)
-WEBP = Format((".webp",), EIGHT_BITS, KEPT - {"resolution"}, read, write, require_colours)
-BMP = Format((".bmp",), EIGHT_BITS, frozenset({"resolution"}), read, write, require_colours)
+JPEG = Format((".jpg", ".jpeg"), EIGHT_BITS, KEPT, read, write, limited(65500, 65500))
+WEBP = Format((".webp",), EIGHT_BITS, KEPT - {"resolution"}, read, write, limited(16383))
+BMP = Format((".bmp",), EIGHT_BITS, frozenset({"resolution"}), read, write, limited(2**31 - 1))

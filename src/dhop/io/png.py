@@ -71,5 +71,5 @@ def _library(path: Path) -> Any:
 
 PNG = Format(
     (".png",), ("u1", "u2"), photographs.KEPT | {"comment"}, read, write,
-    photographs.require_colours,
+    photographs.limited(2**31 - 1),
 )  # fmt: skip

@@ -25,6 +25,7 @@ TEXTS = {271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copy
 EXIF = (34665, 34853)
 XMP = 700
 NODATA = 42113
+LARGEST = 2**32  # number of a resolution, as a fraction of whole ones
 # What is compressed with losses is not compressed so a second time.
 LOSSLESS = {
     "LZW": "lzw", "ADOBE_DEFLATE": "zlib", "DEFLATE": "zlib", "PACKBITS": "packbits",
@@ -148,7 +149,8 @@ def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
         if turned:
             across, down = down, across
         unit = getattr(page.resolutionunit, "name", "NONE").lower()
-        if unit != "none" or across != down or file.is_imagej:
+        known = min(across, down) > 0 and max(across, down) < LARGEST
+        if known and (unit != "none" or across != down or file.is_imagej):
             kept["resolution"] = Resolution(across, down, unit)
     if page.iccprofile:
         kept["colour profile"] = Constant(page.iccprofile)
@@ -203,7 +205,7 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
             resolution = voxels.resolution()
     if ome:
         more |= {"ome": True, "metadata": more["metadata"] or {}}
-    if isinstance(resolution, Resolution):
+    if isinstance(resolution, Resolution) and max(resolution.across, resolution.down) < LARGEST:
         more["resolution"] = resolution.across, resolution.down
         more["resolutionunit"] = resolution.unit.upper()
     extra: list[Any] = []
@@ -215,7 +217,7 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
         elif isinstance(each, microscopy.ImageJ) and not ome:
             more["description"] = each.text(pages).encode()
         elif name == "author and date" and isinstance(each, Constant):
-            extra += [(tag, "s", 0, text, True) for tag, text in each.value.items()]
+            extra += [(tag, "s", 0, text.encode(), True) for tag, text in each.value.items()]
         elif isinstance(each, geotiff.Geography):
             extra += each.extratags()
     return more | {"extratags": extra}
