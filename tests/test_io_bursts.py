@@ -27,6 +27,10 @@ def save(path, stack):
         tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
     elif kind == "ome":
         tifffile.imwrite(path, stack, ome=True, metadata={"axes": "TYX"})
+    elif kind == "loop":
+        with tifffile.TiffWriter(path) as file:
+            for page in stack:
+                file.write(page)
     elif kind == "pillow":
         pages = [Image.fromarray(page) for page in stack]
         pages[0].save(path, save_all=True, append_images=pages[1:])
@@ -34,7 +38,7 @@ def save(path, stack):
         tifffile.imwrite(path, stack, photometric="minisblack")
 
 
-STACKS = ["a.npy", "a.tif", "imagej.tif", "depth.tif", "ome.ome.tif", "pillow.tif"]
+STACKS = ["a.npy", "a.tif", "imagej.tif", "depth.tif", "ome.ome.tif", "pillow.tif", "loop.tif"]
 
 
 def run(*words):
@@ -109,6 +113,24 @@ class TestAxes:
         tifffile.imwrite(tmp_path / "a.tif", FRAMES[:3], photometric="minisblack")
         with pytest.raises(ValueError, match="not a single image"):
             dhop.imread(tmp_path / "a.tif", frames_axis=1)
+
+    def test_pages_that_differ(self, tmp_path):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            file.write(FRAMES[0])
+            file.write(FRAMES[1, :4])
+        with pytest.raises(ValueError, match="2 images that differ in shape or type"):
+            dhop.imread(tmp_path / "a.tif", frames_axis=0)
+
+    def test_overviews_are_not_meant(self, tmp_path):
+        """As GDAL writes them behind the image, and cameras before it."""
+        for name, order in {"a.tif": 1, "b.tif": -1}.items():
+            pages = [(FRAMES[0], {}), (FRAMES[0, ::2, ::2], {"subfiletype": 1})]
+            with tifffile.TiffWriter(tmp_path / name) as file:
+                for page, options in pages[::order]:
+                    file.write(page, **options)
+        assert_array_equal(dhop.imread(tmp_path / "a.tif"), FRAMES[0] / 255)
+        with pytest.raises(ValueError, match="begins with a small"):
+            dhop.imread(tmp_path / "b.tif")
 
 
 class TestBursts:

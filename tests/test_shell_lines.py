@@ -8,6 +8,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
@@ -45,10 +46,12 @@ def files(tmp_path, monkeypatch):
         imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
         imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
         fits.writeto(f"night/{number}.fits", frame)
+        tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
+    fits.writeto("exposure.fits", np.full((48, 48), 2.0))
     fits.writeto("star.fits", star)
     np.save("star.npy", star)
     fine = fits.ImageHDU(psf.gaussian(41, 4.0))

@@ -75,8 +75,8 @@ def _white(page: Any, dtype: np.dtype[Any]) -> int | None:
 
 
 def _from_palette(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
-    if "C" in axes or page.colormap is None or pixels.dtype.kind not in "bu":
-        raise ContentError(f"{path} has a palette for several samples; convert it to RGB")
+    if axes != "YX" or page.colormap is None or pixels.dtype.kind not in "bu":
+        raise ContentError(f"{path} has a palette for several pages; convert it to RGB")
     palette = np.asarray(page.colormap)
     if pixels.max(initial=0) >= palette.shape[1]:
         raise ContentError(f"{path} has colours that are not in its palette")

@@ -48,20 +48,23 @@ class Layout(Metadatum):
 
 
 def read(path: Path, part: Part = None) -> Picture:
-    """The pages of the first series, turned as their orientation tag wants them shown."""
+    """The pages, turned as their orientation tag wants them shown."""
     with in_words(path):
         library = needed("tifffile", "cli", f"reading {path.name}")
         chain.require_open(path)
         with library.TiffFile(path, _multifile=False) as file:
-            series, page = file.series[0], file.series[0].keyframe
-            _require_one(path, file)
+            images = _images(path, file)
+            page = images[0].keyframe
             colours.require_known(path, page)
             tile = page.tilewidth * page.tilelength * page.samplesperpixel
-            values = max(series.size, tile)
+            values = max(len(images) * images[0].size, tile)
             require_plausible(path, values * page.bitspersample // 8, values)
             kept = _kept(file, page)
-            axes = series.axes.replace("S", "C").replace("Q", "I")
-            pixels = np.asarray(series.asarray())
+            axes = images[0].axes.replace("S", "C").replace("Q", "I")
+            pixels = np.asarray(images[0].asarray())
+            if len(images) > 1:
+                pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
+                axes = "I" + axes
             turn = page.tags.valueof(ORIENTATION, default=1)
             pixels = _turned(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), axes, turn)
             found = colours.decoded(path, page, pixels, axes)
@@ -99,14 +102,22 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
         imwrite(file, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
 
 
-def _require_one(path: Path, file: Any) -> None:
-    """Refuse files of several images; overviews and masks beside the image are not meant."""
-    pages = [series.keyframe for series in file.series]
-    if pages[0].is_reduced or pages[0].is_mask:
+def _images(path: Path, file: Any) -> list[Any]:
+    """Series of pages that are one image, or many alike that were written one after another.
+
+    Overviews and masks beside them are not meant.
+    """
+    first, *more = file.series
+    if first.keyframe.is_reduced or first.keyframe.is_mask:
         raise ContentError(f"{path} begins with a small or a masking image; convert it")
-    others = [page for page in pages[1:] if not (page.is_reduced or page.is_mask)]
-    if others:
-        raise ContentError(f"{path} holds {1 + len(others)} images that differ in shape or type")
+    more = [each for each in more if not (each.keyframe.is_reduced or each.keyframe.is_mask)]
+
+    def kind(series: Any) -> tuple[Any, ...]:
+        return series.shape, series.dtype, series.axes, series.keyframe.photometric
+
+    if any(kind(each) != kind(first) for each in more):
+        raise ContentError(f"{path} holds {1 + len(more)} images that differ in shape or type")
+    return [first, *more]
 
 
 def _turned(array: Array, axes: str, tag: int) -> Array:

@@ -120,9 +120,9 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     Parameters
     ----------
     path : path
-        ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG and what else imageio reads
-        (needs ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not
-        scaled, and values are taken as proportional to light.
+        ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG, BMP, WebP and JPEG (need
+        ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not scaled,
+        and values are taken as proportional to light.
     hdu : int or str, optional
         Number or name of the part of a FITS file, by default the first that holds an image.
 
