@@ -14,10 +14,12 @@ from dhop.cli.options import (
     ChannelAxis,
     Decimation,
     Factor,
+    Hdu,
     Json,
     Overwrite,
     Psf,
     Quality,
+    caution_unit,
     check_noise,
     check_target,
     new_operator,
@@ -27,11 +29,14 @@ from dhop.cli.terminal import errors_in_words, extent, show
 
 def degrade(
     image: Annotated[
-        Path, typer.Argument(help="High-resolution image: PNG, JPEG, TIFF, .npy or FITS.")
+        Path,
+        typer.Argument(help="High-resolution image: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS."),
     ],
     factor: Factor,
     psf: Psf,
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    out: Annotated[
+        Path, typer.Option(help="Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    ],
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     noise: Annotated[
@@ -41,6 +46,7 @@ def degrade(
     bits: Bits = None,
     quality: Quality = 95,
     channel_axis: ChannelAxis = None,
+    hdu: Hdu = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -58,12 +64,13 @@ def degrade(
         check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        scene, original = images.load(image, channel_axis=channel_axis)
+        scene, original = images.load(image, hdu, channel_axis=channel_axis)
+        caution_unit(original, decimation)
         A = new_operator(
             scene.shape, psf, factor, boundary=boundary, decimation=decimation, axes=(0, 1)
         )
         header = original.resized(Fraction(1, factor), sampled=decimation == "sample")
-        images.check(out, bits, header, scene.shape)
+        images.check(out, bits, header, A.dimsd)
         images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)

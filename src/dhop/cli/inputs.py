@@ -16,7 +16,11 @@ Array = NDArray[Any]
 
 
 def read_frames(
-    paths: list[Path], bar: Bar, frames_axis: int | None = None, channel_axis: int | None = None
+    paths: list[Path],
+    bar: Bar,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+    hdu: str | None = None,
 ) -> tuple[Array, Original]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
 
@@ -26,7 +30,7 @@ def read_frames(
     originals: list[Original] = []
     for number, path in enumerate(paths, 1):
         pixels, original = images.load(
-            path, frames_axis=frames_axis, channel_axis=channel_axis, compact=True
+            path, hdu, frames_axis=frames_axis, channel_axis=channel_axis, compact=True
         )
         frames = pixels if frames_axis is not None else pixels[np.newaxis]
         if found and frames.shape[1:] != found[0].shape[1:]:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
@@ -9,10 +10,11 @@ import typer
 
 from dhop import DHOperator, images
 from dhop.boundary import BOUNDARIES
+from dhop.cautions import MetadataWarning
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.decimation import Decimation as Decimations
 from dhop.extras import needed
-from dhop.io import file_of
+from dhop.io import Original, file_of, unit_note
 from dhop.io.replacement import require_apart, require_replaceable
 
 DTYPES = ("float32", "float64")
@@ -68,6 +70,13 @@ ChannelAxis: TypeAlias = Annotated[
     int | None,
     typer.Option(help="Axis that counts channels, where a file does not say so."),
 ]
+Hdu: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Image in a FITS file: number, name, or name and version as SCI,2. Of one file alone, "
+        "a PSF, mask or weights too: night.fits[SCI,2]."
+    ),
+]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that are there, but none that is read.")
 ]
@@ -77,6 +86,12 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for s
 def new_operator(dims: Sequence[int], psf: str, factor: int, **options: Any) -> DHOperator:
     """The operator that options describe; it checks them, so they are of any type."""
     return DHOperator(dims, parse_psf(psf), factor, **options)
+
+
+def caution_unit(original: Original, decimation: str) -> None:
+    """Say if the values of a decimation are not in the unit of the file."""
+    if note := unit_note(original, decimation):
+        warnings.warn(note, MetadataWarning, stacklevel=2)
 
 
 def check_noise(noise: float) -> None:

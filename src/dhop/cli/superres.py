@@ -16,9 +16,11 @@ from dhop.cli.options import (
     Decimation,
     Factor,
     FramesAxis,
+    Hdu,
     Json,
     Overwrite,
     Quality,
+    caution_unit,
     check_picture,
     check_target,
     one_of,
@@ -45,7 +47,9 @@ def superres(
             autocompletion=one_of(["estimate", *(f"{name}:" for name in PSFS)]),
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    out: Annotated[
+        Path, typer.Option(help="Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    ],
     register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
     shifts: Annotated[
         Path | None,
@@ -110,6 +114,7 @@ def superres(
     quality: Quality = 95,
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
+    hdu: Hdu = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
@@ -145,9 +150,11 @@ def superres(
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
         with progress("reading", len(frames)) as bar:
-            stack, original = read_frames(frames, bar, frames_axis, channel_axis)
+            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+        caution_unit(original, decimation)
         header = original.resized(factor, sampled=decimation == "sample")
-        images.check(out, bits, header, (*stack.shape[-2:], *stack.shape[1:-2]))
+        shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
+        images.check(out, bits, header, shape)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else read_truth(truth, stack, factor)
         every = read_weights(weights or [], mask or [], stack, frames_axis)

@@ -4,12 +4,13 @@ import gzip
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,12 @@ NAMES = (".fits", ".fit", ".fts")
 PACKED = (".gz", ".fz")  # by gzip the whole file, by tiles the image
 NUMBERED = re.compile(r"(.+),(\d+)")  # a name with its version
 TIMES = ("TIME", "UTC", "TAI", "TT", "TDB", "TCB", "TCG", "UT1")
+# Units of light in a solid angle, and of light, whatever comes before and after.
+BRIGHTNESS = re.compile(r"(?i)(?<![a-z])(?:sr|steradian|beam|[am]?arcsec|arcmin|asec|deg\W*2)")
+FLUX = re.compile(
+    r"(?i)(?<![a-z])(?:e-|el|electrons?|adu|dn|counts?|cts?|ph|photons?|pix|pixel|[munM]?jy|erg|"
+    r"nmgy|(?:nano)?maggy|w)s?(?![a-z])"
+)
 SHOWN = 4  # names in a message
 
 Array = NDArray[Any]
@@ -69,7 +76,10 @@ def read(path: Path, part: Part = None) -> Picture:
     """
     with in_words(path):
         fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
-        with fits.open(path, memmap=False, do_not_scale_image_data=True) as units:
+        with (
+            _unpacked(path) as file,
+            fits.open(file, memmap=False, do_not_scale_image_data=True) as units,
+        ):
             number = _number(path, units, part)
             unit = units[number]
             require_plausible(path, prod(unit.shape) * abs(unit.header["BITPIX"]) // 8)
@@ -104,6 +114,15 @@ def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
             _units(fits, original, planes).writeto(io.BytesIO(), output_verify="silentfix")
     except Exception as error:  # of a header that is not understood, anything
         raise ValueError(f"cannot write the FITS header: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file; of one that gzip packed all, so that its checksum is looked at."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        yield io.BytesIO(gzip.decompress(file.read())) if packed else file
 
 
 def _number(path: Path, units: Any, part: Part) -> int:
@@ -146,6 +165,24 @@ def _scaled(unit: Any) -> Array:
     if blank is not None:
         pixels[raw == blank] = np.nan
     return pixels
+
+
+def unit_note(original: Original, decimation: str) -> str | None:
+    """What a user should know if values of a decimation are not in the unit that BUNIT names."""
+    header = original.kept.get(HEADER)
+    text = str(header.cards.get("BUNIT", "")).strip() if isinstance(header, Header) else ""
+    brightness = BRIGHTNESS.search(text)
+    if decimation == "sum" and brightness:
+        return (
+            f"BUNIT {text!r} is light in a solid angle, which --decimation sum does not keep; "
+            "--decimation mean does"
+        )
+    if decimation != "sum" and FLUX.search(text) and not brightness:
+        return (
+            f"BUNIT {text!r} is light in a pixel, but --decimation {decimation} gives pixels of "
+            "all sizes like values; --decimation sum keeps fluxes"
+        )
+    return None
 
 
 def _letters(header: Any, shape: Sequence[int]) -> str:
