@@ -120,11 +120,11 @@ def coordinates(path, key=" "):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("decimation", ["mean", "sum", "sample"])
+@pytest.mark.parametrize("decimation", ["mean", "sample"])
 @pytest.mark.parametrize("command", ["superres", "degrade"])
 def test_every_position_stays_on_the_sky(tmp_path, name, decimation, command):
     path = tmp_path / "a.fits"
-    out = tmp_path / ("b.fits.fz" if decimation == "sum" else "b.fits")
+    out = tmp_path / ("b.fits.fz" if decimation == "sample" else "b.fits")
     fits.HDUList(FILES[name]()).writeto(path)
     options = ["--factor", 3, "--psf", "gaussian:sigma=1", "--decimation", decimation]
     options += ["--beta", 0.1] if command == "superres" else []

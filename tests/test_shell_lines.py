@@ -56,6 +56,9 @@ def files(tmp_path, monkeypatch):
     np.save("star.npy", star)
     fine = fits.ImageHDU(psf.gaussian(41, 4.0))
     fits.HDUList([fits.PrimaryHDU(), fine]).writeto("fine.fits")
+    visit = {"SCI": scene, "DQ": np.zeros((60, 60), "i4"), "PSF": psf.gaussian(7, 1.0)}
+    units = [fits.ImageHDU(values, name=name) for name, values in visit.items()]
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
     fits.writeto("psf.fits", psf.gaussian(7, 1.0))
     np.save("psf.npy", psf.gaussian(7, 1.0))
 
