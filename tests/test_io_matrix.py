@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 from pictures import GREY, PALETTE, RGB, bmp, npy, packed, png, tiff, unpacked
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 import dhop
 from dhop import images, psf
@@ -368,6 +368,7 @@ class TestWritten:
         if ending == "jpg":
             with Image.open(tmp_path / "95.jpg") as picture:
                 tables = picture.quantization
+                assert JpegImagePlugin.get_sampling(picture) == 0  # colours as fine as grey
             assert tables[0][0] == 2  # 16 at the quality 50, a tenth of it at 95
         for quality in (0, 101):
             with pytest.raises(ValueError, match="quality must be 1 to 100"):

@@ -188,6 +188,13 @@ class TestLayout:
             assert after.samplesperpixel == bands
         assert_array_equal(images.read(tmp_path / "b.tif"), pixels(Fraction(2), (bands,)) / 255)
 
+    def test_what_lost_something_loses_no_more(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="jpeg")
+        resized(tmp_path / "a.tif", tmp_path / "b.tif", Fraction(2))
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert file.pages[0].compression.name == "ADOBE_DEFLATE"
+        assert_array_equal(images.read(tmp_path / "b.tif"), pixels(Fraction(2)) / 255)
+
     def test_floats_of_a_compressed_file(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="zlib", predictor=2)
         _, original = images.load(tmp_path / "a.tif")
