@@ -6,12 +6,14 @@ the last time, and never removed. What is ours is removed file by file, so that 
 stays.
 """
 
+import ctypes
 import os
 import re
 import secrets
 import shutil
 import socket
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -19,7 +21,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from io import BufferedWriter, FileIO, UnsupportedOperation
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dhop.cautions import Caution
 
@@ -27,6 +29,9 @@ MANIFEST = "dhop-matrix.json"
 FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
 LONGEST = 200  # bytes of a name that parts repeat; file systems hold 255, with their marks
 
+HERE, EXCHANGE = -100, 2  # of Linux's renameat2: names as of the working directory; its flag
+
+_LIBRARY: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 _in_use: set[str] = set()  # marks of the parts that this process writes now
 _turns = threading.RLock()  # of threads: one that replaces a folder finds it gone for a moment
 
@@ -55,12 +60,12 @@ def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterat
                 try:
                     _rename(old, target)
                 except FileExistsError:  # another export was faster
-                    _discard(old, target)
+                    _discard(target, old)
             raise
         try:
-            _discard(old, target)
+            _discard(target, part, old)
         except KeyboardInterrupt:  # the new one is in its place, nothing is left to be undone
-            _discard(old, target)
+            _discard(target, part, old)
             raise
         _remove_leftovers(target, "old.")
     finally:
@@ -165,7 +170,14 @@ def _take_place(part: Path, target: Path, old: Path, overwrite: bool, folders: b
         shutil.copymode(target, part)
         os.replace(part, target)
         return
-    if overwrite:  # a folder cannot be replaced in one step
+    if overwrite and os.path.lexists(target) and _exchange(part, target):
+        try:
+            _require_ours(part, target, folders)
+        except FileExistsError:
+            _exchange(part, target)
+            raise
+        return
+    if overwrite:  # a folder cannot be replaced in one step, nor exchanged on every system
         with suppress(FileNotFoundError):
             target.rename(old)
             _require_ours(old, target, folders)
@@ -195,12 +207,24 @@ def _rename(source: Path, target: Path) -> None:
         raise
 
 
-def _discard(old: Path, target: Path) -> None:
-    """Remove what was moved aside, or say where it is."""
-    _remove(old)
-    if os.path.lexists(old):
-        message = f"not all that was at {target} could be removed, the rest is in {old}"
-        warnings.warn(message, Caution, stacklevel=6)
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step, if the system can (Linux): neither is ever gone."""
+    if sys.platform != "linux":
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        return _LIBRARY.renameat2(HERE, names[0], HERE, names[1], EXCHANGE) == 0
+    except AttributeError:  # an old or a small C library
+        return False
+
+
+def _discard(target: Path, *places: Path) -> None:
+    """Remove what was at the target and is elsewhere now, or say where it is."""
+    for place in places:
+        _remove(place)
+        if os.path.lexists(place):
+            message = f"not all that was at {target} could be removed, the rest is in {place}"
+            warnings.warn(message, Caution, stacklevel=6)
 
 
 def _remove(path: Path) -> None:
