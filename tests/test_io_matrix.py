@@ -140,7 +140,7 @@ def _arrays(name, order):
     yield f"{name} npy of unknown axes", Cell("npy", npy(stack, order), refused="axis of frames")
     for text in ("S4", "M8[s]", "U2"):
         array = np.zeros(SHAPE, text)
-        yield f"{name} npy {text}", Cell("npy", npy(array, order), refused="not numbers")
+        yield f"{name} npy {text}", Cell("npy", npy(array, order), refused="not one image of numbers")
 
 
 def _pngs():

@@ -344,7 +344,7 @@ class TestFiles:
             psf.load(tmp_path / "a.npy", hdu=1)
 
     @pytest.mark.parametrize(
-        ("name", "module", "extra"), [("a.fits", "astropy", "fits"), ("a.png", "imageio", "cli")]
+        ("name", "module", "extra"), [("a.fits", "astropy", "fits"), ("a.png", "PIL", "cli")]
     )
     def test_missing_packages_are_named(self, tmp_path, monkeypatch, name, module, extra):
         (tmp_path / name).write_bytes(b"")

@@ -151,10 +151,14 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ...     print(psf.load(path))
     [[1. 2. 1.]]
     """
-    picture = io.interpreted(io.read(Path(path), hdu), path)
-    array = picture.arranged("YXC")
-    if (array.ndim == 3 and array.shape[2] != 3) or array.dtype.kind not in "biufc":
-        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
+    picture = io.read(Path(path), hdu)
+    held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
+    try:
+        array = io.interpreted(picture, path).arranged("YXC")
+    except ValueError:
+        raise ValueError(held) from None
+    if array.ndim == 3 and array.shape[2] != 3:
+        raise ValueError(held)
     with np.errstate(invalid="ignore"):  # NaN of damaged files
         array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
     return array.mean(axis=2) if array.ndim == 3 else array
