@@ -144,6 +144,25 @@ def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
     assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
 
 
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("name", ["data", "indices", "indptr"])
+def test_a_folder_that_is_replaced_while_it_is_opened(tmp_path, monkeypatch, mmap, name):
+    """All files are of one matrix, of either shape."""
+    A, B = operator("float64"), operator("float64", (12, 9))
+    path = A.export(tmp_path / "matrix")
+    load, replaced = np.load, []
+
+    def late(file, **options):
+        if Path(file).stem == name and not replaced:
+            replaced.append(B.export(path, overwrite=True))
+        return load(file, **options)
+
+    monkeypatch.setattr(np, "load", late)
+    found = load_matrix(path, mmap=mmap).toarray()
+    assert replaced
+    assert_array_equal(found, B.to_sparse().toarray())
+
+
 def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(dhop.export.shutil, "disk_usage", lambda _: usage(10, 0, 10))

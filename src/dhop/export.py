@@ -134,6 +134,20 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True) -> Any:
 
 
 def _mapped(folder: Path, mmap: bool) -> Any:
+    """The matrix in a folder, of files that belong together though it is replaced meanwhile."""
+    while True:
+        before = folder.stat()
+        try:
+            matrix = _whole(folder, mmap)
+        except (OSError, ValueError):
+            if os.path.samestat(before, folder.stat()):
+                raise
+        else:
+            if os.path.samestat(before, folder.stat()):
+                return matrix
+
+
+def _whole(folder: Path, mmap: bool) -> Any:
     shape = tuple(json.loads((folder / MANIFEST).read_text())["shape"])
     mode: Literal["r"] | None = "r" if mmap else None
     data, indices, pointer = (
