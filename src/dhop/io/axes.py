@@ -48,7 +48,7 @@ def interpreted(
     if sorted(axes.replace("F", "").replace("C", "")) != ["X", "Y"] or len({*axes}) < len(axes):
         raise ContentError(
             f"{name} holds an array of shape {shape}, not a single image; "
-            "name the axis of frames or of channels, as --frames-axis 0"
+            "name the axis of frames or of channels: --frames-axis 0, --channel-axis 0"
         )
     if 0 in shape:
         raise ContentError(f"{name} holds no pixels, its shape is {shape}")
