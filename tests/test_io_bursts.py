@@ -274,6 +274,17 @@ class TestWeights:
         assert words in result.stderr
 
 
+def test_frames_of_two_scales(tmp_path):
+    np.save(tmp_path / "a.npy", FRAMES[0])
+    np.save(tmp_path / "b.npy", FRAMES[1].astype("i4"))
+    result = run(
+        "superres", tmp_path / "a.npy", tmp_path / "b.npy", "--factor", 2, "--psf", "box:size=1",
+        "--out", tmp_path / "c.npy",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "others counts; take one kind" in result.stderr
+
+
 def test_integers_of_unknown_scale(tmp_path):
     """They are right in a format that holds them, and refused in one that would make them black."""
     for kind in ("i4", "i8", "u4"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dhop import images
 from dhop.cli.terminal import Bar
-from dhop.io import Original, npy
+from dhop.io import Original, file_of, npy
 
 Array = NDArray[Any]
 
@@ -40,6 +40,8 @@ def read_frames(
         found.append(frames)
         originals.append(original)
         bar(number, len(paths))
+    if len({original.white is None and original.dtype.kind in "iu" for original in originals}) > 1:
+        raise ValueError("frames hold numbers of 0 to white, and others counts; take one kind")
     stack = found[0] if len(found) == 1 else np.concatenate(found)
     return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
 
@@ -83,7 +85,7 @@ def _weights(texts: list[str], stack: Array, frames_axis: int | None) -> list[An
     if not texts:
         return None
     paths = [Path(text) for text in texts]
-    if all(path.is_file() for path in paths):
+    if all(file_of(path).is_file() for path in paths):
         maps = _for_each_frame(
             "weights", paths, [images.load_weights(path, frames_axis) for path in paths], stack
         )
