@@ -282,6 +282,20 @@ class TestParts:
         assert_allclose(found[0], found[2], rtol=1e-5, atol=1e-6)
         assert np.abs(found[0]).max() < 3
 
+    def test_weights(self, tmp_path):
+        path = tmp_path / "a.fits"
+        good = np.random.default_rng(3).uniform(0.1, 1, SHAPE)
+        units = [fits.ImageHDU(image(), name="SCI"), fits.ImageHDU(good, name="WHT")]
+        fits.HDUList([fits.PrimaryHDU(), *units]).writeto(path)
+        np.save(tmp_path / "weights.npy", good)
+        found = []
+        for weights in (f"{path}[WHT]", tmp_path / "weights.npy"):
+            out = tmp_path / f"{len(found)}.fits"
+            words = ["--factor", 2, "--psf", "box:size=3", "--beta", 0.01, "--weights", weights]
+            run("superres", path, *words, "--out", out)
+            found.append(fits.getdata(out))
+        assert_array_equal(*found)
+
     def test_the_image_to_degrade(self, tmp_path):
         self.file(tmp_path / "a.fits")
         words = ["--factor", 1, "--psf", "box:size=1", "--out", tmp_path / "b.fits"]

@@ -54,7 +54,9 @@ def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterat
             yield part
             with _turns:
                 _take_place(part, target, old, overwrite, folders)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno and error.filename is None:
+                error.filename = str(target)  # a full disk does not say of which file
             _remove(part)
             if os.path.lexists(old):
                 try:
