@@ -104,7 +104,8 @@ class TestDegrade:
     def test_noise_is_seeded(self, scene, tmp_path):
         def frame(*options):
             out = tmp_path / "out.npy"
-            call("degrade", scene, "--factor", 1, "--psf", "box:size=1", "--out", out, *options)
+            options = [*options, "--out", out, "--overwrite"]
+            call("degrade", scene, "--factor", 1, "--psf", "box:size=1", *options)
             return np.load(out) - np.load(scene)
 
         assert not frame().any()
@@ -224,8 +225,8 @@ class TestPsf:
         if ending == "fits":
             pytest.importorskip("astropy")
         out = tmp_path / f"a.{ending}"
-        for _ in range(2):  # again, over it
-            found = facts("psf", "disk:radius=3.3", "--out", out)
+        for again in ([], ["--overwrite"]):
+            found = facts("psf", "disk:radius=3.3", "--out", out, *again)
         assert found["written"] == [str(out)]
         assert_allclose(parse_psf(str(out)), psf.disk(3.3), rtol=1e-6)
 
@@ -239,9 +240,9 @@ class TestPsf:
         made = np.load(out)
         assert_allclose(made, psf.gaussian(made.shape, 2.0), atol=1e-4)
         assert made.shape[0] < 15
-        call("psf", "motion:length=5", "--rotate", 90, "--out", out)
+        call("psf", "motion:length=5", "--rotate", 90, "--out", out, "--overwrite")
         assert_array_equal(np.load(out), psf.motion(5).T)
-        call("psf", "box:size=3", "--center", "0,0", "--out", out)
+        call("psf", "box:size=3", "--center", "0,0", "--out", out, "--overwrite")
         assert np.load(out).shape == (5, 5)
 
     def test_parts_of_fits_files(self, tmp_path):

@@ -114,7 +114,9 @@ def test_a_bar_ends_where_the_iterations_do(tmp_path):
     np.save(frame, np.random.default_rng(0).random((20, 20)))
     options = ["--factor", 2, "--psf", "gaussian:sigma=1", "--beta", 0.1, "--out", out]
     for boundary, solver in ("symmetric", "direct"), ("constant", "cg"):
-        code, shown = in_terminal("superres", frame, *options, "--boundary", boundary)
+        code, shown = in_terminal(
+            "superres", frame, *options, "--boundary", boundary, "--overwrite"
+        )
         assert code == 0
         iterations = re.search(rf"{solver}, iterations: (\d+)", shown)[1]
         assert int(iterations) < 500

@@ -18,7 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.transform import resize
 from typer.testing import CliRunner
 
-from dhop import DHOperator, cli, images, super_resolve
+from dhop import DHOperator, cli, images, psf, super_resolve
 from dhop.cli.parsing import parse_psf
 from dhop.shifting import shift
 
@@ -53,7 +53,8 @@ def burst(scene, tmp_path_factory):
 
 
 def run(*frames, out, **options):
-    words = ["superres", *frames, "--factor", FACTOR, "--psf", "gaussian:sigma=1", "--out", out]
+    words = ["superres", *frames, "--factor", FACTOR, "--out", out]
+    options = {"psf": "gaussian:sigma=1"} | options
     for name, value in options.items():
         for each in value if isinstance(value, list) else [value]:
             words += [f"--{name}"] if each is True else [f"--{name}", each]
@@ -154,6 +155,24 @@ class TestColours:
             assert_allclose(images.read(out)[..., k], alone, atol=1e-6)
         picture = imageio.imread(report)[..., :3].astype(int)
         assert np.ptp(picture, axis=-1).max() > 50
+
+    def test_a_psf_of_each_channel(self, tmp_path):
+        scene = data.astronaut()[:64, 120:200] / 255
+        frame = np.stack([observed(scene[..., k], (0, 0)) for k in range(3)], axis=-1)
+        images.write(tmp_path / "in.tif", frame, 32)
+        sigmas = [0.8, 1.0, 1.2]
+        out = tmp_path / "out.tif"
+        succeed(
+            tmp_path / "in.tif", out=out, beta=1e-3, psf=[f"gaussian:sigma={s}" for s in sigmas]
+        )
+        kept = images.read(tmp_path / "in.tif")
+        for k, sigma in enumerate(sigmas):
+            blur = psf.gaussian(2 * int(np.ceil(4 * sigma)) + 1, sigma)
+            alone = super_resolve(kept[..., k], blur, FACTOR, beta=1e-3).image
+            assert_allclose(images.read(out)[..., k], alone, atol=1e-3)
+        result = run(tmp_path / "in.tif", out=tmp_path / "no.tif", psf=["box:size=3"] * 2)
+        assert result.exit_code == 1
+        assert "2 channels" in result.stderr
 
 
 class TestMasks:

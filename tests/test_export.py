@@ -20,6 +20,7 @@ from numpy.testing import assert_array_equal
 import dhop.export
 import dhop.sparse
 from dhop import DHOperator, load_matrix
+from dhop.io import replacement
 
 RNG = np.random.default_rng(3)
 NAMES = ["matrix.npz", "matrix", "matrix.mtx", "matrix.mtx.gz", "matrix.mat"]
@@ -125,7 +126,8 @@ def test_mat_has_a_limit(tmp_path, monkeypatch):
 
 
 def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
-    """Which takes two steps: the old one comes back if the second fails."""
+    """Which may take two steps: the old one comes back if the second fails."""
+    monkeypatch.setattr(replacement, "_exchange", lambda *_: False)
     A, B = operator("float64"), operator("float64")
     path = A.export(tmp_path / "matrix")
     rename = Path.rename
@@ -140,6 +142,25 @@ def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
         B.export(path, overwrite=True)
     assert os.listdir(tmp_path) == ["matrix"]
     assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("name", ["data", "indices", "indptr"])
+def test_a_folder_that_is_replaced_while_it_is_opened(tmp_path, monkeypatch, mmap, name):
+    """All files are of one matrix, of either shape."""
+    A, B = operator("float64"), operator("float64", (12, 9))
+    path = A.export(tmp_path / "matrix")
+    load, replaced = np.load, []
+
+    def late(file, **options):
+        if Path(file).stem == name and not replaced:
+            replaced.append(B.export(path, overwrite=True))
+        return load(file, **options)
+
+    monkeypatch.setattr(np, "load", late)
+    found = load_matrix(path, mmap=mmap).toarray()
+    assert replaced
+    assert_array_equal(found, B.to_sparse().toarray())
 
 
 def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):

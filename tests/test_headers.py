@@ -6,7 +6,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import images
-from dhop.headers import enlarged_fits
+from dhop.io.sky import resized
 
 SKY = {
     "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 83.6, "CRVAL2": 22.0,
@@ -49,7 +49,7 @@ class TestSky:
     @pytest.mark.parametrize("name", SYSTEMS)
     def test_blocks_of_pixels_stay_on_the_sky(self, fits, make_wcs, name, factor):
         header = fits.Header(SYSTEMS[name])
-        before, after = make_wcs(header), make_wcs(enlarged_fits(header, factor))
+        before, after = make_wcs(header), make_wcs(resized(header, factor))
         columns, rows = positions()
         assert_allclose(
             after.all_pix2world((columns + 0.5) * factor - 0.5, (rows + 0.5) * factor - 0.5, 0),
@@ -59,13 +59,13 @@ class TestSky:
 
     def test_a_block_is_centred_on_its_pixel(self, fits, make_wcs):
         header = fits.Header(SYSTEMS["cd"])
-        before, after = make_wcs(header), make_wcs(enlarged_fits(header, 2))
+        before, after = make_wcs(header), make_wcs(resized(header, 2))
         inside = after.all_pix2world([8, 9, 8, 9], [12, 12, 13, 13], 0)
         assert_allclose(np.mean(inside, axis=1), before.all_pix2world(4, 6, 0), atol=1e-8)
 
     def test_samples_stay_on_the_sky(self, fits, make_wcs):
         header = fits.Header(SYSTEMS["sip"])
-        before, after = make_wcs(header), make_wcs(enlarged_fits(header, 3, sampled=True))
+        before, after = make_wcs(header), make_wcs(resized(header, 3, sampled=True))
         columns, rows = positions()
         assert_allclose(
             after.all_pix2world(columns * 3, rows * 3, 0),
@@ -76,7 +76,7 @@ class TestSky:
     def test_alternate_coordinates_too(self, fits, make_wcs):
         header = fits.Header(SYSTEMS["cd"])
         header.update({f"{key}A": value for key, value in SYSTEMS["pc"].items()})
-        new = enlarged_fits(header, 2)
+        new = resized(header, 2)
         for version in " A":
             before, after = make_wcs(header, key=version), make_wcs(new, key=version)
             columns, rows = positions()
@@ -88,7 +88,7 @@ class TestSky:
 
     def test_the_polynomials_back_are_scaled(self, fits, make_wcs):
         header = fits.Header(SYSTEMS["sip"])
-        before, after = make_wcs(header), make_wcs(enlarged_fits(header, 3))
+        before, after = make_wcs(header), make_wcs(resized(header, 3))
         columns, rows = positions()
         pixels = before.sip_foc2pix(columns, rows, 1)
         scaled = after.sip_foc2pix(columns * 3, rows * 3, 1)
@@ -96,7 +96,7 @@ class TestSky:
 
     def test_without_a_sky_nothing_is_invented(self, fits):
         header = fits.Header({"OBJECT": "M1", "EXPTIME": 30.0})
-        new = enlarged_fits(header, 2)
+        new = resized(header, 2)
         assert [*new] == ["OBJECT", "EXPTIME", "HISTORY"]
         assert [*header] == ["OBJECT", "EXPTIME"]
 
@@ -112,7 +112,7 @@ class TestFitsFiles:
             fits, tmp_path / "a.fits", np.ones((6, 8), "f4"), OBJECT="M1", EXPTIME=30.0, DATAMAX=1
         )
         _, original = images.load(tmp_path / "a.fits")
-        images.write(tmp_path / "b.fits", np.ones((18, 24)), original=original.enlarged(3))
+        images.write(tmp_path / "b.fits", np.ones((18, 24)), original=original.resized(3))
         header = fits.getheader(tmp_path / "b.fits")
         assert "DATAMAX" not in header
         assert (header["OBJECT"], header["EXPTIME"]) == ("M1", 30.0)
@@ -157,7 +157,7 @@ class TestFitsFiles:
         fits.HDUList(units).writeto(tmp_path / "a.fits")
         pixels, original = images.load(tmp_path / "a.fits")
         assert_array_equal(pixels, image)
-        images.write(tmp_path / "b.fits", pixels, original=original.enlarged(1))
+        images.write(tmp_path / "b.fits", pixels, original=original.resized(1))
         assert_array_equal(fits.getdata(tmp_path / "b.fits"), image)
         fits.HDUList([fits.PrimaryHDU()]).writeto(tmp_path / "c.fits")
         with pytest.raises(ValueError, match=r"c\.fits holds no image"):
@@ -173,7 +173,7 @@ class TestTiffFiles:
         )  # fmt: skip
         pixels, original = images.load(tmp_path / "a.tif")
         images.write(
-            tmp_path / "b.tif", pixels.repeat(3, 0).repeat(3, 1), None, original.enlarged(3)
+            tmp_path / "b.tif", pixels.repeat(3, 0).repeat(3, 1), None, original.resized(3)
         )
         with tifffile.TiffFile(tmp_path / "b.tif") as file:
             page = file.pages[0]
@@ -188,11 +188,12 @@ class TestTiffFiles:
         for name, options in {"a.tif": {}, "a.ome.tif": {"ome": True}}.items():
             tifffile.imwrite(tmp_path / name, np.zeros((6, 8), "u2"), **options)
             pixels, original = images.load(tmp_path / name)
-            images.write(tmp_path / "b.tif", pixels[:4, :4], original=original.enlarged(2))
-            assert images.read(tmp_path / "b.tif").shape == (4, 4)
+            out = tmp_path / f"out.{name}"
+            images.write(out, pixels[:4, :4], original=original.resized(2))
+            assert images.read(out).shape == (4, 4)
 
     def test_nothing_to_keep(self, tmp_path):
         images.write(tmp_path / "a.tif", np.zeros((6, 8)))
         pixels, original = images.load(tmp_path / "a.tif")
-        images.write(tmp_path / "a.tif", pixels, original=original.enlarged(2))
-        assert images.read(tmp_path / "a.tif").shape == (6, 8)
+        images.write(tmp_path / "b.tif", pixels, original=original.resized(2))
+        assert images.read(tmp_path / "b.tif").shape == (6, 8)

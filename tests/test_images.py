@@ -8,7 +8,8 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import ExifTags, Image
 
-from dhop import images
+from dhop import images, io
+from dhop.io import Resolution
 
 RNG = np.random.default_rng(0)
 SHAPES = {"grey": (7, 9), "colours": (7, 9, 3)}
@@ -50,6 +51,7 @@ class TestRoundTrips:
         path = tmp_path / "a.tif"
         tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
         pixels, original = images.load(path)
+        path.unlink()
         images.write(path, pixels, original=original)
         assert tifffile.imread(path).dtype == kind
         assert_array_equal(tifffile.imread(path), array)
@@ -62,7 +64,7 @@ class TestRoundTrips:
         array = RNG.normal(1e4, 1e5, shape).astype(kind)
         array.flat[3] = np.nan
         path = tmp_path / f"a.{ending}"
-        images.write(path, array, original=images.Original(np.dtype(kind)))
+        images.write(path, array, original=io.Original(np.dtype(kind)))
         pixels, original = images.load(path)
         assert original.dtype == kind
         assert_array_equal(pixels, array)
@@ -105,7 +107,7 @@ class TestTypes:
     )
     def test_a_type_that_the_format_does_not_hold(self, tmp_path, given, ending, written):
         path = tmp_path / f"a.{ending}"
-        images.write(path, np.full((8, 8), 0.5), original=images.Original(np.dtype(given)))
+        images.write(path, np.full((8, 8), 0.5), original=io.Original(np.dtype(given)))
         found = np.load(path).dtype if ending == "npy" else images.load(path)[1].dtype
         assert found == written
 
@@ -119,9 +121,9 @@ class TestTypes:
     @pytest.mark.parametrize("bits", [8, 16])
     def test_numbers_on_another_scale_are_no_integers(self, tmp_path, values, fine, bits):
         array = np.array([*values, np.nan])
-        floats = images.Original(np.dtype("f4"))
+        floats = io.Original(np.dtype("f4"))
         images.check_range(tmp_path / "a.tif", array, 32, floats)
-        images.check_range(tmp_path / "a.tif", array, bits, images.Original(np.dtype("u2")))
+        images.check_range(tmp_path / "a.tif", array, bits, io.Original(np.dtype("u2"), 65535))
         if fine:
             images.check_range(tmp_path / "a.tif", array, bits, floats)
         else:
@@ -152,12 +154,9 @@ class TestBadFiles:
         with pytest.raises(ValueError, match="not a single image"):
             images.read(tmp_path / "a.tif")
 
-    def test_a_palette_is_refused(self, tmp_path):
-        palette = integers((3, 256), np.uint16)
-        tifffile.imwrite(
-            tmp_path / "a.tif", np.zeros((7, 9), "u1"), photometric="palette", colormap=palette
-        )
-        with pytest.raises(ValueError, match="PALETTE; convert it to grey or RGB"):
+    def test_inks_are_refused(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 9, 4), "u1"), photometric="separated")
+        with pytest.raises(ValueError, match="SEPARATED; convert it to grey or RGB"):
             images.read(tmp_path / "a.tif")
 
     @pytest.mark.parametrize(
@@ -229,6 +228,9 @@ class TestOrientation:
         )
         pixels, original = images.load(path)
         assert_array_equal(pixels, SHOWN[tag](array) / 65535)
-        assert original.tiff["resolution"] == ((150, 300) if tag > 4 else (300, 150))
+        assert original.kept["resolution"] == Resolution(
+            *((150, 300) if tag > 4 else (300, 150)), "inch"
+        )
+        path.unlink()
         images.write(path, pixels, original=original)
         assert_array_equal(images.read(path), pixels)

@@ -255,6 +255,26 @@ class TestFromArray:
             psf.from_array(np.ones((3, 3)), **change)
 
 
+class TestCentroid:
+    @pytest.mark.parametrize("noise", [0.0, 1e-3, 3e-3, 1e-2])
+    def test_noise_about_zero_cancels(self, noise):
+        """A star far from the middle, on a bright sky: absolute values would draw it there."""
+        rows, columns = np.mgrid[:41, :41]
+        star = np.exp(-((rows - 12) ** 2 + (columns - 28) ** 2) / 4.5) + 5
+        star += noise * np.random.default_rng(1).standard_normal(star.shape)
+        made = psf.from_array(star, background="border", center="centroid")
+        peak = np.unravel_index(made.argmax(), made.shape)
+        assert np.abs(np.subtract(peak, np.array(made.shape) // 2)).max() <= 1
+
+    def test_negative_rings_count(self):
+        made = psf.from_array([[0, 5, 0, 0, -1]], center="centroid")  # (5 - 4) / 4, pixel 0
+        assert_array_equal(made, np.array([[0, 0, 0, 0, 0, 5, 0, 0, -1]]) / 4)
+
+    def test_a_psf_without_a_sum(self):
+        with pytest.raises(ValueError, match="sum is zero"):
+            psf.from_array([[1.0, -1.0]], center="centroid")
+
+
 class TestFiles:
     given = np.arange(20, dtype=np.uint8).reshape(4, 5)
 
@@ -344,7 +364,7 @@ class TestFiles:
             psf.load(tmp_path / "a.npy", hdu=1)
 
     @pytest.mark.parametrize(
-        ("name", "module", "extra"), [("a.fits", "astropy", "fits"), ("a.png", "imageio", "cli")]
+        ("name", "module", "extra"), [("a.fits", "astropy", "fits"), ("a.png", "PIL", "cli")]
     )
     def test_missing_packages_are_named(self, tmp_path, monkeypatch, name, module, extra):
         (tmp_path / name).write_bytes(b"")

@@ -2,12 +2,19 @@
 
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+from child import environment
 from exports import EVERY, POSIX, holds, operator, thesis
 
 from dhop import cautions
+from dhop.io import replacement
+from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 
 def exported(path):
@@ -163,6 +170,13 @@ def test_fault_26_special_folders(tmp_path, monkeypatch):
     assert holds(target, operator(2.0))
 
 
+@pytest.fixture
+def no_exchange(monkeypatch):
+    """As on a system that cannot exchange two names."""
+    monkeypatch.setattr(replacement, "_exchange", lambda *_: False)
+
+
+@pytest.mark.usefixtures("no_exchange")
 class TestFault26LateStrangers:
     """What comes after the last look."""
 
@@ -283,6 +297,7 @@ def test_file_systems_without_links(tmp_path, monkeypatch, name):
         assert target.read_text() == "first"
 
 
+@pytest.mark.usefixtures("no_exchange")
 @POSIX
 def test_fault_26_what_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
     """The disk fails at the worst moment, twice."""
@@ -299,3 +314,155 @@ def test_fault_26_what_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
         operator(2.0).export(target, overwrite=True)
     (aside,) = tmp_path.iterdir()
     assert holds(rename(aside, target), operator())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux")
+class TestExchange:
+    """A folder is replaced in one step."""
+
+    def test_the_target_is_never_gone(self, tmp_path, monkeypatch):
+        target = operator().export(tmp_path / "matrix")
+
+        def refuse(*_):
+            pytest.fail("a name is free for a moment")
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        for value in (2.0, 3.0):
+            operator(value).export(target, overwrite=True)
+            assert holds(target, operator(value))
+            assert os.listdir(tmp_path) == ["matrix"]
+
+    @pytest.mark.parametrize("make", [thesis, link_to_a_file, os.mkfifo])
+    def test_a_stranger_that_comes_meanwhile(self, tmp_path, monkeypatch, make):
+        target = operator().export(tmp_path / "matrix")
+        exchange = replacement._exchange
+        before = []
+
+        def late(part, place):
+            if not before:
+                if make is not thesis:
+                    os.rename(target, tmp_path / "elsewhere")
+                make(target)
+                before.append({k: v for k, v in tree(tmp_path).items() if not k.startswith(".")})
+            return exchange(part, place)
+
+        monkeypatch.setattr(replacement, "_exchange", late)
+        with pytest.raises(FileExistsError, match=f"matrix is {STRANGE[make]}"):
+            operator(2.0).export(target, overwrite=True)
+        assert [tree(tmp_path)] == before
+
+    def test_a_file_and_a_folder(self, tmp_path):
+        target = tmp_path / "matrix"
+        target.write_text("any file")
+        operator().export(target, format="npy", overwrite=True)
+        assert holds(target, operator())
+        assert os.listdir(tmp_path) == ["matrix"]
+
+    def test_killed_at_any_moment(self, tmp_path):
+        target = operator().export(tmp_path / "matrix")
+        code = f"""
+        import numpy as np
+        from dhop import DHOperator
+        psfs = np.full((3, 4), 2.0), np.full((3, 4), 3.0)
+        matrices = [DHOperator((9, 12), psf, (2, 3), dtype="float64") for psf in psfs]
+        while True:
+            for A in matrices:
+                A.export({str(target)!r}, overwrite=True)
+                print(flush=True)
+        """
+        for turn in range(3):
+            child = subprocess.Popen(
+                [sys.executable, "-c", dedent(code)], stdout=subprocess.PIPE, env=environment()
+            )
+            child.stdout.readline()
+            time.sleep(0.01 + 0.013 * turn)
+            child.kill()
+            child.communicate()
+            assert sum(holds(target, operator(value)) for value in (2.0, 3.0)) == 1
+        operator().export(target, overwrite=True)
+        assert os.listdir(tmp_path) == ["matrix"]
+
+
+class TestFiles:
+    """What is no export replaces files alone."""
+
+    def write(self, target, content="new", overwrite=True):
+        with replacing(target, overwrite) as part:
+            part.write_text(content)
+
+    def test_a_file(self, tmp_path):
+        target = tmp_path / "a.png"
+        self.write(target, "old", overwrite=False)
+        with pytest.raises(FileExistsError, match=r"a\.png exists; give overwrite=True"):
+            self.write(target, overwrite=False)
+        assert target.read_text() == "old"
+        self.write(target)
+        assert target.read_text() == "new"
+        assert os.listdir(tmp_path) == ["a.png"]
+
+    def test_not_the_folder_of_an_export(self, tmp_path):
+        target = operator().export(tmp_path / "matrix")
+        with pytest.raises(FileExistsError, match="is a folder; only a file is replaced"):
+            self.write(target)
+        assert os.listdir(tmp_path) == ["matrix"]
+        assert holds(target, operator())
+
+    @POSIX
+    def test_not_a_protected_one(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+        target.chmod(0o444)
+        with pytest.raises(FileExistsError, match="is a write-protected file; only"):
+            require_replaceable(target, True)
+        with pytest.raises(FileExistsError, match="is a write-protected file; only"):
+            self.write(target)
+        assert target.read_text() == "old"
+
+    @POSIX
+    def test_who_may_read_it_stays(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+        target.chmod(0o600)
+        self.write(target)
+        assert target.stat().st_mode & 0o777 == 0o600
+
+    def test_any_failure_leaves_what_was_there(self, tmp_path):
+        target = tmp_path / "a.png"
+        target.write_text("old")
+
+        def half(part):
+            part.write_text("half")
+            raise OSError(errno.ENOSPC, "full")
+
+        with pytest.raises(OSError, match=r"full: .*a\.png"), replacing(target, True) as part:
+            half(part)
+        assert os.listdir(tmp_path) == ["a.png"]
+        assert target.read_text() == "old"
+
+    def test_the_longest_names(self, tmp_path):
+        target = tmp_path / f"{'ä' * 125}.png"
+        self.write(target)
+        self.write(target, "newer")
+        assert os.listdir(tmp_path) == [target.name]
+        assert target.read_text() == "newer"
+
+
+class TestApart:
+    def test_names_of_one_file(self, tmp_path):
+        frame = tmp_path / "a.png"
+        frame.write_text("frame")
+        (tmp_path / "folder").mkdir()
+        names = [frame, tmp_path / "folder" / ".." / "a.png"]
+        if os.name == "posix":
+            os.link(frame, tmp_path / "hard.png")
+            (tmp_path / "soft.png").symlink_to(frame)
+            names += [tmp_path / "hard.png", tmp_path / "soft.png"]
+        for name in names:
+            with pytest.raises(FileExistsError, match=r"would take the place of .*a\.png; give"):
+                require_apart(name, [tmp_path / "other.png", frame])
+        require_apart(tmp_path / "other.png", [frame])
+
+    def test_files_that_are_not_there_yet(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(FileExistsError, match=r"would take the place of a\.png"):
+            require_apart(tmp_path / "a.png", [Path("a.png")])

@@ -8,6 +8,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
@@ -26,6 +27,9 @@ def lines():
                     yield pytest.param(line, id=f"{page.stem}: {' '.join(line.split())}")
 
 
+WRITTEN = ("--out", "--report", "--plot")
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """The files that the lines read."""
@@ -42,14 +46,19 @@ def files(tmp_path, monkeypatch):
         imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
         imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
         fits.writeto(f"night/{number}.fits", frame)
+        tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
+    fits.writeto("exposure.fits", np.full((48, 48), 2.0))
     fits.writeto("star.fits", star)
     np.save("star.npy", star)
     fine = fits.ImageHDU(psf.gaussian(41, 4.0))
     fits.HDUList([fits.PrimaryHDU(), fine]).writeto("fine.fits")
+    visit = {"SCI": scene, "DQ": np.zeros((60, 60), "i4"), "PSF": psf.gaussian(7, 1.0)}
+    units = [fits.ImageHDU(values, name=name) for name, values in visit.items()]
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
     fits.writeto("psf.fits", psf.gaussian(7, 1.0))
     np.save("psf.npy", psf.gaussian(7, 1.0))
 
@@ -59,8 +68,10 @@ def test_shell_line(files, line):
     command, *words = shlex.split(line.partition(">")[0].replace("800 800", "80 80"))
     assert command == "dhop"
     words = [name for word in words for name in (sorted(glob.glob(word)) or [word])]
+    written = [words[words.index(flag) + 1] for flag in WRITTEN if flag in words]
+    for name in written:
+        Path(name).unlink(missing_ok=True)
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
-    for flag in ("--out", "--report", "--plot"):
-        if flag in words:
-            assert Path(words[words.index(flag) + 1]).stat().st_size > 0
+    for name in written:
+        assert Path(name).stat().st_size > 0

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from dhop import cautions, psf, testing
+from dhop.images import imread, imwrite
 from dhop.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
@@ -20,6 +21,8 @@ __all__ = [
     "FrameStack",
     "Solution",
     "cautions",
+    "imread",
+    "imwrite",
     "load_matrix",
     "psf",
     "regulariser_operator",

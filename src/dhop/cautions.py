@@ -27,5 +27,9 @@ class BetaWarning(Caution):
     """The data do not settle the weight of the regulariser."""
 
 
+class MetadataWarning(Caution):
+    """A file will not say what the file said that its pixels come from."""
+
+
 class RangeWarning(Caution):
     """The image leaves the range of the data by far."""

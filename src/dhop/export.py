@@ -20,8 +20,8 @@ from scipy import io as scipy_io
 from scipy import sparse as scipy_sparse
 
 from dhop import sparse
+from dhop.io.replacement import MANIFEST, replacing, require_replaceable
 from dhop.progress import Progress, reporting
-from dhop.replacement import MANIFEST, replacing, require_replaceable
 
 FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
 FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
@@ -47,7 +47,7 @@ def export(
     """Write the matrix of some rows; see `DHOperator.export`."""
     target = Path(path)
     format = format or format_of(target)
-    require_replaceable(target, overwrite)
+    require_replaceable(target, overwrite, folders=True)
     entries = rows.total()
     if format == "mat" and 2 * sparse.nbytes(rows, "csc", entries, rows.shape[1]) > LARGEST_MAT:
         raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
@@ -58,7 +58,7 @@ def export(
     passes = 2 if format == "npz" else 1
     with (
         reporting(progress, passes * entries, "export") as advance,
-        replacing(target, overwrite) as part,
+        replacing(target, overwrite, folders=True) as part,
     ):
 
         def blocks(size: int = BLOCK) -> Iterator[Block]:

@@ -1,168 +1,232 @@
-"""Image files in and out, as floating-point arrays; needs the extra ``dhop[cli]``.
+"""Images as floating-point arrays, from files and into them; needs the extra ``dhop[cli]``.
 
 FITS needs ``dhop[fits]`` as well.
 """
 
-from dataclasses import dataclass, field, replace
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dhop.decoding import FITS, TIFF, decode
-from dhop.extras import needed
-from dhop.headers import enlarged_fits, enlarged_tiff, fits_header, tiff_header
+from dhop import io
+from dhop.cautions import MetadataWarning
+from dhop.io import Options, Original, Picture
 
 Array = NDArray[Any]
 
-# Types that files hold; what is of another type is written as the last of them.
-HELD = (
-    dict.fromkeys((".jpg", ".jpeg"), ("u1",))
-    | {".png": ("u1", "u2"), ".npy": ("f4", "f8")}
-    | dict.fromkeys(TIFF, ("u1", "i1", "u2", "i2", "u4", "i4", "f8", "f4"))
-    | dict.fromkeys(FITS, ("f8", "f4"))
-)
-DEEP_COLOURS = (b"\x10\x02", b"\x10\x04", b"\x10\x06")  # 16 bits and kinds of colours in a PNG
 BITS = {8: "u1", 16: "u2", 32: "f4"}
-# Of zlib, to look for runs alone: photographs have no other repetitions, and become as small in a
-# fifth of the time.
-RUNS = 3
 BLOCK = 2**20  # values that are rounded at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Original:
-    """What a file says besides its pixels, to be said again of what is made from them.
+def imread(
+    path: str | os.PathLike[str],
+    *,
+    hdu: int | str | None = None,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+) -> Array:
+    """Read an image, or several of one file, as float64.
 
-    Attributes
-    ----------
-    dtype : dtype
-        Of the pixels in the file; of FITS, floating point in any case.
-    fits : astropy.io.fits.Header or None
-    tiff : dict
-        Arguments of `tifffile.imwrite`.
-    """
-
-    dtype: np.dtype[Any]
-    fits: Any = None
-    tiff: dict[str, Any] = field(default_factory=dict)
-
-    def enlarged(self, factor: int, *, sampled: bool = False) -> "Original":
-        """The same for pixels a `factor` smaller, see `dhop.headers.enlarged_fits`."""
-        fits = None if self.fits is None else enlarged_fits(self.fits, factor, sampled=sampled)
-        return replace(self, fits=fits, tiff=enlarged_tiff(self.tiff, factor))
-
-
-def read(path: Path) -> Array:
-    """Read an image as float64, see `load`."""
-    return load(path)[0]
-
-
-def load(path: Path) -> tuple[Array, Original]:
-    """Read an image as float64, transparency left out.
+    Orientation tags, as cameras write them, are applied, and transparency is left out.
 
     Parameters
     ----------
-    path : Path
-        ``.npy``, FITS (the first image in it), TIFF or any other format that imageio reads.
-        An orientation tag, as cameras write it, is applied.
+    path : path
+        ``.npy``, FITS (needs ``dhop[fits]``), TIFF, PNG, JPEG, WebP or BMP (need ``dhop[cli]``).
+    hdu : int or str, optional
+        Number or name of the image in a FITS file, by default the first.
+    frames_axis, channel_axis : int, optional
+        Axes of the array in the file that count frames and channels. They are needed where the file
+        does not say so: pages of a TIFF or an array may be one or the other.
 
     Returns
     -------
-    pixels : ndarray, shape (rows, columns) or (rows, columns, channels)
-        Integers are scaled so that the largest of their type is 1; floating-point numbers and FITS
-        are left as they are.
-    original : Original
+    ndarray, shape ([frames,] rows, columns[, channels])
+        Unsigned integers of at most 16 bits are scaled so that their largest value is 1, which is
+        white. All other numbers are as they are in the file.
 
     Raises
     ------
-    OSError, ValueError
-        If the file is missing, unreadable or not a single image.
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If it is not one image.
     ImportError
-        If it is FITS and astropy is not installed.
+        If the package that reads the format is not installed.
+
+    Examples
+    --------
+    >>> import dhop, tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "frames.npy"
+    ...     np.save(path, np.full((5, 20, 30), 51, np.uint8))
+    ...     frames = dhop.imread(path, frames_axis=0)
+    >>> frames.shape, float(frames.max())
+    ((5, 20, 30), 0.2)
     """
-    ending = _ending(path)
-    array = _decode_png(path) if ending == ".png" else decode(path)
-    fits = fits_header(path) if ending in FITS else None
-    tiff = tiff_header(path) if ending in TIFF else {}
-    if array.ndim == 3 and (ending in FITS or "photometric" in tiff):
-        array = np.moveaxis(array, 0, -1)
-    if array.dtype.kind == "b":
-        array = array.astype(np.uint8) * np.uint8(255)
-    any_number = ending in FITS or tiff.get("photometric") == "minisblack"
-    colours = 1 if array.ndim < 3 or any_number else array.shape[2]
-    if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size or colours > 4:
-        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not a single image")
-    if colours in (2, 4):
-        array = array[..., :-1]
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    dtype = array.dtype.newbyteorder("=")
-    if ending in FITS:
-        # What is made of counts are fractions of counts.
-        return array.astype(np.float64), Original(np.dtype("f8" if dtype == "f8" else "f4"), fits)
-    most = np.iinfo(dtype).max if dtype.kind in "ui" else 1
-    return array.astype(np.float64) / most, Original(dtype, tiff=tiff)
+    return load(Path(path), hdu, frames_axis=frames_axis, channel_axis=channel_axis)[0]
 
 
-def write(
-    path: Path, image: Array, bits: int | None = None, original: Original | None = None
+def imwrite(
+    path: str | os.PathLike[str],
+    image: ArrayLike,
+    *,
+    bits: int | None = None,
+    quality: int = 95,
+    overwrite: bool = False,
 ) -> None:
-    """Write a float image.
+    """Write an image on the scale of `imread`.
 
     Parameters
     ----------
-    path : Path
-        PNG, JPEG, TIFF, ``.npy`` or FITS. Without `bits` and `original`, ``.npy`` is as it is.
-    image : ndarray, shape (rows, columns) or (rows, columns, channels)
-        On the scale of `load`; values that integers cannot hold are clipped.
+    path : path
+        ``.npy``, FITS, TIFF, PNG, JPEG, WebP or BMP.
+    image : array_like, shape (rows, columns) or (rows, columns, channels)
+        Integers are written as they are.
     bits : {8, 16, 32}, optional
-        Of unsigned integers, or 32 of floating-point numbers. By default the type of `original`, or
-        where the format does not hold that, the one of its types that holds most.
-    original : Original, optional
-        Where type and header come from.
+        Of unsigned integers, on which 0 to 1 becomes their whole range, or 32 of floating-point
+        numbers. By default the type of the array if the format holds it, else the one of its types
+        that holds most.
+    quality : int
+        Of JPEG and WebP, 1 to 100.
+    overwrite : bool
+        Whether to replace a file that is there. It is, when the new one is whole.
 
     Raises
     ------
+    FileExistsError
+        If there is something at `path`, unless it is a file and `overwrite`.
     ValueError
-        If the format does not hold as many bits.
+        If the format does not hold as many bits or channels, or values are far from 0 to 1 and the
+        format holds integers.
+
+    Examples
+    --------
+    >>> import dhop, tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "image.tif"
+    ...     dhop.imwrite(path, np.full((20, 30), 0.2), bits=8)
+    ...     print(dhop.imread(path).max())
+    0.2
+    """
+    path, array = Path(path), np.asarray(image)
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
+        raise ValueError(f"an array of {array.dtype} and shape {array.shape} is not an image")
+    original = Original(array.dtype, io.white_of(array.dtype))
+    options = Options(quality, overwrite)
+    if bits is None and array.dtype.kind in "iu":
+        check(path)
+        io.write(path, _picture(array, original), options)
+        return
+    values = array / original.white if original.white else array
+    check(path, bits, original, array.shape)
+    check_range(path, values, bits, original)
+    write(path, values, bits, original, options)
+
+
+def read(path: Path) -> Array:
+    """Read one image as float64, see `load`."""
+    return load(path)[0]
+
+
+def load(
+    path: Path,
+    hdu: int | str | None = None,
+    *,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+    compact: bool = False,
+) -> tuple[Array, Original]:
+    """Read an image, and what the file says besides; see `imread`.
+
+    With `compact` it is of float32 if that holds the numbers of the file without loss.
+    """
+    picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis)
+    white = picture.original.white
+    kind = picture.original.dtype
+    if picture.pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {kind}, not the numbers of an image")
+    single = compact and kind.kind in "buif" and kind.itemsize <= 2
+    with np.errstate(invalid="ignore"):  # NaN of damaged files
+        pixels: Array = picture.arranged("FYXC").astype("f4" if single else "f8", order="C")
+    if white is not None:
+        pixels /= pixels.dtype.type(white)
+    return pixels, picture.original
+
+
+def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
+    """Read where an image is not 0, of which all values must be exact.
+
+    Returns
+    -------
+    ndarray of bool, shape ([frames,] rows, columns)
+        Where any channel is not 0.
+    """
+    picture = io.read(path)
+    if picture.lossy:
+        raise ValueError(f"{path} may be compressed with losses, which blur a mask; take a PNG")
+    if "transparency" in picture.original.kept:
+        raise ValueError(f"{path} has transparent pixels, which a mask must not have")
+    picture = _one_or_many(picture, path, frames_axis)
+    marked = picture.arranged("FYXC") != 0
+    return marked.any(axis=-1) if "C" in picture.axes else marked
+
+
+def load_weights(path: Path, frames_axis: int | None = None) -> Array:
+    """Read the numbers of a grey image as they are in the file, whatever is white."""
+    picture = _one_or_many(io.read(path), path, frames_axis)
+    if "C" in picture.axes or picture.pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {picture.axes} of {picture.pixels.dtype}, not weights")
+    return picture.arranged("FYX").astype(np.float64)
+
+
+def write(
+    path: Path,
+    image: Array,
+    bits: int | None = None,
+    original: Original | None = None,
+    options: Options | None = None,
+) -> None:
+    """Write a float image, with the type and the metadata of another one; see `imwrite`.
+
+    Values that integers cannot hold are clipped. Without `bits` it is of the type of `original`, or
+    where the format does not hold that, of the one that holds most.
     """
     check(path, bits)
-    ending = _ending(path)
-    if ending == ".npy" and bits is None and original is None:
-        np.save(path, image)
-        return
-    kind = _kind(path, bits, original)
-    image = image.astype(kind, order="C") if kind.kind == "f" else _rounded(image, kind)
-    if ending == ".npy":
-        np.save(path, image)
-    elif ending in TIFF:
-        _write_tiff(path, image, {} if original is None else original.tiff)
-    elif ending in FITS:
-        _write_fits(path, image, None if original is None else original.fits)
-    elif image.ndim == 3 and image.shape[-1] != 3:
-        raise ValueError(f"{ending} holds no {image.shape[-1]} channels; write a .tif, .npy, .fits")
-    elif image.ndim == 3 and kind.itemsize == 2:
-        path.write_bytes(_imagecodecs(path).png_encode(image, strategy=RUNS))
-    else:
-        options = {"compress_type": RUNS} if ending == ".png" else {}
-        needed("imageio.v3", "cli", f"writing {path.name}").imwrite(path, image, **options)
+    known = Original(image.dtype) if original is None else original
+    as_is = io.ending(path) == ".npy" and bits is None and original is None
+    kind = image.dtype if as_is else kind_of(path, bits, original)
+    pixels = image.astype(kind, order="C") if kind.kind in "fc" else _rounded(image, kind, known)
+    io.write(path, _picture(pixels, known), options)
 
 
-def check(path: Path, bits: int | None = None) -> None:
-    """Refuse what `write` could not write, before the work that leads there."""
+def check(
+    path: Path,
+    bits: int | None = None,
+    original: Original | None = None,
+    shape: tuple[int, ...] = (1, 1),
+) -> None:
+    """Refuse what `write` could not write, before the work that leads there.
+
+    Warns of metadata that the file will not have.
+    """
     check_folder(path)
-    ending = _ending(path)
-    if ending not in HELD:
-        raise ValueError(f"cannot write {path.name}: its ending is none of {', '.join(HELD)}")
+    format = io.format_of(path)
     if bits is not None and bits not in BITS:
         raise ValueError(f"bits must be 8 or 16, or 32 for floating point, got {bits}")
-    if bits is not None and BITS[bits] not in HELD[ending]:
-        able = [other for other, kinds in HELD.items() if BITS[bits] in kinds]
-        raise ValueError(f"{ending} holds no {bits} bits; write a {' or '.join(able)}")
-    if ending in FITS:
-        needed("astropy.io.fits", "fits", f"writing {path.name}")
+    if bits is not None and BITS[bits] not in format.types:
+        able = [ending for ending, each in io.FORMATS.items() if BITS[bits] in each.types]
+        raise ValueError(f"{io.ending(path)} holds no {bits} bits; write a {' or '.join(able)}")
+    known = Original(np.dtype("f8")) if original is None else original
+    format.check(known, shape, "YXC"[: len(shape)])
+    if lost := io.unkept(path, known):
+        message = f"{path.name} will not keep of the original: {', '.join(lost)}"
+        warnings.warn(message, MetadataWarning, stacklevel=2)
 
 
 def check_folder(path: Path) -> None:
@@ -173,8 +237,8 @@ def check_folder(path: Path) -> None:
 
 def check_range(path: Path, values: Array, bits: int | None, original: Original) -> None:
     """Refuse to write integers that stand for [0, 1] from numbers on another scale."""
-    kind = _kind(path, bits, original)
-    if kind.kind == "f" or original.dtype.kind != "f":
+    kind = kind_of(path, bits, original)
+    if kind.kind == "f" or original.white is not None or kind == original.dtype:
         return
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
     if not 1 / np.iinfo(kind).max < largest <= 2:
@@ -184,62 +248,38 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
         )
 
 
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    return next((ending for ending in HELD if name.endswith(ending)), path.suffix.lower())
+def _one_or_many(picture: Picture, path: Path, frames_axis: int | None) -> Picture:
+    """One image for all frames, or else one for each."""
+    try:
+        return io.interpreted(picture, path)
+    except ValueError:
+        return io.interpreted(picture, path, frames_axis)
 
 
-def _kind(path: Path, bits: int | None, original: Original | None) -> np.dtype[Any]:
-    held = HELD[_ending(path)]
+def _picture(pixels: Array, original: Original) -> Picture:
+    return Picture(pixels, "YXC"[: pixels.ndim], original)
+
+
+def kind_of(path: Path, bits: int | None, original: Original | None) -> np.dtype[Any]:
+    """The type to write."""
+    types = io.format_of(path).types
     if bits is not None:
         return np.dtype(BITS[bits])
     wanted = None if original is None else original.dtype.str[1:]
-    return np.dtype(wanted if wanted in held else held[-1])
+    if wanted == "b1":
+        wanted = "u1"
+    return np.dtype(wanted if wanted in types else types[-1])
 
 
-def _rounded(image: Array, kind: np.dtype[Any]) -> Array:
-    """Integers of the full range of their type, in little memory besides."""
+def _rounded(image: Array, kind: np.dtype[Any], original: Original) -> Array:
+    """Integers, in little memory besides: of the full range of their type, or as they are."""
     least, most = np.iinfo(kind).min, np.iinfo(kind).max
+    plain = original.white is None and original.dtype == kind
     rounded = np.empty(image.shape, kind)
     step = max(1, BLOCK * len(image) // image.size) if image.size else 1
     for start in range(0, len(image), step):
         part = image[start : start + step].astype(np.float64)
-        part *= most
+        part *= 1 if plain else most
         np.rint(part.clip(least, most, out=part), out=part)
         rounded[start : start + step] = part
     return rounded
-
-
-def _decode_png(path: Path) -> Array:
-    content = path.read_bytes() if path.is_file() else b""
-    if not content.startswith(b"\x89PNG") or content[24:26] not in DEEP_COLOURS:
-        return decode(path)
-    # imageio's Pillow would leave 8 bits of the 16.
-    try:
-        return np.asarray(_imagecodecs(path).png_decode(content))
-    except RuntimeError as error:
-        raise OSError(f"cannot read {path}: {error}") from error
-
-
-def _write_tiff(path: Path, image: Array, tags: dict[str, Any]) -> None:
-    colours = image.ndim == 3 and image.shape[-1] == 3
-    options = {"photometric": "rgb" if colours else "minisblack", "software": "dhop"} | tags
-    imwrite = needed("tifffile", "cli", f"writing {path.name}").imwrite
-    if image.ndim == 2 or options["photometric"] == "rgb":
-        imwrite(path, image, metadata=None, **options)
-    else:
-        metadata = None if "description" in tags else {"axes": "CYX"}
-        imwrite(path, np.moveaxis(image, -1, 0), metadata=metadata, **options)
-
-
-def _write_fits(path: Path, image: Array, header: Any) -> None:
-    planes = np.moveaxis(image, -1, 0) if image.ndim == 3 else image
-    if header is not None:
-        axes = [header[f"NAXIS{number}"] for number in range(header["NAXIS"], 2, -1)]
-        planes = planes.reshape(*axes, *planes.shape[-2:])
-    fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
-    fits.PrimaryHDU(planes, header).writeto(path, overwrite=True)
-
-
-def _imagecodecs(path: Path) -> Any:
-    return needed("imagecodecs", "cli", f"{path.name} with colours of 16 bits")

@@ -16,7 +16,7 @@ from scipy import sparse as scipy_sparse
 from dhop import memory, sparse
 from dhop.arguments import DTYPES
 from dhop.export import TEXT_BLOCK, VERSION, FileFormat, format_of
-from dhop.replacement import MANIFEST
+from dhop.io.replacement import MANIFEST
 
 Array = NDArray[Any]
 
@@ -85,6 +85,20 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
 
 
 def _mapped(folder: Path, mmap: bool, check: bool) -> Any:
+    """The matrix in a folder, of files that belong together though it is replaced meanwhile."""
+    while True:
+        before = folder.stat()
+        try:
+            matrix = _whole(folder, mmap, check)
+        except (OSError, ValueError):
+            if os.path.samestat(before, folder.stat()):
+                raise
+        else:
+            if os.path.samestat(before, folder.stat()):
+                return matrix
+
+
+def _whole(folder: Path, mmap: bool, check: bool) -> Any:
     shape, dtype = _manifest(folder)
     mode: Literal["r"] | None = "r" if mmap else None
     data, indices, pointer = (

@@ -1,7 +1,6 @@
 """Super-resolution of one or several frames."""
 
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -334,7 +333,7 @@ def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         raise FileNotFoundError(f"frames: there is no file {os.fspath(missing[0])!r}")
     from dhop import images  # which most who solve for arrays do not need
 
-    pixels = [images.read(pathlib.Path(path)) for path in paths]
+    pixels = [images.imread(path) for path in paths]
     layouts.same_shape(pixels)
     array = pixels[0] if paths is not frames else np.stack(pixels)
     colours = pixels[0].ndim == 3

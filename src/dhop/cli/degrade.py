@@ -1,6 +1,7 @@
 """``dhop degrade``."""
 
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,16 +9,22 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import images
+from dhop import images, io
 from dhop.cautions import RangeWarning
 from dhop.cli.options import (
     Bits,
     Boundary,
+    ChannelAxis,
     Decimation,
     Factor,
+    Hdu,
     Json,
+    Overwrite,
     Psf,
+    Quality,
+    caution_unit,
     check_noise,
+    check_target,
     new_operator,
 )
 from dhop.cli.terminal import errors_in_words, extent, show
@@ -25,11 +32,14 @@ from dhop.cli.terminal import errors_in_words, extent, show
 
 def degrade(
     image: Annotated[
-        Path, typer.Argument(help="High-resolution image: PNG, JPEG, TIFF, .npy or FITS.")
+        Path,
+        typer.Argument(help="High-resolution image: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS."),
     ],
     factor: Factor,
     psf: Psf,
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    out: Annotated[
+        Path, typer.Option(help="Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    ],
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     noise: Annotated[
@@ -37,6 +47,10 @@ def degrade(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
     bits: Bits = None,
+    quality: Quality = 95,
+    channel_axis: ChannelAxis = None,
+    hdu: Hdu = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Apply the model to an image: blur, decimate, add noise. All colours alike.
@@ -47,20 +61,24 @@ def degrade(
       dhop degrade a.tif --factor 3 --psf psf.fits --noise 0.01 --out b.tif
     """
     with errors_in_words():
+        check_target(out, overwrite, [image, psf])
         images.check(out, bits)
+        options = io.Options(quality, overwrite)
         check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        scene, original = images.load(image)
-        images.check_range(out, scene, bits, original)
+        scene, original = images.load(image, hdu, channel_axis=channel_axis)
+        caution_unit(original, decimation)
         A = new_operator(
             scene.shape, psf, factor, boundary=boundary, decimation=decimation, axes=(0, 1)
         )
+        header = original.resized(Fraction(1, factor), sampled=decimation == "sample")
+        images.check(out, bits, header, A.dimsd)
+        images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        written = images.Original(original.dtype)
-        clipped = _clipped(frame, images._kind(out, bits, written))
-        images.write(out, frame, bits, written)
+        clipped = _clipped(frame, images.kind_of(out, bits, header))
+        images.write(out, frame, bits, header, options)
         if clipped:
             warnings.warn(
                 f"{clipped / frame.size:.2g} of the values do not fit the integers of {out}, "

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from dhop import DHOperator, super_resolve
-from dhop.cli.options import Json, check_noise, check_picture
+from dhop.cli.options import Json, Overwrite, check_noise, check_picture, check_target
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
@@ -20,6 +20,7 @@ def demo(
     sigma: Annotated[float, typer.Option(help="Width of the Gaussian blur in pixels.")] = 1.5,
     noise: Annotated[float, typer.Option(help="Standard deviation, full scale is 1.")] = 0.003,
     beta: Annotated[float, typer.Option(help="Weight of the regulariser.")] = 0.001,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Blur, decimate and super-resolve a real photograph, and write the pictures.
@@ -29,12 +30,15 @@ def demo(
       dhop demo --out demo.png
     """
     with errors_in_words():
+        check_target(out, overwrite)
         check_picture(out, "the picture")
         check_noise(noise)
-        _demo(out, sigma, noise, beta, as_json)
+        _demo(out, overwrite, sigma, noise, beta, as_json)
 
 
-def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> None:
+def _demo(
+    out: Path, overwrite: bool, sigma: float, noise: float, beta: float, as_json: bool
+) -> None:
     data, transform = (
         needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
     )
@@ -63,6 +67,7 @@ def _demo(out: Path, sigma: float, noise: float, beta: float, as_json: bool) -> 
         },
         (0.13, 0.38, 0.25),
         out,
+        overwrite=overwrite,
     )
     gain = quality["dhop"]["psnr"] - quality["bicubic"]["psnr"]
     lines = {

@@ -5,10 +5,18 @@ from typing import Annotated
 
 import typer
 
-from dhop import images
-from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
+from dhop.cli.options import (
+    Boundary,
+    Decimation,
+    Dtype,
+    Factor,
+    Json,
+    Psf,
+    Size,
+    check_target,
+    new_operator,
+)
 from dhop.cli.terminal import errors_in_words, extent, progress, show
-from dhop.replacement import require_replaceable
 
 
 def export(
@@ -32,8 +40,7 @@ def export(
       dhop export dh.mtx.gz --size 64 64 --factor 2 --psf psf.npy
     """
     with errors_in_words():
-        images.check_folder(out)
-        require_replaceable(out, overwrite, option="--overwrite")
+        check_target(out, overwrite, [psf], folders=True)
         A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         with progress("writing", A.nnz) as report:
             A.export(out, overwrite=overwrite, progress=report)

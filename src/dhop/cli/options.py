@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -9,9 +10,12 @@ import typer
 
 from dhop import DHOperator, images
 from dhop.boundary import BOUNDARIES
+from dhop.cautions import MetadataWarning
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.decimation import Decimation as Decimations
 from dhop.extras import needed
+from dhop.io import Original, file_of, unit_note
+from dhop.io.replacement import require_apart, require_replaceable
 
 DTYPES = ("float32", "float64")
 
@@ -61,6 +65,28 @@ Bits: TypeAlias = Annotated[
     int | None,
     typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
 ]
+Quality: TypeAlias = Annotated[int, typer.Option(help="Of JPEG and WebP, 1 to 100.")]
+FramesAxis: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        help="Axis that counts frames in a file of several: 0 for pages of a TIFF or planes of a "
+        "FITS cube. It holds for masks and weights too."
+    ),
+]
+ChannelAxis: TypeAlias = Annotated[
+    int | None,
+    typer.Option(help="Axis that counts channels, where a file does not say so."),
+]
+Hdu: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Image in a FITS file: number, name, or name and version as SCI,2. Of one file alone, "
+        "a PSF, mask or weights too: night.fits[SCI,2]."
+    ),
+]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there, but none that is read.")
+]
 Json: TypeAlias = Annotated[
     bool,
     typer.Option("--json", help="Print JSON, for scripts; null for numbers that are not finite."),
@@ -83,14 +109,39 @@ def center_of(text: str | None) -> Any:
     return row, column
 
 
+def caution_unit(original: Original, decimation: str) -> None:
+    """Say if the values of a decimation are not in the unit of the file."""
+    if note := unit_note(original, decimation):
+        warnings.warn(note, MetadataWarning, stacklevel=2)
+
+
 def check_noise(noise: float) -> None:
     if not (np.isfinite(noise) and noise >= 0):
         raise ValueError(f"noise must not be negative, and be finite, got {noise}")
 
 
+def check_target(
+    path: Path, overwrite: bool, others: Iterable[str | Path] = (), *, folders: bool = False
+) -> None:
+    """Refuse to write where something is that must stay, before the work that leads there.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether a file may be replaced.
+    others : iterable of str or Path
+        Files that are read, or written too; what names no file is left out.
+    folders : bool
+        Whether the folder of an export may be replaced too.
+    """
+    images.check_folder(path)
+    require_apart(path, (file_of(Path(other)) for other in others))
+    require_replaceable(path, overwrite, folders=folders, option="--overwrite")
+
+
 def check_picture(path: Path, what: str) -> None:
     """Refuse what matplotlib could not write, before the work that leads there."""
-    images.check_folder(path)
     backend = needed("matplotlib.backend_bases", "plot", f"drawing {path.name}")
     kinds = backend.FigureCanvasBase.get_supported_filetypes()
     if path.suffix.removeprefix(".").lower() not in kinds:

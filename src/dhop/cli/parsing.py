@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop import psf
+from dhop.io import file_of
 
 Value: TypeAlias = float | tuple[float, float]
 
@@ -81,7 +82,7 @@ def _make(text: str) -> NDArray[Any] | None:
     """The PSF that the text describes; None if it names a file."""
     name, _, rest = text.partition(":")
     if name not in PSFS:
-        if Path(text).is_file():
+        if file_of(Path(text)).is_file():
             return None
         near = get_close_matches(name, PSFS, 1)
         advice = f"; did you mean {near[0]}?" if near else ""

@@ -7,12 +7,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import images
+from dhop import io
 from dhop import psf as psfs
-from dhop.cli.options import Json, center_of, check_picture, one_of
+from dhop.cli.options import Json, Overwrite, center_of, check_picture, check_target, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.extras import needed
+from dhop.io import figures
 from dhop.psf.origin import centroid
 
 FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
@@ -48,6 +49,7 @@ def psf(
     energy: Annotated[
         float | None, typer.Option(help="Crop to the window that keeps this fraction.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Make a PSF or prepare one from a file, tell about it, draw it, save it.
@@ -62,8 +64,9 @@ def psf(
     """
     with errors_in_words():
         if out is not None:
-            images.check_folder(out)
+            check_target(out, overwrite, [source])
         if plot is not None:
+            check_target(plot, overwrite, [source] if out is None else [source, out])
             check_picture(plot, "a plot")
         if out is not None and out.suffix.lower() not in (".npy", ".fits", ".tif", ".tiff"):
             raise ValueError(
@@ -84,9 +87,10 @@ def psf(
             made = psfs.resample(made, pixel, new_pixel)
         made = psfs.from_array(made, energy=energy)
         if out is not None:
-            _write(out, made)
+            picture = io.Picture(made, "YX", io.Original(made.dtype))
+            io.write(out, picture, io.Options(overwrite=overwrite))
         if plot is not None:
-            _draw(plot, made, log)
+            _draw(plot, made, log, overwrite)
         facts = _facts(made)
         radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in facts["radii"].items())
         lines = {
@@ -138,21 +142,13 @@ def _number_or(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdigit() else text
 
 
-def _write(path: Path, made: NDArray[Any]) -> None:
-    if path.suffix.lower() == ".fits":
-        fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
-        fits.PrimaryHDU(made).writeto(path, overwrite=True)
-    else:
-        images.write(path, made)
-
-
-def _draw(path: Path, made: NDArray[Any], log: bool) -> None:
+def _draw(path: Path, made: NDArray[Any], log: bool, overwrite: bool) -> None:
     from dhop import plots  # imports pyplot, which completion need not wait for
 
     figure_class = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
     figure = figure_class(figsize=(15, 4.2), layout="constrained")
     plots.psf(made, log=log, ax=list(figure.subplots(1, 3)))
-    figure.savefig(path, dpi=100)
+    figures.save(figure, path, overwrite=overwrite)
 
 
 def _pair(values: list[float]) -> str:

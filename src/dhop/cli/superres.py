@@ -1,6 +1,5 @@
 """``dhop superres``."""
 
-import io
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -9,20 +8,28 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, solvers, stencils, super_resolve
+from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.options import (
     Bits,
     Boundary,
     Center,
+    ChannelAxis,
     Decimation,
     Factor,
+    FramesAxis,
+    Hdu,
     Json,
+    Overwrite,
+    Quality,
+    caution_unit,
     center_of,
     check_picture,
+    check_target,
     one_of,
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.terminal import INTERRUPTED, Bar, console, errors_in_words, extent, progress, show
-from dhop.decoding import decode
+from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
+from dhop.io import Options, figures
 from dhop.iterations import RTOL
 from dhop.photometry import Terms
 from dhop.preparation import width
@@ -37,13 +44,15 @@ def superres(
     frames: Annotated[list[Path], typer.Argument(help="Images of one view, all of one size.")],
     factor: Factor,
     psf: Annotated[
-        str,
+        list[str],
         typer.Option(
-            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}.",
+            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}; or of each band.",
             autocompletion=one_of(["estimate", *(f"{name}:" for name in PSFS)]),
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Image to write: PNG, JPEG, TIFF, .npy or FITS.")],
+    out: Annotated[
+        Path, typer.Option(help="Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    ],
     center: Center = None,
     register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
     shifts: Annotated[
@@ -64,8 +73,11 @@ def superres(
         ),
     ] = None,
     weights: Annotated[
-        str | None,
-        typer.Option(help="A number for each frame, as 1,0.5,2; best 1 over the noise squared."),
+        list[str] | None,
+        typer.Option(
+            help="A number for each frame, as 1,0.5,2, or an image of them, several times an image "
+            "for each frame; best 1 over the noise squared."
+        ),
     ] = None,
     mask: Annotated[
         list[str] | None,
@@ -103,12 +115,17 @@ def superres(
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
     rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = RTOL,
     bits: Bits = None,
+    quality: Quality = 95,
+    frames_axis: FramesAxis = None,
+    channel_axis: ChannelAxis = None,
+    hdu: Hdu = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Image to compare with: PSNR, SSIM, relative RMSE.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
@@ -124,22 +141,30 @@ def superres(
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
     """
     with errors_in_words():
+        read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
+        read += [each for each in (shifts, truth) if each is not None]
+        check_target(out, overwrite, read)
         images.check(out, bits)
+        options = Options(quality, overwrite)
         if report is not None:
+            check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
-        if psf == "estimate" and center is not None:
+        if psf == ["estimate"] and center is not None:
             raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
         with progress("reading", len(frames)) as bar:
-            stack, original = _read_frames(frames, bar)
+            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+        caution_unit(original, decimation)
+        header = original.resized(factor, sampled=decimation == "sample")
+        shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
+        images.check(out, bits, header, shape)
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else _read_truth(truth, stack, factor)
-        every = _numbers(weights, len(frames))
-        maps = _maps(mask or [], stack, every)
-        moves: Any = "estimate" if register else None if shifts is None else _table(shifts)
+        wanted = None if truth is None else read_truth(truth, stack, factor)
+        every = read_weights(weights or [], mask or [], stack, frames_axis)
+        moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
         latest: list[Array] = []
@@ -149,20 +174,19 @@ def superres(
                 latest[:] = [step.image]
 
         def save(image: Array) -> None:
-            header = original.enlarged(factor, sampled=decimation == "sample")
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                images.write(out, picture, bits, header)
+                images.write(out, picture, bits, header, options)
                 bar(1, 1)
 
         try:
             with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
-                    psf if psf == "estimate" else parse_psf(psf, center=center_of(center)),
+                    _blurs(psf, center_of(center)),
                     factor,
                     shifts=moves,
-                    weights=every if maps is None else maps,
+                    weights=every,
                     regulariser=regulariser,
                     beta=_beta(beta),
                     noise=noise,
@@ -185,87 +209,20 @@ def superres(
             raise typer.Exit(INTERRUPTED) from None
         save(solution.image)
         if report is not None:
-            solution.plot().savefig(report, dpi=100)
-        quality = {} if wanted is None else solution.metrics(wanted)
-        show(_lines(solution, out, quality), _facts(solution, out, quality), as_json)
+            figures.save(solution.plot(), report, overwrite=overwrite)
+        compared = {} if wanted is None else solution.metrics(wanted)
+        show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
 
 
-def _read_frames(paths: list[Path], bar: Bar) -> tuple[Array, images.Original]:
-    """Frames of shape (F, rows, columns) or (F, channels, rows, columns)."""
-    found = []
-    for number, path in enumerate(paths, 1):
-        found.append(_read_frame(path))
-        bar(number, len(paths))
-    pixels, originals = zip(*found, strict=True)
-    for path, frame in zip(paths, pixels, strict=True):
-        if frame.shape != pixels[0].shape:
-            raise ValueError(f"{path} is {frame.shape}, but {paths[0]} is {pixels[0].shape}")
-    stack = np.stack(pixels)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
-
-
-def _read_frame(path: Path) -> tuple[Array, images.Original]:
-    """What float32 holds without loss is computed with in float32, in half the memory."""
-    pixels, original = images.load(path)
-    exact = original.dtype.kind in "ui" and original.dtype.itemsize <= 2
-    return (pixels.astype(np.float32) if exact else pixels), original
-
-
-def _read_truth(path: Path, stack: Array, factor: int) -> Array:
-    pixels = images.read(path)
-    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
-    shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
-    if image.shape != shape:
-        raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
-    return image
-
-
-def _numbers(text: str | None, count: int) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"cannot read the weights {text!r}; write them as 1,0.5,2") from None
-    if len(numbers) != count:
-        raise ValueError(f"{count} frames, but {len(numbers)} weights")
-    return numbers
-
-
-def _maps(masks: list[str], stack: Array, weights: list[float] | None) -> list[Array] | None:
-    """Weights of all pixels: zero where a mask is set."""
-    finite = np.isfinite(stack)
-    paths = [Path(name) for name in masks if name != "finite"]
-    good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
-    if len(paths) not in (0, 1, len(stack)):
-        raise ValueError(f"{len(stack)} frames, but {len(paths)} masks; give one, or one for each")
-    for number, path in enumerate(paths):
-        bad = images.read(path)
-        if bad.shape != stack.shape[-2:]:
-            raise ValueError(f"{path} is {bad.shape}, but a frame is {stack.shape[-2:]}")
-        chosen = slice(None) if len(paths) == 1 else number
-        good[chosen] &= bad == 0
-    if (good & ~finite).any():
-        raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
-    if not masks:
-        return None
-    return [
-        frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
-    ]
-
-
-def _table(path: Path) -> Array:
-    if path.suffix.lower() == ".npy":
-        return decode(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        return np.loadtxt(io.StringIO(path.read_text().replace(",", " ")), ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path} must have two numbers a line: {error}") from None
+def _blurs(texts: list[str], center: Any) -> Any:
+    """The PSF of all bands, or of each."""
+    if texts == ["estimate"]:
+        return "estimate"
+    found = [parse_psf(text, center=center) for text in texts]
+    return found[0] if len(found) == 1 else [found]
 
 
 def _beta(text: str) -> Any:
@@ -275,7 +232,7 @@ def _beta(text: str) -> Any:
         return text
 
 
-def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, str]:
+def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
     frames = solution.frames
     lines = {
         "frames": f"{len(frames)} of {extent(frames.shape[1:])}",
@@ -291,15 +248,15 @@ def _lines(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
-    if quality:
+    if compared:
         lines["compared"] = (
-            f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, "
-            f"relative RMSE {quality['relative_rmse']:.3%}"
+            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
+            f"relative RMSE {compared['relative_rmse']:.3%}"
         )
     return lines
 
 
-def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str, Any]:
+def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
     registered = solution.registration
     return {
         "out": out,
@@ -318,5 +275,5 @@ def _facts(solution: Solution, out: Path, quality: dict[str, float]) -> dict[str
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
         "warnings": solution.notes,
-        **quality,
+        **compared,
     }

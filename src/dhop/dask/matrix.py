@@ -8,8 +8,8 @@ import numpy as np
 
 from dhop import export, sparse
 from dhop.dask.operator import DaskDHOperator, dask
+from dhop.io.replacement import replacing, require_replaceable
 from dhop.operators.blur_decimate import DHOperator
-from dhop.replacement import replacing, require_replaceable
 
 Delayed = Any
 
@@ -97,11 +97,11 @@ def export_matrix(
     0
     """
     target = Path(path).absolute()
-    require_replaceable(target, overwrite)
+    require_replaceable(target, overwrite, folders=True)
     rows = operator.operator.rows()
     entries = rows.total()
     export.require_room(target, sparse.nbytes(rows, "csr", entries, rows.shape[0]))
-    with replacing(target, overwrite) as folder:
+    with replacing(target, overwrite, folders=True) as folder:
         export.begin_folder(folder, rows, entries)
         index = sparse.index_dtype(rows.shape, entries)
         for name, dtype in (("data", rows.dtype), ("indices", index)):
@@ -133,6 +133,10 @@ def _write_rows(operator: DHOperator, rows: slice, folder: Path) -> None:
     block = _rows(operator, rows)
     start = np.load(folder / "indptr.npy", mmap_mode="r")[rows.start]
     for name, values in (("data", block.data), ("indices", block.indices)):
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[start : start + values.size] = values
-        array.flush()
+        array = np.load(folder / f"{name}.npy", mmap_mode="r")
+        # Not into the map: the system kills who writes there when the disk is full.
+        with open(folder / f"{name}.npy", "r+b") as file:
+            file.seek(array.offset + int(start) * array.itemsize)
+            file.write(np.ascontiguousarray(values, array.dtype).data)
+            file.flush()
+            os.fsync(file.fileno())

@@ -189,6 +189,8 @@ class ArrayOperator(LinearOperator):
     def __matmul__(self, x: Any) -> Any:
         # An array is no scalar, which scipy takes 0.6 us to find out.
         if isinstance(x, np.ndarray):
+            if x.ndim == 0:
+                raise ValueError("a number is no operand of @; use *")
             return self.matvec(x) if x.ndim == 1 else self.dot(x)
         return super().__matmul__(x)
 

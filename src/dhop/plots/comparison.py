@@ -6,9 +6,15 @@ from typing import Any
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dhop.io import figures
+
 
 def comparison(
-    pictures: dict[str, NDArray[Any]], detail: tuple[float, float, float], path: Path
+    pictures: dict[str, NDArray[Any]],
+    detail: tuple[float, float, float],
+    path: Path,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Write pictures of one scene side by side, whole and enlarged.
 
@@ -20,6 +26,8 @@ def comparison(
         Top, left and side of the square that the second row enlarges, as fractions of the field.
     path : Path
         Image file to write.
+    overwrite : bool
+        Whether to replace a file that is there.
 
     Examples
     --------
@@ -46,4 +54,4 @@ def comparison(
             ax.imshow(part, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             ax.set_axis_off()
         axes[0, column].set_title(title, fontsize=13)
-    figure.savefig(path, dpi=100)
+    figures.save(figure, path, overwrite=overwrite)

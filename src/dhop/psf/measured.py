@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop import io
 from dhop.arguments import choice, pair, real
-from dhop.decoding import decode
 from dhop.psf.arrays import double, estimate_support, normalise, window
 from dhop.psf.origin import centroid, peak
 
@@ -122,9 +122,9 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     Parameters
     ----------
     path : path
-        ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG and what else imageio reads
-        (needs ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not
-        scaled, and values are taken as proportional to light.
+        ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG, BMP, WebP and JPEG (need
+        ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not scaled,
+        and values are taken as proportional to light.
     hdu : int or str, optional
         Number or name of the part of a FITS file, by default the first that holds an image.
 
@@ -153,14 +153,17 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ...     print(psf.load(path))
     [[1. 2. 1.]]
     """
-    array = decode(Path(path), hdu)
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        array = array[..., :-1]
-    if array.ndim == 3 and array.shape[2] in (1, 3):
-        array = array.mean(axis=2)
-    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "biufc":
-        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not one image")
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    picture = io.read(Path(path), hdu)
+    held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
+    try:
+        array = io.interpreted(picture, path).arranged("YXC")
+    except ValueError:
+        raise ValueError(held) from None
+    if array.ndim == 3 and array.shape[2] != 3:
+        raise ValueError(held)
+    with np.errstate(invalid="ignore"):  # NaN of damaged files
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    return array.mean(axis=2) if array.ndim == 3 else array
 
 
 def _background(psf: Array, value: Any) -> Any:

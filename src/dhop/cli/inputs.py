@@ -1,0 +1,129 @@
+"""Frames, masks, weights and shifts of ``dhop superres``, from files."""
+
+import math
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop import images
+from dhop.cli.terminal import Bar
+from dhop.io import Original, file_of, npy
+
+Array = NDArray[Any]
+
+
+def read_frames(
+    paths: list[Path],
+    bar: Bar,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+    hdu: str | None = None,
+) -> tuple[Array, Original]:
+    """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
+
+    What float32 holds without loss is computed with in float32, in half the memory.
+    """
+    found: list[Array] = []
+    originals: list[Original] = []
+    for number, path in enumerate(paths, 1):
+        pixels, original = images.load(
+            path, hdu, frames_axis=frames_axis, channel_axis=channel_axis, compact=True
+        )
+        frames = pixels if frames_axis is not None else pixels[np.newaxis]
+        if found and frames.shape[1:] != found[0].shape[1:]:
+            raise ValueError(
+                f"{path} is {frames.shape[1:]}, but {paths[0]} is {found[0].shape[1:]}"
+            )
+        found.append(frames)
+        originals.append(original)
+        bar(number, len(paths))
+    if len({original.white is None and original.dtype.kind in "iu" for original in originals}) > 1:
+        raise ValueError("frames hold numbers of 0 to white, and others counts; take one kind")
+    stack = found[0] if len(found) == 1 else np.concatenate(found)
+    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
+
+
+def read_truth(path: Path, stack: Array, factor: int) -> Array:
+    """The image to compare with, of the shape of the result."""
+    pixels = images.read(path)
+    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+    shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
+    if image.shape != shape:
+        raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
+    return image
+
+
+def read_weights(
+    texts: list[str], masks: list[str], stack: Array, frames_axis: int | None = None
+) -> list[Any] | None:
+    """A number or a map for each frame, zero where a mask is set; None if there is neither."""
+    weights = _weights(texts, stack, frames_axis)
+    good = _good(masks, stack, frames_axis)
+    if good is None:
+        return weights
+    return [
+        frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
+    ]
+
+
+def read_shifts(path: Path) -> Array:
+    """A table of two columns, as text or .npy."""
+    if path.suffix.lower() == ".npy":
+        return npy.load(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        return np.loadtxt(StringIO(path.read_text().replace(",", " ")), ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} must have two numbers a line: {error}") from None
+
+
+def _weights(texts: list[str], stack: Array, frames_axis: int | None) -> list[Any] | None:
+    if not texts:
+        return None
+    paths = [Path(text) for text in texts]
+    if all(file_of(path).is_file() for path in paths):
+        maps = _for_each_frame(
+            "weights", paths, [images.load_weights(path, frames_axis) for path in paths], stack
+        )
+        # A map is of the shape of its frame, all channels alike.
+        return [np.broadcast_to(weight, stack.shape[1:]) for weight in maps]
+    try:
+        numbers = [float(part) for text in texts for part in text.split(",")]
+    except ValueError:
+        raise ValueError(
+            f"cannot read the weights {','.join(texts)!r}; write them as 1,0.5,2, or name images"
+        ) from None
+    if len(numbers) != len(stack):
+        raise ValueError(f"{len(stack)} frames, but {len(numbers)} weights")
+    return numbers
+
+
+def _good(masks: list[str], stack: Array, frames_axis: int | None) -> Array | None:
+    """Where no mask is set; None if there is none."""
+    finite = np.isfinite(stack)
+    paths = [Path(name) for name in masks if name != "finite"]
+    good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
+    if paths:
+        marked = [images.load_mask(path, frames_axis) for path in paths]
+        for frame, bad in zip(good, _for_each_frame("masks", paths, marked, stack), strict=True):
+            frame &= ~bad
+    if (good & ~finite).any():
+        raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
+    return good if masks else None
+
+
+def _for_each_frame(what: str, paths: list[Path], maps: list[Array], stack: Array) -> list[Array]:
+    """A map for each frame, of as many files, of one for all, or of one with all."""
+    size = stack.shape[-2:]
+    count = sum(math.prod(each.shape[:-2]) for each in maps)
+    if count not in (1, len(stack)):
+        raise ValueError(f"{len(stack)} frames, but {count} {what}; give one, or one for each")
+    for path, each in zip(paths, maps, strict=True):
+        if each.shape[-2:] != size:
+            raise ValueError(f"{path} is {each.shape[-2:]}, but a frame is {size}")
+    found = [one for each in maps for one in each.reshape(-1, *size)]
+    return found * len(stack) if count == 1 else found

@@ -1,0 +1,138 @@
+"""Files in and out: one module for each format, and one table of them."""
+
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+from dhop.cautions import MetadataWarning
+from dhop.io.axes import interpreted
+from dhop.io.fits import FITS, unit_note
+from dhop.io.formats import Format, Options, Part
+from dhop.io.npy import NPY
+from dhop.io.photographs import BMP, JPEG, WEBP
+from dhop.io.photographs import read as read_photograph
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept, white_of
+from dhop.io.png import PNG
+from dhop.io.replacement import replacing, require_replaceable
+from dhop.io.tiff import OME_TIFF, TIFF
+
+FORMATS = {
+    ending: format
+    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, OME_TIFF, FITS)
+    for ending in format.endings
+}
+
+BRACKETS = re.compile(r"(.+)\[([^\[\]]+)\]")
+
+__all__ = [
+    "FITS",
+    "FORMATS",
+    "Constant",
+    "Format",
+    "Metadatum",
+    "Options",
+    "Original",
+    "Part",
+    "Picture",
+    "Resolution",
+    "Unkept",
+    "ending",
+    "file_of",
+    "format_of",
+    "interpreted",
+    "parted",
+    "read",
+    "unit_note",
+    "unkept",
+    "white_of",
+    "write",
+]
+
+
+def ending(path: Path) -> str:
+    """What tells the format of a file, in small letters: two suffixes, as in `.fits.gz`, or one."""
+    name = path.name.lower()
+    known = [each for each in FORMATS if name.endswith(each)]
+    return max(known, key=len, default=path.suffix.lower())
+
+
+def parted(path: Path) -> tuple[Path, Part]:
+    """A file and the image in it that a name in brackets means, as in ``night.fits[SCI,2]``."""
+    match = BRACKETS.fullmatch(path.name)
+    if match is None or path.exists() or FORMATS.get(ending(Path(match[1]))) is not FITS:
+        return path, None
+    return path.with_name(match[1]), match[2]
+
+
+def file_of(path: Path) -> Path:
+    """The file alone."""
+    return parted(path)[0]
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    """Read an image as the file has it.
+
+    Parameters
+    ----------
+    path : Path
+        A format of the table by its ending, or else what Pillow knows by its content.
+    part : int or str, optional
+        Number, name, or name and version of an image in a FITS file, by default the first. It may
+        also stand in brackets at the end of the path.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If it is not one image of numbers, or has no such part.
+    ImportError
+        If the package that reads the format is not installed.
+    """
+    path, own = parted(path)
+    part = part if own is None else own
+    format = FORMATS.get(ending(path))
+    if part is not None and format is not FITS:
+        raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
+    return read_photograph(path) if format is None else format.read(path, part)
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file is to be written in."""
+    if ending(path) not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"cannot write {path.name}: its ending is none of {known}")
+    return FORMATS[ending(path)]
+
+
+def unkept(path: Path, original: Original) -> list[str]:
+    """Names of what a file of this name cannot say again."""
+    keeps = format_of(path).keeps
+    return [name for name, each in original.kept.items() if each.missed and name not in keeps]
+
+
+def write(path: Path, picture: Picture, options: Options | None = None) -> None:
+    """Write an image as it is; numbers are of a type that the format holds.
+
+    Whatever goes wrong, what was there is there. Metadata that a library does not write after all
+    are left out with a warning: they never cost a result that took hours.
+    """
+    options = options or Options()
+    require_replaceable(path, options.overwrite)
+    format = format_of(path)
+    kind = picture.pixels.dtype
+    if kind.str[1:] not in format.types and format is not NPY:
+        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
+    format.check(picture.original, picture.pixels.shape, picture.axes)
+    with replacing(path, options.overwrite) as part:
+        try:
+            format.write(part, picture, ending(path), options)
+        except (OSError, MemoryError, ImportError):
+            raise
+        except Exception as error:  # libraries raise anything
+            bare = replace(picture, original=replace(picture.original, kept={}))
+            format.write(part, bare, ending(path), options)
+            why = " ".join(str(error).split())
+            message = f"{path.name} has no metadata, they cannot be written: {why}"
+            warnings.warn(message, MetadataWarning, stacklevel=3)

@@ -1,0 +1,273 @@
+"""FITS, by astropy: an image of several in a file, with what its header says and refers to."""
+
+import gzip
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.extras import needed
+from dhop.io import cards, sky, tables
+from dhop.io.formats import Format, Options, Part
+from dhop.io.picture import Metadatum, Original, Picture, Unkept
+from dhop.io.reading import ContentError, in_words, require_plausible
+
+HEADER = "FITS header"
+NAMES = (".fits", ".fit", ".fts")
+PACKED = (".gz", ".fz")  # by gzip the whole file, by tiles the image
+NUMBERED = re.compile(r"(.+),(\d+)")  # a name with its version
+TIMES = ("TIME", "UTC", "TAI", "TT", "TDB", "TCB", "TCG", "UT1")
+# Units of light in a solid angle, and of light, whatever comes before and after.
+BRIGHTNESS = re.compile(r"(?i)(?<![a-z])(?:sr|steradian|beam|[am]?arcsec|arcmin|asec|deg\W*2)")
+FLUX = re.compile(
+    r"(?i)(?<![a-z])(?:e-|el|electrons?|adu|dn|counts?|cts?|ph|photons?|pix|pixel|[munM]?jy|erg|"
+    r"nmgy|(?:nano)?maggy|w)s?(?![a-z])"
+)
+SHOWN = 4  # names in a message
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Header(Metadatum):
+    """The header of an image, without what is true only of its numbers.
+
+    Attributes
+    ----------
+    cards : astropy.io.fits.Header
+    primary : astropy.io.fits.Header or None
+        Of the file, if the image is in an extension of it.
+    tables : tuple of HDUs
+        Extensions that the header refers to.
+    leading : tuple of int
+        Lengths of the axes before rows and columns.
+    """
+
+    cards: Any
+    primary: Any = None
+    tables: tuple[Any, ...] = ()
+    leading: tuple[int, ...] = ()
+
+    @property
+    def missed(self) -> bool:  # type: ignore[override]
+        return cards.telling(self.cards) or self.primary is not None
+
+    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Header":
+        return replace(
+            self,
+            cards=sky.resized(self.cards, scale, sampled=sampled),
+            tables=tuple(_resized(table, scale, sampled) for table in self.tables),
+        )
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    """The image with a number, a name, or a name and version as in ``"SCI,2"``; or the first one.
+
+    The first are not tables of distortions, nor lines.
+    """
+    with in_words(path):
+        fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
+        with (
+            _unpacked(path) as file,
+            fits.open(file, memmap=False, do_not_scale_image_data=True) as units,
+        ):
+            number = _number(path, units, part)
+            unit = units[number]
+            require_plausible(path, prod(unit.shape) * abs(unit.header["BITPIX"]) // 8)
+            pixels = _scaled(unit)
+            letters = _letters(unit.header, pixels.shape)
+            kept = _kept(fits, units, number)
+    # What is made of counts are fractions of counts.
+    dtype = np.dtype("f8" if unit.header["BITPIX"] == -64 else "f4")
+    return Picture(pixels, letters, Original(dtype, None, kept))
+
+
+def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
+    fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
+    planes = picture.arranged("CYX")
+    units = _units(fits, picture.original, planes, packed=ending.endswith(".fz"))
+    with (
+        open(path, "wb") as whole,
+        gzip.GzipFile("", "wb", fileobj=whole) if ending.endswith(".gz") else whole as file,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of cards that are mended
+        units.writeto(file, output_verify="silentfix")
+
+
+def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
+    """Write an image of one pixel, with all that the header of the large one will have."""
+    fits = needed("astropy.io.fits", "fits", "writing FITS")
+    planes = np.zeros([*(n for n, axis in zip(shape, axes, strict=True) if axis == "C"), 1, 1])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _units(fits, original, planes).writeto(io.BytesIO(), output_verify="silentfix")
+    except Exception as error:  # of a header that is not understood, anything
+        raise ValueError(f"cannot write the FITS header: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file; of one that gzip packed all, so that its checksum is looked at."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        yield io.BytesIO(gzip.decompress(file.read())) if packed else file
+
+
+def _number(path: Path, units: Any, part: Part) -> int:
+    """Which of the units of a file is the image."""
+    images = {
+        k: unit
+        for k, unit in enumerate(units)
+        if unit.is_image and unit.size and "GROUPS" not in unit.header
+    }
+    chosen = [k for k, unit in images.items() if _is(part, k, unit)]
+    if not chosen:
+        wanted = "" if part is None else f" in part {part!r}"
+        names = ", ".join(f"{k} {unit.name!r}" for k, unit in images.items())
+        raise ContentError(f"{path} holds no image{wanted}; its images are: {names or 'none'}")
+    return chosen[0]
+
+
+def _is(part: Part, number: int, unit: Any) -> bool:
+    if part is None:
+        return len(unit.shape) > 1 and unit.name not in tables.LOOKUPS
+    text = str(part).strip().upper()
+    if text.isdecimal():
+        return int(text) == number
+    name = unit.name.upper()
+    versioned = NUMBERED.fullmatch(text)
+    if versioned and versioned[1] == name:
+        return int(versioned[2]) == unit.ver
+    return bool(text == name)
+
+
+def _scaled(unit: Any) -> Array:
+    """Numbers as BSCALE, BZERO and BLANK say, in double precision where any of them does."""
+    raw = np.asarray(unit.data)
+    raw = raw.astype(raw.dtype.newbyteorder("="), copy=False)
+    slope, zero = float(unit.header.get("BSCALE", 1)), float(unit.header.get("BZERO", 0))
+    blank = unit.header.get("BLANK") if raw.dtype.kind in "iu" else None
+    if (slope, zero, blank) == (1, 0, None):
+        return raw
+    pixels = raw * np.float64(slope) + zero
+    if blank is not None:
+        pixels[raw == blank] = np.nan
+    return pixels
+
+
+def unit_note(original: Original, decimation: str) -> str | None:
+    """What a user should know if values of a decimation are not in the unit that BUNIT names."""
+    header = original.kept.get(HEADER)
+    text = str(header.cards.get("BUNIT", "")).strip() if isinstance(header, Header) else ""
+    brightness = BRIGHTNESS.search(text)
+    if decimation == "sum" and brightness:
+        return (
+            f"BUNIT {text!r} is light in a solid angle, which --decimation sum does not keep; "
+            "--decimation mean does"
+        )
+    if decimation != "sum" and FLUX.search(text) and not brightness:
+        return (
+            f"BUNIT {text!r} is light in a pixel, but --decimation {decimation} gives pixels of "
+            "all sizes like values; --decimation sum keeps fluxes"
+        )
+    return None
+
+
+def _letters(header: Any, shape: Sequence[int]) -> str:
+    """What the axes are: a cube is of planes, unless they were taken one after another."""
+    letters = ""
+    for axis, length in zip(range(len(shape), 2, -1), shape, strict=False):
+        name = str(header.get(f"CTYPE{axis}", "")).partition("-")[0].strip()
+        letters += "I" if length == 1 else "T" if name in TIMES else "C"
+    return (letters + "YX")[-len(shape) :]
+
+
+def _kept(fits: Any, units: Any, number: int) -> dict[str, Metadatum]:
+    """What the file says besides the pixels of a unit, and names of what will not be kept."""
+    unit = units[number]
+    header, wrong = cards.copied(unit.header)
+    if header.get("EXTNAME") == "COMPRESSED_IMAGE":
+        del header["EXTNAME"]
+    extensions, gone = tables.linked(units, header)
+    primary = None
+    if number and not units[0].size:
+        first, more = cards.copied(units[0].header)
+        primary, wrong = (first if cards.telling(first) else None), more + wrong
+    known = {id(unit), id(units[0])} | {id(units[key]) for key in tables.references(header)[0]}
+    others = [each.name or str(k) for k, each in enumerate(units) if id(each) not in known]
+    lost = {"FITS cards": wrong, "distortions": gone, "FITS extensions": others}
+    whole = Header(
+        header, primary, tuple(_readable(fits, each) for each in extensions), unit.shape[:-2]
+    )
+    return {HEADER: whole} | {
+        f"{what} {_listed(names)}": Unkept() for what, names in lost.items() if names
+    }
+
+
+def _readable(fits: Any, table: Any) -> Any:
+    """A table of corrections in plain numbers; a table of coordinates as it is."""
+    if not table.is_image:
+        return table
+    # astropy evaluates tables of single precision alone.
+    kind = np.float64 if table.header["BITPIX"] == -64 else np.float32
+    return fits.ImageHDU(_scaled(table).astype(kind), cards.copied(table.header)[0])
+
+
+def _resized(table: Any, scale: Fraction, sampled: bool) -> Any:
+    if not table.is_image:
+        return table
+    header = sky.resized_lookup(table.header, scale, sampled=sampled)
+    return type(table)(table.data * table.data.dtype.type(scale), header)
+
+
+def _units(fits: Any, original: Original, planes: Array, packed: bool = False) -> Any:
+    """The units of a file: an image alone, or behind a primary header; and its tables."""
+    header = original.kept.get(HEADER)
+    if not isinstance(header, Header):
+        header = Header(None)
+    planes = planes.reshape(*_leading(header.leading, planes.shape[:-2]), *planes.shape[-2:])
+    image: list[Any]
+    if packed:
+        # Compression that loses nothing, of floating-point numbers by their bytes.
+        unit = fits.CompImageHDU(
+            planes, header.cards, compression_type="GZIP_2", quantize_level=0.0
+        )
+        image = [fits.PrimaryHDU(None, header.primary), unit]
+    elif header.primary is None:
+        image = [fits.PrimaryHDU(planes, header.cards)]
+    else:
+        image = [fits.PrimaryHDU(None, header.primary), fits.ImageHDU(planes, header.cards)]
+    return fits.HDUList([*image, *(table.copy() for table in header.tables)])
+
+
+def _leading(lengths: Sequence[int], planes: Sequence[int]) -> Sequence[int]:
+    """Lengths of the axes before rows and columns, as they were but for frames: they are one."""
+    count = prod(planes)
+    alone = [[*lengths[:k], 1, *lengths[k + 1 :]] for k in range(len(lengths))]
+    for each in (lengths, *alone, [1] * len(lengths)):
+        if prod(each) == count:
+            return each
+    return planes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+FITS = Format(
+    tuple(name + packed for packed in ("", *PACKED) for name in NAMES), ("f8", "f4"),
+    frozenset({HEADER}), read, write, check,
+)  # fmt: skip

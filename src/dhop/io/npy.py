@@ -1,0 +1,56 @@
+"""NumPy's own files."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from dhop.io.formats import Format, Options, Part
+from dhop.io.picture import Original, Picture, white_of
+from dhop.io.reading import ContentError, in_words
+from dhop.io.replacement import open_whole
+
+Array = NDArray[Any]
+
+HEADERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+
+
+def load(path: Path) -> Array:
+    """An array of numbers, in native byte order."""
+    with in_words(path):
+        _require_whole(path)
+        array = np.load(path, allow_pickle=False)
+    if array.dtype.kind not in "biufc":
+        raise ContentError(f"{path} holds {array.dtype}, not one image of numbers")
+    return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    array = load(path)
+    return Picture(array, "?" * array.ndim, Original(array.dtype, white_of(array.dtype)))
+
+
+def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
+    with open_whole(path) as file:
+        np.save(file, picture.arranged("YXC"), allow_pickle=False)
+
+
+def _require_whole(path: Path) -> None:
+    """NumPy would make room for what a header claims before it looks whether it is there."""
+    with open(path, "rb") as file:
+        version = npy.read_magic(file)
+        if version not in HEADERS:
+            return
+        shape, _, dtype = HEADERS[version](file)
+        claimed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+    if claimed > there and not dtype.hasobject:  # of which NumPy reads none
+        raise ContentError(f"{path} claims {claimed:,} bytes of numbers and holds {there:,}")
+
+
+NPY = Format((".npy",), ("f4", "f8"), frozenset(), read, write)

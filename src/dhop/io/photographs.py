@@ -1,0 +1,156 @@
+"""JPEG, WebP, BMP, and PNG of 8 bits, by Pillow."""
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.extras import needed
+from dhop.io import exif
+from dhop.io.formats import Check, Format, Options, Part
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
+from dhop.io.reading import ContentError, in_words, require_plausible
+from dhop.io.replacement import open_whole
+
+Array = NDArray[Any]
+
+KINDS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "PPM")
+LOSSY = ("JPEG", "MPO", "WEBP")
+WRITTEN = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".png": "PNG"}
+# What Pillow calls pixels, and what they become: grey or colours, L, or either with transparency.
+MODES = {
+    "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB",
+    "RGBA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
+}  # fmt: skip
+# Of zlib, to look for runs alone: photographs have no other repetitions, and become as small in a
+# fifth of the time.
+RUNS = 3
+INCH = 2.54  # centimetres
+USUAL_GAMMA = (0.45, 0.46)
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    """Any photograph that Pillow knows by its content, turned as its EXIF wants it shown."""
+    with in_words(path), path.open("rb") as file:
+        image = opened(path, file)
+        if image.mode not in MODES:
+            raise ContentError(f"{path} is {image.mode}; convert it to grey or RGB of 8 bits")
+        turned = needed("PIL.ImageOps", "cli", "EXIF").exif_transpose(image)
+        kept = said(image)
+        pixels, transparent = _pixels(turned)
+        lossy = image.format in LOSSY
+    if transparent:
+        kept["transparency"] = Unkept()
+    return Picture(pixels, "YXC"[: pixels.ndim], Original(pixels.dtype, 255, kept), lossy)
+
+
+def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
+    pixels = np.ascontiguousarray(picture.arranged("YXC"))
+    with open_whole(path) as file:
+        encode(file, pixels, WRITTEN[ending], picture.original, options)
+
+
+def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options: Options) -> None:
+    """Write pixels of 8 bits with what is kept."""
+    library = needed("PIL.Image", "cli", f"writing {kind}")
+    more: dict[str, Any] = {}
+    if kind == "PNG":
+        more["compress_type"] = RUNS
+    elif kind in LOSSY:
+        more["quality"] = options.quality
+    if kind == "JPEG":
+        more["subsampling"] = 0  # as many pixels for colours as for grey
+    for name, each in original.kept.items():
+        if name == "colour profile" and isinstance(each, Constant):
+            more["icc_profile"] = each.value
+        elif isinstance(each, exif.Exif):
+            more["exif"] = each.data
+        elif name == "comment" and kind == "PNG" and isinstance(each, Constant):
+            more["pnginfo"] = _texts(each.value)
+        elif isinstance(each, Resolution) and each.unit != "none":
+            per_inch = 1.0 if each.unit == "inch" else INCH
+            more["dpi"] = (each.across * per_inch, each.down * per_inch)
+    library.fromarray(pixels).save(file, kind, **more)
+
+
+def opened(path: Path, file: BinaryIO) -> Any:
+    """An image of Pillow, none of its pixels read yet."""
+    image = needed("PIL.Image", "cli", f"reading {path.name}").open(file, formats=KINDS)
+    values = image.width * image.height * len(image.getbands())
+    require_plausible(path, values // 8 if image.mode == "1" else values, values)
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":  # of which the others are previews
+        raise ContentError(f"{path} holds {count} images, not one")
+    return image
+
+
+def said(image: Any) -> dict[str, Metadatum]:
+    """What an image of Pillow says besides its pixels."""
+    kept: dict[str, Metadatum] = {}
+    info = image.info
+    if profile := info.get("icc_profile"):
+        kept["colour profile"] = Constant(profile)
+    turned = image.getexif().get(exif.ORIENTATION, 1) > 4
+    if "dpi" in info:
+        across, down = reversed(info["dpi"]) if turned else info["dpi"]
+        if across > 0 and down > 0:
+            kept["resolution"] = Resolution(float(across), float(down), "inch")
+    if camera := exif.shown(image.getexif()):
+        kept["EXIF"] = camera
+    if "xmp" in info:
+        kept["XMP"] = Unkept()
+    if image.format == "PNG" and (texts := dict(image.text)):
+        texts.pop("XML:com.adobe.xmp", None)
+        if texts:
+            kept["comment"] = Constant(texts)
+        low, high = USUAL_GAMMA
+        if not low < info.get("gamma", low + 0.001) < high:
+            kept["gamma"] = Unkept()
+    return kept
+
+
+def limited(most: int, exif_bytes: int = 2**32) -> Check:
+    """A check for a format of at most so many pixels on a side, and bytes of EXIF."""
+
+    def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
+        channels = shape[axes.index("C")] if "C" in axes else 3
+        if channels != 3:
+            raise ValueError(f"photographs hold no {channels} channels; write a .tif, .npy, .fits")
+        if max(shape) > most:
+            raise ValueError(f"an image of {shape} is too large for its format; write a .tif, .npy")
+        camera = original.kept.get("EXIF")
+        if isinstance(camera, exif.Exif) and len(camera.data) > exif_bytes:
+            raise ValueError(f"a .jpg holds no EXIF of {len(camera.data):,} bytes; write a .png")
+
+    return check
+
+
+def _pixels(image: Any) -> tuple[Array, bool]:
+    """Grey or three colours, and whether some were transparent."""
+    mode = MODES[image.mode]
+    if "transparency" in image.info:
+        mode = {"L": "LA", "RGB": "RGBA"}.get(mode, mode)
+    array = np.asarray(image if image.mode == mode else image.convert(mode))
+    transparent = False
+    if mode in ("LA", "RGBA"):
+        transparent = bool((array[..., -1] != 255).any())
+        array = array[..., :-1]
+    grey = array.ndim == 3 and array.shape[2] == 3 and image.mode in ("P", "PA")
+    if mode == "LA" or (grey and (array == array[..., :1]).all()):
+        array = array[..., 0]
+    return array, transparent
+
+
+def _texts(texts: dict[str, str]) -> Any:
+    info = needed("PIL.PngImagePlugin", "cli", "writing PNG").PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    return info
+
+
+EIGHT_BITS = ("u1",)
+KEPT = frozenset({"colour profile", "resolution", "EXIF"})
+JPEG = Format((".jpg", ".jpeg"), EIGHT_BITS, KEPT, read, write, limited(65500, 65500))
+WEBP = Format((".webp",), EIGHT_BITS, KEPT - {"resolution"}, read, write, limited(16383))
+BMP = Format((".bmp",), EIGHT_BITS, frozenset({"resolution"}), read, write, limited(2**31 - 1))

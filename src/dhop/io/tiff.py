@@ -1,0 +1,239 @@
+"""TIFF, by tifffile."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.extras import needed
+from dhop.io import chain, colours, geotiff, microscopy
+from dhop.io.formats import Format, Options, Part
+from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
+from dhop.io.reading import ContentError, in_words, require_plausible
+from dhop.io.replacement import open_whole
+
+Array = NDArray[Any]
+
+TYPES = ("c8", "c16", "u1", "i1", "u2", "i2", "u4", "i4", "f8", "f4")
+OME = (".ome.tif", ".ome.tiff")
+TURNED = (5, 6, 7, 8)  # orientations with rows that are shown as columns
+ORIENTATION = 274
+TEXTS = {271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copyright"}
+EXIF = (34665, 34853)
+XMP = 700
+NODATA = 42113
+LARGEST = 2**32  # number of a resolution, as a fraction of whole ones
+# What is compressed with losses is not compressed so a second time.
+LOSSLESS = {
+    "LZW": "lzw", "ADOBE_DEFLATE": "zlib", "DEFLATE": "zlib", "PACKBITS": "packbits",
+    "ZSTD": "zstd", "LZMA": "lzma", "JPEG": "zlib",
+}  # fmt: skip
+LOSSY = ("JPEG", "OJPEG", "WEBP", "JPEG2000", "JPEG_2000_LOSSY", "JPEGXL", "JPEGXR", "LERC")
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # damage is told once, by an error
+
+
+@dataclass(frozen=True)
+class Layout(Metadatum):
+    """How the pixels lie in a file."""
+
+    missed = False
+
+    options: dict[str, Any]  # of tifffile
+    rgb: bool  # whether the first three channels are colours
+    channels: str  # "contig" within a pixel, "separate" planes of one page, or "pages"
+
+
+def read(path: Path, part: Part = None) -> Picture:
+    """The pages, turned as their orientation tag wants them shown."""
+    with in_words(path):
+        library = needed("tifffile", "cli", f"reading {path.name}")
+        chain.require_open(path)
+        with library.TiffFile(path, _multifile=False) as file:
+            images = _images(path, file)
+            page = images[0].keyframe
+            colours.require_known(path, page)
+            tile = page.tilewidth * page.tilelength * page.samplesperpixel
+            values = max(len(images) * images[0].size, tile)
+            require_plausible(path, values * page.bitspersample // 8, values)
+            kept = _kept(file, page)
+            axes = images[0].axes.replace("S", "C").replace("Q", "I")
+            pixels = np.asarray(images[0].asarray())
+            if len(images) > 1:
+                pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
+                axes = "I" + axes
+            turn = page.tags.valueof(ORIENTATION, default=1)
+            pixels = _turned(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), axes, turn)
+            found = colours.decoded(path, page, pixels, axes)
+            nodata, lossy = page.tags.valueof(NODATA), page.compression.name in LOSSY
+    if found.transparent:
+        kept["transparency"] = Unkept()
+    original = Original(found.pixels.dtype, found.white, kept)
+    return Picture(_missing(found.pixels, nodata), found.axes, original, lossy)
+
+
+def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
+    """Channels lie as they did; if that is not known, colours by pixels, others a page each."""
+    imwrite = needed("tifffile", "cli", f"writing {path.name}").imwrite
+    channels = picture.pixels.shape[picture.axes.index("C")] if "C" in picture.axes else 1
+    layout = picture.original.kept.get("layout")
+    if not isinstance(layout, Layout):
+        colours = channels == 3
+        layout = Layout({}, colours, "contig" if colours else "pages")
+    more = dict(layout.options)
+    if "predictor" in more:
+        more["predictor"] = 3 if picture.pixels.dtype.kind == "f" else 2
+    axes = "YXC" if layout.channels == "contig" else "CYX"
+    more["photometric"] = "rgb" if layout.rgb and channels >= 3 else "minisblack"
+    pages = channels if layout.channels == "pages" else 1
+    if channels > 1 and pages == 1:
+        more["planarconfig"] = layout.channels
+        extra = channels - (3 if more["photometric"] == "rgb" else 1)
+        more["extrasamples"] = ["unspecified"] * extra
+    more |= _said(picture.original, ending in OME, pages)
+    if ending in OME or (pages > 1 and "description" not in more):
+        letters = axes if pages > 1 else axes.replace("C", "S")
+        named = letters if channels > 1 else "YX"
+        more["metadata"] = {"axes": named, **(more["metadata"] or {})}
+    with open_whole(path) as file:
+        imwrite(file, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
+
+
+def _images(path: Path, file: Any) -> list[Any]:
+    """Series of pages that are one image, or many alike that were written one after another.
+
+    Overviews and masks beside them are not meant.
+    """
+    first, *more = file.series
+    if first.keyframe.is_reduced or first.keyframe.is_mask:
+        raise ContentError(f"{path} begins with a small or a masking image; convert it")
+    more = [each for each in more if not (each.keyframe.is_reduced or each.keyframe.is_mask)]
+
+    def kind(series: Any) -> tuple[Any, ...]:
+        return series.shape, series.dtype, series.axes, series.keyframe.photometric
+
+    if any(kind(each) != kind(first) for each in more):
+        raise ContentError(f"{path} holds {1 + len(more)} images that differ in shape or type")
+    return [first, *more]
+
+
+def _turned(array: Array, axes: str, tag: int) -> Array:
+    """The pixels as their orientation tag wants them shown.
+
+    TIFF 6.0, page 36. tifffile's `reorient` confuses two of the eight.
+    """
+    rows = axes.find("YX")
+    if tag not in range(2, 9) or rows < 0:
+        return array
+    columns = rows + 1
+    if tag in TURNED:
+        array = np.swapaxes(array, rows, columns)
+    if tag in (3, 4, 7, 8):
+        array = np.flip(array, rows)
+    if tag in (2, 3, 6, 7):
+        array = np.flip(array, columns)
+    return array
+
+
+def _missing(pixels: Array, nodata: Any) -> Array:
+    """NaN where GDAL's tag says that there is no value."""
+    if nodata is None or pixels.dtype.kind not in "uif":
+        return pixels
+    try:
+        absent = pixels == pixels.dtype.type(float(nodata))
+    except (ValueError, OverflowError):  # no pixel is that
+        return pixels
+    if not absent.any():
+        return pixels
+    kind = pixels.dtype if pixels.dtype.kind == "f" else np.dtype("f8")
+    return np.where(absent, kind.type(np.nan), pixels.astype(kind))
+
+
+def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
+    kept: dict[str, Metadatum] = {"layout": _layout(page)}
+    turned = page.tags.valueof(ORIENTATION, default=1) in TURNED
+    if "XResolution" in page.tags and "YResolution" in page.tags:
+        across, down = page.get_resolution()
+        if turned:
+            across, down = down, across
+        unit = getattr(page.resolutionunit, "name", "NONE").lower()
+        known = min(across, down) > 0 and max(across, down) < LARGEST
+        if known and (unit != "none" or across != down or file.is_imagej):
+            kept["resolution"] = Resolution(across, down, unit)
+    if page.iccprofile:
+        kept["colour profile"] = Constant(page.iccprofile)
+    texts = {tag: page.tags.valueof(tag) for tag in TEXTS}
+    if texts := {tag: text for tag, text in texts.items() if isinstance(text, str)}:
+        kept["author and date"] = Constant(texts)
+    if any(tag in page.tags for tag in EXIF):
+        kept["EXIF"] = Unkept()
+    if XMP in page.tags:
+        kept["XMP"] = Unkept()
+    if geography := geotiff.read(page):
+        if turned or page.tags.valueof(ORIENTATION, default=1) > 1:
+            kept["GeoTIFF tags of a turned image"] = Unkept()
+        else:
+            kept["GeoTIFF tags"] = geography
+    if file.is_ome:
+        if sizes := microscopy.voxels(page.description):
+            kept["voxel size"] = sizes
+        kept["OME annotations"] = Unkept()
+    elif file.is_imagej:
+        kept["ImageJ description"] = microscopy.imagej(page.description)
+    elif page.description and not file.is_shaped:
+        kept["description"] = Constant(page.description)
+    return kept
+
+
+def _layout(page: Any) -> Layout:
+    options: dict[str, Any] = {}
+    if compression := LOSSLESS.get(page.compression.name):
+        options["compression"] = compression
+        if page.predictor > 1:
+            options["predictor"] = True
+    if page.is_tiled and page.tilelength % 16 == page.tilewidth % 16 == 0:
+        options["tile"] = (page.tilelength, page.tilewidth)
+    channels = "pages"
+    if page.samplesperpixel > 1:
+        channels = "separate" if page.planarconfig == 2 else "contig"
+    kind = getattr(page.photometric, "name", "")
+    if kind == "PALETTE":
+        channels = "contig"
+    return Layout(options, kind in ("RGB", "YCBCR", "PALETTE"), channels)
+
+
+def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
+    """Options of tifffile for what is kept."""
+    kept, more = original.kept, dict[str, Any](metadata=None)
+    resolution, voxels = kept.get("resolution"), kept.get("voxel size")
+    if isinstance(voxels, microscopy.Voxels):
+        if ome:
+            more["metadata"] = dict(voxels.sizes)
+        if not isinstance(resolution, Resolution) or resolution.unit == "none":
+            resolution = voxels.resolution()
+    if ome:
+        more |= {"ome": True, "metadata": more["metadata"] or {}}
+    if isinstance(resolution, Resolution) and max(resolution.across, resolution.down) < LARGEST:
+        more["resolution"] = resolution.across, resolution.down
+        more["resolutionunit"] = resolution.unit.upper()
+    extra: list[Any] = []
+    for name, each in kept.items():
+        if name == "colour profile" and isinstance(each, Constant):
+            more["iccprofile"] = each.value
+        elif name == "description" and isinstance(each, Constant) and not ome:
+            more["description"] = each.value.encode()
+        elif isinstance(each, microscopy.ImageJ) and not ome:
+            more["description"] = each.text(pages).encode()
+        elif name == "author and date" and isinstance(each, Constant):
+            extra += [(tag, "s", 0, text.encode(), True) for tag, text in each.value.items()]
+        elif isinstance(each, geotiff.Geography):
+            extra += each.extratags()
+    return more | {"extratags": extra}
+
+
+KEEPS = frozenset({"resolution", "colour profile", "author and date", "GeoTIFF tags", "voxel size"})
+TIFF = Format((".tif", ".tiff"), TYPES, KEEPS | {"description", "ImageJ description"}, read, write)
+OME_TIFF = Format(OME, TYPES, KEEPS, read, write)
