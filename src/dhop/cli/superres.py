@@ -1,5 +1,7 @@
 """``dhop superres``."""
 
+import os
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -27,7 +29,7 @@ from dhop.cli.options import (
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
-from dhop.io import Options, figures
+from dhop.io import Options, Original, figures
 from dhop.photometry import Terms
 from dhop.preparation import width
 from dhop.selection import Rule
@@ -170,7 +172,7 @@ def superres(
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                images.write(out, picture, bits, header, options)
+                _save(out, picture, bits, header, options)
                 bar(1, 1)
 
         try:
@@ -209,6 +211,17 @@ def superres(
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
+
+
+def _save(out: Path, image: Array, bits: int | None, header: Original, options: Options) -> None:
+    """Write the image, or where another file has taken its name meanwhile, beside that."""
+    try:
+        images.write(out, image, bits, header, options)
+    except FileExistsError as error:
+        names = (out.with_name(f"{number}.{out.name}") for number in count(1))
+        free = next(name for name in names if not os.path.lexists(name))
+        images.write(free, image, bits, header, options)
+        raise FileExistsError(f"{error}; the image is in {free}") from None
 
 
 def _beta(text: str) -> Any:
