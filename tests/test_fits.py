@@ -47,6 +47,13 @@ def test_what_is_written_is_read(tmp_path, ending, kind):
     assert packed == ending.endswith(".fz")
 
 
+def test_tiles_lose_nothing(tmp_path):
+    """astropy rounds floating-point numbers, unless it is told not to or the image is tiny."""
+    image = np.random.default_rng(0).normal(size=(80, 90)).astype("f4")
+    images.write(tmp_path / "a.fits.fz", image)
+    assert_array_equal(fits.getdata(tmp_path / "a.fits.fz"), image)
+
+
 class TestNumbers:
     """BITPIX, BSCALE, BZERO and BLANK, as the standard defines them."""
 

@@ -193,6 +193,14 @@ class TestMoreOfPixels:
         assert after == (before - fixed) * 2 + fixed
         assert (new["LTM2_2"], "LTV2" in new) == (1.0, False)
 
+    def test_whole_numbers_stay_whole(self):
+        new = resized(fits.Header({"IMAGEW": 100, "CNPIX1": 8860, "CRPIX1": 50}), 2)
+        assert [repr(new[key]) for key in ("IMAGEW", "CNPIX1", "CRPIX1")] == [
+            "200",
+            "17720",
+            "99.5",
+        ]
+
     def test_sections(self):
         header = fits.Header({"DATASEC": "[3:10, 1:6]", "TRIMSEC": "all", "CCDSEC": "[1:5,1:5]"})
         new = resized(header, 3)

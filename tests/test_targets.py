@@ -210,6 +210,26 @@ class TestInputs:
         refused(make_psf("--out", "a.tif", "--plot", "a.tif"), "would take the place of a.tif")
 
 
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_result_finds_a_place(monkeypatch, overwrite):
+    """Where something has taken its name while it was computed, which stays too."""
+    frame(Path("frame.npy"))
+    command = sys.modules["dhop.cli.superres"]
+    solve = command.super_resolve
+
+    def slow(*arguments, **options):
+        Path("a.fits.gz").mkdir()
+        Path("1.a.fits.gz").write_text("precious")
+        return solve(*arguments, **options)
+
+    monkeypatch.setattr(command, "super_resolve", slow)
+    result = superres("frame.npy", "--out", "a.fits.gz", *overwrite)
+    refused(result, "a.fits.gz is a folder; only a file is replaced: give another name, or move")
+    assert result.output.strip().endswith("the image is in 2.a.fits.gz")
+    assert io.read(Path("2.a.fits.gz")).pixels.shape == (32, 36)
+    assert Path("1.a.fits.gz").read_text() == "precious"
+
+
 @POSIX
 @pytest.mark.parametrize("there", [False, True])
 def test_a_disk_that_is_full_at_any_moment(there):

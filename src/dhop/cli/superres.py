@@ -1,5 +1,7 @@
 """``dhop superres``."""
 
+import os
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -29,7 +31,7 @@ from dhop.cli.options import (
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
-from dhop.io import Options, figures
+from dhop.io import Options, Original, figures
 from dhop.iterations import RTOL
 from dhop.photometry import Terms
 from dhop.preparation import width
@@ -176,7 +178,7 @@ def superres(
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                images.write(out, picture, bits, header, options)
+                _save(out, picture, bits, header, options)
                 bar(1, 1)
 
         try:
@@ -223,6 +225,17 @@ def _blurs(texts: list[str], center: Any) -> Any:
         return "estimate"
     found = [parse_psf(text, center=center) for text in texts]
     return found[0] if len(found) == 1 else [found]
+
+
+def _save(out: Path, image: Array, bits: int | None, header: Original, options: Options) -> None:
+    """Write the image, or where another file has taken its name meanwhile, beside that."""
+    try:
+        images.write(out, image, bits, header, options)
+    except FileExistsError as error:
+        names = (out.with_name(f"{number}.{out.name}") for number in count(1))
+        free = next(name for name in names if not os.path.lexists(name))
+        images.write(free, image, bits, header, options)
+        raise FileExistsError(f"{error}; the image is in {free}") from None
 
 
 def _beta(text: str) -> Any:

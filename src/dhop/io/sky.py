@@ -26,7 +26,7 @@ POLYNOMIAL = re.compile(r"[AB]P?_\d\d?_\d\d?[A-Z]?")
 PHYSICAL, PHYSICAL_MATRIX = re.compile(r"LTV[12]"), re.compile(r"LTM[12]_[12]")
 # Of the Digitized Sky Survey: pixels of the plate before those of the image.
 CORNER = re.compile(r"CNPIX[12]")
-LENGTHS = re.compile(r"[AB]P?_DMAX[A-Z]?")  # in pixels
+LENGTHS = re.compile(r"[AB]P?_DMAX[A-Z]?|IMAGE[WH]")  # in pixels
 SIDES = re.compile(r"(?:PIXSCALE|PIXSCAL|SECPIX|PIXSIZE)[12]?|[XY]PIXSZ|[XY]PIXELSZ")  # of pixels
 AREAS = re.compile(r"PIXAR_(?:SR|A2)")
 SECTIONS = re.compile(r"(?:DATA|TRIM|BIAS)SEC\d?")
@@ -131,7 +131,7 @@ def _change(header: Any, pattern: re.Pattern[str], change: Callable[..., float])
         if isinstance(value, int | float) and not isinstance(value, bool):
             new = change(float(value))
             if isfinite(new):
-                header[index] = new
+                header[index] = int(new) if isinstance(value, int) and new.is_integer() else new
 
 
 def _section(text: str, scale: Fraction) -> str:
