@@ -17,7 +17,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
-from dhop import DHOperator, bench, psf
+from dhop import DHOperator, psf
+from dhop.cli import timing as bench
 
 HERE = Path(__file__).parent
 PACKAGES = [
@@ -193,7 +194,7 @@ def single_ratios():
     # Many in a row, as a solver calls them: threads that slept take long to wake on some machines.
     products = {"dhop": single.degrade, "sgemm": lambda _: a @ b}
     t = bench.interleaved(products, image_of(single), rounds=15, rest=0.1, warm=0.1)
-    down, along = single._model.rows, single._model.columns
+    down, along = single.model.rows, single.model.columns
     work = down.outputs * (down.taps * along.size + along.taps * along.outputs)
     rate = work / t["dhop"] / (n**3 / t["sgemm"])
     rows.append(["multiply-adds a second over sgemm's, of the same", f"{rate:.2f}"])

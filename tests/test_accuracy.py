@@ -39,7 +39,7 @@ def taken_columns(A, pixels, y):
 def meeting(A):
     """The largest number of taps of one output that meet on one pixel."""
     most = 1
-    for axis in (A._model.rows, A._model.columns):
+    for axis in (A.model.rows, A.model.columns):
         first, last = axis.windows[0], axis.windows[-1]
         most *= max(np.bincount(window[window >= 0]).max() for window in (first, last))
     return most
@@ -55,13 +55,13 @@ def test_error_bounds_and_bits(shape, width, factor, dtype, kind, boundary):
     samples = np.sort(rows), pixels
     sums = [taken_rows(exact, samples[0], x), taken_columns(exact, pixels, y)]
     u = np.finfo(dtype).eps / 2
-    K = exact._model.weights.size + 1
+    K = exact.model.weights.size + 1
     gamma = K * u / (1 - K * u)
-    norm = 10 * u * np.log2(exact.shape[1]) * np.linalg.norm(exact._model.weights)
+    norm = 10 * u * np.log2(exact.shape[1]) * np.linalg.norm(exact.model.weights)
     read = oracle.continued(x.reshape(exact.dims), *arguments[1:], boundary=boundary)
     norms = [norm * np.linalg.norm(read), norm * np.sqrt(meeting(exact)) * np.linalg.norm(y)]
     methods = ["direct", "fft"] + ["separable"] * (kind == "gaussian")
-    if max(cost.direct(exact._model, np.dtype(dtype))) > LONGEST:
+    if max(cost.direct(exact.model, np.dtype(dtype))) > LONGEST:
         methods.remove("direct")
     for method in methods:
         A = DHOperator(*arguments, **options, method=method)

@@ -259,7 +259,7 @@ def test_operators_of_others_are_multiplied_with_only():
 
 
 def test_a_product_never_makes_a_whole_intermediate_matrix(monkeypatch):
-    from dhop import merging
+    from dhop.matrix import merging
 
     built = []
     build = merging.built

@@ -6,9 +6,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator, cautions, images, psf, super_resolve
-from dhop.blurs import blurs
 from dhop.operators.channels import ChannelOperator
 from dhop.psf.origin import displaced
+from dhop.reconstruction.blurs import blurs
 
 RNG = np.random.default_rng(0)
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dhop import DHOperator, bench, cli, psf
+from dhop import DHOperator, cli, psf
+from dhop.cli import timing as bench
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

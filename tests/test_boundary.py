@@ -5,7 +5,7 @@ import oracle
 import pytest
 from numpy.testing import assert_array_equal
 
-from dhop.boundary import extended_index
+from dhop.model.boundary import extended_index
 
 HUGE = 10**12
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, images, psf, super_resolve
 from dhop.cli.parsing import parse_psf
-from dhop.shifting import shift
+from dhop.model.shifting import shift
 
 FACTOR = 2
 BLUR = parse_psf("gaussian:sigma=1")

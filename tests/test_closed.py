@@ -22,7 +22,7 @@ SHAPES += [((5, 7), 1), ((4, 2), 2), ((1, 6), (1, 2))]
 def check(dims, frames, penalties, beta=0.01, kind=None, basis=None):
     """`frames` and `penalties` are (operator, its dense matrix), frames with a weight each."""
     equations = exact_equations(
-        [(A._model, weight) for A, _, weight in frames], [S._model for S, _ in penalties]
+        [(A.model, weight) for A, _, weight in frames], [S.model for S, _ in penalties]
     )
     assert kind is None or isinstance(equations, kind)
     assert basis is None or isinstance(equations.basis, basis)
@@ -97,7 +97,7 @@ def test_the_model_is_left_alone():
     A = DHOperator((9, 9), psf.gaussian(7, 1.0), 2, boundary="reflect")
     before = A.to_sparse().toarray()
     identity = DHOperator((9, 9), [[1.0]], 1)
-    assert exact_equations([(A._model, 1.0)], [identity._model]) is not None
+    assert exact_equations([(A.model, 1.0)], [identity.model]) is not None
     assert (A.to_sparse().toarray() == before).all()
 
 
@@ -112,7 +112,7 @@ def test_larger_ones_agree_with_conjugate_gradients():
             N.shape, matvec=lambda x, N=N, P=P: N @ x + 0.1 * (P @ x), dtype=float
         )
         b = RNG.standard_normal(N.shape[0])
-        x = exact_equations([(A._model, 1.0)], [S._model]).inverse(0.1)(b.reshape(96, 120))
+        x = exact_equations([(A.model, 1.0)], [S.model]).inverse(0.1)(b.reshape(96, 120))
         found, info = cg(matrix, b, rtol=1e-12, maxiter=5000)
         assert info == 0
         assert_allclose(x.ravel(), found, rtol=0, atol=1e-9 * np.abs(found).max())
@@ -122,7 +122,7 @@ def test_a_frequency_of_which_nothing_is_known_counts_as_zero():
     """The mean of the image is in neither term."""
     A = DHOperator((8, 8), LAPLACIAN, 2, boundary="wrap")
     S = DHOperator((8, 8), LAPLACIAN, 1, boundary="wrap")
-    inverse = exact_equations([(A._model, 1.0)], [S._model]).inverse(0.1)
+    inverse = exact_equations([(A.model, 1.0)], [S.model]).inverse(0.1)
     assert np.isfinite(inverse(np.ones((8, 8)))).all()
 
 
@@ -139,14 +139,14 @@ def test_a_frequency_of_which_nothing_is_known_counts_as_zero():
 def test_elsewhere_there_is_none(blur, options):
     A = DHOperator((8, 8), blur, 2, **options)
     S = DHOperator((8, 8), LAPLACIAN, 1, boundary=A.boundary)
-    assert exact_equations([(A._model, 1.0)], [S._model]) is None
+    assert exact_equations([(A.model, 1.0)], [S.model]) is None
 
 
 def test_blocks_that_are_cut_off_have_no_closed_form():
     for boundary in ("wrap", "symmetric"):
         A = DHOperator((9, 8), psf.disk(1.5), 2, boundary=boundary)
         S = DHOperator((9, 8), LAPLACIAN, 1, boundary=boundary)
-        assert nearest_equations([(A._model, 1.0)], [S._model]) is None
+        assert nearest_equations([(A.model, 1.0)], [S.model]) is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_blocks_that_are_cut_off_have_no_closed_form():
 def test_nearest(boundary, blur, basis):
     A = DHOperator((16, 16), blur, 2, boundary=boundary)
     S = DHOperator((16, 16), LAPLACIAN, 1, boundary=boundary)
-    equations = nearest_equations([(A._model, 1.0)], [S._model])
+    equations = nearest_equations([(A.model, 1.0)], [S.model])
     assert (equations is None) if basis is None else isinstance(equations.basis, basis)
 
 
@@ -169,9 +169,9 @@ def classes(dims, factor, blur, boundary, weight=0.7, **options):
     """One frame, its dense matrix, and the equations with a penalty of two parts."""
     frame = operator(dims, blur, factor, boundary=boundary, **options)
     parts = [operator(dims, each, 1, boundary=boundary) for each in (LAPLACIAN, [[0.3]])]
-    models = [S._model for S, _ in parts]
+    models = [S.model for S, _ in parts]
     P = sum(dense.T @ dense for _, dense in parts)
-    return frame, P, exact_equations([(frame[0]._model, weight)], models)
+    return frame, P, exact_equations([(frame[0].model, weight)], models)
 
 
 ONE = [
@@ -218,9 +218,9 @@ def test_one_frame(dims, factor, boundary, blur):
 @pytest.mark.parametrize("boundary", ["wrap", "symmetric"])
 def test_several_frames_once_and_again(boundary):
     """Equal ones are one of the sum of their weights."""
-    first, second = (DHOperator((12, 8), psf.gaussian(5, s), 2, boundary=boundary)._model
+    first, second = (DHOperator((12, 8), psf.gaussian(5, s), 2, boundary=boundary).model
                      for s in (1.0, 2.0))  # fmt: skip
-    S = DHOperator((12, 8), LAPLACIAN, 1, boundary=boundary)._model
+    S = DHOperator((12, 8), LAPLACIAN, 1, boundary=boundary).model
     b = np.random.default_rng(2).standard_normal((2, 12, 8))
     equations = exact_equations([(first, 0.5), (second, 0.3)], [S])
     kept, once = equations.inverse(0.1), equations.inverse(0.1, once=True)

@@ -188,7 +188,7 @@ class TestFault29:
             + BUSY
             + """
     from joblib import Parallel, delayed
-    from dhop import parallel
+    from dhop.runtime import parallel
     derived = [A, A.H, A.T, 2 * A]
     operands = [x if each.shape[1] == len(x) else expected for each in derived]
     with Parallel(2) as pool:

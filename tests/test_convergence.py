@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import psf, super_resolve
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
 
 BLUR = psf.gaussian(5, 1.0)
 ROUGHEST = 1e-2

@@ -5,7 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
 
-from dhop.correlation import agreement, correlations, details, deviation, local_mean, sample
+from dhop.estimation.correlation import (
+    agreement,
+    correlations,
+    details,
+    deviation,
+    local_mean,
+    sample,
+)
 
 
 def weighted(a, b, w):

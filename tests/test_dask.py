@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator
-from dhop.boundary import BOUNDARIES
+from dhop.model.boundary import BOUNDARIES
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -157,7 +157,7 @@ def test_chunks_are_multiples_of_the_factor():
 def test_what_travels_does_not_grow_with_the_image():
     sizes = []
     for size in (640, 6400):
-        model = DHOperator((size, size), np.ones((3, 3)), 2)._model
+        model = DHOperator((size, size), np.ones((3, 3)), 2).model
         model.columns.by_output  # noqa: B018 - tables that a choice of method leaves behind
         ranges = [[(start, start + 32) for start in range(0, size // 2, 32)]] * 2
         _, blocks = cut(model, "auto", {np.dtype(float): "separable"}, False, ranges)

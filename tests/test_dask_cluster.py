@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import psf
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")

@@ -47,7 +47,7 @@ def test_what_is_there_stays_unless_it_may_be_replaced(operator, tmp_path):
     assert load_matrix(path).shape == operator.shape
     (path / "thesis.tex").write_text("Chapter 1")
     with (
-        mock.patch("dhop.export.begin_folder", side_effect=AssertionError("works on it")),
+        mock.patch("dhop.matrix.export.begin_folder", side_effect=AssertionError("works on it")),
         pytest.raises(FileExistsError, match=r"holds 'thesis\.tex'"),
     ):
         export_matrix(operator, path, overwrite=True)

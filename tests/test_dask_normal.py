@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dhop.boundary import BOUNDARIES
+from dhop.model.boundary import BOUNDARIES
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")

@@ -7,7 +7,7 @@ from scipy.optimize import nnls
 
 import dhop
 from dhop import FrameStack, psf
-from dhop.regularisers import regulariser_operator
+from dhop.reconstruction.regularisers import regulariser_operator
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")

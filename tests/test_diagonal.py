@@ -31,7 +31,7 @@ def frames(dims, boundary):
     """Of all sizes, larger than the image too."""
     blurs = RNG.random((3, 4)), RNG.standard_normal((1, 2)), RNG.random((9, 11)), np.ones((1, 1))
     return [
-        (DHOperator(dims, blur, 1, boundary=boundary, center=number)._model, 0.3 + number)
+        (DHOperator(dims, blur, 1, boundary=boundary, center=number).model, 0.3 + number)
         for number, blur in enumerate(blurs)
     ]
 
@@ -44,7 +44,7 @@ def test_power_of_waves_is_that_of_the_transform_of_the_taps(dims):
     assert_allclose(found, expected, rtol=0, atol=1e-13 * expected.max())
     # By numpy, of taps that fit.
     taps = np.zeros(dims)
-    model = DHOperator(dims, RNG.random((1, 1)), 1)._model
+    model = DHOperator(dims, RNG.random((1, 1)), 1).model
     taps[:1, :1] = model.weights
     assert_allclose(power(Fourier(dims, (1, 1)), [(model, 1.0)]), abs(np.fft.fft2(taps)) ** 2)
 
@@ -68,7 +68,7 @@ def test_power_is_the_diagonal_of_the_dense_matrix(factor):
         dense = oracle.matrix(dims, blur, factor, boundary="wrap")
         waves = np.fft.ifft2(np.eye(dense.shape[1]).reshape(-1, *dims), norm="ortho")
         seen = waves.reshape(len(waves), -1) @ dense.T
-        model = DHOperator(dims, blur, factor, boundary="wrap")._model
+        model = DHOperator(dims, blur, factor, boundary="wrap").model
         found = power(Fourier(dims, (1, 1)), [(model, 0.7)])
         expected = 0.7 * (abs(seen) ** 2).sum(axis=1).reshape(dims)
         assert_allclose(found, expected, rtol=0, atol=1e-12 * expected.max())
@@ -79,7 +79,7 @@ def test_it_is_the_inverse_of_frames_of_factor_one(dims):
     """All of them wrap: nothing is left beside the diagonal."""
     some = [(DHOperator(dims, each, 1, boundary="wrap"), 0.5) for each in RNG.random((3, 3, 4))]
     S = DHOperator(dims, LAPLACIAN, 1, boundary="wrap")
-    equations = diagonal_equations([(A._model, w) for A, w in some], [S._model])
+    equations = diagonal_equations([(A.model, w) for A, w in some], [S.model])
     N = sum(w * (dense.T @ dense) for dense, w in ((A.to_sparse().toarray(), w) for A, w in some))
     R = oracle.matrix(dims, LAPLACIAN, 1, boundary="wrap")
     b = RNG.standard_normal((2, *dims))
@@ -92,9 +92,9 @@ def test_it_is_the_inverse_of_frames_of_factor_one(dims):
 
 def test_for_which_there_is_one():
     def found(boundary, blurs, penalty="wrap"):
-        models = [(DHOperator((8, 9), each, 2, boundary=boundary)._model, 1.0) for each in blurs]
+        models = [(DHOperator((8, 9), each, 2, boundary=boundary).model, 1.0) for each in blurs]
         S = DHOperator((8, 9), LAPLACIAN, 1, boundary=penalty)
-        return diagonal_equations(models, [S._model])
+        return diagonal_equations(models, [S.model])
 
     two, one = RNG.random((2, 3, 3)), np.ones((1, 3, 3))
     assert isinstance(found("wrap", two).basis, Fourier)
@@ -113,7 +113,7 @@ def test_a_preconditioner_of_several_frames():
         for k in range(2)
     ]
     S = DHOperator((8, 9), LAPLACIAN, 1, boundary="symmetric")
-    equations = nearest_equations([(A._model, 0.5) for A in operators], [S._model])
+    equations = nearest_equations([(A.model, 0.5) for A in operators], [S.model])
     assert isinstance(equations, DiagonalEquations)
     M = FrameStack(operators, [0.5, 0.5]).preconditioner(0.1, "laplacian")
     dense = M @ np.eye(72)
@@ -126,5 +126,5 @@ def test_a_preconditioner_of_several_frames():
 def test_where_nothing_is_known_little_is_said():
     """A frequency that all are blind to is not divided by zero."""
     some = [DHOperator((8, 8), each, 1, boundary="wrap") for each in (LAPLACIAN, [[1.0, -1.0]])]
-    equations = diagonal_equations([(A._model, 1.0) for A in some], [some[0]._model])
+    equations = diagonal_equations([(A.model, 1.0) for A in some], [some[0].model])
     assert np.isfinite(equations.inverse(0.1)(np.ones((8, 8)))).all()

@@ -17,8 +17,8 @@ import scipy.sparse
 from child import run
 from numpy.testing import assert_array_equal
 
-import dhop.export
-import dhop.sparse
+import dhop.matrix.export
+import dhop.matrix.sparse
 from dhop import DHOperator, load_matrix
 from dhop.io import replacement
 
@@ -38,8 +38,8 @@ def operator(dtype="float32", dims=(9, 12)):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_written_and_read(tmp_path, monkeypatch, name, dtype):
     """Bit for bit, from many small blocks."""
-    monkeypatch.setattr(dhop.export, "BLOCK", 1000)
-    monkeypatch.setattr(dhop.export, "TEXT_BLOCK", 1000)
+    monkeypatch.setattr(dhop.matrix.export, "BLOCK", 1000)
+    monkeypatch.setattr(dhop.matrix.export, "TEXT_BLOCK", 1000)
     A = operator(dtype)
     path = A.export(tmp_path / name)
     assert path == tmp_path / name
@@ -55,7 +55,7 @@ def test_written_and_read(tmp_path, monkeypatch, name, dtype):
 def test_npz_is_scipys(tmp_path, monkeypatch, limit):
     """The same members as `scipy.sparse.save_npz` writes."""
     if limit:
-        monkeypatch.setattr(dhop.sparse, "INT32_LIMIT", limit)
+        monkeypatch.setattr(dhop.matrix.sparse, "INT32_LIMIT", limit)
     A = operator()
     A.export(tmp_path / "ours.npz")
     scipy.sparse.save_npz(tmp_path / "scipys.npz", A.to_sparse(), compressed=False)
@@ -120,7 +120,7 @@ def test_format(tmp_path):
 
 
 def test_mat_has_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(dhop.export, "LARGEST_MAT", 1000)
+    monkeypatch.setattr(dhop.matrix.export, "LARGEST_MAT", 1000)
     with pytest.raises(ValueError, match="2 GiB"):
         operator().export(tmp_path / "a.mat")
 
@@ -165,7 +165,7 @@ def test_a_folder_that_is_replaced_while_it_is_opened(tmp_path, monkeypatch, mma
 
 def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(dhop.export.shutil, "disk_usage", lambda _: usage(10, 0, 10))
+    monkeypatch.setattr(dhop.matrix.export.shutil, "disk_usage", lambda _: usage(10, 0, 10))
     for name in ("a.npz", "a"):
         with pytest.raises(OSError, match="10 free") as caught:
             operator().export(tmp_path / name)
@@ -175,7 +175,7 @@ def test_fault_26_disk_is_checked_before(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fault_26_failure_leaves_what_was_there(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(dhop.export, "BLOCK", 1000)
+    monkeypatch.setattr(dhop.matrix.export, "BLOCK", 1000)
     A = operator("float64")
     path = A.export(tmp_path / name)
 
@@ -249,8 +249,8 @@ class TestFault26:
 
     def test_fault_26_vanishing_folder(self, tmp_path, name):
         self.run(tmp_path, name, """
-        import dhop.export
-        dhop.export.BLOCK = dhop.export.TEXT_BLOCK = 50000
+        import dhop.matrix.export
+        dhop.matrix.export.BLOCK = dhop.matrix.export.TEXT_BLOCK = 50000
         lost = folder / "lost"
         lost.mkdir()
         refused(lost / target.name, progress=lambda *_: shutil.rmtree(lost, ignore_errors=True))
@@ -291,9 +291,9 @@ def test_fault_26_killed_at_any_moment(tmp_path, name):
     """The target is the old matrix, the new one or, for a folder, missing; never a part."""
     code = f"""
     import numpy as np
-    import dhop.export
+    import dhop.matrix.export
     from dhop import DHOperator
-    dhop.export.BLOCK = 20000
+    dhop.matrix.export.BLOCK = 20000
     A = DHOperator((60, 60), np.ones((9, 9)), 2, dtype="float32")
     print("ready", flush=True)
     while True:

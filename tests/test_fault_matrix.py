@@ -9,7 +9,7 @@ from child import run
 from numpy.testing import assert_array_equal
 from small import build
 
-import dhop.sparse
+import dhop.matrix.sparse
 from dhop import DHOperator
 
 INDICES = {
@@ -26,10 +26,10 @@ class TestFault24:
         """Both index arrays are int64 and the values the same, in the memory that we filled."""
         A = build(dtype)
         small = A.to_sparse(name)
-        filled, fill = [], dhop.sparse._filled
-        monkeypatch.setattr(dhop.sparse, "INT32_LIMIT", 10)
+        filled, fill = [], dhop.matrix.sparse._filled
+        monkeypatch.setattr(dhop.matrix.sparse, "INT32_LIMIT", 10)
         monkeypatch.setattr(
-            dhop.sparse, "_filled", lambda *args: filled.append(fill(*args)) or filled[-1]
+            dhop.matrix.sparse, "_filled", lambda *args: filled.append(fill(*args)) or filled[-1]
         )
         large = A.to_sparse(name)
         for index in INDICES[name]:
@@ -61,12 +61,12 @@ class TestFault24:
 
 
 class TestFault25:
-    @pytest.mark.parametrize("name", dhop.sparse.FORMATS)
+    @pytest.mark.parametrize("name", dhop.matrix.sparse.FORMATS)
     def test_fault_25_refused_before_the_allocation(self, name, monkeypatch):
         A = DHOperator((64, 64), np.ones((9, 9)), 2)
         with monkeypatch.context() as patch:
-            patch.setattr("dhop.memory.available", lambda: 1000)
-            patch.setattr("dhop.sparse._filled", lambda *_: pytest.fail("allocates"))
+            patch.setattr("dhop.runtime.memory.available", lambda: 1000)
+            patch.setattr("dhop.matrix.sparse._filled", lambda *_: pytest.fail("allocates"))
             with pytest.raises(MemoryError, match=r"export\(\.\.\.\)") as caught:
                 A.to_sparse(name)
         assert str(A.sparse_nbytes(name)) in str(caught.value)
@@ -83,7 +83,7 @@ class TestFault25:
             f"""
             import resource
             import numpy as np
-            import dhop.memory
+            import dhop.runtime.memory
             from dhop import DHOperator
 
             A = DHOperator((400, 400), np.ones((31, 31)), 2)
@@ -91,7 +91,7 @@ class TestFault25:
             before, adjoint = A @ x, A.H @ np.ones(A.shape[0])
             small = DHOperator((8, 8), np.ones((3, 3)), 2)
             small.to_sparse()
-            dhop.memory.available = lambda: None
+            dhop.runtime.memory.available = lambda: None
             used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
             try:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from child import COMPILED, run
 
-from dhop import DHOperator, workspace
+from dhop import DHOperator
+from dhop.runtime import workspace
 
 pytestmark = COMPILED
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -17,7 +18,7 @@ RESIDENT = """
     import gc, os, sys
     from pathlib import Path
     import numpy as np
-    import dhop.memory
+    import dhop.runtime.memory
     from dhop import DHOperator
 
     def status(name):

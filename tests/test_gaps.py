@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator, psf
-from dhop.boundary import extended_index
 from dhop.closed import gaps
 from dhop.closed.bases import Cosine, Fourier
 from dhop.closed.gaps import AROUND, EMPTY, SPACINGS, Gaps, around_gaps, columns_of
+from dhop.model.boundary import extended_index
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_what_is_narrow_by_itself():
 @pytest.mark.parametrize("dims", [(6, 7), (1, 5), (2, 2)])
 def test_columns_of(boundary, dims, monkeypatch):
     blur = oracle.sparse_psf(RNG, (3, 4))
-    model = DHOperator(dims, blur, 1, boundary=boundary, center=(0, 2))._model
+    model = DHOperator(dims, blur, 1, boundary=boundary, center=(0, 2)).model
     dense = oracle.matrix(dims, blur, 1, boundary=boundary, center=(0, 2))
     pixels = np.flatnonzero(RNG.random(dense.shape[1]) < 0.4)
     for some in (pixels, pixels[:1], pixels[:0], np.arange(dense.shape[1])):
@@ -126,7 +126,7 @@ def test_all_of_a_gap_by_pixels_is_the_second_term(basis):
     blur = np.full(shape, 1.7)
     S = DHOperator(shape, LAPLACIAN, 1, boundary=wave.boundary)
     R = oracle.matrix(shape, LAPLACIAN, 1, boundary=wave.boundary)
-    found = dense_of(Gaps(wave, omega, blur, [S._model], 0.3, 3), shape)
+    found = dense_of(Gaps(wave, omega, blur, [S.model], 0.3, 3), shape)
     near = around_gaps(omega, wave.boundary, 3)
     assert near.all()
     D = np.diag(1 - omega.ravel())
@@ -141,9 +141,9 @@ def test_it_is_symmetric_and_positive(basis):
     wave = basis(shape, (1, 1))
     omega = gap(shape, (2, 38), (1, 36)) * RNG.random(shape)
     blurring = DHOperator(shape, psf.gaussian(5, 0.8), 1, boundary=wave.boundary)
-    blur = np.abs(wave.transfer(blurring._model))
+    blur = np.abs(wave.transfer(blurring.model))
     S = DHOperator(shape, LAPLACIAN, 1, boundary=wave.boundary)
-    G = Gaps(wave, omega, blur, [S._model], 1e-3, 3)
+    G = Gaps(wave, omega, blur, [S.model], 1e-3, 3)
     x, y = RNG.standard_normal((2, *shape))
     size = abs(G(x)).max() * abs(y).max()
     assert_allclose(np.vdot(y, G(x)), np.vdot(G(y), x), rtol=0, atol=1e-9 * size * x.size)
@@ -159,7 +159,7 @@ def test_the_second_term_is_left_out(basis, monkeypatch):
     wave = basis(shape, (1, 1))
     S = DHOperator(shape, LAPLACIAN, 1, boundary=wave.boundary)
     omega, x = gap(shape, (5, 12), (5, 12)), RNG.standard_normal(shape)
-    settings = np.ones(shape), [S._model], 0.1
+    settings = np.ones(shape), [S.model], 0.1
     first = (1 - omega) * x
     assert_array_equal(Gaps(wave, omega, *settings, 9)(x), first)
     unknowns = np.count_nonzero(around_gaps(omega, wave.boundary, 3))
@@ -177,7 +177,7 @@ def test_a_gap_that_covers_everything(shape, basis):
     omega, x = np.zeros(shape), RNG.standard_normal(shape)
     assert around_gaps(omega, wave.boundary, 3).all()
     identity = DHOperator(shape, [[2.0]], 1, boundary=wave.boundary)
-    found = Gaps(wave, omega, np.ones(shape), [identity._model], 0.5, 3)(x)
+    found = Gaps(wave, omega, np.ones(shape), [identity.model], 0.5, 3)(x)
     assert_allclose(found, x + x / 2, rtol=0, atol=1e-9)
     S = DHOperator(shape, LAPLACIAN, 1, boundary=wave.boundary)
-    assert np.isfinite(Gaps(wave, omega, np.ones(shape), [S._model], 0.5, 3)(x)).all()
+    assert np.isfinite(Gaps(wave, omega, np.ones(shape), [S.model], 0.5, 3)(x)).all()

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 from scipy.sparse.linalg import aslinearoperator, lsmr, lsqr
 
-from dhop.iterations import (
+from dhop.iteration.steps import (
     Bidiagonalisation,
     conjugate_gradients,
     norm,

@@ -26,6 +26,6 @@ def test_next_length():
 )
 def test_transform_length(size, boundary, length):
     A = DHOperator((size, 1), np.ones((7, 1)), (3, 1), boundary=boundary)
-    rows = A._model.rows
+    rows = A.model.rows
     assert transform_length(rows) == length
     assert length == rows.period or length >= rows.round_places

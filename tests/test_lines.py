@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dhop.geometry import Axis
 from dhop.kernels import GROUP
 from dhop.kernels.taps import PASS, READS
 from dhop.methods.lines import line_sums, reached
+from dhop.model.geometry import Axis
 
 LENGTH = 7  # numbers of a line
 CASES = [

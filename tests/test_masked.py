@@ -16,7 +16,7 @@ from dhop.closed.masked import (
     full_weight,
     masked_equations,
 )
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
 
 EPS = np.finfo(np.float64).eps
 UNEVEN = np.random.default_rng(0).random((3, 4))
@@ -61,7 +61,7 @@ def masks(shape, rng):
 def penalty(name, dims, boundary):
     """The models of a regulariser, and its dense `P`."""
     given = stencils(name)
-    models = [DHOperator(dims, each, 1, boundary=boundary)._model for each in given]
+    models = [DHOperator(dims, each, 1, boundary=boundary).model for each in given]
     dense = [oracle.matrix(dims, each, 1, boundary=boundary) for each in given]
     return models, sum(each.T @ each for each in dense)
 
@@ -104,7 +104,7 @@ def test_where_exact_it_is_the_inverse(dims, blur, factor, options, name):
     for label, weights in masks(A.dimsd, rng):
         if np.ptp(weights) == 0:
             continue  # there is one pixel
-        equations = nearest_equations([(A._model, weights.ravel())], models)
+        equations = nearest_equations([(A.model, weights.ravel())], models)
         assert isinstance(equations, MaskedEquations)
         assert equations.exact
         for beta in (1e-8, 1e-4, 1e-2, 1.0, 1e3):
@@ -142,9 +142,9 @@ def test_frames_that_see_the_same_way_are_one():
     models, _ = penalty("laplacian", A.dims, "wrap")
     first, second = np.random.default_rng(3).random((2, A.shape[0]))
     b = np.random.default_rng(4).standard_normal(A.dims)
-    three = [(A._model, first), (A._model, 0.5), (A._model, second)]
+    three = [(A.model, first), (A.model, 0.5), (A.model, second)]
     found = masked_equations(three, models).inverse(0.1)(b)
-    expected = masked_equations([(A._model, first + 0.5 + second)], models).inverse(0.1)(b)
+    expected = masked_equations([(A.model, first + 0.5 + second)], models).inverse(0.1)(b)
     assert_allclose(found, expected, rtol=0, atol=1e-12 * abs(expected).max())
 
 
@@ -152,11 +152,11 @@ def test_a_frame_that_is_not_observed_is_left_out():
     A, other = (DHOperator((8, 10), each, 2, boundary="wrap") for each in (UNEVEN, ROUND))
     models, _ = penalty("laplacian", A.dims, "wrap")
     weights = with_a_hole(A.dimsd, 2).ravel()
-    both = masked_equations([(A._model, weights), (other._model, 0 * weights)], models)
-    alone = masked_equations([(A._model, weights)], models)
+    both = masked_equations([(A.model, weights), (other.model, 0 * weights)], models)
+    alone = masked_equations([(A.model, weights)], models)
     b = np.random.default_rng(4).standard_normal(A.dims)
     assert_array_equal(both.inverse(0.1)(b), alone.inverse(0.1)(b))
-    assert masked_equations([(A._model, 0 * weights)], models) is None
+    assert masked_equations([(A.model, 0 * weights)], models) is None
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_full_weight():
 def test_complex_frames_have_none():
     A = DHOperator((8, 10), 1j * UNEVEN, 2, boundary="wrap")
     models, _ = penalty("identity", A.dims, "wrap")
-    assert masked_equations([(A._model, np.arange(20.0))], models) is None
+    assert masked_equations([(A.model, np.arange(20.0))], models) is None
 
 
 def test_it_can_be_pickled():

@@ -8,13 +8,13 @@ from scipy.sparse.linalg import LinearOperator, cg
 from dhop import DHOperator, FrameStack, psf
 from dhop.closed import nearest_equations
 from dhop.closed.masked import GappedEquations, MaskedEquations, masked_equations
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
 
 ROUND = psf.gaussian(5, 1.0)
 
 
 def penalty(name, dims, boundary):
-    return [DHOperator(dims, each, 1, boundary=boundary)._model for each in stencils(name)]
+    return [DHOperator(dims, each, 1, boundary=boundary).model for each in stencils(name)]
 
 
 def as_matrix(inverse, dims):
@@ -46,7 +46,7 @@ def test_a_preconditioner_is_positive_definite(boundary, count, kind):
     weights[:, 2:9, 1:9] = 0
     for name in ("identity", "laplacian"):
         models = penalty(name, (24, 20), boundary)
-        parts = [(A._model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
+        parts = [(A.model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
         equations = nearest_equations(parts, models)
         assert isinstance(equations, kind)
         assert not getattr(equations, "exact", False)
@@ -107,7 +107,7 @@ def test_narrow_gaps_need_no_more(count):
     weights = np.ones((count, 12, 10))
     weights[:, 4, 3:5] = 0
     models = penalty("identity", (24, 20), "constant")
-    parts = [(A._model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
+    parts = [(A.model, w.ravel()) for A, w in zip(operators, weights, strict=True)]
     assert masked_equations(parts, models) is None
     assert nearest_equations(parts, models) is not None
 
@@ -119,7 +119,7 @@ def test_few_weights_that_are_huge_leave_it_positive():
     weights[2:9, 1:9] = 0
     weights[-1, -1] = 1e6
     equations = masked_equations(
-        [(A._model, weights.ravel())], penalty("identity", A.dims, "constant")
+        [(A.model, weights.ravel())], penalty("identity", A.dims, "constant")
     )
     assert all(0 <= omega.min() <= omega.max() <= 1 for omega in equations.omega)
     M = as_matrix(equations.inverse(0.1), A.dims)

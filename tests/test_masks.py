@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from dhop.masks import filled
+from dhop.frames.masks import filled
 
 
 def test_the_nearest_pixel_of_the_same_channel():

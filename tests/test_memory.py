@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dhop import memory
+from dhop.runtime import memory
 
 
 def files(monkeypatch, contents):

@@ -8,8 +8,9 @@ import oracle
 import pytest
 from scipy import fft
 
-from dhop import DHOperator, parallel
+from dhop import DHOperator
 from dhop.methods import direct, separable
+from dhop.runtime import parallel
 
 EXACT = {"f": 0, "c": 2e-3}  # complex PSFs are factorised with rounding
 METHODS = ["direct", "separable", "fft"]
@@ -44,7 +45,7 @@ def test_every_method_is_the_matrix(method, boundary, dtype):
                 S = A.to_sparse().astype(np.clongdouble)
                 x, y = (gaussian_integers(rng, n, dtype) for n in (A.shape[1], A.shape[0]))
                 scale = 10 * np.finfo(dtype).eps / 2 * np.log2(A.shape[1])
-                scale *= np.linalg.norm(A._model.weights)
+                scale *= np.linalg.norm(A.model.weights)
                 assert abs(A @ x - S @ x).max() <= scale * np.linalg.norm(x)
                 assert abs(A.H @ y - S.conj().T @ y).max() <= scale * np.linalg.norm(y)
 
@@ -100,9 +101,7 @@ def test_normal_equations(method, boundary, dtype):
             A = DHOperator((2, *dims), psf, factor, method=method, boundary=boundary)
             S = A.to_sparse().astype(np.clongdouble)
             x = gaussian_integers(rng, A.shape[1], dtype)
-            scale = (
-                10 * np.finfo(dtype).eps / 2 * np.log2(x.size) * np.linalg.norm(A._model.weights)
-            )
+            scale = 10 * np.finfo(dtype).eps / 2 * np.log2(x.size) * np.linalg.norm(A.model.weights)
             largest = np.sqrt(A.norm(1) * A.norm(np.inf))  # at least the largest singular value
             bound = scale * 2 * np.sqrt(x.size) * largest * np.linalg.norm(x)
             assert abs(A.gram() @ x - S.conj().T @ (S @ x)).max() <= bound
@@ -135,7 +134,7 @@ def test_separable_error_bound(rank, dtype):
     psf = rng.random((11, rank)) @ rng.random((rank, 9))
     A = DHOperator((40, 41), psf, 2, boundary="reflect", method="separable", dtype=dtype)
     S = DHOperator((40, 41), psf, 2, boundary="reflect").to_sparse().astype(np.longdouble)
-    K = A._model.weights.size + 1
+    K = A.model.weights.size + 1
     gamma = K * (u := np.finfo(dtype).eps / 2) / (1 - K * u)
     x, y = (rng.standard_normal(n).astype(dtype) for n in (A.shape[1], A.shape[0]))
     assert (abs(A @ x - S @ x) <= gamma * (abs(S) @ abs(x))).all()
@@ -232,8 +231,8 @@ def test_zeros_on_both_sides_are_transformed_once():
         ("symmetric", 10, 120),
     ]:
         A = DHOperator((100, 200), np.ones((21, 21)), (1, 2), center=center, boundary=boundary)
-        assert A._model.rows.round_places == places
-        assert A._model.columns.round_places == 100 + (places - 100) // 2
+        assert A.model.rows.round_places == places
+        assert A.model.columns.round_places == 100 + (places - 100) // 2
 
 
 class TestAuto:

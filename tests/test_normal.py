@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import LinearOperator, cg
 
 from dhop import DHOperator, FrameStack, cautions, psf
-from dhop.regularisers import regulariser_operator
+from dhop.reconstruction.regularisers import regulariser_operator
 
 RNG = np.random.default_rng(0)
 CASES = [

@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf
-from dhop.blurs import blurs
-from dhop.layouts import stacked
-from dhop.observations import checked_shifts, frame_operators, scene_dims
+from dhop.frames.layouts import stacked
+from dhop.frames.observations import checked_shifts, frame_operators, scene_dims
+from dhop.reconstruction.blurs import blurs
 
 BLUR = psf.gaussian(5, 1.0)
 

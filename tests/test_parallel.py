@@ -14,7 +14,8 @@ import pytest
 from child import run
 
 import dhop
-from dhop import DHOperator, parallel
+from dhop import DHOperator
+from dhop.runtime import parallel
 
 
 class TestRun:
@@ -272,7 +273,9 @@ def test_a_block_holds_while_exporting(tmp_path, monkeypatch):
     """An export computes in a thread of its own."""
     seen = []
     monkeypatch.setattr(
-        dhop.sparse, "split_rows", lambda rows, *_: seen.append(parallel._most(None)) or [(0, rows)]
+        dhop.matrix.sparse,
+        "split_rows",
+        lambda rows, *_: seen.append(parallel._most(None)) or [(0, rows)],
     )
     monkeypatch.setattr(parallel, "available_cpus", lambda: 8)
     with dhop.workers(3):
@@ -285,7 +288,7 @@ class TestProcessors:
     def test_affinity(self):
         run("""
             import os
-            from dhop import parallel
+            from dhop.runtime import parallel
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
             assert parallel.available_cpus() == 1
             assert parallel.threads(1e9) == parallel.threads(1e9, 5) == 1
@@ -319,7 +322,7 @@ class TestProcessors:
         run(
             """
             import os
-            from dhop import parallel
+            from dhop.runtime import parallel
             parallel.run(lambda k: None, [(k,) for k in range(9)])
             pool = parallel._pool()
             if child := os.fork():

@@ -6,7 +6,7 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
-from dhop.photometry import Photometry, fitted, matched
+from dhop.estimation.photometry import Photometry, fitted, matched
 
 BLUR = psf.gaussian(9, 1.0)
 

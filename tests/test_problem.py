@@ -6,8 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from dhop import DHOperator, FrameStack
-from dhop.problem import Problem
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
+from dhop.reconstruction.problem import Problem
 
 DIMS = (2, 3, 6, 8)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dhop.progress import reporting
+from dhop.runtime.progress import reporting
 
 
 def test_a_bar_ends_full_though_the_work_ended_early(capsys):

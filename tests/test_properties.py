@@ -79,7 +79,7 @@ def check_operator(case, method, layout, operand, columns):
             unit = np.finfo(np.result_type(A.dtype, operand)).eps / 2
             images = involved(x.astype(np.complex128))
             size = np.sqrt((abs(images) ** 2).sum(axis=tuple(range(1, images.ndim))))
-            bound = 10 * unit * np.log2(A.shape[1] + 1) * np.linalg.norm(A._model.weights) * size
+            bound = 10 * unit * np.log2(A.shape[1] + 1) * np.linalg.norm(A.model.weights) * size
             error = abs(result - reference @ x)
             assert (error <= (bound[0] if columns is None else bound)).all()
     explicit = A.to_sparse()

@@ -352,6 +352,6 @@ def test_memory_is_what_is_asked_for(monkeypatch, make):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < room
-    monkeypatch.setattr("dhop.memory.available", lambda: room - 1)
+    monkeypatch.setattr("dhop.runtime.memory.available", lambda: room - 1)
     with pytest.raises(MemoryError, match=r"pixels that (size|radius|length) asks for takes"):
         make()

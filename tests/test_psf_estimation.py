@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage.transform import resize
 
 from dhop import psf, super_resolve
-from dhop.preparation import width
+from dhop.reconstruction.preparation import width
 
 
 @pytest.mark.parametrize(

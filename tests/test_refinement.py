@@ -6,7 +6,7 @@ from bursts import burst, photograph
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import cautions, psf, super_resolve
-from dhop.refinement import refine
+from dhop.estimation.refinement import refine
 
 
 @pytest.mark.parametrize("name", ["camera", "coffee"])

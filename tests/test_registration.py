@@ -12,8 +12,8 @@ from skimage import data
 
 from dhop import DHOperator, psf
 from dhop.cautions import RegistrationWarning
+from dhop.model.shifting import shift
 from dhop.registration import estimate_shifts, register
-from dhop.shifting import shift
 
 HALF, FULL = (0.3, -0.4), (5.2, -3.7)  # shifts
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dhop.iterations import norm
-from dhop.rounds import (
+from dhop.iteration.rounds import (
     ROUGHEST,
     Rounds,
     Verdict,
@@ -18,6 +17,7 @@ from dhop.rounds import (
     moved,
     power_of_two,
 )
+from dhop.iteration.steps import norm
 
 RNG = np.random.default_rng(0)
 SIZE = 24

@@ -6,7 +6,7 @@ import pytest
 from child import COMPILED, run
 from numpy.testing import assert_array_equal
 
-import dhop.sparse
+import dhop.matrix.sparse
 from dhop import DHOperator, FrameStack
 
 RNG = np.random.default_rng(11)
@@ -16,9 +16,9 @@ INTEGERS = [np.dtype(kind) for kind in ("u1", "i1", "u2", ">i2", "u4", "i8", "u8
 @pytest.fixture
 def small(monkeypatch):
     """Every table is long, every stretch and block of rows short."""
-    monkeypatch.setattr(dhop.sparse, "LONG", 0)
-    monkeypatch.setattr(dhop.sparse, "STRETCH", 3)
-    monkeypatch.setattr(dhop.sparse, "MOST_ROWS", 4)
+    monkeypatch.setattr(dhop.matrix.sparse, "LONG", 0)
+    monkeypatch.setattr(dhop.matrix.sparse, "STRETCH", 3)
+    monkeypatch.setattr(dhop.matrix.sparse, "MOST_ROWS", 4)
 
 
 def some_rows(count):
@@ -196,10 +196,10 @@ class TestLarge:
         run(
             LARGE
             + f"""
-    import dhop.export
+    import dhop.matrix.export
     from dhop import load_matrix
 
-    dhop.export.BLOCK = 2**20
+    dhop.matrix.export.BLOCK = 2**20
     A.export({str(tmp_path)!r} + "/" + {name!r})
     before = peak()
     A = DHOperator((4000, 4000), [[1.0]], 2, dtype="f4", decimation="sample")

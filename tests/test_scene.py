@@ -6,10 +6,10 @@ from bursts import burst, photograph
 from numpy.testing import assert_allclose
 
 from dhop import psf
-from dhop.noise import quiet_noise
+from dhop.frames.noise import quiet_noise
+from dhop.frames.scene import Likelihood
+from dhop.frames.windows import Spectra
 from dhop.psf.estimation import fit_blur, given_blur
-from dhop.scene import Likelihood
-from dhop.spectra import Spectra
 
 
 def test_likelihood_is_that_of_normal_numbers():

@@ -8,10 +8,11 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 
-from dhop import DHOperator, cautions, masks, psf, super_resolve
+from dhop import DHOperator, cautions, psf, super_resolve
+from dhop.frames import masks
+from dhop.frames.windows import Spectra
 from dhop.psf.estimation import given_blur
 from dhop.selection import Judge, choose_beta
-from dhop.spectra import Spectra
 
 BLUR = psf.gaussian(9, 1.0)
 

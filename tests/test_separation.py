@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dhop import psf
-from dhop.separation import TOLERANCE, separate
+from dhop.model.separation import TOLERANCE, separate
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])

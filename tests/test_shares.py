@@ -8,9 +8,9 @@ import numba
 import numpy as np
 import pytest
 
-from dhop import parallel
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels.shares import look_out, take, wait
+from dhop.runtime import parallel
 
 NOBODY = np.zeros(0, np.int64)
 compiled = pytest.mark.skipif(

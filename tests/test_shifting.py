@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import ndtr
 
 from dhop import DHOperator, psf
-from dhop.shifting import shift
+from dhop.model.shifting import shift
 
 SHIFTS = [(0.5, -0.5), (0.25, 1.7), (-2.4, 0), (3, -0.01)]
 

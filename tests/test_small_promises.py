@@ -11,10 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from typer.testing import CliRunner
 
 import dhop
-from dhop import DHOperator, cli, images, psf, report, super_resolve
+from dhop import DHOperator, cli, images, psf, super_resolve
 from dhop.cli.terminal import show
 from dhop.metrics import compare
 from dhop.psf.origin import centroid, peak
+from dhop.reconstruction import report
 
 BLUR = psf.gaussian(5, 1.0)
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-import dhop.sparse
+import dhop.matrix.sparse
 from dhop import DHOperator
 
 RNG = np.random.default_rng(7)
@@ -122,8 +122,8 @@ class TestFormats:
         assert_array_equal(A.to_sparse(name) @ x, A @ x)
 
     def test_size_is_known_before(self, name, dtype, monkeypatch):
-        for limit in (dhop.sparse.INT32_LIMIT, 10):
-            monkeypatch.setattr(dhop.sparse, "INT32_LIMIT", limit)
+        for limit in (dhop.matrix.sparse.INT32_LIMIT, 10):
+            monkeypatch.setattr(dhop.matrix.sparse, "INT32_LIMIT", limit)
             A, _ = self.build(dtype)
             matrix = A.to_sparse(name)
             index = ("row", "col") if name == "coo" else ("indices", "indptr")
@@ -222,7 +222,7 @@ def test_the_matrix_belongs_to_the_caller():
 class TestPart:
     A = DHOperator((7, 9), RNG.integers(-3, 4, (3, 4)), (2, 3), boundary="reflect")
 
-    @pytest.mark.parametrize("name", dhop.sparse.FORMATS)
+    @pytest.mark.parametrize("name", dhop.matrix.sparse.FORMATS)
     @pytest.mark.parametrize(
         "rows",
         [slice(2, 5), slice(None, None, -2), [3, 0, 3, -1], [], np.arange(9) % 2 == 0, slice(4, 4)],

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from dhop import DHOperator, psf
-from dhop.spectrum import singular_values
+from dhop.operators.spectrum import singular_values
 
 BLURS = {
     "separable": psf.gaussian((3, 5), (0.7, 1.1)),

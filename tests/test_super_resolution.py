@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.optimize import nnls
 
 from dhop import DHOperator, Solution, psf, super_resolve
-from dhop.stencils import stencils
+from dhop.psf.stencils import stencils
 
 STENCILS = {
     "laplacian": [np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])],

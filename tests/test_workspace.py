@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from child import run
 
-from dhop import DHOperator, workspace
-from dhop.workspace import Borrowed
+from dhop import DHOperator
+from dhop.runtime import workspace
+from dhop.runtime.workspace import Borrowed
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +143,7 @@ class TestEmpty:
         run("""
     import os, sys
     import numpy as np
-    from dhop import workspace
+    from dhop.runtime import workspace
     sys.unraisablehook = lambda error: os._exit(1)
     sys.kept = workspace.empty((2**22,), np.dtype(float))
     assert not sys.kept.flags.owndata

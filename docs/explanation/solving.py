@@ -12,8 +12,8 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, lsqr
 from skimage import data
 
 from dhop import DHOperator, FrameStack, psf, super_resolve
-from dhop.iterations import conjugate_gradients, norm
-from dhop.regularisers import regulariser_operator
+from dhop.iteration.steps import conjugate_gradients, norm
+from dhop.reconstruction.regularisers import regulariser_operator
 
 
 def frames_of(count, factor, sigma, boundary):

@@ -104,7 +104,7 @@ def seconds(builders):
 def build_times():
     A = DHOperator((SIZE, SIZE), psf.gaussian(WIDTH, WIDTH / 6), FACTOR, dtype=DTYPE)
     S = A.to_sparse()
-    model = A._model
+    model = A.model
     given = model.taps, model.rows.start, SIZE, A.dimsd[0], FACTOR
     pointer = S.indptr.astype(np.int64)
     builders = {

@@ -5,14 +5,14 @@ from typing import Any
 
 from dhop import cautions, psf, testing
 from dhop.images import imread, imwrite
-from dhop.loading import load_matrix
+from dhop.matrix.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
+from dhop.operators.spectrum import singular_values
 from dhop.operators.stack import FrameStack
-from dhop.parallel import workers
-from dhop.regularisers import regulariser_operator
-from dhop.solution import Solution
-from dhop.spectrum import singular_values
+from dhop.reconstruction.regularisers import regulariser_operator
+from dhop.reconstruction.solution import Solution
+from dhop.runtime.parallel import workers
 from dhop.super_resolution import super_resolve
 
 __all__ = [

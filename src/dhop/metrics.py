@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.extras import needed
+from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 

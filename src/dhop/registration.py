@@ -9,13 +9,13 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import alignment
-from dhop.alignment import Level, Match
-from dhop.arguments import sequence
 from dhop.cautions import RegistrationWarning
-from dhop.correlation import deviation
+from dhop.estimation import alignment
+from dhop.estimation.alignment import Level, Match
+from dhop.estimation.correlation import deviation
 from dhop.operators.base import dense
-from dhop.progress import Progress, reporting
+from dhop.runtime.arguments import sequence
+from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 

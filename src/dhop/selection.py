@@ -1,8 +1,8 @@
 r"""The weight of the regulariser, chosen from the data.
 
-Every rule looks at the spectra of windowed parts of the frames (`dhop.spectra`), where a solution
-for one `beta` is a small system for each class of aliases, and takes milliseconds. What a good
-`beta` is, noise and scene decide, which the parts and the whole share.
+Every rule looks at the spectra of windowed parts of the frames (`dhop.frames.windows`), where a
+solution for one `beta` is a small system for each class of aliases, and takes milliseconds. What a
+good `beta` is, noise and scene decide, which the parts and the whole share.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.scene import Scene
-from dhop.spectra import Spectra
-from dhop.stencils import Stencils, stencils
+from dhop.frames.scene import Scene
+from dhop.frames.windows import Spectra
+from dhop.psf.stencils import Stencils, stencils
 
 Array = NDArray[Any]
 Rule: TypeAlias = Literal["auto", "gcv", "discrepancy", "lcurve"]
@@ -45,7 +45,8 @@ class BetaCurve:
     residuals, penalties : ndarray
         Root mean squares of the weighted ``A x - y`` and of ``S x``.
     errors : ndarray
-        Root mean square errors of the image that are expected under the model of `dhop.scene`.
+        Root mean square errors of the image that are expected under the model of
+        `dhop.frames.scene`.
     settled : bool
         Whether the data settle the choice: it is at no end of what was looked at, and `errors` did
         not forbid what the rule would have chosen.
@@ -76,8 +77,8 @@ def choose_beta(
     .. math:: R H - I \text{ on the scene}, \quad
         R \text{ on floor and noise}, \quad R = (N + \beta P)^{-1} A^H,
 
-    under the model of scene, blur `H` and noise that fits the frames, see `dhop.scene`; the PSF of
-    `A` need not be that of the model. Generalised cross-validation minimises
+    under the model of scene, blur `H` and noise that fits the frames, see `dhop.frames.scene`; the
+    PSF of `A` need not be that of the model. Generalised cross-validation minimises
 
     .. math:: \frac{\overline{w r^2}}
         {\left(1 - \frac{1}{M} \operatorname{tr} (N + \beta P)^{-1} N\right)^2},

@@ -7,21 +7,23 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import arguments, layouts, observations, problem, solvers
-from dhop.boundary import Boundary
 from dhop.cautions import RangeWarning
-from dhop.decimation import Decimation
-from dhop.iterations import RTOL
+from dhop.estimation.photometry import Photometry, Terms, fitted
+from dhop.frames import layouts, observations
+from dhop.iteration.steps import RTOL
+from dhop.model.boundary import Boundary
+from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.photometry import Photometry, Terms, fitted
-from dhop.preparation import Moves, Preparation, visible_range
-from dhop.progress import Progress
-from dhop.regularisers import Regulariser
+from dhop.reconstruction import problem, solvers
+from dhop.reconstruction.preparation import Moves, Preparation, visible_range
+from dhop.reconstruction.regularisers import Regulariser
+from dhop.reconstruction.solution import Solution
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress
 from dhop.selection import Rule
-from dhop.solution import Solution
 
 Array = NDArray[Any]
 Path: TypeAlias = str | os.PathLike[str]
@@ -112,7 +114,7 @@ def super_resolve(
         `dy` rows further down and `dx` columns further right than in frame 0. ``"estimate"``
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
-        to about half a pixel, to those of the least residual (see `dhop.refinement`).
+        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
@@ -154,7 +156,7 @@ def super_resolve(
         that the constraint holds if there is one. LSQR and LSMR first take it for their `atol` and
         `btol`. It is not asked for beyond what rounding allows, see `Solution.converged`.
     callback : callable, optional
-        Called with a `dhop.solution.Step` after each iteration.
+        Called with a `dhop.reconstruction.solution.Step` after each iteration.
     progress : callable or True, optional
         Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich).
 

@@ -92,7 +92,7 @@ def coordinates(folded, start, size, outputs, factor, first, last, rows, columns
 def batched_coo(A, batch=25):
     """Two sweeps, one that counts and one that fills COO buffers, batch by batch; ``m += coo``."""
     outputs, size = A.dimsd[0], A.dims[0]
-    given = A._model.taps, A._model.rows.start, size, outputs, A.factor[0]
+    given = A.model.taps, A.model.rows.start, size, outputs, A.factor[0]
     m = sparse.csr_array(A.shape, dtype=A.dtype)
     for first in range(0, outputs, batch):
         rows = first, min(first + batch, outputs)
@@ -149,9 +149,9 @@ def test_other_ways(benchmark):
     }
     small = operator(64, 15)
     pylops = pytest.importorskip("pylops")
-    axes = small._model.rows, small._model.columns
+    axes = small.model.rows, small.model.columns
     offset = tuple(axis.start + axis.taps - 1 for axis in axes)
-    folded = small._model.taps[::-1, ::-1]
+    folded = small.model.taps[::-1, ::-1]
     convolution = pylops.signalprocessing.Convolve2D
     blur = convolution(small.dims, folded, offset=offset, dtype=small.dtype)
     picked = np.arange(64 * 64).reshape(64, 64)[::2, ::2].reshape(-1)

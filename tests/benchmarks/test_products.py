@@ -10,7 +10,8 @@ import grid
 import numpy as np
 import pytest
 
-from dhop import DHOperator, bench
+from dhop import DHOperator
+from dhop.cli import timing as bench
 
 pytest.importorskip("pytest_benchmark")
 pytestmark = [

@@ -25,7 +25,9 @@ def bench(
       dhop bench --size 2048 --psf disk:radius=8 --boundary symmetric
       dhop bench --adjoint --json
     """
-    from dhop import bench as benchmarks  # imports scipy.signal, which completion need not wait for
+    from dhop.cli import (
+        timing as benchmarks,  # imports scipy.signal, which completion need not wait for
+    )
 
     with errors_in_words():
         side = size // factor * factor if factor > 0 else size

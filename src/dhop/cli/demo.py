@@ -11,8 +11,8 @@ from dhop import DHOperator, super_resolve
 from dhop.cli.options import Json, Overwrite, check_noise, check_picture, check_target
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
-from dhop.extras import needed
 from dhop.metrics import compare
+from dhop.runtime.extras import needed
 
 
 def demo(

@@ -7,9 +7,9 @@ import numpy as np
 from dhop import DHOperator
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.matrix.sparse import FORMATS
 from dhop.methods import cost
-from dhop.sparse import FORMATS
-from dhop.spectrum import singular_values
+from dhop.operators.spectrum import singular_values
 
 UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 
@@ -65,7 +65,7 @@ def info(
 
 def _predicted(A: DHOperator) -> dict[str, float]:
     """Seconds of a product by each method, on one core."""
-    model = A._model
+    model = A.model
     nanoseconds = {
         "direct": sum(cost.direct(model, A.dtype)) / 2,
         "separable": sum(cost.separable(model, A.dtype, len(model.factors[0]))) / 2,

@@ -9,13 +9,13 @@ import numpy as np
 import typer
 
 from dhop import DHOperator, images
-from dhop.boundary import BOUNDARIES
 from dhop.cautions import MetadataWarning
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.decimation import Decimation as Decimations
-from dhop.extras import needed
 from dhop.io import Original, file_of, unit_note
 from dhop.io.replacement import require_apart, require_replaceable
+from dhop.model.boundary import BOUNDARIES
+from dhop.model.decimation import Decimation as Decimations
+from dhop.runtime.extras import needed
 
 DTYPES = ("float32", "float64")
 

@@ -12,9 +12,9 @@ from dhop import psf as psfs
 from dhop.cli.options import Json, Overwrite, center_of, check_picture, check_target, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
-from dhop.extras import needed
 from dhop.io import figures
 from dhop.psf.origin import centroid
+from dhop.runtime.extras import needed
 
 FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
 

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, solvers, stencils, super_resolve
+from dhop import Solution, images, super_resolve
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.options import (
     Bits,
@@ -31,10 +31,12 @@ from dhop.cli.options import (
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
+from dhop.estimation.photometry import Terms
 from dhop.io import Options, Original, figures
-from dhop.iterations import RTOL
-from dhop.photometry import Terms
-from dhop.preparation import width
+from dhop.iteration.steps import RTOL
+from dhop.psf import stencils
+from dhop.reconstruction import solvers
+from dhop.reconstruction.preparation import width
 from dhop.selection import Rule
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from dhop.closed.diagonal import diagonal_equations
 from dhop.closed.inverse import Inverse
 from dhop.closed.kronecker import kronecker_equations
 from dhop.closed.masked import masked_equations
-from dhop.geometry import Model
+from dhop.model.geometry import Model
 
 __all__ = ["Equations", "Inverse", "exact_equations", "nearest_equations"]
 

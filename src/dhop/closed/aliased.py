@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import workspace
 from dhop.closed.bases import Basis, Response, common_basis
 from dhop.closed.inverse import Inverse
-from dhop.geometry import Model
-from dhop.parallel import row_blocks, run
+from dhop.model.geometry import Model
+from dhop.runtime import workspace
+from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 

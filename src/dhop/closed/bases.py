@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from dhop.boundary import Boundary
-from dhop.geometry import Axis, Index, Model
-from dhop.parallel import threads
+from dhop.model.boundary import Boundary
+from dhop.model.geometry import Axis, Index, Model
+from dhop.runtime.parallel import threads
 
 Array = NDArray[Any]
 

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from dhop.boundary import Boundary
 from dhop.closed.aliased import merged
 from dhop.closed.bases import Basis, Cosine, Fourier, step
 from dhop.closed.inverse import Inverse
-from dhop.geometry import Model
+from dhop.model.boundary import Boundary
+from dhop.model.geometry import Model
 
 Array = NDArray[Any]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import block_diag, csr_array, diags_array, eye_array, hstack
 from scipy.sparse.linalg import splu
 
-from dhop.boundary import OUTSIDE, Boundary, extended_index
 from dhop.closed.bases import Basis
-from dhop.geometry import Model
+from dhop.model.boundary import OUTSIDE, Boundary, extended_index
+from dhop.model.geometry import Model
 
 Array = NDArray[Any]
 

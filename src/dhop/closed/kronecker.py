@@ -9,8 +9,8 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
 from dhop.closed.inverse import Inverse
-from dhop.geometry import Axis, Model
-from dhop.separation import separate
+from dhop.model.geometry import Axis, Model
+from dhop.model.separation import separate
 
 Array = NDArray[Any]
 

@@ -24,8 +24,8 @@ from dhop.closed.bases import Basis, common_basis, step
 from dhop.closed.diagonal import DiagonalEquations, diagonal_equations
 from dhop.closed.gaps import Gaps, around_gaps
 from dhop.closed.inverse import Inverse
-from dhop.geometry import Axis, Model
-from dhop.iterations import conjugate_gradients, norm
+from dhop.iteration.steps import conjugate_gradients, norm
+from dhop.model.geometry import Axis, Model
 
 Array = NDArray[Any]
 Frames = Sequence[tuple[Model, float | Array]]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.boundary import OUTSIDE
-from dhop.geometry import Axis, Index, Model
 from dhop.kernels import GROUP
 from dhop.methods.products import Products
+from dhop.model.boundary import OUTSIDE
+from dhop.model.geometry import Axis, Index, Model
 from dhop.operators.base import ArrayOperator
 
 Array = NDArray[Any]

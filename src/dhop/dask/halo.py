@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Index
+from dhop.model.geometry import Index
 
 Array: TypeAlias = NDArray[Any]
 DaskArray: TypeAlias = Any

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dhop import export, sparse
 from dhop.dask.operator import DaskDHOperator, dask
 from dhop.io.replacement import replacing, require_replaceable
+from dhop.matrix import export, sparse
 from dhop.operators.blur_decimate import DHOperator
 
 Delayed = Any
@@ -119,7 +119,7 @@ def export_matrix(
 
 def _on_one_thread(operator: DaskDHOperator) -> Delayed:
     plain = operator.operator
-    settings = plain._settings() | {"workers": 1}
+    settings = plain.settings() | {"workers": 1}
     return dask.delayed(
         DHOperator(plain.dims, plain.psf, plain.factor, **settings), pure=True, traverse=False
     )

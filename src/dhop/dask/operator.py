@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop.arguments import DTYPES
 from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
-from dhop.extras import needed
-from dhop.geometry import Index
+from dhop.model.geometry import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
+from dhop.runtime.arguments import DTYPES
+from dhop.runtime.extras import needed
 
 da = needed("dask.array", "dask", "dhop.dask")
 dask = needed("dask", "dask", "dhop.dask")
@@ -201,9 +201,9 @@ class DaskDHOperator:
         if ranges is None:
             edges = self._pixels if adjoint else self._outputs
             ranges = [list(pairwise(some)) for some in edges]
-        products = self.operator._products
+        products = self.operator.products
         chosen = {dtype: products.method(dtype)}
-        return cut(self.operator._model, products.asked, chosen, adjoint, ranges)
+        return cut(self.operator.model, products.asked, chosen, adjoint, ranges)
 
     def _travelling(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
         """The lines that blocks need, and the blocks as Dask's."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.operator import DaskArray, da, dask
-from dhop.iterations import Keep
+from dhop.iteration.steps import Keep
 
 LAST = 2  # what this and the previous step of an iteration kept
 

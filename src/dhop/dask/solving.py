@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop import arguments, blurs, layouts, observations, solvers
-from dhop.boundary import Boundary
 from dhop.cautions import PSFWarning
 from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
-from dhop.decimation import Decimation
-from dhop.iterations import RTOL, Keep, Leave, norm
+from dhop.estimation.photometry import Photometry
+from dhop.frames import layouts, observations
+from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
+from dhop.iteration.steps import RTOL, Keep, Leave, norm
+from dhop.model.boundary import Boundary
+from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
-from dhop.photometry import Photometry
-from dhop.problem import real_stencils
-from dhop.progress import Progress, reporting
-from dhop.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
-from dhop.solution import Solution, Step
-from dhop.stencils import Stencils
+from dhop.psf.stencils import Stencils
+from dhop.reconstruction import blurs, solvers
+from dhop.reconstruction.problem import real_stencils
+from dhop.reconstruction.solution import Solution, Step
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress, reporting
 
 WIDE = np.dtype(np.float64)
 

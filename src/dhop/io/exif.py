@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from dhop.extras import needed
 from dhop.io.picture import Metadatum
+from dhop.runtime.extras import needed
 
 ORIENTATION, CAMERA = 0x0112, 0x8769  # a tag, and the directory of others
 RESOLUTIONS = (0x011A, 0x011B)  # pixels for each unit of length

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.extras import needed
 from dhop.io import cards, sky, tables
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Metadatum, Original, Picture, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
+from dhop.runtime.extras import needed
 
 HEADER = "FITS header"
 NAMES = (".fits", ".fit", ".fts")

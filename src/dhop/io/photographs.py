@@ -6,12 +6,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.extras import needed
 from dhop.io import exif
 from dhop.io.formats import Check, Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
+from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dhop.extras import needed
 from dhop.io import photographs
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, Unkept
 from dhop.io.reading import in_words, require_plausible
+from dhop.runtime.extras import needed
 
 START = b"\x89PNG\r\n\x1a\n"
 DEEP = b"\x10"  # bits of a value, where a PNG tells them

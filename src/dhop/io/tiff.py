@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.extras import needed
 from dhop.io import chain, colours, geotiff, microscopy
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
+from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 

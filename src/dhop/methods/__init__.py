@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import workspace
-from dhop.geometry import Model
+from dhop.model.geometry import Model
+from dhop.runtime import workspace
 
 Array = NDArray[Any]
 Product: TypeAlias = Literal["forward", "adjoint", "gram"]

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from dhop.geometry import Model
 from dhop.methods.lengths import transform_length
+from dhop.model.geometry import Model
 
 MULTIPLY = 0.024  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import direct
 from dhop.kernels.flat import bundle
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
+from dhop.model.geometry import Axis, Index, Model, group_by
 
 Array = NDArray[Any]
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from dhop.boundary import OUTSIDE
-from dhop.geometry import Axis, Model, Split
 from dhop.kernels import spectral
 from dhop.kernels.lanes import BYTES
 from dhop.methods import Plan, cost
 from dhop.methods.lengths import transform_length
 from dhop.methods.transforms import Transform, backend_is_set
-from dhop.parallel import row_blocks, run, threads
-from dhop.workspace import Borrowed
+from dhop.model.boundary import OUTSIDE
+from dhop.model.geometry import Axis, Model, Split
+from dhop.runtime.parallel import row_blocks, run, threads
+from dhop.runtime.workspace import Borrowed
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Index
 from dhop.methods import Multiply
-from dhop.parallel import share
+from dhop.model.geometry import Index
+from dhop.runtime.parallel import share
 
 Array = NDArray[Any]
 

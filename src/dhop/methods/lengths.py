@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from dhop.geometry import Axis
+from dhop.model.geometry import Axis
 
 
 def next_length(least: int) -> int:

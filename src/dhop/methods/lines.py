@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Index, Relation
 from dhop.kernels import GROUP
 from dhop.kernels.taps import PASS, READS
+from dhop.model.geometry import Index, Relation
 
 Array = NDArray[Any]
 

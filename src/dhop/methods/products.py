@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import workspace
-from dhop.geometry import Model
 from dhop.methods import Multiply, Plan, Product, cost, prepare
+from dhop.model.geometry import Model
+from dhop.runtime import workspace
 
 Array = NDArray[Any]
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.geometry import Axis, Index, Model, group_by
 from dhop.kernels import GROUP, separable
 from dhop.kernels.flat import bundle
 from dhop.kernels.lanes import BYTES
@@ -13,7 +12,8 @@ from dhop.kernels.vector import LINKS
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
 from dhop.methods.lines import line_sums, reached
-from dhop.separation import separate
+from dhop.model.geometry import Axis, Index, Model, group_by
+from dhop.model.separation import separate
 
 Array = NDArray[Any]
 

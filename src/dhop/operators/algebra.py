@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import merging, workspace
-from dhop.arguments import DTYPES
-from dhop.merging import WeightedRows
+from dhop.closed.terms import Term
+from dhop.matrix import merging
+from dhop.matrix.merging import WeightedRows
+from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator, native
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.gram import GramOperator
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Rows
-from dhop.terms import Term
+from dhop.runtime import workspace
+from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
 

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
-from dhop import arguments, workspace
-from dhop.arguments import DTYPES
-from dhop.sparse import Rows
-from dhop.terms import Term
+from dhop.closed.terms import Term
+from dhop.matrix.sparse import Rows
+from dhop.runtime import arguments, workspace
+from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
 

@@ -6,14 +6,15 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from dhop import arguments, facts
-from dhop.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
-from dhop.decimation import DECIMATION_NAMES, Decimation, low_resolution
-from dhop.geometry import Model
+from dhop.closed.terms import Term
+from dhop.matrix import facts
+from dhop.matrix.sparse import ModelRows, Rows, block_width
 from dhop.methods.products import Products
+from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
+from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
+from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import ModelRows, Rows, block_width
-from dhop.terms import Term
+from dhop.runtime import arguments
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
@@ -146,7 +147,7 @@ class DHOperator(NormalOperator):
             dims, self._axes, self._factor, self._phase, self._center, self._decimation
         )
         super().__init__(arguments.operator_dtype(dtype, self._psf), dims, dimsd)
-        self._model = Model.build(
+        self.model = Model.build(
             dims,
             self._psf,
             self._factor,
@@ -157,7 +158,7 @@ class DHOperator(NormalOperator):
             axes=self._axes,
             dtype=self.dtype,
         )
-        self._products = Products(self._model, self._asked, self._workers)
+        self.products = Products(self.model, self._asked, self._workers)
 
     @property
     def psf(self) -> Array:
@@ -201,14 +202,14 @@ class DHOperator(NormalOperator):
         Arrays of a higher precision may be multiplied by another: the taps that a float32 operator
         rounded are not separable in float64.
         """
-        return self._products.method(self.dtype)
+        return self.products.method(self.dtype)
 
     @property
     def workers(self) -> int | None:
         """Most threads a product uses, None for all processors."""
         return self._workers
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
         names = "decimation", "boundary", "center", "phase", "axes", "dtype", "workers"
         return {name: getattr(self, name) for name in names} | {"method": self._asked}
@@ -217,11 +218,11 @@ class DHOperator(NormalOperator):
         """The operator of a single one of the images in a batch."""
         dims = [self.dims[axis] for axis in sorted(self.axes)]
         first, second = self.axes
-        settings = self._settings() | {"axes": (0, 1) if first < second else (1, 0)}
+        settings = self.settings() | {"axes": (0, 1) if first < second else (1, 0)}
         return DHOperator(dims, self.psf, self.factor, **settings)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _rebuild, (self.dims, self.psf, self.factor, self._settings())
+        return _rebuild, (self.dims, self.psf, self.factor, self.settings())
 
     def __repr__(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
@@ -258,55 +259,55 @@ class DHOperator(NormalOperator):
         self.backproject(np.zeros(self.dimsd, dtype))
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        self._products.apply(x, "adjoint" if adjoint else "forward", out)
+        self.products.apply(x, "adjoint" if adjoint else "forward", out)
 
     def apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
         if weights is None:
-            self._products.apply(x, "gram", out)
+            self.products.apply(x, "gram", out)
         else:
             super().apply_gram(x, weights, out)
 
     @property
     def blur_operator(self) -> "DHOperator":
         """The blur `H` alone, from `dims` to `dims`: ``D @ H`` is this operator."""
-        settings = self._settings() | {"decimation": "sample", "phase": 0}
+        settings = self.settings() | {"decimation": "sample", "phase": 0}
         return DHOperator(self.dims, self.psf, 1, **settings)
 
     @property
     def decimation_operator(self) -> "DHOperator":
         """The decimation `D` alone, from `dims` to `dimsd`: ``D @ H`` is this operator."""
-        settings = self._settings() | {"center": 0}
+        settings = self.settings() | {"center": 0}
         return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
 
     def _column_squares(self) -> Array:
-        diagonal = facts.gram_diagonal(self._model).lines()
-        between, after = self._model.around[1:]
+        diagonal = facts.gram_diagonal(self.model).lines()
+        between, after = self.model.around[1:]
         spread = np.broadcast_to(
             diagonal[:, None, :, None],
-            (self._model.around[0], diagonal.shape[0], between, diagonal.shape[1], after),
+            (self.model.around[0], diagonal.shape[0], between, diagonal.shape[1], after),
         )
         return spread.reshape(-1)
 
     def _entry_norm(self, ord: float | str) -> float:
         if ord == "fro":
-            return facts.frobenius_norm(self._model)
+            return facts.frobenius_norm(self.model)
         return self.bounds()[0 if ord == 1 else 1]
 
     def rows(self) -> Rows:
-        return ModelRows(self._model)
+        return ModelRows(self.model)
 
     def columns(self) -> Rows:
-        return ModelRows(self._model, transposed=True)
+        return ModelRows(self.model, transposed=True)
 
     def blocks(self) -> Rows:
-        return ModelRows(self._model, width=block_width(self._model))
+        return ModelRows(self.model, width=block_width(self.model))
 
     def terms(self, weights: Array | None = None) -> list[Term]:
         first, second = sorted(self._axes)
-        return [Term(self._model, weights, (first, second))]
+        return [Term(self.model, weights, (first, second))]
 
     def bounds(self) -> tuple[float, float]:
-        return facts.column_norm(self._model), facts.row_norm(self._model)
+        return facts.column_norm(self.model), facts.row_norm(self.model)
 
 
 def _rebuild(

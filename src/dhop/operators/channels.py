@@ -5,10 +5,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dhop import merging
+from dhop.matrix import merging
+from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Rows
 
 Array = NDArray[Any]
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.arguments import DTYPES
-from dhop.geometry import Index
-from dhop.merging import WeightedRows
+from dhop.matrix.merging import WeightedRows
+from dhop.matrix.sparse import Rows
+from dhop.model.geometry import Index
 from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Rows
+from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
 
@@ -82,7 +82,7 @@ class DiagonalOperator(NormalOperator):
 
 
 class IdentityRows:
-    """Rows of the identity; see `dhop.sparse.Rows`."""
+    """Rows of the identity; see `dhop.matrix.sparse.Rows`."""
 
     width = 1
 

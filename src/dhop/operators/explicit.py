@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import arguments, export, facts, sparse
+from dhop.matrix import export, facts, sparse
+from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator
-from dhop.progress import Progress
-from dhop.sparse import Rows
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
 

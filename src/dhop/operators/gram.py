@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import merging
-from dhop.gram_rows import GramRows
+from dhop.matrix import merging
+from dhop.matrix.gram import GramRows
+from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator, dense
 from dhop.operators.normal import NormalOperator
-from dhop.sparse import Rows
 
 
 class GramOperator(NormalOperator):

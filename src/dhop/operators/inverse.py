@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed import Equations, Inverse, exact_equations, nearest_equations
+from dhop.closed.terms import Term, of_one_scene, penalties
 from dhop.operators.base import ArrayOperator
-from dhop.stencils import Stencils
-from dhop.terms import Term, of_one_scene, penalties
+from dhop.psf.stencils import Stencils
 
 Array = NDArray[Any]
 

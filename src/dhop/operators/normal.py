@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iterations import RTOL, norm
+from dhop.iteration.rounds import Rounds, Verdict, forgiven
+from dhop.iteration.steps import RTOL, norm
 from dhop.operators.base import ArrayOperator, algebra, dense
 from dhop.operators.explicit import ExplicitOperator
 from dhop.operators.inverse import closed_form, inverse_of, nearest_form
-from dhop.rounds import Rounds, Verdict, forgiven
-from dhop.stencils import Stencils
+from dhop.psf.stencils import Stencils
 
 Array = NDArray[Any]
 

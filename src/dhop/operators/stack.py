@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop import merging
-from dhop.arguments import DTYPES, sequence
+from dhop.closed.terms import Term
+from dhop.matrix import merging
+from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator, dense
 from dhop.operators.normal import NormalOperator
-from dhop.parallel import row_blocks, run
-from dhop.sparse import Rows
-from dhop.terms import Term
+from dhop.runtime.arguments import DTYPES, sequence
+from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 

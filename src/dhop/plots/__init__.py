@@ -4,7 +4,7 @@ Every function draws on the Axes that it is given, or on those of a new pyplot f
 them.
 """
 
-from dhop.extras import needed
+from dhop.runtime.extras import needed
 
 needed("matplotlib", "plot", "dhop.plots")
 

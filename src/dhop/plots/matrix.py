@@ -8,10 +8,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from dhop.arguments import integer
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.explicit import ExplicitOperator
 from dhop.plots.axes import add_color_bar, new_axes
+from dhop.runtime.arguments import integer
 
 CELLS = 800  # of a picture, per axis
 ENTRIES = 2**20  # of the matrix in memory at a time

@@ -8,8 +8,8 @@ from matplotlib.colors import LogNorm
 from numpy.typing import ArrayLike
 
 from dhop import psf as psfs
-from dhop.arguments import psf_array
 from dhop.plots.axes import add_color_bar, new_axes
+from dhop.runtime.arguments import psf_array
 
 FAINTEST = 1e-6  # of the peak, on a logarithmic scale
 

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from dhop.arguments import integer
-from dhop.decimation import fold
+from dhop.model.decimation import fold
 from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.spectrum import singular_values as values_of
 from dhop.plots.axes import new_axes
-from dhop.spectrum import singular_values as values_of
+from dhop.runtime.arguments import integer
 
 
 def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) -> Axes:
@@ -92,7 +92,7 @@ def singular_values(A: DHOperator, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ValueError
-        If the operator is too large for it, see `dhop.spectrum.singular_values`.
+        If the operator is too large for it, see `dhop.operators.spectrum.singular_values`.
 
     Examples
     --------

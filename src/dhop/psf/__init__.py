@@ -5,13 +5,13 @@ numbers as the array is displayed, its first row at the top. What is made from a
 on the middle of its array, holds in each pixel the integral over that pixel, and has the sum one.
 """
 
+from dhop.model.shifting import shift
 from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
 from dhop.psf.estimation import estimate
 from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
-from dhop.shifting import shift
 
 __all__ = [
     "airy",

@@ -7,8 +7,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.arguments import both, integer, numbers, psf_array, real
 from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive, positive_pair
+from dhop.runtime.arguments import both, integer, numbers, psf_array, real
 
 Array = NDArray[Any]
 

@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop import layouts, observations
-from dhop.arguments import both, choice, numbers, positive
+from dhop.frames import layouts, observations
+from dhop.frames.scene import Likelihood, Scene
+from dhop.frames.windows import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
-from dhop.scene import Likelihood, Scene
-from dhop.spectra import Spectra
+from dhop.runtime.arguments import both, choice, numbers, positive
 
 Array = NDArray[Any]
 Family: TypeAlias = Literal["gaussian", "elliptic", "moffat", "disk", "motion"]
@@ -70,9 +70,9 @@ def estimate(
     """Estimate the PSF of a family that fits the frames best.
 
     The width that makes the spectra of the frames most likely, for a scene whose power falls as
-    that of edges does, see `dhop.scene`. Several frames with different shifts show frequencies
-    where the blur matters; a single frame hardly does, so that its estimate is cautious: a point,
-    unless the frame is blurred over more than about a pixel of its own.
+    that of edges does, see `dhop.frames.scene`. Several frames with different shifts show
+    frequencies where the blur matters; a single frame hardly does, so that its estimate is
+    cautious: a point, unless the frame is blurred over more than about a pixel of its own.
 
     Parameters
     ----------

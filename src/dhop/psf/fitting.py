@@ -8,9 +8,9 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from dhop import layouts, observations
-from dhop.arguments import both, choice, numbers, positive, real
+from dhop.frames import layouts, observations
 from dhop.psf.arrays import double, normalise
+from dhop.runtime.arguments import both, choice, numbers, positive, real
 
 Array = NDArray[Any]
 

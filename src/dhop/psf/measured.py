@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.arguments import choice, pair, real
 from dhop.psf.arrays import double, estimate_support, normalise, window
 from dhop.psf.origin import centroid, peak
+from dhop.runtime.arguments import choice, pair, real
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import j1, jn_zeros
 
-from dhop.arguments import real
 from dhop.psf.arrays import normalise
 from dhop.psf.pixels import Image, integrate, positive, shape_of
+from dhop.runtime.arguments import real
 
 FIRST_ZERO = float(jn_zeros(1, 1)[0])  # of J_1
 NARROWEST = 0.05  # pixels; the work grows with the square of the reciprocal

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import memory
-from dhop.arguments import both, pair, real
+from dhop.runtime import memory
+from dhop.runtime.arguments import both, pair, real
 
 Image = NDArray[np.float64]
 

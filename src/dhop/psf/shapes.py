@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtr, owens_t
 
-from dhop.arguments import real
 from dhop.psf.arrays import normalise
 from dhop.psf.pixels import (
     Image,
@@ -17,6 +16,7 @@ from dhop.psf.pixels import (
     positive_pair,
     shape_of,
 )
+from dhop.runtime.arguments import real
 
 WIDEST = 1e4  # pixels; the differences of a distribution function lose their digits beyond
 

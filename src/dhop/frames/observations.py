@@ -1,0 +1,90 @@
+"""Arguments of super-resolution that frames in memory and frames in chunks share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.model.shifting import shift
+from dhop.runtime import arguments
+
+Operator = TypeVar("Operator")
+
+
+def scene_dims(
+    frames: tuple[int, ...], factor: int | Sequence[int], dims: Sequence[int] | None
+) -> tuple[int, ...]:
+    """Shape of the image behind stacked frames of a shape."""
+    _, *channels, m0, m1 = frames
+    by_row, by_column = _steps(factor)
+    if dims is not None:
+        size = arguments.shape("dims", dims)
+        if len(size) != 2:
+            raise ValueError(f"dims must be the rows and columns of the result, got {size}")
+        return (*channels, *size)
+    return (*channels, m0 * by_row, m1 * by_column)
+
+
+def checked_shifts(shifts: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    """A pair of finite numbers for each frame, zeros by default."""
+    moves = np.zeros((count, 2)) if shifts is None else arguments.numbers("shifts", shifts)
+    fit = moves.shape == (count, 2) and moves.dtype.kind != "c"
+    if not (fit and np.isfinite(moves).all()):
+        raise ValueError(f"shifts must be {count} pairs of finite numbers, got {shifts!r}")
+    return moves.astype(np.float64)
+
+
+def frame_operators(
+    make: Callable[[Any, Any], Operator],
+    psf: Any,
+    shifts: NDArray[np.float64],
+    factor: int | Sequence[int],
+    frame: tuple[int, ...],
+) -> list[Operator]:
+    """The operator of each frame; frames that see the same way share theirs.
+
+    Parameters
+    ----------
+    make : callable
+        Gives the operator of a PSF and its center.
+    psf : ndarray or list of ndarray
+        What `dhop.reconstruction.blurs.blurs` returns, not of channels.
+    shifts : ndarray, shape (F, 2)
+        In low-resolution pixels.
+    factor : int or (int, int)
+    frame : tuple of int
+        Shape of a frame, for which the operators must give it.
+    """
+    steps = _steps(factor)
+    made: dict[tuple[float, ...], Any] = {}
+    operators = []
+    blurs_of_frames = psf if isinstance(psf, list) else [psf] * len(shifts)
+    for move, blur in zip(shifts, blurs_of_frames, strict=True):
+        key = (id(blur), *move)
+        if key not in made:
+            made[key] = make(*shift(blur, move * steps))
+        operators.append(made[key])
+    A = operators[0]
+    if A.dimsd != frame:
+        raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {frame}")
+    return operators
+
+
+def _steps(factor: int | Sequence[int]) -> tuple[int, int]:
+    return arguments.both("factor", factor, arguments.positive, "integer")
+
+
+def check_settings(
+    maxiter: int, rtol: float, nonnegative: bool, callback: Any, progress: Any
+) -> None:
+    """Refuse what cannot steer the iterations."""
+    arguments.positive("maxiter", maxiter)
+    if arguments.real("rtol", rtol) < 0:
+        raise ValueError(f"rtol must not be negative, got {rtol!r}")
+    if not isinstance(nonnegative, bool | np.bool_):
+        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
+    bar = None if progress is True else progress
+    for name, function in ("callback", callback), ("progress", bar):
+        if not (function is None or callable(function)):
+            raise TypeError(f"{name} must be callable, got {function!r}")

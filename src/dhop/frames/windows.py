@@ -1,0 +1,271 @@
+r"""Spectra of windowed frames: what choices from the data are made on, in milliseconds.
+
+A window that moves with the scene cuts the same part out of all frames, and falls to zero at its
+borders, so that nothing needs to be known of what lies outside. What the frames see of that part,
+blurred by optics and pixels, is one continuous image `G`; a frame is its samples, moved by the
+frame's shift. The discrete Fourier transform of a frame at a frequency `k` then is
+
+.. math:: Y_i(k) = \sqrt{w_i} \sum_{K \in \mathrm{class}(k)} \frac{1}{\sqrt{f_0 f_1}}
+    e^{-2 \pi i K \cdot d_i} \hat G(K) + \mathrm{noise},
+
+where the class of `k` holds the frequencies of the high-resolution image that decimation makes
+alike, its aliases. Transforms are orthonormal, and the window has a mean square of one, so that
+white noise of variance :math:`\sigma^2 / w_i` becomes noise of variance :math:`\sigma^2`.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from dhop.frames.masks import filled
+from dhop.frames.noise import quiet_noise
+
+Array = NDArray[Any]
+
+TILE = 192  # pixels of a frame, on each side, that are transformed together
+TILES = 3  # at most, on each axis
+TAPER = 0.4  # part of a tile over which its window rises and falls
+WORK = 32_000.0  # enough for numbers that are the same all over
+OBSERVED = 0.5  # part of a tile that must have a weight in each frame
+SPARSE = 10.0  # excess kurtosis; that of photographs and drawings is from -1.5 to 5
+LOWEST = 2  # periods in a tile up to which brightness and its slope are left out
+
+
+class Spectra:
+    """Spectra of several frames of one scene, sorted by aliases.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (F, ..., m0, m1)
+        Finite where they have a weight.
+    factor : (int, int)
+    shifts : ndarray, shape (F, 2)
+        As for `dhop.super_resolve`.
+    weights : sequence of (float or ndarray), optional
+        A number or a map for each frame.
+    work : float
+        Classes of aliases that are looked at, times their squared number.
+
+    Attributes
+    ----------
+    values : ndarray, shape (R, C, F)
+        The spectra of `R` tiles and channels at `C` frequencies, times the root of the weight.
+    frequencies : (ndarray, ndarray), shapes (C, a)
+        Of the `a` aliases in each class, in radians per high-resolution pixel, from -pi to pi.
+    phases : ndarray, shape (C, F, a)
+        What a frame sees of each frequency of `G`.
+    sparse : bool
+        Whether points of light stand in darkness: few pixels hold nearly all that varies.
+    quiet : float
+        Standard deviation of the noise of a pixel of weight one, at most: see `dhop.frames.noise`.
+    used : ndarray of int
+        The frames that are looked at: those that have a weight, overlap with most others, and do
+        not repeat an earlier one.
+    copies : ndarray of float
+        How often each of these occurs.
+    """
+
+    def __init__(
+        self,
+        frames: Array,
+        factor: Sequence[int],
+        shifts: Array,
+        weights: Sequence[Any] | None = None,
+        work: float = WORK,
+    ) -> None:
+        shape = frames.shape[-2:]
+        maps = [np.ones(())] * len(frames) if weights is None else [np.asarray(w) for w in weights]
+        self.used, self.copies = _distinct(frames, shifts, maps)
+        frames = frames[self.used].reshape(len(self.used), -1, *shape)
+        maps = [maps[i] for i in self.used]
+        self.shifts = shifts[self.used]
+        self.weights = np.array([float(m.sum() / max(np.count_nonzero(m), 1)) for m in maps])
+        self.factor = (factor[0], factor[1])
+        whole = np.rint(self.shifts).astype(int)
+        rest = self.shifts - whole
+        size = np.array(shape) - np.ptp(whole, axis=0)
+        self.tile = tuple(int(min(m, TILE)) for m in size)
+        tiles = _tiles(frames, maps, whole - whole.min(axis=0), size, self.tile)
+        windows = _windows(self.tile, rest)
+        roots = np.sqrt(self.weights)
+        quiets = [min(map(quiet_noise, own)) for own in tiles]
+        self.quiet = float(np.median(roots * quiets))
+        self.sparse = bool(np.median(_kurtosis(tiles)) > SPARSE)
+        window = windows[:, None]
+        mean = (tiles * window).sum((-2, -1), keepdims=True) / window.sum((-2, -1), keepdims=True)
+        spectra = fft.rfft2((tiles - mean) * window, norm="ortho")
+        k0, k1 = _frequencies(self.tile, factor[0] * factor[1], work)
+        chosen = spectra[:, :, k0 % self.tile[0], k1]  # (F, R, C)
+        self.values = np.moveaxis(chosen, 0, -1) * roots
+        self._indices = k0, k1
+        self.frequencies = self._aliases(k0, k1)
+        self.phases = self._phases(rest)
+
+    def __len__(self) -> int:
+        """Number of frames that are looked at."""
+        return len(self.used)
+
+    def transfer(self, psf: Array, center: Sequence[int] | None = None) -> Array:
+        """The transfer function of a PSF at `frequencies`, without the pixels of the frames.
+
+        Parameters
+        ----------
+        psf : ndarray, shape (K0, K1)
+        center : (int, int), optional
+            Index of its origin, ``(K - 1) // 2`` by default.
+        """
+        origin = [(K - 1) // 2 for K in psf.shape] if center is None else center
+        size = [t * f for t, f in zip(self.tile, self.factor, strict=True)]
+        placed = np.zeros(size, psf.dtype)
+        places = np.ix_(
+            *((np.arange(K) - o) % n for K, o, n in zip(psf.shape, origin, size, strict=True))
+        )
+        np.add.at(placed, places, psf)
+        return np.asarray(fft.fft2(placed)[self._places])
+
+    def pixels(self, decimation: str) -> Array:
+        """The transfer function of the frames' pixels: of block means, block sums, or samples."""
+        total = np.ones(self.frequencies[0].shape)
+        if decimation != "sample":
+            for each, f in zip(self.frequencies, self.factor, strict=True):
+                safe = np.where(each == 0, 1.0, each)
+                line = np.sin(f * safe / 2) / np.sin(safe / 2)
+                total *= np.where(each == 0, f, line) / (f if decimation == "mean" else 1)
+        return total
+
+    @cached_property
+    def radius(self) -> Array:
+        """Distance of `frequencies` from zero; one is the highest of the frames along an axis."""
+        return np.hypot(
+            *(f * each / np.pi for f, each in zip(self.factor, self.frequencies, strict=True))
+        )
+
+    @cached_property
+    def _places(self) -> tuple[Array, Array]:
+        """Row and column of each frequency in a high-resolution spectrum."""
+        (k0, k1), (t0, t1), (f0, f1) = self._indices, self.tile, self.factor
+        rows = k0[:, None, None] % t0 + t0 * np.arange(f0)[:, None]
+        columns = k1[:, None, None] + t1 * np.arange(f1)
+        rows, columns = np.broadcast_arrays(rows, columns)
+        return rows.reshape(k0.size, f0 * f1), columns.reshape(k0.size, f0 * f1)
+
+    def _aliases(self, k0: Array, k1: Array) -> tuple[Array, Array]:
+        found = []
+        for places, t, f in zip(self._places, self.tile, self.factor, strict=True):
+            n = t * f
+            found.append(2 * np.pi / n * np.where(places > n // 2, places - n, places))
+        return found[0], found[1]
+
+    def _phases(self, rest: Array) -> Array:
+        moves = rest * self.factor
+        turns = sum(
+            each[:, None, :] * moves[None, :, axis, None]
+            for axis, each in enumerate(self.frequencies)
+        )
+        scale = np.sqrt(self.weights / np.prod(self.factor))
+        return np.asarray(scale[:, None] * np.exp(-1j * turns))
+
+
+def _distinct(frames: Array, shifts: Array, maps: list[Array]) -> tuple[Array, Array]:
+    """Frames to be looked at, and how often each occurs."""
+    half = np.array(frames.shape[-2:]) / 2
+    middle = np.median(shifts, axis=0)
+    used: list[int] = []
+    copies: list[float] = []
+    for i, frame in enumerate(frames):
+        if not maps[i].any() or (np.abs(shifts[i] - middle) > np.maximum(half - 4, 0.5)).any():
+            continue
+        for place, j in enumerate(used):
+            if np.allclose(shifts[i], shifts[j], atol=0.05) and np.array_equal(
+                frame, frames[j], equal_nan=True
+            ):
+                copies[place] += 1
+                break
+        else:
+            used.append(i)
+            copies.append(1.0)
+    return np.array(used, int), np.array(copies)
+
+
+def _like(frame: Array, weight: Array) -> Array:
+    """A map of weights for the channels of a frame, which are along its first axis."""
+    return np.broadcast_to(weight.reshape(-1, *frame.shape[-2:]), frame.shape)
+
+
+def _corners(size: tuple[int, ...], tile: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """First pixels of the tiles, spread evenly."""
+    lines = []
+    for n, t in zip(size, tile, strict=True):
+        count = min(n // t, TILES)
+        lines.append([round((n - t) * (i + 0.5) / count) for i in range(count)])
+        if count > 1:
+            lines[-1] = [round((n - t) * i / (count - 1)) for i in range(count)]
+    return [(row, column) for row in lines[0] for column in lines[1]]
+
+
+def _tiles(frames: Array, maps: list[Array], offsets: Array, size: Any, tile: Any) -> Array:
+    """The tiles of all channels, (F, R, t0, t1); those of which most has no weight are left out."""
+    found, observed = [], []
+    for corner in _corners(tuple(size), tile):
+        cut = []
+        seen = 1.0
+        for frame, weight, offset in zip(frames, maps, offsets, strict=True):
+            part: Any = (
+                ...,
+                *(slice(b, b + t) for b, t in zip(offset + corner, tile, strict=True)),
+            )
+            own = _like(frame, weight)[part] if weight.ndim >= 2 else weight
+            seen = min(seen, float(np.mean(own > 0)))
+            cut.append(filled(frame[part].astype(np.float64), own))
+        found.append(np.stack(cut))
+        observed.append(seen)
+    enough = min(OBSERVED, max(observed))
+    kept = [each for each, seen in zip(found, observed, strict=True) if seen >= enough]
+    return np.concatenate(kept, axis=1)
+
+
+def _kurtosis(images: Array) -> Array:
+    """The excess kurtosis of images; zero of those that are constant."""
+    squares = (images - images.mean(axis=(-2, -1), keepdims=True)) ** 2
+    spread = np.mean(squares, axis=(-2, -1))
+    fourth = np.mean(squares**2, axis=(-2, -1))
+    constant = spread**2 == 0
+    return np.asarray(np.where(constant, 3, fourth) / np.where(constant, 1, spread**2) - 3)
+
+
+def _windows(tile: tuple[int, ...], rest: Array) -> Array:
+    """A window for each frame that moves by what is left of its shift."""
+    lines = []
+    for axis, size in enumerate(tile):
+        if size < 4:
+            lines.append(np.ones((len(rest), size)))
+            continue
+        moves = rest[:, axis]
+        first, last = -0.5 - moves.min(initial=0), size - 0.5 - moves.max(initial=0)
+        place = (np.arange(size) - moves[:, None] - first) / (last - first)
+        rise = np.minimum(place, 1 - place) / (TAPER / 2)
+        lines.append(np.sin(np.pi / 2 * rise.clip(0, 1)) ** 2)
+    window = lines[0][:, :, None] * lines[1][:, None, :]
+    return np.asarray(window / np.sqrt(np.mean(window**2)))
+
+
+def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Array, Array]:
+    """Frequencies of a tile's transform, of each pair of opposite ones one, not the lowest."""
+    t0, t1 = tile
+    k0, k1 = (
+        each.ravel()
+        for each in np.meshgrid(
+            np.rint(fft.fftfreq(t0, 1 / t0)).astype(int), np.arange(t1 // 2 + 1), indexing="ij"
+        )
+    )
+    lowest = LOWEST if max(tile) >= 8 * LOWEST else 0
+    twice = (k0 < 0) & ((k1 == 0) | (2 * k1 == t1))
+    (kept,) = np.nonzero((np.hypot(k0, k1) > lowest) & ~twice)
+    most = max(int(work / aliases**2), 200)
+    if kept.size > most:
+        kept = np.random.default_rng(0).choice(kept, most, replace=False)
+    return k0[kept], k1[kept]

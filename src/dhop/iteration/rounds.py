@@ -1,0 +1,301 @@
+r"""Iterations in rounds, each judged by the residual itself.
+
+An iteration carries its residual along, or computes it in the precision of its data. That number
+may become small although the residual of the iterate is not. So where it claims to be small a round
+ends, the residual is computed in double precision, and if that is too large the next round solves
+for a correction of the image: iterative refinement. Every round works in units of its residual,
+which keeps squares from underflow and overflow, however small or large the data are.
+
+What cannot be reached is told by :math:`\epsilon \|N\| \|x\|`: so much of the residual the rounding
+of the image alone may leave.
+
+References
+----------
+N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., SIAM 2002, chapter 12,
+https://doi.org/10.1137/1.9780898718027.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import frexp, inf, isfinite, isinf, ldexp, nan
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dhop.iteration.steps import (
+    Keep,
+    Leave,
+    Product,
+    as_they_are,
+    conjugate_gradients,
+    projected_gradients,
+)
+
+Array: TypeAlias = Any
+Steps = Callable[[Array, Array, float, Leave], Iterator[tuple[Array, float]]]
+
+ROUNDING = 4  # times epsilon ||N|| ||x||: what is forgiven
+ROUGHEST = 1e-2  # of the right-hand side: the most that is forgiven, whatever the rounding
+HELPS = 0.5  # a round that leaves more of the residual is the last of its way
+LATER = 0.5  # of the norm that is asked for is what corrections aim at
+FAR = 10  # times what is forgiven: it is not rounding of the image that is in the way there
+PATIENCE = 50  # iterations without a smaller norm, where there is something else to try
+
+
+class Verdict(NamedTuple):
+    """What is known of an image.
+
+    Attributes
+    ----------
+    residual : array
+        ``b - N x``, in double precision.
+    norm : float
+        Of the residual, or of the part that counts.
+    limit : float
+        The norm that rounding leaves.
+    misfit : float
+        Norm of the weighted residuals of the data.
+    """
+
+    residual: Array
+    norm: float
+    limit: float
+    misfit: float = nan
+
+
+class Rounds:
+    """The best image so far, and how to get to a better one.
+
+    Parameters
+    ----------
+    judge : callable
+        Gives the `Verdict` on an image.
+    x : array
+        The first guess; its dtype is that of the solution.
+    first : Verdict
+        That on `x`.
+    goal : float
+        The norm that is asked for.
+    maxiter : int
+        Most iterations, of all rounds together.
+    report : callable, optional
+        Called with the norm after each iteration and a function that gives the image.
+    keep : callable, optional
+        Of `dhop.iteration.steps`.
+    copy : callable, optional
+        Gives a copy of an iterate that is going to be overwritten.
+    hold : callable, optional
+        Computes the image that a round ends with, where arrays are lazy.
+
+    Attributes
+    ----------
+    x : array
+        The image of the least norm of all that were met.
+    norm, limit, misfit : float
+        See `Verdict`.
+    taken : int
+        Number of iterations.
+    """
+
+    def __init__(
+        self,
+        judge: Callable[[Array], Verdict],
+        x: Array,
+        first: Verdict,
+        goal: float,
+        maxiter: int,
+        report: Callable[[float, Callable[[], Array]], object] = lambda norm, image: None,
+        keep: Keep = as_they_are,
+        copy: Callable[[Array], Array] = np.copy,
+        hold: Callable[[Array], Array] = lambda x: x,
+    ) -> None:
+        self._judge = judge
+        self._goal = goal
+        self._maxiter = maxiter
+        self._report = report
+        self._keep, self._copy, self._hold = keep, copy, hold
+        self.x = x
+        self._residual, self.norm, self.limit, self.misfit = first
+        self.taken = 0
+
+    @property
+    def converged(self) -> bool:
+        """Whether the residual is as small as was asked for, or as rounding allows."""
+        return self.norm <= self.aim
+
+    @property
+    def aim(self) -> float:
+        """The norm at which a round may end."""
+        return max(self._goal, self.limit)
+
+    @property
+    def left(self) -> int:
+        """Number of iterations that may still be made."""
+        return self._maxiter - self.taken
+
+    def solve(
+        self, normal: Product, inverse: Product | None, exact: bool, plain: bool = True
+    ) -> bool:
+        """Apply the inverse, make conjugate gradients with it, or without, whatever it takes.
+
+        Parameters
+        ----------
+        normal : callable
+            The product with `N`.
+        inverse : callable or None
+            That with its inverse, `exact` but for rounding or of equations near by.
+        exact : bool
+        plain : bool
+            Whether conjugate gradients without the inverse are allowed.
+
+        Returns
+        -------
+        bool
+            Whether these were needed.
+        """
+        if inverse is not None:
+            if exact:
+                self.run(directly(inverse))
+            self.run(by_conjugate_gradients(normal, inverse, self._keep), patience=PATIENCE)
+            if not plain or self.norm <= max(self._goal, FAR * self.limit):
+                return False
+        self.run(by_conjugate_gradients(normal, None, self._keep))
+        return True
+
+    def run(self, steps: Steps, *, patience: float = inf, once: bool = False) -> None:
+        """Make rounds as long as they help.
+
+        Parameters
+        ----------
+        steps : callable
+            Called with a residual `r`, the image `x` and the `unit` that `r` is in, gives iterates
+            `d` of the correction ``unit * d`` and the norms in that unit that it claims for them;
+            zero ends the round. `r` may be overwritten. Its last argument is the `leave` of
+            `dhop.iteration.steps`.
+        patience : float
+            A round ends after so many iterations without a smaller norm.
+        once : bool
+            Make one round only.
+        """
+        helps = True
+        while helps and not self.converged and self.left > 0:
+            before = self.norm
+            with np.errstate(over="ignore", invalid="ignore"):  # the judge sees to that
+                self._round(steps, patience)
+            helps = self.norm <= HELPS * before and not once
+
+    def step(self, size: float, image: Callable[[], Array]) -> None:
+        """Note an iteration."""
+        self.taken += 1
+        self._report(size, image)
+
+    def _round(self, steps: Steps, patience: float) -> None:
+        x, start = self.x, self.norm
+        aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
+        unit, r = self._in_units()
+        left = _Left(self._copy)
+        iterates = steps(r, x, unit, left)
+        del r
+        d: Array = None
+        size = last = lowest = inf
+        since = 0
+        for d, size in iterates:
+            since = 0 if size < lowest else since + 1
+            stalled = size == last or since > patience
+            if unit * size <= aim or stalled or self.left == 1 or not isfinite(size):
+                break
+            self.step(unit * size, lambda d=d: moved(x, unit, d))  # type: ignore[misc]
+            last, lowest = size, min(size, lowest)
+        del iterates  # and its vectors
+        if left.d is not None and not size <= left.size:
+            d = left.d
+        image = self._hold(moved(x, unit, d))
+        del d, left
+        found = self._judge(image)
+        self.step(found.norm, lambda: image)
+        if found.norm < start:
+            self.x = image
+            self._residual, self.norm, self.limit, self.misfit = found
+        elif unit * size <= start and isinf(float(abs(image).max())):
+            raise ValueError(
+                f"the result is too large for {x.dtype}; scale the data down or take float64"
+            )
+
+    def _in_units(self) -> tuple[float, Array]:
+        """A power of two, and the residual in that unit."""
+        r, self._residual = self._residual, None
+        if r is None:
+            r = self._judge(self.x).residual
+        unit = power_of_two(self.norm)
+        r = r / np.float64(unit) if unit != 1 else r
+        return unit, r.astype(self.x.dtype, copy=False)
+
+
+class _Left:
+    """The iterate of the least norm among those that were left for a worse one."""
+
+    def __init__(self, copy: Callable[[Array], Array]) -> None:
+        self.size = inf
+        self.d: Array = None
+        self._copy = copy
+
+    def __call__(self, d: Array, size: float) -> None:
+        if size < self.size:
+            self.d, self.size = self._copy(d), size
+
+
+def directly(inverse: Product) -> Steps:
+    """The solution by an inverse, as one iteration."""
+
+    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+        d = inverse(r)
+        yield d, 0.0 if isfinite(float(abs(d).max())) else nan
+
+    return steps
+
+
+def by_conjugate_gradients(
+    normal: Product, precondition: Product | None = None, keep: Keep = as_they_are
+) -> Steps:
+    """See `dhop.iteration.steps.conjugate_gradients`."""
+
+    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+        iterates = conjugate_gradients(normal, r, None, precondition, keep, leave)
+        return islice(iterates, 1, None)
+
+    return steps
+
+
+def by_projected_gradients(normal: Product, lipschitz: float, keep: Keep = as_they_are) -> Steps:
+    """See `dhop.iteration.steps.projected_gradients`; for images without negative values."""
+
+    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+        low = (x / np.float64(-unit)).astype(r.dtype, copy=False)
+        return projected_gradients(normal, r, None, lipschitz, keep, leave, low)
+
+    return steps
+
+
+def power_of_two(number: float) -> float:
+    """The largest that is not above a positive number."""
+    return ldexp(1.0, frexp(number)[1] - 1)
+
+
+def forgiven(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
+    """The norm of the residual that rounding an image to a dtype may leave.
+
+    Parameters
+    ----------
+    dtype : dtype
+    strength : float
+        The norm of `N`.
+    size, scale : float
+        The norms of the image and of `b`.
+    """
+    return min(ROUNDING * float(np.finfo(dtype).eps) * strength * size, ROUGHEST * scale)
+
+
+def moved(x: Array, unit: float, d: Array) -> Array:
+    """``x + unit * d`` in the precision of `x`, `unit` being any power of two."""
+    return x + (d * np.float64(unit)).astype(x.dtype, copy=False)

@@ -1,0 +1,1 @@
+"""The explicit matrix, row by row: built, merged, counted, written to files and opened."""

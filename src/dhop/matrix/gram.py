@@ -1,0 +1,128 @@
+"""Rows of the explicit matrix ``A^H W A``, from the taps."""
+
+import itertools
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.matrix.facts import Table
+from dhop.model.boundary import OUTSIDE
+from dhop.model.geometry import Axis, Index, Model
+from dhop.runtime.parallel import row_blocks, run
+
+
+class GramRows:
+    """Rows of ``A^H W A`` for the matrix `A` of a model; see `dhop.matrix.sparse.Rows`.
+
+    Pixels that are seen by outputs in the same way are one class on either axis. Without weights a
+    row depends on the two classes alone and is summed once for each pair of them: in the interior
+    it is the autocorrelation of the folded PSF, decimated, and there are `factor` classes.
+    """
+
+    width = 1
+
+    def __init__(
+        self, model: Model, weights: NDArray[np.float64] | None, workers: int | None
+    ) -> None:
+        rows, columns = model.rows, model.columns
+        b0, b1, b2 = model.around
+        self.dtype = model.dtype
+        self._workers = workers
+        self._sizes = (b0, rows.size, b1, columns.size, b2)
+        size = int(np.prod(self._sizes))
+        self.shape = (size, size)
+        observed = (b0, rows.outputs, b1, columns.outputs, b2)
+        self._given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
+        relations = rows.by_pixel, columns.by_pixel
+        self._near = _Near(rows), _Near(columns)
+        self._tables = (
+            *(table for each in relations for table in (each.start, each.line, each.tap)),
+            np.ascontiguousarray(rows.windows), np.ascontiguousarray(columns.windows),
+            *(table for each in self._near for table in (each.start, each.member)), model.weights,
+        )  # fmt: skip
+
+    @cached_property
+    def _rows(self) -> tuple[Index, NDArray[Any], NDArray[np.bool_]]:
+        """Where each pair of classes has its row, the rows one after the other, what is stored."""
+        from dhop.kernels.gram import tabulate
+
+        first, second = self._near
+        sizes = np.multiply.outer(first.sizes[first.pixels], second.sizes[second.pixels])
+        offset = np.append(0, np.cumsum(sizes))[:-1].reshape(sizes.shape)
+        sums = np.empty(sizes.sum(), self._tables[-1].dtype)
+        reached = np.empty(sums.size, bool)
+        taps = self._tables[-1].size
+        blocks = row_blocks(sizes.size, float(sizes.size * taps * taps), self._workers)
+        run(
+            lambda i, j: tabulate(
+                *self._tables, first.pixels, second.pixels, offset, i, j, sums, reached
+            ),
+            blocks,
+            self._workers,
+        )
+        return offset, sums, reached
+
+    @cached_property
+    def _counts(self) -> Table:
+        """Number of entries of each pixel of one image."""
+        offset, _, reached = self._rows
+        first, second = self._near
+        stored = np.append(0, np.cumsum(reached))
+        edges = np.append(offset, reached.size)
+        counts = np.diff(stored[edges]).reshape(offset.shape)
+        return Table(counts, first.which, second.which)
+
+    def total(self) -> int:
+        return int(self._counts.total()) * int(np.prod(self._sizes[::2]))
+
+    def counts(self, rows: Index) -> Index:
+        return self._counts.of(rows, self._sizes)
+
+    def fill(
+        self, rows: Index, pointer: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]
+    ) -> None:
+        from dhop.kernels.gram import fill
+
+        first, second = self._near
+        fill(
+            *self._tables, first.which, second.which, *self._rows, self._given, self._sizes,
+            rows, pointer, 0, rows.size, indices, data,
+        )  # fmt: skip
+
+
+class _Near:
+    """The pixels of an axis that share an output with each of its pixels, and classes of pixels.
+
+    Attributes
+    ----------
+    start, member : ndarray of int
+        Pixel `k` shares outputs with ``member[start[k]:start[k + 1]]``, ascending.
+    sizes : ndarray of int
+        How many these are.
+    which, pixels : ndarray of int
+        The class of each pixel, and one pixel of each class: all that differs within a class is a
+        shift.
+    """
+
+    def __init__(self, axis: Axis) -> None:
+        relation, windows = axis.by_pixel, axis.windows
+        near: list[Index] = []
+        known: dict[bytes, int] = {}
+        pixels: list[int] = []
+        self.which = np.empty(axis.size, np.intp)
+        for k, (first, last) in enumerate(itertools.pairwise(relation.start)):
+            seen = windows[relation.line[first:last]]
+            members = np.unique(seen)
+            members = members[members >= 0]
+            places = np.where(seen < 0, OUTSIDE, np.searchsorted(members, seen))
+            key = relation.tap[first:last].tobytes() + places.tobytes()
+            self.which[k] = known.setdefault(key, len(known))
+            if len(known) > len(pixels):
+                pixels.append(k)
+            near.append(members)
+        self.pixels = np.array(pixels)
+        self.sizes = np.array([members.size for members in near])
+        self.start = np.append(0, np.cumsum(self.sizes))
+        self.member = np.concatenate(near)

@@ -1,0 +1,1 @@
+"""What an operator is, as integers and taps: axes, boundaries, decimation. No algorithm."""

@@ -1,0 +1,141 @@
+"""The point spread functions of frames and channels: whose they are, of sum one, and centred."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.psf.arrays import window
+from dhop.psf.origin import NO_SUM, displaced
+from dhop.runtime import arguments
+
+Array = NDArray[Any]
+
+ROUNDING = 1e-12  # of a sum of one
+
+
+def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
+    """The PSF of all frames, a list of those of each, or of lists of those of each of its channels.
+
+    Parameters
+    ----------
+    psf : array_like, or sequence of such, or sequence of sequences
+        Of all frames; of each, or if there is a single frame of each channel; of each frame, or all
+        of them, and each channel.
+    count, channels : int
+        How many frames there are, and how many channels they have, 0 if they have no such axis.
+    center : int or (int, int), optional
+        Index of the origin of each, which becomes ``(K - 1) // 2``, by default where it is.
+
+    Returns
+    -------
+    ndarray, or list of ndarray, or list of lists of ndarray
+        Of sum one. A blur that changes the brightness of the image would be brightness of the
+        frames that the image does not have. Only a PSF whose sum is nothing in comparison with its
+        values, as that of a radio interferometer, stays as it is.
+    """
+    levels = _levels(psf)
+    if levels < 3:
+        return _prepared(psf, center)
+    if levels > 4:
+        raise ValueError(f"psf must have 2 dimensions, or be a sequence of such, got {levels}")
+    given: list[Any] = list(psf)  # each keeps its identity
+    if levels == 4:
+        return _of_channels([list(each) for each in given], count, channels, center)
+    number = len(given)
+    if number == channels > 1 and (count == 1 or number != count):
+        return _of_channels([given], count, channels, center)
+    if number != count:
+        raise ValueError(f"{_counted(count, channels)}, but {number} psfs{_advice(psf, channels)}")
+    if number == channels > 1:
+        raise ValueError(
+            f"{number} psfs may be those of the frames or of the channels, of which there are as "
+            "many: for channels write [psfs], for frames [[psf] * channels for psf in psfs]"
+        )
+    known: dict[int, Array] = {}
+    return [_once(each, center, known) for each in given]
+
+
+def distinct(psf: Any) -> list[Array]:
+    """The arrays in what `blurs` returns, each once."""
+    flat: list[Array] = []
+    for each in psf if isinstance(psf, list) else [psf]:
+        flat += each if isinstance(each, list) else [each]
+    return list({id(each): each for each in flat}.values())
+
+
+def mean(psfs: list[Array]) -> Array:
+    """Their mean, in an array that has room for each about its origin."""
+    side = max(max(each.shape) for each in psfs)
+    centred = [window(each, [(K - 1) // 2 for K in each.shape], (side, side)) for each in psfs]
+    return np.asarray(np.mean(centred, axis=0))
+
+
+def off_centre(psf: Any) -> str | None:
+    """A sentence about the first PSF that stands beside its origin as if by oversight."""
+    for each in distinct(psf):
+        off = displaced(each)
+        if off is not None:
+            return (
+                f"the peak of a psf of {each.shape} is {off[0]:g}, {off[1]:g} pixels (rows, "
+                f"columns) from its origin, {tuple((K - 1) // 2 for K in each.shape)}, and moves "
+                "the image by as much; psf.from_array(array, center='peak') centres it, psf.shift "
+                "moves it by half a pixel, and center= says that it is meant"
+            )
+    return None
+
+
+def _of_channels(given: list[list[Any]], count: int, channels: int, center: Any) -> Any:
+    if len(given) not in (1, count) or any(len(each) != channels for each in given):
+        raise ValueError(
+            f"{_counted(count, channels)}, but psfs of {len(given)} frames and "
+            f"{' or '.join(sorted({str(len(each)) for each in given}))} channels"
+        )
+    known: dict[int, Array] = {}
+    made = [[_once(each, center, known) for each in frame] for frame in given]
+    return made * count if len(made) == 1 else made
+
+
+def _once(psf: Any, center: Any, known: dict[int, Array]) -> Array:
+    """PSFs that are one object stay one, so that their operators are shared."""
+    if id(psf) not in known:
+        known[id(psf)] = _prepared(psf, center)
+    return known[id(psf)]
+
+
+def _prepared(psf: Any, center: Any) -> Array:
+    array = arguments.psf_array(psf)
+    if center is not None:
+        origin = arguments.pair("center", center)
+        if not all(0 <= k < K for k, K in zip(origin, array.shape, strict=True)):
+            raise ValueError(f"center {origin} is not a pixel of a psf of {array.shape}")
+        if origin != tuple((K - 1) // 2 for K in array.shape):
+            array = window(
+                array, origin, [max(k, K - 1 - k) for k, K in zip(origin, array.shape, strict=True)]
+            )
+    with np.errstate(over="ignore"):
+        total, size = array.sum(), np.abs(array).sum()
+    if not np.isfinite(size):
+        raise ValueError("the sum of the psf overflows; scale it down")
+    if abs(total - 1) <= ROUNDING * size or abs(total) < NO_SUM * size or size == 0:
+        return array
+    return np.asarray(array / total)
+
+
+def _levels(psf: Any) -> int:
+    """How deep sequences and arrays are nested."""
+    if isinstance(psf, np.ndarray):
+        return psf.ndim
+    if isinstance(psf, list | tuple) and psf:
+        return 1 + _levels(psf[0])
+    return np.ndim(psf) if hasattr(psf, "shape") or hasattr(psf, "__array__") else 0
+
+
+def _counted(count: int, channels: int) -> str:
+    return f"{count} frames" + (f" of {channels} channels" if channels else "")
+
+
+def _advice(psf: Any, channels: int) -> str:
+    if isinstance(psf, np.ndarray) and psf.shape[-1] == channels:
+        return "; its channels come first, as by np.moveaxis(psf, -1, 0)"
+    return ""

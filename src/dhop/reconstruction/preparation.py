@@ -1,0 +1,280 @@
+"""What is chosen from the frames before they are solved, in the order in which it is chosen.
+
+Shifts, brightness, which frames fit, the PSF and `beta` all come from windowed parts of the frames
+(`dhop.frames.windows`), so that a choice costs no more than a solve, whatever the size of the
+frames.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
+from dhop.estimation.photometry import Photometry, Terms, matched
+from dhop.estimation.refinement import refine
+from dhop.frames import observations
+from dhop.frames.scene import Scene
+from dhop.frames.windows import Spectra
+from dhop.psf.estimation import fit_blur, given_blur
+from dhop.reconstruction import blurs
+from dhop.registration import Registration, register
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress, reporting
+from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
+
+Array = NDArray[Any]
+Moves: TypeAlias = Literal["estimate", "refine"]
+
+REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
+GIVEN = 0.5  # ... and of what is to be refined
+VISIBLE = 0.25  # pixels of a shift that nobody spoke of
+TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
+SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
+CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
+CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
+FEW = 100  # classes and tiles tell nothing of a PSF
+OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
+
+
+@dataclass
+class Preparation:
+    """Frames and what is known of them.
+
+    Attributes
+    ----------
+    frames : ndarray, shape (F, ..., m0, m1)
+    weights : list of ndarray or None
+        A number or a map for each frame.
+    factor : (int, int)
+    decimation : str
+    shifts : ndarray, shape (F, 2)
+    photometry : Photometry
+    psf : ndarray or list
+        What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` looks at the mean of
+        channels.
+    registration : Registration or None
+    curve : BetaCurve or None
+    notes : list of str
+        What the caller was warned of.
+    """
+
+    frames: Array
+    weights: list[Array] | None
+    factor: tuple[int, int]
+    decimation: str
+    shifts: Array
+    photometry: Photometry
+    psf: Any = None
+    registration: Registration | None = None
+    curve: BetaCurve | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def warn(self, text: str, kind: type[Caution]) -> None:
+        """Warn, and note it for reports."""
+        self.notes.append(text)
+        warnings.warn(text, kind, stacklevel=4)
+
+    def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
+        """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
+        given, improve = _asked(shifts, len(self.frames))
+        if isinstance(given, str):
+            self._register(progress)
+        else:
+            self.shifts = given
+        found = self.registration
+        gains = np.ones(len(self.frames)) if found is None else found.gains
+        if improve and len(self.frames) > 1:
+            with reporting(progress, 1, "refining shifts") as advance:
+                self.shifts, gains = refine(
+                    self.frames, self.factor, self.shifts, self.weights, self.decimation, gains,
+                    REGISTERED if found is not None else GIVEN,
+                )  # fmt: skip
+                advance(1)
+        elif shifts is None and len(self.frames) > 1:
+            self._look_for_shifts()
+        if terms is not None:
+            self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
+
+    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
+        """Estimate the PSF, or take it."""
+        if not isinstance(psf, str):
+            channels = self.frames.shape[1] if self.frames.ndim == 4 else 0
+            self.psf = blurs.blurs(psf, len(self.frames), channels, center)
+            oversight = blurs.off_centre(self.psf) if center is None else None
+            if oversight:
+                self.warn(oversight, PSFWarning)
+            return
+        arguments.choice("psf", psf, ("estimate",))
+        if center is not None:
+            raise ValueError("center is the origin of a psf that is given, not of an estimated one")
+        with reporting(progress, 1, "estimating the psf") as advance:
+            self.psf = fit_blur(self._spectra(), self.decimation)[0]
+            advance(1)
+
+    def weigh(
+        self, regulariser: Any, rule: str, noise: Any, estimated: bool, progress: Progress
+    ) -> float:
+        """Choose `beta`, and look whether the frames contradict the PSF."""
+        chosen: Rule = arguments.choice("beta", rule, get_args(Rule))
+        if isinstance(regulariser, LinearOperator):
+            raise ValueError(
+                "a beta for a regulariser that is an operator must be given as a number"
+            )
+        if noise is not None:
+            noise = arguments.real("noise", noise)
+        if chosen == "discrepancy" and not (noise and noise > 0):
+            raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
+        with reporting(progress, 1, "choosing beta") as advance:
+            spectra = self._spectra()
+            transfers = self._transfers(spectra)
+            if not spectra.values.any():
+                # Frames that are constant, or a pixel: any beta will do.
+                balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
+                return FALLBACK * balance
+            scene = self._scene(spectra, estimated)
+            self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
+            advance(1)
+        if not self.curve.settled:
+            self.warn(
+                f"the data do not settle beta by {rule!r}: {self.curve.beta:.3g} is at the end of "
+                "what is sensible; look at the image, and try others",
+                BetaWarning,
+            )
+        return self.curve.beta
+
+    def _register(self, progress: Progress) -> None:
+        stack = np.nan_to_num(self.frames)
+        grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
+        seen = None
+        if self.weights is not None:
+            seen = [w if w.ndim < 3 else w.min(axis=0) for w in self.weights]
+        found = register(grey, seen, progress=progress)
+        self.registration, self.shifts = found, found.shifts
+        weights = self.weights or [np.ones(())] * len(stack)
+        strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
+        if strangers:
+            names = ", ".join(map(str, strangers))
+            self.weights = [0.0 * w if i in strangers else w for i, w in enumerate(weights)]
+            self.warn(
+                f"frames {names} do not show the scene of frame {found.reference}; they are left "
+                "out",
+                RegistrationWarning,
+            )
+
+    def _look_for_shifts(self) -> None:
+        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
+        part: Any = (
+            ...,
+            *(
+                slice(max((m - SAMPLE) // 2, 0), (m - SAMPLE) // 2 + SAMPLE if m > SAMPLE else m)
+                for m in self.frames.shape[-2:]
+            ),
+        )
+        stack = np.nan_to_num(self.frames[part])
+        grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
+        seen = None
+        if self.weights is not None:
+            seen = [
+                w if w.ndim < 2 else np.min(w.reshape(-1, *w.shape[-2:]), axis=0)[part]
+                for w in self.weights
+            ]
+        found = register(grey, seen)
+        strangers = [i for i, fits in enumerate(found.fits) if not fits]
+        if strangers and min(grey.shape[-2:]) >= TELLING:
+            self.warn(
+                f"frames {', '.join(map(str, strangers))} do not show the scene of frame "
+                f"{found.reference}; if they are the channels or slices of one image, give "
+                "channel_axis=0",
+                RegistrationWarning,
+            )
+            return
+        largest = float(np.abs(found.shifts).max())
+        if largest > VISIBLE:
+            self.warn(
+                f"frames are shifted by up to {largest:.1f} of their pixels, but no shifts were "
+                "given; shifts='estimate' finds them",
+                RegistrationWarning,
+            )
+
+    def _spectra(self) -> Spectra:
+        frames = self.photometry.corrected(self.frames)
+        return Spectra(frames, self.factor, self.shifts, self.photometry.weights(self.weights))
+
+    def _transfers(self, spectra: Spectra) -> Array:
+        pixels = spectra.pixels(self.decimation)
+        if isinstance(self.psf, list):
+            each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
+            return np.stack([spectra.transfer(one) * pixels for one in each])
+        return np.asarray(spectra.transfer(self.psf) * pixels)
+
+    def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
+        """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
+        if isinstance(self.psf, list):
+            every = [one for i in spectra.used for one in _each(self.psf[i])]
+            return given_blur(spectra, self.decimation, blurs.mean(every))
+        given = given_blur(spectra, self.decimation, self.psf)
+        if estimated:
+            return given
+        _, free = fit_blur(spectra, self.decimation)
+        gain = given.misfit - free.misfit
+        fitting, own = float(np.exp(free.parameters[0])), width(self.psf)
+        limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
+        seen = spectra.values.shape[0] * spectra.values.shape[1]
+        sure = gain > limit and seen > FEW
+        if sure and not 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH:
+            what = (
+                "hold detail that the psf would have removed"
+                if fitting < own
+                else "lack detail that the psf would have let through"
+            )
+            self.warn(
+                f"the frames {what}: a Gaussian of sigma {fitting:.2f} high-resolution pixels fits "
+                f"them better than the psf, whose width is {own:.2f}",
+                PSFWarning,
+            )
+        return free if gain > limit else given
+
+
+def _asked(shifts: Any, count: int) -> tuple[Any, bool]:
+    """Shifts, or how to get them, and whether they are to be improved."""
+    if isinstance(shifts, str):
+        kind = arguments.choice("shifts", shifts, get_args(Moves))
+        return ("estimate" if kind == "estimate" else np.zeros((count, 2))), True
+    if isinstance(shifts, tuple) and len(shifts) == 2 and isinstance(shifts[0], str):
+        arguments.choice("shifts[0]", shifts[0], ("refine",))
+        return observations.checked_shifts(shifts[1], count), True
+    return observations.checked_shifts(shifts, count), False
+
+
+def _each(psf: Any) -> list[Array]:
+    """The PSFs of the channels of a frame."""
+    return psf if isinstance(psf, list) else [psf]
+
+
+def width(psf: Array) -> float:
+    """Standard deviation of a PSF along an axis."""
+    power = np.abs(psf)
+    total = float(power.sum()) or 1.0
+    squares = 0.0
+    for axis in (0, 1):
+        line = power.sum(axis=1 - axis) / total
+        place = np.arange(line.size)
+        middle = float(line @ place)
+        squares += float(line @ (place - middle) ** 2)
+    return float(np.sqrt(squares / 2))
+
+
+def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
+    """Least and largest value of the pixels that have a weight."""
+    maps = weights or [np.ones(())] * len(frames)
+    low, high = np.inf, -np.inf
+    for frame, weight in zip(frames, maps, strict=True):
+        seen = frame[np.broadcast_to(weight > 0, frame.shape)]
+        if seen.size:
+            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
+    return (low, high) if low <= high else (0.0, 0.0)

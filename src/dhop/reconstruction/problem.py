@@ -1,0 +1,217 @@
+r"""What the solvers solve: :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import hypot, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from dhop.closed import Equations
+from dhop.iteration.steps import norm
+from dhop.operators.channels import ChannelOperator
+from dhop.operators.inverse import closed_form, nearest_form
+from dhop.operators.stack import FrameStack
+from dhop.psf.stencils import Stencils, stencils
+from dhop.reconstruction.regularisers import Regulariser, regulariser_operator
+
+Array = NDArray[Any]
+
+SMALL = 1e-140  # norm of weighted frames, whose squares are still far from underflow
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A regularised least-squares problem.
+
+    Attributes
+    ----------
+    operator : FrameStack
+    frames : ndarray, shape (F, ...)
+        Without their weights, which the operator has.
+    regulariser : str, array_like or LinearOperator
+    beta : float
+    boundary : str or (str, str)
+        That the regulariser continues images by.
+    """
+
+    operator: FrameStack
+    frames: Array
+    regulariser: Regulariser
+    beta: float
+    boundary: Any
+
+    @cached_property
+    def S(self) -> LinearOperator:
+        """The regulariser as an operator."""
+        B = self.operator
+        return regulariser_operator(self.regulariser, B.dims, boundary=self.boundary, dtype=B.dtype)
+
+    def normal(self, x: Array) -> Array:
+        """The product of the matrix of the normal equations."""
+        product = self.operator.rmatvec(self.operator.matvec(x))
+        if self.beta:
+            product += self.beta * self.S.rmatvec(self.S.matvec(x))
+        return np.asarray(product)
+
+    def residual(self, x: Array | None = None) -> tuple[Array, float]:
+        """The residual of the normal equations, and the norm of the weighted residuals of the data.
+
+        Both are in double precision, and those of the zero image by default. Images are taken one
+        after the other, since double precision takes memory.
+        """
+        r = np.zeros(self.operator.shape[1])
+        norms = []
+        for number, (one, own) in enumerate(
+            zip(self.images, r.reshape(len(self.images), -1), strict=True)
+        ):
+            image = None
+            if x is not None:
+                image = x.reshape(len(self.images), -1)[number].astype(np.float64, copy=False)
+            for A, misfit, root in one.misfits(image):
+                norms.append(norm(misfit))
+                misfit *= root
+                own += A.rmatvec(misfit)
+            if image is not None and self.beta:
+                own -= self.beta * one.S.rmatvec(one.S.matvec(image))
+        return r, hypot(*norms)
+
+    @cached_property
+    def images(self) -> list["Problem"]:
+        """The problems of the images that are solved together and know nothing of each other."""
+        B = self.operator
+        count = int(np.prod(B.dims[:-2]))
+        if count == 1 or isinstance(self.regulariser, LinearOperator):
+            return [self]
+        made = {id(A): _of_each_image(A, count) for A in B.operators}
+        frames = self.frames.reshape(len(B.operators), count, -1)
+        weights = [w if w.ndim == 0 else w.reshape(count, -1) for w in B.weights or ()]
+
+        def one(k: int) -> FrameStack:
+            operators = [made[id(A)][k] for A in B.operators]
+            return FrameStack(operators, [w if w.ndim == 0 else w[k] for w in weights] or None)
+
+        return [replace(self, operator=one(k), frames=frames[:, k]) for k in range(count)]
+
+    def misfits(self, x: Array | None) -> Iterator[tuple[LinearOperator, Array, Any]]:
+        """The operator, the weighted residuals and the roots of the weights of each frame."""
+        B = self.operator
+        for number, (A, frame) in enumerate(zip(B.operators, self.frames, strict=True)):
+            root = B.root(number, np.dtype(np.float64))
+            misfit = frame.reshape(-1).astype(np.float64)
+            misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
+            if x is not None:
+                misfit -= A.matvec(x)
+            misfit *= root
+            yield A, misfit, root
+
+    def equations(self, exact: bool) -> Equations | None:
+        """The closed form of the normal equations, or if not `exact` the nearest one."""
+        if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
+            return None
+        form = closed_form if exact else nearest_form
+        return form(self.operator.terms(), self.regulariser)
+
+    def scales(self) -> list[float]:
+        """About the largest eigenvalue of each term of the normal equations."""
+        terms = self.operator.terms()
+        found = [prod(self.operator.bounds())] if terms is None else [t.strength for t in terms]
+        return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
+
+    def divided(self, root: float) -> "Problem":
+        """The problem of the same solution, its terms divided by the square of a number."""
+        B = self.operator
+        weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
+        operator = FrameStack(B.operators, weights)
+        return replace(self, operator=operator, beta=self.beta / root**2)
+
+
+def _of_each_image(A: Any, count: int) -> Sequence[Any]:
+    return A.operators if isinstance(A, ChannelOperator) else [A.of_one_image()] * count
+
+
+def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:
+    """Refuse what makes no problem, before anything is chosen from the data.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If all weights are zero, or the regulariser is complex or zero everywhere.
+    """
+    if weights is not None and not any(weight.any() for weight in weights):
+        raise ValueError("weights must not all be zero: no pixel is observed")
+    if not isinstance(regulariser, LinearOperator):
+        real_stencils(regulariser)
+
+
+def check_squares(operator: FrameStack, frames: Array) -> None:
+    """Refuse frames whose squares a rule for `beta` cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If they overflow or underflow.
+    """
+    with np.errstate(over="ignore"):
+        size = norm(operator.data(frames.astype(np.float64, copy=False)))
+    if size and not SMALL < size < 1 / SMALL:
+        flow = "overflow" if size > 1 else "underflow"
+        raise ValueError(
+            f"the squares of frames times weights {flow}; scale them or give beta a number"
+        )
+
+
+def regulariser_strength(regulariser: Regulariser, operator: FrameStack) -> float:
+    """About the largest eigenvalue of ``S^H S``; what cannot be a regulariser is refused.
+
+    Parameters
+    ----------
+    regulariser : str, array_like or LinearOperator
+    operator : FrameStack
+        Of the images that it looks at.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not real, zero everywhere, not finite, or has no adjoint.
+    """
+    if isinstance(regulariser, LinearOperator):
+        return _probed(regulariser_operator(regulariser, operator.dims), operator.dtype)
+    given = real_stencils(regulariser)
+    return sum(float(np.abs(stencil.astype(np.float64)).sum()) ** 2 for stencil in given)
+
+
+def real_stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
+    """The PSFs of a regulariser, see `dhop.psf.stencils.stencils`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are complex or all zero.
+    """
+    given = stencils(regulariser)
+    if any(stencil.dtype.kind == "c" for stencil in given):
+        raise TypeError("regulariser must be real, got complex numbers")
+    if not any(stencil.any() for stencil in given):
+        raise ValueError("regulariser must not be zero everywhere; beta=0 leaves it out")
+    return given
+
+
+def _probed(S: LinearOperator, dtype: np.dtype[Any]) -> float:
+    """The strength of an operator of which nothing is known, by a product of each kind."""
+    if np.dtype(S.dtype).kind not in "biuf":
+        raise TypeError(f"regulariser must be real, got an operator of dtype {S.dtype}")
+    x = np.random.default_rng(0).standard_normal(S.shape[1]).astype(dtype)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = np.asarray(S.rmatvec(S.matvec(x)))
+    except NotImplementedError:
+        raise TypeError("regulariser must have an adjoint product, rmatvec") from None
+    except ValueError as error:
+        raise ValueError(f"regulariser cannot be multiplied with an image: {error}") from error
+    if product.dtype.kind == "c" or not np.isfinite(product).all():
+        raise ValueError("regulariser must give real and finite numbers")
+    return norm(product) / norm(x)

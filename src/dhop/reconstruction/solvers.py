@@ -1,0 +1,303 @@
+r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`.
+
+`B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
+that at the zero image, is below `rtol`, and record it after each iteration. Where one claims that,
+the gradient is computed anew, see `dhop.iteration.rounds`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from math import hypot, isfinite, sqrt
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
+
+from dhop.closed import Equations
+from dhop.frames import layouts
+from dhop.iteration.rounds import (
+    PATIENCE,
+    Rounds,
+    Verdict,
+    by_projected_gradients,
+    forgiven,
+    power_of_two,
+)
+from dhop.iteration.steps import RTOL, Bidiagonalisation, Leave, norm
+from dhop.operators.channels import ChannelOperator
+from dhop.operators.inverse import inverse_of
+from dhop.operators.stack import FrameStack
+from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.solution import Step
+from dhop.runtime.progress import Progress, reporting
+
+Array = NDArray[Any]
+Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected"]
+Callback: TypeAlias = Callable[[Step], object]
+
+MARGIN = 1.05  # over the estimated largest eigenvalue
+LARGEST = 2.0**-20  # part of the largest number that a first guess may be
+ORDINARY = 2.0**20  # equations that are no more times larger or smaller stay as they are
+
+
+class Recorder:
+    """Keeps the history and tells others.
+
+    Parameters
+    ----------
+    scale : float
+        Norm of the gradient at the zero image.
+    callback, advance : callable
+        Of the user, and of the progress.
+    dims : tuple of int, optional
+        Shape of the images that the callback is given.
+    """
+
+    def __init__(
+        self,
+        scale: float,
+        callback: Callback | None,
+        advance: Callable[[int], object],
+        dims: tuple[int, ...] | None = None,
+    ) -> None:
+        self.history: list[Step] = []
+        self._scale = scale or 1.0
+        self._dims = dims
+        self._callback = callback
+        self._advance = advance
+        self._begin = time.perf_counter()
+
+    def add(self, gradient: float, image: Callable[[], Array]) -> None:
+        """Note the norm of the gradient after an iteration."""
+        residual = gradient / self._scale
+        step = Step(len(self.history) + 1, residual, time.perf_counter() - self._begin)
+        self.history.append(step)
+        self._advance(1)
+        if self._callback is not None:
+            shown = None if self._dims is None else image().reshape(self._dims)
+            self._callback(replace(step, image=shown))
+
+
+class Found(NamedTuple):
+    """What `solve` found.
+
+    Attributes
+    ----------
+    x : ndarray, shape (N,)
+    converged : bool
+    solver : str
+        The one that was used.
+    history : list of Step
+    misfit : float
+        Norm of the weighted residuals.
+    """
+
+    x: Array
+    converged: bool
+    solver: str
+    history: list[Step]
+    misfit: float
+
+
+def outward(callback: Callback | None, axis: int | None) -> Callback | None:
+    """The callback, to be given images whose channels are on an axis of the user's."""
+    if callback is None or axis is None:
+        return callback
+    return lambda step: callback(
+        step if step.image is None else replace(step, image=layouts.outward(step.image, axis))
+    )
+
+
+def solve(
+    problem: Problem,
+    solver: Name,
+    *,
+    nonnegative: bool = False,
+    x0: Array | None = None,
+    maxiter: int = 500,
+    rtol: float = RTOL,
+    callback: Callback | None = None,
+    progress: Progress = None,
+) -> Found:
+    """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
+
+    Terms that are far from one are divided by a power of two first; for the scale of the frames see
+    `dhop.iteration.rounds`. Channels that are blurred differently are solved one after the other.
+    """
+    if isinstance(problem.operator.operators[0], ChannelOperator):
+        one = partial(
+            solve, solver=solver, nonnegative=nonnegative, maxiter=maxiter, rtol=rtol,
+            progress=progress,
+        )  # fmt: skip
+        return _by_channels(problem, x0, callback, one)
+    scales = problem.scales()
+    strength = sum(scales)
+    root = root_of_two(max(scales))
+    if root != 1:
+        problem, strength = problem.divided(root), strength / root**2
+    name, exact = _method(problem, solver, nonnegative)
+    dims = None if name in ("lsqr", "lsmr") else problem.operator.dims
+    with (
+        reporting(progress, maxiter, name) as advance,
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+    ):
+        rhs, misfit = problem.residual()
+        scale = norm(rhs)
+        if not isfinite(scale):
+            raise ValueError("frames times weights overflow; scale them down")
+        bound = _bound(problem, strength) if name == "projected" and scale else 0.0
+
+        def verdict(x: Array, r: Array, misfit: float) -> Verdict:
+            counts = np.minimum(-r, bound * x) if name == "projected" else r
+            return Verdict(r, norm(counts), forgiven(x.dtype, strength, norm(x), scale), misfit)
+
+        x = np.zeros(rhs.shape, problem.operator.dtype)
+        if x0 is not None and scale:
+            x = _start(x0, x.dtype, name == "projected")
+            rhs, misfit = problem.residual(x)
+        record = Recorder(scale, callback, advance, dims)
+        rounds = Rounds(
+            lambda x: verdict(x, *problem.residual(x)),
+            x, verdict(x, rhs, misfit), rtol * scale, maxiter, record.add,
+        )  # fmt: skip
+        del x, rhs
+        if name == "projected":
+            rounds.run(by_projected_gradients(problem.normal, bound), patience=PATIENCE)
+        elif name in ("lsqr", "lsmr"):
+            steps = _LeastSquares(problem, name, rtol, rounds)
+            rounds.run(steps, once=True)
+            rounds.run(steps)
+        else:
+            near = exact or problem.equations(exact=False)
+            inverse = None
+            if near is not None:
+                inverse = inverse_of(problem.operator, near, problem.beta).matvec
+            if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
+                name = "cg"
+    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
+
+
+def _by_channels(
+    problem: Problem, x0: Array | None, callback: Callback | None, solve_one: Callable[..., Found]
+) -> Found:
+    """Solve the problems of the channels, and show the image of all of them meanwhile."""
+    if isinstance(problem.regulariser, LinearOperator):
+        raise ValueError("a regulariser that is an operator takes the same psf for all channels")
+    dims = problem.operator.dims
+    shown = np.zeros(dims, problem.operator.dtype) if x0 is None else x0.reshape(dims).copy()
+    found = []
+    for number, one in enumerate(problem.images):
+
+        def show(step: Step, number: int = number) -> None:
+            if callback is not None:
+                image = step.image
+                if image is not None:
+                    shown[number] = image
+                callback(replace(step, image=None if image is None else shown))
+
+        own = None if x0 is None else shown[number].reshape(-1)
+        found.append(solve_one(one, x0=own, callback=None if callback is None else show))
+        shown[number] = found[-1].x.reshape(dims[1:])
+    return Found(
+        shown.reshape(-1),
+        all(each.converged for each in found),
+        "/".join(dict.fromkeys(each.solver for each in found)),
+        [step for each in found for step in each.history],
+        hypot(*(each.misfit for each in found)),
+    )
+
+
+def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:
+    """The solver that is meant, and its closed form."""
+    if nonnegative and solver not in ("auto", "projected"):
+        raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
+    if nonnegative:
+        return "projected", None
+    if solver not in ("auto", "direct"):
+        return solver, None
+    exact = problem.equations(exact=True)
+    if exact is None and solver == "direct":
+        raise ValueError(
+            'solver="direct" needs beta > 0, weights that are the same all over a frame, and '
+            "frames that wrap, or one frame with a PSF that is symmetric and centred and the "
+            'boundary "symmetric", or one with a separable PSF and the regulariser "identity"; '
+            'take "cg"'
+        )
+    return "cg" if exact is None else "direct", exact
+
+
+def root_of_two(strength: float) -> float:
+    """Root of the power of two that makes a strength ordinary."""
+    if not isfinite(strength):
+        raise ValueError("psf, weights, regulariser or beta overflow; scale them down")
+    if strength == 0 or 1 / ORDINARY <= strength <= ORDINARY:
+        return 1.0
+    return power_of_two(sqrt(strength))
+
+
+def _start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
+    x = x0.astype(dtype)
+    if not abs(x).max() <= LARGEST * float(np.finfo(dtype).max):
+        raise ValueError(f"x0 is too large for {dtype}")
+    return x.clip(0) if nonnegative else x
+
+
+def _bound(problem: Problem, strength: float) -> float:
+    """No less than the largest eigenvalue of the normal equations."""
+    size, dtype = problem.operator.shape[1], problem.operator.dtype
+    N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)
+    if size <= 2:
+        return float(np.linalg.norm(N.matmat(np.eye(size)), 2))
+    guess = np.random.default_rng(0).standard_normal(size).astype(dtype)
+    try:
+        return MARGIN * float(eigsh(N, 1, v0=guess, tol=1e-2, return_eigenvectors=False)[0])
+    except ArpackError:
+        return 4 * strength
+
+
+class _LeastSquares:
+    """Rounds of scipy's `lsqr` or `lsmr`, first to its own tolerance, then to that of the rounds.
+
+    Both end when the gradient is small in comparison with the norms of the operator and of the
+    residual, whichever these are.
+    """
+
+    def __init__(self, problem: Problem, solver: Any, rtol: float, rounds: Rounds) -> None:
+        self._problem, self._solver, self._rounds = problem, solver, rounds
+        self._operator = problem.operator
+        if problem.beta:
+            self._operator = FrameStack([problem.operator, np.sqrt(problem.beta) * problem.S])
+        self._rtol = rtol
+        self._norm: float | None = None  # of the operator, as scipy estimates it
+
+    def __call__(
+        self, r: Array, x: Array, unit: float, leave: Leave
+    ) -> Iterator[tuple[Array, float]]:
+        rounds, problem = self._rounds, self._problem
+        x = x.astype(np.float64, copy=False)
+        parts = [misfit for _, misfit, _ in problem.misfits(x)]
+        if problem.beta:
+            parts.append(-np.sqrt(problem.beta) * problem.S.matvec(x))
+        data = np.concatenate(parts) / unit
+        size = norm(data)
+        tolerance = self._rtol
+        if self._norm:
+            tolerance = 0.5 * rounds.aim / unit / self._norm / size
+        waiting: list[float] = []  # the last iteration is the judge's to report
+
+        def report(gradient: float) -> None:
+            if waiting:
+                rounds.step(unit * waiting.pop(), lambda: x)
+            waiting.append(gradient)
+
+        watched = Bidiagonalisation(self._operator, size, self._solver, report)
+        limit = "iter_lim" if self._solver == "lsqr" else "maxiter"
+        found = {"lsqr": lsqr, "lsmr": lsmr}[self._solver](
+            watched.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
+            **{limit: rounds.left},
+        )  # fmt: skip
+        self._norm = float(found[5])
+        yield found[0], 0.0

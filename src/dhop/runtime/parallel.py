@@ -1,0 +1,388 @@
+"""The thread policy: blocks of rows on one pool of the process.
+
+Kernels release the GIL, so plain threads run them side by side. The caller works too: with nothing
+else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
+
+A product takes its rows in shares, inside its kernel. Between two blocks a thread returns to the
+interpreter, which takes a few microseconds, and many more if another thread is just there. For the
+same reason threads wait for each other, and for the next product, a moment without sleeping.
+
+How many threads a call uses is the least of what the operator's ``workers`` and an enclosing
+`workers` block say, or without either what ``OMP_NUM_THREADS`` says; never more than the process
+has processors, of which calls that run at the same time from several threads get a share each.
+"""
+
+import itertools
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES
+from dhop.runtime import arguments
+
+WORTH_WAKING = 7e4  # nanoseconds of work for each thread, which may take half as long to wake
+SMALLEST_BLOCK = 1.2e5  # nanoseconds
+SMALLEST_SHARE = 1e4  # nanoseconds
+LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
+LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between looks at threads that work long
+
+Numbers: TypeAlias = NDArray[np.int64]
+Part: TypeAlias = Callable[[int, Numbers], Any]
+
+_NOBODY = np.zeros(0, np.int64)  # a board without threads
+_call_numbers = itertools.count(1)
+_block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[None]:
+    """Limit the threads of everything that `dhop` computes inside a ``with`` block.
+
+    The limit holds for the thread (or the asyncio task) that entered the block, on top of the
+    operators' own ``workers``: the smaller of the two counts, and an inner block replaces an outer
+    one. Results do not depend on it.
+
+    Parameters
+    ----------
+    count : int
+        Most threads, the calling one included. More than there are processors are not used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` is not a positive integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dhop
+    >>> A = dhop.DHOperator((4, 4), np.ones((3, 3)), 2)
+    >>> with dhop.workers(1):
+    ...     y = A @ np.ones(16)
+    """
+    token = _block.set(arguments.positive("count", count))
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+@cache
+def available_cpus() -> int:
+    """Processors this process may use: its affinity mask, limited by the quota of its cgroup."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this platform
+        cpus = os.cpu_count() or 1
+    return max(1, math.ceil(min(cpus, _cgroup_quota())))
+
+
+def _cgroup_quota() -> float:
+    """Processors' worth of time that the cgroup (v2 or v1) grants, infinite without a limit."""
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no cgroup v2, or its quota is "max"
+        quota, period = (group / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with suppress(OSError, ValueError):
+        quota, period = ((group / f"cpu/cpu.cfs_{x}_us").read_text() for x in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    return math.inf
+
+
+@cache
+def _usual() -> int:
+    """Threads of a call that nobody limits.
+
+    ``OMP_NUM_THREADS`` is what joblib and dask set in their worker processes, so that those
+    together do not use more threads than there are processors.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else available_cpus()
+
+
+def _most(workers: int | None) -> int:
+    """Threads of a call, if an operator allows so many."""
+    limits = [limit for limit in (workers, _block.get()) if limit is not None]
+    return min(available_cpus(), *limits or [_usual()])
+
+
+class _Pool:
+    """Threads that wait for work: an executor's futures take 5 us more.
+
+    Attributes
+    ----------
+    board : ndarray of int64, shape (n + 1,)
+        Of the `n` threads that were asked for, see `dhop.kernels.shares`.
+    size : int
+        How many there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        from dhop.kernels.shares import look_out, wait  # with Numba, so not before it is needed
+
+        self._asked: SimpleQueue[Callable[[int], None]] = SimpleQueue()
+        self.board = np.zeros(size + 1, np.int64)
+        self._look_out, self._wait = look_out, wait
+        # Compiled now: what is forked while one of the threads compiles can never compile again.
+        look_out(self.board, size, -1)
+        wait(self.board, -1)
+        self.size = 0
+        with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
+            while self.size < size:
+                number = self.size + 1
+                threading.Thread(
+                    target=self._help, args=(number,), name="dhop", daemon=True
+                ).start()
+                self.size = number
+
+    def ask(self, work: Callable[[int], None], helpers: int) -> None:
+        """Have up to `helpers` threads call `work`, which raises nothing, with their numbers."""
+        for _ in range(min(helpers, self.size)):
+            self._asked.put(work)
+
+    def _help(self, number: int) -> None:
+        while True:
+            begun = int(self.board[BEGUN])  # before it is seen that nobody has asked
+            if self._asked.empty():
+                self._look_out(self.board, number, begun)
+            else:
+                self.board[number] = 0
+            self._asked.get()(number)
+
+    def wait(self, call: int) -> None:
+        """Wait until no thread helps `call`."""
+        pause = LEAST_PAUSE
+        while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
+            time.sleep(pause)
+            pause = min(2 * pause, MOST_PAUSE)
+
+
+@cache
+def _pool() -> _Pool:
+    return _Pool(available_cpus() - 1)
+
+
+_callers: set[int] = set()  # threads that are inside `_together`
+
+
+def _reset() -> None:
+    """Forget the threads of the parent process, which a fork does not copy, and its processors."""
+    _callers.clear()
+    for cached in (_pool, available_cpus, _usual):
+        cached.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)
+
+
+def threads(work: float, workers: int | None = None) -> int:
+    """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
+    worth = int(work / WORTH_WAKING)
+    return 1 if worth <= 1 else min(_most(workers), worth)
+
+
+def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
+    """Split `rows` rows, `work` nanoseconds in all, into ranges worth a thread's while.
+
+    A block is long enough to pay for its dispatch, short enough that an interrupt need not wait for
+    it, and there are a few for every thread so that none waits long for the last. Of little work
+    the caller does two blocks while the others wake and do one: it would take long to wake itself.
+    """
+    if work < SMALLEST_BLOCK:
+        return [(0, rows)] * (rows > 0)
+    count = threads(work, workers)
+    if count > 1:
+        count = max(count + 1, min(4 * count, int(work / SMALLEST_BLOCK)))
+    count = min(rows, max(count, math.ceil(work / LARGEST_BLOCK)))
+    if count <= 1:
+        return [(0, rows)] * count
+    edges = [rows * k // count for k in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def share(
+    function: Callable[[Numbers, int, Numbers], bool],
+    rows: int,
+    work: float,
+    workers: int | None = None,
+) -> bool:
+    """Have threads compute shares of `rows` rows, `work` nanoseconds in all.
+
+    Parameters
+    ----------
+    function : callable
+        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns whether
+        its results can be relied on. A call takes no more than about four times `LARGEST_BLOCK`,
+        for the sake of interrupts.
+    rows : int
+    work : float
+    workers : int, optional
+        Most threads to use, the caller included.
+
+    Returns
+    -------
+    bool
+        Whether all results can be relied on.
+    """
+    count = threads(work, workers)
+    shares = _shares(rows, work, count)
+    if shares.size == EDGES + 2:  # a single one
+        return function(shares, 0, _NOBODY)
+    return _share(function, shares.copy(), count)
+
+
+def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
+    """Have up to `count` threads take several shares."""
+    shares[0, CALL] = call = next(_call_numbers)
+    all_at_once = shares[0, AT_ONCE] > 1
+    reliable, ended = [], False
+
+    def take_part(number: int, board: Numbers) -> None:
+        nonlocal ended
+        if not ended:
+            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), board))
+            ended = all_at_once
+
+    parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
+    _together(parts, count, call, announce=False)
+    return all(reliable)
+
+
+@lru_cache(maxsize=256)
+def _shares(rows: int, work: float, count: int) -> Numbers:
+    """A part of the rows for each thread, in shares that become smaller: threads end together.
+
+    What a part reads and writes may still be in the caches of its processor since the last product.
+    """
+    least, most = (max(1, int(rows * size / work)) for size in (SMALLEST_SHARE, LARGEST_BLOCK))
+    parts = []
+    for k in range(count):
+        edges, end = [rows * k // count], rows * (k + 1) // count
+        while edges[-1] < end:
+            rest = end - edges[-1]
+            wanted = rest if count == 1 else max(least, rest // 4)
+            edges.append(edges[-1] + min(wanted, most, rest))
+        parts.append(edges)
+    longest = max(map(len, parts))
+    shares = np.zeros((count, EDGES + longest), np.int64)
+    shares[0, AT_ONCE] = count * longest if work < min(count, 4) * LARGEST_BLOCK else 1
+    shares[:, EDGES:] = [edges + edges[-1:] * (longest - len(edges)) for edges in parts]
+    return shares
+
+
+def run(
+    function: Callable[..., Any], blocks: Iterable[tuple[Any, ...]], workers: int | None = None
+) -> None:
+    """Call ``function(*block)`` for every block, over several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Writes its results into arrays; what it returns is ignored.
+    blocks : iterable of tuples
+        Taken one at a time by whichever thread is free.
+    workers : int, optional
+        Most threads to use, the caller included.
+
+    Raises
+    ------
+    BaseException
+        The first exception of a block, or an interrupt of the caller. No further block is begun
+        and every running block has ended before it is raised.
+    """
+    blocks = list(blocks)
+    if len(blocks) == 1:
+        function(*blocks[0])
+        return
+
+    def part(block: tuple[Any, ...]) -> Part:
+        return lambda number, board: function(*block)
+
+    _together(map(part, blocks), workers, next(_call_numbers), announce=True)
+
+
+@contextmanager
+def _calling() -> Iterator[int]:
+    """Count this thread among the callers, once however deep its calls are nested."""
+    thread = threading.get_ident()
+    nested = thread in _callers
+    try:
+        _callers.add(thread)
+        yield len(_callers)
+    finally:
+        if not nested:
+            _callers.discard(thread)
+
+
+def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
+    """Call every part, over several threads, each with the number of its thread and the board.
+
+    That of the caller is 0. `announce` says on the board that the call has begun, for parts that do
+    not.
+    """
+    todo = deque(parts)  # nothing else refers to them: a request can wait in the pool for long
+    del parts
+    failures: list[BaseException] = []
+    pool, board = None, _NOBODY
+    limit = _block.get()
+
+    # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
+    def take() -> Part | None:
+        try:
+            return todo.popleft()
+        except IndexError:
+            return None
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        todo.clear()
+
+    def help_out(number: int) -> None:
+        board[number] = call  # first, so that all who have a part are known when none is left
+        try:
+            _block.set(limit)
+            while (part := take()) is not None:
+                part(number, board)
+        except BaseException as error:
+            fail(error)
+
+    with _calling() as callers:
+        helpers = max(0, min(_most(workers), available_cpus() - callers + 1, len(todo)) - 1)
+        asked = False
+        while True:
+            try:
+                try:
+                    if helpers > 0 and not asked:
+                        asked = True
+                        pool = _pool()
+                        board = pool.board
+                        pool.ask(help_out, helpers)
+                        if announce:
+                            board[BEGUN] += 1
+                    while (part := take()) is not None:
+                        part(0, board)
+                except BaseException as error:
+                    fail(error)
+                if pool:
+                    pool.wait(call)
+                break
+            except BaseException as error:  # an interrupt: let the running blocks end first
+                fail(error)
+    if failures:
+        try:
+            raise failures[0]
+        finally:
+            failures.clear()  # their tracebacks refer to this frame

@@ -1,0 +1,67 @@
+"""Telling the caller how far a long piece of work is."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from dhop.runtime.extras import needed
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """A `progress` that is told, too, which of several pieces of work begins."""
+
+    def begin(self, what: str) -> None:
+        """A piece of work of this name begins."""
+
+    def __call__(self, done: int, total: int) -> object:
+        """So much of it is done."""
+
+
+Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
+
+
+@contextmanager
+def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A function to be called, from any thread, with each amount of work that is done.
+
+    Parameters
+    ----------
+    progress : callable, True or None
+        Called with the work that is done and the `total`, one call at a time; True shows a bar on
+        the terminal.
+    total : int
+    what : str
+        Name of the bar.
+
+    Raises
+    ------
+    ImportError
+        If a bar is asked for and rich is not installed.
+    """
+    if isinstance(progress, Stages):
+        progress.begin(what)
+        progress(0, total)
+    done = 0
+    lock = threading.Lock()
+    bar = _bar(total, what) if progress is True else nullcontext(progress)
+    with bar as show:
+
+        def advance(amount: int) -> None:
+            nonlocal done
+            if show is not None:
+                with lock:
+                    done += amount
+                    show(done, total)
+
+        yield advance
+
+
+@contextmanager
+def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
+    bar_class = needed("rich.progress", "cli", "progress=True").Progress
+    with bar_class() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, total: bar.update(task, completed=done)
+        bar.update(task, total=bar.tasks[0].completed)  # iterations may converge before
