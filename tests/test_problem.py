@@ -48,4 +48,4 @@ def test_residual(name, beta, kind, dtype):
         assert r.dtype == np.float64
         assert_allclose(r, expected, rtol=0, atol=1e-14 * abs(expected).max())
         assert_allclose(found, size, rtol=1e-14)
-    assert len(problem._images) == 6
+    assert len(problem.images) == 6

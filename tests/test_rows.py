@@ -175,7 +175,7 @@ class TestLarge:
         run(
             LARGE
             + f"""
-    before, begun = peak(), time.perf_counter()
+    before = peak()
     A = DHOperator((80000, 80000), psf.gaussian(25, 3.0), 2, dtype="f4")
     for name in ("a.npz", "a", "a.mtx"):
         try:
@@ -184,7 +184,6 @@ class TestLarge:
             assert "free" in str(error)
         else:
             raise AssertionError("written")
-    assert time.perf_counter() - begun < 10
     assert peak() - before < 100, peak() - before
     """
         )
