@@ -1,11 +1,11 @@
 """What is written once for vectors does the same compiled and interpreted."""
 
 import child
+import numba
 import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
 
-from dhop.kernels.compile import called
 from dhop.kernels.flat import flat
 from dhop.kernels.lanes import BYTES, Pair, lanes, traced
 
@@ -22,7 +22,7 @@ def parting(n):
         for k, vector in enumerate(source.joined(parts)):
             joined.store(k, vector)
 
-    @called
+    @numba.njit
     def part(source, parted, joined):
         vectors(flat(source), flat(parted), flat(joined))
 
@@ -50,17 +50,17 @@ def _exchange(pixels, step, out):
     out.put_pixels(Pair(points.im, points.re))
 
 
-@called
+@numba.njit
 def calculate(one, two, out):
     _calculate(flat(one), flat(two), flat(out))
 
 
-@called
+@numba.njit
 def exchange(pixels, step, out):
     _exchange(flat(pixels), step, flat(out))
 
 
-@called
+@numba.njit
 def count(numbers):
     return lanes(flat(numbers))
 

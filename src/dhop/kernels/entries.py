@@ -31,7 +31,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         `data` zero where ``width > 1``.
     """
     T1 = weights.shape[1]
-    most = np.diff(start0).max()
+    most = longest(start0)
     merged = np.empty((most, T1), weights.dtype)
     reached = np.empty((most, T1), np.bool_)
     rounded = np.empty((most, T1), data.dtype)
@@ -57,16 +57,19 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
             for e in range(start0[k0], start0[k0 + 1]):
                 if e == start0[k0] or line0[e] != line0[e - 1]:
                     lines[count] = line0[e]
-                    merged[count] = 0
-                    reached[count] = False
+                    for u in range(T1):
+                        merged[count, u] = 0
+                        reached[count, u] = False
                     count += 1
                 for u in range(T1):
                     w = weights[tap0[e], u]
                     merged[count - 1, u] += w
                     reached[count - 1, u] |= w != 0
             for a in range(count):
-                full[a] = reached[a].all()
-                rounded[a] = merged[a]
+                full[a] = True
+                for u in range(T1):
+                    full[a] &= reached[a, u]
+                    rounded[a, u] = merged[a, u]
         first, last = start1[k1], start1[k1 + 1]
         entry = pointer[place]
         for a in range(count):
@@ -107,6 +110,15 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                         indices[block] = base // width + previous * others[4]
                 data[block * width + column % width] = total
             entry = block + 1
+
+
+@called
+def longest(start):
+    """How many there are of a line, at most; line `k` has ``start[k], ..., start[k + 1] - 1``."""
+    most = 0
+    for k in range(start.size - 1):
+        most = max(most, start[k + 1] - start[k])
+    return most
 
 
 @called
