@@ -9,6 +9,8 @@ from pathlib import Path
 import numba
 from numba.core import compiler
 
+from dhop.kernels.emit import PLAIN
+
 # Contraction to fused multiply-adds and reordering of sums; NaN, Inf and signed zeros keep their
 # meaning, which the other fast-math flags would give away.
 _OPTIONS = {
@@ -56,9 +58,8 @@ def called(function):
 
     Only kernels may call it: compiled, it has no entry for Python.
     """
-    dispatcher = numba.njit(pipeline_class=_ForCallers, no_cpython_wrapper=True, **_OPTIONS)(
-        function
-    )
+    alone = {} if PLAIN else {"pipeline_class": _ForCallers, "no_cpython_wrapper": True}
+    dispatcher = numba.njit(**alone, **_OPTIONS)(function)
     with suppress(AttributeError):  # plain Python, or a Numba that has no such thing
         general = dispatcher.get_call_template
         dispatcher.get_call_template = lambda arguments, names: general(
@@ -67,14 +68,9 @@ def called(function):
     return dispatcher
 
 
-def inlined(function):
-    """Make `function` a part of its callers: quicker than to compile a short one by itself."""
-    return numba.njit(inline="always", **_OPTIONS)(function)
-
-
 def _digest():
     """Of all kernels and their options: numba's own stamp is blind to what a kernel includes."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(bytes([PLAIN]))
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

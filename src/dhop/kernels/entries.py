@@ -1,4 +1,15 @@
-"""Filling compressed sparse matrices: each value and index written once, where it belongs."""
+"""Filling compressed sparse matrices: each value and index written once, where it belongs.
+
+A line of the matrix belongs to a pair of a row `k0` and a column `k1` of an image. What it meets is
+every line of `line0` with every column of `line1` ::
+
+    pointer[place]
+    |
+    data     | taps of line a = 0 | taps of line a = 1 | ... |    one line of the matrix
+    indices  | line1 of a = 0     | line1 of a = 1     | ... |
+
+The taps of all lines are merged once for each `k0`; for neighbouring columns they are copied.
+"""
 
 import numpy as np
 

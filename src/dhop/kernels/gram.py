@@ -1,4 +1,15 @@
-"""Rows of the Gram matrix ``A^H W A``, each summed from the outputs that see its pixel."""
+"""Rows of the Gram matrix ``A^H W A``, each summed from the outputs that see its pixel.
+
+The row of pixel ``(k0, k1)`` has an entry for each pair of pixels near `k0` and near `k1` ::
+
+    near pixels      k1 - 2  k1 - 1    k1    k1 + 1  k1 + 2
+        k0 - 1          .       .       .       .       .       size0 * size1 sums,
+        k0              .       .     pixel     .       .       in this order
+        k0 + 1          .       .       .       .       .
+
+Every output that sees the pixel adds its window: conj(tap of the pixel) times all of its taps.
+Pixels of one class, those far from borders, say, have the same sums, which are computed once.
+"""
 
 import numpy as np
 
