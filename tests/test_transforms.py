@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from dhop.kernels.lanes import BYTES
+from dhop.kernels.emit import BYTES
 from dhop.kernels.transform import RADICES, short_transform
 from dhop.methods.lengths import next_length
 from dhop.methods.transforms import Transform, backend_is_set

@@ -3,7 +3,13 @@
 A band holds classes of some consecutive `k0` and all `k1`. Class ``(k0, k1)`` has the members
 ``(rows[k0, r0], columns[k1, r1])`` of a spectrum, counted together as ``r = r0 * f1 + r1``. What is
 known of each frequency is given line by line for the band alone, line ``k0 * f0 + r0`` for row
-``rows[k0, r0]``. Lower triangles are packed row by row.
+``rows[k0, r0]``. Lower triangles are packed row by row ::
+
+    spectrum        a band                  a class of factor 2 x 2        packed
+    . a . b .       line 0  (row of a, b)   members a, b, c, d             aa
+    . . . . .       line 1  (row of c, d)                                  ba bb
+    . c . d .                                                              ca cb cc
+                                                                           da db dc dd
 """
 
 import numpy as np

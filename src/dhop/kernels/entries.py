@@ -1,4 +1,15 @@
-"""Filling compressed sparse matrices: each value and index written once, where it belongs."""
+"""Filling compressed sparse matrices: each value and index written once, where it belongs.
+
+A line of the matrix belongs to a pair of a row `k0` and a column `k1` of an image. What it meets is
+every line of `line0` with every column of `line1` ::
+
+    pointer[place]
+    |
+    data     | taps of line a = 0 | taps of line a = 1 | ... |    one line of the matrix
+    indices  | line1 of a = 0     | line1 of a = 1     | ... |
+
+The taps of all lines are merged once for each `k0`; for neighbouring columns they are copied.
+"""
 
 import numpy as np
 
@@ -31,7 +42,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         `data` zero where ``width > 1``.
     """
     T1 = weights.shape[1]
-    most = np.diff(start0).max()
+    most = longest(start0)
     merged = np.empty((most, T1), weights.dtype)
     reached = np.empty((most, T1), np.bool_)
     rounded = np.empty((most, T1), data.dtype)
@@ -57,16 +68,19 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
             for e in range(start0[k0], start0[k0 + 1]):
                 if e == start0[k0] or line0[e] != line0[e - 1]:
                     lines[count] = line0[e]
-                    merged[count] = 0
-                    reached[count] = False
+                    for u in range(T1):
+                        merged[count, u] = 0
+                        reached[count, u] = False
                     count += 1
                 for u in range(T1):
                     w = weights[tap0[e], u]
                     merged[count - 1, u] += w
                     reached[count - 1, u] |= w != 0
             for a in range(count):
-                full[a] = reached[a].all()
-                rounded[a] = merged[a]
+                full[a] = True
+                for u in range(T1):
+                    full[a] &= reached[a, u]
+                    rounded[a, u] = merged[a, u]
         first, last = start1[k1], start1[k1 + 1]
         entry = pointer[place]
         for a in range(count):
@@ -107,6 +121,15 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                         indices[block] = base // width + previous * others[4]
                 data[block * width + column % width] = total
             entry = block + 1
+
+
+@called
+def longest(start):
+    """How many there are of a line, at most; line `k` has ``start[k], ..., start[k + 1] - 1``."""
+    most = 0
+    for k in range(start.size - 1):
+        most = max(most, start[k + 1] - start[k])
+    return most
 
 
 @called

@@ -1,14 +1,23 @@
-"""Arrays as flat memory: what the inner loops are written against."""
+"""Arrays as flat memory: what the inner loops are written against.
 
-from collections.abc import Iterable
+::
+
+    an array      x[0, 0] x[0, 1] x[0, 2] x[1, 0] x[1, 1] x[1, 2]
+    flat(x)       |
+    skip(flat(x), 3)                      |
+"""
+
+import inspect
 from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
+
+from dhop.kernels.compile import called
+from dhop.kernels.emit import PLAIN
 
 Array = NDArray[Any]
 
@@ -27,50 +36,60 @@ def skip(numbers, count):
     return numbers[count:]
 
 
-def bundle(numbers: Iterable[int], arrays: Iterable[Array]) -> Array:
-    """Integers, and arrays of them, as one array: each array costs a call of a kernel 40 ns."""
-    numbers, arrays = list(numbers), [array.ravel() for array in arrays]
-    edges = np.cumsum([len(numbers) + len(arrays) + 1, *(array.size for array in arrays)])
+def between(numbers, first, last):
+    """Some of `flat` numbers."""
+    return numbers[first:last]
+
+
+def pack(bundle: tuple[Any, ...]) -> Array:
+    """A NamedTuple of integers, and then of arrays of them, as one array.
+
+    ::
+
+        n0 n1 ... factor | edges of the arrays | first array | second array | ...
+
+    Each array costs a call of a kernel 40 ns, and a kernel needs a dozen.
+    """
+    arrays = [each.ravel() for each in bundle if isinstance(each, np.ndarray)]
+    numbers = bundle[: len(bundle) - len(arrays)]
+    edges = np.cumsum([len(bundle) + 1, *(array.size for array in arrays)])
     return np.concatenate([np.asarray(numbers, np.int64), edges, *arrays])
 
 
-def unbundle(table, numbers, arrays):
-    """The so many numbers and arrays, flat, of a flat `bundle`; both counts are literals."""
-    edges = table[numbers : numbers + arrays + 1]
-    parts = [table[edges[k] : edges[k + 1]] for k in range(arrays)]
-    return *table[:numbers].tolist(), *parts
+def unpacking(kind: type) -> Any:
+    """A function for kernels that makes a bundle of that kind of what is `flat` and packed."""
+    fields = inspect.get_annotations(kind)
+    numbers = sum(each is int for each in fields.values())
+    parts = [
+        f"table[{k}]" if k < numbers else f"between(table, table[{k}], table[{k + 1}])"
+        for k in range(len(fields))
+    ]
+    names = {"kind": kind, "between": between}
+    exec(f"def unpack(table): return kind({', '.join(parts)})", names)
+    return called(names["unpack"])
 
 
 @overload(flat)
 def _compiled_flat(array):
     if not (isinstance(array, types.Array) and array.layout == "C"):
         raise TypingError(f"a C-contiguous array is needed, not {array}")
+    if PLAIN:
+        return lambda array: array.reshape(-1)
     return lambda array: _pointer(array)
 
 
 @overload(skip)
 def _compiled_skip(numbers, count):
+    if PLAIN:
+        return lambda numbers, count: numbers[count:]
     return lambda numbers, count: _advanced(numbers, count)
 
 
-@overload(unbundle, prefer_literal=True)
-def _compiled_unbundle(table, numbers, arrays):
-    return lambda table, numbers, arrays: _unbundled(table, numbers, arrays)
-
-
-@intrinsic(prefer_literal=True)
-def _unbundled(typingctx, table, numbers, arrays):
-    count = numbers.literal_value
-    items = types.Tuple([table.dtype] * count + [table] * arrays.literal_value)
-
-    def generate(context, builder, signature, arguments):
-        parts = []
-        for k in range(len(items)):
-            number = builder.load(cgutils.gep_inbounds(builder, arguments[0], k))
-            parts.append(number if k < count else builder.gep(arguments[0], [number]))
-        return context.make_tuple(builder, items, parts)
-
-    return items(table, numbers, arrays), generate
+@overload(between)
+def _compiled_between(numbers, first, last):
+    if PLAIN:
+        return lambda numbers, first, last: numbers[first:last]
+    return lambda numbers, first, last: _advanced(numbers, first)
 
 
 @intrinsic

@@ -1,8 +1,20 @@
-"""Rows of the Gram matrix ``A^H W A``, each summed from the outputs that see its pixel."""
+"""Rows of the Gram matrix ``A^H W A``, each summed from the outputs that see its pixel.
+
+The row of pixel ``(k0, k1)`` has an entry for each pair of pixels near `k0` and near `k1` ::
+
+    near pixels      k1 - 2  k1 - 1    k1    k1 + 1  k1 + 2
+        k0 - 1          .       .       .       .       .       size0 * size1 sums,
+        k0              .       .     pixel     .       .       in this order
+        k0 + 1          .       .       .       .       .
+
+Every output that sees the pixel adds its window: conj(tap of the pixel) times all of its taps.
+Pixels of one class, those far from borders, say, have the same sums, which are computed once.
+"""
 
 import numpy as np
 
 from dhop.kernels.compile import called, kernel
+from dhop.kernels.entries import longest
 from dhop.kernels.flat import flat, skip
 
 
@@ -39,8 +51,9 @@ def tabulate(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
         size1 = _places(near1, member1, k1, place1)
         first, last = offset[c0, c1], offset[c0, c1] + size0 * size1
         values, hits = sums[first:last], reached[first:last]
-        values[:] = 0
-        hits[:] = False
+        for e in range(last - first):
+            values[e] = 0
+            hits[e] = False
         for e0 in range(start0[k0], start0[k0 + 1]):
             for e1 in range(start1[k1], start1[k1 + 1]):
                 weight = np.conj(weights[tap0[e0], tap1[e1]])
@@ -71,7 +84,7 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
     """
     n0, n1 = sizes[1], sizes[3]
     place0, place1 = np.empty(n0, np.int64), np.empty(n1, np.int64)
-    own = np.empty(np.diff(near0).max() * np.diff(near1).max(), weights.dtype)
+    own = np.empty(longest(near0) * longest(near1), weights.dtype)
     to, values = flat(indices), flat(data)
     for row in range(start, stop):
         rest = chosen[row]
@@ -90,7 +103,8 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
         if given.size > 0:
             _places(near0, member0, k0, place0)
             _places(near1, member1, k1, place1)
-            own[: size0 * size1] = 0
+            for e in range(size0 * size1):
+                own[e] = 0
             for e0 in range(start0[k0], start0[k0 + 1]):
                 j0 = output0[e0]
                 for e1 in range(start1[k1], start1[k1 + 1]):

@@ -11,92 +11,66 @@ place `j` of its window. The adjoint fills such a row and gathers every pixel's 
 All arrays are flat.
 """
 
-from dhop.kernels.compile import called, inlined
+from functools import partial
+
+from dhop.kernels.compile import called
+from dhop.kernels.emit import emitted, lanes
 from dhop.kernels.flat import skip
-from dhop.kernels.lanes import lanes, traced
+
+RADICES = (2, 3, 4, 8)  # factors of which whole vectors are split
 
 
-def _split_by(factor):
-    """Whole vectors of every phase at a time; there are at least as many places as lanes."""
-
-    @traced
-    def vectors(run, place, places):
-        for part in run.parted([run.load(k) for k in range(factor)]):
-            place.store(0, part)
-            place = place.after(places)
-
-    @inlined
-    def split(run, place, places, count):
-        wide = lanes(run)
-        for start in range(0, count, wide):
-            k = min(start, count - wide)  # at the end some once more, rather than one by one
-            vectors(skip(run, factor * k), skip(place, k), places)
-
-    return split
-
-
-def _fold_by(factor):
-    @traced
-    def vectors(place, run, places):
-        parts = []
-        for _ in range(factor):
-            parts.append(place.load(0))
-            place = place.after(places)
-        for k, vector in enumerate(run.joined(parts)):
-            run.store(k, vector)
-
-    @inlined
-    def fold(place, run, places, count):
-        wide = lanes(run)
-        for start in range(0, count, wide):
-            k = min(start, count - wide)
-            vectors(skip(place, k), skip(run, factor * k), places)
-
-    return fold
-
-
-_split_by_2, _split_by_3, _split_by_4, _split_by_8 = map(_split_by, (2, 3, 4, 8))
-_fold_by_2, _fold_by_3, _fold_by_4, _fold_by_8 = map(_fold_by, (2, 3, 4, 8))
-
-
-@inlined
+@called
 def _split(run, place, factor, places, count):
     """``place[p * places + k] = run[factor * k + p]`` for ``k < count``."""
-    if factor == 1:
+    for p in range(factor):
         for k in range(count):
-            place[k] = run[k]
-    elif count < lanes(run) or 4 < factor != 8:
-        for p in range(factor):
-            for k in range(count):
-                place[p * places + k] = run[factor * k + p]
-    elif factor == 2:
-        _split_by_2(run, place, places, count)
-    elif factor == 3:
-        _split_by_3(run, place, places, count)
-    elif factor == 4:
-        _split_by_4(run, place, places, count)
-    else:
-        _split_by_8(run, place, places, count)
+            place[p * places + k] = run[factor * k + p]
 
 
-@inlined
+@emitted(_split)
+def _split_emitted(emit, run, place, factor, places, count):
+    def part(radix, k):
+        source, target = run.after(emit.times(k, radix)), place.after(k)
+        for vector in target.parted([source.load(v) for v in range(radix)]):
+            target.store(0, vector)
+            target = target.after(places)
+
+    _by_radix(emit, factor, count, place.lanes // place.parts, part)
+
+
+@called
 def _fold(place, run, factor, places, count):
     """``run[factor * k + p] = place[p * places + k]`` for ``k < count``."""
-    if factor == 1:
+    for p in range(factor):
         for k in range(count):
-            run[k] = place[k]
-    elif count < lanes(run) or 4 < factor != 8:
-        for p in range(factor):
-            for k in range(count):
-                run[factor * k + p] = place[p * places + k]
-    elif factor == 2:
-        _fold_by_2(place, run, places, count)
-    elif factor == 3:
-        _fold_by_3(place, run, places, count)
-    elif factor == 4:
-        _fold_by_4(place, run, places, count)
-    else:
-        _fold_by_8(place, run, places, count)
+            run[factor * k + p] = place[p * places + k]
+
+
+@emitted(_fold)
+def _fold_emitted(emit, place, run, factor, places, count):
+    def join(radix, k):
+        phases = [place.after(k)]
+        while len(phases) < radix:
+            phases.append(phases[-1].after(places))
+        target = run.after(emit.times(k, radix))
+        for v, vector in enumerate(run.joined([phase.load(0) for phase in phases])):
+            target.store(v, vector)
+
+    _by_radix(emit, factor, count, place.lanes // place.parts, join)
+
+
+def _by_radix(emit, factor, count, numbers, write):
+    """For the radix that is the factor ``write(radix, k)``, for vectors from number `k` on."""
+    b, last = emit.builder, emit.builder.sub(count, emit.integer(numbers))
+
+    def body(radix, k, _):
+        # The last vector begins earlier: some numbers twice, rather than some one by one.
+        write(radix, emit.least(k, last))
+
+    for radix in RADICES:
+        with b.if_then(b.icmp_signed("==", factor, emit.integer(radix))):
+            emit.loop(count, partial(body, radix), step=numbers)
 
 
 @called
@@ -132,7 +106,11 @@ def split_row(pixels, outer, others, inner, factor, places, line):
     line : (factor * places,) array
     """
     first, last = inner[0], inner[1]
-    _split(skip(pixels, inner[2]), skip(line, first), factor, places, last - first)
+    run, place, count = skip(pixels, inner[2]), skip(line, first), last - first
+    if count < lanes(run) or factor not in RADICES:
+        _split(run, place, factor, places, count)
+    else:
+        _split_emitted(run, place, factor, places, count)
     continue_row(pixels, outer, others, line)  # whose pixels and places are in the caches by now
 
 
@@ -149,7 +127,11 @@ def fold_row(line, start, member, inner, factor, places, pixels, n):
             for e in range(start[c], start[c + 1]):
                 pixels[c] += line[member[e]]
             c += 1
-    _fold(skip(line, first), skip(pixels, begin), factor, places, last - first)
+    place, run, count = skip(line, first), skip(pixels, begin), last - first
+    if count < lanes(run) or factor not in RADICES:
+        _fold(place, run, factor, places, count)
+    else:
+        _fold_emitted(place, run, factor, places, count)
 
 
 @called

@@ -1,13 +1,84 @@
-"""A folded PSF that is a short sum of products: down the columns first, then along the rows."""
+"""A folded PSF that is a short sum of products: down the columns first, then along the rows.
+
+For each term of the sum, four rows of outputs at a time ::
+
+    image        line 0  ----------------
+                 line 1  ----------------
+                 ...
+                              |  times the weights of the column, and summed
+    four rows            ----------------    decimated already
+                              |  continued and split into phases
+                         ------- -------
+                              |  times the weights of the row, and summed
+    outputs              -------
+
+`adjoint` sums lines of `y` in the same way, between margins of zeros. Then it sums the phases of
+the row of pixels and folds them.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unbundle
+from dhop.kernels.flat import flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, continue_row, fold_row, split_row, sum_row
 from dhop.kernels.shares import take
 from dhop.kernels.taps import PASS, add_group, add_taps
+
+Index = NDArray[np.intp]
+
+
+class Forward(NamedTuple):
+    """What `forward` has to know.
+
+    Attributes
+    ----------
+    n0, n1, m0, m1 : int
+        Shapes of the image and of the result of `forward`.
+    near : int
+        With more pixels and outputs they are in no cache: rows are asked for early.
+    rank, entries, others, taps, outer, linked : int
+        How many terms, values of `_sum_lines` for each, taps along the row, places of
+        `continue_row`, and what `add_taps` wants to know.
+    reached : (groups + 1,) array
+        How many rows of an image each group of output rows and those before it read; the last
+        number once more.
+    start, passes, offsets, alone, lone_offsets : arrays
+        Of `_sum_lines`, for the output rows.
+    edge, inside : arrays
+        The places of `split_row`, outer and inner.
+    windows : (taps,) array
+        Where in the split row the window of each tap begins.
+    """
+
+    n0: int
+    n1: int
+    m0: int
+    m1: int
+    factor: int
+    places: int
+    near: int
+    rank: int
+    entries: int
+    others: int
+    taps: int
+    outer: int
+    linked: int
+    reached: Index
+    start: Index
+    passes: Index
+    offsets: Index
+    alone: Index
+    lone_offsets: Index
+    edge: Index
+    inside: Index
+    windows: Index
+
+
+_unpack_forward = unpacking(Forward)
 
 
 @kernel
@@ -18,22 +89,7 @@ def forward(x, table, weights, work, shares, own, board, out):
     ----------
     x : (B * n0 * n1,) array
     table : int array
-        A `bundle`, of shapes and of
-
-        near : int
-            With more pixels and outputs they are in no cache: rows are asked for early.
-        rank, entries, others, taps, outer, linked : int
-            How many terms, values of `_sum_lines` for each, taps along the row, places of
-            `continue_row`, and what `add_taps` wants to know.
-        reached : (groups + 1,) array
-            How many rows of an image each group of output rows and those before it read; the last
-            number once more.
-        start, passes, offsets, alone, lone_offsets : arrays
-            Of `_sum_lines`, for the output rows.
-        edge, inside : arrays
-            The places of `split_row`, outer and inner.
-        windows : (taps,) array
-            Where in the split row the window of each tap begins.
+        A packed `Forward`.
     weights : (rank * (entries + others + taps),) array
         Those of `_sum_lines` of each term, its lone ones, and the taps along the row.
     work : (GROUP * max(n1, places) + factor * places,) array
@@ -46,52 +102,107 @@ def forward(x, table, weights, work, shares, own, board, out):
     bool
         Whether the outputs are finite.
     """
-    (n0, n1, m0, m1, factor, places, near, rank, entries, others, taps, outer, linked,
-     reached, start, passes, offsets, alone, lone_offsets, edge, inside, windows
-    ) = unbundle(flat(table), 13, 9)  # fmt: skip
-    far = int(x.size + out.size > near)
-    groups = (m0 + GROUP - 1) // GROUP
+    t = _unpack_forward(flat(table))
+    far = int(x.size + out.size > t.near)
+    groups = (t.m0 + GROUP - 1) // GROUP
     source, target, row = flat(x), flat(out), flat(work)
     down = flat(weights)
-    lone, along = skip(down, rank * entries), skip(down, rank * (entries + others))
-    line = skip(row, GROUP * max(n1, places))
+    lone, along = skip(down, t.rank * t.entries), skip(down, t.rank * (t.entries + t.others))
+    line = skip(row, GROUP * max(t.n1, t.places))
     # With factor 1 the rows are blurred where they are wanted, between their margins.
-    in_place = factor == 1 and inside[1] - inside[0] == n1
-    stride, margin = (places, inside[0]) if in_place else (n1, 0)
+    in_place = t.factor == 1 and t.inside[1] - t.inside[0] == t.n1
+    stride, margin = (t.places, t.inside[0]) if in_place else (t.n1, 0)
     finite, taken = True, 0
     place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         j = GROUP * group
-        count = min(GROUP, m0 - j)
+        count = min(GROUP, t.m0 - j)
         # Of so many requests a processor drops some: rows are asked for one group ahead and two.
-        coming = skip(source, (batch * n0 + reached[group]) * n1)
-        later = skip(source, (batch * n0 + reached[group + 1]) * n1)
-        pixels = (reached[group + 1] - reached[group]) * n1 * far
-        part = -(-pixels // (count * m1))
-        for k in range(rank):
-            _sum_lines(source, batch * n0 * n1, start, passes, offsets, skip(down, k * entries),
-                       alone, lone_offsets, skip(lone, k * others),
-                       group, count, skip(row, margin), stride, n1,
-                       (later, pixels // n1))  # fmt: skip
+        coming = skip(source, (batch * t.n0 + t.reached[group]) * t.n1)
+        later = skip(source, (batch * t.n0 + t.reached[group + 1]) * t.n1)
+        pixels = (t.reached[group + 1] - t.reached[group]) * t.n1 * far
+        part = -(-pixels // (count * t.m1))
+        for k in range(t.rank):
+            _sum_lines(source, batch * t.n0 * t.n1, t.start, t.passes, t.offsets,
+                       skip(down, k * t.entries), t.alone, t.lone_offsets, skip(lone, k * t.others),
+                       group, count, skip(row, margin), stride, t.n1,
+                       (later, pixels // t.n1))  # fmt: skip
             for r in range(count):
                 blur = skip(row, r * stride + margin)
                 if in_place:
                     split = skip(row, r * stride)
-                    continue_row(blur, edge, outer, split)
+                    continue_row(blur, t.edge, t.outer, split)
                 else:
                     split = line
-                    split_row(blur, edge, outer, inside, factor, places, split)
-                add_taps(skip(target, (batch * m0 + j + r) * m1), m1, split, 0, windows,
-                         skip(along, k * taps), linked, taps, k > 0, PASS,
-                         (skip(coming, r * part * m1), part))  # fmt: skip
-        if not np.isfinite(sum_row(skip(target, (batch * m0 + j) * m1), count * m1)):
+                    split_row(blur, t.edge, t.outer, t.inside, t.factor, t.places, split)
+                add_taps(skip(target, (batch * t.m0 + j + r) * t.m1), t.m1, split, 0, t.windows,
+                         skip(along, k * t.taps), t.linked, t.taps, k > 0, PASS,
+                         (skip(coming, r * part * t.m1), part))  # fmt: skip
+        if not np.isfinite(sum_row(skip(target, (batch * t.m0 + j) * t.m1), count * t.m1)):
             finite = False
         place += 1
         if place == stop:
             taken += 1
             place, stop = take(shares, own, board, taken)
     return finite
+
+
+class Adjoint(NamedTuple):
+    """What `adjoint` has to know.
+
+    Attributes
+    ----------
+    n0, n1, m0, m1 : int
+        Shapes of the image and of the result of `forward`.
+    rows, width : int
+        Of the padded rows of `y`: a few groups of rows, with zeros in the margins.
+    places : int
+        Of a phase of one row. Those of all rows stand as far behind each other as the padded
+        ones, so that each tap's windows of all of them are one.
+    held : int
+        How many rows are spread at a time.
+    rank, entries, others, taps : int
+        As in `forward`.
+    start, passes, offsets, alone, lone_offsets : arrays
+        Of `_sum_lines`, for the pixel rows.
+    first, member, inside : arrays
+        Of `fold_row`, for such phases.
+    windows : (taps,) array
+        Where in the padded row the window of each tap begins; taps of one phase side by side.
+    linked : (phases,) array
+        Of `add_taps`.
+    begin : (phases + 1,) array
+        Where the taps of each phase begin.
+    """
+
+    n0: int
+    n1: int
+    m0: int
+    m1: int
+    phases: int
+    places: int
+    rows: int
+    width: int
+    held: int
+    rank: int
+    entries: int
+    others: int
+    taps: int
+    start: Index
+    passes: Index
+    offsets: Index
+    alone: Index
+    lone_offsets: Index
+    first: Index
+    member: Index
+    inside: Index
+    windows: Index
+    linked: Index
+    begin: Index
+
+
+_unpack_adjoint = unpacking(Adjoint)
 
 
 @kernel
@@ -102,27 +213,7 @@ def adjoint(y, table, weights, work, shares, own, board, out):
     ----------
     y : (B * m0 * m1,) array
     table : int array
-        A `bundle`, of shapes and of
-
-        rows, width : int
-            Of the padded rows of `y`: a few groups of rows, with zeros in the margins.
-        places : int
-            Of a phase of one row. Those of all rows stand as far behind each other as the padded
-            ones, so that each tap's windows of all of them are one.
-        held : int
-            How many rows are spread at a time.
-        rank, entries, others, taps : int
-            As in `forward`.
-        start, passes, offsets, alone, lone_offsets : arrays
-            Of `_sum_lines`, for the pixel rows.
-        first, member, inside : arrays
-            Of `fold_row`, for such phases.
-        windows : (taps,) array
-            Where in the padded row the window of each tap begins; taps of one phase side by side.
-        linked : (phases,) array
-            Of `add_taps`.
-        begin : (phases + 1,) array
-            Where the taps of each phase begin.
+        A packed `Adjoint`.
     weights : (rank * (entries + others + taps),) array
         As in `forward`.
     work : (rows * width + phases * ((rows - 1) * width + places),) array
@@ -136,44 +227,42 @@ def adjoint(y, table, weights, work, shares, own, board, out):
     bool
         Whether the pixels are finite.
     """
-    (n0, n1, m0, m1, phases, places, rows, width, held, rank, entries, others, taps,
-     start, passes, offsets, alone, lone_offsets, first, member, inside, windows, linked, begin
-    ) = unbundle(flat(table), 13, 11)  # fmt: skip
-    groups = (n0 + GROUP - 1) // GROUP
-    span, margin = (rows - 1) * width + places, (width - m1) // 2
+    t = _unpack_adjoint(flat(table))
+    groups = (t.n0 + GROUP - 1) // GROUP
+    span, margin = (t.rows - 1) * t.width + t.places, (t.width - t.m1) // 2
     source, target, row = flat(y), flat(out), flat(work)
-    split = skip(row, rows * width)
-    clear_margins(row, rows, width, margin)
+    split = skip(row, t.rows * t.width)
+    clear_margins(row, t.rows, t.width, margin)
     down = flat(weights)
-    lone, along = skip(down, rank * entries), skip(down, rank * (entries + others))
+    lone, along = skip(down, t.rank * t.entries), skip(down, t.rank * (t.entries + t.others))
     finite, taken = True, 0
     place, stop = take(shares, own, board, taken)
     while place < stop:
         batch, group = place // groups, place % groups
         i = GROUP * group
-        count = min(rows, n0 - i, GROUP * (stop - place))
-        for k in range(rank):
+        count = min(t.rows, t.n0 - i, GROUP * (stop - place))
+        for k in range(t.rank):
             for r in range(0, count, GROUP):  # nothing fetched: it would take longer
-                _sum_lines(source, batch * m0 * m1, start, passes, offsets,
-                           skip(down, k * entries), alone, lone_offsets,
-                           skip(lone, k * others), group + r // GROUP,
-                           min(GROUP, count - r), skip(row, r * width + margin), width, m1,
+                _sum_lines(source, batch * t.m0 * t.m1, t.start, t.passes, t.offsets,
+                           skip(down, k * t.entries), t.alone, t.lone_offsets,
+                           skip(lone, k * t.others), group + r // GROUP,
+                           min(GROUP, count - r), skip(row, r * t.width + margin), t.width, t.m1,
                            (target, 0))  # fmt: skip
-            for r in range(0, count, held):
-                lines = min(held, count - r)
-                pixels = skip(target, (batch * n0 + i + r) * n1)
-                spread = skip(split, 0 if rank == 1 else r * width)
-                for p in range(phases):
-                    top, end = begin[p], begin[p + 1]
-                    add_taps(skip(spread, p * span), (lines - 1) * width + places,
-                             skip(row, r * width), 0, skip(windows, top),
-                             skip(along, k * taps + top), linked[p], end - top, k > 0,
-                             PASS, (skip(pixels, p * lines * n1 // phases), 1))  # fmt: skip
-                if k + 1 == rank:
+            for r in range(0, count, t.held):
+                lines = min(t.held, count - r)
+                pixels = skip(target, (batch * t.n0 + i + r) * t.n1)
+                spread = skip(split, 0 if t.rank == 1 else r * t.width)
+                for p in range(t.phases):
+                    top, end = t.begin[p], t.begin[p + 1]
+                    add_taps(skip(spread, p * span), (lines - 1) * t.width + t.places,
+                             skip(row, r * t.width), 0, skip(t.windows, top),
+                             skip(along, k * t.taps + top), t.linked[p], end - top, k > 0,
+                             PASS, (skip(pixels, p * lines * t.n1 // t.phases), 1))  # fmt: skip
+                if k + 1 == t.rank:
                     for s in range(lines):
-                        fold_row(skip(spread, s * width), first, member, inside, phases, span,
-                                 skip(pixels, s * n1), n1)  # fmt: skip
-                    if not np.isfinite(sum_row(pixels, lines * n1)):
+                        fold_row(skip(spread, s * t.width), t.first, t.member, t.inside, t.phases,
+                                 span, skip(pixels, s * t.n1), t.n1)  # fmt: skip
+                    if not np.isfinite(sum_row(pixels, lines * t.n1)):
                         finite = False
         place += (count + GROUP - 1) // GROUP
         if place == stop:

@@ -5,18 +5,60 @@ An array of integers has a row for each thread: how many of its shares have been
 at the end. The first row holds what is said once, too: how many shares one call of a kernel may
 take, and the number of the product. A product of a single share only reads them. All products have
 one board: how often one has begun, and for each thread of the pool the number of the one it helps
-with, else zero.
+with, else zero ::
+
+    shares, row 0    taken | at once | call | edges of the shares of thread 0
+            row 1    taken |    -    |  -   | edges of the shares of thread 1
+    board            begun | call of thread 1 | call of thread 2 | ...
+
+The plain loops count without locks. Then two threads may compute the same share, to the same bits;
+none is left out.
 """
 
-from llvmlite import ir
 from numba import config, types
-from numba.extending import intrinsic
 
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels.compile import called, kernel
+from dhop.kernels.emit import emitted
 from dhop.kernels.flat import flat, skip
 
 PATIENCE = 1 if config.DISABLE_JIT else 2**20  # how often a thread looks, in about 0.3 ms
+
+
+@called
+def _count(numbers, k):
+    """Add one to a number; no other thread gets the same value."""
+    before = numbers[k]
+    numbers[k] = before + 1
+    return before
+
+
+@emitted(_count, types.int64)
+def _count_emitted(emit, numbers, k):
+    place = numbers.after(k).pointer
+    return emit.builder.atomic_rmw("add", place, emit.integer(1), "seq_cst")
+
+
+@called
+def _now(numbers, k):
+    """A number as another thread has left it by now."""
+    return numbers[k]
+
+
+@emitted(_now, types.int64)
+def _now_emitted(emit, numbers, k):
+    return emit.builder.load_atomic(numbers.after(k).pointer, "seq_cst", 8)
+
+
+@called
+def _put(numbers, k, number):
+    """Set a number, after everything else that this thread has written."""
+    numbers[k] = number
+
+
+@emitted(_put)
+def _put_emitted(emit, numbers, k, number):
+    emit.builder.store_atomic(number, numbers.after(k).pointer, "seq_cst", 8)
 
 
 @called
@@ -31,12 +73,12 @@ def take(shares, own, board, count):
     if shares.size == EDGES + 2:
         return number[EDGES], number[EDGES if count else EDGES + 1]
     if count == 0 and own == 0 and board.size > 0:
-        _count(flat(board), BEGUN)
+        _count_emitted(flat(board), BEGUN)
     if count < number[AT_ONCE]:
         for p in range(parts):
             row = skip(number, (own + p) % parts * length)
-            if _now(row, TAKEN) + EDGES + 1 < length:
-                k = EDGES + _count(row, TAKEN)
+            if _now_emitted(row, TAKEN) + EDGES + 1 < length:
+                k = EDGES + _count_emitted(row, TAKEN)
                 if k + 1 < length and row[k] < row[k + 1]:
                     return row[k], row[k + 1]
         if own == 0:
@@ -52,9 +94,9 @@ def look_out(board, number, begun):
     now: a caller that wants it while another has it would have to be woken, too.
     """
     line = flat(board)
-    _put(line, number, 0)
+    _put_emitted(line, number, 0)
     for _ in range(PATIENCE):
-        if _now(line, BEGUN) != begun:
+        if _now_emitted(line, BEGUN) != begun:
             break
 
 
@@ -76,56 +118,8 @@ def wait(board, call):
 def _wait(board, size, call):
     k = BEGUN + 1
     for _ in range(PATIENCE):
-        while k < size and _now(board, k) != call:
+        while k < size and _now_emitted(board, k) != call:
             k += 1
         if k >= size:
             return True
     return False
-
-
-def _count(numbers, k):
-    """Add one to a number, of which, compiled, no other thread gets the same value."""
-    before = numbers[k]
-    numbers[k] = before + 1
-    return before
-
-
-def _now(numbers, k):
-    """A number as another thread has left it by now."""
-    return numbers[k]
-
-
-def _put(numbers, k, number):
-    """Set a number, after everything else that this thread has written."""
-    numbers[k] = number
-
-
-@intrinsic
-def _emitted_count(typingctx, numbers, k):
-    def generate(context, builder, signature, arguments):
-        place = builder.gep(arguments[0], [arguments[1]])
-        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "seq_cst")
-
-    return types.int64(numbers, types.intp), generate
-
-
-@intrinsic
-def _emitted_now(typingctx, numbers, k):
-    def generate(context, builder, signature, arguments):
-        return builder.load_atomic(builder.gep(arguments[0], [arguments[1]]), "seq_cst", 8)
-
-    return types.int64(numbers, types.intp), generate
-
-
-@intrinsic
-def _emitted_put(typingctx, numbers, k, number):
-    def generate(context, builder, signature, arguments):
-        numbers, k, number = arguments
-        builder.store_atomic(number, builder.gep(numbers, [k]), "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.void(numbers, types.intp, types.int64), generate
-
-
-if not config.DISABLE_JIT:
-    _count, _now, _put = _emitted_count, _emitted_now, _emitted_put

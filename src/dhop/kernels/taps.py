@@ -1,25 +1,120 @@
 """The inner loops: a run of outputs gathers one contiguous window of the source per tap.
 
-What a pass computes is written out in NumPy, for the reader and for ``NUMBA_DISABLE_JIT=1``, which
-so checks the bounds of every window; compiled, it is the instructions of `dhop.kernels.vector`.
-All arrays are flat.
+::
+
+    source   . . . a b c d e f g h . . .
+    window 0       a b c d e              * weights[0]
+    window 1         b c d e f            * weights[1]
+    window 2             d e f g h        * weights[2]
+    total          0 1 2 3 4              sums, number by number
+
+Of each loop there is the plain one, and below it the one that is written as instructions by
+`dhop.kernels.strips`. All arrays are flat.
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import config, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called
+from dhop.kernels.emit import emitted
 from dhop.kernels.flat import skip
-from dhop.kernels.vector import LINKS, Taps, sum_windows
+from dhop.kernels.strips import LINKS, Taps, sum_windows
 
 PASS = 32  # windows summed at a time: the shorter a running sum, the less it is rounded
 TILE = 1024  # outputs summed at a time; their sums stay in the L1 cache between passes
 # Which window of a step each line of a group adds.
 READS = ((0, 0, 0, 0), (0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1), (0, 1, 2, 3))
+
+
+@called
+def _add(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead):
+    """A pass of `add_taps` for `n` numbers from `left` on."""
+    run, sums = total[left : left + n], np.zeros(n, source.dtype)
+    for k in range(taps):
+        sums += weights[k] * source[base + offsets[k] :][:n]
+    run[:] = run + sums if keep else sums
+
+
+@emitted(_add)
+def _add_emitted(emit, total, left, n, source, base, offsets, weights, linked, taps, keep,
+                 ahead):  # fmt: skip
+    place = source.after(base)
+    parts = [
+        Taps([place], [offsets], [weights], linked, (0,), links=LINKS),
+        Taps([place], [offsets.after(linked)], [weights.after(linked)],
+             emit.builder.sub(taps, linked), (0,)),
+    ]  # fmt: skip
+    sum_windows(emit, [total.after(left)], parts, n, keep, _coming(emit, ahead, left, keep))
+
+
+@called
+def _add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
+             offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+    """A pass of `add_pair`: `own` taps of each total, and `count` that they share."""
+    for total, start, own_offsets, own_weights, weights in (
+        (one, base, offsets1, weights1, shared1),
+        (two, base + step, offsets2, weights2, shared2),
+    ):
+        run, sums = total[left : left + n], np.zeros(n, source.dtype)
+        for k in range(own):
+            sums += own_weights[k] * source[start + own_offsets[k] :][:n]
+        for k in range(count):
+            sums += weights[k] * source[base + offsets[k] :][:n]
+        run[:] = run + sums if keep else sums
+
+
+@emitted(_add_two)
+def _add_two_emitted(emit, one, two, left, n, source, base, step, offsets1, offsets2, weights1,
+                     weights2, own, offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
+    place = source.after(base)
+    parts = [
+        Taps([place, place.after(step)], [offsets1, offsets2], [weights1, weights2], own, (0, 1)),
+        Taps([place], [offsets], [shared1, shared2], count, (0, 0)),
+    ]
+    runs = [one.after(left), two.after(left)]
+    sum_windows(emit, runs, parts, n, keep, _coming(emit, ahead, left, keep))
+
+
+@called
+def _add_four(total, stride, left, n, source, base, steps, offsets, weights, keep, ahead):
+    """A pass of `add_group`."""
+    offset, weight = steps[0], steps[1]
+    sums = np.zeros((GROUP, n), source.dtype)
+    for kind, reads in enumerate(READS):
+        for _ in range(steps[2 + kind]):
+            for r, window in enumerate(reads):
+                sums[r] += weights[weight + r] * source[base + offsets[offset + window] :][:n]
+            offset, weight = offset + max(reads) + 1, weight + GROUP
+    for r in range(GROUP):
+        run = total[r * stride + left :][:n]
+        run[:] = run + sums[r] if keep else sums[r]
+
+
+@emitted(_add_four)
+def _add_four_emitted(emit, total, stride, left, n, source, base, steps, offsets, weights, keep,
+                      ahead):  # fmt: skip
+    place, parts = source.after(base), []
+    offsets, weights = offsets.after(steps.integer(0)), weights.after(steps.integer(1))
+    for kind, reads in enumerate(READS):
+        count, windows = steps.integer(2 + kind), max(reads) + 1
+        starts = [offsets.after(k) for k in range(windows)]
+        tops = [weights.after(r) for r in range(GROUP)]
+        parts.append(Taps([place] * windows, starts, tops, count, reads, (windows, GROUP)))
+        offsets = offsets.after(emit.times(count, windows))
+        weights = weights.after(emit.times(count, GROUP))
+    runs = [total.after(left)]
+    while len(runs) < GROUP:
+        runs.append(runs[-1].after(stride))
+    sum_windows(emit, runs, parts, n, keep, _coming(emit, ahead, left, keep))
+
+
+def _coming(emit, ahead, left, keep):
+    """What is fetched in the first pass over what begins at `left`, see `sum_windows`."""
+    if ahead is None:
+        return None
+    memory, lines = ahead
+    lines = emit.builder.select(keep, emit.integer(0), lines)
+    return memory.after(emit.builder.mul(left, lines)), lines
 
 
 @called
@@ -44,7 +139,7 @@ def add_taps(total, n, source, base, offsets, weights, linked, taps, keep, most,
 @called
 def _add_pass(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead):
     """By itself: the compiler would take more out of the loops than short rows need."""
-    _add(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead)
+    _add_emitted(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead)
 
 
 @called
@@ -74,7 +169,7 @@ def add_pair(one, two, n, source, base, step, offsets, weights, first, last, sha
     for left in range(0, n, TILE):
         for k in range(0, max(own + count, 1), most):
             apart, alike = min(k, own), max(k - own, 0)
-            _add_two(
+            _add_two_emitted(
                 one, two, left, min(TILE, n - left), source, base + left, step,
                 skip(offsets, first[0] + apart), skip(offsets, b + count + apart),
                 skip(weights, first[0] + apart), skip(weights, b + count + apart),
@@ -118,144 +213,6 @@ def add_group(total, stride, n, source, base, passes, first, last, offsets, weig
     """
     for left in range(0, n, TILE):
         for k in range(first, last):
-            _add_four(total, stride, left, min(TILE, n - left), source, base + left,
+            _add_four_emitted(total, stride, left, min(TILE, n - left), source, base + left,
                       skip(passes, (2 + len(READS)) * k), offsets, weights, k > first,
                       ahead)  # fmt: skip
-
-
-def _windows(source, base, offsets, weights, taps, n):
-    """The sum of `taps` windows, each of `n` numbers."""
-    sums = np.zeros(n, source.dtype)
-    for k in range(taps):
-        start = base + offsets[k]
-        sums += weights[k] * source[start : start + n]
-    return sums
-
-
-def _add(total, left, n, source, base, offsets, weights, linked, taps, keep, ahead):
-    """A pass of `add_taps` for `n` numbers from `left` on."""
-    run = total[left : left + n]
-    sums = _windows(source, base, offsets, weights, taps, n)
-    run[:] = run + sums if keep else sums
-
-
-def _add_two(one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
-             offsets, shared1, shared2, count, keep, ahead):  # fmt: skip
-    """A pass of `add_pair`: `own` taps of each total, and `count` that they share."""
-    for total, start, own_offsets, own_weights, weights in (
-        (one, base, offsets1, weights1, shared1),
-        (two, base + step, offsets2, weights2, shared2),
-    ):
-        run = total[left : left + n]
-        sums = _windows(source, start, own_offsets, own_weights, own, n)
-        sums += _windows(source, base, offsets, weights, count, n)
-        run[:] = run + sums if keep else sums
-
-
-def _add_four(total, stride, left, n, source, base, steps, offsets, weights, keep, ahead):
-    """A pass of `add_group`."""
-    offset, weight = steps[0], steps[1]
-    sums = np.zeros((GROUP, n), source.dtype)
-    for kind, reads in enumerate(READS):
-        for _ in range(steps[2 + kind]):
-            for r, window in enumerate(reads):
-                start = base + offsets[offset + window]
-                sums[r] += weights[weight + r] * source[start : start + n]
-            offset, weight = offset + max(reads) + 1, weight + GROUP
-    for r in range(GROUP):
-        run = total[r * stride + left :][:n]
-        run[:] = run + sums[r] if keep else sums[r]
-
-
-@intrinsic
-def _emitted_add(typingctx, total, left, n, source, base, offsets, weights, linked, taps, keep,
-                 ahead):  # fmt: skip
-    def generate(context, builder, signature, arguments):
-        total, left, n, source, base, offsets, weights, linked, taps, keep, ahead = arguments
-        place = builder.gep(source, [base])
-        rest = [builder.gep(each, [linked]) for each in (offsets, weights)]
-        parts = [
-            Taps([place], [offsets], [weights], linked, (0,), links=LINKS),
-            Taps([place], [rest[0]], [rest[1]], builder.sub(taps, linked), (0,)),
-        ]
-        coming = _coming(builder, signature, ahead, left, keep)
-        run = builder.gep(total, [left])
-        sum_windows(builder, signature.args[3].dtype, [run], parts, n, keep, coming)
-        return context.get_dummy_value()
-
-    intp = types.intp
-    arguments = (total, intp, intp, source, intp, offsets, weights, intp, intp, types.boolean,
-                 ahead)  # fmt: skip
-    return types.void(*arguments), generate
-
-
-@intrinsic
-def _emitted_add_two(typingctx, one, two, left, n, source, base, step, offsets1, offsets2,
-                     weights1, weights2, own, offsets, shared1, shared2, count, keep,
-                     ahead):  # fmt: skip
-    def generate(context, builder, signature, arguments):
-        (one, two, left, n, source, base, step, offsets1, offsets2, weights1, weights2, own,
-         offsets, shared1, shared2, count, keep, ahead) = arguments  # fmt: skip
-        place = builder.gep(source, [base])
-        places = [place, builder.gep(place, [step])]
-        parts = [
-            Taps(places, [offsets1, offsets2], [weights1, weights2], own, (0, 1)),
-            Taps([place], [offsets], [shared1, shared2], count, (0, 0)),
-        ]
-        coming = _coming(builder, signature, ahead, left, keep)
-        runs = [builder.gep(each, [left]) for each in (one, two)]
-        sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
-        return context.get_dummy_value()
-
-    intp = types.intp
-    arguments = (one, two, intp, intp, source, intp, intp, offsets1, offsets2, weights1, weights2,
-                 intp, offsets, shared1, shared2, intp, types.boolean, ahead)  # fmt: skip
-    return types.void(*arguments), generate
-
-
-@intrinsic
-def _emitted_add_four(typingctx, total, stride, left, n, source, base, steps, offsets, weights,
-                      keep, ahead):  # fmt: skip
-    def generate(context, builder, signature, arguments):
-        (total, stride, left, n, source, base, steps, offsets, weights, keep, ahead) = arguments
-        place = builder.gep(source, [base])
-        begin, first, *counts = (
-            builder.load(builder.gep(steps, [ir.Constant(base.type, k)]))
-            for k in range(2 + len(READS))
-        )
-        offsets, weights = builder.gep(offsets, [begin]), builder.gep(weights, [first])
-        parts = []
-        for reads, count in zip(READS, counts, strict=True):
-            windows = max(reads) + 1
-            starts = [builder.gep(offsets, [ir.Constant(base.type, k)]) for k in range(windows)]
-            tops = [builder.gep(weights, [ir.Constant(base.type, r)]) for r in range(GROUP)]
-            strides = windows, GROUP
-            parts.append(Taps([place] * windows, starts, tops, count, reads, strides))
-            offsets, weights = (
-                builder.gep(each, [builder.mul(count, ir.Constant(base.type, stride))])
-                for each, stride in zip((offsets, weights), strides, strict=True)
-            )
-        coming = _coming(builder, signature, ahead, left, keep)
-        runs = [builder.gep(total, [left])]
-        while len(runs) < GROUP:
-            runs.append(builder.gep(runs[-1], [stride]))
-        sum_windows(builder, signature.args[4].dtype, runs, parts, n, keep, coming)
-        return context.get_dummy_value()
-
-    intp = types.intp
-    arguments = (total, intp, intp, intp, source, intp, steps, offsets, weights, types.boolean,
-                 ahead)  # fmt: skip
-    return types.void(*arguments), generate
-
-
-def _coming(builder, signature, ahead, left, keep):
-    """What is fetched in the first pass over what begins at `left`, see `sum_windows`."""
-    if not isinstance(signature.args[-1], types.BaseTuple):
-        return None
-    memory, lines = cgutils.unpack_tuple(builder, ahead)
-    lines = builder.select(keep, ir.Constant(lines.type, 0), lines)
-    return builder.gep(memory, [builder.mul(left, lines)]), lines
-
-
-if not config.DISABLE_JIT:
-    _add, _add_two, _add_four = _emitted_add, _emitted_add_two, _emitted_add_four

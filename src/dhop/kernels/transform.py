@@ -6,16 +6,23 @@ so that nothing is reordered in between. A transform of length ``r * m`` is ``m`
 length `r`, of points that are `m` apart, a twiddle of each result, and `r` transforms of length
 `m` of neighbouring points (decimation in frequency); the inverse takes the same steps back.
 
+Of length 12, with the radices 4 and 3 ::
+
+    points          0  1  2 | 3  4  5 | 6  7  8 | 9 10 11
+    radix 4, m = 3  0, 3, 6 and 9 together; then 1, 4, 7, 10; then 2, 5, 8, 11
+    radix 3, m = 1  0, 1, 2 together; then 3, 4, 5; then 6, 7, 8; then 9, 10, 11
+
 W. M. Gentleman and G. Sande, "Fast Fourier transforms: for fun and profit", AFIPS Conf. Proc. 29
 (1966) 563-578, https://doi.org/10.1145/1464291.1464352.
 """
 
-from functools import partial
 from math import cos, pi, sin, sqrt
 
+import numpy as np
+
 from dhop.kernels.compile import called, kernel
+from dhop.kernels.emit import emitted
 from dhop.kernels.flat import flat, skip
-from dhop.kernels.lanes import traced
 
 RADICES = (8, 5, 4, 3, 2)
 
@@ -56,13 +63,66 @@ def _odd(points):
     return out
 
 
-def _butterfly(radix, inverse, twiddled, points, step, twiddles):
+@called
+def _stage(radix, inverse, points, size, count, twiddles):
+    """In their places, transforms of `radix` points each, of `count` neighbours side by side.
+
+    Point `q` of neighbour `j` has the `size` numbers at place ``q * count + j``, first the real
+    parts. Its result is turned by number ``(radix - 1) * j + q - 1`` of the `twiddles`; those of
+    the first neighbour are one.
+    """
+    lanes, circle = size // 2, 2 * pi / radix
+    line = np.empty((radix, 2, lanes), twiddles.dtype)
+    a, b = np.ones(radix, twiddles.dtype), np.zeros(radix, twiddles.dtype)
+    for j in range(count):
+        for q in range(1, radix):
+            k = 2 * ((radix - 1) * j + q - 1)
+            a[q], b[q] = twiddles[k], twiddles[k + 1]
+        for q in range(radix):
+            place = (q * count + j) * size
+            re, im = points[place : place + lanes], points[place + lanes : place + size]
+            if inverse:
+                re, im = re * a[q] + im * b[q], im * a[q] - re * b[q]
+            line[q, 0], line[q, 1] = re, im
+        for q in range(radix):
+            re, im = np.zeros(lanes, twiddles.dtype), np.zeros(lanes, twiddles.dtype)
+            for p in range(radix):
+                angle = circle * (p * q % radix)
+                c, s = cos(angle), sin(angle) if inverse else -sin(angle)
+                re += c * line[p, 0] - s * line[p, 1]
+                im += s * line[p, 0] + c * line[p, 1]
+            if not inverse:
+                re, im = re * a[q] - im * b[q], re * b[q] + im * a[q]
+            place = (q * count + j) * size
+            points[place : place + lanes], points[place + lanes : place + size] = re, im
+
+
+@emitted(_stage)
+def _stage_emitted(emit, radix, inverse, points, size, count, twiddles):
+    b = emit.builder
+    step, one = b.mul(count, size), emit.integer(1)
+    with b.if_else(inverse) as branches:
+        for branch, back in zip(branches, (True, False), strict=True):
+            with branch:
+                for known in RADICES:
+                    with b.if_then(b.icmp_signed("==", radix, emit.integer(known))):
+                        _butterfly(known, back, points, step, None)
+
+                        def other(k, _, known=known, back=back):
+                            j = b.add(k, one)
+                            turns = twiddles.after(emit.times(j, 2 * (known - 1)))
+                            _butterfly(known, back, points.after(b.mul(j, size)), step, turns)
+
+                        emit.loop(b.sub(count, one), other)
+
+
+def _butterfly(radix, inverse, points, step, twiddles):
     """Transform `radix` points that are `step` numbers apart, in their places."""
     places = [points]
     for _ in range(radix - 1):
         places.append(places[-1].after(step))
     line = [place.point(0) for place in places]
-    weights = [twiddles.factor(q) for q in range(radix - 1)] if twiddled else []
+    weights = [twiddles.factor(q) for q in range(radix - 1)] if twiddles else []
     if inverse:
         for q, weight in enumerate(weights, 1):
             line[q] = line[q] * weight.conj()
@@ -73,25 +133,6 @@ def _butterfly(radix, inverse, twiddled, points, step, twiddles):
             line[q] = line[q] * weight
     for place, each in zip(places, line, strict=True):
         place.put(0, each)
-
-
-def _stage(radix, inverse):
-    """Transforms of `count` neighbours; the twiddles of the first are one."""
-    first = traced(partial(_butterfly, radix, inverse, False))
-    other = traced(partial(_butterfly, radix, inverse, True))
-
-    @called
-    def stage(points, size, count, twiddles):
-        step = count * size
-        first(points, step, twiddles)
-        for j in range(1, count):
-            other(skip(points, j * size), step, skip(twiddles, 2 * (radix - 1) * j))
-
-    return stage
-
-
-_forward_8, _forward_5, _forward_4, _forward_3, _forward_2 = (_stage(r, False) for r in RADICES)
-_inverse_8, _inverse_5, _inverse_4, _inverse_3, _inverse_2 = (_stage(r, True) for r in RADICES)
 
 
 @kernel
@@ -119,24 +160,4 @@ def transform(lines, stages, twiddles, inverse):
             weights = skip(table, start)
             for b in range(begin, end, radix * part):
                 place = skip(line, b * size)
-                if inverse:
-                    if radix == 8:
-                        _inverse_8(place, size, part, weights)
-                    elif radix == 5:
-                        _inverse_5(place, size, part, weights)
-                    elif radix == 4:
-                        _inverse_4(place, size, part, weights)
-                    elif radix == 3:
-                        _inverse_3(place, size, part, weights)
-                    else:
-                        _inverse_2(place, size, part, weights)
-                elif radix == 8:
-                    _forward_8(place, size, part, weights)
-                elif radix == 5:
-                    _forward_5(place, size, part, weights)
-                elif radix == 4:
-                    _forward_4(place, size, part, weights)
-                elif radix == 3:
-                    _forward_3(place, size, part, weights)
-                else:
-                    _forward_2(place, size, part, weights)
+                _stage_emitted(radix, inverse, place, size, part, weights)

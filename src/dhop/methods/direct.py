@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import direct
-from dhop.kernels.flat import bundle
+from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
 from dhop.model.geometry import Axis, Index, Model, group_by
@@ -49,16 +49,14 @@ def _forward(model: Model, weights: Array, time: float) -> Multiply:
     most = min(2 * int(pairs), rows.outputs + 1)
     height = rows.taps + most
     band = (step * (most - 1) + rows.taps + 2) * stack.phases * stack.places
-    numbers = (
+    table = direct.Forward(
         *model.shapes, stack.phases, stack.places, rows.factor, rows.taps, u0.size, lag, most,
         stack.whole, stack.margin, len(stack.outer), stack.border.size, len(stack.edge),
-    )  # fmt: skip
-    arrays = (
         rows.extended, stack.outer, stack.inner, stack.starts(u0, u1),
         stack.border, stack.edge, u1 * height + u0,
     )  # fmt: skip
     return gather(
-        direct.forward, bundle(numbers, arrays), weights[u0, u1],
+        direct.forward, pack(table), weights[u0, u1],
         work=band + (stack.border.size + 2) * height,
         size=model.pixels, rows=(rows.outputs + 1) // 2, cost=time,
     )  # fmt: skip
@@ -74,13 +72,13 @@ def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
     reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
     reaches *= weights.all()
     offsets, values, group = _adjoint_taps(weights, model)
-    numbers = *model.shapes, phases, places, rows.factor, reach, height, width
-    arrays = (
+    table = direct.Adjoint(
+        *model.shapes, phases, places, rows.factor, reach, height, width,
         *group_by(rows.extended, rows.size), *split.trimmed.by_pixel, split.trimmed.single,
         offsets, group, reaches,
     )  # fmt: skip
     return gather(
-        direct.adjoint, bundle(numbers, arrays), values,
+        direct.adjoint, pack(table), values,
         work=height * width + 2 * phases * places,
         size=model.outputs, rows=(rows.size + 1) // 2, cost=time,
     )  # fmt: skip

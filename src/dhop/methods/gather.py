@@ -31,7 +31,7 @@ def gather(
         Takes images, `table`, `weights`, workspace, what it is told of shares, and results; returns
         whether these can be relied on.
     table : ndarray of int64
-        What it has to know, see `dhop.kernels.flat.bundle`.
+        What it has to know, see `dhop.kernels.flat.pack`.
     weights : ndarray, of the plan's dtype
     work : int
         Numbers in the workspace of a thread.

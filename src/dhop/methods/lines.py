@@ -26,7 +26,7 @@ class Lines(NamedTuple):
     lone_weight: Array
 
     @property
-    def tables(self) -> tuple[Index, ...]:
+    def tables(self) -> tuple[Index, Index, Index, Index, Index]:
         """All but the weights."""
         return self.start, self.passes, self.offset, self.alone, self.lone_offset
 

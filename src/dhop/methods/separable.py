@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import GROUP, separable
-from dhop.kernels.flat import bundle
-from dhop.kernels.lanes import BYTES
-from dhop.kernels.vector import LINKS
+from dhop.kernels.emit import BYTES
+from dhop.kernels.flat import pack
+from dhop.kernels.strips import LINKS
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
 from dhop.methods.lines import line_sums, reached
@@ -46,13 +46,13 @@ def _forward(model: Model, a: Array, b: Array, time: float) -> Multiply:
     phases, places = split.pixel.shape
     lines = line_sums(rows.by_output, a, columns.size, b.dtype)
     windows, values, linked = _forward_taps(columns, b)
-    numbers = (
+    table = separable.Forward(
         *model.shapes, phases, places, NEAR // b.itemsize, *lines.sizes, windows.size,
-        len(split.outer), linked,
+        len(split.outer), linked, reached(rows.by_output), *lines.tables, split.outer, split.inner,
+        windows,
     )  # fmt: skip
-    arrays = reached(rows.by_output), *lines.tables, split.outer, split.inner, windows
     return gather(
-        separable.forward, bundle(numbers, arrays), lines.before(values),
+        separable.forward, pack(table), lines.before(values),
         work=GROUP * max(columns.size, places) + phases * places,
         size=model.pixels, rows=-(-rows.outputs // GROUP), cost=time,
     )  # fmt: skip
@@ -70,13 +70,13 @@ def _adjoint(model: Model, a: Array, b: Array, time: float) -> Multiply:
     first, member = split.trimmed.by_pixel
     lines = line_sums(rows.by_pixel, a, columns.outputs, b.dtype)
     windows, values, linked, begin = _adjoint_taps(columns, b)
-    numbers = *model.shapes, phases, places, height, width, held, *lines.sizes, windows.size
-    arrays = (
+    table = separable.Adjoint(
+        *model.shapes, phases, places, height, width, held, *lines.sizes, windows.size,
         *lines.tables, first, member // places * span + member % places, split.trimmed.single,
         windows, linked, begin,
     )  # fmt: skip
     return gather(
-        separable.adjoint, bundle(numbers, arrays), lines.before(values),
+        separable.adjoint, pack(table), lines.before(values),
         work=height * width + phases * span,
         size=model.outputs, rows=-(-rows.size // GROUP), cost=time,
     )  # fmt: skip
