@@ -28,6 +28,23 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{marker}: SciPy's; does nothing here")
 
 
+@pytest.fixture(scope="session")
+def seven_threads():
+    from dhop.runtime import parallel
+
+    return parallel._Pool(7)
+
+
+@pytest.fixture
+def eight_processors(monkeypatch, seven_threads):
+    """So that any number of threads really takes part, on a machine of two processors too."""
+    from dhop.runtime import parallel
+
+    monkeypatch.setattr(parallel, "available_cpus", lambda: 8)
+    monkeypatch.setattr(parallel, "_pool", lambda: seven_threads)
+    assert parallel.threads(1e9, 7) == 7
+
+
 @pytest.fixture(params=oracle.DTYPES, ids=lambda dtype: np.dtype(dtype).name)
 def dtype(request):
     return request.param

@@ -270,7 +270,8 @@ def test_a_product_never_makes_a_whole_intermediate_matrix(monkeypatch):
     assert max(built) < 800
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("workers", [1, 3, 7])
 def test_any_number_of_threads_gives_the_same(workers):
     import dhop
 

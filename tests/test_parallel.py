@@ -259,6 +259,7 @@ class TestLimits:
         assert threads_used() == 8
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_same_bits_in_a_block():
     A = DHOperator((603, 600), np.random.default_rng(0).standard_normal((9, 9)), 2)
     image = np.random.default_rng(1).standard_normal(A.dims)

@@ -211,6 +211,7 @@ class TestSameBits:
         x, y = x.astype(A.dtype), y.astype(A.dtype)
         return [sha256(image).hexdigest() for image in (A.degrade(x), A.backproject(y))]
 
+    @pytest.mark.usefixtures("eight_processors")
     def test_over_workers(self, method):
         expected = self.products(self.operator(method, workers=1))
         for workers in (2, 3, 7, None):
@@ -223,6 +224,7 @@ class TestSameBits:
             assert self.products(A) == expected
 
     @pytest.mark.fuzz
+    @pytest.mark.usefixtures("eight_processors")
     def test_over_workers_and_repeats_for_long(self, method):
         expected = self.products(self.operator(method, workers=1))
         for workers in (1, 2, 3, 7):

@@ -201,7 +201,8 @@ def test_real_values_are_rounded_once():
         assert (abs(single.toarray() - reference) <= half + folded + sums).all()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
 def test_same_bits_over_workers(workers):
     """Blocks of rows are filled on their own: 300 x 300 pixels keep several threads busy."""
     psf = np.random.default_rng(4).standard_normal((9, 8))
