@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
 
-from dhop.kernels import polyphase, shares, spectral, taps, transform
-from dhop.kernels.emit import BYTES, lanes
+from dhop.kernels import points, polyphase, shares, taps, transform
+from dhop.kernels.emit import lanes
 from dhop.kernels.flat import flat
+from dhop.kernels.vectors import BYTES
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 REAL = DTYPES[:2]
@@ -53,7 +54,7 @@ def check(plain, emitted, *arguments, tolerance=0):
 def test_all_that_is_emitted_is_tested_here():
     """And every emitted function has the parameters of its plain loop."""
     source = inspect.getsource(inspect.getmodule(check))
-    for module in polyphase, shares, spectral, taps, transform:
+    for module in points, polyphase, shares, taps, transform:
         for name in vars(module):
             if name.endswith("_emitted"):
                 assert f"{module.__name__.split('.')[-1]}.{name}" in source
@@ -106,10 +107,10 @@ def test_points_of_pixels(dtype):
     real = dtype(0).real.dtype
     size = 2 * BYTES // real.itemsize
     pixels = numbers(rng, size // (1 if dtype in REAL else 2), dtype)
-    point = check(spectral._load, spectral._load_emitted, pixels, np.zeros(size, real))[1]
-    back = check(spectral._store, spectral._store_emitted, point, 0 * pixels)[1]
+    point = check(points.load, points.load_emitted, pixels, np.zeros(size, real))[1]
+    back = check(points.store, points.store_emitted, point, 0 * pixels)[1]
     np.testing.assert_array_equal(back, pixels)
-    check(spectral._fetch, spectral._fetch_emitted, pixels)
+    check(points.fetch, points.fetch_emitted, pixels)
 
 
 @pytest.mark.parametrize("dtype", REAL)
@@ -117,14 +118,14 @@ def test_arithmetic_of_points(dtype):
     rng = np.random.default_rng(0)
     size = 2 * BYTES // np.dtype(dtype).itemsize
     one, two, three, both = (numbers(rng, n * size, dtype) for n in (1, 1, 1, 2))
-    check(spectral._copy, spectral._copy_emitted, one, two)
-    check(spectral._scale, spectral._scale_emitted, one, two, three)
-    check(spectral._add, spectral._add_emitted, one, two)
-    check(spectral._multiply, spectral._multiply_emitted, one, two, three)
-    check(spectral._multiply_add, spectral._multiply_add_emitted, one, two, three)
-    check(spectral._multiply_conj, spectral._multiply_conj_emitted, one, two, three)
-    told = check(spectral._tell_apart, spectral._tell_apart_emitted, one, two, both)[2]
-    _, point, opposite = check(spectral._join, spectral._join_emitted, told, 0 * one, 0 * two)
+    check(points.copy, points.copy_emitted, one, two)
+    check(points.scale, points.scale_emitted, one, two, three)
+    check(points.add, points.add_emitted, one, two)
+    check(points.multiply, points.multiply_emitted, one, two, three)
+    check(points.multiply_add, points.multiply_add_emitted, one, two, three)
+    check(points.multiply_conj, points.multiply_conj_emitted, one, two, three)
+    told = check(points.tell_apart, points.tell_apart_emitted, one, two, both)[2]
+    _, point, opposite = check(points.join, points.join_emitted, told, 0 * one, 0 * two)
     np.testing.assert_array_equal(point, 2 * one)
     np.testing.assert_array_equal(opposite, 2 * two)
 
@@ -134,8 +135,8 @@ def test_arithmetic_of_points(dtype):
 def test_lanes_of_frequencies_and_of_columns(lines, dtype):
     side = lanes(np.zeros(1, dtype))
     source = np.arange(lines * 2 * side**2).astype(dtype)
-    turned = check(spectral._turn, spectral._turn_emitted, source, 0 * source, lines, False)[1]
-    back = check(spectral._turn, spectral._turn_emitted, turned, 0 * source, lines, True)[1]
+    turned = check(points.turn, points.turn_emitted, source, 0 * source, lines, False)[1]
+    back = check(points.turn, points.turn_emitted, turned, 0 * source, lines, True)[1]
     np.testing.assert_array_equal(back, source)
     assert not np.array_equal(turned, source)
 

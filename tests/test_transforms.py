@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from dhop.kernels.emit import BYTES
 from dhop.kernels.transform import RADICES, short_transform
+from dhop.kernels.vectors import BYTES
 from dhop.methods.lengths import next_length
 from dhop.methods.transforms import Transform, backend_is_set
 

@@ -186,8 +186,8 @@ def forward(x, table, weights, work, shares, own, board, out):
 def _stand(line, place, count, top, width, margin, size):
     """Whether `count` rows of the continued image from `place` on can be read where they stand.
 
-    They do if they follow each other in their image, whose first row is row `top` of all, and if
-    what lies up to `margin` numbers before and behind them is among the `size` numbers of all.
+    They do if they follow each other in their image, whose first row is row `top` of all, and what
+    lies up to `margin` numbers before and behind them is among the `size` numbers of all.
     """
     first = line[place]
     begin, end = (top + first) * width - margin, (top + first + count) * width + margin

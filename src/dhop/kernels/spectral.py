@@ -15,208 +15,26 @@ columns. So nothing but a square of lanes by lanes is ever transposed ::
 
 import numpy as np
 
-from dhop.kernels.compile import called, kernel
-from dhop.kernels.emit import emitted, lanes
+from dhop.kernels.compile import kernel
 from dhop.kernels.flat import flat, skip
+from dhop.kernels.points import (
+    add_emitted,
+    copy_emitted,
+    fetch_emitted,
+    join_emitted,
+    load_emitted,
+    multiply_add_emitted,
+    multiply_conj_emitted,
+    multiply_emitted,
+    scale_emitted,
+    store_emitted,
+    tell_apart_emitted,
+    turn_emitted,
+)
 
 # Rows that are asked for before they are needed, since processors do not guess such strides; twice,
 # since they drop requests while they wait for much else.
 AHEAD = 4, 8
-
-
-@called
-def _load(pixels, point):
-    """A point of the first pixels, of a row of real or of complex ones."""
-    half = lanes(point)
-    numbers = pixels[: 2 * half].view(point.dtype)
-    if pixels.itemsize == point.itemsize:
-        point[: 2 * half] = numbers[: 2 * half]
-    else:
-        point[:half], point[half : 2 * half] = numbers[: 2 * half : 2], numbers[1 : 2 * half : 2]
-
-
-@emitted(_load)
-def _load_emitted(emit, pixels, point):
-    point.put(0, pixels.pixels())
-
-
-@called
-def _store(point, pixels):
-    half = lanes(point)
-    numbers = pixels[: 2 * half].view(point.dtype)
-    if pixels.itemsize == point.itemsize:
-        numbers[: 2 * half] = point[: 2 * half]
-    else:
-        numbers[: 2 * half : 2], numbers[1 : 2 * half : 2] = point[:half], point[half : 2 * half]
-
-
-@emitted(_store)
-def _store_emitted(emit, point, pixels):
-    pixels.put_pixels(point.point(0))
-
-
-@called
-def _fetch(place):
-    """Ask for a point of memory; only processors have caches."""
-
-
-@emitted(_fetch)
-def _fetch_emitted(emit, place):
-    place.fetch(0)
-    place.fetch(1)
-
-
-@called
-def _copy(source, target):
-    for k in range(2 * lanes(source)):
-        target[k] = source[k]
-
-
-@emitted(_copy)
-def _copy_emitted(emit, source, target):
-    target.put(0, source.point(0))
-
-
-@called
-def _scale(source, factor, target):
-    for k in range(2 * lanes(source)):
-        target[k] = factor[0] * source[k]
-
-
-@emitted(_scale)
-def _scale_emitted(emit, source, factor, target):
-    target.put(0, source.point(0).scaled(factor.number(0)))
-
-
-@called
-def _add(source, target):
-    for k in range(2 * lanes(source)):
-        target[k] += source[k]
-
-
-@emitted(_add)
-def _add_emitted(emit, source, target):
-    target.put(0, target.point(0) + source.point(0))
-
-
-@called
-def _tell_apart(point, opposite, both):
-    """Twice the transforms of two real lines, from that of the first plus `i` times the second."""
-    half = lanes(point)
-    for k in range(half):
-        a, b = point[k] + 1j * point[half + k], opposite[k] - 1j * opposite[half + k]
-        one, two = a + b, -1j * (a - b)
-        both[k], both[half + k] = one.real, one.imag
-        both[2 * half + k], both[3 * half + k] = two.real, two.imag
-
-
-@emitted(_tell_apart)
-def _tell_apart_emitted(emit, point, opposite, both):
-    a, b = point.point(0), opposite.point(0).conj()
-    both.put(0, a + b)
-    both.put(1, (a - b).turned())
-
-
-@called
-def _join(both, point, opposite):
-    """The way back: `one` plus `i` times `two`, and of the opposite frequency with their conj."""
-    half = lanes(point)
-    for k in range(half):
-        one, two = both[k] + 1j * both[half + k], both[2 * half + k] + 1j * both[3 * half + k]
-        a, b = one + 1j * two, one.conjugate() + 1j * two.conjugate()
-        point[k], point[half + k] = a.real, a.imag
-        opposite[k], opposite[half + k] = b.real, b.imag
-
-
-@emitted(_join)
-def _join_emitted(emit, both, point, opposite):
-    one, two = both.point(0), both.point(1)
-    point.put(0, one - two.turned())
-    opposite.put(0, one.conj() - two.conj().turned())
-
-
-@called
-def _multiply(one, two, product):
-    half = lanes(one)
-    for k in range(half):
-        a = (one[k] + 1j * one[half + k]) * (two[k] + 1j * two[half + k])
-        product[k], product[half + k] = a.real, a.imag
-
-
-@emitted(_multiply)
-def _multiply_emitted(emit, one, two, product):
-    product.put(0, one.point(0) * two.point(0))
-
-
-@called
-def _multiply_add(one, two, total):
-    half = lanes(one)
-    for k in range(half):
-        a = (one[k] + 1j * one[half + k]) * (two[k] + 1j * two[half + k])
-        total[k] += a.real
-        total[half + k] += a.imag
-
-
-@emitted(_multiply_add)
-def _multiply_add_emitted(emit, one, two, total):
-    total.put(0, total.point(0) + one.point(0) * two.point(0))
-
-
-@called
-def _multiply_conj(one, two, product):
-    half = lanes(one)
-    for k in range(half):
-        a = (one[k] + 1j * one[half + k]) * (two[k] - 1j * two[half + k])
-        product[k], product[half + k] = a.real, a.imag
-
-
-@emitted(_multiply_conj)
-def _multiply_conj_emitted(emit, one, two, product):
-    product.put(0, one.point(0) * two.point(0).conj())
-
-
-@called
-def _turn(source, target, lines, back):
-    """Exchange the two meanings of a lane, a frequency of columns or a column of frequencies.
-
-    By frequency, the points of `lines` blocks of columns stand side by side; by column, one block
-    of columns stands behind the other ::
-
-        by frequency   f0: block 0, block 1   f1: block 0, block 1   ...   a column in each lane
-        by column      block 0: c0 c1 ...     block 1: c0 c1 ...           a frequency in each lane
-    """
-    side = lanes(source)
-    for n in range(lines):
-        for part in range(2):
-            for f in range(side):
-                for c in range(side):
-                    by_frequency = (2 * (lines * f + n) + part) * side + c
-                    by_column = (2 * (n * side + c) + part) * side + f
-                    if back:
-                        target[by_frequency] = source[by_column]
-                    else:
-                        target[by_column] = source[by_frequency]
-
-
-@emitted(_turn)
-def _turn_emitted(emit, source, target, lines, back):
-    b = emit.builder
-    for count in (1, 2):
-        with b.if_then(b.icmp_signed("==", lines, emit.integer(count))), b.if_else(back) as ways:
-            for way, columns_first in zip(ways, (True, False), strict=True):
-                with way:
-                    _turn_squares(source, target, count, columns_first)
-
-
-def _turn_squares(source, target, lines, back):
-    for n in range(lines):
-        for part in range(2):
-            by_frequency = [2 * lines * k + 2 * n + part for k in range(source.lanes)]
-            by_column = [2 * (c + n * source.lanes) + part for c in range(source.lanes)]
-            given, wanted = (by_column, by_frequency) if back else (by_frequency, by_column)
-            vectors = source.parted([source.load(k) for k in given])
-            for k, vector in zip(wanted, vectors, strict=True):
-                target.store(k, vector)
 
 
 @kernel
@@ -243,7 +61,7 @@ def gather_rows(x, rows, first, points):
             if rows[ahead] >= 0:
                 run = skip(pixels, rows[ahead] * n1 + first)
                 for b in range(blocks):
-                    _fetch_emitted(skip(run, b * width))
+                    fetch_emitted(skip(run, b * width))
         for b in range(blocks):
             point = skip(target, (b * places + s) * size)
             column = first + b * width
@@ -253,11 +71,11 @@ def gather_rows(x, rows, first, points):
                 continue
             run = skip(pixels, rows[s] * n1 + column)
             if column + width <= n1:
-                _load_emitted(run, point)
+                load_emitted(run, point)
             else:
                 for i in range(n1 - column):
                     edge[i] = run[i]
-                _load_emitted(flat(edge), point)
+                load_emitted(flat(edge), point)
 
 
 @kernel
@@ -287,7 +105,7 @@ def scatter_rows(points, row_start, row_place, first, out):
         for later in AHEAD:
             run = skip(pixels, min(r + later, rows - 1) * n1 + first)
             for b in range(blocks):
-                _fetch_emitted(skip(run, b * width))
+                fetch_emitted(skip(run, b * width))
         begin, end = row_start[r], row_start[r + 1]
         for b in range(blocks):
             line = skip(source, b * places * size)
@@ -296,15 +114,15 @@ def scatter_rows(points, row_start, row_place, first, out):
             else:
                 total[:] = 0
                 for e in range(begin, end):
-                    _add_emitted(skip(line, row_place[e] * size), flat(total))
+                    add_emitted(skip(line, row_place[e] * size), flat(total))
                 point = flat(total)
-            _add_emitted(point, flat(checked))
+            add_emitted(point, flat(checked))
             column = first + b * width
             run = skip(pixels, r * n1 + column)
             if column + width <= n1:
-                _store_emitted(point, run)
+                store_emitted(point, run)
             else:
-                _store_emitted(point, flat(edge))
+                store_emitted(point, flat(edge))
                 for i in range(n1 - column):
                     run[i] = edge[i]
     return checked.sum()
@@ -344,12 +162,12 @@ def to_frequencies(points, order, first, columns, phases, spectra):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % side * lines * size)
                     for c in range(lines):
-                        _fetch_emitted(skip(following, (k % side * lines + c) * size))
+                        fetch_emitted(skip(following, (k % side * lines + c) * size))
                     if lines == 2:
-                        _tell_apart_emitted(point, skip(line, order[k, 1] * size), one)
+                        tell_apart_emitted(point, skip(line, order[k, 1] * size), one)
                     else:
-                        _copy_emitted(point, one)
-                _turn_emitted(flat(both), square, lines, False)
+                        copy_emitted(point, one)
+                turn_emitted(flat(both), square, lines, False)
 
 
 @kernel
@@ -368,16 +186,16 @@ def from_frequencies(spectra, order, first, columns, phases, points):
                 column = s * columns + first + b * lines * side
                 square = skip(source, (g * stride + column) * size)
                 following = skip(square, (stride if g < groups - 1 else 0) * size)
-                _turn_emitted(square, flat(both), lines, True)
+                turn_emitted(square, flat(both), lines, True)
                 for k in range(g * side, min((g + 1) * side, count)):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % side * lines * size)
                     for c in range(lines):
-                        _fetch_emitted(skip(following, (k % side * lines + c) * size))
+                        fetch_emitted(skip(following, (k % side * lines + c) * size))
                     if lines == 2:
-                        _join_emitted(one, point, skip(line, order[k, 1] * size))
+                        join_emitted(one, point, skip(line, order[k, 1] * size))
                     else:
-                        _copy_emitted(one, point)
+                        copy_emitted(one, point)
 
 
 @kernel
@@ -406,7 +224,7 @@ def gather_columns(spectra, columns, rows, table, points):
                     for i in range(size):
                         point[i] = 0
                 else:
-                    _copy_emitted(skip(row, table[s] * size), point)
+                    copy_emitted(skip(row, table[s] * size), point)
 
 
 @kernel
@@ -439,12 +257,12 @@ def scatter_columns(points, column_start, column_place, factor, columns, rows, s
                     for i in range(size):
                         point[i] = 0
                 elif end == begin + 1:
-                    _scale_emitted(skip(line, column_place[begin] * size), flat(factor), point)
+                    scale_emitted(skip(line, column_place[begin] * size), flat(factor), point)
                 else:
                     total[:] = 0
                     for e in range(begin, end):
-                        _add_emitted(skip(line, column_place[e] * size), flat(total))
-                    _scale_emitted(flat(total), flat(factor), point)
+                        add_emitted(skip(line, column_place[e] * size), flat(total))
+                    scale_emitted(flat(total), flat(factor), point)
 
 
 @kernel
@@ -466,9 +284,9 @@ def add_products(points, weights, total):
                 place = ((n * phases + s) * places + k) * size
                 sum_ = skip(out, (n * places + k) * size)
                 if s == 0:
-                    _multiply_emitted(skip(one, place), skip(two, place), sum_)
+                    multiply_emitted(skip(one, place), skip(two, place), sum_)
                 else:
-                    _multiply_add_emitted(skip(one, place), skip(two, place), sum_)
+                    multiply_add_emitted(skip(one, place), skip(two, place), sum_)
 
 
 @kernel
@@ -481,6 +299,6 @@ def spread_products(total, weights, points):
         for s in range(phases):
             for k in range(places):
                 place = ((n * phases + s) * places + k) * size
-                _multiply_conj_emitted(
+                multiply_conj_emitted(
                     skip(one, (n * places + k) * size), skip(two, place), skip(out, place)
                 )

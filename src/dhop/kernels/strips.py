@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from dhop.kernels.emit import BYTES, Place
+from dhop.kernels.vectors import BYTES, Place
 
 # Of a strip, for each number of runs, so that there are registers for all sums.
 VECTORS = {1: 256 // BYTES, 2: 4, 4: 6 if BYTES == 64 else 3}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.kernels import spectral
-from dhop.kernels.emit import BYTES
+from dhop.kernels.vectors import BYTES
 from dhop.methods import Plan, cost
 from dhop.methods.lengths import transform_length
 from dhop.methods.transforms import Transform, backend_is_set

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import GROUP, separable
-from dhop.kernels.emit import BYTES
 from dhop.kernels.flat import pack
 from dhop.kernels.strips import LINKS
+from dhop.kernels.vectors import BYTES
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
 from dhop.methods.lines import line_sums, reached

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.kernels import transform
-from dhop.kernels.emit import BYTES
+from dhop.kernels.vectors import BYTES
 
 Array = NDArray[Any]
 
