@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
+import oracle
 import pytest
 
+from dhop import DHOperator
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
+from dhop.kernels import flat as kernels_flat
 from dhop.kernels import shares as kernels
+from dhop.kernels.flat import between, flat, skip
 from dhop.kernels.shares import look_out, wait
 from dhop.runtime import parallel
 
@@ -176,3 +180,29 @@ def test_an_exception_of_a_helper():
         with pytest.raises(ValueError, match="no room"):
             parallel.share(work, 100, 1e8)
     assert not running
+
+
+def test_what_begins_before_an_array_is_seen(monkeypatch):
+    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    numbers = flat(np.arange(6.0).reshape(2, 3))
+    assert skip(numbers, 2)[:2].tolist() == [2, 3]
+    for read in (lambda: numbers[-1], lambda: skip(numbers, -2), lambda: between(numbers, 1, -1)):
+        with pytest.raises(IndexError, match="before the numbers"):
+            read()
+    with pytest.raises(IndexError, match="before the numbers"):
+        numbers[-3:-1] = 0
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="of interpreted loops")
+@pytest.mark.parametrize("boundary", ["constant", "symmetric"])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+def test_windows_begin_inside(method, factor, boundary, monkeypatch):
+    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    blur = np.outer([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 1.0])
+    options = {"boundary": boundary, "method": method}
+    A = DHOperator((13, 11), blur, factor, **options)
+    expected = oracle.matrix((13, 11), blur, factor, boundary=boundary)
+    x = np.arange(143.0) % 7
+    np.testing.assert_allclose(A @ x, expected @ x, atol=1e-9)
+    np.testing.assert_allclose(A.H @ (expected @ x), expected.T @ (expected @ x), atol=1e-8)

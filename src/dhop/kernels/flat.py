@@ -22,13 +22,41 @@ from dhop.kernels.emit import PLAIN
 Array = NDArray[Any]
 
 
+class Strict(np.ndarray):
+    """Numbers that are not counted from the end, so that what begins before them is refused.
+
+    A compiled pointer would read what is not ours there. Interpreted loops see arrays as `SEEN`,
+    and a test has them see this, which takes twice as long.
+    """
+
+    def __getitem__(self, key):
+        return super().__getitem__(_ahead(key))
+
+    def __setitem__(self, key, value):
+        super().__setitem__(_ahead(key), value)
+
+
+def _ahead(key):
+    if type(key) is slice:
+        start, stop = key.start, key.stop
+        behind = (start is not None and start < 0) or (stop is not None and stop < 0)
+    else:
+        behind = isinstance(key, int | np.integer) and key < 0
+    if behind:
+        raise IndexError(f"{key} is before the numbers")
+    return key
+
+
+SEEN: type[np.ndarray] = np.ndarray
+
+
 def flat(array):
     """The numbers of a C-contiguous array one after the other, for as long as its owner lives.
 
     Compiled, it is a bare pointer: indices are neither counted from the end nor checked, and no
     references are counted, which takes longer than a short row of numbers.
     """
-    return array.reshape(-1)
+    return array.reshape(-1).view(SEEN)
 
 
 def skip(numbers, count):
