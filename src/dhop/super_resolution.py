@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -32,6 +33,7 @@ Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
 Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
 Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
+ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
 PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
@@ -218,8 +220,11 @@ def super_resolve(
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
     if isinstance(beta, str):
-        problem.check_squares(FrameStack(operators, given), stack)
-        number = known.weigh(regulariser, beta, noise, estimated, progress)
+        weighted = FrameStack(operators, given)
+        problem.check_squares(weighted, stack)
+        # Below that the rounding of the frames' dtype, divided by beta, would be the image.
+        least = ROUNDING * float(np.finfo(stack.dtype).eps) * prod(weighted.bounds())
+        number = max(known.weigh(regulariser, beta, noise, estimated, progress), least)
     else:
         number = arguments.real("beta", beta)
     if number < 0:
