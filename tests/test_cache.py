@@ -165,7 +165,7 @@ def test_a_change_of_an_inner_loop_is_compiled(tmp_path):
     """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(code, env=environment) == "1.0\n"
-    loops = package / "kernels" / "emit.py"
+    loops = package / "kernels" / "vectors.py"
     copy = "return Pair(one, two)\n"
     assert copy in loops.read_text()
     loops.write_text(loops.read_text().replace(copy, "return Pair(one + one, two + two)\n"))
