@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -223,7 +222,7 @@ def super_resolve(
         weighted = FrameStack(operators, given)
         problem.check_squares(weighted, stack)
         # Below that the rounding of the frames' dtype, divided by beta, would be the image.
-        least = ROUNDING * float(np.finfo(stack.dtype).eps) * prod(weighted.bounds())
+        least = ROUNDING * float(np.finfo(stack.dtype).eps) * sum(weighted.strengths())
         number = max(known.weigh(regulariser, beta, noise, estimated, progress), least)
     else:
         number = arguments.real("beta", beta)

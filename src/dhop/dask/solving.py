@@ -87,7 +87,7 @@ class Problem:
         operators = [A.operator for A in (*self.operators, *self.penalties)]
         factors = [*self.largest, *[self.beta] * len(self.penalties)]
         return [
-            factor * sum(term.strength for term in operator.terms())
+            factor * sum(operator.strengths())
             for factor, operator in zip(factors, operators, strict=True)
         ]
 

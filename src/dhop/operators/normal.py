@@ -1,6 +1,7 @@
 """What every operator offers of its normal equations."""
 
 import warnings
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ Array = NDArray[Any]
 
 class NormalOperator(ExplicitOperator):
     """An operator `A`, of ours or made of ours, whose normal equations are to be solved."""
+
+    def strengths(self) -> list[float]:
+        """About the largest eigenvalue of each term of ``A^H A``, or no less than that of all."""
+        terms = self.terms()
+        return [prod(self.bounds())] if terms is None else [term.strength for term in terms]
 
     def gram(self, weights: ArrayLike | None = None) -> "NormalOperator":
         """The Hermitian operator ``A^H W A`` of the (weighted) normal equations.
@@ -147,9 +153,7 @@ class NormalOperator(ExplicitOperator):
             raise ValueError("z, y and 1 / gamma must be finite")
         terms = self.terms()
         exact = closed_form(terms, "identity")
-        columns, rows = self.bounds()
-        data_strength = columns * rows if terms is None else sum(term.strength for term in terms)
-        strength = data_strength + 1 / gamma
+        strength = sum(self.strengths()) + 1 / gamma
         if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
             return np.asarray(inverse_of(self, exact, 1 / gamma).degrade(rhs))
         near = exact or nearest_form(terms, "identity")

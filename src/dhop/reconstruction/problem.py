@@ -3,7 +3,7 @@ r"""What the solvers solve: :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import hypot, prod
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -117,9 +117,10 @@ class Problem:
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""
-        terms = self.operator.terms()
-        found = [prod(self.operator.bounds())] if terms is None else [t.strength for t in terms]
-        return [*found, self.beta * regulariser_strength(self.regulariser, self.operator)]
+        return [
+            *self.operator.strengths(),
+            self.beta * regulariser_strength(self.regulariser, self.operator),
+        ]
 
     def divided(self, root: float) -> "Problem":
         """The problem of the same solution, its terms divided by the square of a number."""
