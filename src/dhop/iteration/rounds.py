@@ -144,7 +144,9 @@ class Rounds:
         normal : callable
             The product with `N`.
         inverse : callable or None
-            That with its inverse, `exact` but for rounding or of equations near by.
+            That with its inverse, `exact` but for rounding or of equations near by. Where it is
+            exact it is given residuals in double precision: the rounding of these is not in the
+            range of the operator, and a small `beta` would make an image of it.
         exact : bool
         plain : bool
             Whether conjugate gradients without the inverse are allowed.
@@ -156,14 +158,16 @@ class Rounds:
         """
         if inverse is not None:
             if exact:
-                self.run(directly(inverse))
+                self.run(directly(inverse), wide=True)
             self.run(by_conjugate_gradients(normal, inverse, self._keep), patience=PATIENCE)
             if not plain or self.norm <= max(self._goal, FAR * self.limit):
                 return False
         self.run(by_conjugate_gradients(normal, None, self._keep))
         return True
 
-    def run(self, steps: Steps, *, patience: float = inf, once: bool = False) -> None:
+    def run(
+        self, steps: Steps, *, patience: float = inf, once: bool = False, wide: bool = False
+    ) -> None:
         """Make rounds as long as they help.
 
         Parameters
@@ -177,12 +181,14 @@ class Rounds:
             A round ends after so many iterations without a smaller norm.
         once : bool
             Make one round only.
+        wide : bool
+            Whether `r` stays in double precision instead of that of `x`.
         """
         helps = True
         while helps and not self.converged and self.left > 0:
             before = self.norm
             with np.errstate(over="ignore", invalid="ignore"):  # the judge sees to that
-                self._round(steps, patience)
+                self._round(steps, patience, wide)
             helps = self.norm <= HELPS * before and not once
 
     def step(self, size: float, image: Callable[[], Array]) -> None:
@@ -190,10 +196,10 @@ class Rounds:
         self.taken += 1
         self._report(size, image)
 
-    def _round(self, steps: Steps, patience: float) -> None:
+    def _round(self, steps: Steps, patience: float, wide: bool) -> None:
         x, start = self.x, self.norm
         aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
-        unit, r = self._in_units()
+        unit, r = self._in_units(wide)
         left = _Left(self._copy)
         iterates = steps(r, x, unit, left)
         del r
@@ -222,14 +228,14 @@ class Rounds:
                 f"the result is too large for {x.dtype}; scale the data down or take float64"
             )
 
-    def _in_units(self) -> tuple[float, Array]:
+    def _in_units(self, wide: bool) -> tuple[float, Array]:
         """A power of two, and the residual in that unit."""
         r, self._residual = self._residual, None
         if r is None:
             r = self._judge(self.x).residual
         unit = power_of_two(self.norm)
         r = r / np.float64(unit) if unit != 1 else r
-        return unit, r.astype(self.x.dtype, copy=False)
+        return unit, r if wide else r.astype(self.x.dtype, copy=False)
 
 
 class _Left:

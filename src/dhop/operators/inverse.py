@@ -43,6 +43,10 @@ class InverseOperator(ArrayOperator):
         )
         self._solve(images, solved)
 
+    def rounded(self, x: Array) -> Array:
+        """The product with a vector of any precision, in that of the operator."""
+        return self.multiply(x, x.shape, False, np.empty(x.shape, self.dtype))
+
     def _adjoint(self) -> "InverseOperator":
         return self
 

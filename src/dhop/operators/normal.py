@@ -170,7 +170,7 @@ class NormalOperator(ExplicitOperator):
         rounds = Rounds(judge, x, judge(x), rtol * scale, maxiter)
         rounds.solve(
             lambda x: gram.matvec(x) + x / gamma,
-            None if known is None else known.matvec,
+            None if known is None else known.rounded,
             exact=exact is not None,
         )
         if not rounds.converged:

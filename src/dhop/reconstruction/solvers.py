@@ -174,7 +174,7 @@ def solve(
             near = exact or problem.equations(exact=False)
             inverse = None
             if near is not None:
-                inverse = inverse_of(problem.operator, near, problem.beta).matvec
+                inverse = inverse_of(problem.operator, near, problem.beta).rounded
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
