@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from scipy.optimize import nnls
 
-from dhop import DHOperator, Solution, psf, super_resolve
+from dhop import DHOperator, Solution, psf, regulariser_operator, super_resolve
 from dhop.psf.stencils import stencils
 
 STENCILS = {
@@ -442,3 +442,20 @@ def test_a_beta_that_is_chosen_keeps_above_rounding():
         solution = super_resolve(frame, sharp, 2)
     assert solution.beta > 1e-8
     assert -0.2 < solution.image.min() < solution.image.max() < 1.2
+
+
+@pytest.mark.parametrize("regulariser", ["identity", "laplacian"])
+def test_a_small_beta_makes_no_image_of_rounding(regulariser):
+    """The residual of float32 frames, rounded to float32, leaves what the operator can reach."""
+    rng = np.random.default_rng(0)
+    frame = rng.random((12, 12)).astype(np.float32)
+    blur = psf.gaussian(5, 0.8)
+    beta = 1e-8
+    size = (24, 24)
+    A = oracle.matrix(size, blur / blur.sum(), 2, decimation="mean", boundary="symmetric")
+    S = regulariser_operator(regulariser, size) @ np.eye(576)
+    M = A.T @ A + beta * S.T @ S
+    expected = np.linalg.solve(M, A.T @ frame.ravel().astype(np.float64)).reshape(size)
+    found = super_resolve(frame, blur, 2, beta=beta, regulariser=regulariser)
+    assert found.solver == "direct"
+    assert_allclose(found.image, expected, rtol=0, atol=0.01 * np.abs(expected).max())

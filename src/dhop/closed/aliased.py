@@ -54,7 +54,8 @@ class AliasedEquations:
         classes = len(basis.rows)
         self.count = classes // 2 + 1 if self.mirrored else classes
         self.dtype = np.dtype(np.float64 if basis.real and not self.complex else np.complex128)
-        self.frames = [(basis.response(model), weight) for model, weight in merged(frames)]
+        # Of the taps that products multiply with: a small beta divides by any difference.
+        self.frames = [(basis.response(model.rounded), weight) for model, weight in merged(frames)]
         self._penalties = [basis.response(model) for model in penalties]
         self._taps = sum(model.weights.shape[1] for model in models)
 

@@ -372,6 +372,11 @@ class Model:
         return self.weights.astype(self.dtype)
 
     @cached_property
+    def rounded(self) -> "Model":
+        """The model of what the products multiply with, in double precision."""
+        return replace(self, weights=self.taps.astype(self.weights.dtype))
+
+    @cached_property
     def factors(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Columns and rows whose products add up to `weights`, see `separate`."""
         return separate(self.weights, self.dtype)
