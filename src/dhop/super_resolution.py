@@ -32,7 +32,6 @@ Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
 Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
 Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
-ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
 PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
@@ -221,9 +220,8 @@ def super_resolve(
     if isinstance(beta, str):
         weighted = FrameStack(operators, given)
         problem.check_squares(weighted, stack)
-        # Below that the rounding of the frames' dtype, divided by beta, would be the image.
-        least = ROUNDING * float(np.finfo(stack.dtype).eps) * sum(weighted.strengths())
-        number = max(known.weigh(regulariser, beta, noise, estimated, progress), least)
+        strength = sum(weighted.strengths())
+        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
     else:
         number = arguments.real("beta", beta)
     if number < 0:

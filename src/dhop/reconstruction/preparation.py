@@ -33,6 +33,7 @@ Moves: TypeAlias = Literal["estimate", "refine"]
 REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
 GIVEN = 0.5  # ... and of what is to be refined
 VISIBLE = 0.25  # pixels of a shift that nobody spoke of
+ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
 SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
 CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
@@ -117,9 +118,19 @@ class Preparation:
             advance(1)
 
     def weigh(
-        self, regulariser: Any, rule: str, noise: Any, estimated: bool, progress: Progress
+        self,
+        regulariser: Any,
+        rule: str,
+        noise: Any,
+        strength: float,
+        estimated: bool,
+        progress: Progress,
     ) -> float:
-        """Choose `beta`, and look whether the frames contradict the PSF."""
+        """Choose `beta`, and look whether the frames contradict the PSF.
+
+        It is no less than what keeps the rounding of frames, divided by it, from being an image;
+        their `strength` is about the largest eigenvalue of ``A^H A``.
+        """
         chosen: Rule = arguments.choice("beta", rule, get_args(Rule))
         if isinstance(regulariser, LinearOperator):
             raise ValueError(
@@ -139,13 +150,15 @@ class Preparation:
             scene = self._scene(spectra, estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
+        least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
+        number = max(self.curve.beta, least)
         if not self.curve.settled:
             self.warn(
-                f"the data do not settle beta by {rule!r}: {self.curve.beta:.3g} is at the end of "
+                f"the data do not settle beta by {rule!r}: {number:.3g} is at the end of "
                 "what is sensible; look at the image, and try others",
                 BetaWarning,
             )
-        return self.curve.beta
+        return number
 
     def _register(self, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
