@@ -176,9 +176,8 @@ class Product(NormalOperator):
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         first, second = (self.left, self.right) if adjoint else (self.right, self.left)
-        between = workspace.empty(
-            (x.size // self.shape[adjoint - 1] * self.left.shape[1],), x.dtype
-        )
+        vectors = x.size // self.shape[0 if adjoint else 1]
+        between = workspace.empty((vectors * self.left.shape[1],), x.dtype)
         first.multiply(x, between.shape, adjoint, between)
         second.multiply(between, out.shape, adjoint, out)
 
