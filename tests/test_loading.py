@@ -109,6 +109,7 @@ class TestFolder:
             load_matrix(folder)
 
 
+@pytest.mark.filterwarnings("ignore:The default value for `spmatrix`:DeprecationWarning")
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("dims", [(6, 5), (2, 2), (1, 1)])  # many entries, one, none
 def test_matlab_is_read_as_scipy_reads_it(tmp_path, dtype, dims):
