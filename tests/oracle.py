@@ -15,9 +15,9 @@ SIZES = ((1, 1), (1, 5), (3, 2), (7, 5), (6, 8))
 DTYPES = (np.float32, np.float64, np.complex64, np.complex128)
 
 
-def pair(value):
+def pair(value, count=2):
     """One value per axis."""
-    return tuple(np.broadcast_to(value, 2).tolist())
+    return tuple(np.broadcast_to(value, count).tolist())
 
 
 def extended(size, start, stop, boundary):
@@ -56,20 +56,24 @@ def matrix(
     boundary="constant",
     center=None,
     phase=0,
-    axes=(-2, -1),
+    axes=None,
     precision=np.float64,
 ):
     """Dense `D H`; the last division (of "mean") happens in `precision`."""
     psf = np.asarray(psf)
-    factor, phase, boundary = pair(factor), pair(phase), pair(boundary)
-    center = pair(center) if center is not None else tuple((k - 1) // 2 for k in psf.shape)
+    n = psf.ndim
+    factor, phase, boundary = pair(factor, n), pair(phase, n), pair(boundary, n)
+    center = pair(center, n) if center is not None else tuple((k - 1) // 2 for k in psf.shape)
+    axes = range(-n, 0) if axes is None else axes
     axes = tuple(axis % len(dims) for axis in axes)
-    H0, H1 = (shifts(dims[axes[i]], psf.shape[i], center[i], boundary[i]) for i in (0, 1))
-    D0, D1 = (decimator(dims[axes[i]], factor[i], phase[i], decimation) for i in (0, 1))
-    H = np.einsum("kl,kab,lcd->acbd", psf, H0, H1, optimize=True)
-    tensor = np.einsum("ia,jc,acbd->ijbd", D0, D1, H, optimize=True)
+    tensor = psf
+    for i, axis in enumerate(axes):
+        H = shifts(dims[axis], psf.shape[i], center[i], boundary[i])
+        D = decimator(dims[axis], factor[i], phase[i], decimation)
+        tensor = np.tensordot(tensor, D @ H, (0, 0))  # ends in an output and a pixel of this axis
+    tensor = tensor.transpose([*range(0, 2 * n, 2), *range(1, 2 * n, 2)])
     if decimation == "mean":
-        tensor = divide(tensor * np.ones((), precision), factor)
+        tensor = divide(tensor * np.ones((), precision), np.prod(factor))
     # One identity for every batch axis; einsum labels: axis -> output, axis + ndim -> input.
     ndim = len(dims)
     terms = [tensor, [*axes, *(axis + ndim for axis in axes)]]
@@ -154,7 +158,7 @@ def degrade(image, psf, factor, *, decimation="sum", boundary="constant", center
     m0, m1 = (n0 - p0) // f0, (n1 - p1) // f1
     blocks = blurred[p0 : p0 + m0 * f0, p1 : p1 + m1 * f1].reshape(m0, f0, m1, f1)
     total = blocks.sum(axis=(1, 3))
-    return divide(total, factor) if decimation == "mean" else total
+    return divide(total, np.prod(pair(factor))) if decimation == "mean" else total
 
 
 def backproject(
@@ -167,15 +171,14 @@ def backproject(
     D0, D1 = (decimator(dims[i], factor[i], phase[i], decimation) for i in (0, 1))
     spread = D0.T @ image @ D1
     total = sum(H0[k].T @ spread @ np.tensordot(psf[k].conj(), H1, 1) for k in range(len(psf)))
-    return divide(total, factor) if decimation == "mean" else total
+    return divide(total, np.prod(pair(factor))) if decimation == "mean" else total
 
 
-def divide(total, factor):
+def divide(total, block):
     """Over the block size, the real and the imaginary part each rounded once."""
-    f0, f1 = pair(factor)
     if np.iscomplexobj(total):
-        return total.real / (f0 * f1) + 1j * (total.imag / (f0 * f1))
-    return total / (f0 * f1)
+        return total.real / block + 1j * (total.imag / block)
+    return total / block
 
 
 def integers(rng, shape, dtype=np.float64, bound=4):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dhop.model.axis import Axis
 from dhop.model.boundary import BOUNDARIES
-from dhop.model.geometry import Axis
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from dhop.kernels import GROUP
 from dhop.kernels.taps import PASS, READS
 from dhop.methods.lines import line_sums, reached
-from dhop.model.geometry import Axis
+from dhop.model.axis import Axis
 
 LENGTH = 7  # numbers of a line
 CASES = [

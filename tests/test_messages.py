@@ -74,7 +74,7 @@ class TestBoundary:
         ({"dims": 48}, ["dims", "sequence", "48"]),
         ({"dims": np.ones((6, 8))}, ["dims", "give its shape"]),
         ({"dims": (8,)}, ["1 dimensions", "shape of the whole array"]),
-        ({"psf": np.ones(3)}, ["2 dimensions", "np.outer"]),
+        ({"psf": np.ones((1, 1, 1, 1))}, ["1, 2 or 3 dimensions", "got 4"]),
         ({"psf": "gaussian"}, ["psf", "numbers", "str"]),
         ({"psf": None}, ["psf", "numbers", "NoneType"]),
         ({"psf": [[1, 2], [3]]}, ["psf", "unequal lengths"]),

@@ -251,7 +251,7 @@ def _strided(A: DHOperator, adjoint: bool) -> dict[str, Product]:
 
         folded = model.taps[::-1, ::-1]
         offset = [
-            axis.start + axis.taps - 1 for axis in (model.rows, model.columns)
+            axis.start + axis.taps - 1 for axis in model.axes
         ]  # what output 0 reads with tap 0
         inside = all(0 <= o < n for o, n in zip(offset, folded.shape, strict=True))
         if inside:
@@ -271,10 +271,10 @@ def _strided(A: DHOperator, adjoint: bool) -> dict[str, Product]:
         from torch.nn import functional
 
         weights = torch.from_numpy(np.ascontiguousarray(model.taps))[None, None]
-        before = -model.rows.start, -model.columns.start
+        before = [-axis.start for axis in model.axes]
         after = [
             axis.start + axis.factor * (axis.outputs - 1) + axis.taps - axis.size
-            for axis in (model.rows, model.columns)
+            for axis in model.axes
         ]
         pads = before[1], after[1], before[0], after[0]
         stride = A.factor

@@ -51,13 +51,15 @@ class AliasedEquations:
         self.complex = any(model.dtype.kind == "c" for model in models)
         # A real problem has conjugate solutions at opposite frequencies.
         self.mirrored = not (self.complex or basis.real)
-        classes = len(basis.rows)
-        self.count = classes // 2 + 1 if self.mirrored else classes
+        self.leading = basis.classes[0]
+        self._inner = len(basis.rows) // self.leading
+        solved = self.leading // 2 + 1 if self.mirrored else self.leading
+        self.count = solved * self._inner
         self.dtype = np.dtype(np.float64 if basis.real and not self.complex else np.complex128)
         # Of the taps that products multiply with: a small beta divides by any difference.
         self.frames = [(basis.response(model.rounded), weight) for model, weight in merged(frames)]
         self._penalties = [basis.response(model) for model in penalties]
-        self._taps = sum(model.weights.shape[1] for model in models)
+        self._taps = sum(model.columns.taps for model in models)
 
     def inverse(self, beta: float, *, once: bool = False) -> "AliasedInverse":
         """The inverse for one `beta`; `once` if there will be no other."""
@@ -75,6 +77,13 @@ class AliasedEquations:
         rows = self.basis.rows[start:stop].ravel()
         squares = (np.abs(response.lines(rows)) ** 2 for response in self._penalties)
         return np.asarray(sum(squares, np.zeros((rows.size, self.basis.columns.size))))
+
+    @property
+    def times(self) -> Array:
+        """How often what holds for each of the classes that are solved for holds among all."""
+        k = np.arange(self.count) // self._inner
+        alone = (k == -k % self.leading) | (not self.mirrored)
+        return np.where(alone, 1.0, 2.0)
 
     def by_bands(self, work: Callable[[int, int], object], *, whole: bool = False) -> None:
         """Call ``work(start, stop)`` for bands of classes that are solved for, or the `whole`."""
@@ -126,9 +135,7 @@ class AliasedInverse(Inverse):
         equations = self.equations
         sums = np.zeros(equations.count)
         equations.by_bands(lambda start, stop: self._trace(sums[start:stop], start, stop))
-        k = np.arange(sums.size)
-        alone = (k == -k % len(equations.basis.rows)) | (not equations.mirrored)
-        return float(sums @ np.where(alone, 1.0, 2.0))
+        return float(sums @ equations.times)
 
     def _solved(self, image: Array, number: int) -> Array:
         equations = self.equations
@@ -142,9 +149,10 @@ class AliasedInverse(Inverse):
 
     def _mirror(self, spectrum: Array) -> None:
         """Fill in the frequencies whose opposites have been solved for."""
-        rows = self.equations.basis.rows[self.equations.count :].ravel()
+        basis = self.equations.basis
+        rows = basis.rows[self.equations.count :].ravel()
         columns = np.arange(spectrum.shape[1])
-        spectrum[rows] = spectrum[-rows % len(spectrum)][:, -columns % columns.size].conj()
+        spectrum[rows] = spectrum[basis.opposite(rows)][:, -columns % columns.size].conj()
 
     def _solve(self, spectrum: Array, start: int, stop: int) -> None:
         raise NotImplementedError
@@ -220,6 +228,6 @@ def merged(frames: Sequence[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
     found: dict[Any, tuple[Model, Any]] = {}
     for model, weight in frames:
         taps = model.weights.dtype, model.weights.shape, model.weights.tobytes()
-        key = model.rows, model.columns, *taps
+        key = model.axes, *taps
         found[key] = model, weight + (found[key][1] if key in found else 0.0)
     return list(found.values())

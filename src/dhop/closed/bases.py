@@ -10,19 +10,21 @@ with the transfer function `T`. Both transforms are orthonormal.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from dhop.model.axis import Axis
 from dhop.model.boundary import Boundary
-from dhop.model.geometry import Axis, Index, Model
+from dhop.model.geometry import Model
+from dhop.model.relations import Index
 from dhop.runtime.parallel import threads
 
 Array = NDArray[Any]
 
-AXES = (-2, -1)
 TRANSFORM = 10.0  # nanoseconds a pixel
 TAPS = 64  # a row; for more of them a fast Fourier transform is quicker
 
@@ -54,27 +56,36 @@ class Basis(Protocol):
 
     Attributes
     ----------
+    shape : tuple of int
+        Of images. A spectrum has two axes, the leading ones of a volume being seen as one.
+    classes : tuple of int
+        Number of classes on each axis, the shape of what decimation leaves of an image.
     rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
-        The frequencies of each class on either axis.
+        The frequencies of each class on either axis of a spectrum.
     real : bool
         Whether the spectrum of a real image is real.
     boundary : str
         How the waves continue an image.
     """
 
+    shape: tuple[int, ...]
+    classes: tuple[int, ...]
     rows: Index
     columns: Index
     real: bool
     boundary: Boundary
 
-    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
         """The basis of images and their decimation."""
 
-    def analyse(self, images: Array) -> Array:
-        """Spectra of the last two axes; the images may be overwritten."""
+    def analyse(self, image: Array) -> Array:
+        """The spectrum of an image, which may be overwritten; or of what is left of one."""
 
-    def synthesise(self, spectra: Array) -> Array:
-        """Images of the last two axes; the spectra may be overwritten."""
+    def synthesise(self, spectrum: Array) -> Array:
+        """The image of a spectrum, which may be overwritten."""
+
+    def opposite(self, rows: Index) -> Index:
+        """The rows of a spectrum whose waves run the other way."""
 
     def filtered(self, image: Array, gain: Array) -> Array:
         """A real image of any shape, each frequency multiplied by a real even `gain`."""
@@ -95,49 +106,51 @@ class Fourier:
     real = False
     boundary: Boundary = "wrap"
 
-    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
         self.shape = shape
-        self.rows, self.columns = (
-            np.arange(n // f)[:, None] + n // f * np.arange(f)
-            for n, f in zip(shape, factor, strict=True)
-        )
+        self.classes = _classes(shape, factor)
+        tables = [
+            np.arange(c)[:, None] + c * np.arange(f)
+            for c, f in zip(self.classes, factor, strict=True)
+        ]
+        self.rows, self.columns = _paired(tables[:-1], shape), tables[-1]
 
-    def analyse(self, images: Array) -> Array:
-        workers = _workers(images)
-        return np.asarray(fft.fft2(images, norm="ortho", overwrite_x=True, workers=workers))
+    def analyse(self, image: Array) -> Array:
+        settings = {"norm": "ortho", "overwrite_x": True, "workers": _workers(image)}
+        return _flat(np.asarray(fft.fftn(image, **settings)))
 
-    def synthesise(self, spectra: Array) -> Array:
-        workers = _workers(spectra)
-        return np.asarray(fft.ifft2(spectra, norm="ortho", overwrite_x=True, workers=workers))
+    def synthesise(self, spectrum: Array) -> Array:
+        settings = {"norm": "ortho", "overwrite_x": True, "workers": _workers(spectrum)}
+        return np.asarray(fft.ifftn(_image(spectrum, self), **settings))
+
+    def opposite(self, rows: Index) -> Index:
+        places = np.unravel_index(rows, self.shape[:-1])
+        negative = [-k % n for k, n in zip(places, self.shape, strict=False)]
+        return np.ravel_multi_index(negative, self.shape[:-1])
 
     def filtered(self, image: Array, gain: Array) -> Array:
-        spectrum = fft.rfft2(image, workers=_workers(image))
-        spectrum *= gain[:, : spectrum.shape[1]]
-        return np.asarray(fft.irfft2(spectrum, image.shape, workers=_workers(image)))
+        spectrum = fft.rfftn(image, workers=_workers(image))
+        spectrum *= gain.reshape(image.shape)[..., : spectrum.shape[-1]]
+        return np.asarray(fft.irfftn(spectrum, image.shape, workers=_workers(image)))
 
     def response(self, model: Model) -> Response:
-        scale = np.sqrt(step(model.rows) * step(model.columns))
-        if model.weights.shape[1] > TAPS:
+        scale = np.sqrt(prod(map(step, model.axes)))
+        if model.columns.taps > TAPS:
             return Response(self._spectrum(model) / scale)
-        left, right = (
-            _waves(axis.size, axis.start + np.arange(taps))
-            for axis, taps in zip((model.rows, model.columns), model.weights.shape, strict=True)
-        )
-        return Response(left @ model.weights / scale, np.ascontiguousarray(right.T))
+        *left, right = (_waves(axis.size, axis.start + np.arange(axis.taps)) for axis in model.axes)
+        return Response(_summed(left, model) / scale, np.ascontiguousarray(right.T))
 
     def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(self.shape[0]))
+        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
     def _spectrum(self, model: Model) -> Array:
         placed = np.zeros(self.shape, model.weights.dtype)
-        u0, u1 = np.indices(model.weights.shape)
-        n0, n1 = self.shape
-        rows, columns = (u0 + model.rows.start) % n0, (u1 + model.columns.start) % n1
-        np.add.at(placed, (rows, columns), model.weights)
-        return np.asarray(fft.fft2(placed.conj(), workers=_workers(placed)).conj())
+        places = [(axis.start + np.arange(axis.taps)) % axis.size for axis in model.axes]
+        np.add.at(placed, np.ix_(*places), model.box)
+        return _flat(np.asarray(fft.fftn(placed.conj(), workers=_workers(placed)).conj()))
 
     def holds(self, model: Model, exact: bool) -> bool:
-        boundaries = {model.rows.boundary, model.columns.boundary}
+        boundaries = {axis.boundary for axis in model.axes}
         return boundaries <= ({"wrap"} if exact else {"wrap", "constant"})
 
 
@@ -153,39 +166,40 @@ class Cosine:
     real = True
     boundary: Boundary = "symmetric"
 
-    def __init__(self, shape: tuple[int, int], factor: tuple[int, int]) -> None:
-        self.rows, self.columns = (
-            _cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)
-        )
+    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.classes = _classes(shape, factor)
+        tables = [_cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)]
+        self.rows, self.columns = _paired(tables[:-1], shape), tables[-1]
 
-    def analyse(self, images: Array) -> Array:
-        return _cosines(fft.dctn, images)
+    def analyse(self, image: Array) -> Array:
+        return _flat(_cosines(fft.dctn, image))
 
-    def synthesise(self, spectra: Array) -> Array:
-        return _cosines(fft.idctn, spectra)
+    def synthesise(self, spectrum: Array) -> Array:
+        return _cosines(fft.idctn, _image(spectrum, self))
+
+    def opposite(self, rows: Index) -> Index:
+        return rows
 
     def filtered(self, image: Array, gain: Array) -> Array:
         spectrum = _cosines(fft.dctn, image.copy())
-        spectrum *= gain
+        spectrum *= gain.reshape(image.shape)
         return _cosines(fft.idctn, spectrum)
 
     def response(self, model: Model) -> Response:
-        left, right = (
-            _cosine_factors(axis, taps)
-            for axis, taps in zip((model.rows, model.columns), model.weights.shape, strict=True)
-        )
-        return Response(left @ model.weights, np.ascontiguousarray(right.T))
+        *left, right = map(_cosine_factors, model.axes)
+        return Response(_summed(left, model), np.ascontiguousarray(right.T))
 
     def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(model.rows.size))
+        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
     def holds(self, model: Model, exact: bool) -> bool:
-        axes, weights = (model.rows, model.columns), model.weights
-        if exact and {axis.boundary for axis in axes} != {"symmetric"}:
+        if exact and {axis.boundary for axis in model.axes} != {"symmetric"}:
             return False
+        box = model.box
         return all(
-            2 * axis.start + taps == step(axis) and _rounds_to(np.flip(weights, k), weights)
-            for k, (axis, taps) in enumerate(zip(axes, weights.shape, strict=True))
+            2 * axis.start + axis.taps == step(axis) and _rounds_to(np.flip(box, k), box)
+            for k, axis in enumerate(model.axes)
         )
 
 
@@ -205,18 +219,48 @@ def common_basis(
         with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
         there are zeros outside; elsewhere neither was seen to save iterations.
     """
-    rows, columns = frames[0].rows, frames[0].columns
-    shape, factor = (rows.size, columns.size), (step(rows), step(columns))
+    shape, factor = frames[0].size, tuple(map(step, frames[0].axes))
     if any(
-        (step(model.rows), step(model.columns)) != factor
-        or (model.rows.outputs * factor[0], model.columns.outputs * factor[1]) != shape
+        (step(axis), step(axis) * axis.outputs) != (f, n)
         for model in frames
+        for axis, f, n in zip(model.axes, factor, shape, strict=True)
     ):
         return None
     for basis in (Cosine(shape, factor), Fourier(shape, factor)):
         if all(basis.holds(model, exact) for model in [*frames, *penalties]):
             return basis
     return None
+
+
+def _classes(shape: tuple[int, ...], factor: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n // f for n, f in zip(shape, factor, strict=True))
+
+
+def _paired(tables: Sequence[Index], shape: tuple[int, ...]) -> Index:
+    """The classes of leading axes that are seen as one."""
+    found = tables[0]
+    for table, size in zip(tables[1:], shape[1:], strict=False):
+        found = found[:, None, :, None] * size + table[None, :, None, :]
+        found = found.reshape(found.shape[0] * found.shape[1], -1)
+    return found
+
+
+def _flat(spectrum: Array) -> Array:
+    """With two axes."""
+    return spectrum.reshape(-1, spectrum.shape[-1])
+
+
+def _image(spectrum: Array, basis: Basis) -> Array:
+    """With the axes of an image, or of what decimation leaves of it."""
+    return spectrum.reshape(basis.shape if spectrum.size == prod(basis.shape) else basis.classes)
+
+
+def _summed(left: Sequence[Array], model: Model) -> Array:
+    """The taps times the waves of all axes but the last, which are seen as one."""
+    found = model.box
+    for k, waves in enumerate(left):
+        found = np.moveaxis(np.tensordot(waves, found, (1, k)), 0, k)
+    return _flat(np.ascontiguousarray(found))
 
 
 def _rounds_to(one: Array, other: Array) -> bool:
@@ -233,7 +277,7 @@ def _waves(size: int, positions: Index) -> Array:
 
 def _cosines(transform: Any, array: Array) -> Array:
     workers = _workers(array)
-    return np.asarray(transform(array, axes=AXES, norm="ortho", overwrite_x=True, workers=workers))
+    return np.asarray(transform(array, norm="ortho", overwrite_x=True, workers=workers))
 
 
 def _workers(array: Array) -> int:
@@ -252,7 +296,7 @@ def _cosine_classes(size: int, factor: int) -> Index:
     return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
 
 
-def _cosine_factors(axis: Axis, taps: int) -> Array:
+def _cosine_factors(axis: Axis) -> Array:
     """What each tap adds to the transfer function of each frequency."""
     n, f = axis.size, step(axis)
     m = n // f
@@ -262,5 +306,5 @@ def _cosine_factors(axis: Axis, taps: int) -> Array:
     norm = np.where(K == 0, np.sqrt(1 / n), np.sqrt(2 / n))
     low_norm = np.where(k == 0, np.sqrt(1 / m), np.sqrt(2 / m))
     sign = np.where(q % 2 == 0, 1.0, -1.0) * (k < m)
-    offset = np.arange(taps) - (taps - 1) / 2
+    offset = np.arange(axis.taps) - (axis.taps - 1) / 2
     return (sign * norm / low_norm)[:, None] * np.cos(np.pi / n * K[:, None] * offset)

@@ -1,6 +1,7 @@
 """Normal equations of several shifted frames, which are nearly diagonal."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,11 @@ def diagonal_equations(
     models = [*(model for model, _ in frames), *penalties]
     if len(frames) == 1 or any(model.dtype.kind == "c" for model in models):
         return None
-    boundaries = {axis.boundary for model in models for axis in (model.rows, model.columns)}
+    boundaries = {axis.boundary for model in models for axis in model.axes}
     for basis, suitable in BASES.items():
         if boundaries <= suitable:
-            shape = models[0].rows.size, models[0].columns.size
-            return DiagonalEquations(basis(shape, (1, 1)), frames, penalties)
+            shape = models[0].size
+            return DiagonalEquations(basis(shape, (1,) * len(shape)), frames, penalties)
     return None
 
 
@@ -86,21 +87,28 @@ def power(basis: Basis, models: Sequence[tuple[Model, float]]) -> Array:
 
     From the autocorrelations of the taps, which are few, by the waves of their lags.
     """
-    sizes = [max(model.weights.shape[axis] for model, _ in models) for axis in (0, 1)]
+    ndim = len(basis.shape)
+    sizes = [max(model.axes[k].taps for model, _ in models) for k in range(ndim)]
     lags = np.zeros([2 * size - 1 for size in sizes])
     for model, weight in models:
-        taps, pixels = model.weights, step(model.rows) * step(model.columns)
+        taps, pixels = model.box, prod(map(step, model.axes))
         at = tuple(slice(n - t, n + t - 1) for n, t in zip(sizes, taps.shape, strict=True))
         shape = [2 * t - 1 for t in taps.shape]
-        squares = np.abs(fft.rfft2(taps.astype(np.float64), shape)) ** 2
-        lags[at] += weight / pixels * fft.fftshift(fft.irfft2(squares, shape))
-    left, right = (
-        np.exp(1j * np.pi * (1 if basis.real else 2) / n * np.outer(np.arange(n), lag))
-        for n, lag in zip((len(basis.rows), len(basis.columns)), map(_lags, sizes), strict=True)
+        squares = np.abs(fft.rfftn(taps.astype(np.float64), shape)) ** 2
+        lags[at] += weight / pixels * fft.fftshift(fft.irfftn(squares, shape))
+    *left, right = (
+        np.exp(1j * np.pi * (1 if basis.real else 2) / n * np.outer(np.arange(n), _lags(size)))
+        for n, size in zip(basis.shape, sizes, strict=True)
     )
-    squares = left.real @ lags @ right.real.T
-    if not basis.real:  # else waves in both directions leave the cosines alone
-        squares -= left.imag @ lags @ right.imag.T
+    found = lags
+    for k, waves in enumerate(left):
+        # Of cosines the waves in both directions leave the product of the real parts alone.
+        waves = waves.real if basis.real else waves
+        found = np.moveaxis(np.tensordot(waves, found, (1, k)), 0, k)
+    found = found.reshape(-1, found.shape[-1])
+    squares = found.real @ right.real.T
+    if not basis.real:
+        squares -= found.imag @ right.imag.T
     return np.asarray(squares.clip(0))
 
 

@@ -9,7 +9,7 @@ Array = NDArray[Any]
 
 
 class Inverse:
-    """A function of images, the last two axes of its argument.
+    """A function of images, the last axes of its argument, two or three.
 
     Attributes
     ----------
@@ -19,11 +19,11 @@ class Inverse:
 
     dtype: np.dtype[Any] = np.dtype(np.float64)
 
-    def __call__(self, images: Array, out: Array | None = None) -> Array:
+    def __call__(self, images: Array, out: Array | None = None, axes: int = 2) -> Array:
         """Solve for images, which are real if the problem is; into `out` if that is given."""
         if out is None:
             out = np.empty(images.shape, np.result_type(images, self.dtype))
-        for number, place in enumerate(np.ndindex(images.shape[:-2])):
+        for number, place in enumerate(np.ndindex(images.shape[:-axes])):
             out[place] = self._solved(images[place], number)
         return out
 

@@ -1,6 +1,7 @@
-"""Normal equations of one frame whose PSF is a product of a column and a row."""
+"""Normal equations of one frame whose PSF is a product of one factor for each axis."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
 from dhop.closed.inverse import Inverse
-from dhop.model.geometry import Axis, Model
-from dhop.model.separation import separate
+from dhop.model.axis import Axis
+from dhop.model.geometry import Model
+from dhop.model.separation import one_product
 
 Array = NDArray[Any]
 
@@ -21,42 +23,42 @@ class KroneckerEquations:
     With :math:`A_k A_k^H = U_k \Lambda_k U_k^H`, of the low resolution, the inverse is
 
     .. math:: \frac{1}{\beta p} \left( I - A^H U \left(\Lambda_0 \otimes \Lambda_1 +
-        \frac{\beta p}{w} I\right)^{-1} U^H A \right), \quad U = U_0 \otimes U_1.
+        \frac{\beta p}{w} I\right)^{-1} U^H A \right), \quad U = U_0 \otimes U_1;
 
-    Workspace: two square matrices of the low resolution and three images.
+    likewise with a third factor.
+
+    Workspace: a square matrix of the low resolution for each axis, and three images.
 
     Parameters
     ----------
     model : Model
-    column, row : ndarray
-        Their product is ``model.weights``.
+    factors : sequence of ndarray
+        Their product is ``model.box``.
     weight, penalty : float
         `w` and `p`.
     """
 
     def __init__(
-        self, model: Model, column: Array, row: Array, weight: float, penalty: float
+        self, model: Model, factors: Sequence[Array], weight: float, penalty: float
     ) -> None:
         self._weight, self._penalty = weight, penalty
-        self._axes = _axis_matrix(model.rows, column), _axis_matrix(model.columns, row)
-        (self._values0, self._vectors0), (self._values1, self._vectors1) = (
-            eigh((matrix @ matrix.conj().T).toarray()) for matrix in self._axes
-        )
+        self._axes = [_axis_matrix(*each) for each in zip(model.axes, factors, strict=True)]
+        pairs = [eigh((matrix @ matrix.conj().T).toarray()) for matrix in self._axes]
+        self._vectors = [vectors for _, vectors in pairs]
+        self._squares = reduce(np.multiply.outer, [values.clip(0) for values, _ in pairs])
 
     def inverse(self, beta: float, *, once: bool = False) -> "KroneckerInverse":
         """The inverse for one `beta`."""
         scale = beta * self._penalty
-        squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
-        return KroneckerInverse(
-            self._axes, (self._vectors0, self._vectors1), squares + scale / self._weight, scale
-        )
+        shifted = self._squares + scale / self._weight
+        return KroneckerInverse(self._axes, self._vectors, shifted, scale)
 
 
 class KroneckerInverse(Inverse):
     """The function that solves for images; made by `KroneckerEquations`."""
 
     def __init__(
-        self, axes: tuple[Any, Any], vectors: tuple[Array, Array], shifted: Array, scale: float
+        self, axes: Sequence[Any], vectors: Sequence[Array], shifted: Array, scale: float
     ) -> None:
         self._axes = axes
         self._vectors = vectors
@@ -66,10 +68,19 @@ class KroneckerInverse(Inverse):
 
     def _solved(self, image: Array, number: int) -> Array:
         image = image.astype(np.result_type(image, np.float64), copy=False)
-        (A0, A1), (U0, U1) = self._axes, self._vectors
-        low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
-        low = U0 @ (low / self._shifted) @ U1.T
-        return np.asarray((image - A0.conj().T @ low @ A1.conj()) / self._scale)
+        low = _on_axes([U.conj().T for U in self._vectors], _on_axes(self._axes, image))
+        low = _on_axes(self._vectors, low / self._shifted)
+        back = _on_axes([A.conj().T for A in self._axes], low)
+        return np.asarray((image - back) / self._scale)
+
+
+def _on_axes(matrices: Sequence[Any], image: Array) -> Array:
+    """Each matrix applied along its axis."""
+    for k, matrix in enumerate(matrices):
+        lines = np.moveaxis(image, k, 0)
+        product = matrix @ lines.reshape(len(lines), -1)
+        image = np.moveaxis(product.reshape(-1, *lines.shape[1:]), 0, k)
+    return image
 
 
 def kronecker_equations(
@@ -80,16 +91,17 @@ def kronecker_equations(
         return None
     scales = [_multiple_of_identity(model) for model in penalties]
     (model, weight), *_ = frames
-    columns, rows = separate(model.weights, np.dtype(np.float64))
-    if None in scales or len(columns) > 1 or weight == 0:
+    factors = one_product(model.box)
+    if None in scales or factors is None or weight == 0:
         return None
     penalty = sum(abs(scale) ** 2 for scale in scales if scale is not None)
-    return KroneckerEquations(model, columns[0], rows[0], weight, penalty)
+    return KroneckerEquations(model, factors, weight, penalty)
 
 
 def _multiple_of_identity(model: Model) -> complex | None:
-    axes = model.rows, model.columns
-    plain = all(axis.taps == 1 and axis.start == 0 and axis.outputs == axis.size for axis in axes)
+    plain = all(
+        axis.taps == 1 and axis.start == 0 and axis.outputs == axis.size for axis in model.axes
+    )
     return complex(model.weights[0, 0]) if plain else None
 
 

@@ -25,7 +25,8 @@ from dhop.closed.diagonal import DiagonalEquations, diagonal_equations
 from dhop.closed.gaps import Gaps, around_gaps
 from dhop.closed.inverse import Inverse
 from dhop.iteration.steps import conjugate_gradients, norm
-from dhop.model.geometry import Axis, Model
+from dhop.model.axis import Axis
+from dhop.model.geometry import Model
 
 Array = NDArray[Any]
 Frames = Sequence[tuple[Model, float | Array]]
@@ -66,9 +67,9 @@ class MaskedEquations:
         self.omega = omega
         self.exact = exact
         basis = equations.basis
-        shape = len(basis.rows), len(basis.columns)
+        shape = basis.classes
         self.penalties = [_resized(model, shape) for model in penalties]
-        self.grid = type(basis)(shape, (1, 1))
+        self.grid = type(basis)(shape, (1,) * len(shape))
 
     def inverse(self, beta: float, *, once: bool = False) -> "MaskedInverse":
         """The inverse for one `beta`."""
@@ -238,10 +239,15 @@ class GappedInverse(Inverse):
 def masked_equations(
     frames: Frames, penalties: Sequence[Model]
 ) -> MaskedEquations | GappedEquations | None:
-    """The equations if they are of one frame, or of several that leave a wide gap."""
+    """The equations if they are of one frame, or of several that leave a wide gap.
+
+    There are none for volumes.
+    """
     frames = [(model, weight) for model, weight in merged(frames) if np.any(weight)]
     models = [model for model, _ in frames]
     if not frames or any(model.dtype.kind == "c" for model in [*models, *penalties]):
+        return None
+    if len(models[0].axes) == 3:
         return None
     full = [(model, full_weight(weight)) for model, weight in frames]
     if len(frames) == 1:
@@ -256,7 +262,7 @@ def masked_equations(
     diagonal = diagonal_equations(full, penalties)
     if diagonal is None:
         return None
-    factor = max(step(axis) for axis in (models[0].rows, models[0].columns))
+    factor = max(step(axis) for axis in models[0].axes)
     least = 2 * factor + 1
     omega = list(_on_image(frames, full))
     wide = _wide(omega, diagonal.basis, least)
@@ -282,19 +288,18 @@ def _for_each(omega: Sequence[Array], make: Any) -> list[Any]:
     return made
 
 
-def _resized(model: Model, shape: tuple[int, int]) -> Model:
+def _resized(model: Model, shape: tuple[int, ...]) -> Model:
     """A model of factor one for images of another shape."""
-    rows, columns = (
-        replace(axis, size=size, outputs=size)
-        for axis, size in zip((model.rows, model.columns), shape, strict=True)
-    )
-    return replace(model, rows=rows, columns=columns, around=(1, 1, 1))
+    axes = [
+        replace(axis, size=size, outputs=size) for axis, size in zip(model.axes, shape, strict=True)
+    ]
+    return replace(model, axes=tuple(axes), around=(1,) * (len(axes) + 1))
 
 
 def _images(model: Model, weight: float | Array) -> Array:
     """The weights of each image that the operator has, one after the other."""
     b0, b1, b2 = model.around
-    m0, m1 = model.rows.outputs, model.columns.outputs
+    m0, m1 = model.low
     if np.ndim(weight) == 0:
         return np.full((1, m0, m1), weight)
     maps = np.reshape(weight, (b0, m0, b1, m1, b2))
@@ -307,8 +312,7 @@ def _on_image(frames: Frames, full: Sequence[tuple[Model, float]]) -> Array:
     for (model, weight), (_, most) in zip(frames, full, strict=True):
         squares = np.abs(model.weights) ** 2
         down, across = (
-            _nearest(axis, squares.sum(axis=1 - k))
-            for k, axis in enumerate((model.rows, model.columns))
+            _nearest(axis, squares.sum(axis=1 - k)) for k, axis in enumerate(model.axes)
         )
         total = total + _images(model, weight).clip(0, most)[:, down][:, :, across]
     return np.asarray(total / sum(most for _, most in full))

@@ -21,13 +21,13 @@ class Term(NamedTuple):
         `A`.
     weights : ndarray, shape (M,), or None
         The diagonal of `W`, None for ones.
-    axes : (int, int)
+    axes : tuple of int
         Of the arrays that `A` takes, ascending: those of the images.
     """
 
     model: Model
     weights: NDArray[np.float64] | None
-    axes: tuple[int, int]
+    axes: tuple[int, ...]
 
     @property
     def weight(self) -> Weight:
@@ -51,9 +51,10 @@ class Term(NamedTuple):
         It is the product of the largest weight and of the largest sums of absolute values in a row
         and in a column away from borders.
         """
-        taps = np.abs(self.model.weights)
-        f0, f1 = self.model.rows.factor, self.model.columns.factor
-        column = max(float(taps[i::f0, j::f1].sum()) for i in range(f0) for j in range(f1))
+        taps = np.abs(self.model.box)
+        factors = [axis.factor for axis in self.model.axes]
+        phases = np.ndindex(*factors)
+        column = max(float(taps[_every(phase, factors)].sum()) for phase in phases)
         return float(taps.sum()) * column * float(np.max(self.weight))
 
 
@@ -62,20 +63,25 @@ def of_one_scene(terms: Sequence[Term] | None) -> Sequence[Term] | None:
     return terms if terms and len({term.axes for term in terms}) == 1 else None
 
 
-def penalties(regulariser: Stencils, model: Model) -> list[Model]:
-    """The regulariser on the images of a model, with its boundaries."""
-    boundary = model.rows.boundary, model.columns.boundary
+def penalties(regulariser: Stencils, term: Term) -> list[Model]:
+    """The regulariser on the images of a term, with its boundaries."""
+    ndim = len(term.axes)
+    axes = term.model.axes[-ndim:]
     return [
         Model.build(
-            (model.rows.size, model.columns.size),
+            tuple(axis.size for axis in axes),
             stencil,
-            (1, 1),
+            (1,) * ndim,
             decimation="sample",
-            boundary=boundary,
-            center=((stencil.shape[0] - 1) // 2, (stencil.shape[1] - 1) // 2),
-            phase=(0, 0),
-            axes=(0, 1),
+            boundary=tuple(axis.boundary for axis in axes),
+            center=tuple((size - 1) // 2 for size in stencil.shape),
+            phase=(0,) * ndim,
+            axes=tuple(range(ndim)),
             dtype=np.dtype(np.complex128 if stencil.dtype.kind == "c" else np.float64),
         )
-        for stencil in stencils(regulariser)
+        for stencil in stencils(regulariser, ndim)
     ]
+
+
+def _every(phase: Sequence[int], factors: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(p, None, f) for p, f in zip(phase, factors, strict=True))

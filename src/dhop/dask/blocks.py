@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
 from dhop.methods.products import Products
+from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
-from dhop.model.geometry import Axis, Index, Model
+from dhop.model.geometry import Model
+from dhop.model.relations import Index
 from dhop.operators.base import ArrayOperator
 
 Array = NDArray[Any]
@@ -194,7 +196,7 @@ def cut(
     if "separable" in chosen.values():
         model.factors  # noqa: B018 - found once, here, and handed on
     make = pixel_part if adjoint else output_part
-    height = model.rows.size if adjoint else model.rows.outputs
+    height = (model.size if adjoint else model.low)[0]
     wider = [
         (start - start % GROUP, min(stop + -stop % GROUP, height)) for start, stop in ranges[0]
     ]
@@ -204,7 +206,7 @@ def cut(
     ]
     parts = [
         [make(axis, *ends) for ends in some]
-        for axis, some in zip((model.rows, model.columns), (wider, ranges[1]), strict=True)
+        for axis, some in zip(model.axes, (wider, ranges[1]), strict=True)
     ]
     distinct = [_distinct([part.window for part in some]) for some in parts]
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]
@@ -215,7 +217,7 @@ def cut(
 
 def _on(model: Model, rows: Axis, columns: Axis) -> Model:
     """The same taps on other axes."""
-    other = replace(model, rows=rows, columns=columns, around=(1, 1, 1))
+    other = replace(model, axes=(rows, columns), around=(1, 1, 1))
     if "factors" in vars(model):  # found elsewhere, they could be rounded otherwise
         vars(other)["factors"] = model.factors
     return other

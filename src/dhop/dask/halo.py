@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 
 Array: TypeAlias = NDArray[Any]
 DaskArray: TypeAlias = Any

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dhop.dask.blocks import Cut
 from dhop.dask.halo import Halo, Key, Mosaic, join
 from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, da, dask
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 
 Array = NDArray[Any]
 Ends = tuple[int, int]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
 from dhop.runtime.arguments import DTYPES
 from dhop.runtime.extras import needed
@@ -81,6 +81,11 @@ class DaskDHOperator:
         **settings: Any,
     ) -> None:
         self.operator = DHOperator(dims, psf, factor, **settings)
+        if self.operator.psf.ndim != 2:
+            raise ValueError(
+                f"a psf in chunks must have 2 dimensions, got {self.operator.psf.ndim}; dhop."
+                "DHOperator takes 1 to 3"
+            )
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         first, second = sorted(self.operator.axes)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, svds
 
-from dhop.model.geometry import Index, Kinds, Model, Relation
+from dhop.model.geometry import Model
+from dhop.model.relations import Index, Kinds, Relation
 
 Array = NDArray[Any]
 
@@ -124,8 +125,8 @@ def _line_counts(relation: Relation) -> NDArray[np.int64]:
 
 
 def batch(model: Model) -> int:
-    """Number of images in the batch."""
-    return int(np.prod(model.around))
+    """Number of pairs of all rows and all columns in the batch."""
+    return int(np.prod(model.sides))
 
 
 def gram_diagonal(model: Model) -> Table:

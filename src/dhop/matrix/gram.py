@@ -2,14 +2,16 @@
 
 import itertools
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.matrix.facts import Table
 from dhop.model.boundary import OUTSIDE
-from dhop.model.geometry import Axis, Index, Model
+from dhop.model.geometry import Model
+from dhop.model.lines import LineAxis, Lines
+from dhop.model.relations import Index, ranges
 from dhop.runtime.parallel import row_blocks, run
 
 
@@ -27,7 +29,7 @@ class GramRows:
         self, model: Model, weights: NDArray[np.float64] | None, workers: int | None
     ) -> None:
         rows, columns = model.rows, model.columns
-        b0, b1, b2 = model.around
+        b0, b1, b2 = model.sides
         self.dtype = model.dtype
         self._workers = workers
         self._sizes = (b0, rows.size, b1, columns.size, b2)
@@ -36,7 +38,7 @@ class GramRows:
         observed = (b0, rows.outputs, b1, columns.outputs, b2)
         self._given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
         relations = rows.by_pixel, columns.by_pixel
-        self._near = _Near(rows), _Near(columns)
+        self._near = _near(rows), _near(columns)
         self._tables = (
             *(table for each in relations for table in (each.start, each.line, each.tap)),
             np.ascontiguousarray(rows.windows), np.ascontiguousarray(columns.windows),
@@ -92,37 +94,63 @@ class GramRows:
         )  # fmt: skip
 
 
-class _Near:
+class _Near(NamedTuple):
     """The pixels of an axis that share an output with each of its pixels, and classes of pixels.
 
     Attributes
     ----------
     start, member : ndarray of int
         Pixel `k` shares outputs with ``member[start[k]:start[k + 1]]``, ascending.
-    sizes : ndarray of int
-        How many these are.
     which, pixels : ndarray of int
         The class of each pixel, and one pixel of each class: all that differs within a class is a
         shift.
     """
 
-    def __init__(self, axis: Axis) -> None:
-        relation, windows = axis.by_pixel, axis.windows
-        near: list[Index] = []
-        known: dict[bytes, int] = {}
-        pixels: list[int] = []
-        self.which = np.empty(axis.size, np.intp)
-        for k, (first, last) in enumerate(itertools.pairwise(relation.start)):
-            seen = windows[relation.line[first:last]]
-            members = np.unique(seen)
-            members = members[members >= 0]
-            places = np.where(seen < 0, OUTSIDE, np.searchsorted(members, seen))
-            key = relation.tap[first:last].tobytes() + places.tobytes()
-            self.which[k] = known.setdefault(key, len(known))
-            if len(known) > len(pixels):
-                pixels.append(k)
-            near.append(members)
-        self.pixels = np.array(pixels)
-        self.sizes = np.array([members.size for members in near])
-        self.start = np.append(0, np.cumsum(self.sizes))
-        self.member = np.concatenate(near)
+    start: Index
+    member: Index
+    which: Index
+    pixels: Index
+
+    @property
+    def sizes(self) -> Index:
+        """How many pixels are near each."""
+        return np.diff(self.start)
+
+
+def _near(axis: LineAxis) -> _Near:
+    if isinstance(axis, Lines):
+        return _pairs(_near(axis.first), _near(axis.second))
+    relation, windows = axis.by_pixel, axis.windows
+    near: list[Index] = []
+    known: dict[bytes, int] = {}
+    pixels: list[int] = []
+    which = np.empty(axis.size, np.intp)
+    for k, (first, last) in enumerate(itertools.pairwise(relation.start)):
+        seen = windows[relation.line[first:last]]
+        members = np.unique(seen)
+        members = members[members >= 0]
+        places = np.where(seen < 0, OUTSIDE, np.searchsorted(members, seen))
+        key = relation.tap[first:last].tobytes() + places.tobytes()
+        which[k] = known.setdefault(key, len(known))
+        if len(known) > len(pixels):
+            pixels.append(k)
+        near.append(members)
+    start = np.append(0, np.cumsum([members.size for members in near]))
+    return _Near(start, np.concatenate(near), which, np.array(pixels))
+
+
+def _pairs(first: _Near, second: _Near) -> _Near:
+    """Of two axes seen as one."""
+    one, two = first.sizes, second.sizes
+    counts = np.multiply.outer(one, two).ravel()
+    place = ranges(np.zeros_like(counts), counts)
+    across = np.repeat(np.tile(two, one.size), counts)
+    outer, inner = np.divmod(place, across)
+    outer += np.repeat(np.repeat(first.start[:-1], two.size), counts)
+    inner += np.repeat(np.tile(second.start[:-1], one.size), counts)
+    return _Near(
+        np.append(0, np.cumsum(counts)),
+        first.member[outer] * two.size + second.member[inner],
+        np.add.outer(first.which * second.pixels.size, second.which).ravel(),
+        np.add.outer(first.pixels * two.size, second.pixels).ravel(),
+    )

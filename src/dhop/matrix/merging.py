@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, hstack
 
 from dhop.matrix import sparse
 from dhop.matrix.sparse import Rows
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 
 Array = NDArray[Any]
 

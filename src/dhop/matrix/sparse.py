@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from dhop.matrix.facts import Table, batch, entry_counts
-from dhop.model.geometry import Axis, Index, Kinds, Model, Relation
+from dhop.model.axis import Axis
+from dhop.model.geometry import Model
+from dhop.model.lines import LineAxis
+from dhop.model.relations import Index, Kinds, Relation
 from dhop.runtime import memory
 from dhop.runtime.parallel import row_blocks as split_rows
 from dhop.runtime.parallel import run
@@ -72,7 +75,7 @@ class ModelRows:
         self.width = width
         self._model = model
         self._transposed = transposed
-        b0, b1, b2 = model.around
+        b0, b1, b2 = model.sides
         axes = model.rows, model.columns
         outputs = (b0, axes[0].outputs, b1, axes[1].outputs, b2)
         pixels = (b0, axes[0].size, b1, axes[1].size, b2)
@@ -99,11 +102,7 @@ class ModelRows:
         from dhop.kernels.entries import fill
 
         axes = self._model.rows, self._model.columns
-        sizes: tuple[int, ...] = self._sizes
-        if self._transposed:
-            relations = [axis.by_pixel for axis in axes]
-        else:
-            rows, sizes, relations = _at_hand(rows, sizes, axes)
+        rows, sizes, relations = _at_hand(rows, self._sizes, axes, self._transposed)
         tables = [table for each in relations for table in (each.start, each.line, each.tap)]
         fill(
             *tables, self._model.weights, sizes, self._others,
@@ -112,26 +111,25 @@ class ModelRows:
 
 
 def _at_hand(
-    rows: Index, sizes: tuple[int, ...], axes: tuple[Axis, Axis]
+    rows: Index, sizes: tuple[int, ...], axes: tuple[LineAxis, Axis], transposed: bool
 ) -> tuple[Index, tuple[int, ...], list[Relation]]:
     """Relations of either axis for some rows, which they number anew, in an array of new sizes.
 
-    They are of all outputs, made once; of a long axis only of the outputs of these rows.
+    They are of all lines, made once; of a long axis only of the lines of these rows.
     """
-    long = [axis.outputs * axis.taps > LONG for axis in axes]
-    if not any(long):
-        return rows, sizes, [axis.by_output for axis in axes]
+    if all(axis.outputs * axis.taps <= LONG for axis in axes):
+        return rows, sizes, [axis.by_pixel if transposed else axis.by_output for axis in axes]
     places, new, relations = list(np.unravel_index(rows, sizes)), list(sizes), []
     for k, axis in zip((1, 3), axes, strict=True):
-        outputs, places[k] = np.unique(places[k], return_inverse=True)
-        new[k] = outputs.size
-        relations.append(axis.of_outputs(outputs))
+        lines, places[k] = np.unique(places[k], return_inverse=True)
+        new[k] = lines.size
+        relations.append(axis.of_pixels(lines) if transposed else axis.of_outputs(lines))
     return np.ravel_multi_index(tuple(places), tuple(new)), tuple(new), relations
 
 
 def block_width(model: Model) -> int:
     """Columns of a BSR block: `factor`, or the part of it that divides the image's width."""
-    return gcd(model.columns.factor, model.columns.size) if model.around[2] == 1 else 1
+    return gcd(model.columns.factor, model.columns.size) if model.sides[2] == 1 else 1
 
 
 def nbytes(rows: Rows, format: Format, blocks: int, lines: int) -> int:

@@ -19,6 +19,12 @@ PLANS = {
     "separable": ("dhop.methods.separable", "SeparablePlan"),
     "fft": ("dhop.methods.fft", "FftPlan"),
 }
+# What other plans are for.
+VOLUMES = PLANS | {
+    "separable": ("dhop.methods.profiles", "ProfilesPlan"),
+    "fft": ("dhop.methods.fourier", "FourierPlan"),
+}
+LINES = PLANS | {"fft": VOLUMES["fft"]}
 
 
 class Plan:
@@ -52,6 +58,7 @@ class Plan:
 
 def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
     """The plan of a method by name. Compiled code is imported here, not before it is needed."""
-    module, name = PLANS[method]
+    plans = VOLUMES if len(model.axes) == 3 else LINES if model.is_line else PLANS
+    module, name = plans[method]
     plan: Plan = getattr(import_module(module), name)(model, dtype)
     return plan

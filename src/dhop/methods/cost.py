@@ -15,11 +15,10 @@ The method is chosen of which the two directions together cost the least; `direc
 with the taps themselves, if it takes far less than the call from Python; `fft` only if it costs a
 fifth less than `separable`, since its time depends on what else is in the caches. The constants of
 `separable` are a tenth less than its time and those of `fft` a sixth more, relative to `direct`,
-for threads share the work of `fft` less well. The folded PSF is factorised only if a single term
-would win.
+for threads share the work of `fft` less well.
 """
 
-from math import inf, log2
+from math import inf, log2, prod
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,8 @@ TRANSFORM = 0.14  # a point of a transform down the columns, times the logarithm
 POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
+LIBRARY = 0.7  # a point of a transform by scipy.fft, times the logarithm of their number
+PLACED = 4.0  # a point that is brought to its place or back
 STEPS = 9e4  # of transforms, whatever their size
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
@@ -51,25 +52,28 @@ FOURIER = {"float32": 1.0, "float64": 2.0, "complex64": 2.2, "complex128": 3.7}
 
 def direct(model: Model, dtype: np.dtype[Any]) -> tuple[float, float]:
     """Nanoseconds of a product of one image by the direct method, and of the adjoint."""
-    rows, columns = model.rows, model.columns
+    plane, rows, columns = model.volume
     phases, places = columns.split.pixel.shape
     gathered = columns.split.trimmed.pixel.shape[1]
     taps = int(np.count_nonzero(model.taps))
     multiply = MULTIPLY if taps == model.taps.size else SPARSE
+    split = plane.taps * min(rows.factor, rows.taps) * phases * places
     forward = (
         taps * rows.outputs * (multiply * columns.outputs + RUN)
-        + rows.outputs * (TOUCH * min(rows.factor, rows.taps) * phases * places + ROW)
+        + rows.outputs * (TOUCH * split + ROW)
     )  # fmt: skip
     adjoint = (
-        taps / rows.taps * rows.reads * (multiply * gathered + RUN)
+        taps / (plane.taps * rows.taps) * rows.reads * (multiply * gathered + RUN)
+        * plane.reads / plane.size
         + rows.size * (TOUCH * columns.size + ROW * phases)
     )  # fmt: skip
-    return ARITHMETIC[dtype.name] * forward, ARITHMETIC[dtype.name] * adjoint
+    scale = ARITHMETIC[dtype.name]
+    return scale * plane.outputs * forward, scale * plane.size * adjoint
 
 
 def separable(model: Model, dtype: np.dtype[Any], rank: int) -> tuple[float, float]:
     """Nanoseconds of a product of one image with `rank` terms, and of the adjoint."""
-    rows, columns = model.rows, model.columns
+    _, rows, columns = model.volume
     phases, places = columns.split.pixel.shape
     gathered = columns.split.trimmed.pixel.shape[1]
     down = min(rows.reads, rows.outputs * rows.size)  # taps on the same line are one
@@ -85,7 +89,9 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> tuple[float, flo
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms, in either direction."""
-    rows, columns = model.rows, model.columns
+    if len(model.axes) == 3 or model.is_line:
+        return _fourier(model, dtype)
+    rows, columns = model.axes
     length = transform_length(rows)
     down = (columns.size * rows.factor + columns.outputs) * length
     points = rows.factor * columns.factor * length * transform_length(columns)
@@ -93,15 +99,55 @@ def fft(model: Model, dtype: np.dtype[Any]) -> float:
     return STEPS + FOURIER[dtype.name] * sums
 
 
+def _fourier(model: Model, dtype: np.dtype[Any]) -> float:
+    """As `fft`, of lines and of volumes."""
+    points = prod(transform_length(axis) for axis in model.axes)
+    phases = prod(axis.factor for axis in model.axes)
+    sums = points * (LIBRARY * log2(points + 1) * (phases + 1) + PLACED * phases)
+    return STEPS + FOURIER[dtype.name] * sums
+
+
+def profile_first(model: Model, plane: Model, dtype: np.dtype[Any]) -> bool:
+    """Whether a volume is summed along its first axis before its planes are blurred."""
+    axis = model.axes[0]
+    across, along = min(costs(plane, dtype).values()) / 2, LINE * axis.taps * axis.outputs
+    after = axis.outputs * across + along * plane.pixels
+    return after <= axis.size * across + along * plane.outputs
+
+
+def _profiles(model: Model, dtype: np.dtype[Any]) -> float:
+    """Nanoseconds of both products of one volume as a sum of profiles times planes."""
+    axis, total = model.axes[0], 0.0
+    for plane in model.planes:
+        first = profile_first(model, plane, dtype)
+        along = axis.taps * axis.outputs * (plane.pixels if first else plane.outputs)
+        across = (axis.outputs if first else axis.size) * min(costs(plane, dtype).values())
+        total += 2 * ARITHMETIC[dtype.name] * LINE * along + across
+    return total
+
+
+def costs(model: Model, dtype: np.dtype[Any]) -> dict[str, float]:
+    """Nanoseconds of a product and its adjoint in `dtype` by each method that is worth a thought.
+
+    The folded PSF of an image is factorised only if a single term would win.
+    """
+    found = {"direct": sum(direct(model, dtype)), "separable": inf, "fft": 2 * fft(model, dtype)}
+    if found["direct"] < SMALL * ARITHMETIC[dtype.name] or model.is_line:
+        return found
+    # In higher precision the rounded taps are what counts, and those are not separable.
+    if np.finfo(dtype).eps == np.finfo(model.dtype).eps:
+        if len(model.axes) == 3:
+            found["separable"] = _profiles(model, dtype)
+        elif STEADY * sum(separable(model, dtype, 1)) < min(found.values()):
+            found["separable"] = sum(separable(model, dtype, len(model.factors[0])))
+    return found
+
+
 def choose(model: Model, dtype: np.dtype[Any]) -> str:
     """The method whose product and adjoint in `dtype` cost the least together."""
-    costs = {"direct": sum(direct(model, dtype)), "separable": inf, "fft": 2 * fft(model, dtype)}
-    if costs["direct"] < SMALL * ARITHMETIC[dtype.name]:
+    found = costs(model, dtype)
+    if found["direct"] < SMALL * ARITHMETIC[dtype.name]:
         return "direct"
-    # In higher precision the rounded taps are what counts, and those are not separable.
-    same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
-    if same and STEADY * sum(separable(model, dtype, 1)) < min(costs.values()):
-        costs["separable"] = sum(separable(model, dtype, len(model.factors[0])))
-    if STEADY * costs["separable"] < costs["fft"]:
-        del costs["fft"]
-    return min(costs, key=lambda method: costs[method])
+    if STEADY * found["separable"] < found["fft"]:
+        del found["fft"]
+    return min(found, key=lambda method: found[method])

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.kernels import direct
+from dhop.kernels import direct, direct_adjoint
 from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
-from dhop.model.geometry import Axis, Index, Model, group_by
+from dhop.model.axis import Axis
+from dhop.model.boundary import OUTSIDE
+from dhop.model.geometry import Model
+from dhop.model.relations import Index, group_by
 
 Array = NDArray[Any]
 
@@ -34,53 +37,57 @@ class DirectPlan(Plan):
 
 
 def _forward(model: Model, weights: Array, time: float) -> Multiply:
-    rows, columns, split = model.rows, model.columns, model.columns.split
-    u0, u1 = np.nonzero(weights)
+    plane, rows, columns = model.volume
+    # Taps on one row of a window, of whatever plane, stand side by side.
+    box = weights.reshape(plane.taps, rows.taps, columns.taps).swapaxes(0, 1)
+    u0, z, u1 = np.nonzero(box)
     # Without zeros among the taps, a row's windows are those of the row before, shifted.
     lag = u0.size
     if u0.size == weights.size:
-        lag = min(rows.factor * columns.taps, u0.size)
+        lag = min(rows.factor * plane.taps * columns.taps, u0.size)
 
     stack = _stack(model, u0.size)
     step = min(rows.factor, rows.taps)
-    rows_in_band = (BAND / (split.pixel.size * weights.itemsize) - rows.taps) / step + 1
+    row = plane.taps * columns.split.pixel.size * weights.itemsize
+    rows_in_band = (BAND / row - rows.taps) / step + 1
     # Under a high PSF a larger copy, in which no row stands much more often than needed.
     pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
     most = min(2 * int(pairs), rows.outputs + 1)
     height = rows.taps + most
     band = (step * (most - 1) + rows.taps + 2) * stack.phases * stack.places
     table = direct.Forward(
-        *model.shapes, stack.phases, stack.places, rows.factor, rows.taps, u0.size, lag, most,
-        stack.whole, stack.margin, len(stack.outer), stack.border.size, len(stack.edge),
-        rows.extended, stack.outer, stack.inner, stack.starts(u0, u1),
-        stack.border, stack.edge, u1 * height + u0,
+        *model.shapes, plane.factor, plane.taps, stack.phases, stack.places, rows.factor, rows.taps,
+        u0.size, lag, most, stack.whole, stack.margin, len(stack.outer), stack.border.size,
+        len(stack.edge), plane.extended, rows.extended, stack.outer, stack.inner,
+        z * band + stack.starts(u0, u1), stack.border, stack.edge, u1 * height + u0,
     )  # fmt: skip
     return gather(
-        direct.forward, pack(table), weights[u0, u1],
-        work=band + (stack.border.size + 2) * height,
-        size=model.pixels, rows=(rows.outputs + 1) // 2, cost=time,
+        direct.forward, pack(table), box[u0, z, u1],
+        work=plane.taps * band + (stack.border.size + 2) * height,
+        size=model.pixels, rows=plane.outputs * ((rows.outputs + 1) // 2), cost=time,
     )  # fmt: skip
 
 
 def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
-    rows, columns, split = model.rows, model.columns, model.columns.split
-    reach = -(-rows.taps // rows.factor)
+    plane, rows, columns = model.volume
+    split = columns.split
+    reach, planes = -(-rows.taps // rows.factor), -(-plane.taps // plane.factor)
     width = 2 * split.pixel.shape[1] - columns.outputs
-    height = reach + max(reach, min(BAND // (width * weights.itemsize), MORE))
+    height = reach + max(reach, min(BAND // (planes * width * weights.itemsize), MORE))
     phases, places = split.trimmed.pixel.shape
     phase = np.arange(rows.factor)
     reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
     reaches *= weights.all()
-    offsets, values, group = _adjoint_taps(weights, model)
-    table = direct.Adjoint(
-        *model.shapes, phases, places, rows.factor, reach, height, width,
-        *group_by(rows.extended, rows.size), *split.trimmed.by_pixel, split.trimmed.single,
-        offsets, group, reaches,
+    offsets, values, group = _adjoint_taps(weights, model, height * width)
+    table = direct_adjoint.Adjoint(
+        *model.shapes, plane.factor, planes, phases, places, rows.factor, reach, height, width,
+        *group_by(plane.extended, plane.size), *group_by(rows.extended, rows.size),
+        *split.trimmed.by_pixel, split.trimmed.single, offsets, group, reaches,
     )  # fmt: skip
     return gather(
-        direct.adjoint, pack(table), values,
-        work=height * width + 2 * phases * places,
-        size=model.outputs, rows=(rows.size + 1) // 2, cost=time,
+        direct_adjoint.adjoint, pack(table), values,
+        work=planes * height * width + 2 * phases * places,
+        size=model.outputs, rows=plane.size * ((rows.size + 1) // 2), cost=time,
     )  # fmt: skip
 
 
@@ -105,9 +112,11 @@ class _Stack(NamedTuple):
 
 def _stack(model: Model, taps: int) -> _Stack:
     """Rows of pixels as they stand in the image where that is quicker than to copy them."""
-    rows, columns, table = model.rows, model.columns, model.columns.split
+    plane, rows, columns = model.volume
+    table = columns.split
     phases, places = table.pixel.shape
-    if phases == 1 and columns.outputs == columns.size and rows.factor <= rows.taps:
+    one = plane.taps == 1 and (plane.extended != OUTSIDE).all()
+    if one and phases == 1 and columns.outputs == columns.size and rows.factor <= rows.taps:
         border, edge = _edges(columns)
         # The outputs at the ends are computed apart, twice, from copies of what they read.
         if not edge.size or (rows.factor == 1 and len(edge) * taps < columns.size):
@@ -142,20 +151,22 @@ def _edges(columns: Axis) -> tuple[Index, Index]:
     return np.append(left, right), np.column_stack([begins, outputs])
 
 
-def _adjoint_taps(weights: Array, model: Model) -> tuple[Index, Array, Index]:
+def _adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Array, Index]:
     """Window starts in the padded rows, conjugated values, and where each phase's taps lie.
 
     Place ``factor * s + p`` of a continued axis is read by tap ``factor * q + p`` of output
-    ``s - q``: the places of one phase share their taps.
+    ``s - q``: the places of one phase share their taps. Of each plane `stack` numbers are held.
     """
-    rows, columns = model.rows, model.columns
-    f0, (f1, places) = rows.factor, columns.split.pixel.shape
+    plane, rows, columns = model.volume
+    fz, f0, (f1, places) = plane.factor, rows.factor, columns.split.pixel.shape
     margin = places - columns.outputs
-    u0, u1 = np.nonzero(weights)
-    offsets = -(u0 // f0) * (columns.outputs + 2 * margin) + margin + columns.skipped - u1 // f1
+    box = weights.reshape(plane.taps, rows.taps, columns.taps)
+    z, u0, u1 = np.nonzero(box)
+    offsets = z // fz * stack - u0 // f0 * (columns.outputs + 2 * margin)
+    offsets += margin + columns.skipped - u1 // f1
     reach = -(-rows.taps // f0)
-    key = ((u0 % f0) * f1 + u1 % f1) * reach + u0 // f0
-    start, order = group_by(key, f0 * f1 * reach)
-    first, last = (edge.reshape(f0, f1, reach) for edge in (start[:-1], start[1:]))
+    key = (((z % fz) * f0 + u0 % f0) * f1 + u1 % f1) * reach + u0 // f0
+    start, order = group_by(key, fz * f0 * f1 * reach)
+    first, last = (edge.reshape(fz * f0, f1, reach) for edge in (start[:-1], start[1:]))
     group = np.concatenate([first, last[:, :, -1:]], axis=2)
-    return offsets[order], weights[u0, u1].conj()[order], group
+    return offsets[order], box[z, u0, u1].conj()[order], group

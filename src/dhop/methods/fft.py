@@ -12,10 +12,11 @@ from scipy import fft
 from dhop.kernels import spectral
 from dhop.kernels.vectors import BYTES
 from dhop.methods import Plan, cost
-from dhop.methods.lengths import transform_length
+from dhop.methods.lengths import transform_split
 from dhop.methods.transforms import Transform, backend_is_set
+from dhop.model.axis import Split
 from dhop.model.boundary import OUTSIDE
-from dhop.model.geometry import Axis, Model, Split
+from dhop.model.geometry import Model
 from dhop.runtime.parallel import row_blocks, run, threads
 from dhop.runtime.workspace import Borrowed
 
@@ -76,9 +77,9 @@ class FftPlan(Plan):
         self._lanes = BYTES // parts.itemsize
         self._lines = 1 if dtype.kind == "c" else 2  # of pixels in a lane
         self._columns = self._lines * self._lanes  # of a block
-        rows, columns = _transform_split(model.rows), _transform_split(model.columns)
+        rows, columns = map(transform_split, model.axes)
         p0, p1 = rows.pixel.shape[1], columns.pixel.shape[1]
-        m0, m1 = model.rows.outputs, model.columns.outputs
+        m0, m1 = model.low
         self._high = _Side(rows, columns, self._columns)
         self._low = _Side(_low_split(m0, p0), _low_split(m1, p1), self._columns)
         self._whole = (p0, p1) == (m0, m1)
@@ -256,10 +257,3 @@ def _low_split(outputs: int, places: int) -> Split:
     pixel = np.full((1, places), OUTSIDE)
     pixel[0, :outputs] = np.arange(outputs)
     return Split(pixel, 0, outputs)
-
-
-def _transform_split(axis: Axis) -> Split:
-    """The split of a continued axis into phases of the length to transform."""
-    length = transform_length(axis)
-    whole = length == axis.period
-    return Split.of(axis, axis.continued(axis.size) if whole else axis.extended, length)

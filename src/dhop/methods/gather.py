@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.methods import Multiply
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 from dhop.runtime.parallel import share
 
 Array = NDArray[Any]

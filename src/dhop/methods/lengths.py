@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from dhop.model.geometry import Axis
+from dhop.model.axis import Axis, Split
 
 
 def next_length(least: int) -> int:
@@ -18,6 +18,13 @@ def transform_length(axis: Axis) -> int:
     if axis.period is not None and _is_smooth(axis.period):
         return axis.period
     return next_length(axis.round_places)
+
+
+def transform_split(axis: Axis) -> Split:
+    """The split of a continued axis into phases of the length to transform."""
+    length = transform_length(axis)
+    whole = length == axis.period
+    return Split.of(axis, axis.continued(axis.size) if whole else axis.extended, length)
 
 
 def _is_smooth(length: int) -> bool:

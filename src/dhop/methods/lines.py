@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
 from dhop.kernels.taps import PASS, READS
-from dhop.model.geometry import Index, Relation
+from dhop.model.relations import Index, Relation
 
 Array = NDArray[Any]
 

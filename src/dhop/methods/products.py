@@ -1,6 +1,8 @@
 """From a batch of vectors to the plan that multiplies them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,11 @@ class Products:
         workers: int | None,
         chosen: Mapping[np.dtype[Any], str] | None = None,
     ) -> None:
-        self.model = model
+        self.model = replace(model, around=(1,) * len(model.around))  # what plans see
         self.asked = method
         self.workers = workers
-        self._last = model.around[1:] == (1, 1)  # the two axes are the last ones
+        self._around = model.around
+        self._last = prod(model.around[1:]) == 1  # the axes are the last ones
         self._chosen = dict(chosen or {})
         self._usual: dict[np.dtype[Any], Plan] = {}
         self._direct: dict[np.dtype[Any], Plan] = {}  # for what the usual method cannot do
@@ -58,19 +61,23 @@ class Products:
         self._multiply(self._direct[x.dtype], x, product, out)
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
-        """Bring the two axes to the end, where the plans have them."""
+        """Bring the axes to the end, where the plans have them."""
         multiply: Multiply = getattr(plan, product)
         if self._last:
             return multiply(x, out, self.workers)
-        _, between, after = self.model.around
-        rows, columns = self.model.rows, self.model.columns
-        pixels, outputs = (rows.size, columns.size), (rows.outputs, columns.outputs)
-        given = outputs if product == "adjoint" else pixels
-        wanted = outputs if product == "forward" else pixels
-        images = x.reshape(-1, given[0], between, given[1], after).transpose(0, 2, 4, 1, 3)
-        images = np.ascontiguousarray(images)
+        pixels, outputs = self.model.size, self.model.low
+        given = self._apart(x, outputs if product == "adjoint" else pixels)
+        wanted = self._apart(out, outputs if product == "forward" else pixels)
+        images = np.ascontiguousarray(given)
         images.flags.writeable = False
-        results = workspace.empty((*images.shape[:3], *wanted), out.dtype)
+        results = workspace.empty(wanted.shape, out.dtype)
         reliable = multiply(images.ravel(), results.ravel(), self.workers)
-        out.reshape(-1, wanted[0], between, wanted[1], after)[:] = results.transpose(0, 3, 1, 4, 2)
+        wanted[:] = results
         return reliable
+
+    def _apart(self, x: Array, size: tuple[int, ...]) -> Array:
+        """A view of images of some size, with the axes of the batch before theirs."""
+        pairs = zip(size, self._around[1:], strict=True)
+        shape = [-1, *(count for pair in pairs for count in pair)]
+        order = [*range(0, len(shape), 2), *range(1, len(shape), 2)]
+        return x.reshape(shape).transpose(order)

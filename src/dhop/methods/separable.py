@@ -12,7 +12,9 @@ from dhop.kernels.vectors import BYTES
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.gather import gather
 from dhop.methods.lines import line_sums, reached
-from dhop.model.geometry import Axis, Index, Model, group_by
+from dhop.model.axis import Axis
+from dhop.model.geometry import Model
+from dhop.model.relations import Index, group_by
 from dhop.model.separation import separate
 
 Array = NDArray[Any]
@@ -35,19 +37,21 @@ class SeparablePlan(Plan):
         if np.finfo(dtype).eps == np.finfo(model.dtype).eps:
             a, b = model.factors
         else:  # the rounded taps are what is asked for
-            a, b = separate(model.taps.astype(model.weights.dtype), dtype)
+            a, b = separate(model.rounded.weights, dtype)
         times = cost.separable(model, dtype, len(a))
         self.forward = _forward(model, a, b.astype(dtype), times[0])
         self.adjoint = _adjoint(model, a.conj(), b.conj().astype(dtype), times[1])
 
 
 def _forward(model: Model, a: Array, b: Array, time: float) -> Multiply:
-    rows, columns, split = model.rows, model.columns, model.columns.split
+    _, rows, columns = model.volume
+    shapes = rows.size, columns.size, rows.outputs, columns.outputs
+    split = columns.split
     phases, places = split.pixel.shape
     lines = line_sums(rows.by_output, a, columns.size, b.dtype)
     windows, values, linked = _forward_taps(columns, b)
     table = separable.Forward(
-        *model.shapes, phases, places, NEAR // b.itemsize, *lines.sizes, windows.size,
+        *shapes, phases, places, NEAR // b.itemsize, *lines.sizes, windows.size,
         len(split.outer), linked, reached(rows.by_output), *lines.tables, split.outer, split.inner,
         windows,
     )  # fmt: skip
@@ -59,7 +63,9 @@ def _forward(model: Model, a: Array, b: Array, time: float) -> Multiply:
 
 
 def _adjoint(model: Model, a: Array, b: Array, time: float) -> Multiply:
-    rows, columns, split = model.rows, model.columns, model.columns.split
+    _, rows, columns = model.volume
+    shapes = rows.size, columns.size, rows.outputs, columns.outputs
+    split = columns.split
     width = 2 * split.pixel.shape[1] - columns.outputs  # of a row of `y` between its margins
     run = RUN // (width * b.itemsize)
     height = max(1, run // GROUP) * GROUP
@@ -71,7 +77,7 @@ def _adjoint(model: Model, a: Array, b: Array, time: float) -> Multiply:
     lines = line_sums(rows.by_pixel, a, columns.outputs, b.dtype)
     windows, values, linked, begin = _adjoint_taps(columns, b)
     table = separable.Adjoint(
-        *model.shapes, phases, places, height, width, held, *lines.sizes, windows.size,
+        *shapes, phases, places, height, width, held, *lines.sizes, windows.size,
         *lines.tables, first, member // places * span + member % places, split.trimmed.single,
         windows, linked, begin,
     )  # fmt: skip

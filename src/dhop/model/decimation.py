@@ -45,10 +45,10 @@ def fold(
 
 def low_resolution(
     dims: tuple[int, ...],
-    axes: tuple[int, int],
-    factor: tuple[int, int],
-    phase: tuple[int, int],
-    center: tuple[int, int],
+    axes: tuple[int, ...],
+    factor: tuple[int, ...],
+    phase: tuple[int, ...],
+    center: tuple[int, ...],
     decimation: Decimation,
 ) -> tuple[int, ...]:
     """Shape of the decimated array; numbers that leave none are refused."""

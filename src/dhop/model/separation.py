@@ -58,6 +58,19 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     return a, b
 
 
+def one_product(box: Array) -> list[Array] | None:
+    """One factor for each axis, if their product is `box` to double precision."""
+    factors = []
+    rest = box
+    while rest.ndim > 1:
+        first, others = separate(rest.reshape(len(rest), -1), np.dtype(np.float64))
+        if len(first) > 1:
+            return None
+        factors.append(first[0])
+        rest = others[0].reshape(rest.shape[1:])
+    return [*factors, rest]
+
+
 def _times_power(array: Array, exponent: int) -> Array:
     """``array * 2**exponent`` in two steps, each of which is in range."""
     return array * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)

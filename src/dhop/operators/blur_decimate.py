@@ -41,27 +41,29 @@ class DHOperator(NormalOperator):
     dims : sequence of int
         Shape of the high-resolution array. Axes outside `axes` are a batch: each of its images is
         blurred and decimated in the same way.
-    psf : array_like, two-dimensional
+    psf : array_like, of one, two or three axes
         Point spread function. Odd or even, of any content, also larger than the image. Copied.
-    factor : int or (int, int)
-        Decimation factor, high-resolution pixels per low-resolution pixel.
+        Lines such as spectra have one of one axis, images two, volumes three.
+    factor : int or sequence of int
+        Decimation factor, high-resolution pixels per low-resolution pixel. One for all axes of
+        `psf` or one for each, as for `boundary`, `center` and `phase`.
     decimation : {"sum", "mean", "sample"}
         Sum or mean over blocks of `factor` pixels, a partial last block being left out, or every
         `factor`-th pixel.
-    boundary : str or (str, str)
+    boundary : str or sequence of str
         ``"constant"`` (zeros outside), ``"wrap"``, ``"symmetric"``, ``"reflect"`` or ``"edge"``,
         as in `numpy.pad`.
-    center : int or (int, int), optional
+    center : int or sequence of int, optional
         Index of the PSF's origin, ``(K - 1) // 2`` by default. It may lie outside the PSF, which
         shifts the image by whole pixels.
-    phase : int or (int, int)
+    phase : int or sequence of int
         Pixel where the first block or sample starts, ``0 <= phase < factor``.
-    axes : (int, int)
-        Axes of `dims` that the axes of `psf` belong to.
+    axes : int or sequence of int, optional
+        Axes of `dims` that the axes of `psf` belong to; by default the last ones.
     method : {"auto", "direct", "separable", "fft"}
         Algorithm of the products: every non-zero tap multiplied and added; the folded PSF as a
-        short sum of products of a column and a row; Fourier transforms. ``"auto"`` takes the one
-        that should be fastest.
+        short sum of products of one factor for each axis; Fourier transforms. ``"auto"`` takes
+        the one that should be fastest.
     dtype : dtype, optional
         float32, float64, complex64 or complex128; by default that of `psf` if it is one of these,
         else float64 (float32 for float16).
@@ -77,8 +79,9 @@ class DHOperator(NormalOperator):
     dtype : dtype
     psf : ndarray
         The PSF as it was given, read-only.
-    factor, phase, center, axes : (int, int)
-    boundary : (str, str)
+    factor, phase, center, axes : tuple of int
+        One for each axis of `psf`.
+    boundary : tuple of str
     decimation : str
     method : str
         The algorithm of products with arrays of the operator's dtype.
@@ -119,26 +122,27 @@ class DHOperator(NormalOperator):
         boundary: Boundary | Sequence[Boundary] = "constant",
         center: Integers | None = None,
         phase: Integers = 0,
-        axes: Sequence[int] = (-2, -1),
+        axes: Integers | None = None,
         method: Method = "auto",
         dtype: DTypeLike | None = None,
         workers: int | None = None,
     ) -> None:
         dims = arguments.shape("dims", dims)
-        self._psf = arguments.psf_array(psf)
-        self._axes = arguments.axes(axes, len(dims))
-        self._factor = arguments.pair("factor", factor)
-        self._phase = arguments.pair("phase", phase)
+        self._psf = arguments.psf_array(psf, most=3)
+        ndim = self._psf.ndim
+        self._axes = arguments.axes(axes, len(dims), ndim)
+        self._factor = arguments.integers("factor", factor, ndim)
+        self._phase = arguments.integers("phase", phase, ndim)
         self._center = (
-            ((self._psf.shape[0] - 1) // 2, (self._psf.shape[1] - 1) // 2)
+            tuple((size - 1) // 2 for size in self._psf.shape)
             if center is None
-            else arguments.pair("center", center)
+            else arguments.integers("center", center, ndim)
         )
         self._decimation: Decimation = arguments.choice(
             "decimation", decimation, get_args(Decimation), DECIMATION_NAMES
         )
-        self._boundary = arguments.choice_pair(
-            "boundary", boundary, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
+        self._boundary = arguments.choices(
+            "boundary", boundary, ndim, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
         )
         self._asked: Method = arguments.choice("method", method, get_args(Method))
         self._workers = None if workers is None else arguments.positive("workers", workers)
@@ -166,8 +170,8 @@ class DHOperator(NormalOperator):
         return self._psf
 
     @property
-    def factor(self) -> tuple[int, int]:
-        """Decimation factor of either axis."""
+    def factor(self) -> tuple[int, ...]:
+        """Decimation factor of each axis."""
         return self._factor
 
     @property
@@ -176,23 +180,23 @@ class DHOperator(NormalOperator):
         return self._decimation
 
     @property
-    def boundary(self) -> tuple[Boundary, Boundary]:
-        """Boundary rule of either axis."""
+    def boundary(self) -> tuple[Boundary, ...]:
+        """Boundary rule of each axis."""
         return self._boundary
 
     @property
-    def center(self) -> tuple[int, int]:
+    def center(self) -> tuple[int, ...]:
         """Index of the PSF's origin."""
         return self._center
 
     @property
-    def phase(self) -> tuple[int, int]:
-        """Start of the first block or sample on either axis."""
+    def phase(self) -> tuple[int, ...]:
+        """Start of the first block or sample on each axis."""
         return self._phase
 
     @property
-    def axes(self) -> tuple[int, int]:
-        """The two axes that are blurred and decimated, counted from the front."""
+    def axes(self) -> tuple[int, ...]:
+        """The axes that are blurred and decimated, counted from the front."""
         return self._axes
 
     @property
@@ -216,9 +220,9 @@ class DHOperator(NormalOperator):
 
     def of_one_image(self) -> "DHOperator":
         """The operator of a single one of the images in a batch."""
-        dims = [self.dims[axis] for axis in sorted(self.axes)]
-        first, second = self.axes
-        settings = self.settings() | {"axes": (0, 1) if first < second else (1, 0)}
+        kept = sorted(self.axes)
+        dims = [self.dims[axis] for axis in kept]
+        settings = self.settings() | {"axes": tuple(map(kept.index, self.axes))}
         return DHOperator(dims, self.psf, self.factor, **settings)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -277,15 +281,13 @@ class DHOperator(NormalOperator):
     def decimation_operator(self) -> "DHOperator":
         """The decimation `D` alone, from `dims` to `dimsd`: ``D @ H`` is this operator."""
         settings = self.settings() | {"center": 0}
-        return DHOperator(self.dims, np.ones((1, 1)), self.factor, **settings)
+        return DHOperator(self.dims, np.ones((1,) * self.psf.ndim), self.factor, **settings)
 
     def _column_squares(self) -> Array:
         diagonal = facts.gram_diagonal(self.model).lines()
-        between, after = self.model.around[1:]
-        spread = np.broadcast_to(
-            diagonal[:, None, :, None],
-            (self.model.around[0], diagonal.shape[0], between, diagonal.shape[1], after),
-        )
+        before, between, after = self.model.sides
+        shape = before, diagonal.shape[0], between, diagonal.shape[1], after
+        spread = np.broadcast_to(diagonal[:, None, :, None], shape)
         return spread.reshape(-1)
 
     def _entry_norm(self, ord: float | str) -> float:
@@ -303,14 +305,13 @@ class DHOperator(NormalOperator):
         return ModelRows(self.model, width=block_width(self.model))
 
     def terms(self, weights: Array | None = None) -> list[Term]:
-        first, second = sorted(self._axes)
-        return [Term(self.model, weights, (first, second))]
+        return [Term(self.model, weights, tuple(sorted(self._axes)))]
 
     def bounds(self) -> tuple[float, float]:
         return facts.column_norm(self.model), facts.row_norm(self.model)
 
 
 def _rebuild(
-    dims: tuple[int, ...], psf: Array, factor: tuple[int, int], settings: dict[str, Any]
+    dims: tuple[int, ...], psf: Array, factor: tuple[int, ...], settings: dict[str, Any]
 ) -> DHOperator:
     return DHOperator(dims, psf, factor, **settings)

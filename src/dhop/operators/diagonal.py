@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.matrix.merging import WeightedRows
 from dhop.matrix.sparse import Rows
-from dhop.model.geometry import Index
+from dhop.model.relations import Index
 from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
 from dhop.runtime.arguments import DTYPES

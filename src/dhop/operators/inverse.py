@@ -21,13 +21,13 @@ class InverseOperator(ArrayOperator):
     ----------
     dtype : dtype
     dims : tuple of int
-    axes : (int, int)
+    axes : tuple of int
         Of the images in arrays of that shape.
     solve : Inverse
     """
 
     def __init__(
-        self, dtype: np.dtype[Any], dims: tuple[int, ...], axes: tuple[int, int], solve: Inverse
+        self, dtype: np.dtype[Any], dims: tuple[int, ...], axes: tuple[int, ...], solve: Inverse
     ) -> None:
         super().__init__(dtype, dims, dims)
         self.args = (dtype, dims, axes, solve)
@@ -38,10 +38,13 @@ class InverseOperator(ArrayOperator):
         return InverseOperator, self.args
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        last = tuple(range(-len(self._axes), 0))
         images, solved = (
-            np.moveaxis(each.reshape(-1, *self.dims), self._axes, (-2, -1)) for each in (x, out)
+            np.moveaxis(each.reshape(-1, *self.dims), self._axes, last) for each in (x, out)
         )
-        self._solve(images, solved)
+        if len(last) == 1:  # a line is an image of one row
+            images, solved = images[..., None, :], solved[..., None, :]
+        self._solve(images, solved, max(2, len(last)))
 
     def rounded(self, x: Array) -> Array:
         """The product with a vector of any precision, in that of the operator."""
@@ -66,7 +69,7 @@ def closed_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equation
     if terms is None or not all(term.uniform for term in terms):
         return None
     frames = [(term.model, term.mean) for term in terms]
-    return exact_equations(frames, penalties(regulariser, terms[0].model))
+    return exact_equations(frames, penalties(regulariser, terms[0]))
 
 
 def nearest_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
@@ -75,4 +78,4 @@ def nearest_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equatio
     if terms is None:
         return None
     frames = [(term.model, term.weight) for term in terms]
-    return nearest_equations(frames, penalties(regulariser, terms[0].model))
+    return nearest_equations(frames, penalties(regulariser, terms[0]))

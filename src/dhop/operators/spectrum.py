@@ -1,5 +1,6 @@
 """Singular values of the operator, all of them, where its structure or its size allows it."""
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from scipy import linalg
 
 from dhop.closed.bases import Basis, common_basis
 from dhop.matrix import facts
-from dhop.model.geometry import Axis
+from dhop.model.axis import Axis
+from dhop.model.separation import one_product
 from dhop.operators.blur_decimate import DHOperator
 
 Values = NDArray[np.float64]
@@ -19,8 +21,8 @@ LARGEST = 3e9  # rows times rows times columns of a dense decomposition; a few s
 def singular_values(A: DHOperator) -> Values:
     """All singular values of `A`, the largest first.
 
-    - If the folded PSF is the product of a column and a row, the matrix is a Kronecker product and
-      its singular values are the products of those of the two axes.
+    - If the folded PSF is the product of one factor for each axis, the matrix is a Kronecker
+      product and its singular values are the products of those of the axes.
     - If the image wraps around, or continues symmetrically and so does the PSF, and the factor
       divides it, they are read from the transfer function: its norm over each set of frequencies
       that alias to one.
@@ -49,10 +51,9 @@ def singular_values(A: DHOperator) -> Values:
     ((1200,), 1.9961, 0.3386)
     """
     model = A.model
-    rows, columns = model.rows, model.columns
-    if len(model.factors[0]) == 1:
-        column, row = (factor[0] for factor in model.factors)
-        values = np.multiply.outer(_of_axis(rows, column), _of_axis(columns, row)).ravel()
+    factors = one_product(model.box)
+    if factors is not None:
+        values = reduce(np.multiply.outer, map(_of_axis, model.axes, factors)).ravel()
     elif (basis := common_basis([model])) is not None:
         values = _of_transfer(basis, basis.transfer(model))
     else:
@@ -77,14 +78,10 @@ def _of_transfer(basis: Basis, transfer: NDArray[Any]) -> Values:
 
 
 def _of_matrix(A: DHOperator) -> Values:
-    model = A.model
-    size = model.rows.size * model.columns.size
-    outputs = model.rows.outputs * model.columns.outputs
+    single = A.of_one_image()
+    outputs, size = single.shape
     if outputs**2 * size > LARGEST:
         raise _too_large((outputs, size))
-    settings = A.settings() | {"axes": (0, 1)}
-    dims = tuple(A.dims[axis] for axis in A.axes)
-    single = DHOperator(dims, A.psf, A.factor, **settings)
     return np.asarray(
         linalg.svdvals(single.to_sparse().toarray().astype(np.result_type(A.dtype, float)))
     )

@@ -1,5 +1,6 @@
 """The convolutions that regularisers look at."""
 
+from functools import reduce
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -12,33 +13,55 @@ from dhop.runtime import arguments
 Name: TypeAlias = Literal["identity", "gradient", "laplacian", "laplacian-of-gaussian"]
 Stencils: TypeAlias = Name | ArrayLike
 
-LAPLACIAN = np.array([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+DIFFERENCE = np.array([1.0, -1.0])
+SECOND = np.array([1.0, -2.0, 1.0])
 
 
-def stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
+def stencils(regulariser: Stencils, ndim: int = 2) -> list[NDArray[np.number]]:
     """The PSFs, of factor one, that a regulariser puts under each other.
 
     Parameters
     ----------
     regulariser : str or array_like
-        ``"identity"`` prefers small values; ``"gradient"``, differences to the pixels above and on
-        the left, small steps; ``"laplacian"``, the five-point stencil, small curvature;
+        ``"identity"`` prefers small values; ``"gradient"``, differences to the pixels before on
+        each axis, small steps; ``"laplacian"``, the sum of second differences, small curvature;
         ``"laplacian-of-gaussian"`` the same of the image smoothed by a Gaussian of one pixel,
         without regard to the finest detail. An array is such a PSF itself.
+    ndim : int
+        Number of an image's axes.
 
     Raises
     ------
     ValueError
-        For another name.
+        For another name, or an array of another number of axes.
     """
     if not isinstance(regulariser, str):
-        return [arguments.psf_array(regulariser, "regulariser")]
-    difference = np.array([[1.0, -1.0]])
-    return {
-        "identity": [np.ones((1, 1))],
-        "gradient": [difference.T, difference],
-        "laplacian": [LAPLACIAN],
-        "laplacian-of-gaussian": [
-            scipy.ndimage.laplace(np.pad(gaussian(7, 1.0), 1), mode="constant")
-        ],
-    }[arguments.choice("regulariser", regulariser, get_args(Name))]
+        stencil = arguments.psf_array(regulariser, "regulariser", most=3)
+        if stencil.ndim != ndim:
+            raise ValueError(f"the regulariser must have {ndim} dimensions, got {stencil.ndim}")
+        return [stencil]
+    name = arguments.choice("regulariser", regulariser, get_args(Name))
+    if name == "identity":
+        return [np.ones((1,) * ndim)]
+    if name == "gradient":
+        return [_along(axis, ndim, DIFFERENCE) for axis in range(ndim)]
+    if name == "laplacian":
+        return [_laplacian(ndim)]
+    smooth = gaussian(7, 1.0) if ndim == 2 else _power(gaussian(7, 1.0).sum(axis=0), ndim)
+    return [scipy.ndimage.laplace(np.pad(smooth, 1), mode="constant")]
+
+
+def _along(axis: int, ndim: int, line: NDArray[np.float64]) -> NDArray[np.float64]:
+    return line.reshape([-1 if k == axis else 1 for k in range(ndim)])
+
+
+def _laplacian(ndim: int) -> NDArray[np.float64]:
+    stencil = np.zeros((3,) * ndim)
+    for axis in range(ndim):
+        middle = tuple(slice(None) if k == axis else slice(1, 2) for k in range(ndim))
+        stencil[middle] += _along(axis, ndim, SECOND)
+    return stencil
+
+
+def _power(line: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
+    return np.asarray(reduce(np.multiply.outer, [line] * ndim))

@@ -15,6 +15,7 @@ from scipy.sparse import issparse
 T = TypeVar("T")
 
 NUMBERS = "biufc"  # kinds of dtypes
+COUNTS = "no", "one", "two", "three"
 # That operators have.
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
@@ -51,17 +52,30 @@ def real(name: str, value: Any) -> float:
     return result
 
 
+def each(
+    name: str, value: Any, count: int, check: Callable[[str, Any], T], kind: str = "number"
+) -> tuple[T, ...]:
+    """What `check` makes of the value for each of some axes, from one value or as many."""
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not several and not (isinstance(value, np.ndarray) and value.ndim):
+        return (check(name, value),) * count
+    if len(value) != count:
+        many = f" or {COUNTS[count]}" if count > 1 else ""
+        raise ValueError(f"{name} must be one {kind}{many}, got {len(value)}: {value!r}")
+    return tuple(check(name, one) for one in value)
+
+
 def both(
     name: str, value: Any, check: Callable[[str, Any], T], kind: str = "number"
 ) -> tuple[T, T]:
-    """What `check` makes of the value for each of the two axes, from one value or two."""
-    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    if not several and not (isinstance(value, np.ndarray) and value.ndim):
-        return check(name, value), check(name, value)
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one {kind} or two, got {len(value)}: {value!r}")
-    first, second = value
-    return check(name, first), check(name, second)
+    """What `check` makes of the value for each of two axes, from one value or two."""
+    first, second = each(name, value, 2, check, kind)
+    return first, second
+
+
+def integers(name: str, value: Any, count: int) -> tuple[int, ...]:
+    """One integer for each of some axes, from a scalar or a sequence."""
+    return each(name, value, count, integer, "integer")
 
 
 def pair(name: str, value: Any) -> tuple[int, int]:
@@ -92,11 +106,15 @@ def choice(
     raise ValueError(expected + advice)
 
 
-def choice_pair(
-    name: str, value: Any, options: Sequence[T], others: Mapping[str, T], note: str
-) -> tuple[T, T]:
-    """One of `options` for each of the two axes, from a name or a sequence of names."""
-    return both(name, value, lambda name, one: choice(name, one, options, others, note), "name")
+def choices(
+    name: str, value: Any, count: int, options: Sequence[T], others: Mapping[str, T], note: str
+) -> tuple[T, ...]:
+    """One of `options` for each of some axes, from a name or a sequence of names."""
+
+    def check(name: str, one: Any) -> T:
+        return choice(name, one, options, others, note)
+
+    return each(name, value, count, check, "name")
 
 
 def sequence(name: str, value: Any, kind: str) -> list[Any]:
@@ -117,19 +135,19 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def axes(value: Any, ndim: int) -> tuple[int, int]:
-    """Two different axes of an array with `ndim` of them, counted from the front."""
-    given = pair("axes", value)
+def axes(value: Any, ndim: int, count: int) -> tuple[int, ...]:
+    """So many different axes of an array with `ndim` of them, counted from the front."""
+    given = tuple(range(-count, 0)) if value is None else integers("axes", value, count)
     for axis in given:
         if not -ndim <= axis < ndim:
             raise ValueError(
                 f"axes {given} are not all axes of an array with {ndim} dimensions; dims is the "
-                "shape of the whole array, of at least two axes"
+                f"shape of the whole array, of at least {COUNTS[count]} axes"
             )
-    first, second = (axis % ndim for axis in given)
-    if first == second:
-        raise ValueError(f"axes must be two different ones, got {value!r}")
-    return first, second
+    found = tuple(axis % ndim for axis in given)
+    if len(set(found)) < count:
+        raise ValueError(f"axes must be {COUNTS[count]} different ones, got {value!r}")
+    return found
 
 
 def numbers(name: str, value: Any) -> NDArray[Any]:
@@ -144,16 +162,21 @@ def numbers(name: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def psf_array(value: Any, name: str = "psf") -> NDArray[Any]:
-    """A finite, two-dimensional, non-empty array of numbers, as an own read-only copy."""
+def psf_array(value: Any, name: str = "psf", most: int = 2) -> NDArray[Any]:
+    """A finite, non-empty array of numbers, as an own read-only copy.
+
+    It has two axes; or one to three, if `most` is 3.
+    """
     if issparse(value):
         raise TypeError(f"{name} must be a dense array; use `{name}.toarray()`")
     if np.ma.is_masked(value):
         raise ValueError(f"the {name} has masked values; give them one with `.filled(value)`")
     psf = np.array(numbers(name, value), order="C", subok=False)
-    if psf.ndim != 2:
+    if most == 2 and psf.ndim != 2:
         advice = "; for a separable blur use `np.outer(p, p)`" if psf.ndim == 1 else ""
         raise ValueError(f"{name} must have 2 dimensions, got {psf.ndim}{advice}")
+    if not 1 <= psf.ndim <= 3:
+        raise ValueError(f"{name} must have 1, 2 or 3 dimensions, got {psf.ndim}")
     if psf.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {psf.shape}")
     if not np.isfinite(psf).all():

@@ -1,0 +1,203 @@
+"""The adjoint of the strided convolution: every row of the image gathers what reads it.
+
+It is `dhop.kernels.direct.forward` the other way round. Its band has rows of `y` between margins of
+zeros, it sums the phases of two rows of the image, and folds the phases of each into a row of
+pixels. Factor 2 ::
+
+    band     | 0 | y0 y1 y2 | 0 |    split row   | phase 0 | phase 1 |    pixels  e0 e1 e2 e3 ...
+
+Of a volume the band has one such stack for each plane of `y` that a plane of pixels reads.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.kernels.compile import called, kernel
+from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.polyphase import clear_margins, fold_row
+from dhop.kernels.shares import take
+from dhop.kernels.taps import PASS, add_pair, add_taps
+
+Index = NDArray[np.intp]
+
+
+class Adjoint(NamedTuple):
+    """What `adjoint` has to know.
+
+    Attributes
+    ----------
+    depth, n0, n1, layers, m0, m1 : int
+        Shapes of the volume and of the result of `forward`.
+    step, planes : int
+        Decimation factor along the planes, and how many planes of `y` a plane of pixels reads.
+    factor, most : int
+        Decimation factor along the rows axis, and how many rows of `y` a pixel row reads.
+    height, width : int
+        Of the band of rows of `y`, with zeros in the margins that let every window be whole;
+        ``height > most``.
+    begin_plane, plane : arrays
+        As `begin` and `place`, of the planes.
+    begin : (n0 + 1,) array
+    place : array
+        ``place[begin[i]:begin[i + 1]]`` are the places where pixel row `i` stands in the
+        continued image.
+    starts, member, inside : arrays
+        Of `fold_row`.
+    offsets : array
+        Window start of each tap relative to the row ``place // factor`` of the band.
+    group : (step, factor, phases, most + 1) array
+        Taps ``group[z, p0, p1, q]:group[z, p0, p1, q + 1]`` have the phase ``(z, p0, p1)`` and read
+        the row `q` above.
+    reach : (factor,) array
+        Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
+        windows are shared.
+    """
+
+    depth: int
+    n0: int
+    n1: int
+    layers: int
+    m0: int
+    m1: int
+    step: int
+    planes: int
+    phases: int
+    places: int
+    factor: int
+    most: int
+    height: int
+    width: int
+    begin_plane: Index
+    plane: Index
+    begin: Index
+    place: Index
+    starts: Index
+    member: Index
+    inside: Index
+    offsets: Index
+    group: Index
+    reach: Index
+
+
+_unpack_adjoint = unpacking(Adjoint)
+
+
+@kernel
+def adjoint(y, table, weights, work, shares, own, board, out):
+    """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
+
+    Parameters
+    ----------
+    y : (B * layers * m0 * m1,) array
+    table : int array
+        A packed `Adjoint`.
+    weights : array
+        Conjugated value of each tap.
+    work : (planes * height * width + 2 * phases * places,) array
+        The band, and two rows that are split.
+    shares, own, board : int arrays and int
+        Of pairs of image rows, counted through the batch.
+    out : (B * depth * n0 * n1,) array
+
+    Returns
+    -------
+    bool
+        True, as in `forward`.
+    """
+    t = _unpack_adjoint(flat(table))
+    size = t.phases * t.places
+    pairs = (t.n0 + 1) // 2
+    source, target, values, stack = flat(y), flat(out), flat(weights), flat(work)
+    split = skip(stack, t.planes * t.height * t.width)
+    clear_margins(stack, t.planes * t.height, t.width, (t.width - t.m1) // 2)
+    held, top, bottom = -1, 0, 0  # the planes, and the rows of them, that the band holds
+    taken = 0
+    pair, stop = take(shares, own, board, taken)
+    while pair < stop:
+        image, i = pair // pairs, pair % pairs * 2
+        count = min(2, t.n0 - i)
+        pixels = skip(target, (image * t.n0 + i) * t.n1)
+        volume = image // t.depth * t.layers
+        first, last = t.begin[i], t.begin[i + count]
+        first_plane, last_plane = t.begin_plane[image % t.depth], t.begin_plane[image % t.depth + 1]
+        together = count == 2 and t.begin[i + 1] == first + 1 and last == first + 2
+        together = together and t.place[first + 1] == t.place[first] + 1
+        together = together and last_plane == first_plane + 1
+        for r in range(count):
+            if t.begin[i + r] == t.begin[i + r + 1] or first_plane == last_plane:
+                for s in range(size):
+                    split[r * size + s] = 0
+        for z in range(first_plane, last_plane):
+            layer, groups = t.plane[z] // t.step, t.plane[z] % t.step * t.factor
+            here = image // t.depth * (t.layers + t.planes) + layer
+            if here != held:
+                held, top, bottom = here, 0, 0
+            for e in range(first, first + 1 if together else last):
+                j0, p0 = t.place[e] // t.factor, t.place[e] % t.factor
+                next_ = t.place[e + 1] if together else t.place[e]
+                j1, p1 = next_ // t.factor, next_ % t.factor
+                upper, lower = max(0, j0 - t.most + 1), min(j1 + 1, t.m0)
+                if upper < top or bottom < lower:
+                    top, bottom = _hold(skip(source, volume * t.m0 * t.m1), layer, t.layers,
+                                        t.planes, t.m0, t.m1, upper, lower, top, bottom,
+                                        stack, t.height, t.width)  # fmt: skip
+                first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
+                if together:
+                    first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
+                    # The same row of y is q above the one and q + j1 - j0 above the other.
+                    low = max(first0, first1 + j0 - j1)
+                    high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
+                    for p in range(t.phases):
+                        one = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
+                        two = skip(t.group, ((groups + p1) * t.phases + p) * (t.most + 1))
+                        a = one[min(low, t.most)]
+                        # The rows of y that only the lower row reads come first among its own.
+                        add_pair(skip(split, size + p * t.places), skip(split, p * t.places),
+                                 t.places, stack, (j1 - top) * t.width, (j0 - j1) * t.width,
+                                 t.offsets, values,
+                                 (two[first1], one[first0]), (two[last1], one[last0]),
+                                 (two[min(low + j1 - j0, t.most)], a, one[min(high, t.most)] - a),
+                                 PASS, (skip(pixels, p * 2 * t.n1 // t.phases), 2))  # fmt: skip
+                else:
+                    r = 0 if e < t.begin[i + 1] else 1
+                    for p in range(t.phases):
+                        taps = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
+                        add_taps(skip(split, r * size + p * t.places), t.places, stack,
+                                 (j0 - top) * t.width, skip(t.offsets, taps[first0]),
+                                 skip(values, taps[first0]), 0, taps[last0] - taps[first0],
+                                 z > first_plane or e > t.begin[i + r], PASS)  # fmt: skip
+        for r in range(count):
+            fold_row(skip(split, r * size), t.starts, t.member, t.inside, t.phases, t.places,
+                     skip(pixels, r * t.n1), t.n1)  # fmt: skip
+        pair += 1
+        if pair == stop:
+            taken += 1
+            pair, stop = take(shares, own, board, taken)
+    return True
+
+
+@called
+def _hold(image, layer, layers, planes, m, n, first, last, top, bottom, band, height, width):
+    """Have the band, with the rows from `top` to `bottom` in it, hold those from `first` to `last`.
+
+    They are rows of the plane `layer` and of some planes before it, zeros before the first of the
+    `layers` and behind the last, of `m` rows of `n` numbers each; those of the band have margins.
+    Rows that follow on are added while there is room.
+
+    Returns
+    -------
+    top, bottom : int
+    """
+    margin = (width - n) // 2
+    if first < top or first > bottom or last > top + height:
+        top = bottom = first
+    for z in range(planes):
+        inside = 0 <= layer - z < layers
+        for j in range(bottom, last):
+            pixels = skip(image, ((layer - z) * m + j) * n if inside else 0)
+            row = skip(band, (z * height + j - top) * width + margin)
+            for i in range(n):
+                row[i] = pixels[i] if inside else 0
+    return top, max(bottom, last)

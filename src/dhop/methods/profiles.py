@@ -1,0 +1,72 @@
+"""The separable method for volumes: an axial profile times a lateral plane, or a sum of such."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.methods import Plan, cost, prepare
+from dhop.model.axis import Axis
+from dhop.model.geometry import Model
+from dhop.runtime import workspace
+
+Array = NDArray[Any]
+
+
+class ProfilesPlan(Plan):
+    """One pass along the planes' axis and one over each plane, for each term of the sum.
+
+    A plane is blurred by the method that does it the fastest, down its columns and along its rows
+    where its PSF is separable. Which pass comes first is a matter of what decimation leaves for the
+    other. The error is that of `dhop.model.separation`, and of the method of the planes.
+
+    Workspace: what the first pass leaves; if there are several terms, a result besides.
+    """
+
+    def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
+        self.model = model
+        same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
+        # In higher precision the rounded taps are what is asked for.
+        model = model if same else replace(model.rounded, dtype=dtype)
+        self._terms: list[tuple[Plan, Plan]] = []
+        for plane, profile in zip(model.planes, model.factors[0], strict=True):
+            across = prepare(cost.choose(plane, dtype), plane, dtype)
+            first = cost.profile_first(model, plane, dtype)
+            along = prepare("direct", _along(model, profile, first), dtype)
+            self._terms.append((along, across) if first else (across, along))
+
+    def forward(self, x: Array, out: Array, workers: int | None) -> bool:
+        reliable = True
+        for number, (first, last) in enumerate(self._terms):
+            between = _empty(x, first.model.pixels, first.model.outputs)
+            reliable &= first.forward(x, between, workers)
+            between.flags.writeable = False
+            part = np.empty_like(out) if number else out
+            reliable &= last.forward(between, part, workers)
+            if number:
+                out += part
+        return reliable
+
+    def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
+        reliable = True
+        for number, (first, last) in enumerate(self._terms):
+            between = _empty(y, last.model.outputs, last.model.pixels)
+            reliable &= last.adjoint(y, between, workers)
+            between.flags.writeable = False
+            part = np.empty_like(out) if number else out
+            reliable &= first.adjoint(between, part, workers)
+            if number:
+                out += part
+        return reliable
+
+
+def _along(model: Model, profile: Array, first: bool) -> Model:
+    """The pass along the planes' axis, over pixels of planes or over what is left of these."""
+    sizes = model.size if first else model.low
+    axes = model.axes[0], Axis.batch(sizes[1] * sizes[2])
+    return Model(axes, profile[:, None], model.dtype, (1, 1, 1))
+
+
+def _empty(given: Array, size: int, wanted: int) -> Array:
+    return workspace.empty((given.size // size * wanted,), given.dtype)

@@ -1,0 +1,174 @@
+"""Lines, images and volumes: the same laws in one, two and three dimensions."""
+
+import itertools
+
+import numpy as np
+import oracle
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dhop import DHOperator, FrameStack, singular_values
+from dhop.methods import PLANS
+
+METHODS = list(PLANS)
+SIZES = {1: 14, 3: 7}  # at most, of an axis
+
+
+def random_case(rng, ndim):
+    """Arguments of an operator, of whatever kind."""
+    dims = tuple(int(n) for n in rng.integers(1, SIZES[ndim] + 1, ndim))
+    shape = rng.integers(1, 6, ndim)
+    psf = rng.integers(-4, 5, shape).astype(float)
+    kind = rng.integers(4)
+    if kind == 0:  # a product of one factor for each axis
+        psf = np.ones(())
+        for size in shape:
+            psf = np.multiply.outer(psf, rng.integers(1, 4, size).astype(float))
+    elif kind == 1:  # of a profile and a plane
+        psf = rng.integers(1, 4, (shape[0],) + (1,) * (ndim - 1)) * psf[:1]
+    decimation = oracle.DECIMATIONS[rng.integers(3)]
+    factor = [min(int(f), n) for f, n in zip(rng.choice([1, 2, 4], ndim), dims, strict=True)]
+    factor = [1 << int(np.log2(f)) for f in factor]  # a mean of them is exact
+    phase = [
+        int(rng.integers(f)) if decimation == "sample" or n >= 2 * f else 0
+        for f, n in zip(factor, dims, strict=True)
+    ]
+    options = {
+        "decimation": decimation,
+        "boundary": tuple(rng.choice(oracle.BOUNDARIES, ndim).tolist()),
+        "center": tuple(int(rng.integers(-1, size + 1)) for size in shape),
+        "phase": tuple(phase),
+    }
+    return (dims, psf, tuple(factor)), options
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_the_matrix_and_direct_products_are_exact(ndim):
+    rng = np.random.default_rng(ndim)
+    for number in range(60):
+        args, options = random_case(rng, ndim)
+        dense = oracle.matrix(*args, **options)
+        A = DHOperator(*args, method="direct", **options)
+        x, y = (rng.integers(-9, 10, n).astype(float) for n in (A.shape[1], A.shape[0]))
+        case = f"{number}: {args[0]}, {args[1].shape}, {args[2]}, {options}"
+        assert_array_equal(A @ x, dense @ x, case)
+        assert_array_equal(A.H @ y, dense.T @ y, case)
+        assert_array_equal(A.to_sparse().toarray(), dense, case)
+        assert_array_equal(A.to_sparse("csc").toarray(), dense, case)
+        assert A.nnz == A.to_sparse().nnz, case
+        rows = rng.integers(0, A.shape[0], 3)
+        assert_array_equal(A.to_sparse(rows=rows).toarray(), dense[rows], case)
+        assert_allclose(A.gram().to_sparse().toarray(), dense.T @ dense, 1e-13, 1e-10, err_msg=case)
+
+
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+@pytest.mark.parametrize("method", ["separable", "fft", "auto"])
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_other_methods_are_the_matrix(ndim, method, dtype):
+    """To `10 u log2(N) |folded|_2 |x|_2`, the bound of the Fourier method, for all."""
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        (dims, psf, factor), options = random_case(rng, ndim)
+        if np.issubdtype(dtype, np.complexfloating):
+            psf = psf + 1j * rng.integers(-4, 5, psf.shape)
+        A = DHOperator(dims, psf, factor, method=method, dtype=dtype, **options)
+        dense = oracle.matrix(dims, psf, factor, **options)
+        x, y = (rng.standard_normal(n).astype(dtype) for n in (A.shape[1], A.shape[0]))
+        scale = 10 * np.finfo(dtype).eps / 2 * np.log2(A.shape[1] + 1)
+        scale *= np.linalg.norm(A.model.weights)
+        assert abs(A @ x - dense @ x).max() <= scale * np.linalg.norm(x)
+        assert abs(A.H @ y - dense.conj().T @ y).max() <= scale * np.linalg.norm(y)
+
+
+BATCHES = [
+    ((2, 4, 5, 6), None),
+    ((4, 2, 5, 6), (0, 2, 3)),
+    ((4, 5, 2, 6), (0, 1, 3)),
+    ((4, 5, 6, 2), (0, 1, 2)),
+    ((4, 5, 6, 2), (2, 0, 1)),
+    ((2, 3, 2, 4, 3, 5, 2), (5, 1, 3)),
+    ((3, 9), None),
+    ((9, 3), 0),
+    ((2, 9, 3), (1,)),
+]
+
+
+@pytest.mark.parametrize(("dims", "axes"), BATCHES)
+@pytest.mark.parametrize("method", METHODS)
+def test_other_axes_are_a_batch(method, dims, axes):
+    rng = np.random.default_rng(0)
+    ndim = 1 if len(dims) <= 3 else 3
+    for factor, boundary in itertools.product((1, 2), ("constant", "symmetric")):
+        psf = rng.integers(1, 5, (3, 2, 4)[:ndim]).astype(float)
+        A = DHOperator(dims, psf, factor, axes=axes, method=method, boundary=boundary)
+        given = axes if axes is None or np.ndim(axes) else (axes,)
+        dense = oracle.matrix(dims, psf, factor, axes=given, boundary=boundary)
+        assert_array_equal(A.to_sparse().toarray(), dense)
+        assert_array_equal(A.to_sparse("csc").toarray(), dense)
+        assert_allclose(A.gram().to_sparse().toarray(), dense.T @ dense, 1e-12)
+        X, Y = (rng.integers(-9, 10, (n, 2)).astype(float) for n in (A.shape[1], A.shape[0]))
+        assert_allclose(A @ X, dense @ X, 0, 1e-10)
+        assert_allclose(A.H @ Y, dense.T @ Y, 0, 1e-10)
+        assert_allclose(A.gram() @ X, dense.T @ (dense @ X), 0, 1e-8)
+        for order in (1, 2, np.inf, "fro"):
+            assert_allclose(A.norm(order), np.linalg.norm(dense, order), 1e-8)
+        assert_allclose(A.gram_diagonal(), (dense**2).sum(axis=0), 1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_bits_do_not_depend_on_workers(ndim, method):
+    rng = np.random.default_rng(0)
+    dims, shape = ((40, 3000), (25,)) if ndim == 1 else ((9, 41, 60), (3, 4, 5))
+    psf = rng.random(shape)
+    x, y = None, None
+    for workers in (1, 2, 3, 7):
+        A = DHOperator(dims, psf, 2, method=method, workers=workers, boundary="symmetric")
+        if x is None:
+            x, y = rng.standard_normal(A.dims), rng.standard_normal(A.dimsd)
+            forward, backward = A.degrade(x), A.backproject(y)
+        assert_array_equal(A.degrade(x), forward)
+        assert_array_equal(A.backproject(y), backward)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric", "constant"])
+@pytest.mark.parametrize("shape", ["any", "symmetric", "product"])
+@pytest.mark.parametrize(
+    ("dims", "factor"), [((12,), 3), ((2, 9), 1), ((4, 6, 8), (1, 2, 2)), ((2, 4, 4, 6), 2)]
+)
+def test_proximal_operators_and_singular_values(dims, factor, shape, boundary):
+    """In closed form in the Fourier, the cosine and the Kronecker basis, or by iterations."""
+    rng = np.random.default_rng(0)
+    ndim = 1 if len(dims) < 3 else 3
+    psf = rng.random((3,) * ndim)
+    for axis in range(ndim if shape == "symmetric" else 0):
+        psf = psf + np.flip(psf, axis)
+    if shape == "product":
+        psf = np.ones(())
+        for _ in range(ndim):
+            psf = np.multiply.outer(psf, rng.random(3))
+    psf /= psf.sum()
+    args, options = (dims, psf, factor), {"boundary": boundary}
+    A, dense = DHOperator(*args, **options), oracle.matrix(*args, **options)
+    expected = np.linalg.svd(dense, compute_uv=False)
+    assert_allclose(singular_values(A), expected, 0, 1e-12 * expected[0])
+    other = oracle.matrix(*args, center=0, **options)
+    stack = FrameStack([A, DHOperator(*args, center=0, **options)])
+    for operator, matrix in ((A, dense), (stack, np.vstack([dense, other]))):
+        z, y = rng.random(operator.dims), rng.random(operator.dimsd)
+        system = matrix.T @ matrix + np.eye(matrix.shape[1]) / 2
+        solution = np.linalg.solve(system, matrix.T @ y.ravel() + z.ravel() / 2)
+        assert_allclose(operator.prox_l2(z, y, 2.0).ravel(), solution, 0, 1e-5)
+
+
+def test_axes_and_psf_belong_together():
+    with pytest.raises(ValueError, match="1, 2 or 3 dimensions"):
+        DHOperator((4, 4), np.ones((1, 1, 1, 1)), 1)
+    with pytest.raises(ValueError, match="at least three axes"):
+        DHOperator((4, 4), np.ones((1, 1, 1)), 1)
+    with pytest.raises(ValueError, match="axes must be one integer or three, got 2"):
+        DHOperator((4, 4, 4), np.ones((1, 1, 1)), 1, axes=(0, 1))
+    with pytest.raises(ValueError, match="three different ones"):
+        DHOperator((4, 4, 4), np.ones((1, 1, 1)), 1, axes=(0, 1, -2))
+    with pytest.raises(ValueError, match="factor must be one integer or three, got 2"):
+        DHOperator((4, 4, 4), np.ones((1, 1, 1)), (1, 2))
