@@ -175,7 +175,7 @@ class TestPsfs:
     def test_of_all_frames_with_shifts_and_channels_last(self):
         given = np.moveaxis(BURST, 1, -1)
         options = {"shifts": self.SHIFTS, "photometry": "offset"}
-        for blur in (OTHERS, [OTHERS], np.stack([psf.gaussian(5, s) for s in (0.7, 1.0, 1.3)])):
+        for blur in (OTHERS, [OTHERS], [psf.gaussian(5, s) for s in (0.7, 1.0, 1.3)]):
             found = super_resolve(given, blur, 2, channel_axis=-1, **options, **EXACT)
             every = blur[0] if isinstance(blur, list) and isinstance(blur[0], list) else blur
             for c in range(3):
@@ -197,9 +197,8 @@ class TestPsfs:
     def test_each_of_an_array_is_its_own(self):
         """Views of an array are made anew each time, and may get the address of another."""
         many = np.stack([psf.gaussian(5, s) for s in (0.6, 0.8, 1.0, 1.2)])
-        for given in (many, list(many)):
-            assert_array_equal(blurs(given, 4), many)
-            assert_array_equal(blurs(given, 1, 4)[0], many)
+        assert_array_equal(blurs(list(many), 4), many)
+        assert_array_equal(blurs(list(many), 1, 4)[0], many)
 
     def test_as_many_frames_as_channels(self):
         frames = RNG.random((3, 3, 6, 5))
@@ -322,14 +321,16 @@ TRAPS = {
     "sizes that differ": ({"frames": [ONE, ONE[1:]]}, "one shape, frame 0 has (20, 17)"),
     "sizes that differ much": ({"frames": [ONE, MANY]}, "frame 1 has (3, 20, 17)"),
     "ragged rows": ({"frames": [[1.0, 2.0], [3.0]]}, "unequal lengths"),
-    "a psf of a line": ({"psf": BLUR[0]}, "2 dimensions, got 1; for a separable"),
-    "a psf of a number": ({"psf": 1.0}, "2 dimensions, got 0"),
+    "a psf of a line": ({"psf": BLUR[0], "frames": MANY[None]}, "of the psf's axes, with one"),
+    "a psf of a volume": ({"psf": np.stack([BLUR] * 3)}, "of the psf's axes, with one"),
+    "a psf of four axes": ({"psf": np.stack([[BLUR] * 3] * 2)}, "1 frames, but psfs of 2 frames"),
+    "a psf of a number": ({"psf": 1.0}, "1, 2 or 3 dimensions, got 0"),
     "no psf": ({"psf": np.ones((0, 3))}, "psf must not be empty"),
     "psfs of other frames": ({"frames": MANY, "psf": [BLUR] * 2}, "3 frames, but 2 psfs"),
-    "psfs of frames for one": ({"psf": np.stack([BLUR] * 3)}, "1 frames, but 3 psfs"),
+    "psfs of frames for one": ({"psf": [BLUR] * 3}, "1 frames, but 3 psfs"),
     "psfs, channels last": (
         {"frames": random(20, 17, 3), "channel_axis": -1, "psf": random(9, 9, 3)},
-        "np.moveaxis(psf, -1, 0)",
+        "of the psf's axes, with one",
     ),
     "psfs of two channels": (
         {"frames": random(3, 20, 17), "channel_axis": 0, "psf": [BLUR] * 2},

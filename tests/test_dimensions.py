@@ -6,8 +6,9 @@ import numpy as np
 import oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import fft
 
-from dhop import DHOperator, FrameStack, singular_values
+from dhop import DHOperator, FrameStack, singular_values, super_resolve
 from dhop.methods import PLANS
 
 METHODS = list(PLANS)
@@ -172,3 +173,73 @@ def test_axes_and_psf_belong_together():
         DHOperator((4, 4, 4), np.ones((1, 1, 1)), 1, axes=(0, 1, -2))
     with pytest.raises(ValueError, match="factor must be one integer or three, got 2"):
         DHOperator((4, 4, 4), np.ones((1, 1, 1)), (1, 2))
+
+
+def scene(rng, shape):
+    """Where smooth noise is positive."""
+    frequencies = np.meshgrid(*map(fft.fftfreq, shape), indexing="ij")
+    gain = np.exp(-320 * sum(k**2 for k in frequencies))
+    return (fft.ifftn(gain * fft.fftn(rng.standard_normal(shape))).real > 0).astype(float)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric", "constant", "edge"])
+@pytest.mark.parametrize(("dims", "factor"), [((240,), 2), ((4, 12, 16), (1, 2, 2))])
+def test_super_resolution_minimises(dims, factor, boundary):
+    """The gradient of the dense problem vanishes at the image, whichever solver took it there."""
+    rng = np.random.default_rng(0)
+    blur = rng.random((3, 3, 5)[-len(dims) :])
+    blur /= blur.sum()
+    options = {"decimation": "mean", "boundary": boundary}
+    A = oracle.matrix(dims, blur, factor, **options)
+    frame = rng.random(DHOperator(dims, blur, factor, **options).dimsd)
+    found = super_resolve(frame, blur, factor, beta=0.1, boundary=boundary, rtol=1e-9)
+    assert found.converged
+    laplacian = np.zeros((3,) * len(dims))
+    for axis in range(len(dims)):
+        place = [1] * len(dims)
+        for place[axis], value in ((0, 1.0), (1, -2.0), (2, 1.0)):
+            laplacian[tuple(place)] += value
+    S = oracle.matrix(dims, laplacian, 1, boundary=boundary)
+    system = A.T @ A + 0.1 * S.T @ S
+    assert_allclose(found.image.ravel(), np.linalg.solve(system, A.T @ frame.ravel()), 0, 1e-6)
+
+
+@pytest.mark.parametrize(("shape", "factor"), [((2400,), 2), ((12, 64, 64), (1, 2, 2))])
+def test_beta_is_near_the_best(shape, factor):
+    rng = np.random.default_rng(1)
+    truth = scene(rng, shape)
+    line = np.exp(-(np.arange(-4, 5) ** 2) / 4.5)
+    blur = line if len(shape) == 1 else np.einsum("i,j,k->ijk", line, line[2:-2], line[2:-2])
+    blur = blur / blur.sum()
+    A = DHOperator(shape, blur, factor, decimation="mean", boundary="symmetric")
+    frame = A.degrade(truth) + 0.02 * rng.standard_normal(A.dimsd)
+
+    def error(beta):
+        return np.sqrt(np.mean((super_resolve(frame, blur, factor, beta=beta).image - truth) ** 2))
+
+    assert error("auto") <= 1.15 * min(map(error, 10.0 ** np.arange(-5, 1)))
+
+
+def test_frames_of_lines_and_volumes():
+    rng = np.random.default_rng(0)
+    blur = np.array([1.0, 2.0, 1.0]) / 4
+    lines = rng.random((2, 30))
+    moved = super_resolve(lines, blur, 2, beta=0.1, shifts=[0, 0.5])
+    assert moved.image.shape == (60,)
+    channels = super_resolve(lines, blur, 2, beta=0.1, channel_axis=0).image
+    last = super_resolve(lines.T, blur, 2, beta=0.1, channel_axis=-1).image
+    assert_array_equal(channels, last.T)
+    assert_allclose(channels[1], super_resolve(lines[1], blur, 2, beta=0.1).image, 0, 1e-12)
+    box = np.einsum("i,j,k->ijk", blur, blur, blur)
+    stack = rng.random((2, 5, 6, 7))
+    one = super_resolve(stack[0], box, (1, 2, 2), beta=0.1)
+    assert one.image.shape == (5, 12, 14)
+    both = super_resolve(stack, box, (1, 2, 2), beta=0.1, shifts=[[0, 0, 0], [0, 0.5, 0.5]])
+    assert both.image.shape == (5, 12, 14)
+    assert both.converged
+    colours = super_resolve(stack, box, (1, 2, 2), beta=0.1, channel_axis=0)
+    assert_allclose(colours.image[0], one.image, 0, 1e-12)
+    with pytest.raises(ValueError, match="cannot be estimated"):
+        super_resolve(stack, box, 2, beta=0.1, shifts="estimate")
+    with pytest.raises(ValueError, match="of the psf's axes"):
+        super_resolve(stack[0, 0], box, 2, beta=0.1)

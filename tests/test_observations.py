@@ -29,8 +29,8 @@ def test_stacked(shape, dtype, expected):
 
 def test_scenes_have_the_channels_of_frames():
     assert scene_dims((2, 4, 3), (2, 3), None) == (8, 9)
-    assert scene_dims((2, 5, 4, 3), 2, None) == (5, 8, 6)
-    assert scene_dims((2, 5, 4, 3), 2, [9, 7]) == (5, 9, 7)
+    assert scene_dims((2, 5, 4, 3), (2, 2), None) == (5, 8, 6)
+    assert scene_dims((2, 5, 4, 3), (2, 2), [9, 7]) == (5, 9, 7)
 
 
 def test_frames_that_see_alike_share_an_operator():

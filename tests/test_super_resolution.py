@@ -394,7 +394,6 @@ def test_more_frames_less_noise():
         ({"boundary": "zeros"}, ValueError),
         ({"factor": 0}, ValueError),
         ({"factor": 1.5}, TypeError),
-        ({"psf": np.ones(3)}, ValueError),
     ],
 )
 def test_senseless_arguments(change, error):

@@ -187,7 +187,9 @@ class Judge:
         self._moments = np.einsum("rca,rcb->cab", moved, moved.conj()) / len(Y)
         self._squares = float(np.mean(np.abs(Y) ** 2 @ u))
         self._count = float(u.sum())
-        parts = [np.abs(spectra.transfer(S)) ** 2 for S in stencils(regulariser)]
+        parts = [
+            np.abs(spectra.transfer(S)) ** 2 for S in stencils(regulariser, len(spectra.factor))
+        ]
         self._penalty: Array = np.sum(parts, axis=0)
         normal, penalty = (
             float(np.mean(x))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,13 +12,13 @@ from dhop.cautions import RangeWarning
 from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames import layouts, observations
 from dhop.iteration.steps import RTOL
-from dhop.model.boundary import Boundary
+from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
 from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import problem, solvers
+from dhop.reconstruction import blurs, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.solution import Solution
@@ -88,30 +89,35 @@ def super_resolve(
                                                       the frames
         ============================  ==============  ===========================================
 
+        Of lines, whose PSF has one axis, and of volumes, whose PSF has three, read one axis less
+        or more: an array with as many axes as the PSF is one frame.
+
         A sequence of arrays is the array with one more axis in front. Shapes in which channels look
         like rows or columns, as (m0, m1, 3) without a `channel_axis`, are refused. A path is that
         of an image, which is read with its colours as channels, or of several; the path of a Zarr
         array, and a Dask array, are solved in chunks by `dhop.dask.super_resolve`. Slices of a
         volume are channels, if each is a scene of its own.
-    psf : array_like, two-dimensional, or sequence of such, or "estimate"
-        Point spread function in high-resolution pixels, of all frames. Or a sequence of F, of each;
+    psf : array_like, or sequence of such, or "estimate"
+        Point spread function in high-resolution pixels, of all frames, an array of one to three
+        axes. Or a sequence of F of images, of each;
         or of a single frame's C channels; or F or one such sequences of C. Channels with a PSF of
         their own are solved one after the other, with one `beta`, which is chosen for their mean.
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
         `dhop.psf.estimate`; from a single frame it is cautious.
-    factor : int or (int, int)
+    factor : int or sequence of int
         High-resolution pixels per low-resolution pixel.
     channel_axis : int, optional
         The axis of the frames, as an array, that has the channels, as in scikit-image. The image
         has them in the same place.
-    center : int or (int, int), optional
+    center : int or sequence of int, optional
         Index of the PSF's origin, of each if there are several, ``(K - 1) // 2`` by default. By
         default, too, a PSF whose peak is half a pixel or more beside it, and whose centroid leans
         the same way, draws a warning.
     shifts : array_like, shape (F, 2), "estimate", "refine" or ("refine", array_like), optional
         In low-resolution pixels: ``shifts[i] = (dy, dx)`` says that the scene in frame `i` appears
-        `dy` rows further down and `dx` columns further right than in frame 0. ``"estimate"``
+        `dy` rows further down and `dx` columns further right than in frame 0; of lines and volumes
+        there is a number for each axis. Those of images can be found: ``"estimate"``
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
         to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
@@ -122,9 +128,9 @@ def super_resolve(
         the noise.
     regulariser : str, array_like or LinearOperator
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
-        five-point stencil, small curvature; ``"laplacian-of-gaussian"`` the same but for the finest
-        detail. An array is a PSF that the image is convolved with; an operator has as many columns
-        as the image has pixels.
+        sum of second differences, small curvature; ``"laplacian-of-gaussian"`` the same but for the
+        finest detail. An array is a PSF that the image is convolved with; an operator has as many
+        columns as the image has pixels.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
         Weight of the regulariser; it does not depend on the brightness scale. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
@@ -145,7 +151,7 @@ def super_resolve(
         Whether to minimise over images without negative values only.
     boundary, decimation
         As for `DHOperator`.
-    dims : (int, int), optional
+    dims : sequence of int, optional
         Shape of the result, by default `factor` times the shape of a frame.
     x0 : array_like, of the shape of the result, optional
         First guess, by default zeros.
@@ -191,9 +197,17 @@ def super_resolve(
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
-    stack = layouts.stacked(array, channel_axis)
-    axis = layouts.image_axis(channel_axis, array.ndim)
-    given = _weights(weights, stack, axis)
+    ndim = blurs.dimensions(psf)
+    if ndim == 1:
+        return _of_lines(
+            array, psf, factor, channel_axis, center=center, shifts=shifts, weights=weights,
+            boundary=boundary, dims=dims, x0=x0, regulariser=regulariser, beta=beta, noise=noise,
+            photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
+            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress,
+        )  # fmt: skip
+    stack = layouts.stacked(array, channel_axis, ndim)
+    axis = layouts.image_axis(channel_axis, array.ndim, ndim)
+    given = _weights(weights, stack, axis, ndim)
     if not all(_finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
@@ -203,18 +217,18 @@ def super_resolve(
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
-    problem.check(given, regulariser)
-    size = observations.scene_dims(stack.shape, factor, dims)
-    steps = arguments.both("factor", factor, arguments.positive, "integer")
+    problem.check(given, regulariser, ndim)
+    steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
+    size = observations.scene_dims(stack.shape, steps, dims)
     known = Preparation(
-        stack, given, steps, decimation, np.zeros((len(stack), 2)), Photometry.none(len(stack))
+        stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
     known.align(shifts, photometry, progress)
     estimated = isinstance(psf, str)
     known.blur(psf, center, progress)
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    operators = _operators(size, known, factor, options)
+    operators = _operators(size, known, options)
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
     if isinstance(beta, str):
@@ -231,7 +245,7 @@ def super_resolve(
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         corrected = known.photometry.corrected(stack)
         return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, boundary),
+            problem.Problem(operator, corrected, regulariser, number, boundary, ndim),
             solver,
             nonnegative=nonnegative,
             x0=start,
@@ -284,6 +298,45 @@ def super_resolve(
         frames=stack,
         channel_axis=axis,
     )
+
+
+def _of_lines(
+    frames: Array, psf: Any, factor: Any, channel_axis: int | None, *, center: Any, shifts: Any,
+    weights: Any, boundary: Any, dims: Any, x0: Any, **settings: Any,
+) -> Solution:  # fmt: skip
+    """Lines, such as spectra, are images of one row."""
+    layouts.stacked(frames, channel_axis, 1)
+    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
+    if channel_axis is not None:
+        frames = np.moveaxis(frames, channel_axis, -2)
+    if isinstance(shifts, str | tuple):
+        raise ValueError("shifts of lines cannot be estimated; give a number for each frame")
+    if shifts is not None:
+        moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), len(frames), 1)
+        shifts = np.column_stack([np.zeros(len(moves)), moves])
+    if weights is not None and not isinstance(weights, str):
+        alone = frames.ndim == 1 and np.ndim(weights) == 1 and len(weights) == frames.size
+        given = arguments.sequence("weights", [weights] if alone else weights, "numbers or arrays")
+        weights = [_row(np.asarray(w)) if np.ndim(w) else w for w in given]
+    rule = arguments.choices("boundary", boundary, 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE)
+    found = super_resolve(
+        _row(frames),
+        _row(np.asarray(psf)),
+        (1, *arguments.integers("factor", factor, 1)),
+        channel_axis=None if axis is None else -3,
+        center=None if center is None else (0, *arguments.integers("center", center, 1)),
+        shifts=shifts,
+        weights=weights,
+        boundary=("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
+        dims=None if dims is None else (1, *arguments.integers("dims", dims, 1)),
+        x0=None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
+        **settings,
+    )
+    return replace(found, image=layouts.outward(found.image[..., 0, :], axis), channel_axis=axis)
+
+
+def _row(lines: Array) -> Array:
+    return lines[..., None, :]
 
 
 def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
@@ -349,16 +402,14 @@ def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
     return array, -1 if colours else None
 
 
-def _operators(
-    size: tuple[int, ...], known: Preparation, factor: Any, options: dict[str, Any]
-) -> list[Any]:
+def _operators(size: tuple[int, ...], known: Preparation, options: dict[str, Any]) -> list[Any]:
     """The operator of each frame, of one PSF or of one for each of its channels."""
 
     def frames_of(psf: Any, size: tuple[int, ...], frame: tuple[int, ...]) -> list[DHOperator]:
         def make(blur: Any, center: Any) -> DHOperator:
-            return DHOperator(size, blur, factor, center=center, **options)
+            return DHOperator(size, blur, known.factor, center=center, **options)
 
-        return observations.frame_operators(make, psf, known.shifts, factor, frame)
+        return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
 
     frame = known.frames.shape[1:]
     if not (isinstance(known.psf, list) and isinstance(known.psf[0], list)):
@@ -367,7 +418,9 @@ def _operators(
     return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
 
 
-def _weights(weights: Weights | None, stack: Array, axis: int | None) -> list[Array] | None:
+def _weights(
+    weights: Weights | None, stack: Array, axis: int | None, ndim: int
+) -> list[Array] | None:
     """A number or a map of the shape of a frame, for each."""
     if weights is None:
         return None
@@ -375,7 +428,8 @@ def _weights(weights: Weights | None, stack: Array, axis: int | None) -> list[Ar
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
     given = [
-        dense(each, "each of weights") for each in layouts.weight_maps(weights, stack.shape, axis)
+        dense(each, "each of weights")
+        for each in layouts.weight_maps(weights, stack.shape, axis, ndim)
     ]
     return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
 

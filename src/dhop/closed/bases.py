@@ -150,7 +150,7 @@ class Fourier:
         return _flat(np.asarray(fft.fftn(placed.conj(), workers=_workers(placed)).conj()))
 
     def holds(self, model: Model, exact: bool) -> bool:
-        boundaries = {axis.boundary for axis in model.axes}
+        boundaries = _boundaries(model)
         return boundaries <= ({"wrap"} if exact else {"wrap", "constant"})
 
 
@@ -194,7 +194,7 @@ class Cosine:
         return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
     def holds(self, model: Model, exact: bool) -> bool:
-        if exact and {axis.boundary for axis in model.axes} != {"symmetric"}:
+        if exact and not _boundaries(model) <= {"symmetric"}:
             return False
         box = model.box
         return all(
@@ -230,6 +230,11 @@ def common_basis(
         if all(basis.holds(model, exact) for model in [*frames, *penalties]):
             return basis
     return None
+
+
+def _boundaries(model: Model) -> set[Boundary]:
+    """The boundaries that make a difference: on an axis of one pixel all but zeros are the same."""
+    return {axis.boundary for axis in model.axes if axis.size > 1 or axis.boundary == "constant"}
 
 
 def _classes(shape: tuple[int, ...], factor: tuple[int, ...]) -> tuple[int, ...]:

@@ -219,9 +219,10 @@ dims, x0, maxiter, rtol, callback, progress
             "dhop.registration.estimate_shifts"
         )
     moves = observations.checked_shifts(shifts, len(stack))
-    size = observations.scene_dims(stack.shape, factor, dims)
+    steps = arguments.both("factor", factor, arguments.positive, "integer")
+    size = observations.scene_dims(stack.shape, steps, dims)
     if chunks is None:
-        sizes = zip(stack.chunks[-2:], arguments.pair("factor", factor), strict=True)
+        sizes = zip(stack.chunks[-2:], steps, strict=True)
         chunks = (*stack.chunks[1:-2], *(max(some) * f for some, f in sizes))
     common = {"boundary": boundary, "dtype": stack.dtype, "chunks": chunks}
 
@@ -232,7 +233,7 @@ dims, x0, maxiter, rtol, callback, progress
     oversight = blurs.off_centre(psfs) if center is None else None
     if oversight:
         warnings.warn(oversight, PSFWarning, stacklevel=2)
-    operators = observations.frame_operators(make, psfs, moves, factor, stack.shape[1:])
+    operators = observations.frame_operators(make, psfs, moves, steps, stack.shape[1:])
     A = operators[0]
     common["chunks"] = A.chunks
     stencils = real_stencils(regulariser) if beta else []

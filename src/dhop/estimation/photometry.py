@@ -96,7 +96,7 @@ def matched(
         gains = np.ones(len(frames))
     maps = weights or [np.ones(())] * len(frames)
     whole = np.rint(shifts).astype(int)
-    size = np.array(frames.shape[-2:]) - np.ptp(whole, axis=0)
+    size = np.array(frames.shape[-shifts.shape[1] :]) - np.ptp(whole, axis=0)
     seen = np.array([bool(np.any(weight)) for weight in maps])
     first = int(np.argmax(seen))
     gains = np.where(seen, gains / gains[first], 1.0)

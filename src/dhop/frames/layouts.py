@@ -17,10 +17,13 @@ Array = NDArray[Any]
 FEW = 4  # pixels of an image's axis, or fewer, are likely to be channels ...
 MANY = 16  # ... beside as many as this on the other
 MEANINGS = "(m0, m1), (F, m0, m1) or (F, C, m0, m1), or have a channel_axis"
+VOLUMES = "of the psf's axes, with one more for frames and two for frames of channels"
 
 
-def stacked(frames: Any, channel_axis: int | None = None) -> Any:
+def stacked(frames: Any, channel_axis: int | None = None, ndim: int = 2) -> Any:
     """Frames as (F, m0, m1) or (F, C, m0, m1) array of the precision to compute in.
+
+    Volumes, whose `ndim` is 3, have another axis before these two.
 
     Parameters
     ----------
@@ -37,29 +40,39 @@ def stacked(frames: Any, channel_axis: int | None = None) -> Any:
     TypeError
         If frames are no real numbers.
     """
-    fits = frames.ndim in ((2, 3, 4) if channel_axis is None else (3, 4))
+    fits = ndim + (channel_axis is not None) <= frames.ndim <= ndim + 2
     if not (fits and frames.size > 0):  # Dask may not know the size
         said = "" if channel_axis is None else f" and channel_axis={channel_axis}"
-        raise ValueError(f"frames must have the shape {MEANINGS}, got {frames.shape}{said}")
+        meanings = MEANINGS if ndim == 2 else VOLUMES
+        raise ValueError(f"frames must have the shape {meanings}, got {frames.shape}{said}")
     if frames.dtype.kind not in "biuf":
         raise TypeError(f"frames must be real numbers, got dtype {frames.dtype}")
     given = frames.shape
     if channel_axis is not None:
-        frames = np.moveaxis(frames, _axis(channel_axis, frames.ndim), -3)
+        frames = np.moveaxis(frames, _axis(channel_axis, frames.ndim), -1 - ndim)
         frames = np.ascontiguousarray(frames) if isinstance(frames, np.ndarray) else frames
-    if frames.ndim == 2 or (frames.ndim == 3 and channel_axis is not None):
+    if frames.ndim == ndim or (frames.ndim == ndim + 1 and channel_axis is not None):
         frames = frames[None]
-    _refuse_narrow(frames.shape, given, channel_axis)
+    if ndim == 2:
+        _refuse_narrow(frames.shape, given, channel_axis)
     dtype = np.float32 if frames.dtype.newbyteorder("=") == np.float32 else np.float64
     return frames.astype(dtype, copy=False)
 
 
-def image_axis(channel_axis: int | None, ndim: int) -> int | None:
-    """Where the image of frames with `ndim` axes has its channels; None if it needs no move."""
+def image_axis(channel_axis: int | None, frames: int, ndim: int = 2) -> int | None:
+    """Where the image has its channels; None if it needs no move.
+
+    Parameters
+    ----------
+    channel_axis : int or None
+        Of the frames.
+    frames, ndim : int
+        Number of axes of the frames, and of an image without channels.
+    """
     if channel_axis is None:
         return None
-    axis = _axis(channel_axis, ndim)
-    return max(axis - 1, 0) if ndim == 4 else axis
+    axis = _axis(channel_axis, frames)
+    return max(axis - 1, 0) if frames == ndim + 2 else axis
 
 
 def inward(image: Any, axis: int | None) -> Any:
@@ -72,8 +85,10 @@ def outward(image: Any, axis: int | None) -> Any:
     return image if axis is None else np.moveaxis(image, 0, axis)
 
 
-def weight_maps(weights: Any, frames: tuple[int, ...], axis: int | None) -> list[Any]:
-    """A number, or a map of rows and columns with or without channels, for each frame.
+def weight_maps(
+    weights: Any, frames: tuple[int, ...], axis: int | None, ndim: int = 2
+) -> list[Any]:
+    """A number, or a map of an image's `ndim` axes with or without channels, for each frame.
 
     Parameters
     ----------
@@ -90,22 +105,22 @@ def weight_maps(weights: Any, frames: tuple[int, ...], axis: int | None) -> list
         If there are more or fewer, or one is neither a number nor such a map.
     """
     count, *frame = frames
-    alone = [weights] if count == 1 and _is_map(weights, tuple(frame), axis) else weights
+    alone = [weights] if count == 1 and _is_map(weights, tuple(frame), axis, ndim) else weights
     given = arguments.sequence("weights", alone, "numbers or arrays")
     if len(given) != count:
         advice = f"; for one map of all frames give [map] * {count}" if _shape(weights) else ""
         raise ValueError(f"{count} frames, but {len(given)} weights{advice}")
-    plane, whole = tuple(frame[-2:]), outward_shape(frame, axis)
+    plane, whole = tuple(frame[-ndim:]), outward_shape(frame, axis)
     chosen = []
     for number, weight in enumerate(given):
         shape = _shape(weight)
         if shape not in ((), plane, whole):
-            maps = f"{plane}" if len(frame) == 2 else f"{plane} or {whole}"
+            maps = f"{plane}" if len(frame) == ndim else f"{plane} or {whole}"
             raise ValueError(
                 f"weights of shape {shape}, those of frame {number}, do not fit frames of {whole}; "
                 f"give a number or a map of {maps}"
             )
-        if len(shape) == 3:
+        if len(shape) > ndim:
             weight = inward(weight if hasattr(weight, "shape") else np.asarray(weight), axis)
         chosen.append(weight)
     return chosen
@@ -159,10 +174,10 @@ def _refuse_narrow(stack: Sequence[int], given: Sequence[int], channel_axis: int
     )
 
 
-def _is_map(weights: Any, frame: tuple[int, ...], axis: int | None) -> bool:
+def _is_map(weights: Any, frame: tuple[int, ...], axis: int | None, ndim: int) -> bool:
     """Whether weights are the map of a single frame, not a sequence that holds it."""
     shape = _shape(weights)
-    return len(shape) == 2 or shape == outward_shape(frame, axis)
+    return len(shape) == ndim or shape == outward_shape(frame, axis)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

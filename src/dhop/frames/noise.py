@@ -25,14 +25,15 @@ def quiet_noise(image: Array, weights: Array | None = None) -> float:
     Parameters
     ----------
     image : ndarray, shape (m0, m1)
-        Finite where it has a weight.
+        Finite where it has a weight. Of a single row differences are taken along it; of a volume
+        in its planes.
     weights : ndarray, optional
         Parts with pixels of weight zero are left out.
 
     Returns
     -------
     float
-        Zero for images of fewer than three rows or columns.
+        Zero for images of two rows, or of fewer than three columns.
 
     Examples
     --------
@@ -43,24 +44,33 @@ def quiet_noise(image: Array, weights: Array | None = None) -> float:
     >>> round(quiet_noise(noisy), 1)
     0.5
     """
-    if min(image.shape) < 3:
+    planes = image.reshape(-1, *image.shape[-2:])
+    row = planes.shape[1] == 1
+    if min(planes.shape[1 + row :]) < 3:
         return 0.0
-    seen = np.ones(image.shape, bool) if weights is None else np.broadcast_to(weights, image.shape)
-    known = np.where(seen > 0, image, 0.0)
-    across = scipy.ndimage.convolve1d(known, SECOND, 1)
-    second = scipy.ndimage.convolve1d(across, SECOND, 0)[1:-1, 1:-1] / 6
-    whole = scipy.ndimage.minimum_filter(seen, 3)[1:-1, 1:-1] > 0
-    count = [max(size // SIDE, 1) for size in second.shape]
-    sides = [size // n for size, n in zip(second.shape, count, strict=True)]
-    cut = tuple(slice(n * side) for n, side in zip(count, sides, strict=True))
-    parts = [
-        each[cut].reshape(count[0], sides[0], count[1], sides[1]).swapaxes(1, 2).reshape(-1, *sides)
-        for each in (second, whole)
-    ]
-    complete = parts[1].all(axis=(1, 2))
+    seen = np.ones(planes.shape, bool)
+    if weights is not None:
+        seen = np.broadcast_to(weights, image.shape).reshape(planes.shape)
+    second = scipy.ndimage.convolve1d(np.where(seen > 0, planes, 0.0), SECOND, 2)[..., 1:-1]
+    whole = scipy.ndimage.minimum_filter(seen, (1, 1 if row else 3, 3))[..., 1:-1] > 0
+    if not row:
+        second = scipy.ndimage.convolve1d(second, SECOND, 1)[:, 1:-1]
+        whole = whole[:, 1:-1]
+    second /= np.sqrt(6 if row else 36)
+    parts = [_parts(each, (1, SIDE**2) if row else (SIDE, SIDE)) for each in (second, whole)]
+    complete = parts[1].all(axis=1)
     if not complete.any():
         return 0.0
-    powers = np.mean(parts[0][complete] ** 2, axis=(1, 2))
+    powers = np.mean(parts[0][complete] ** 2, axis=1)
     if powers.any():
         powers = powers[powers > 0]  # what is constant is saturated
     return float(np.sqrt(np.quantile(powers, QUIET)) / SHARE)
+
+
+def _parts(planes: Array, least: tuple[int, int]) -> Array:
+    """Planes in parts of some rows and columns or a little more, (parts, pixels)."""
+    count = [max(size // side, 1) for size, side in zip(planes.shape[1:], least, strict=True)]
+    height, width = (size // n for size, n in zip(planes.shape[1:], count, strict=True))
+    cut = planes[:, : count[0] * height, : count[1] * width]
+    parts = cut.reshape(-1, count[0], height, count[1], width).swapaxes(2, 3)
+    return parts.reshape(-1, height * width)

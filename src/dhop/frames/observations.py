@@ -13,25 +13,27 @@ Operator = TypeVar("Operator")
 
 
 def scene_dims(
-    frames: tuple[int, ...], factor: int | Sequence[int], dims: Sequence[int] | None
+    frames: tuple[int, ...], factor: tuple[int, ...], dims: Sequence[int] | None
 ) -> tuple[int, ...]:
     """Shape of the image behind stacked frames of a shape."""
-    _, *channels, m0, m1 = frames
-    by_row, by_column = _steps(factor)
+    ndim = len(factor)
+    channels, pixels = frames[1:-ndim], frames[-ndim:]
     if dims is not None:
         size = arguments.shape("dims", dims)
-        if len(size) != 2:
-            raise ValueError(f"dims must be the rows and columns of the result, got {size}")
+        if len(size) != ndim:
+            what = "rows and columns" if ndim == 2 else f"{arguments.COUNTS[ndim]} sizes"
+            raise ValueError(f"dims must be the {what} of the result, got {size}")
         return (*channels, *size)
-    return (*channels, m0 * by_row, m1 * by_column)
+    return (*channels, *(m * f for m, f in zip(pixels, factor, strict=True)))
 
 
-def checked_shifts(shifts: ArrayLike | None, count: int) -> NDArray[np.float64]:
-    """A pair of finite numbers for each frame, zeros by default."""
-    moves = np.zeros((count, 2)) if shifts is None else arguments.numbers("shifts", shifts)
-    fit = moves.shape == (count, 2) and moves.dtype.kind != "c"
+def checked_shifts(shifts: ArrayLike | None, count: int, ndim: int = 2) -> NDArray[np.float64]:
+    """A finite number for each axis of each frame, zeros by default."""
+    moves = np.zeros((count, ndim)) if shifts is None else arguments.numbers("shifts", shifts)
+    fit = moves.shape == (count, ndim) and moves.dtype.kind != "c"
     if not (fit and np.isfinite(moves).all()):
-        raise ValueError(f"shifts must be {count} pairs of finite numbers, got {shifts!r}")
+        what = "pairs" if ndim == 2 else f"rows of {arguments.COUNTS[ndim]}"
+        raise ValueError(f"shifts must be {count} {what} of finite numbers, got {shifts!r}")
     return moves.astype(np.float64)
 
 
@@ -39,7 +41,7 @@ def frame_operators(
     make: Callable[[Any, Any], Operator],
     psf: Any,
     shifts: NDArray[np.float64],
-    factor: int | Sequence[int],
+    factor: tuple[int, ...],
     frame: tuple[int, ...],
 ) -> list[Operator]:
     """The operator of each frame; frames that see the same way share theirs.
@@ -52,27 +54,22 @@ def frame_operators(
         What `dhop.reconstruction.blurs.blurs` returns, not of channels.
     shifts : ndarray, shape (F, 2)
         In low-resolution pixels.
-    factor : int or (int, int)
+    factor : tuple of int
     frame : tuple of int
         Shape of a frame, for which the operators must give it.
     """
-    steps = _steps(factor)
     made: dict[tuple[float, ...], Any] = {}
     operators = []
     blurs_of_frames = psf if isinstance(psf, list) else [psf] * len(shifts)
     for move, blur in zip(shifts, blurs_of_frames, strict=True):
         key = (id(blur), *move)
         if key not in made:
-            made[key] = make(*shift(blur, move * steps))
+            made[key] = make(*shift(blur, move * factor))
         operators.append(made[key])
     A = operators[0]
     if A.dimsd != frame:
         raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {frame}")
     return operators
-
-
-def _steps(factor: int | Sequence[int]) -> tuple[int, int]:
-    return arguments.both("factor", factor, arguments.positive, "integer")
 
 
 def check_settings(

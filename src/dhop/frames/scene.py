@@ -2,8 +2,9 @@ r"""What the frames themselves tell of scene, noise and blur: a model of few num
 
 The scene is taken as random, with a power that falls as that of edges does, :math:`S(K) = \rho
 |K|^{-2p}` with :math:`p = 3/2` or more: edges in all directions have the power :math:`|K|^{-3}`,
-smooth scenes less at high frequencies. Optics, of the transfer function `H`, and pixels, `B`, let
-:math:`|H B|^2 S` of it through. What frames have in common beyond that, up to the highest
+smooth scenes less at high frequencies. (So it is in two dimensions; in three, edges have
+:math:`p = 2`.) Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it
+through. What frames have in common beyond that, up to the highest
 frequencies, no optics can have let through: it is the `floor`, of errors of the model. What they do
 not have in common is noise. So the spectra of a class of aliases, see `dhop.frames.windows`, have
 the covariance
@@ -27,8 +28,8 @@ from dhop.frames.windows import Spectra
 Array = NDArray[Any]
 Maker = Callable[[Array], Array]  # a transfer function from the logarithms of its parameters
 
-EXPONENTS = (1.5, 4.0)  # of the scene, p
-ROUGHEST = 0.5  # the same of a single frame with a known blur
+SMOOTHEST = 4.0  # exponent of the scene, p, at most; at least that of edges ...
+ROUGHER = 1.0  # ... or less, of a single frame with a known blur
 LEVELS = (-20.0, 30.0)  # logarithm of the scene's power over that of the noise
 FLOORS = (-12.0, 8.0)  # the same of the floor
 NOISES = (-16.0, 3.0)  # logarithm of the noise's power over that of the spectra
@@ -110,17 +111,18 @@ class Likelihood:
             Of these.
         """
         low, high = self._noises()
-        limits = [*bounds, EXPONENTS, LEVELS, FLOORS, (low, high)]
+        edges = (len(self.spectra.factor) + 1) / 2
+        limits = [*bounds, (edges, SMOOTHEST), LEVELS, FLOORS, (low, high)]
         alone = len(self.spectra) == 1
         if alone:  # has nothing in common with others
             limits[-2] = (FLOORS[0], FLOORS[0])
         if alone and not bounds:  # what may be texture is not taken for noise
-            limits[-4] = (ROUGHEST, EXPONENTS[1])
+            limits[-4] = (edges - ROUGHER, SMOOTHEST)
         if self.spectra.sparse:  # points have the same power at all frequencies
-            limits[-4] = (0.0, EXPONENTS[1])
+            limits[-4] = (0.0, SMOOTHEST)
         best: Any = None
         for start in starts:
-            guess = [*start, 1.6, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
+            guess = [*start, edges + 0.1, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
             found = scipy.optimize.minimize(
                 self._misfit, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
                 options={"maxiter": 80, "ftol": 1e-8},

@@ -14,7 +14,9 @@ white noise of variance :math:`\sigma^2 / w_i` becomes noise of variance :math:`
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from dhop.frames.noise import quiet_noise
 
 Array = NDArray[Any]
 
-TILE = 192  # pixels of a frame, on each side, that are transformed together
+TILE = {2: 192, 3: 48}  # pixels of a frame, on each side, that are transformed together
 TILES = 3  # at most, on each axis
 TAPER = 0.4  # part of a tile over which its window rises and falls
 WORK = 32_000.0  # enough for numbers that are the same all over
@@ -41,8 +43,8 @@ class Spectra:
     Parameters
     ----------
     frames : ndarray, shape (F, ..., m0, m1)
-        Finite where they have a weight.
-    factor : (int, int)
+        Finite where they have a weight. Of volumes the last three axes are those of images.
+    factor : tuple of int
     shifts : ndarray, shape (F, 2)
         As for `dhop.super_resolve`.
     weights : sequence of (float or ndarray), optional
@@ -54,8 +56,9 @@ class Spectra:
     ----------
     values : ndarray, shape (R, C, F)
         The spectra of `R` tiles and channels at `C` frequencies, times the root of the weight.
-    frequencies : (ndarray, ndarray), shapes (C, a)
-        Of the `a` aliases in each class, in radians per high-resolution pixel, from -pi to pi.
+    frequencies : tuple of ndarray, shapes (C, a)
+        One for each axis. Of the `a` aliases in each class, in radians per high-resolution pixel,
+        from -pi to pi.
     phases : ndarray, shape (C, F, a)
         What a frame sees of each frequency of `G`.
     sparse : bool
@@ -77,32 +80,33 @@ class Spectra:
         weights: Sequence[Any] | None = None,
         work: float = WORK,
     ) -> None:
-        shape = frames.shape[-2:]
+        ndim = len(factor)
+        shape = frames.shape[-ndim:]
         maps = [np.ones(())] * len(frames) if weights is None else [np.asarray(w) for w in weights]
-        self.used, self.copies = _distinct(frames, shifts, maps)
+        self.used, self.copies = _distinct(frames, shifts, maps, shape)
         frames = frames[self.used].reshape(len(self.used), -1, *shape)
         maps = [maps[i] for i in self.used]
         self.shifts = shifts[self.used]
         self.weights = np.array([float(m.sum() / max(np.count_nonzero(m), 1)) for m in maps])
-        self.factor = (factor[0], factor[1])
+        self.factor = tuple(factor)
         whole = np.rint(self.shifts).astype(int)
         rest = self.shifts - whole
         size = np.array(shape) - np.ptp(whole, axis=0)
-        self.tile = tuple(int(min(m, TILE)) for m in size)
+        self.tile = tuple(int(min(m, TILE[ndim])) for m in size)
         tiles = _tiles(frames, maps, whole - whole.min(axis=0), size, self.tile)
         windows = _windows(self.tile, rest)
         roots = np.sqrt(self.weights)
         quiets = [min(map(quiet_noise, own)) for own in tiles]
         self.quiet = float(np.median(roots * quiets))
-        self.sparse = bool(np.median(_kurtosis(tiles)) > SPARSE)
+        over = tuple(range(-ndim, 0))
+        self.sparse = bool(np.median(_kurtosis(tiles, over)) > SPARSE)
         window = windows[:, None]
-        mean = (tiles * window).sum((-2, -1), keepdims=True) / window.sum((-2, -1), keepdims=True)
-        spectra = fft.rfft2((tiles - mean) * window, norm="ortho")
-        k0, k1 = _frequencies(self.tile, factor[0] * factor[1], work)
-        chosen = spectra[:, :, k0 % self.tile[0], k1]  # (F, R, C)
+        mean = (tiles * window).sum(over, keepdims=True) / window.sum(over, keepdims=True)
+        spectra = fft.rfftn((tiles - mean) * window, axes=over, norm="ortho")
+        self._indices = _frequencies(self.tile, prod(factor), work)
+        chosen = spectra[(slice(None), slice(None), *self._indices)]  # (F, R, C)
         self.values = np.moveaxis(chosen, 0, -1) * roots
-        self._indices = k0, k1
-        self.frequencies = self._aliases(k0, k1)
+        self.frequencies = self._aliases()
         self.phases = self._phases(rest)
 
     def __len__(self) -> int:
@@ -115,7 +119,7 @@ class Spectra:
         Parameters
         ----------
         psf : ndarray, shape (K0, K1)
-        center : (int, int), optional
+        center : tuple of int, optional
             Index of its origin, ``(K - 1) // 2`` by default.
         """
         origin = [(K - 1) // 2 for K in psf.shape] if center is None else center
@@ -125,7 +129,7 @@ class Spectra:
             *((np.arange(K) - o) % n for K, o, n in zip(psf.shape, origin, size, strict=True))
         )
         np.add.at(placed, places, psf)
-        return np.asarray(fft.fft2(placed)[self._places])
+        return np.asarray(fft.fftn(placed)[self._places])
 
     def pixels(self, decimation: str) -> Array:
         """The transfer function of the frames' pixels: of block means, block sums, or samples."""
@@ -140,25 +144,22 @@ class Spectra:
     @cached_property
     def radius(self) -> Array:
         """Distance of `frequencies` from zero; one is the highest of the frames along an axis."""
-        return np.hypot(
-            *(f * each / np.pi for f, each in zip(self.factor, self.frequencies, strict=True))
-        )
+        parts = (f * each / np.pi for f, each in zip(self.factor, self.frequencies, strict=True))
+        return np.asarray(reduce(np.hypot, parts))
 
     @cached_property
-    def _places(self) -> tuple[Array, Array]:
-        """Row and column of each frequency in a high-resolution spectrum."""
-        (k0, k1), (t0, t1), (f0, f1) = self._indices, self.tile, self.factor
-        rows = k0[:, None, None] % t0 + t0 * np.arange(f0)[:, None]
-        columns = k1[:, None, None] + t1 * np.arange(f1)
-        rows, columns = np.broadcast_arrays(rows, columns)
-        return rows.reshape(k0.size, f0 * f1), columns.reshape(k0.size, f0 * f1)
+    def _places(self) -> tuple[Array, ...]:
+        """Place of each frequency on each axis of a high-resolution spectrum."""
+        alias = np.indices(self.factor).reshape(len(self.factor), -1)
+        indices = zip(self._indices, self.tile, alias, strict=True)
+        return tuple(k[:, None] % t + t * a for k, t, a in indices)
 
-    def _aliases(self, k0: Array, k1: Array) -> tuple[Array, Array]:
+    def _aliases(self) -> tuple[Array, ...]:
         found = []
         for places, t, f in zip(self._places, self.tile, self.factor, strict=True):
             n = t * f
             found.append(2 * np.pi / n * np.where(places > n // 2, places - n, places))
-        return found[0], found[1]
+        return tuple(found)
 
     def _phases(self, rest: Array) -> Array:
         moves = rest * self.factor
@@ -170,9 +171,11 @@ class Spectra:
         return np.asarray(scale[:, None] * np.exp(-1j * turns))
 
 
-def _distinct(frames: Array, shifts: Array, maps: list[Array]) -> tuple[Array, Array]:
+def _distinct(
+    frames: Array, shifts: Array, maps: list[Array], shape: tuple[int, ...]
+) -> tuple[Array, Array]:
     """Frames to be looked at, and how often each occurs."""
-    half = np.array(frames.shape[-2:]) / 2
+    half = np.array(shape) / 2
     middle = np.median(shifts, axis=0)
     used: list[int] = []
     copies: list[float] = []
@@ -193,7 +196,7 @@ def _distinct(frames: Array, shifts: Array, maps: list[Array]) -> tuple[Array, A
 
 def _like(frame: Array, weight: Array) -> Array:
     """A map of weights for the channels of a frame, which are along its first axis."""
-    return np.broadcast_to(weight.reshape(-1, *frame.shape[-2:]), frame.shape)
+    return np.broadcast_to(weight.reshape(-1, *frame.shape[1:]), frame.shape)
 
 
 def _corners(size: tuple[int, ...], tile: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -204,7 +207,7 @@ def _corners(size: tuple[int, ...], tile: tuple[int, ...]) -> list[tuple[int, ..
         lines.append([round((n - t) * (i + 0.5) / count) for i in range(count)])
         if count > 1:
             lines[-1] = [round((n - t) * i / (count - 1)) for i in range(count)]
-    return [(row, column) for row in lines[0] for column in lines[1]]
+    return list(product(*lines))
 
 
 def _tiles(frames: Array, maps: list[Array], offsets: Array, size: Any, tile: Any) -> Array:
@@ -218,7 +221,7 @@ def _tiles(frames: Array, maps: list[Array], offsets: Array, size: Any, tile: An
                 ...,
                 *(slice(b, b + t) for b, t in zip(offset + corner, tile, strict=True)),
             )
-            own = _like(frame, weight)[part] if weight.ndim >= 2 else weight
+            own = _like(frame, weight)[part] if weight.ndim else weight
             seen = min(seen, float(np.mean(own > 0)))
             cut.append(filled(frame[part].astype(np.float64), own))
         found.append(np.stack(cut))
@@ -228,11 +231,11 @@ def _tiles(frames: Array, maps: list[Array], offsets: Array, size: Any, tile: An
     return np.concatenate(kept, axis=1)
 
 
-def _kurtosis(images: Array) -> Array:
-    """The excess kurtosis of images; zero of those that are constant."""
-    squares = (images - images.mean(axis=(-2, -1), keepdims=True)) ** 2
-    spread = np.mean(squares, axis=(-2, -1))
-    fourth = np.mean(squares**2, axis=(-2, -1))
+def _kurtosis(images: Array, over: tuple[int, ...]) -> Array:
+    """The excess kurtosis of images, along some axes; zero of those that are constant."""
+    squares = (images - images.mean(axis=over, keepdims=True)) ** 2
+    spread = np.mean(squares, axis=over)
+    fourth = np.mean(squares**2, axis=over)
     constant = spread**2 == 0
     return np.asarray(np.where(constant, 3, fourth) / np.where(constant, 1, spread**2) - 3)
 
@@ -249,23 +252,24 @@ def _windows(tile: tuple[int, ...], rest: Array) -> Array:
         place = (np.arange(size) - moves[:, None] - first) / (last - first)
         rise = np.minimum(place, 1 - place) / (TAPER / 2)
         lines.append(np.sin(np.pi / 2 * rise.clip(0, 1)) ** 2)
-    window = lines[0][:, :, None] * lines[1][:, None, :]
+    window = lines[0]
+    for line in lines[1:]:
+        window = window[..., None] * line.reshape(len(line), *(1,) * (window.ndim - 1), -1)
     return np.asarray(window / np.sqrt(np.mean(window**2)))
 
 
-def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Array, Array]:
+def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Array, ...]:
     """Frequencies of a tile's transform, of each pair of opposite ones one, not the lowest."""
-    t0, t1 = tile
-    k0, k1 = (
-        each.ravel()
-        for each in np.meshgrid(
-            np.rint(fft.fftfreq(t0, 1 / t0)).astype(int), np.arange(t1 // 2 + 1), indexing="ij"
-        )
-    )
+    *leading, last = tile
+    lines = [np.rint(fft.fftfreq(t, 1 / t)).astype(int) for t in leading]
+    found = [k.ravel() for k in np.meshgrid(*lines, np.arange(last // 2 + 1), indexing="ij")]
     lowest = LOWEST if max(tile) >= 8 * LOWEST else 0
-    twice = (k0 < 0) & ((k1 == 0) | (2 * k1 == t1))
-    (kept,) = np.nonzero((np.hypot(k0, k1) > lowest) & ~twice)
+    opposite = np.zeros(found[0].shape, bool)  # of the first axis on which the frequency is not 0
+    for k in found[-2::-1]:
+        opposite = (k < 0) | ((k == 0) & opposite)
+    twice = opposite & ((found[-1] == 0) | (2 * found[-1] == last))
+    (kept,) = np.nonzero((reduce(np.hypot, found) > lowest) & ~twice)
     most = max(int(work / aliases**2), 200)
     if kept.size > most:
         kept = np.random.default_rng(0).choice(kept, most, replace=False)
-    return k0[kept], k1[kept]
+    return tuple(k[kept] for k in found)

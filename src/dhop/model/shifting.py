@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from dhop.runtime.arguments import numbers, pair, psf_array
+from dhop.runtime.arguments import COUNTS, integers, numbers, psf_array
 
 MARGIN = 8  # pixels on either side for what a band-limited shift spreads
 NEGLIGIBLE = 1e-7  # of the sum of absolute values: what may be cut off again on each side
@@ -15,7 +15,7 @@ NEGLIGIBLE = 1e-7  # of the sum of absolute values: what may be cut off again on
 
 def shift(
     psf: ArrayLike, shift: Sequence[float], center: int | Sequence[int] | None = None
-) -> tuple[NDArray[Any], tuple[int, int]]:
+) -> tuple[NDArray[Any], tuple[int, ...]]:
     r"""Move a point spread function, so that it moves what it blurs.
 
     Whole pixels go into the centre. The rest, at most half a pixel, multiplies the discrete
@@ -25,23 +25,23 @@ def shift(
 
     Parameters
     ----------
-    psf : array_like, two-dimensional
-    shift : (float, float)
-        Pixels down and to the right.
-    center : int or (int, int), optional
+    psf : array_like, of one to three axes
+    shift : sequence of float
+        Pixels along each axis: of an image down and to the right.
+    center : int or sequence of int, optional
         Index of the PSF's origin, ``(K - 1) // 2`` by default.
 
     Returns
     -------
     psf : ndarray of float64 or complex128
         Larger by a margin on the axes that move by a fraction of a pixel.
-    center : (int, int)
+    center : tuple of int
         Its origin, to be given to `DHOperator`; it may lie outside.
 
     Raises
     ------
     ValueError, TypeError
-        If the shift is not two finite numbers, or as for the PSF of `DHOperator`.
+        If the shift is not as many finite numbers, or as for the PSF of `DHOperator`.
 
     Examples
     --------
@@ -52,11 +52,15 @@ def shift(
     >>> DHOperator((1, 5), moved, 1, center=center).degrade([[1.0, 2.0, 3.0, 4.0, 5.0]])
     array([[0., 0., 1., 2., 3.]])
     """
-    array = psf_array(psf)
+    array = psf_array(psf, most=3)
     distance = numbers("shift", shift)
-    if distance.shape != (2,) or distance.dtype.kind == "c" or not np.isfinite(distance).all():
-        raise ValueError(f"shift must be two finite real numbers, got {shift!r}")
-    origin = [(K - 1) // 2 for K in array.shape] if center is None else list(pair("center", center))
+    fits = distance.shape == (array.ndim,) and distance.dtype.kind != "c"
+    if not (fits and np.isfinite(distance).all()):
+        count = COUNTS[array.ndim]
+        raise ValueError(f"shift must be {count} finite real numbers, got {shift!r}")
+    origin = [(K - 1) // 2 for K in array.shape]
+    if center is not None:
+        origin = list(integers("center", center, array.ndim))
     kind = np.complex128 if array.dtype.kind == "c" else np.float64
     moved = array.astype(kind)
     for axis, amount in enumerate(distance.astype(np.float64).tolist()):
@@ -65,7 +69,7 @@ def shift(
         if amount != whole:
             moved, before = _moved(moved, amount - whole, axis)
             origin[axis] += before
-    return moved, (origin[0], origin[1])
+    return moved, tuple(origin)
 
 
 def _moved(psf: NDArray[Any], amount: float, axis: int) -> tuple[NDArray[Any], int]:
@@ -73,12 +77,13 @@ def _moved(psf: NDArray[Any], amount: float, axis: int) -> tuple[NDArray[Any], i
     lines = np.moveaxis(psf, axis, -1)
     # An odd length has no Nyquist frequency, whose phase would be ambiguous.
     odd = 1 - lines.shape[-1] % 2
-    lines = np.pad(lines, [(0, 0), (MARGIN, MARGIN + odd)])
+    others = [(0, 0)] * (lines.ndim - 1)
+    lines = np.pad(lines, [*others, (MARGIN, MARGIN + odd)])
     ramp = np.exp(-2j * np.pi * amount * fft.fftfreq(lines.shape[-1]))
     lines = fft.ifft(fft.fft(lines) * ramp)
     if psf.dtype.kind != "c":
         lines = lines.real
-    size = np.cumsum(np.abs(lines).sum(axis=0))
+    size = np.cumsum(np.abs(lines).reshape(-1, lines.shape[-1]).sum(axis=0))
     first = int(np.searchsorted(size, NEGLIGIBLE * size[-1]))
     last = int(np.searchsorted(size, (1 - NEGLIGIBLE) * size[-1])) + 1
-    return np.moveaxis(lines[:, first:last], -1, axis), MARGIN - first
+    return np.moveaxis(lines[..., first:last], -1, axis), MARGIN - first

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Place = tuple[float, float]
+Place = tuple[float, ...]
 
 OFF = 0.5  # pixels from its origin to the peak of a PSF, which nobody may have wanted ...
 LEANS = 0.25  # ... unless its centroid is nearer
@@ -24,10 +24,9 @@ def peak(psf: Array) -> Place:
     (0.0, 3.0)
     """
     size = np.abs(psf)
-    patches, _ = scipy.ndimage.label(size == size.max(), np.ones((3, 3)))
+    patches, _ = scipy.ndimage.label(size == size.max(), np.ones((3,) * psf.ndim))
     largest = 1 + np.argmax(np.bincount(patches.ravel())[1:])
-    row, column = scipy.ndimage.center_of_mass(patches == largest)
-    return float(row), float(column)
+    return tuple(map(float, scipy.ndimage.center_of_mass(patches == largest)))
 
 
 def centroid(psf: Array) -> Place:
@@ -47,8 +46,7 @@ def centroid(psf: Array) -> Place:
     mass = np.abs(psf) if psf.dtype.kind == "c" else psf
     if not mass.sum():
         raise ValueError("a psf whose sum is zero has no centroid")
-    row, column = scipy.ndimage.center_of_mass(mass)
-    return float(row), float(column)
+    return tuple(map(float, scipy.ndimage.center_of_mass(mass)))
 
 
 def displaced(psf: Array) -> Place | None:
@@ -70,5 +68,5 @@ def displaced(psf: Array) -> Place | None:
     origin = [(K - 1) // 2 for K in psf.shape]
     off, heavy = np.subtract(peak(psf), origin), np.subtract(centroid(psf), origin)
     if ((np.abs(off) >= OFF) & (heavy * np.sign(off) >= LEANS)).any():
-        return float(off[0]), float(off[1])
+        return tuple(map(float, off))
     return None

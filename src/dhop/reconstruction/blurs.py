@@ -20,8 +20,9 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
     Parameters
     ----------
     psf : array_like, or sequence of such, or sequence of sequences
-        Of all frames; of each, or if there is a single frame of each channel; of each frame, or all
-        of them, and each channel.
+        An array is that of all frames. A sequence has that of each frame, or if there is a single
+        one of each channel; a sequence of sequences, of each frame, or all of them, and each
+        channel.
     count, channels : int
         How many frames there are, and how many channels they have, 0 if they have no such axis.
     center : int or (int, int), optional
@@ -35,7 +36,7 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
         values, as that of a radio interferometer, stays as it is.
     """
     levels = _levels(psf)
-    if levels < 3:
+    if levels < 3 or dimensions(psf) == 3:
         return _prepared(psf, center)
     if levels > 4:
         raise ValueError(f"psf must have 2 dimensions, or be a sequence of such, got {levels}")
@@ -46,7 +47,7 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
     if number == channels > 1 and (count == 1 or number != count):
         return _of_channels([given], count, channels, center)
     if number != count:
-        raise ValueError(f"{_counted(count, channels)}, but {number} psfs{_advice(psf, channels)}")
+        raise ValueError(f"{_counted(count, channels)}, but {number} psfs")
     if number == channels > 1:
         raise ValueError(
             f"{number} psfs may be those of the frames or of the channels, of which there are as "
@@ -54,6 +55,13 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
         )
     known: dict[int, Array] = {}
     return [_once(each, center, known) for each in given]
+
+
+def dimensions(psf: Any) -> int:
+    """Axes of an image that a PSF blurs: those of an array; sequences are of images."""
+    if isinstance(psf, np.ndarray) and psf.ndim == 3:
+        return 3
+    return 1 if _levels(psf) == 1 else 2
 
 
 def distinct(psf: Any) -> list[Array]:
@@ -67,7 +75,8 @@ def distinct(psf: Any) -> list[Array]:
 def mean(psfs: list[Array]) -> Array:
     """Their mean, in an array that has room for each about its origin."""
     side = max(max(each.shape) for each in psfs)
-    centred = [window(each, [(K - 1) // 2 for K in each.shape], (side, side)) for each in psfs]
+    size = (side,) * psfs[0].ndim
+    centred = [window(each, [(K - 1) // 2 for K in each.shape], size) for each in psfs]
     return np.asarray(np.mean(centred, axis=0))
 
 
@@ -77,8 +86,9 @@ def off_centre(psf: Any) -> str | None:
         off = displaced(each)
         if off is not None:
             return (
-                f"the peak of a psf of {each.shape} is {off[0]:g}, {off[1]:g} pixels (rows, "
-                f"columns) from its origin, {tuple((K - 1) // 2 for K in each.shape)}, and moves "
+                f"the peak of a psf of {each.shape} is {', '.join(f'{o:g}' for o in off)} pixels "
+                f"({'planes, ' * (len(off) - 2)}rows, columns) from its origin, "
+                f"{tuple((K - 1) // 2 for K in each.shape)}, and moves "
                 "the image by as much; psf.from_array(array, center='peak') centres it, psf.shift "
                 "moves it by half a pixel, and center= says that it is meant"
             )
@@ -104,9 +114,9 @@ def _once(psf: Any, center: Any, known: dict[int, Array]) -> Array:
 
 
 def _prepared(psf: Any, center: Any) -> Array:
-    array = arguments.psf_array(psf)
+    array = arguments.psf_array(psf, most=3)
     if center is not None:
-        origin = arguments.pair("center", center)
+        origin = arguments.integers("center", center, array.ndim)
         if not all(0 <= k < K for k, K in zip(origin, array.shape, strict=True)):
             raise ValueError(f"center {origin} is not a pixel of a psf of {array.shape}")
         if origin != tuple((K - 1) // 2 for K in array.shape):
@@ -133,9 +143,3 @@ def _levels(psf: Any) -> int:
 
 def _counted(count: int, channels: int) -> str:
     return f"{count} frames" + (f" of {channels} channels" if channels else "")
-
-
-def _advice(psf: Any, channels: int) -> str:
-    if isinstance(psf, np.ndarray) and psf.shape[-1] == channels:
-        return "; its channels come first, as by np.moveaxis(psf, -1, 0)"
-    return ""

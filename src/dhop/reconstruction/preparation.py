@@ -51,7 +51,7 @@ class Preparation:
     frames : ndarray, shape (F, ..., m0, m1)
     weights : list of ndarray or None
         A number or a map for each frame.
-    factor : (int, int)
+    factor : tuple of int
     decimation : str
     shifts : ndarray, shape (F, 2)
     photometry : Photometry
@@ -66,7 +66,7 @@ class Preparation:
 
     frames: Array
     weights: list[Array] | None
-    factor: tuple[int, int]
+    factor: tuple[int, ...]
     decimation: str
     shifts: Array
     photometry: Photometry
@@ -82,7 +82,10 @@ class Preparation:
 
     def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
         """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
-        given, improve = _asked(shifts, len(self.frames))
+        given, improve = _asked(shifts, len(self.frames), len(self.factor))
+        volumes = len(self.factor) == 3
+        if volumes and improve:
+            raise ValueError("shifts of volumes cannot be estimated; give them")
         if isinstance(given, str):
             self._register(progress)
         else:
@@ -96,7 +99,7 @@ class Preparation:
                     REGISTERED if found is not None else GIVEN,
                 )  # fmt: skip
                 advance(1)
-        elif shifts is None and len(self.frames) > 1:
+        elif shifts is None and len(self.frames) > 1 and not volumes:
             self._look_for_shifts()
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
@@ -104,7 +107,7 @@ class Preparation:
     def blur(self, psf: Any, center: Any, progress: Progress) -> None:
         """Estimate the PSF, or take it."""
         if not isinstance(psf, str):
-            channels = self.frames.shape[1] if self.frames.ndim == 4 else 0
+            channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
             self.psf = blurs.blurs(psf, len(self.frames), channels, center)
             oversight = blurs.off_centre(self.psf) if center is None else None
             if oversight:
@@ -231,7 +234,7 @@ class Preparation:
             every = [one for i in spectra.used for one in _each(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
         given = given_blur(spectra, self.decimation, self.psf)
-        if estimated:
+        if estimated or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
@@ -253,15 +256,15 @@ class Preparation:
         return free if gain > limit else given
 
 
-def _asked(shifts: Any, count: int) -> tuple[Any, bool]:
+def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
     """Shifts, or how to get them, and whether they are to be improved."""
     if isinstance(shifts, str):
         kind = arguments.choice("shifts", shifts, get_args(Moves))
-        return ("estimate" if kind == "estimate" else np.zeros((count, 2))), True
+        return ("estimate" if kind == "estimate" else np.zeros((count, ndim))), True
     if isinstance(shifts, tuple) and len(shifts) == 2 and isinstance(shifts[0], str):
         arguments.choice("shifts[0]", shifts[0], ("refine",))
-        return observations.checked_shifts(shifts[1], count), True
-    return observations.checked_shifts(shifts, count), False
+        return observations.checked_shifts(shifts[1], count, ndim), True
+    return observations.checked_shifts(shifts, count, ndim), False
 
 
 def _each(psf: Any) -> list[Array]:

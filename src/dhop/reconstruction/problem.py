@@ -36,6 +36,8 @@ class Problem:
     beta : float
     boundary : str or (str, str)
         That the regulariser continues images by.
+    ndim : int
+        Axes of an image, 2 or 3.
     """
 
     operator: FrameStack
@@ -43,12 +45,14 @@ class Problem:
     regulariser: Regulariser
     beta: float
     boundary: Any
+    ndim: int = 2
 
     @cached_property
     def S(self) -> LinearOperator:
         """The regulariser as an operator."""
         B = self.operator
-        return regulariser_operator(self.regulariser, B.dims, boundary=self.boundary, dtype=B.dtype)
+        options = {"boundary": self.boundary, "dtype": B.dtype, "ndim": self.ndim}
+        return regulariser_operator(self.regulariser, B.dims, **options)
 
     def normal(self, x: Array) -> Array:
         """The product of the matrix of the normal equations."""
@@ -83,7 +87,7 @@ class Problem:
     def images(self) -> list["Problem"]:
         """The problems of the images that are solved together and know nothing of each other."""
         B = self.operator
-        count = int(np.prod(B.dims[:-2]))
+        count = int(np.prod(B.dims[: -self.ndim]))
         if count == 1 or isinstance(self.regulariser, LinearOperator):
             return [self]
         made = {id(A): _of_each_image(A, count) for A in B.operators}
@@ -119,7 +123,7 @@ class Problem:
         """About the largest eigenvalue of each term of the normal equations."""
         return [
             *self.operator.strengths(),
-            self.beta * regulariser_strength(self.regulariser, self.operator),
+            self.beta * regulariser_strength(self.regulariser, self.operator, self.ndim),
         ]
 
     def divided(self, root: float) -> "Problem":
@@ -134,7 +138,7 @@ def _of_each_image(A: Any, count: int) -> Sequence[Any]:
     return A.operators if isinstance(A, ChannelOperator) else [A.of_one_image()] * count
 
 
-def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:
+def check(weights: Sequence[Array] | None, regulariser: Regulariser, ndim: int = 2) -> None:
     """Refuse what makes no problem, before anything is chosen from the data.
 
     Raises
@@ -145,7 +149,7 @@ def check(weights: Sequence[Array] | None, regulariser: Regulariser) -> None:
     if weights is not None and not any(weight.any() for weight in weights):
         raise ValueError("weights must not all be zero: no pixel is observed")
     if not isinstance(regulariser, LinearOperator):
-        real_stencils(regulariser)
+        real_stencils(regulariser, ndim)
 
 
 def check_squares(operator: FrameStack, frames: Array) -> None:
@@ -165,7 +169,7 @@ def check_squares(operator: FrameStack, frames: Array) -> None:
         )
 
 
-def regulariser_strength(regulariser: Regulariser, operator: FrameStack) -> float:
+def regulariser_strength(regulariser: Regulariser, operator: FrameStack, ndim: int = 2) -> float:
     """About the largest eigenvalue of ``S^H S``; what cannot be a regulariser is refused.
 
     Parameters
@@ -181,11 +185,11 @@ def regulariser_strength(regulariser: Regulariser, operator: FrameStack) -> floa
     """
     if isinstance(regulariser, LinearOperator):
         return _probed(regulariser_operator(regulariser, operator.dims), operator.dtype)
-    given = real_stencils(regulariser)
+    given = real_stencils(regulariser, ndim)
     return sum(float(np.abs(stencil.astype(np.float64)).sum()) ** 2 for stencil in given)
 
 
-def real_stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
+def real_stencils(regulariser: Stencils, ndim: int = 2) -> list[NDArray[np.number]]:
     """The PSFs of a regulariser, see `dhop.psf.stencils.stencils`.
 
     Raises
@@ -193,7 +197,7 @@ def real_stencils(regulariser: Stencils) -> list[NDArray[np.number]]:
     ValueError, TypeError
         If they are complex or all zero.
     """
-    given = stencils(regulariser)
+    given = stencils(regulariser, ndim)
     if any(stencil.dtype.kind == "c" for stencil in given):
         raise TypeError("regulariser must be real, got complex numbers")
     if not any(stencil.any() for stencil in given):

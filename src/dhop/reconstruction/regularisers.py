@@ -21,6 +21,7 @@ def regulariser_operator(
     *,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     dtype: DTypeLike = np.float64,
+    ndim: int = 2,
 ) -> LinearOperator:
     """The operator `S` of the penalty ``beta * ||S x||^2``.
 
@@ -29,9 +30,11 @@ def regulariser_operator(
     regulariser : str, array_like or LinearOperator
         A name or PSF, see `dhop.super_resolve`; an operator is taken as it is.
     dims : sequence of int
-        Shape of the images, the last two axes of which are looked at.
+        Shape of the images, the last axes of which are looked at.
     boundary, dtype
         As for `DHOperator`.
+    ndim : int
+        How many axes are looked at: one of spectra, two of images, three of volumes.
 
     Returns
     -------
@@ -58,6 +61,6 @@ def regulariser_operator(
         return regulariser
     operators = [
         DHOperator(dims, stencil, 1, boundary=boundary, dtype=dtype)
-        for stencil in stencils(regulariser)
+        for stencil in stencils(regulariser, ndim)
     ]
     return operators[0] if len(operators) == 1 else FrameStack(operators)
