@@ -38,8 +38,9 @@ TRANSFORM = 0.14  # a point of a transform down the columns, times the logarithm
 POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
-LIBRARY = 0.7  # a point of a transform by scipy.fft, times the logarithm of their number
-PLACED = 4.0  # a point that is brought to its place or back
+LIBRARY = 0.24  # a point of a transform by scipy.fft, times the logarithm of their number
+PLACED = 1.0  # a point that is brought to its place or back
+AXIAL = 1.5  # a number that is summed along the first axis of a volume
 STEPS = 9e4  # of transforms, whatever their size
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
@@ -120,9 +121,10 @@ def _profiles(model: Model, dtype: np.dtype[Any]) -> float:
     axis, total = model.axes[0], 0.0
     for plane in model.planes:
         first = profile_first(model, plane, dtype)
-        along = axis.taps * axis.outputs * (plane.pixels if first else plane.outputs)
+        summed = axis.outputs * (plane.pixels if first else plane.outputs)
         across = (axis.outputs if first else axis.size) * min(costs(plane, dtype).values())
-        total += 2 * ARITHMETIC[dtype.name] * LINE * along + across
+        along = ARITHMETIC[dtype.name] * (LINE * axis.taps + AXIAL) * summed
+        total += 2 * along + across
     return total
 
 

@@ -11,26 +11,28 @@ from scipy import fft
 
 from dhop.methods import Plan, cost
 from dhop.methods.lengths import transform_split
+from dhop.model.axis import Split
 from dhop.model.boundary import OUTSIDE
 from dhop.model.geometry import Model
-from dhop.model.relations import Index
-from dhop.runtime.parallel import threads
+from dhop.runtime.parallel import row_blocks, run, threads
 
 Array = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
+Phase: TypeAlias = tuple[int, ...]
 
 LARGE = 2**21  # numbers of a batch that are transformed at a time
+POINT = 1.0  # nanoseconds to multiply a point
 
 
 class FourierPlan(Plan):
     """Transform each phase of the image, multiply and add, transform back the one small image.
 
     As `dhop.methods.fft.FftPlan`, which has two axes and transforms of its own: decimation is in
-    the phases, so that no transform is larger than the low-resolution image and its margin, and an
-    axis that repeats itself has none. All products of phases go through spectra of half the
-    frequencies where numbers are real.
+    the phases, so that no transform is longer than the low-resolution image and its margin, and an
+    axis that repeats itself has none. Axes are transformed one after the other, each continued just
+    before and cut just after, so that no line of zeros is transformed.
 
-    Workspace: one phase of the continued image, and its spectrum and the sum of these.
+    Workspace: the spectra of some phases of the image, and their sum.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -39,47 +41,56 @@ class FourierPlan(Plan):
         axes = model.axes[1:] if model.is_line else model.axes
         self._pixels = tuple(axis.size for axis in axes)
         self._outputs = tuple(axis.outputs for axis in axes)
+        self._real = dtype.kind != "c"
         self._splits = [transform_split(axis) for axis in axes]
         self._lengths = tuple(split.pixel.shape[1] for split in self._splits)
-        self._phases = list(product(*(range(len(split.pixel)) for split in self._splits)))
-        real = dtype.kind != "c"
-        self._there, self._here = (fft.rfftn, fft.irfftn) if real else (fft.fftn, fft.ifftn)
-        self._over = tuple(range(-len(axes), 0))
         taps = model.taps.astype(dtype).reshape([axis.taps for axis in axes])
-        self._spectra = [self._spectrum(taps, phase) for phase in self._phases]
+        phases = product(*(range(len(split.pixel)) for split in self._splits))
+        self._spectra = {phase: self._spectrum(taps, phase) for phase in phases}
 
-    def _spectrum(self, taps: Array, phase: tuple[int, ...]) -> Array:
+    def _spectrum(self, taps: Array, phase: Phase) -> Array:
         """That of the taps of a phase, by which the phase of the image is multiplied."""
         steps = zip(phase, self._splits, strict=True)
         some = taps[tuple(slice(p, None, len(split.pixel)) for p, split in steps)]
         placed = np.zeros(self._lengths, np.result_type(taps, np.float64))
-        places = [
-            np.arange(size) % length for size, length in zip(some.shape, self._lengths, strict=True)
-        ]
+        places = [np.arange(n) % size for n, size in zip(some.shape, self._lengths, strict=True)]
         np.add.at(placed, np.ix_(*places), some.conj())
-        found = self._there(placed).conj()
+        found = (fft.rfftn if self._real else fft.fftn)(placed).conj()
         return np.asarray(found.astype(np.result_type(taps, np.complex64)))
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
+        count = threads(self._cost, workers)
         for images, results in self._parts(x, out, self._pixels, self._outputs):
-            total = None
-            for phase, spectrum in zip(self._phases, self._spectra, strict=True):
-                points = self._transform(self._placed(images, phase), workers)
-                points *= spectrum
-                total = points if total is None else np.add(total, points, out=total)
-            self._back(total, results, workers)
+            total: Any = None
+            for phase, points in self._analysed(images, (), count):
+                if total is None:
+                    total = _multiplied(points, self._spectra[phase], points, workers)
+                else:
+                    total += _multiplied(points, self._spectra[phase], points, workers)
+            for axis, size in enumerate(self._outputs):
+                total = self._back(total, axis, count)[_along(axis, slice(size))]
+            results[:] = total
         return bool(np.isfinite(out.sum()))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        whole = tuple(len(split.pixel) for split in self._splits)
+        count = threads(self._cost, workers)
         for images, results in self._parts(y, out, self._outputs, self._pixels):
-            padded = np.zeros((len(images), *self._lengths), y.dtype)
-            padded[(slice(None), *map(slice, self._outputs))] = images
-            given = self._transform(padded, workers)
-            phases = np.empty((*whole, *padded.shape), y.dtype)
-            for phase, spectrum in zip(self._phases, self._spectra, strict=True):
-                self._back(given * spectrum.conj(), phases[phase], workers)
-            results[:] = self._gathered(phases)
+            given = images
+            for axis in reversed(range(len(self._outputs))):
+                given = self._there(given, axis, count)
+
+            def synthesised(axes: int, phase: Phase, given: Array = given) -> Array:
+                """The product for a phase of the other axes, with so many axes in pixels."""
+                if axes == 0:
+                    return _multiplied(given, self._spectra[phase].conj(), None, workers)
+                axis = axes - 1
+                parts = [
+                    self._back(synthesised(axis, (p, *phase)), axis, count)
+                    for p in range(len(self._splits[axis].pixel))
+                ]
+                return _gathered(parts, self._splits[axis], axis)
+
+            results[:] = synthesised(len(self._pixels), ())
         return bool(np.isfinite(out.sum()))
 
     def _parts(
@@ -91,59 +102,87 @@ class FourierPlan(Plan):
         for start in range(0, len(images), count):
             yield images[start : start + count], results[start : start + count]
 
-    def _transform(self, images: Array, workers: int | None) -> Array:
-        return np.asarray(self._there(images, axes=self._over, workers=self._threads(workers)))
+    def _analysed(self, images: Array, phase: Phase, count: int) -> Iterator[tuple[Phase, Array]]:
+        """The spectra of all phases of the axes that are left, the last one first."""
+        axis = len(self._splits) - len(phase) - 1
+        if axis < 0:
+            yield phase, images
+            return
+        for p in range(len(self._splits[axis].pixel)):
+            placed = _placed(images, self._splits[axis], p, axis)
+            points = self._there(placed, axis, count, placed.dtype.kind == "c")
+            yield from self._analysed(points, (p, *phase), count)
 
-    def _back(self, points: Any, results: Array, workers: int | None) -> None:
-        """Transform back, as much of it as there is room for."""
-        found = self._here(points, self._lengths, self._over, workers=self._threads(workers))
-        results[:] = found[tuple(map(slice, results.shape))]
+    def _there(self, images: Array, axis: int, count: int, spare: bool = False) -> Array:
+        """Transform an axis, with zeros behind it as far as the transform is longer.
 
-    def _threads(self, workers: int | None) -> int:
-        return threads(self._cost, workers)
+        Images that are to `spare` may be overwritten.
+        """
+        real = self._real and axis == len(self._lengths) - 1
+        transform = fft.rfft if real else fft.fft
+        size = self._lengths[axis]
+        return np.asarray(transform(images, size, axis + 1, overwrite_x=spare, workers=count))
 
-    def _placed(self, images: Array, phase: tuple[int, ...]) -> Array:
-        """The places of one phase, continued past the ends of the image."""
-        pixels = [split.pixel[p] for split, p in zip(self._splits, phase, strict=True)]
-        runs = [_run(pixel) for pixel in pixels]
-        if all(runs):  # nothing but zeros around some pixels: they are copied once
-            placed = np.zeros((len(images), *self._lengths), images.dtype)
-            to, source = zip(*runs, strict=True)
-            placed[(slice(None), *to)] = images[(slice(None), *source)]
-            return placed
-        for axis, pixel in enumerate(pixels, 1):
-            images = images.take(pixel.clip(0), axis)
-            images[(slice(None),) * axis + (pixel == OUTSIDE,)] = 0
-        return images
-
-    def _gathered(self, phases: Array) -> Array:
-        """What stands at all places of each pixel, added up."""
-        ndim = len(self._splits)
-        order = [ndim, *(k for axis in range(ndim) for k in (axis, ndim + 1 + axis))]
-        shape = [split.pixel.size for split in self._splits]
-        whole = phases.transpose(order).reshape(-1, *shape)
-        for axis, split in enumerate(self._splits, 1):
-            start, member = split.by_pixel
-            taken, seen = whole.take(member, axis), np.diff(start) > 0
-            if member.size == split.size == np.count_nonzero(seen):
-                whole = taken
-                continue
-            sizes = [*whole.shape[:axis], split.size, *whole.shape[axis + 1 :]]
-            whole = np.zeros(sizes, phases.dtype)
-            if seen.any():
-                sums = np.add.reduceat(taken, start[:-1][seen], axis)
-                whole[(slice(None),) * axis + (seen,)] = sums
-        return whole
+    def _back(self, points: Array, axis: int, count: int) -> Array:
+        real = self._real and axis == len(self._lengths) - 1
+        transform = fft.irfft if real else fft.ifft
+        size = self._lengths[axis]
+        return np.asarray(transform(points, size, axis + 1, overwrite_x=True, workers=count))
 
 
-def _run(pixel: Index) -> tuple[slice, slice] | None:
-    """Places and pixels of a phase that has nothing else but zeros, if that is so."""
+def _along(axis: int, part: Any) -> tuple[Any, ...]:
+    """An index for an axis of images, which come one after the other."""
+    return (slice(None),) * (axis + 1) + (part,)
+
+
+def _multiplied(points: Array, spectrum: Array, out: Array | None, workers: int | None) -> Array:
+    """Points times a spectrum, into `out` if it is given, by several threads."""
+    found = np.empty(points.shape, points.dtype) if out is None else out
+    lines = points.reshape(len(points), spectrum.shape[0], -1)
+    others, results = spectrum.reshape(len(spectrum), -1), found.reshape(lines.shape)
+
+    def part(start: int, stop: int) -> None:
+        np.multiply(lines[:, start:stop], others[start:stop], out=results[:, start:stop])
+
+    run(part, row_blocks(len(others), POINT * points.size, workers), workers)
+    return found
+
+
+def _placed(images: Array, split: Split, phase: int, axis: int) -> Array:
+    """The places of one phase of an axis, with what lies beyond the ends of the image."""
+    pixel = split.pixel[phase]
     used = np.flatnonzero(pixel != OUTSIDE)
     if not used.size:
-        return slice(0, 0), slice(0, 0)
-    place = slice(int(used[0]), int(used[-1]) + 1)
-    steps = np.diff(pixel[place])
+        return np.zeros_like(images[_along(axis, slice(1))])
+    first, last = int(used[0]), int(used[-1]) + 1
+    steps = np.diff(pixel[first:last])
     step = int(steps[0]) if steps.size else 1
-    if step < 1 or (steps != step).any():
-        return None
-    return place, slice(int(pixel[used[0]]), int(pixel[used[-1]]) + 1, step)
+    if step > 0 and (steps == step).all():
+        source = slice(int(pixel[first]), int(pixel[last - 1]) + 1, step)
+        shape = list(images.shape)
+        shape[axis + 1] = pixel.size
+        placed = np.zeros(shape, images.dtype)
+        placed[_along(axis, slice(first, last))] = images[_along(axis, source)]
+        return placed
+    placed = images.take(pixel.clip(0), axis + 1)
+    placed[_along(axis, pixel == OUTSIDE)] = 0
+    return placed
+
+
+def _gathered(parts: list[Array], split: Split, axis: int) -> Array:
+    """What stands at all places of each pixel of an axis, added up; a part for each phase."""
+    start, member = split.by_pixel
+    places = parts[0] if len(parts) == 1 else np.concatenate(parts, axis + 1)
+    counts = np.diff(start)
+    if (counts == 1).all():
+        if member.size == member[-1] - member[0] + 1 and (np.diff(member) == 1).all():
+            return places[_along(axis, slice(int(member[0]), int(member[-1]) + 1))]
+        return places.take(member, axis + 1)
+    shape = list(places.shape)
+    shape[axis + 1] = split.size
+    found = np.zeros(shape, places.dtype)
+    seen = counts > 0
+    if seen.any():
+        taken = places.take(member, axis + 1)
+        found[_along(axis, seen)] = np.add.reduceat(taken, start[:-1][seen], axis + 1)
+    return found
