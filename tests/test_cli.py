@@ -75,10 +75,10 @@ def test_colours_together(tmp_path):
 def test_transparency_is_left_out(tmp_path):
     rng = np.random.default_rng(0)
     imageio.imwrite(tmp_path / "in.png", rng.integers(0, 255, (20, 30, 4), np.uint8))
-    assert images.read(tmp_path / "in.png").shape == (20, 30, 3)
+    assert images.imread(tmp_path / "in.png").shape == (20, 30, 3)
     imageio.imwrite(tmp_path / "stack.tif", np.zeros((5, 20, 30), np.float32))
     with pytest.raises(ValueError, match="not a single image"):
-        images.read(tmp_path / "stack.tif")
+        images.imread(tmp_path / "stack.tif")
 
 
 def test_psf_from_a_file(frame, tmp_path):

@@ -6,6 +6,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tifffile import imread, imwrite
 from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, psf
@@ -114,6 +115,35 @@ class TestDegrade:
         assert_array_equal(frame("--noise", 0.1), noise)
         assert (frame("--noise", 0.1, "--seed", 1) != noise).all()
 
+    @pytest.mark.parametrize("kind", ["i2", "i4", "u4"])
+    def test_counts_stay_what_they_are(self, tmp_path, kind):
+        counts = np.random.default_rng(0).integers(2, 30_000, (8, 10)).astype(kind)
+        imwrite(tmp_path / "in.tif", counts)
+        options = ["--psf", "box:size=1", "--out", tmp_path / "out.tif", "--json"]
+        found = call("degrade", tmp_path / "in.tif", "--factor", 2, *options)
+        assert found.stderr == ""
+        assert json.loads(found.stdout)["clipped"] == 0
+        expected = np.rint(counts.reshape(4, 2, 5, 2).mean(axis=(1, 3)))
+        assert_array_equal(imread(tmp_path / "out.tif"), expected)
+
+    def test_counts_that_are_too_large(self, tmp_path):
+        imwrite(tmp_path / "in.tif", np.full((8, 10), 30_000, "i2"))
+        options = ["--psf", "box:size=1", "--decimation", "sum", "--out", tmp_path / "out.tif"]
+        found = call("degrade", tmp_path / "in.tif", "--factor", 2, *options)
+        assert "20 of 20 values do not fit the integers of" in found.stderr
+        assert (imread(tmp_path / "out.tif") == 32767).all()
+
+    def test_missing_pixels_are_not_black(self, tmp_path):
+        tags = [(42113, "s", 0, "7", True)]
+        counts = np.random.default_rng(0).integers(0, 9, (8, 10), np.uint8)
+        imwrite(tmp_path / "in.tif", counts, extratags=tags, metadata=None)
+        words = ["degrade", tmp_path / "in.tif", "--factor", 2, "--psf", "box:size=1", "--out"]
+        assert "NaN or infinite do not fit" in call(*words, tmp_path / "out.png", code=1).stderr
+        assert not (tmp_path / "out.png").exists()
+        call(*words, tmp_path / "out.tif", "--bits", 32)
+        absent = (counts == 7).reshape(4, 2, 5, 2).any(axis=(1, 3))
+        assert_array_equal(np.isnan(imread(tmp_path / "out.tif")), absent)
+
     def test_colours_and_integers(self, tmp_path):
         given = np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8)
         imageio.imwrite(tmp_path / "in.png", given)
@@ -220,9 +250,9 @@ class TestPsf:
         assert "31 x 31, gaussian:sigma=2x3,size=31" in table["psf"]
         assert "0, 0 from the middle" in table["centroid"]
 
-    @pytest.mark.parametrize("ending", ["npy", "tif", "fits"])
+    @pytest.mark.parametrize("ending", ["npy", "tif", "ome.tif", "fits", "fit", "fits.gz"])
     def test_saves(self, tmp_path, ending):
-        if ending == "fits":
+        if "fit" in ending:
             pytest.importorskip("astropy")
         out = tmp_path / f"a.{ending}"
         for again in ([], ["--overwrite"]):
@@ -253,7 +283,7 @@ class TestPsf:
         assert facts("psf", path)["shape"] == [3, 3]
         assert facts("psf", path, "--hdu", 1)["shape"] == [1, 5]
         assert facts("psf", path, "--hdu", "fine")["shape"] == [1, 5]
-        assert "holds no image in part 7" in words(call("psf", path, "--hdu", 7, code=1))
+        assert "holds no image in part '7'" in words(call("psf", path, "--hdu", 7, code=1))
 
     @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
     def test_draws(self, tmp_path, ending):

@@ -80,8 +80,8 @@ ChannelAxis: TypeAlias = Annotated[
 Hdu: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Image in a FITS file: number, name, or name and version as SCI,2. Of one file alone, "
-        "a PSF, mask or weights too: night.fits[SCI,2]."
+        help="Image in a FITS file: number, name, or name and version as SCI,2; of one file among "
+        "several as night.fits[SCI,2], also of a PSF, a mask or weights."
     ),
 ]
 Overwrite: TypeAlias = Annotated[

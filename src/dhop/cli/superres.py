@@ -166,7 +166,7 @@ def superres(
         shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
         images.check(out, bits, header, shape)
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else read_truth(truth, stack, factor)
+        wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
         every = read_weights(weights or [], mask or [], stack, frames_axis)
         moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
         if refine:

@@ -12,7 +12,7 @@ from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
 from dhop.io.photographs import read as read_photograph
-from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept, white_of
+from dhop.io.picture import Original, Picture, Unkept, white_of
 from dhop.io.png import PNG
 from dhop.io.replacement import replacing, require_replaceable
 from dhop.io.tiff import OME_TIFF, TIFF
@@ -28,20 +28,13 @@ BRACKETS = re.compile(r"(.+)\[([^\[\]]+)\]")
 __all__ = [
     "FITS",
     "FORMATS",
-    "Constant",
-    "Format",
-    "Metadatum",
     "Options",
     "Original",
-    "Part",
     "Picture",
-    "Resolution",
-    "Unkept",
     "ending",
     "file_of",
     "format_of",
     "interpreted",
-    "parted",
     "read",
     "unit_note",
     "unkept",
@@ -109,7 +102,11 @@ def format_of(path: Path) -> Format:
 def unkept(path: Path, original: Original) -> list[str]:
     """Names of what a file of this name cannot say again."""
     keeps = format_of(path).keeps
-    return [name for name, each in original.kept.items() if each.missed and name not in keeps]
+    return [
+        name
+        for name, each in original.kept.items()
+        if isinstance(each, Unkept) or (each.missed and name not in keeps)
+    ]
 
 
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
@@ -124,7 +121,6 @@ def write(path: Path, picture: Picture, options: Options | None = None) -> None:
     kind = picture.pixels.dtype
     if kind.str[1:] not in format.types and format is not NPY:
         raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
-    format.check(picture.original, picture.pixels.shape, picture.axes)
     with replacing(path, options.overwrite) as part:
         try:
             format.write(part, picture, ending(path), options)
