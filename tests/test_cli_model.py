@@ -1,6 +1,7 @@
 """The commands about a model: what it does to an image, what it would be, and its PSF."""
 
 import json
+import re
 
 import imageio.v3 as imageio
 import numpy as np
@@ -131,7 +132,13 @@ class TestDegrade:
         options = ["--psf", "box:size=1", "--decimation", "sum", "--out", tmp_path / "out.tif"]
         found = call("degrade", tmp_path / "in.tif", "--factor", 2, *options)
         assert "20 of 20 values do not fit the integers of" in found.stderr
+        assert "--decimation mean keeps the brightness" in found.stderr
         assert (imread(tmp_path / "out.tif") == 32767).all()
+
+    def test_noise_is_clipped_whatever_the_decimation(self, scene, tmp_path):
+        options = ["--psf", "box:size=1", "--noise", 1, "--out", tmp_path / "out.png"]
+        said = call("degrade", scene, "--factor", 2, *options).stderr
+        assert "were clipped; --bits 32 in a .tif keeps them\n" in said
 
     def test_missing_pixels_are_not_black(self, tmp_path):
         tags = [(42113, "s", 0, "7", True)]
@@ -228,6 +235,8 @@ class TestInfo:
     def test_larger_than_memory(self):
         found = facts("info", "--size", 4000, 4000, "--factor", 2, "--psf", "box:size=99")
         assert found["nbytes"]["csr"] > 4e11
+        table = rows("info", "--size", 9000, 9000, "--factor", 2, "--psf", "box:size=99")
+        assert re.search(r"direct [\d.]+ s, separable [\d.]+ ms", table["predicted time"])
 
     def test_errors(self):
         assert "float33" in words(call("info", *self.MODEL, "--dtype", "float33", code=1))

@@ -79,10 +79,10 @@ def degrade(
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
         clipped = images.write(out, frame, bits, header, options)
         if clipped:
+            advice = "; --decimation mean keeps the brightness" if decimation == "sum" else ""
             warnings.warn(
                 f"{clipped:,} of {frame.size:,} values do not fit the integers of {out} and were "
-                "clipped; --decimation mean keeps the brightness, and --bits 32 in a .tif all "
-                "values",
+                f"clipped; --bits 32 in a .tif keeps them{advice}",
                 RangeWarning,
                 stacklevel=1,
             )

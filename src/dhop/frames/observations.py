@@ -31,7 +31,8 @@ def checked_shifts(shifts: ArrayLike | None, count: int) -> NDArray[np.float64]:
     moves = np.zeros((count, 2)) if shifts is None else arguments.numbers("shifts", shifts)
     fit = moves.shape == (count, 2) and moves.dtype.kind != "c"
     if not (fit and np.isfinite(moves).all()):
-        raise ValueError(f"shifts must be {count} pairs of finite numbers, got {shifts!r}")
+        found = "NaN or infinity" if fit else f"{moves.dtype} of shape {moves.shape}"
+        raise ValueError(f"shifts must be {count} pairs of finite numbers, got {found}")
     return moves.astype(np.float64)
 
 

@@ -94,8 +94,8 @@ def read(path: Path, part: Part = None) -> Picture:
 def format_of(path: Path) -> Format:
     """The format that a file is to be written in."""
     if ending(path) not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise ValueError(f"cannot write {path.name}: its ending is none of {known}")
+        known = ", ".join(format.endings[0] for format in dict.fromkeys(FORMATS.values()))
+        raise ValueError(f"cannot write {path}: its ending is none of {known} or their like")
     return FORMATS[ending(path)]
 
 
@@ -120,7 +120,7 @@ def write(path: Path, picture: Picture, options: Options | None = None) -> None:
     format = format_of(path)
     kind = picture.pixels.dtype
     if kind.str[1:] not in format.types and format is not NPY:
-        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
+        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif, or give bits")
     with replacing(path, options.overwrite) as part:
         try:
             format.write(part, picture, ending(path), options)
