@@ -396,6 +396,8 @@ class TestWritten:
         ):
             with pytest.raises(ValueError, match="is not an image"):
                 dhop.imwrite(tmp_path / "a.tif", array)
+        with pytest.raises(ValueError, match="has masked values"):
+            dhop.imwrite(tmp_path / "a.tif", np.ma.masked_less(numbers("u1"), 9))
         with pytest.raises(ValueError, match="values up to 4000 do not fit"):
             dhop.imwrite(tmp_path / "a.png", np.full((3, 4), 4000.0))
 

@@ -47,7 +47,7 @@ def imread(
     -------
     ndarray, shape ([frames,] rows, columns[, channels])
         Unsigned integers of at most 16 bits are scaled so that their largest value is 1, which is
-        white. All other numbers are as they are in the file.
+        white. All other numbers are as they are in the file. Pixels that it calls missing are NaN.
 
     Raises
     ------
@@ -116,6 +116,8 @@ def imwrite(
     ...     print(dhop.imread(path).max())
     0.2
     """
+    if np.ma.is_masked(image):
+        raise ValueError("image has masked values; give them one with `.filled(value)`")
     path, array = Path(path), np.asarray(image)
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
         raise ValueError(f"an array of {array.dtype} and shape {array.shape} is not an image")
