@@ -282,6 +282,7 @@ def test_fits_keeps_scale_and_sky(scene, tmp_path):
         ({"mask": "none.png"}, "none.png"),
         ({"mask": "small.png"}, "is (3, 4), but a frame is (64, 64)"),
         ({"mask": ["small.png", "small.png"]}, "1 frames, but 2 masks"),
+        ({"mask": "all.npy"}, "the masks leave no pixel of any frame"),
         ({"truth": "small.png"}, "is (3, 4), but the result will be (128, 128)"),
         ({"beta": "best"}, "beta must be one of"),
         ({"beta": "discrepancy"}, "needs noise"),
@@ -298,6 +299,7 @@ def test_errors_in_words(burst, tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     images.write(tmp_path / "small.png", np.zeros((3, 4)), 8)
     (tmp_path / "words.txt").write_text("down right\n")
+    np.save(tmp_path / "all.npy", np.ones((64, 64)))
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "many.txt").write_text("1 2 3\n" * 9)
     (tmp_path / "nan.txt").write_text("nan 0\n")

@@ -42,7 +42,10 @@ def degrade(
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     noise: Annotated[
-        float, typer.Option(help="Standard deviation of noise to add; full scale is 1.")
+        float,
+        typer.Option(
+            help="Standard deviation of noise to add; white is 1, other numbers are as in the file."
+        ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
     bits: Bits = None,

@@ -127,6 +127,8 @@ def _good(masks: list[str], stack: Array, frames_axis: int | None) -> Array | No
         marked = [images.load_mask(path, frames_axis) for path in paths]
         for frame, bad in zip(good, _for_each_frame("masks", paths, marked, stack), strict=True):
             frame &= ~bad
+    if not good.any():
+        raise ValueError("the masks leave no pixel of any frame")
     if (good & ~finite).any():
         raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
     return good if masks else None

@@ -97,8 +97,8 @@ def superres(
     noise: Annotated[
         float | None,
         typer.Option(
-            help="Standard deviation of the noise, for --beta discrepancy; full scale of integers "
-            "is 1."
+            help="Standard deviation of the noise, for --beta discrepancy; white is 1, other "
+            "numbers are as in the file."
         ),
     ] = None,
     regulariser: Annotated[
