@@ -140,6 +140,16 @@ class TestTypes:
             with pytest.raises(ValueError, match="up to 4000 do not fit integers"):
                 images.check_range(tmp_path / "a.tif", array, bits, floats)
 
+    @pytest.mark.parametrize("ending", ["npy", "png", "tif", "bmp"])
+    def test_flags(self, tmp_path, ending):
+        array = RNG.random((5, 7)) < 0.5
+        path = tmp_path / f"a.{ending}"
+        images.imwrite(path, array)
+        found = np.load(path) if ending == "npy" else np.asarray(Image.open(path))
+        assert found.dtype == (bool if ending == "npy" else np.uint8)
+        assert_array_equal(found, np.where(array, True if ending == "npy" else 255, 0))
+        assert_array_equal(images.load_mask(path), array)
+
     @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp", "npy"])
     @pytest.mark.parametrize("bits", [None, 8])
     def test_a_black_image(self, tmp_path, ending, bits):

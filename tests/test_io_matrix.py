@@ -359,17 +359,6 @@ class TestWritten:
         if ending == "npy":
             assert np.load(path).dtype == array.dtype
 
-    @pytest.mark.parametrize(
-        ("ending", "true"), [("npy", True), ("png", 255), ("tif", 255), ("bmp", 255)]
-    )
-    def test_flags(self, tmp_path, ending, true):
-        array = RNG.random((5, 7)) < 0.5
-        dhop.imwrite(tmp_path / f"a.{ending}", array)
-        found = written(tmp_path / f"a.{ending}")
-        assert found.dtype == (bool if ending == "npy" else np.uint8)
-        assert_array_equal(found, np.where(array, true, 0))
-        assert_array_equal(images.load_mask(tmp_path / f"a.{ending}"), array)
-
     @pytest.mark.parametrize("ending", ["jpg", "webp"])
     def test_quality(self, tmp_path, ending):
         noise = numbers("u1", 3) / 255

@@ -10,7 +10,6 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 from pictures import RATIONAL, tiff
 from PIL import ExifTags, Image, PngImagePlugin
-from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 from typer.testing import CliRunner
 
 from dhop import cli, images
@@ -249,47 +248,6 @@ class TestPhotographs:
         if "webp" not in (source, target):
             dpi = (150, 300) if tag > 4 else (300, 150)
             assert_allclose(info["dpi"], [each * float(scale) for each in dpi], atol=0.51)
-
-    def save_odd(self, path, name, value, kind, tag=1):
-        """A photograph with an EXIF tag of a given type, and an orientation."""
-        directory = ImageFileDirectory_v2()
-        directory[ExifTags.Base.Orientation] = tag
-        directory.tagtype[name] = kind
-        directory[name] = value
-        directory[ExifTags.Base.Make] = "Kamera"
-        exif = b"Exif\0\0II*\0\x08\0\0\0" + directory.tobytes(8)
-        Image.fromarray(pixels()).save(path, exif=exif)
-
-    @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
-    def test_a_resolution_that_is_no_number(self, tmp_path, ending):
-        """As of cameras that do not know it; it stays what it is."""
-        for name in (ExifTags.Base.XResolution, ExifTags.Base.YResolution):
-            path = tmp_path / f"{name}.{ending}"
-            self.save_odd(path, name, IFDRational(0, 0), 5)
-            image, original = images.load(path)
-            images.write(tmp_path / "b.png", image, 8, original.resized(2), REPLACED)
-            with Image.open(tmp_path / "b.png") as found:
-                assert found.getexif()[ExifTags.Base.Make] == "Kamera"
-                assert np.isnan(float(found.getexif()[name]))
-
-    @pytest.mark.parametrize("tag", [1, 6])
-    def test_exif_that_is_not_understood_is_named(self, tmp_path, tag):
-        self.save_odd(tmp_path / "a.jpg", ExifTags.Base.XResolution, "seventy", 2, tag)
-        Image.fromarray(pixels()).save(tmp_path / "plain.jpg")
-        image, original = images.load(tmp_path / "a.jpg")
-        plain = images.imread(tmp_path / "plain.jpg")
-        assert_array_equal(image, np.rot90(plain, -1) if tag == 6 else plain)
-        with pytest.warns(MetadataWarning, match="will not keep of the original: EXIF$"):
-            images.check(tmp_path / "b.jpg", None, original.resized(2), image.shape)
-
-    def test_sizes_stay_whole(self, tmp_path):
-        """Also of a factor whose inverse no floating-point number is."""
-        exif = Image.Exif()
-        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExifImageWidth] = 49
-        Image.fromarray(pixels()).save(tmp_path / "a.jpg", exif=exif)
-        found = Image.Exif()
-        found.load(images.load(tmp_path / "a.jpg")[1].resized(Fraction(1, 49)).kept["EXIF"].data)
-        assert found.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExifImageWidth] == 1
 
     def test_texts_of_a_png(self, tmp_path):
         texts = PngImagePlugin.PngInfo()
