@@ -104,7 +104,7 @@ class TestPaths:
 
     def test_one_and_many(self, paths):
         one, two, grey, _ = paths
-        pixels = [images.read(path) for path in paths]
+        pixels = [images.imread(path) for path in paths]
         for given, array, axis in [
             (one, pixels[0], -1), (str(one), pixels[0], -1), ([one], [pixels[0]], -1),
             ([one, str(two)], pixels[:2], -1), (grey, pixels[2], None),
@@ -113,6 +113,16 @@ class TestPaths:
             found = super_resolve(given, BLUR, 2, beta=0.1)
             expected = super_resolve(array, BLUR, 2, beta=0.1, channel_axis=axis)
             assert_array_equal(found.image, expected.image)
+
+    def test_an_image_in_a_fits_file(self, tmp_path, monkeypatch):
+        fits = pytest.importorskip("astropy.io.fits")
+        monkeypatch.chdir(tmp_path)
+        units = [fits.PrimaryHDU(), *(fits.ImageHDU(RNG.random((6, 5)), name=x) for x in "AB")]
+        fits.HDUList(units).writeto("visit.fits")
+        found = super_resolve("visit.fits[B]", BLUR, 2, beta=0.1)
+        assert_array_equal(found.image, super_resolve(units[2].data, BLUR, 2, beta=0.1).image)
+        with pytest.raises(FileNotFoundError, match=r"no file 'nowhere.fits\[B\]'"):
+            super_resolve("nowhere.fits[B]", BLUR, 2)
 
     def test_refusals(self, paths):
         one, _, grey, large = paths

@@ -5,9 +5,11 @@ import re
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, images, load_matrix, psf
+from dhop.cli.terminal import errors_in_words
 
 
 @pytest.fixture
@@ -75,10 +77,10 @@ def test_colours_together(tmp_path):
 def test_transparency_is_left_out(tmp_path):
     rng = np.random.default_rng(0)
     imageio.imwrite(tmp_path / "in.png", rng.integers(0, 255, (20, 30, 4), np.uint8))
-    assert images.read(tmp_path / "in.png").shape == (20, 30, 3)
+    assert images.imread(tmp_path / "in.png").shape == (20, 30, 3)
     imageio.imwrite(tmp_path / "stack.tif", np.zeros((5, 20, 30), np.float32))
     with pytest.raises(ValueError, match="not a single image"):
-        images.read(tmp_path / "stack.tif")
+        images.imread(tmp_path / "stack.tif")
 
 
 def test_psf_from_a_file(frame, tmp_path):
@@ -133,6 +135,8 @@ def test_missing_and_mismatched_images(frame, tmp_path):
         (["bench", "--size", 0], "dims must be positive"),
         (["export", "nowhere/a.npz", "--size", 9, 9, "--factor", 2, "--psf", "box:size=3"],
          "nowhere is not a folder"),
+        (["export", "a.npz", "--size", 400_000, 400_000, "--factor", 2, "--psf", "box:size=25"],
+         "error: a.npz: the matrix takes 32"),
     ],
 )  # fmt: skip
 def test_refusals(tmp_path, monkeypatch, arguments, words):
@@ -142,6 +146,12 @@ def test_refusals(tmp_path, monkeypatch, arguments, words):
     assert result.stdout == ""
     assert words in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line(capsys):
+    with pytest.raises(typer.Exit), errors_in_words():
+        raise ValueError("an array of\n  two lines")
+    assert capsys.readouterr().err == "error: an array of two lines\n"
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.mtx", "a"])

@@ -1,11 +1,13 @@
 """The commands about a model: what it does to an image, what it would be, and its PSF."""
 
 import json
+import re
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tifffile import imread, imwrite
 from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, psf
@@ -114,6 +116,41 @@ class TestDegrade:
         assert_array_equal(frame("--noise", 0.1), noise)
         assert (frame("--noise", 0.1, "--seed", 1) != noise).all()
 
+    @pytest.mark.parametrize("kind", ["i2", "i4", "u4"])
+    def test_counts_stay_what_they_are(self, tmp_path, kind):
+        counts = np.random.default_rng(0).integers(2, 30_000, (8, 10)).astype(kind)
+        imwrite(tmp_path / "in.tif", counts)
+        options = ["--psf", "box:size=1", "--out", tmp_path / "out.tif", "--json"]
+        found = call("degrade", tmp_path / "in.tif", "--factor", 2, *options)
+        assert found.stderr == ""
+        assert json.loads(found.stdout)["clipped"] == 0
+        expected = np.rint(counts.reshape(4, 2, 5, 2).mean(axis=(1, 3)))
+        assert_array_equal(imread(tmp_path / "out.tif"), expected)
+
+    def test_counts_that_are_too_large(self, tmp_path):
+        imwrite(tmp_path / "in.tif", np.full((8, 10), 30_000, "i2"))
+        options = ["--psf", "box:size=1", "--decimation", "sum", "--out", tmp_path / "out.tif"]
+        found = call("degrade", tmp_path / "in.tif", "--factor", 2, *options)
+        assert "20 of 20 values do not fit the integers of" in found.stderr
+        assert "--decimation mean keeps the brightness" in found.stderr
+        assert (imread(tmp_path / "out.tif") == 32767).all()
+
+    def test_noise_is_clipped_whatever_the_decimation(self, scene, tmp_path):
+        options = ["--psf", "box:size=1", "--noise", 1, "--out", tmp_path / "out.png"]
+        said = call("degrade", scene, "--factor", 2, *options).stderr
+        assert "were clipped; --bits 32 in a .tif keeps them\n" in said
+
+    def test_missing_pixels_are_not_black(self, tmp_path):
+        tags = [(42113, "s", 0, "7", True)]
+        counts = np.random.default_rng(0).integers(0, 9, (8, 10), np.uint8)
+        imwrite(tmp_path / "in.tif", counts, extratags=tags, metadata=None)
+        words = ["degrade", tmp_path / "in.tif", "--factor", 2, "--psf", "box:size=1", "--out"]
+        assert "NaN or infinite do not fit" in call(*words, tmp_path / "out.png", code=1).stderr
+        assert not (tmp_path / "out.png").exists()
+        call(*words, tmp_path / "out.tif", "--bits", 32)
+        absent = (counts == 7).reshape(4, 2, 5, 2).any(axis=(1, 3))
+        assert_array_equal(np.isnan(imread(tmp_path / "out.tif")), absent)
+
     def test_colours_and_integers(self, tmp_path):
         given = np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8)
         imageio.imwrite(tmp_path / "in.png", given)
@@ -198,6 +235,8 @@ class TestInfo:
     def test_larger_than_memory(self):
         found = facts("info", "--size", 4000, 4000, "--factor", 2, "--psf", "box:size=99")
         assert found["nbytes"]["csr"] > 4e11
+        table = rows("info", "--size", 9000, 9000, "--factor", 2, "--psf", "box:size=99")
+        assert re.search(r"direct [\d.]+ s, separable [\d.]+ ms", table["predicted time"])
 
     def test_errors(self):
         assert "float33" in words(call("info", *self.MODEL, "--dtype", "float33", code=1))
@@ -220,9 +259,9 @@ class TestPsf:
         assert "31 x 31, gaussian:sigma=2x3,size=31" in table["psf"]
         assert "0, 0 from the middle" in table["centroid"]
 
-    @pytest.mark.parametrize("ending", ["npy", "tif", "fits"])
+    @pytest.mark.parametrize("ending", ["npy", "tif", "ome.tif", "fits", "fit", "fits.gz"])
     def test_saves(self, tmp_path, ending):
-        if ending == "fits":
+        if "fit" in ending:
             pytest.importorskip("astropy")
         out = tmp_path / f"a.{ending}"
         for again in ([], ["--overwrite"]):
@@ -253,7 +292,7 @@ class TestPsf:
         assert facts("psf", path)["shape"] == [3, 3]
         assert facts("psf", path, "--hdu", 1)["shape"] == [1, 5]
         assert facts("psf", path, "--hdu", "fine")["shape"] == [1, 5]
-        assert "holds no image in part 7" in words(call("psf", path, "--hdu", 7, code=1))
+        assert "holds no image in part '7'" in words(call("psf", path, "--hdu", 7, code=1))
 
     @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
     def test_draws(self, tmp_path, ending):

@@ -73,7 +73,7 @@ class TestBurst:
         out = tmp_path / "sr.tif"
         result = succeed(*burst, out=out, register=True, truth=tmp_path / "truth.tif", json=True)
         facts = json.loads(result.stdout)
-        bicubic = resize(images.read(burst[0]), scene.shape, order=3, mode="symmetric")
+        bicubic = resize(images.imread(burst[0]), scene.shape, order=3, mode="symmetric")
         assert facts["psnr"] > 2 + peak_signal_noise_ratio(scene, bicubic, data_range=1)
         assert np.abs(facts["shifts"] - MOVES).max() < 0.1
         assert (facts["frames"], facts["shape"]) == ([6, 64, 64], [128, 128])
@@ -93,7 +93,7 @@ class TestBurst:
             np.savetxt(path, MOVES, delimiter="," if ending == "csv" else " ")
         out = tmp_path / "out.npy"
         succeed(*burst, out=out, shifts=path, beta=0.01, bits=32)
-        frames = [images.read(each).astype(np.float32) for each in burst]
+        frames = [images.imread(each).astype(np.float32) for each in burst]
         expected = super_resolve(frames, BLUR, FACTOR, shifts=MOVES, beta=0.01).image
         assert_array_equal(np.load(out), expected)
 
@@ -107,7 +107,7 @@ class TestBurst:
         words = {"shifts": tmp_path / "shifts.npy", "weights": "1,2,1,1,0,1"}
         succeed(*burst, out=out, **words, **options | {"solver": "projected"})
         expected = super_resolve(
-            [images.read(each).astype(np.float32) for each in burst], BLUR, FACTOR, shifts=MOVES,
+            [images.imread(each).astype(np.float32) for each in burst], BLUR, FACTOR, shifts=MOVES,
             weights=[1, 2, 1, 1, 0, 1], solver="projected", **options,
         )  # fmt: skip
         assert_array_equal(np.load(out), expected.image)
@@ -149,10 +149,10 @@ class TestColours:
             truth=tmp_path / "truth.tif",
         )  # fmt: skip
         assert json.loads(result.stdout)["psnr"] > 25
-        kept = images.read(tmp_path / "in.tif")
+        kept = images.imread(tmp_path / "in.tif")
         for k in range(3):
             alone = super_resolve(kept[..., k], BLUR, FACTOR, beta=1e-3).image
-            assert_allclose(images.read(out)[..., k], alone, atol=1e-6)
+            assert_allclose(images.imread(out)[..., k], alone, atol=1e-6)
         picture = imageio.imread(report)[..., :3].astype(int)
         assert np.ptp(picture, axis=-1).max() > 50
 
@@ -165,11 +165,11 @@ class TestColours:
         succeed(
             tmp_path / "in.tif", out=out, beta=1e-3, psf=[f"gaussian:sigma={s}" for s in sigmas]
         )
-        kept = images.read(tmp_path / "in.tif")
+        kept = images.imread(tmp_path / "in.tif")
         for k, sigma in enumerate(sigmas):
             blur = psf.gaussian(2 * int(np.ceil(4 * sigma)) + 1, sigma)
             alone = super_resolve(kept[..., k], blur, FACTOR, beta=1e-3).image
-            assert_allclose(images.read(out)[..., k], alone, atol=1e-3)
+            assert_allclose(images.imread(out)[..., k], alone, atol=1e-3)
         result = run(tmp_path / "in.tif", out=tmp_path / "no.tif", psf=["box:size=3"] * 2)
         assert result.exit_code == 1
         assert "2 channels" in result.stderr
@@ -210,7 +210,7 @@ class TestMasks:
         rng = np.random.default_rng(0)
         paths = [tmp_path / f"{number}.npy" for number in range(len(burst))]
         for path, source in zip(paths, burst, strict=True):
-            frame = images.read(source)
+            frame = images.imread(source)
             frame[tuple(rng.integers(0, 64, (2, 20)))] = np.nan
             np.save(path, frame)
         result = succeed(
@@ -223,6 +223,25 @@ class TestMasks:
         result = run(tmp_path / "in.npy", out=tmp_path / "out.npy")
         assert result.exit_code == 1
         assert "--mask finite" in result.stderr
+
+
+def test_a_truth_is_read_as_the_frames_are(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    planes = np.random.default_rng(0).random((2, 8, 10))
+    np.save(tmp_path / "in.npy", planes)
+    np.save(tmp_path / "truth.npy", planes)
+    units = [fits.PrimaryHDU(), *(fits.ImageHDU(planes[k], name=x) for k, x in enumerate("AB"))]
+    fits.HDUList(units).writeto(tmp_path / "in.fits")
+    same = {"psf": "box:size=1", "factor": 1, "beta": 1e-9, "json": True, "out": "out.npy"}
+    for source, truth, options in [
+        ("in.npy", "truth.npy", {"channel-axis": 0}),
+        ("in.fits", "in.fits", {"hdu": "B"}),
+        ("in.fits", "in.fits[B]", {"hdu": "B"}),
+        ("in.fits[A]", "in.fits", {}),
+    ]:
+        options |= same | {"out": tmp_path / "out.npy", "overwrite": True}
+        result = succeed(tmp_path / source, truth=tmp_path / truth, **options)
+        assert json.loads(result.stdout)["relative_rmse"] < 1e-6
 
 
 def test_fits_keeps_scale_and_sky(scene, tmp_path):
@@ -251,11 +270,19 @@ def test_fits_keeps_scale_and_sky(scene, tmp_path):
         ({"register": True, "shifts": "s.txt"}, "either --register or --shifts"),
         ({"shifts": "none.txt"}, "none.txt"),
         ({"shifts": "words.txt"}, "two numbers a line"),
+        ({"shifts": "empty.txt"}, "error: empty.txt has no shifts, which are two numbers a line"),
+        ({"shifts": "comment.txt"}, "comment.txt has no shifts"),
+        (
+            {"shifts": "many.txt"},
+            "must be 1 pairs of finite numbers, got float64 of shape (9, 3)",
+        ),
+        ({"shifts": "nan.txt"}, "must be 1 pairs of finite numbers, got NaN or infinity\n"),
         ({"weights": "1,2"}, "1 frames, but 2 weights"),
         ({"weights": "one"}, "write them as 1,0.5,2"),
         ({"mask": "none.png"}, "none.png"),
         ({"mask": "small.png"}, "is (3, 4), but a frame is (64, 64)"),
         ({"mask": ["small.png", "small.png"]}, "1 frames, but 2 masks"),
+        ({"mask": "all.npy"}, "the masks leave no pixel of any frame"),
         ({"truth": "small.png"}, "is (3, 4), but the result will be (128, 128)"),
         ({"beta": "best"}, "beta must be one of"),
         ({"beta": "discrepancy"}, "needs noise"),
@@ -272,9 +299,15 @@ def test_errors_in_words(burst, tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     images.write(tmp_path / "small.png", np.zeros((3, 4)), 8)
     (tmp_path / "words.txt").write_text("down right\n")
+    np.save(tmp_path / "all.npy", np.ones((64, 64)))
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "many.txt").write_text("1 2 3\n" * 9)
+    (tmp_path / "nan.txt").write_text("nan 0\n")
+    (tmp_path / "comment.txt").write_text("# down right\n")
     result = run(burst[0], **{"out": "out.png", **options})
     assert result.exit_code == 1
-    assert words in re.sub(r"\s+", " ", result.stderr)
+    assert len(result.stderr.splitlines()) == 1
+    assert words in result.stderr
     assert not (tmp_path / "out.png").exists()
 
 
@@ -301,7 +334,7 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     import pty
 
     frame, out = tmp_path / "frame.tif", tmp_path / "out.png"
-    images.write(frame, images.read(burst[0]))  # in double precision it goes on for longer
+    images.write(frame, images.imread(burst[0]))  # in double precision it goes on for longer
     words = [frame, "--factor", "2", "--psf", "gaussian:sigma=1", "--beta", "0.001"]
     words += ["--nonnegative", "--maxiter", "10000000", "--rtol", "0", "--out", out]
     terminal, end = pty.openpty()
@@ -336,5 +369,5 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     assert "has the image as it was by then" in re.sub(r"\s+", " ", shown)
     pixels, original = images.load(out)
     assert original.dtype == np.uint16
-    expected = super_resolve(images.read(burst[0]), BLUR, 2, beta=0.001, nonnegative=True)
+    expected = super_resolve(images.imread(burst[0]), BLUR, 2, beta=0.001, nonnegative=True)
     assert_allclose(pixels, expected.image.clip(0, 1), atol=0.03)

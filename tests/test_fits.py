@@ -148,17 +148,36 @@ class TestParts:
                 assert units[1].name == "SCI"
                 assert_array_equal(units[1].data, large)
 
-    def test_a_primary_header_that_says_nothing_does_not(self, tmp_path):
+    def test_a_primary_header_that_says_nothing_stays_too(self, tmp_path):
         for name, unit in {"a.fits": fits.ImageHDU, "a.fits.fz": fits.CompImageHDU}.items():
             header = fits.Header({"OBJECT": "M1", "CRPIX1": 3.0, "CTYPE1": "RA---TAN"})
             units = [fits.PrimaryHDU(), unit(IMAGE.astype("f4"), header)]
             fits.HDUList(units).writeto(tmp_path / name)
             path = copy(tmp_path / name, tmp_path / "b.fits", np.ones((12, 16), "f4"), 2)
             with fits.open(path) as found:
-                assert len(found) == 1
-                assert (found[0].header["OBJECT"], found[0].header["CRPIX1"]) == ("M1", 5.5)
-                assert "EXTNAME" not in found[0].header
+                assert [each.shape for each in found] == [(), (12, 16)]
+                assert (found[1].header["OBJECT"], found[1].header["CRPIX1"]) == ("M1", 5.5)
+                assert "EXTNAME" not in found[1].header
             path.unlink()
+
+    def test_an_image_that_was_not_chosen_is_named(self, tmp_path):
+        """Also the first one of the file, of which the header stays."""
+        self.file(tmp_path / "a.fits", fits.PrimaryHDU(IMAGE - 1, fits.Header({"OBSERVER": "me"})))
+        picture = io.read(tmp_path / "a.fits", "ERR")
+        assert_array_equal(picture.pixels, IMAGE + 1)
+        assert unkept(picture) == ["FITS extensions PRIMARY, SCI, DQ, SCI"]
+        io.write(tmp_path / "b.fits", picture)
+        with fits.open(tmp_path / "b.fits") as units:
+            assert units[0].header["OBSERVER"] == "me"
+            assert units[0].data is None
+            assert_array_equal(units[1].data, IMAGE + 1)
+
+    def test_headers_that_say_nothing_are_not_missed(self, tmp_path):
+        for primary, missed in ({}, []), ({"OBSERVER": "me"}, ["FITS header"]):
+            units = [fits.PrimaryHDU(header=fits.Header(primary)), fits.ImageHDU(IMAGE)]
+            fits.HDUList(units).writeto(tmp_path / "a.fits", overwrite=True)
+            picture = io.read(tmp_path / "a.fits")
+            assert io.unkept(tmp_path / "b.npy", picture.original) == missed
 
     def test_what_is_no_image(self, tmp_path):
         column = fits.Column("x", "D", array=[1.0])

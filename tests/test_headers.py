@@ -137,7 +137,7 @@ class TestFitsFiles:
 
     def test_blank_counts_are_nan(self, fits, tmp_path):
         self.write(fits, tmp_path / "a.fits", np.arange(6, dtype="i2").reshape(2, 3), BLANK=4)
-        assert_array_equal(images.read(tmp_path / "a.fits"), [[0, 1, 2], [3, np.nan, 5]])
+        assert_array_equal(images.imread(tmp_path / "a.fits"), [[0, 1, 2], [3, np.nan, 5]])
 
     def test_axes_of_one_and_channels(self, fits, tmp_path):
         for leading in [(1, 1), (5,), (1, 4)]:
@@ -161,7 +161,7 @@ class TestFitsFiles:
         assert_array_equal(fits.getdata(tmp_path / "b.fits"), image)
         fits.HDUList([fits.PrimaryHDU()]).writeto(tmp_path / "c.fits")
         with pytest.raises(ValueError, match=r"c\.fits holds no image"):
-            images.read(tmp_path / "c.fits")
+            images.imread(tmp_path / "c.fits")
 
 
 class TestTiffFiles:
@@ -190,10 +190,10 @@ class TestTiffFiles:
             pixels, original = images.load(tmp_path / name)
             out = tmp_path / f"out.{name}"
             images.write(out, pixels[:4, :4], original=original.resized(2))
-            assert images.read(out).shape == (4, 4)
+            assert images.imread(out).shape == (4, 4)
 
     def test_nothing_to_keep(self, tmp_path):
         images.write(tmp_path / "a.tif", np.zeros((6, 8)))
         pixels, original = images.load(tmp_path / "a.tif")
         images.write(tmp_path / "b.tif", pixels, original=original.resized(2))
-        assert images.read(tmp_path / "b.tif").shape == (6, 8)
+        assert images.imread(tmp_path / "b.tif").shape == (6, 8)

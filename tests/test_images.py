@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import ExifTags, Image
 
 from dhop import images, io
-from dhop.io import Resolution
+from dhop.io.picture import Resolution
 
 RNG = np.random.default_rng(0)
 SHAPES = {"grey": (7, 9), "colours": (7, 9, 3)}
@@ -74,7 +74,7 @@ class TestRoundTrips:
         image = 0.5 + 0.4 * np.sin(rows / 9) * np.cos(columns / 11)
         image = image if len(shape) == 2 else np.stack([image] * 3, axis=-1)
         images.write(tmp_path / "a.jpg", image)
-        assert_allclose(images.read(tmp_path / "a.jpg"), image, atol=0.05)
+        assert_allclose(images.imread(tmp_path / "a.jpg"), image, atol=0.05)
 
     def test_many_channels_of_a_tiff(self, tmp_path):
         channels = integers((5, 7, 9), np.uint16)
@@ -85,13 +85,13 @@ class TestRoundTrips:
         assert pixels.shape == (7, 9, 5)
         images.write(tmp_path / "b.tif", pixels, original=original)
         assert_array_equal(tifffile.imread(tmp_path / "b.tif"), channels)
-        assert_array_equal(images.read(tmp_path / "b.tif"), pixels)
+        assert_array_equal(images.imread(tmp_path / "b.tif"), pixels)
 
     def test_compressed_tiff(self, tmp_path):
         pytest.importorskip("imagecodecs")
         array = integers((20, 30, 3), np.uint16)
         tifffile.imwrite(tmp_path / "a.tif", array, compression="lzw", photometric="rgb")
-        assert_array_equal(images.read(tmp_path / "a.tif"), array / 65535)
+        assert_array_equal(images.imread(tmp_path / "a.tif"), array / 65535)
 
 
 class TestTypes:
@@ -112,8 +112,18 @@ class TestTypes:
         assert found == written
 
     def test_values_outside_are_clipped(self, tmp_path):
-        images.write(tmp_path / "a.png", np.array([[-0.5, 0.0, 1.0, 1.5]]), 8)
-        assert_array_equal(images.read(tmp_path / "a.png"), [[0, 0, 1, 1]])
+        assert images.write(tmp_path / "a.png", np.array([[-0.5, 0.0, 1.0, 1.5]]), 8) == 2
+        assert_array_equal(images.imread(tmp_path / "a.png"), [[0, 0, 1, 1]])
+
+    @pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint32])
+    def test_counts_are_clipped_at_the_ends_of_their_type(self, tmp_path, kind):
+        least, most = np.iinfo(kind).min, np.iinfo(kind).max
+        inside = np.array([[least - 0.4, 3.0, 300.0, most + 0.4]])
+        outside = np.array([[least - 0.6, -1e12, 1e12, most + 0.6]])
+        for k, (image, clipped) in enumerate([(inside, 0), (outside, 4)]):
+            path = tmp_path / f"{k}.tif"
+            assert images.write(path, image, original=io.Original(np.dtype(kind))) == clipped
+            assert_array_equal(tifffile.imread(path), np.rint(image).clip(least, most))
 
     @pytest.mark.parametrize(
         ("values", "fine"), [((0, 1), True), ((-0.1, 1.2), True), ((0, 4000), False)]
@@ -130,34 +140,66 @@ class TestTypes:
             with pytest.raises(ValueError, match="up to 4000 do not fit integers"):
                 images.check_range(tmp_path / "a.tif", array, bits, floats)
 
+    @pytest.mark.parametrize("ending", ["npy", "png", "tif", "bmp"])
+    def test_flags(self, tmp_path, ending):
+        array = RNG.random((5, 7)) < 0.5
+        path = tmp_path / f"a.{ending}"
+        images.imwrite(path, array)
+        found = np.load(path) if ending == "npy" else np.asarray(Image.open(path))
+        assert found.dtype == (bool if ending == "npy" else np.uint8)
+        assert_array_equal(found, np.where(array, True if ending == "npy" else 255, 0))
+        assert_array_equal(images.load_mask(path), array)
+
+    @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp", "npy"])
+    @pytest.mark.parametrize("bits", [None, 8])
+    def test_a_black_image(self, tmp_path, ending, bits):
+        if ending == "npy" and bits:
+            return
+        images.imwrite(tmp_path / f"a.{ending}", np.zeros((6, 7)), bits=bits)
+        assert_array_equal(images.imread(tmp_path / f"a.{ending}"), np.zeros((6, 7)))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_integers_are_not_made_of_what_is_no_number(self, tmp_path, value):
+        image = np.array([[0.5, value, 0.25]])
+        for ending, bits in [("png", None), ("jpg", None), ("tif", 8), ("tif", 16)]:
+            with pytest.raises(ValueError, match=r"NaN or infinite do not .* a \.tif with 32 bits"):
+                images.imwrite(tmp_path / f"a.{ending}", image, bits=bits)
+        assert list(tmp_path.iterdir()) == []
+        images.imwrite(tmp_path / "a.tif", image, bits=32)
+        assert_array_equal(images.imread(tmp_path / "a.tif"), image)
+
 
 class TestBadFiles:
     @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy", "a.jpg", "a.fits", "a.xyz"])
     def test_missing_or_no_image(self, tmp_path, name):
         if name.endswith("fits"):
             pytest.importorskip("astropy")
-        with pytest.raises(FileNotFoundError):
-            images.read(tmp_path / name)
+        with pytest.raises(FileNotFoundError, match=r"there is no file .*\.\w+$"):
+            images.imread(tmp_path / name)
         (tmp_path / name).write_text("no image")
         with pytest.raises((OSError, ValueError)):
-            images.read(tmp_path / name)
+            images.imread(tmp_path / name)
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+        with pytest.raises(FileNotFoundError, match="only a folder of that name"):
+            images.imread(tmp_path / name)
 
     def test_a_damaged_png_of_sixteen_bits(self, tmp_path):
         pytest.importorskip("imagecodecs")
         images.write(tmp_path / "a.png", RNG.random((20, 30, 3)), 16)
         (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
         with pytest.raises(OSError, match=r"cannot read .*a\.png"):
-            images.read(tmp_path / "a.png")
+            images.imread(tmp_path / "a.png")
 
     def test_a_stack_is_no_image(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 7, 9), "f4"), photometric="minisblack")
         with pytest.raises(ValueError, match="not a single image"):
-            images.read(tmp_path / "a.tif")
+            images.imread(tmp_path / "a.tif")
 
     def test_inks_are_refused(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 9, 4), "u1"), photometric="separated")
         with pytest.raises(ValueError, match="SEPARATED; convert it to grey or RGB"):
-            images.read(tmp_path / "a.tif")
+            images.imread(tmp_path / "a.tif")
 
     @pytest.mark.parametrize(
         ("name", "bits", "words"),
@@ -166,21 +208,21 @@ class TestBadFiles:
             ("a.xyz", None, "its ending is none of"),
             ("a.png", 12, "bits must be 8 or 16, or 32"),
             ("a.jpg", 16, r"holds no 16 bits; write a \.png or \.tif"),
-            ("a.png", 32, "holds no 32 bits"),
+            ("a.png", 32, r"holds no 32 bits; write a \.npy or \.tif or \.ome\.tif or \.fits$"),
         ],
     )
     def test_what_cannot_be_written(self, tmp_path, name, bits, words):
         with pytest.raises((OSError, ValueError), match=words):
-            images.write(tmp_path / name, np.zeros((3, 3)), bits)
+            images.imwrite(tmp_path / name, np.zeros((3, 3)), bits=bits)
 
     def test_too_many_colours(self, tmp_path):
         with pytest.raises(ValueError, match=r"no 5 channels; write a \.tif"):
-            images.write(tmp_path / "a.png", np.zeros((3, 3, 5)))
+            images.imwrite(tmp_path / "a.png", np.zeros((3, 3, 5)))
 
     def test_fits_without_astropy_names_the_command(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "astropy.io.fits", None)
         (tmp_path / "a.fits").touch()
-        for attempt in (images.read, images.check):
+        for attempt in (images.imread, images.check):
             with pytest.raises(ImportError, match=r'pip install "dhop\[fits\]"'):
                 attempt(tmp_path / "a.fits")
 
@@ -212,8 +254,21 @@ class TestOrientation:
         exif[ExifTags.Base.Orientation] = tag
         image.save(tmp_path / f"plain.{ending}")
         image.save(tmp_path / f"tagged.{ending}", exif=exif)
-        expected = SHOWN[tag](images.read(tmp_path / f"plain.{ending}"))
-        assert_array_equal(images.read(tmp_path / f"tagged.{ending}"), expected)
+        expected = SHOWN[tag](images.imread(tmp_path / f"plain.{ending}"))
+        assert_array_equal(images.imread(tmp_path / f"tagged.{ending}"), expected)
+
+    def test_png_of_sixteen_bits(self, tmp_path, tag):
+        pytest.importorskip("imagecodecs")
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = tag
+        array = integers((7, 9), np.uint16)
+        Image.fromarray(array).save(tmp_path / "a.png", exif=exif, dpi=(300, 150))
+        pixels, original = images.load(tmp_path / "a.png")
+        assert_array_equal(pixels, SHOWN[tag](array) / 65535)
+        found = original.kept["resolution"]
+        assert_allclose(
+            (found.across, found.down), (150, 300) if tag > 4 else (300, 150), rtol=1e-3
+        )
 
     @pytest.mark.parametrize("planes", ["contig", "separate"])
     def test_tiff(self, tmp_path, tag, planes, shape):
@@ -233,4 +288,4 @@ class TestOrientation:
         )
         path.unlink()
         images.write(path, pixels, original=original)
-        assert_array_equal(images.read(path), pixels)
+        assert_array_equal(images.imread(path), pixels)

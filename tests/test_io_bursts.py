@@ -64,7 +64,7 @@ class TestAxes:
         assert_array_equal(dhop.imread(tmp_path / name, frames_axis=-3), FRAMES / 255)
         channels = np.moveaxis(FRAMES, 0, -1)
         assert_array_equal(dhop.imread(tmp_path / name, channel_axis=0), channels / 255)
-        with pytest.raises(ValueError, match=r"shape \(5, 12, 14\), not a single.*--frames-axis 0"):
+        with pytest.raises(ValueError, match=r"shape \(5, 12, 14\), not a single.*axis of frames"):
             dhop.imread(tmp_path / name)
 
     def test_frames_of_colours(self, tmp_path):
@@ -85,7 +85,8 @@ class TestAxes:
         ("shape", "axes", "words"),
         [
             ((5, 12, 14), {"frames_axis": 3}, "without axis 3"),
-            ((5, 12, 14), {"frames_axis": 0, "channel_axis": 0}, "without axis 0"),
+            ((5, 12, 14), {"frames_axis": 0, "channel_axis": 0}, "count frames and channels at on"),
+            ((5, 12, 14), {"frames_axis": 0, "channel_axis": -3}, "count frames and channels at o"),
             ((5, 12, 14), {"channel_axis": -4}, "without axis -4"),
             ((2, 5, 12, 14), {"frames_axis": 0}, "not a single image"),
             ((12,), {}, "not a single image"),
@@ -192,6 +193,27 @@ class TestMasks:
         for path in self.variants(tmp_path):
             assert_array_equal(images.load_mask(path), self.BAD, err_msg=path.name)
 
+    @pytest.mark.parametrize("reader", [images.load_mask, images.load_weights])
+    def test_planes_that_a_file_calls_channels(self, tmp_path, reader):
+        """With an axis of frames they are one for each, as in FITS, and in stacks of channels."""
+        fits = pytest.importorskip("astropy.io.fits")
+        marks = (RNG.random(FRAMES.shape) < 0.1).astype(np.uint8)
+        fits.writeto(tmp_path / "a.fits", marks)
+        tifffile.imwrite(tmp_path / "a.tif", marks, imagej=True, metadata={"axes": "CYX"})
+        tifffile.imwrite(tmp_path / "a.ome.tif", marks, metadata={"axes": "CYX"})
+        np.save(tmp_path / "a.npy", marks)
+        for path in sorted(tmp_path.iterdir()):
+            assert_array_equal(reader(path, 0), marks, err_msg=path.name)
+            assert_array_equal(reader(path, -3), marks, err_msg=path.name)
+            with pytest.raises(ValueError, match="not a single image"):
+                reader(path, None if path.suffix == ".npy" else 1)
+
+    def test_one_for_all_frames_of_a_file(self, tmp_path):
+        for path in self.variants(tmp_path):
+            assert_array_equal(images.load_mask(path, 0), self.BAD, err_msg=path.name)
+        np.save(tmp_path / "weights.npy", FRAMES[0])
+        assert_array_equal(images.load_weights(tmp_path / "weights.npy", 0), FRAMES[0])
+
     def test_masks_of_a_burst(self, tmp_path):
         """One for all, one file for each frame, or all in one file."""
         marks = RNG.random(FRAMES.shape) < 0.1
@@ -252,7 +274,7 @@ class TestWeights:
             ("1,2", "5 frames, but 2 weights"),
             (["a.png", "a.png"], "5 frames, but 2 weights"),
             ("small.png", r"is (3, 4), but a frame is (12, 14)"),
-            ("colours.png", "not weights"),
+            ("colours.png", "holds 3 channels, not weights"),
             ("none.png", "or name images"),
         ],
     )
@@ -271,15 +293,28 @@ class TestWeights:
         assert words in result.stderr
 
 
-def test_frames_of_two_scales(tmp_path):
-    np.save(tmp_path / "a.npy", FRAMES[0])
-    np.save(tmp_path / "b.npy", FRAMES[1].astype("i4"))
-    result = run(
-        "superres", tmp_path / "a.npy", tmp_path / "b.npy", "--factor", 2, "--psf", "box:size=1",
-        "--out", tmp_path / "c.npy",
-    )  # fmt: skip
-    assert result.exit_code == 1
-    assert "others counts; take one kind" in result.stderr
+@pytest.mark.parametrize(
+    ("one", "other", "fine"),
+    [
+        ("u1.npy", "i4.npy", False), ("u1.png", "f4.tif", False), ("f4.fits", "u1.png", False),
+        ("u1.png", "u2.npy", True), ("f4.fits", "i4.tif", True), ("f4.npy", "f8.tif", True),
+    ],
+)  # fmt: skip
+def test_frames_of_two_scales(tmp_path, monkeypatch, one, other, fine):
+    """Those of which a number is white go together, and those of which none is."""
+    monkeypatch.chdir(tmp_path)
+    for name, frame in ((one, FRAMES[0]), (other, FRAMES[1])):
+        kind, ending = name.split(".")
+        if ending == "fits":
+            pytest.importorskip("astropy.io.fits").writeto(name, frame.astype(kind))
+        else:
+            dhop.imwrite(name, frame.astype(kind))
+    words = "--factor", 1, "--psf", "box:size=1", "--beta", 0.1, "--out", "out.npy"
+    result = run("superres", one, other, *words)
+    assert result.exit_code == (0 if fine else 1), result.output
+    if not fine:
+        first, second = sorted((one, other), key=lambda name: not name.startswith("u"))
+        assert f"{first} has a white, which is 1, and {second} has numbers" in result.stderr
 
 
 def test_integers_of_unknown_scale(tmp_path):

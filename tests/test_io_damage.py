@@ -112,6 +112,7 @@ def read_or_refused(path):
     for name, reader in READERS.items():
         words = refusal(reader, path)
         assert "\n" not in words, name
+        assert "<_io." not in words, name
         assert len(words) < LONGEST + len(str(path)), name
 
 

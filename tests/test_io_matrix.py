@@ -258,7 +258,7 @@ class TestStripsAndTiles:
                 predictor=predictor, byteorder=order, **parts,
             )  # fmt: skip
             white = {"u1": 255, "u2": 65535}.get(kind, 1)
-            assert_allclose(images.read(tmp_path / "a.tif"), array / white, rtol=1e-15)
+            assert_allclose(images.imread(tmp_path / "a.tif"), array / white, rtol=1e-15)
 
     @pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr"])
     def test_jpeg_inside(self, tmp_path, mode):
@@ -267,7 +267,7 @@ class TestStripsAndTiles:
         picture = Image.fromarray(smooth).convert(mode)
         picture.save(tmp_path / "a.tif", compression="jpeg", quality=100)
         shown = smooth if mode != "L" else np.asarray(picture)
-        assert_allclose(images.read(tmp_path / "a.tif"), shown / 255, atol=0.02)
+        assert_allclose(images.imread(tmp_path / "a.tif"), shown / 255, atol=0.02)
         with pytest.raises(ValueError, match="take a PNG"):
             images.load_mask(tmp_path / "a.tif")
 
@@ -285,7 +285,7 @@ class TestPhotographs:
         smooth = np.dstack([2 * rows, 2 * columns, rows + columns]).astype(np.uint8)
         picture = Image.fromarray(smooth).convert(mode)
         picture.save(tmp_path / f"a.{ending}", quality=100)
-        pixels = images.read(tmp_path / f"a.{ending}")
+        pixels = images.imread(tmp_path / f"a.{ending}")
         shown = np.asarray(picture) / 255
         if pixels.ndim > shown.ndim:  # WebP has no grey
             shown = np.dstack([shown] * 3)
@@ -296,14 +296,14 @@ class TestPhotographs:
     def test_inks(self, tmp_path):
         Image.new("CMYK", (8, 8)).save(tmp_path / "a.jpg")
         with pytest.raises(ValueError, match="CMYK; convert it"):
-            images.read(tmp_path / "a.jpg")
+            images.imread(tmp_path / "a.jpg")
 
     @pytest.mark.parametrize("ending", ["webp", "png", "gif"])
     def test_films(self, tmp_path, ending):
         film = [Image.fromarray(numbers("u1", 3)) for _ in range(3)]
         film[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=film[1:])
         with pytest.raises(ValueError, match="holds 3 images, not one"):
-            images.read(tmp_path / f"a.{ending}")
+            images.imread(tmp_path / f"a.{ending}")
 
 
 def written(path):
@@ -356,6 +356,8 @@ class TestWritten:
         path = tmp_path / f"a.{ending}"
         dhop.imwrite(path, array)
         assert_array_equal(dhop.imread(path), array.astype(np.float64))
+        if ending == "npy":
+            assert np.load(path).dtype == array.dtype
 
     @pytest.mark.parametrize("ending", ["jpg", "webp"])
     def test_quality(self, tmp_path, ending):
@@ -383,6 +385,8 @@ class TestWritten:
         ):
             with pytest.raises(ValueError, match="is not an image"):
                 dhop.imwrite(tmp_path / "a.tif", array)
+        with pytest.raises(ValueError, match="has masked values"):
+            dhop.imwrite(tmp_path / "a.tif", np.ma.masked_less(numbers("u1"), 9))
         with pytest.raises(ValueError, match="values up to 4000 do not fit"):
             dhop.imwrite(tmp_path / "a.png", np.full((3, 4), 4000.0))
 

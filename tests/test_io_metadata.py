@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from dhop import cli, images
 from dhop.cautions import MetadataWarning
-from dhop.io import Constant, Options, Original
+from dhop.io import Options, Original
+from dhop.io.picture import Constant
 
 SHAPE = 32, 48
 PROFILE = b"a colour profile of some bytes" * 9
@@ -111,7 +112,17 @@ class TestEarth:
             assert original.dtype == kind
         tags = [(42113, "s", 0, "-1", True)]
         tifffile.imwrite(tmp_path / "b.tif", pixels(), extratags=tags, metadata=None)
-        assert np.isfinite(images.read(tmp_path / "b.tif")).all()
+        assert np.isfinite(images.imread(tmp_path / "b.tif")).all()
+
+    @pytest.mark.parametrize("nodata", ["0", "1", "-9999", "none"])
+    def test_a_mask_marks_what_is_in_the_file(self, tmp_path, nodata):
+        marks = (np.arange(20).reshape(4, 5) % 3 == 0).astype(np.uint8)
+        tags = [(42113, "s", 0, nodata, True)]
+        tifffile.imwrite(tmp_path / "a.tif", marks, extratags=tags, metadata=None)
+        assert_array_equal(images.load_mask(tmp_path / "a.tif"), marks == 1)
+        absent = marks == float(nodata) if nodata != "none" else np.zeros_like(marks, bool)
+        assert_array_equal(np.isnan(images.load_weights(tmp_path / "a.tif")), absent)
+        assert_array_equal(np.isnan(images.imread(tmp_path / "a.tif")), absent)
 
 
 class TestMicroscopes:
@@ -157,7 +168,7 @@ class TestMicroscopes:
             for kind in (8, 16):
                 image = pixels(channels=channels) / 255
                 images.write(tmp_path / "a.ome.tif", image, kind, None, REPLACED)
-                assert_allclose(images.read(tmp_path / "a.ome.tif"), image, atol=1e-5)
+                assert_allclose(images.imread(tmp_path / "a.ome.tif"), image, atol=1e-5)
 
 
 class TestLayout:
@@ -186,20 +197,20 @@ class TestLayout:
             if before.is_tiled:
                 assert after.tile == before.tile
             assert after.samplesperpixel == bands
-        assert_array_equal(images.read(tmp_path / "b.tif"), pixels(Fraction(2), (bands,)) / 255)
+        assert_array_equal(images.imread(tmp_path / "b.tif"), pixels(Fraction(2), (bands,)) / 255)
 
     def test_what_lost_something_loses_no_more(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="jpeg")
         resized(tmp_path / "a.tif", tmp_path / "b.tif", Fraction(2))
         with tifffile.TiffFile(tmp_path / "b.tif") as file:
             assert file.pages[0].compression.name == "ADOBE_DEFLATE"
-        assert_array_equal(images.read(tmp_path / "b.tif"), pixels(Fraction(2)) / 255)
+        assert_array_equal(images.imread(tmp_path / "b.tif"), pixels(Fraction(2)) / 255)
 
     def test_floats_of_a_compressed_file(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="zlib", predictor=2)
         _, original = images.load(tmp_path / "a.tif")
         images.write(tmp_path / "b.tif", pixels() / 255, 32, original)
-        assert_allclose(images.read(tmp_path / "b.tif"), pixels() / 255, rtol=1e-7)
+        assert_allclose(images.imread(tmp_path / "b.tif"), pixels() / 255, rtol=1e-7)
 
 
 class TestPhotographs:
@@ -329,6 +340,12 @@ def lossy_sources(folder):
     TestPhotographs().save(folder / "camera.jpg")
     Image.fromarray(pixels(channels=(4,))).save(folder / "clear.png")
     tifffile.imwrite(folder / "a.ome.tif", pixels(), metadata={"PhysicalSizeX": 1.0})
+    with tifffile.TiffFile(folder / "a.ome.tif") as file:
+        xml = file.ome_metadata.replace("<Image ", '<Instrument ID="Instrument:0"/><Image ')
+    tifffile.imwrite(folder / "said.ome.tif", pixels(), description=xml.encode(), metadata=None)
+    Image.fromarray(pixels()).save(folder / "comment.jpg", comment="by hand")
+    tags = [(42113, "s", 0, "-1", True)]
+    tifffile.imwrite(folder / "nodata.tif", pixels(), extratags=tags, metadata=None)
     return {
         "geo.tif": {"png": "GeoTIFF tags", "npy": "GeoTIFF tags", "tif": ""},
         "camera.jpg": {
@@ -336,7 +353,10 @@ def lossy_sources(folder):
             "npy": "colour profile, resolution, EXIF",
         },
         "clear.png": {"png": "transparency", "tif": "transparency"},
-        "a.ome.tif": {"ome.tif": "OME annotations", "png": "voxel size, OME annotations"},
+        "a.ome.tif": {"ome.tif": "", "tif": "", "png": "voxel size"},
+        "said.ome.tif": {"ome.tif": "OME annotations", "tif": "OME annotations"},
+        "comment.jpg": {"jpg": "comment", "png": "comment"},
+        "nodata.tif": {"tif": "GDAL's nodata", "png": "GDAL's nodata"},
     }  # fmt: skip
 
 

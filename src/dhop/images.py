@@ -19,6 +19,7 @@ Array = NDArray[Any]
 
 BITS = {8: "u1", 16: "u2", 32: "f4"}
 BLOCK = 2**20  # values that are rounded at a time
+FLOATS = "write floating point: a .tif with 32 bits, a .npy or a .fits"
 
 
 def imread(
@@ -46,7 +47,7 @@ def imread(
     -------
     ndarray, shape ([frames,] rows, columns[, channels])
         Unsigned integers of at most 16 bits are scaled so that their largest value is 1, which is
-        white. All other numbers are as they are in the file.
+        white. All other numbers are as they are in the file. Pixels that it calls missing are NaN.
 
     Raises
     ------
@@ -86,7 +87,8 @@ def imwrite(
     path : path
         ``.npy``, FITS, TIFF, PNG, JPEG, WebP or BMP.
     image : array_like, shape (rows, columns) or (rows, columns, channels)
-        Integers are written as they are.
+        Integers are written as they are. Of others, values beyond 0 to 1 are clipped where the
+        format holds integers.
     bits : {8, 16, 32}, optional
         Of unsigned integers, on which 0 to 1 becomes their whole range, or 32 of floating-point
         numbers. By default the type of the array if the format holds it, else the one of its types
@@ -101,8 +103,8 @@ def imwrite(
     FileExistsError
         If there is something at `path`, unless it is a file and `overwrite`.
     ValueError
-        If the format does not hold as many bits or channels, or values are far from 0 to 1 and the
-        format holds integers.
+        If the format does not hold as many bits or channels, or if it holds integers and values are
+        far from 0 to 1, or not finite.
 
     Examples
     --------
@@ -114,24 +116,21 @@ def imwrite(
     ...     print(dhop.imread(path).max())
     0.2
     """
+    if np.ma.is_masked(image):
+        raise ValueError("image has masked values; give them one with `.filled(value)`")
     path, array = Path(path), np.asarray(image)
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
         raise ValueError(f"an array of {array.dtype} and shape {array.shape} is not an image")
     original = Original(array.dtype, io.white_of(array.dtype))
     options = Options(quality, overwrite)
-    if bits is None and array.dtype.kind in "iu":
-        check(path)
+    check(path, bits, original, array.shape)
+    if bits is None and (array.dtype.kind in "iu" or io.ending(path) == ".npy"):
         io.write(path, _picture(array, original), options)
         return
     values = array / original.white if original.white else array
-    check(path, bits, original, array.shape)
+    check_finite(path, values, bits, original)
     check_range(path, values, bits, original)
     write(path, values, bits, original, options)
-
-
-def read(path: Path) -> Array:
-    """Read one image as float64, see `load`."""
-    return load(path)[0]
 
 
 def load(
@@ -153,7 +152,7 @@ def load(
         raise ValueError(f"{path} holds {kind}, not the numbers of an image")
     single = compact and kind.kind in "buif" and kind.itemsize <= 2
     with np.errstate(invalid="ignore"):  # NaN of damaged files
-        pixels: Array = picture.arranged("FYXC").astype("f4" if single else "f8", order="C")
+        pixels: Array = picture.values("FYXC").astype("f4" if single else "f8", order="C")
     if white is not None:
         pixels /= pixels.dtype.type(white)
     return pixels, picture.original
@@ -180,9 +179,12 @@ def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
 def load_weights(path: Path, frames_axis: int | None = None) -> Array:
     """Read the numbers of a grey image as they are in the file, whatever is white."""
     picture = _one_or_many(io.read(path), path, frames_axis)
-    if "C" in picture.axes or picture.pixels.dtype.kind not in "buif":
-        raise ValueError(f"{path} holds {picture.axes} of {picture.pixels.dtype}, not weights")
-    return picture.arranged("FYX").astype(np.float64)
+    if picture.pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {picture.pixels.dtype}, not weights")
+    if "C" in picture.axes:
+        count = picture.pixels.shape[picture.axes.index("C")]
+        raise ValueError(f"{path} holds {count} channels, not weights")
+    return picture.values("FYX").astype(np.float64)
 
 
 def write(
@@ -191,18 +193,26 @@ def write(
     bits: int | None = None,
     original: Original | None = None,
     options: Options | None = None,
-) -> None:
-    """Write a float image, with the type and the metadata of another one; see `imwrite`.
+) -> int:
+    """Write a float image that `check` was asked about, with the type and metadata of another one.
 
-    Values that integers cannot hold are clipped. Without `bits` it is of the type of `original`, or
-    where the format does not hold that, of the one that holds most.
+    Without `bits` it is of the type of `original`, or where the format does not hold that, of the
+    one that holds most.
+
+    Returns
+    -------
+    int
+        How many values integers could not hold: those were clipped.
     """
-    check(path, bits)
     known = Original(image.dtype) if original is None else original
-    as_is = io.ending(path) == ".npy" and bits is None and original is None
-    kind = image.dtype if as_is else kind_of(path, bits, original)
-    pixels = image.astype(kind, order="C") if kind.kind in "fc" else _rounded(image, kind, known)
+    kind = kind_of(path, bits, known)
+    if kind.kind == "f":
+        pixels, clipped = image.astype(kind, order="C"), 0
+    else:
+        counts = known.white is None and known.dtype == kind
+        pixels, clipped = _rounded(image, kind, 1 if counts else np.iinfo(kind).max)
     io.write(path, _picture(pixels, known), options)
+    return clipped
 
 
 def check(
@@ -216,14 +226,9 @@ def check(
     Warns of metadata that the file will not have.
     """
     check_folder(path)
-    format = io.format_of(path)
-    if bits is not None and bits not in BITS:
-        raise ValueError(f"bits must be 8 or 16, or 32 for floating point, got {bits}")
-    if bits is not None and BITS[bits] not in format.types:
-        able = [ending for ending, each in io.FORMATS.items() if BITS[bits] in each.types]
-        raise ValueError(f"{io.ending(path)} holds no {bits} bits; write a {' or '.join(able)}")
     known = Original(np.dtype("f8")) if original is None else original
-    format.check(known, shape, "YXC"[: len(shape)])
+    kind_of(path, bits, known)
+    io.format_of(path).check(known, shape, "YXC"[: len(shape)])
     if lost := io.unkept(path, known):
         message = f"{path.name} will not keep of the original: {', '.join(lost)}"
         warnings.warn(message, MetadataWarning, stacklevel=2)
@@ -241,45 +246,56 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
     if kind.kind == "f" or original.white is not None or kind == original.dtype:
         return
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
-    if not 1 / np.iinfo(kind).max < largest <= 2:
+    if largest and not 1 / np.iinfo(kind).max < largest <= 2:
         raise ValueError(
-            f"values up to {largest:g} do not fit integers, which stand for 0 to 1; "
-            "write floating point: a .tif with 32 bits, a .npy or a .fits"
+            f"values up to {largest:g} do not fit integers, which stand for 0 to 1; {FLOATS}"
         )
 
 
+def check_finite(path: Path, values: Array, bits: int | None, original: Original) -> None:
+    """Refuse to write integers from what is no number."""
+    if kind_of(path, bits, original).kind != "f" and not np.isfinite(values).all():
+        raise ValueError(f"values that are NaN or infinite do not fit integers; {FLOATS}")
+
+
 def _one_or_many(picture: Picture, path: Path, frames_axis: int | None) -> Picture:
-    """One image for all frames, or else one for each."""
+    """One image for each frame, or else one for all, which is flat or has colours in its pixels."""
     try:
-        return io.interpreted(picture, path)
-    except ValueError:
         return io.interpreted(picture, path, frames_axis)
+    except ValueError:
+        if len(picture.axes) > 2 and picture.axes != "YXC":
+            raise
+        return io.interpreted(picture, path)
 
 
 def _picture(pixels: Array, original: Original) -> Picture:
     return Picture(pixels, "YXC"[: pixels.ndim], original)
 
 
-def kind_of(path: Path, bits: int | None, original: Original | None) -> np.dtype[Any]:
+def kind_of(path: Path, bits: int | None, original: Original) -> np.dtype[Any]:
     """The type to write."""
     types = io.format_of(path).types
-    if bits is not None:
-        return np.dtype(BITS[bits])
-    wanted = None if original is None else original.dtype.str[1:]
-    if wanted == "b1":
-        wanted = "u1"
-    return np.dtype(wanted if wanted in types else types[-1])
+    if bits is None:
+        wanted = original.dtype.str[1:].replace("b1", "u1")
+        return np.dtype(wanted if wanted in types else types[-1])
+    if bits not in BITS:
+        raise ValueError(f"bits must be 8 or 16, or 32 for floating point, got {bits}")
+    if BITS[bits] not in types:
+        formats = dict.fromkeys(io.FORMATS.values())
+        able = " or ".join(each.endings[0] for each in formats if BITS[bits] in each.types)
+        raise ValueError(f"{io.ending(path)} holds no {bits} bits; write a {able}")
+    return np.dtype(BITS[bits])
 
 
-def _rounded(image: Array, kind: np.dtype[Any], original: Original) -> Array:
-    """Integers, in little memory besides: of the full range of their type, or as they are."""
+def _rounded(image: Array, kind: np.dtype[Any], one: int) -> tuple[Array, int]:
+    """Integers, of which `one` stands for 1, in little memory, and how many were clipped."""
     least, most = np.iinfo(kind).min, np.iinfo(kind).max
-    plain = original.white is None and original.dtype == kind
-    rounded = np.empty(image.shape, kind)
+    rounded, clipped = np.empty(image.shape, kind), 0
     step = max(1, BLOCK * len(image) // image.size) if image.size else 1
     for start in range(0, len(image), step):
         part = image[start : start + step].astype(np.float64)
-        part *= 1 if plain else most
-        np.rint(part.clip(least, most, out=part), out=part)
-        rounded[start : start + step] = part
-    return rounded
+        part *= one
+        np.rint(part, out=part)
+        clipped += int(np.count_nonzero((part < least) | (part > most)))
+        rounded[start : start + step] = part.clip(least, most, out=part)
+    return rounded, clipped

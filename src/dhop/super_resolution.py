@@ -1,6 +1,7 @@
 """Super-resolution of one or several frames."""
 
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -385,11 +386,11 @@ def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         return dense(frames, "frames"), channel_axis
     if not all(isinstance(path, str | os.PathLike) for path in paths):
         raise TypeError("frames must be arrays or paths, not some of both")
-    missing = [path for path in paths if not os.path.isfile(path)]
-    if missing:
-        raise FileNotFoundError(f"frames: there is no file {os.fspath(missing[0])!r}")
-    from dhop import images  # which most who solve for arrays do not need
+    from dhop import images, io  # which most who solve for arrays do not need
 
+    missing = [path for path in map(pathlib.Path, paths) if not io.file_of(path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"frames: there is no file {str(missing[0])!r}")
     pixels = [images.imread(path) for path in paths]
     layouts.same_shape(pixels)
     array = pixels[0] if paths is not frames else np.stack(pixels)

@@ -3,11 +3,10 @@
 import warnings
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from dhop import images, io
 from dhop.cautions import RangeWarning
@@ -43,7 +42,10 @@ def degrade(
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     noise: Annotated[
-        float, typer.Option(help="Standard deviation of noise to add; full scale is 1.")
+        float,
+        typer.Option(
+            help="Standard deviation of noise to add; white is 1, other numbers are as in the file."
+        ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same noise.")] = 0,
     bits: Bits = None,
@@ -74,16 +76,16 @@ def degrade(
         )
         header = original.resized(Fraction(1, factor), sampled=decimation == "sample")
         images.check(out, bits, header, A.dimsd)
+        images.check_finite(out, scene, bits, original)
         images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        clipped = _clipped(frame, images.kind_of(out, bits, header))
-        images.write(out, frame, bits, header, options)
+        clipped = images.write(out, frame, bits, header, options)
         if clipped:
+            advice = "; --decimation mean keeps the brightness" if decimation == "sum" else ""
             warnings.warn(
-                f"{clipped / frame.size:.2g} of the values do not fit the integers of {out}, "
-                "which stand for 0 to 1, and were clipped; --decimation mean keeps the brightness, "
-                "and --bits 32 in a .tif all values",
+                f"{clipped:,} of {frame.size:,} values do not fit the integers of {out} and were "
+                f"clipped; --bits 32 in a .tif keeps them{advice}",
                 RangeWarning,
                 stacklevel=1,
             )
@@ -105,12 +107,3 @@ def degrade(
             },
             as_json,
         )
-
-
-def _clipped(frame: NDArray[Any], kind: np.dtype[Any]) -> int:
-    """How many values are beyond the integers of a type by more than half a step."""
-    if kind.kind == "f":
-        return 0
-    step = 1 / np.iinfo(kind).max
-    least = np.iinfo(kind).min * step
-    return int(np.count_nonzero((frame < least - step / 2) | (frame > 1 + step / 2)))

@@ -55,7 +55,7 @@ def info(
             "psf": f"{extent(A.psf.shape)}, sum {A.psf.sum():.6g}",
             "operator": f"{extent(A.shape)}, {A.dtype}",
             "method": A.method,
-            "predicted time": ", ".join(f"{k} {v * 1e3:.3g} ms" for k, v in seconds.items()),
+            "predicted time": ", ".join(f"{k} {_duration(v)}" for k, v in seconds.items()),
             "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
             "explicit matrix": ", ".join(f"{k} {_readable(v)}" for k, v in nbytes.items()),
             "singular values": _spread(conditioning),
@@ -103,6 +103,10 @@ def _spread(conditioning: dict[str, Any]) -> str:
     if smallest is not None:
         return f"{largest:.4g} to {smallest:.4g}, {conditioning['unknown']}"
     return f"at most {conditioning['norm_bound']:.4g}; {conditioning['unknown']}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.4g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def _readable(nbytes: float) -> str:

@@ -1,16 +1,17 @@
 """Frames, masks, weights and shifts of ``dhop superres``, from files."""
 
 import math
-from io import StringIO
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop import images
+from dhop import images, io
 from dhop.cli.terminal import Bar
-from dhop.io import Original, file_of, npy
+from dhop.io import npy
+from dhop.io.reading import require_file
 
 Array = NDArray[Any]
 
@@ -21,13 +22,13 @@ def read_frames(
     frames_axis: int | None = None,
     channel_axis: int | None = None,
     hdu: str | None = None,
-) -> tuple[Array, Original]:
+) -> tuple[Array, io.Original]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
 
     What float32 holds without loss is computed with in float32, in half the memory.
     """
     found: list[Array] = []
-    originals: list[Original] = []
+    originals: list[io.Original] = []
     for number, path in enumerate(paths, 1):
         pixels, original = images.load(
             path, hdu, frames_axis=frames_axis, channel_axis=channel_axis, compact=True
@@ -40,15 +41,26 @@ def read_frames(
         found.append(frames)
         originals.append(original)
         bar(number, len(paths))
-    if len({original.white is None and original.dtype.kind in "iu" for original in originals}) > 1:
-        raise ValueError("frames hold numbers of 0 to white, and others counts; take one kind")
+    scaled = [original.white is not None for original in originals]
+    if len({*scaled}) > 1:
+        raise ValueError(
+            f"{paths[scaled.index(True)]} has a white, which is 1, and "
+            f"{paths[scaled.index(False)]} has numbers without one; take frames of one kind"
+        )
     stack = found[0] if len(found) == 1 else np.concatenate(found)
     return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
 
 
-def read_truth(path: Path, stack: Array, factor: int) -> Array:
-    """The image to compare with, of the shape of the result."""
-    pixels = images.read(path)
+def read_truth(
+    path: Path,
+    stack: Array,
+    factor: int,
+    channel_axis: int | None = None,
+    hdu: str | None = None,
+) -> Array:
+    """The image to compare with, of the shape of the result; its file is read as the frames are."""
+    part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
+    pixels = images.imread(path, hdu=part, channel_axis=channel_axis)
     image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
     shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
     if image.shape != shape:
@@ -73,10 +85,14 @@ def read_shifts(path: Path) -> Array:
     """A table of two columns, as text or .npy."""
     if path.suffix.lower() == ".npy":
         return npy.load(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    require_file(path)
     try:
-        return np.loadtxt(StringIO(path.read_text().replace(",", " ")), ndmin=2)
+        lines = path.read_text().replace(",", " ").splitlines()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return np.loadtxt(lines, ndmin=2)
+    except UserWarning:  # of NumPy, that there is nothing in it
+        raise ValueError(f"{path} has no shifts, which are two numbers a line") from None
     except ValueError as error:
         raise ValueError(f"{path} must have two numbers a line: {error}") from None
 
@@ -85,7 +101,7 @@ def _weights(texts: list[str], stack: Array, frames_axis: int | None) -> list[An
     if not texts:
         return None
     paths = [Path(text) for text in texts]
-    if all(file_of(path).is_file() for path in paths):
+    if all(io.file_of(path).is_file() for path in paths):
         maps = _for_each_frame(
             "weights", paths, [images.load_weights(path, frames_axis) for path in paths], stack
         )
@@ -111,6 +127,8 @@ def _good(masks: list[str], stack: Array, frames_axis: int | None) -> Array | No
         marked = [images.load_mask(path, frames_axis) for path in paths]
         for frame, bad in zip(good, _for_each_frame("masks", paths, marked, stack), strict=True):
             frame &= ~bad
+    if not good.any():
+        raise ValueError("the masks leave no pixel of any frame")
     if (good & ~finite).any():
         raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
     return good if masks else None

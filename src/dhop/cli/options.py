@@ -55,7 +55,8 @@ Boundary: TypeAlias = Annotated[
 Decimation: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="How pixels form: mean, sum, sample.", autocompletion=one_of(get_args(Decimations))
+        help="What a low-resolution pixel is of those below it: mean, sum, sample.",
+        autocompletion=one_of(get_args(Decimations)),
     ),
 ]
 Dtype: TypeAlias = Annotated[
@@ -80,8 +81,8 @@ ChannelAxis: TypeAlias = Annotated[
 Hdu: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Image in a FITS file: number, name, or name and version as SCI,2. Of one file alone, "
-        "a PSF, mask or weights too: night.fits[SCI,2]."
+        help="Image in a FITS file: its number, name, or name and version as in SCI,2. Any file "
+        "may name its own: night.fits[SCI,2]."
     ),
 ]
 Overwrite: TypeAlias = Annotated[

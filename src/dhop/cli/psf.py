@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dhop import io
 from dhop import psf as psfs
-from dhop.cli.options import Json, Overwrite, center_of, check_picture, check_target, one_of
+from dhop.cli.options import Hdu, Json, Overwrite, center_of, check_picture, check_target, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.io import figures
@@ -29,7 +29,7 @@ def psf(
     out: Annotated[Path | None, typer.Option(help="Write it to: .npy, .fits or .tif.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it to: .png, .pdf, .svg.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Draw on a logarithmic scale.")] = False,
-    hdu: Annotated[str | None, typer.Option(help="Part of a FITS file, number or name.")] = None,
+    hdu: Hdu = None,
     background: Annotated[
         str,
         typer.Option(help="Subtract a number, or `border`, the median of the outermost pixels."),
@@ -65,19 +65,19 @@ def psf(
     with errors_in_words():
         if out is not None:
             check_target(out, overwrite, [source])
+            if "f8" not in io.format_of(out).types:
+                raise ValueError(
+                    f"a psf is written to .npy, .fits or .tif, not {io.ending(out)!r}; "
+                    "--plot draws pictures of it"
+                )
         if plot is not None:
             check_target(plot, overwrite, [source] if out is None else [source, out])
             check_picture(plot, "a plot")
-        if out is not None and out.suffix.lower() not in (".npy", ".fits", ".tif", ".tiff"):
-            raise ValueError(
-                f"a psf is written to .npy, .fits or .tif, not {out.suffix!r}; "
-                "--plot draws pictures of it"
-            )
         if (pixel is None) != (new_pixel is None):
             raise ValueError("to resample, give both --pixel and --new-pixel")
         made = parse_psf(
             source,
-            hdu=_number_or(hdu),
+            hdu=hdu,
             background=_background(background),
             center=center_of(center),
         )
@@ -136,10 +136,6 @@ def _background(text: str) -> Any:
         return float(text)
     except ValueError:
         raise ValueError(f"background must be a number or border, got {text!r}") from None
-
-
-def _number_or(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdigit() else text
 
 
 def _draw(path: Path, made: NDArray[Any], log: bool, overwrite: bool) -> None:

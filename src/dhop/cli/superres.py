@@ -50,7 +50,8 @@ def superres(
     psf: Annotated[
         list[str],
         typer.Option(
-            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}; or of each band.",
+            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}. Several times: one for each "
+            "band.",
             autocompletion=one_of(["estimate", *(f"{name}:" for name in PSFS)]),
         ),
     ],
@@ -96,7 +97,8 @@ def superres(
     noise: Annotated[
         float | None,
         typer.Option(
-            help="Its standard deviation, for --beta discrepancy; full scale of integers is 1."
+            help="Standard deviation of the noise, for --beta discrepancy; white is 1, other "
+            "numbers are as in the file."
         ),
     ] = None,
     regulariser: Annotated[
@@ -166,7 +168,7 @@ def superres(
         shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
         images.check(out, bits, header, shape)
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else read_truth(truth, stack, factor)
+        wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
         every = read_weights(weights or [], mask or [], stack, frames_axis)
         moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
         if refine:
@@ -250,8 +252,8 @@ def _beta(text: str) -> Any:
 def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
     frames = solution.frames
     lines = {
-        "frames": f"{len(frames)} of {extent(frames.shape[1:])}",
-        "result": f"{extent(solution.image.shape)}, {out}",
+        "frames": f"{len(frames)} of {_seen(frames.shape[1:])}",
+        "result": f"{_seen(solution.image.shape)}, {out}",
         "operator": extent(solution.operator.shape),
         "beta": f"{solution.beta:.3g}",
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
@@ -269,6 +271,11 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
             f"relative RMSE {compared['relative_rmse']:.3%}"
         )
     return lines
+
+
+def _seen(shape: tuple[int, ...]) -> str:
+    """Rows, columns and channels, in the order of image files."""
+    return extent((*shape[-2:], *shape[:-2]))
 
 
 def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:

@@ -103,6 +103,14 @@ def _shown(message: Warning | str, *_: Any) -> None:
     console(stderr=True).print(f"warning: {message}", style="yellow")
 
 
+def _words(error: BaseException) -> str:
+    """One line, of systems' errors what is wrong with which file."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    return " ".join(text.split())
+
+
 @contextmanager
 def errors_in_words() -> Iterator[None]:
     """Say what went wrong on the error stream and leave with exit code 1."""
@@ -114,7 +122,7 @@ def errors_in_words() -> Iterator[None]:
     except BrokenPipeError:  # as in `dhop info | head`: nobody reads any more
         raise
     except (OSError, ValueError, TypeError, MemoryError, ArithmeticError, ImportError) as error:
-        console(stderr=True).print(f"error: {error}", style="red")
+        console(stderr=True).print(f"error: {_words(error)}", style="red")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console(stderr=True).print("interrupted", style="yellow")

@@ -33,7 +33,8 @@ def checked_shifts(shifts: ArrayLike | None, count: int, ndim: int = 2) -> NDArr
     fit = moves.shape == (count, ndim) and moves.dtype.kind != "c"
     if not (fit and np.isfinite(moves).all()):
         what = "pairs" if ndim == 2 else f"rows of {arguments.COUNTS[ndim]}"
-        raise ValueError(f"shifts must be {count} {what} of finite numbers, got {shifts!r}")
+        found = "NaN or infinity" if fit else f"{moves.dtype} of shape {moves.shape}"
+        raise ValueError(f"shifts must be {count} {what} of finite numbers, got {found}")
     return moves.astype(np.float64)
 
 

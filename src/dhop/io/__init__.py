@@ -12,7 +12,7 @@ from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
 from dhop.io.photographs import read as read_photograph
-from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept, white_of
+from dhop.io.picture import Original, Picture, Unkept, white_of
 from dhop.io.png import PNG
 from dhop.io.replacement import replacing, require_replaceable
 from dhop.io.tiff import OME_TIFF, TIFF
@@ -28,20 +28,13 @@ BRACKETS = re.compile(r"(.+)\[([^\[\]]+)\]")
 __all__ = [
     "FITS",
     "FORMATS",
-    "Constant",
-    "Format",
-    "Metadatum",
     "Options",
     "Original",
-    "Part",
     "Picture",
-    "Resolution",
-    "Unkept",
     "ending",
     "file_of",
     "format_of",
     "interpreted",
-    "parted",
     "read",
     "unit_note",
     "unkept",
@@ -101,15 +94,19 @@ def read(path: Path, part: Part = None) -> Picture:
 def format_of(path: Path) -> Format:
     """The format that a file is to be written in."""
     if ending(path) not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise ValueError(f"cannot write {path.name}: its ending is none of {known}")
+        known = ", ".join(format.endings[0] for format in dict.fromkeys(FORMATS.values()))
+        raise ValueError(f"cannot write {path}: its ending is none of {known} or their like")
     return FORMATS[ending(path)]
 
 
 def unkept(path: Path, original: Original) -> list[str]:
     """Names of what a file of this name cannot say again."""
     keeps = format_of(path).keeps
-    return [name for name, each in original.kept.items() if each.missed and name not in keeps]
+    return [
+        name
+        for name, each in original.kept.items()
+        if isinstance(each, Unkept) or (each.missed and name not in keeps)
+    ]
 
 
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
@@ -123,8 +120,7 @@ def write(path: Path, picture: Picture, options: Options | None = None) -> None:
     format = format_of(path)
     kind = picture.pixels.dtype
     if kind.str[1:] not in format.types and format is not NPY:
-        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif")
-    format.check(picture.original, picture.pixels.shape, picture.axes)
+        raise ValueError(f"{ending(path)} holds no {kind}; write a .npy or a .tif, or give bits")
     with replacing(path, options.overwrite) as part:
         try:
             format.write(part, picture, ending(path), options)

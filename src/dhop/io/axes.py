@@ -38,8 +38,10 @@ def interpreted(
     for letter, axis in (("F", frames_axis), ("C", channel_axis)):
         if axis is None:
             continue
-        if not -len(shape) <= axis < len(shape) or letters[axis] == "F":
+        if not -len(shape) <= axis < len(shape):
             raise ContentError(f"{name} holds an array of shape {shape}, without axis {axis}")
+        if letters[axis] == "F":
+            raise ContentError(f"axis {axis} of {name} cannot count frames and channels at once")
         letters = ["I" if each == letter else each for each in letters]
         letters[axis] = letter
     letters = _named(letters, shape)
@@ -48,7 +50,7 @@ def interpreted(
     if sorted(axes.replace("F", "").replace("C", "")) != ["X", "Y"] or len({*axes}) < len(axes):
         raise ContentError(
             f"{name} holds an array of shape {shape}, not a single image; "
-            "name the axis of frames or of channels: --frames-axis 0, --channel-axis 0"
+            "name the axis of frames, where there may be several, or of channels"
         )
     if 0 in shape:
         raise ContentError(f"{name} holds no pixels, its shape is {shape}")

@@ -1,4 +1,8 @@
-"""The chain of pages of a TIFF, which tifffile would follow for ever if it closed."""
+"""The chain of pages of a TIFF, each of which says where the next one is.
+
+tifffile compares its hundredth page with those before, and no other: of a circle of fewer pages it
+takes some, and follows one of more for ever.
+"""
 
 import struct
 from pathlib import Path

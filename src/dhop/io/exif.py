@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import isfinite
+from numbers import Real
 from typing import Any
 
-from dhop.io.picture import Metadatum
+from dhop.io import orientation
+from dhop.io.picture import Metadatum, Unkept
 from dhop.runtime.extras import needed
 
-ORIENTATION, CAMERA = 0x0112, 0x8769  # a tag, and the directory of others
+CAMERA = 0x8769  # the directory of more tags
 RESOLUTIONS = (0x011A, 0x011B)  # pixels for each unit of length
 FOCAL_RESOLUTIONS = (0xA20E, 0xA20F)
 SIZES = (0xA002, 0xA003)  # columns and rows
@@ -24,27 +27,30 @@ class Exif(Metadatum):
         exif = needed("PIL.Image", "cli", "EXIF").Exif()
         exif.load(self.data)
         camera = exif.get_ifd(CAMERA)
-        for tags, names in ((exif, RESOLUTIONS), (camera, FOCAL_RESOLUTIONS)):
+        for tags, names in ((exif, RESOLUTIONS), (camera, FOCAL_RESOLUTIONS), (camera, SIZES)):
             for name in names:
-                if name in tags:
-                    tags[name] = float(tags[name]) * float(scale)
-        for name in SIZES:
-            if name in camera:
-                camera[name] = int(camera[name] * scale)
+                value = tags.get(name)
+                if isinstance(value, Real) and isfinite(value):  # cameras write 0/0, too
+                    new = Fraction(float(value)) * scale
+                    tags[name] = int(new) if names is SIZES else float(new)
         return replace(self, data=exif.tobytes())
 
 
-def shown(exif: Any) -> Exif | None:
-    """What to keep of the EXIF of an image of Pillow after it was turned; None if it has none."""
-    turned = exif.get(ORIENTATION, 1) > 4
-    exif.pop(ORIENTATION, None)
-    exif._ifds.pop(PREVIEW, None)
-    camera = exif.get_ifd(CAMERA)
-    if turned:
-        for tags, (across, down) in ((exif, RESOLUTIONS), (camera, SIZES)):
-            pair = {across: tags.get(down), down: tags.get(across)}
-            for name, value in pair.items():
-                tags.pop(name, None)
-                if value is not None:
-                    tags[name] = value
-    return Exif(exif.tobytes()) if dict(exif) or camera else None
+def read(image: Any) -> tuple[Any, Metadatum | None]:
+    """The orientation tag of an image of Pillow, and what to keep of its EXIF when it is turned."""
+    tag = None
+    try:
+        exif = image.getexif()
+        tag = exif.pop(orientation.TAG, None)
+        exif._ifds.pop(PREVIEW, None)
+        camera = exif.get_ifd(CAMERA)
+        if tag in orientation.SWAPPED:
+            for tags, (across, down) in ((exif, RESOLUTIONS), (camera, SIZES)):
+                pair = {across: tags.get(down), down: tags.get(across)}
+                for name, value in pair.items():
+                    tags.pop(name, None)
+                    if value is not None:
+                        tags[name] = value
+        return tag, Exif(exif.tobytes()) if dict(exif) or camera else None
+    except Exception:  # Pillow raises anything on nonsense, which must not cost the photograph
+        return tag, Unkept()

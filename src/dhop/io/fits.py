@@ -45,7 +45,7 @@ class Header(Metadatum):
     ----------
     cards : astropy.io.fits.Header
     primary : astropy.io.fits.Header or None
-        Of the file, if the image is in an extension of it.
+        Of the file, if the image is in an extension.
     tables : tuple of HDUs
         Extensions that the header refers to.
     leading : tuple of int
@@ -59,7 +59,7 @@ class Header(Metadatum):
 
     @property
     def missed(self) -> bool:  # type: ignore[override]
-        return cards.telling(self.cards) or self.primary is not None
+        return any(cards.telling(each) for each in (self.cards, self.primary or ()))
 
     def resized(self, scale: Fraction, *, sampled: bool = False) -> "Header":
         return replace(
@@ -202,10 +202,12 @@ def _kept(fits: Any, units: Any, number: int) -> dict[str, Metadatum]:
         del header["EXTNAME"]
     extensions, gone = tables.linked(units, header)
     primary = None
-    if number and not units[0].size:
-        first, more = cards.copied(units[0].header)
-        primary, wrong = (first if cards.telling(first) else None), more + wrong
-    known = {id(unit), id(units[0])} | {id(units[key]) for key in tables.references(header)[0]}
+    known = {id(unit)} | {id(units[key]) for key in tables.references(header)[0]}
+    if number:
+        primary, more = cards.copied(units[0].header)
+        wrong = more + wrong
+    if not units[0].size:
+        known.add(id(units[0]))
     others = [each.name or str(k) for k, each in enumerate(units) if id(each) not in known]
     lost = {"FITS cards": wrong, "distortions": gone, "FITS extensions": others}
     whole = Header(

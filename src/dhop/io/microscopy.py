@@ -11,6 +11,7 @@ from dhop.io.picture import Metadatum, Resolution
 # Lines of ImageJ that count images, or tell of the numbers in them.
 COUNTS = re.compile(r"(?:images|channels|slices|frames|hyperstack|mode|min|max)=")
 ORIGIN = re.compile(r"(xorigin|yorigin)=([-+0-9.eE]+)")
+PLAIN = {"OME", "Image", "Pixels", "Channel", "TiffData", "UUID"}  # elements of OME about pixels
 CENTIMETERS = {"m": 1e2, "cm": 1.0, "mm": 1e-1, "µm": 1e-4, "um": 1e-4, "nm": 1e-7, "Å": 1e-8}
 
 
@@ -66,6 +67,14 @@ class Voxels(Metadatum):
 def imagej(description: str) -> ImageJ:
     """What to keep of ImageJ's description."""
     return ImageJ(tuple(line for line in description.splitlines() if not COUNTS.match(line)))
+
+
+def annotated(xml: str) -> bool:
+    """Whether an OME-TIFF tells more than where its pixels are: instruments, people, regions."""
+    return any(
+        each.tag.rpartition("}")[2] not in PLAIN and (each.attrib or (each.text or "").strip())
+        for each in ElementTree.fromstring(xml).iter()
+    )
 
 
 def voxels(xml: str) -> Voxels | None:

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io import exif
+from dhop.io import exif, orientation
 from dhop.io.formats import Check, Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
@@ -36,13 +36,14 @@ def read(path: Path, part: Part = None) -> Picture:
         image = opened(path, file)
         if image.mode not in MODES:
             raise ContentError(f"{path} is {image.mode}; convert it to grey or RGB of 8 bits")
-        turned = needed("PIL.ImageOps", "cli", "EXIF").exif_transpose(image)
-        kept = said(image)
-        pixels, transparent = _pixels(turned)
+        pixels, transparent = _pixels(image)
+        tag, kept = said(image)
         lossy = image.format in LOSSY
     if transparent:
         kept["transparency"] = Unkept()
-    return Picture(pixels, "YXC"[: pixels.ndim], Original(pixels.dtype, 255, kept), lossy)
+    axes = "YXC"[: pixels.ndim]
+    pixels = orientation.shown(pixels, axes, tag)
+    return Picture(pixels, axes, Original(pixels.dtype, 255, kept), lossy)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
@@ -76,7 +77,11 @@ def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options
 
 def opened(path: Path, file: BinaryIO) -> Any:
     """An image of Pillow, none of its pixels read yet."""
-    image = needed("PIL.Image", "cli", f"reading {path.name}").open(file, formats=KINDS)
+    library = needed("PIL.Image", "cli", f"reading {path.name}")
+    try:
+        image = library.open(file, formats=KINDS)
+    except library.UnidentifiedImageError:  # it would tell of the open file, not of its name
+        raise ValueError("Pillow recognises no image") from None
     values = image.width * image.height * len(image.getbands())
     require_plausible(path, values // 8 if image.mode == "1" else values, values)
     count = getattr(image, "n_frames", 1)
@@ -85,19 +90,21 @@ def opened(path: Path, file: BinaryIO) -> Any:
     return image
 
 
-def said(image: Any) -> dict[str, Metadatum]:
-    """What an image of Pillow says besides its pixels."""
+def said(image: Any) -> tuple[Any, dict[str, Metadatum]]:
+    """The orientation tag of an image of Pillow, and what it says besides of what is then shown."""
     kept: dict[str, Metadatum] = {}
     info = image.info
     if profile := info.get("icc_profile"):
         kept["colour profile"] = Constant(profile)
-    turned = image.getexif().get(exif.ORIENTATION, 1) > 4
+    tag, camera = exif.read(image)
     if "dpi" in info:
-        across, down = reversed(info["dpi"]) if turned else info["dpi"]
+        across, down = reversed(info["dpi"]) if tag in orientation.SWAPPED else info["dpi"]
         if across > 0 and down > 0:
             kept["resolution"] = Resolution(float(across), float(down), "inch")
-    if camera := exif.shown(image.getexif()):
+    if camera is not None:
         kept["EXIF"] = camera
+    if image.format != "PNG" and "comment" in info:
+        kept["comment"] = Unkept()
     if "xmp" in info:
         kept["XMP"] = Unkept()
     if image.format == "PNG" and (texts := dict(image.text)):
@@ -107,7 +114,7 @@ def said(image: Any) -> dict[str, Metadatum]:
         low, high = USUAL_GAMMA
         if not low < info.get("gamma", low + 0.001) < high:
             kept["gamma"] = Unkept()
-    return kept
+    return tag, kept
 
 
 def limited(most: int, exif_bytes: int = 2**32) -> Check:

@@ -81,20 +81,22 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray
-        Numbers as they are in the file, in native byte order, transparency left out. Where the file
-        says that a pixel is missing, they are floating-point numbers and it is NaN.
+        Numbers as they are in the file, in native byte order, transparency left out.
     axes : str
         A letter for each axis of `pixels`: F frames, Y rows, X columns, C channels, T, Z or I for
         pages that may be frames or channels, ? for an axis of which nothing is known.
     original : Original
     lossy : bool
         Whether the file holds the pixels only nearly, as JPEG does.
+    nodata : float or None
+        The number that stands in `pixels` where there is no value.
     """
 
     pixels: Array
     axes: str
     original: Original
     lossy: bool = False
+    nodata: float | None = None
 
     def arranged(self, axes: str) -> Array:
         """The pixels with their axes in the order of those of `axes` that they have.
@@ -107,6 +109,22 @@ class Picture:
         """
         order = [self.axes.index(axis) for axis in axes if axis in self.axes]
         return np.transpose(self.pixels, order)
+
+    def values(self, axes: str) -> Array:
+        """The same, with NaN where there is no value.
+
+        Examples
+        --------
+        >>> picture = Picture(np.array([[3, 0, 5]]), "YX", Original(np.dtype("i8")), nodata=0)
+        >>> picture.values("YX")
+        array([[ 3., nan,  5.]])
+        """
+        pixels = self.arranged(axes)
+        if self.nodata is None:
+            return pixels
+        with np.errstate(over="ignore"):  # of a number that their type does not hold
+            absent = pixels == self.nodata
+        return np.where(absent, np.nan, pixels) if absent.any() else pixels
 
 
 def white_of(dtype: np.dtype[Any]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.io import photographs
+from dhop.io import orientation, photographs
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, Unkept
 from dhop.io.reading import in_words, require_plausible
@@ -28,7 +28,7 @@ def read(path: Path, part: Part = None) -> Picture:
         image = photographs.opened(path, BytesIO(content))
         channels = CHANNELS[content[25]]
         require_plausible(path, 2 * image.width * image.height * channels)
-        kept = photographs.said(image)
+        tag, kept = photographs.said(image)
         array = np.asarray(_library(path).png_decode(content))
     pixels = array.reshape(*array.shape[:2], -1)
     if channels in (2, 4):
@@ -39,7 +39,9 @@ def read(path: Path, part: Part = None) -> Picture:
         kept["transparency"] = Unkept()
     if channels < 3:
         pixels = pixels[..., 0]
-    return Picture(pixels, "YXC"[: pixels.ndim], Original(pixels.dtype, 65535, kept))
+    axes = "YXC"[: pixels.ndim]
+    pixels = orientation.shown(pixels, axes, tag)
+    return Picture(pixels, axes, Original(pixels.dtype, 65535, kept))
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:

@@ -14,6 +14,13 @@ class ContentError(ValueError):
     """A file that was understood and is not taken, with the reason in words."""
 
 
+def require_file(path: Path) -> None:
+    """Refuse what is no file."""
+    if not path.is_file():
+        but = ", only a folder of that name" if path.is_dir() else ""
+        raise FileNotFoundError(f"there is no file {path}{but}")
+
+
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
     """Whatever a decoder raises becomes an OSError of one line; its warnings are not passed on.
@@ -23,8 +30,7 @@ def in_words(path: Path) -> Iterator[None]:
     OSError
         In place of any exception but `ContentError` and ImportError.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    require_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

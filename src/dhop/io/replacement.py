@@ -27,6 +27,7 @@ from dhop.cautions import Caution
 
 MANIFEST = "dhop-matrix.json"
 FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
+PROTECTED = "a write-protected file"
 LONGEST = 200  # bytes of a name that parts repeat; file systems hold 255, with their marks
 
 HERE, EXCHANGE = -100, 2  # of Linux's renameat2: names as of the working directory; its flag
@@ -117,7 +118,9 @@ def _require_ours(place: Path, target: Path, folders: bool) -> None:
     """Refuse what is at `place`, known as `target`, if it is more than may be replaced."""
     if objection := _objection(place, folders):
         rule = "only a file is replaced"
-        if folders:
+        if objection == PROTECTED:
+            rule = "only a file is replaced, and one that may be written"
+        elif folders:
             rule = (
                 "what an export replaces is a file, or the folder of another export with nothing "
                 "else in it"
@@ -130,7 +133,7 @@ def _require_ours(place: Path, target: Path, folders: bool) -> None:
 def _objection(place: Path, folders: bool) -> str | None:
     mode = place.lstat().st_mode
     if stat.S_ISREG(mode):
-        return None if mode & 0o222 else "a write-protected file"
+        return None if mode & 0o222 else PROTECTED
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     if not stat.S_ISDIR(mode):

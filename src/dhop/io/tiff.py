@@ -1,6 +1,7 @@
 """TIFF, by tifffile."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io import chain, colours, geotiff, microscopy
+from dhop.io import chain, colours, geotiff, microscopy, orientation
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
@@ -19,8 +20,6 @@ Array = NDArray[Any]
 
 TYPES = ("c8", "c16", "u1", "i1", "u2", "i2", "u4", "i4", "f8", "f4")
 OME = (".ome.tif", ".ome.tiff")
-TURNED = (5, 6, 7, 8)  # orientations with rows that are shown as columns
-ORIENTATION = 274
 TEXTS = {271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copyright"}
 EXIF = (34665, 34853)
 XMP = 700
@@ -65,14 +64,14 @@ def read(path: Path, part: Part = None) -> Picture:
             if len(images) > 1:
                 pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
                 axes = "I" + axes
-            turn = page.tags.valueof(ORIENTATION, default=1)
-            pixels = _turned(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), axes, turn)
+            pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+            pixels = orientation.shown(pixels, axes, page.tags.valueof(orientation.TAG))
             found = colours.decoded(path, page, pixels, axes)
-            nodata, lossy = page.tags.valueof(NODATA), page.compression.name in LOSSY
+            nodata, lossy = _nodata(page), page.compression.name in LOSSY
     if found.transparent:
         kept["transparency"] = Unkept()
     original = Original(found.pixels.dtype, found.white, kept)
-    return Picture(_missing(found.pixels, nodata), found.axes, original, lossy)
+    return Picture(found.pixels, found.axes, original, lossy, nodata)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
@@ -81,8 +80,8 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     channels = picture.pixels.shape[picture.axes.index("C")] if "C" in picture.axes else 1
     layout = picture.original.kept.get("layout")
     if not isinstance(layout, Layout):
-        colours = channels == 3
-        layout = Layout({}, colours, "contig" if colours else "pages")
+        rgb = channels == 3
+        layout = Layout({}, rgb, "contig" if rgb else "pages")
     more = dict(layout.options)
     if "predictor" in more:
         more["predictor"] = 3 if picture.pixels.dtype.kind == "f" else 2
@@ -120,44 +119,19 @@ def _images(path: Path, file: Any) -> list[Any]:
     return [first, *more]
 
 
-def _turned(array: Array, axes: str, tag: int) -> Array:
-    """The pixels as their orientation tag wants them shown.
-
-    TIFF 6.0, page 36. tifffile's `reorient` confuses two of the eight.
-    """
-    rows = axes.find("YX")
-    if tag not in range(2, 9) or rows < 0:
-        return array
-    columns = rows + 1
-    if tag in TURNED:
-        array = np.swapaxes(array, rows, columns)
-    if tag in (3, 4, 7, 8):
-        array = np.flip(array, rows)
-    if tag in (2, 3, 6, 7):
-        array = np.flip(array, columns)
-    return array
-
-
-def _missing(pixels: Array, nodata: Any) -> Array:
-    """NaN where GDAL's tag says that there is no value."""
-    if nodata is None or pixels.dtype.kind not in "uif":
-        return pixels
-    try:
-        absent = pixels == pixels.dtype.type(float(nodata))
-    except (ValueError, OverflowError):  # no pixel is that
-        return pixels
-    if not absent.any():
-        return pixels
-    kind = pixels.dtype if pixels.dtype.kind == "f" else np.dtype("f8")
-    return np.where(absent, kind.type(np.nan), pixels.astype(kind))
+def _nodata(page: Any) -> float | None:
+    """The number that GDAL's tag calls missing."""
+    with suppress(TypeError, ValueError):  # of no tag, or of one that is no number
+        return float(page.tags.valueof(NODATA))
+    return None
 
 
 def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
     kept: dict[str, Metadatum] = {"layout": _layout(page)}
-    turned = page.tags.valueof(ORIENTATION, default=1) in TURNED
+    tag = page.tags.valueof(orientation.TAG, default=1)
     if "XResolution" in page.tags and "YResolution" in page.tags:
         across, down = page.get_resolution()
-        if turned:
+        if tag in orientation.SWAPPED:
             across, down = down, across
         unit = getattr(page.resolutionunit, "name", "NONE").lower()
         known = min(across, down) > 0 and max(across, down) < LARGEST
@@ -172,15 +146,18 @@ def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
         kept["EXIF"] = Unkept()
     if XMP in page.tags:
         kept["XMP"] = Unkept()
+    if NODATA in page.tags:
+        kept["GDAL's nodata"] = Unkept()
     if geography := geotiff.read(page):
-        if turned or page.tags.valueof(ORIENTATION, default=1) > 1:
+        if tag in range(2, 9):
             kept["GeoTIFF tags of a turned image"] = Unkept()
         else:
             kept["GeoTIFF tags"] = geography
     if file.is_ome:
         if sizes := microscopy.voxels(page.description):
             kept["voxel size"] = sizes
-        kept["OME annotations"] = Unkept()
+        if microscopy.annotated(page.description):
+            kept["OME annotations"] = Unkept()
     elif file.is_imagej:
         kept["ImageJ description"] = microscopy.imagej(page.description)
     elif page.description and not file.is_shaped:

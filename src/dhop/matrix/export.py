@@ -217,5 +217,5 @@ def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
 def require_room(target: Path, size: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if size > free:
-        message = f"the matrix takes {size} bytes, the disk has {free} free"
+        message = f"the matrix takes {size:,} bytes, the disk has {free:,} free"
         raise OSError(errno.ENOSPC, message, str(target))

@@ -156,7 +156,7 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     picture = io.read(Path(path), hdu)
     held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
     try:
-        array = io.interpreted(picture, path).arranged("YXC")
+        array = io.interpreted(picture, path).values("YXC")
     except ValueError:
         raise ValueError(held) from None
     if array.ndim == 3 and array.shape[2] != 3:

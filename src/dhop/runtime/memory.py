@@ -24,7 +24,7 @@ def require(size: int, what: str, advice: str = "") -> None:
     """Refuse `what`, of `size` bytes, if that is more than there is."""
     room = available()
     if room is not None and size > room:
-        raise MemoryError(f"{what} takes {size} bytes, {room} are available{advice}")
+        raise MemoryError(f"{what} takes {size:,} bytes, {room:,} are available{advice}")
 
 
 def _table(path: Path, separator: str) -> dict[str, int]:
