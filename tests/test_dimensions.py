@@ -162,6 +162,36 @@ def test_proximal_operators_and_singular_values(dims, factor, shape, boundary):
         assert_allclose(operator.prox_l2(z, y, 2.0).ravel(), solution, 0, 1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+def test_long_lines_are_computed_in_segments(boundary, method):
+    """As `numpy.pad` and a loop over the taps say; whole numbers exactly but by transforms."""
+    rng = np.random.default_rng(0)
+    for size, taps, factor, center in (
+        (40_001, 40, 2, 13),
+        (35_000, 301, 1, 300),
+        (50_003, 2, 3, 1),
+    ):
+        psf = rng.integers(-4, 5, taps).astype(float)
+        A = DHOperator((2, size), psf, factor, boundary=boundary, center=center, method=method)
+        x = rng.integers(-9, 10, A.dims).astype(float)
+        index = oracle.extended(size, center - taps + 1, size + center, boundary)
+        extended = np.where(index < 0, 0, x[:, index])
+        blurred = sum(p * extended[:, taps - 1 - k :][:, :size] for k, p in enumerate(psf))
+        m = size // factor
+        expected = blurred[:, : factor * m].reshape(2, m, factor).sum(axis=2)
+        exact = method == "direct"
+        assert_allclose(A.degrade(x), expected, 0, 0 if exact else 1e-7)
+        y = rng.integers(-9, 10, A.dimsd).astype(float)
+        repeated = np.pad(np.repeat(y, factor, axis=1), [(0, 0), (0, size - factor * m)])
+        spread = np.zeros_like(extended)
+        for k, p in enumerate(psf):
+            spread[:, taps - 1 - k :][:, :size] += p * repeated
+        back = np.zeros((size, 2))
+        np.add.at(back, index[index >= 0], spread[:, index >= 0].T)
+        assert_allclose(A.backproject(y), back.T, 0, 0 if exact else 1e-7)
+
+
 def test_axes_and_psf_belong_together():
     with pytest.raises(ValueError, match="1, 2 or 3 dimensions"):
         DHOperator((4, 4), np.ones((1, 1, 1, 1)), 1)
