@@ -139,9 +139,7 @@ class AliasedInverse(Inverse):
 
     def _solved(self, image: Array, number: int) -> Array:
         equations = self.equations
-        wide = workspace.empty(image.shape, np.result_type(image, self.dtype))
-        wide[:] = image
-        spectrum = equations.basis.analyse(wide)
+        spectrum = equations.basis.analyse(_wide(image, self.dtype))
         spectrum = spectrum.astype(np.result_type(spectrum, equations.dtype), copy=False)
         self.solve(spectrum)
         found = equations.basis.synthesise(spectrum)
@@ -221,6 +219,13 @@ def aliased_equations(
     """The equations in the basis that serves all operators, if there is one: see `common_basis`."""
     basis = common_basis([model for model, _ in frames], penalties, exact=exact)
     return None if basis is None else AliasedEquations(basis, frames, penalties)
+
+
+def _wide(image: Array, dtype: np.dtype[Any]) -> Array:
+    """A copy in double precision, which nothing else refers to."""
+    wide = workspace.empty(image.shape, np.result_type(image, dtype))
+    wide[:] = image
+    return wide
 
 
 def merged(frames: Sequence[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
