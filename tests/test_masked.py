@@ -107,7 +107,7 @@ def test_where_exact_it_is_the_inverse(dims, blur, factor, options, name):
         equations = nearest_equations([(A.model, weights.ravel())], models)
         assert isinstance(equations, MaskedEquations)
         assert equations.exact
-        for beta in (1e-8, 1e-4, 1e-2, 1.0, 1e3):
+        for beta in (1e-8, 1e-2, 1e3):
             if beta >= 1 or label != "scattered":  # else the steps may be too few
                 check(equations.inverse(beta), dense, clipped(weights), beta, P, b)
 

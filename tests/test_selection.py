@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from dhop import DHOperator, cautions, psf, super_resolve
 from dhop.frames import masks
+from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.psf.estimation import given_blur
 from dhop.selection import Judge, choose_beta
@@ -265,6 +266,30 @@ def test_terms_are_those_of_the_problem():
         taken += np.trace(hat @ T).real / 3
     count = len(spectra.phases)
     assert_allclose(judge.terms(0.1), [residual / count, size / count, 1 - taken / count])
+
+
+def test_the_expected_error_is_that_of_the_model():
+    """Of the scene, of what no optics let through, and of noise, each against dense matrices."""
+    rng = np.random.default_rng(0)
+    frames, shifts = rng.random((3, 12, 12)), np.array([[0, 0], [0.3, -0.2], [-0.4, 0.1]])
+    spectra = Spectra(frames, (2, 2), shifts)
+    pixels = spectra.pixels("mean")
+    transfers = spectra.transfer(BLUR) * pixels
+    judge = Judge(spectra, transfers, "laplacian")
+    penalty = np.abs(spectra.transfer(np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]))) ** 2
+    transfer = spectra.transfer(psf.gaussian(7, 1.3)) * pixels  # of other optics
+    floor, power = rng.random((2, *transfer.shape))
+    for given in ((power, 0 * floor, 0.0), (0 * power, floor, 0.0), (0 * power, 0 * floor, 0.7)):
+        scene = Scene(given[2], given[1], given[0], transfer, 1.5, np.zeros(1), 0.0)
+        expected = 0.0
+        for c, E in enumerate(spectra.phases):
+            T = E * transfers[c]
+            R = np.linalg.solve(T.conj().T @ T + 0.1 * np.diag(penalty[c]), T.conj().T)
+            wrong = R @ E @ np.diag(transfer[c]) - np.eye(T.shape[1])
+            covariance = E @ np.diag(given[1][c]) @ E.conj().T + given[2] * np.eye(len(E))
+            expected += np.trace(wrong @ np.diag(given[0][c]) @ wrong.conj().T).real
+            expected += np.trace(R @ covariance @ R.conj().T).real
+        assert_allclose(judge.error(0.1, scene), expected / penalty.size)
 
 
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
