@@ -390,7 +390,7 @@ def test_more_frames_less_noise():
         ({"regulariser": "total variation"}, ValueError),
         ({"boundary": "zeros"}, ValueError),
         ({"factor": 0}, ValueError),
-        ({"factor": 1.5}, TypeError),
+        ({"factor": "1.5"}, TypeError),
     ],
 )
 def test_senseless_arguments(change, error):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.psf.arrays import window
+from dhop.psf.arrays import resample, window
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -62,6 +62,16 @@ def dimensions(psf: Any) -> int:
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
     return 1 if _levels(psf) == 1 else 2
+
+
+def resampled(psf: Any, old: tuple[float, ...], new: tuple[float, ...]) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+    if old == new:
+        return psf
+    if isinstance(psf, list):
+        return [resampled(each, old, new) for each in psf]
+    center = [(K - 1) // 2 for K in psf.shape]
+    return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
 
 
 def distinct(psf: Any) -> list[Array]:
