@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dhop.closed.bases import Basis, Response, common_basis
 from dhop.closed.inverse import Inverse
+from dhop.closed.variances import reflected, repeating, unit_columns
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
 from dhop.runtime.parallel import row_blocks, run
@@ -130,13 +131,48 @@ class AliasedInverse(Inverse):
         alone = (k == -k % len(equations.basis.rows)) | (not equations.mirrored)
         return float(sums @ np.where(alone, 1.0, 2.0))
 
+    def diagonal(self, noise: bool = False) -> Array:
+        equations, basis = self.equations, self.equations.basis
+        penalty = self._penalty() if noise else None
+        if not basis.real:
+            return repeating(basis, self.solve, equations.dtype, penalty)
+
+        def columns(member: tuple[int, ...]) -> Array:
+            found = unit_columns(basis, member, equations.dtype)
+            self._solve_all(found, penalty)
+            return found
+
+        return reflected(basis, columns)
+
+    def _penalty(self) -> Array:
+        r"""All of :math:`\beta P`."""
+        rows = self.equations.basis.rows
+        lines = self.beta * self.equations.penalty(0, len(rows))
+        penalty = np.empty_like(lines)
+        penalty[rows.ravel()] = lines
+        return penalty
+
+    def _solve_all(self, spectrum: Array, penalty: Array | None) -> None:
+        r"""As `solve`; with :math:`\beta P` by :math:`K^{-1} - K^{-1} \beta P K^{-1}`."""
+        self.solve(spectrum)
+        if penalty is not None:
+            more = penalty * spectrum
+            self.solve(more)
+            spectrum -= more
+
     def _solved(self, image: Array, number: int) -> Array:
+        return self._filtered(image, None)
+
+    def _spread(self, image: Array) -> Array:
+        return self._filtered(image, self._penalty())
+
+    def _filtered(self, image: Array, penalty: Array | None) -> Array:
         equations = self.equations
         wide = workspace.empty(image.shape, np.result_type(image, self.dtype))
         wide[:] = image
         spectrum = equations.basis.analyse(wide)
         spectrum = spectrum.astype(np.result_type(spectrum, equations.dtype), copy=False)
-        self.solve(spectrum)
+        self._solve_all(spectrum, penalty)
         found = equations.basis.synthesise(spectrum)
         return found if equations.complex else found.real
 

@@ -47,29 +47,50 @@ class KroneckerEquations:
         """The inverse for one `beta`."""
         scale = beta * self._penalty
         squares = np.multiply.outer(self._values0.clip(0), self._values1.clip(0))
-        return KroneckerInverse(
-            self._axes, (self._vectors0, self._vectors1), squares + scale / self._weight, scale
-        )
+        vectors = self._vectors0, self._vectors1
+        return KroneckerInverse(self._axes, vectors, squares, scale, self._weight)
 
 
 class KroneckerInverse(Inverse):
     """The function that solves for images; made by `KroneckerEquations`."""
 
     def __init__(
-        self, axes: tuple[Any, Any], vectors: tuple[Array, Array], shifted: Array, scale: float
+        self,
+        axes: tuple[Any, Any],
+        vectors: tuple[Array, Array],
+        squares: Array,
+        scale: float,
+        weight: float,
     ) -> None:
         self._axes = axes
         self._vectors = vectors
-        self._shifted = shifted
+        self._shifted = squares + scale / weight
         self._scale = scale
+        self._weight = weight
         self.dtype = np.result_type(*(matrix.dtype for matrix in axes), np.float64)
+
+    def diagonal(self, noise: bool = False) -> Array:
+        left, right = (
+            np.abs(U.conj().T @ A) ** 2 for A, U in zip(self._axes, self._vectors, strict=True)
+        )
+        if noise:
+            return np.asarray(left.T @ self._shifted**-2 @ right / self._weight)
+        return np.asarray((1 - left.T @ (1 / self._shifted) @ right) / self._scale)
 
     def _solved(self, image: Array, number: int) -> Array:
         image = image.astype(np.result_type(image, np.float64), copy=False)
+        return np.asarray((image - self._filtered(image, 1 / self._shifted)) / self._scale)
+
+    def _spread(self, image: Array) -> Array:
+        image = image.astype(np.result_type(image, np.float64), copy=False)
+        return self._filtered(image, self._shifted**-2 / self._weight)
+
+    def _filtered(self, image: Array, gain: Array) -> Array:
+        """What the frame sees of an image, times a gain in the basis of both axes, and back."""
         (A0, A1), (U0, U1) = self._axes, self._vectors
         low = U0.conj().T @ (A0 @ image @ A1.T) @ U1.conj()
-        low = U0 @ (low / self._shifted) @ U1.T
-        return np.asarray((image - A0.conj().T @ low @ A1.conj()) / self._scale)
+        low = U0 @ (low * gain) @ U1.T
+        return np.asarray(A0.conj().T @ low @ A1.conj())
 
 
 def kronecker_equations(

@@ -1,0 +1,163 @@
+r"""How sure a solution is: what the methods of `Solution` compute.
+
+If the noise of a pixel of weight `w` has the variance :math:`\sigma^2 / w`, and the scene is as
+likely as the regulariser says, :math:`\exp(-\beta \|S x\|^2 / 2 \sigma^2)`, then the scene, given
+the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 K^{-1}`,
+:math:`K = N + \beta P`. The noise alone would let the solution vary by
+:math:`\sigma^2 K^{-1} N K^{-1}`.
+
+Images without negative values: pixels that are zero are held there, those above vary as if nothing
+held them.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.frames import layouts
+from dhop.iteration.steps import RTOL
+from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.probing import probed
+from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.solvers import root_of_two
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from dhop.reconstruction.solution import Solution
+
+Array = NDArray[Any]
+What: TypeAlias = Literal["posterior", "noise"]
+
+PROBES = 64  # most combs
+SIGNS = 2**14  # random signs, that degrees of freedom are estimated with
+
+
+class Uncertainty:
+    """The covariances of the images of a solution, which know nothing of each other.
+
+    Parameters
+    ----------
+    solution : Solution
+    """
+
+    def __init__(self, solution: "Solution") -> None:
+        if not solution.beta > 0:
+            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        self._solution = solution
+        problem = Problem(
+            solution.operator, solution.frames, solution.regulariser, solution.beta,
+            solution.boundary,
+        )  # fmt: skip
+        self._root = root_of_two(max(problem.scales()))
+        if self._root != 1:
+            problem = problem.divided(self._root)
+        image = self._inward(solution.image).reshape(len(problem.images), -1)
+        self.images: list[Covariance] = []
+        for number, one in enumerate(problem.images):
+            free = image[number] > 0 if solution.nonnegative else None
+            same = (each for each in self.images if each.serves(one, free))
+            self.images.append(next(same, None) or Covariance(one, free))
+
+    def deviation(
+        self, noise: float | None, what: What, probes: int, progress: Progress
+    ) -> tuple[Array, float]:
+        """The standard deviation of each pixel, and the error of its estimate."""
+        arguments.choice("what", what, get_args(What))
+        arguments.positive("probes", probes)
+        sigma = self._sigma(noise)
+        rng = np.random.default_rng(0)
+        found: dict[int, tuple[Array, float]] = {}
+        for one in self.images:
+            if id(one) not in found:
+                if one.closed is not None:
+                    found[id(one)] = one.closed.diagonal(what == "noise"), 0.0
+                else:
+                    found[id(one)] = probed(one, what == "noise", probes, rng, progress)
+        variances = np.concatenate([found[id(one)][0].reshape(-1) for one in self.images])
+        error = sqrt(np.mean([found[id(one)][1] ** 2 for one in self.images])) / 2
+        return self._outward(sigma * np.sqrt(variances.clip(0))), error
+
+    def response(self, pixel: Sequence[int]) -> Array:
+        """The solution for frames of a scene that is one pixel, without noise."""
+        one, unit, place = self._unit(pixel)
+        return self._placed(one.solve(one.data(unit), RTOL), place)
+
+    def covariance(self, pixel: Sequence[int], noise: float | None) -> Array:
+        """The covariances of all pixels with one."""
+        one, unit, place = self._unit(pixel)
+        return self._placed(self._sigma(noise) ** 2 * one.solve(unit, RTOL), place)
+
+    @cached_property
+    def noise(self) -> float:
+        """The standard deviation of the noise of a pixel of weight one.
+
+        By the residuals and their degrees of freedom: the number of data less the trace of
+        ``K^-1 N``, which is estimated with random signs.
+        """
+        solution, rng = self._solution, np.random.default_rng(0)
+        weights = solution.operator.weights
+        seen = solution.frames.size
+        if weights is not None:
+            each = solution.frames[0].size
+            seen = sum(int(np.count_nonzero(np.broadcast_to(w.ravel(), each))) for w in weights)
+        used = {}
+        for one in self.images:
+            if id(one) not in used:
+                count = int(np.clip(SIGNS // one.size, 1, 16))
+                signs = rng.choice([-1.0, 1.0], (count, one.size)).astype(one.dtype)
+                found = one.solve(one.data(signs), RTOL)
+                used[id(one)] = float(np.vdot(signs, found)) / count
+        left = seen - sum(used[id(one)] for one in self.images)
+        if not left >= 1:
+            raise ValueError(
+                "the residuals say nothing of the noise: the image follows the frames; give noise"
+            )
+        return solution.residual_norm / sqrt(left)
+
+    def _sigma(self, noise: float | None) -> float:
+        """The noise in the units of the problem that is solved."""
+        sigma = self.noise if noise is None else arguments.real("noise", noise)
+        if not sigma >= 0:
+            raise ValueError(f"noise must not be negative, got {noise!r}")
+        return sigma / self._root
+
+    def _unit(self, pixel: Sequence[int]) -> tuple[Covariance, Array, slice]:
+        """The covariance that a pixel belongs to, its unit vector, and where the image is."""
+        shape = self._solution.image.shape
+        index = tuple(
+            arguments.integer("pixel", k) for k in arguments.sequence("pixel", pixel, "integers")
+        )
+        inside = len(index) == len(shape) and all(
+            -n <= k < n for k, n in zip(index, shape, strict=True)
+        )
+        if not inside:
+            raise ValueError(f"pixel must be an index of the image of shape {shape}, got {pixel!r}")
+        numbers = self._inward(np.arange(self._solution.image.size).reshape(shape)).ravel()
+        at = int(np.flatnonzero(numbers == np.arange(numbers.size).reshape(shape)[index])[0])
+        size = self.images[0].size
+        number, own = divmod(at, size)
+        one = self.images[number]
+        unit = np.zeros((1, size), one.dtype)
+        unit[0, own] = 1
+        return one, unit, slice(number * size, (number + 1) * size)
+
+    def _placed(self, row: Array, place: slice) -> Array:
+        whole = np.zeros(self._solution.image.size, row.dtype)
+        whole[place] = row[0]
+        return self._outward(whole)
+
+    def _inward(self, image: Array) -> Array:
+        return np.asarray(layouts.inward(image, self._solution.channel_axis))
+
+    def _outward(self, vector: Array) -> Array:
+        """A vector as the image of the user, in its precision."""
+        solution = self._solution
+        image = vector.reshape(solution.operator.dims)
+        return np.asarray(layouts.outward(image, solution.channel_axis)).astype(
+            solution.image.dtype, copy=False
+        )
