@@ -141,6 +141,80 @@ def test_rows(case, pixel):
         assert_allclose(found, expected.reshape(DIMS), rtol=0, atol=size)
 
 
+def width_by_fourier(sigma, beta):
+    """Of the response of a Gaussian and the Laplacian, sampled a thousand times a pixel."""
+    k = np.fft.fftfreq(512)
+    reach = np.arange(-24, 25)
+    blur = psf.gaussian(49, sigma)
+    line = np.cos(2 * np.pi * np.outer(k, reach)) @ blur.sum(axis=0)
+    squares = np.outer(line, line) ** 2
+    roughness = (4 - 2 * np.cos(2 * np.pi * k)[:, None] - 2 * np.cos(2 * np.pi * k)) ** 2
+    gain = (squares / (squares + beta * roughness)).sum(axis=0)
+    x = np.arange(0, 20, 1e-3)
+    profile = np.cos(2 * np.pi * np.outer(x, k)) @ gain
+    return 2 * x[np.argmax(profile < profile[0] / 2)]
+
+
+@pytest.mark.parametrize(("sigma", "beta"), [(0.8, 1e-3), (1.5, 1e-4), (1.5, 1.0), (2.5, 0.1)])
+def test_widths_of_a_gaussian_are_those_of_the_fourier_formula(sigma, beta):
+    frame = np.zeros((64, 64))
+    for boundary in ("wrap", "symmetric"):
+        solution = super_resolve(
+            frame, psf.gaussian(49, sigma), 1, beta=beta, boundary=boundary, center=24
+        )
+        found = solution.resolution(3)
+        assert found.widths.shape == found.pixels.shape == (3, 3, 2)
+        assert_allclose(found.widths[1, 1], width_by_fourier(sigma, beta), rtol=2e-3)
+        assert_array_equal(found.pixels[:, 0, 0], [10, 32, 53])
+
+
+def test_widths_tell_axes_places_and_channels_apart():
+    frames = np.zeros((2, 16, 20, 3))
+    weights = np.ones((2, 16, 20, 3))
+    weights[:, 2:7, 2:7, 2] = 0
+    solution = super_resolve(
+        frames, psf.gaussian((5, 9), (0.7, 2.0)), 2, channel_axis=-1, beta=0.01,
+        weights=list(weights), shifts=SHIFTS[:2],
+    )  # fmt: skip
+    found = solution.resolution((4, 2))
+    assert found.widths.shape == (3, 4, 2, 2)
+    assert_array_equal(found.pixels[1, 0], [12, 10])
+    assert (found.widths[..., 1] > 1.4 * found.widths[..., 0])[:2].all()
+    assert_array_equal(found.widths[0], found.widths[1])
+    assert found.widths[2, 1, 0, 0] > 1.2 * found.widths[0, 1, 0, 0]  # in the hole
+    assert_allclose(found.widths[2, 3], found.widths[0, 3], rtol=0.02)
+    with pytest.raises(ValueError, match="one integer or 2"):
+        solution.resolution((3, 3, 3))
+    with pytest.raises(ValueError, match="grid must be positive"):
+        solution.resolution(0)
+
+
+@pytest.mark.parametrize("case", ["symmetric", "shifted", "holes", "reflect"])
+def test_samples_have_the_covariance(case):
+    dense = Dense(**{**CLOSED, **PROBED}[case])
+    count = 400
+    drawn = dense.solution.samples(count, noise=0.3, rng=7)
+    assert drawn.shape == (count, *DIMS)
+    centred = (drawn - dense.solution.image).reshape(count, -1) / 0.3
+    root = np.linalg.cholesky(np.linalg.inv(dense.inverse))
+    white = centred @ root  # independent and normal
+    assert_allclose((white**2).mean(), 1, atol=4 * np.sqrt(2 / white.size))
+    assert_allclose((white**2).mean(axis=0), 1, atol=5 * np.sqrt(2 / count))
+    assert_allclose(white.mean(axis=0), 0, atol=5 / np.sqrt(count))
+    off = (white.T @ white / count)[np.triu_indices(white.shape[1], 1)]
+    assert_allclose(off.std(), 1 / np.sqrt(count), rtol=0.05)
+
+
+def test_samples_are_those_of_the_seed():
+    solution = Dense(count=3, weights=holes).solution
+    three = solution.samples(3, rng=5)
+    assert_array_equal(three, solution.samples(3, rng=np.random.default_rng(5)))
+    assert_allclose(three[:2], solution.samples(2, rng=5), rtol=0, atol=1e-4)
+    assert abs(three - solution.samples(3, rng=6)).max() > 0.01
+    with pytest.raises(ValueError, match="n must be positive"):
+        solution.samples(0)
+
+
 @pytest.mark.parametrize("case", ["symmetric", "shifted", "holes"])
 def test_the_noise_is_that_of_the_residuals(case):
     """Without data of weight zero; degrees of freedom are the trace of `K^-1 N`."""

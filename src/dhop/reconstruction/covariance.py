@@ -1,11 +1,12 @@
 r"""The inverse of the normal equations of a problem: how its solution varies with the data."""
 
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
 from dhop.iteration.rounds import Rounds, Verdict, forgiven
@@ -16,6 +17,7 @@ from dhop.reconstruction.problem import Problem
 Array = NDArray[Any]
 
 MOST = 1000  # iterations of a solution
+TOGETHER = 2**23  # pixels of vectors that are solved for together
 
 
 class Covariance:
@@ -127,6 +129,35 @@ class Covariance:
                 stacklevel=4,
             )
         return np.asarray(rounds.x)
+
+    def batches(self, count: int) -> Iterator[range]:
+        """So many vectors in parts that are worth being solved for together."""
+        most = max(TOGETHER // self.size, 1)
+        return (range(k, min(k + most, count)) for k in range(0, count, most))
+
+    def units(self, pixels: ArrayLike) -> Array:
+        """The unit vectors of pixels."""
+        numbers = np.asarray(pixels)
+        found = np.zeros((numbers.size, self.size), self.dtype)
+        found[np.arange(numbers.size), numbers] = 1
+        return found
+
+    def draw(self, count: int, rng: np.random.Generator, rtol: float) -> Array:
+        r"""Vectors that are Gaussian with this covariance, one after the other.
+
+        The solutions for data that are noise alone, where the penalty pulls to noise as well:
+        :math:`K^{-1} (B^H \xi + \sqrt{\beta} S^H \zeta)` with independent normal numbers.
+
+        References
+        ----------
+        G. Papandreou and A. L. Yuille, "Gaussian sampling by local perturbations", Adv. Neural Inf.
+        Process. Syst. 23 (2010) 1858-1866.
+        """
+        B, S, beta = self.problem.operator, self.problem.S, self.problem.beta
+        drawn = rng.standard_normal((count, B.shape[0] + S.shape[0]), self.dtype)
+        data, scene = np.split(drawn, [B.shape[0]], axis=1)
+        pull = B.rmatmat(data.T).T + np.sqrt(beta) * S.rmatmat(scene.T).T
+        return self.solve(pull, rtol)
 
     def _inverse(self, equations: Any) -> InverseOperator:
         return inverse_of(self.problem.operator, equations, self.problem.beta)

@@ -32,7 +32,6 @@ ROUGH = 1e-3  # tolerance of these
 TOLERANCE = 0.003  # of a variance, that iterations may leave
 EVERY = 3  # iterations
 MOST = 1000  # iterations
-TOGETHER = 2**23  # pixels of vectors that are solved for together
 TWICE = 400  # teeth of combs that are repeated with other signs
 
 
@@ -78,13 +77,12 @@ def probed(
     values = np.zeros(covariance.size)
     second = np.zeros(covariance.size)
     seen = np.zeros(covariance.size, bool)
-    most = max(TOGETHER // covariance.size, 1)
     with reporting(progress, len(combs), "probing") as advance:
-        for first in range(0, len(combs), most):
-            some = combs[first : first + most]
+        for batch in covariance.batches(len(combs)):
+            some = [combs[number] for number in batch]
             vectors, at = _combs(covariance.dims, spacing, some, rng, covariance.dtype)
-            for number, (row, teeth_at) in enumerate(zip(probing(vectors, at), at, strict=True)):
-                if first + number < len(offsets):
+            for number, row, teeth_at in zip(batch, probing(vectors, at), at, strict=True):
+                if number < len(offsets):
                     values[teeth_at] = row
                 else:
                     second[teeth_at] = row
@@ -110,8 +108,7 @@ class _Probing:
         covariance = self._covariance
         dims, axes = covariance.dims, covariance.axes
         places = rng.choice(covariance.size, min(PLACES, covariance.size), replace=False)
-        units = np.zeros((places.size, covariance.size), covariance.dtype)
-        units[np.arange(places.size), places] = 1
+        units = covariance.units(places)
         rows = self._products(units, ROUGH)
         own = rows[np.arange(places.size), places].copy()
         if self._control is not None:

@@ -20,6 +20,7 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dhop.reconstruction.resolution import Resolution
     from dhop.reconstruction.uncertainty import Uncertainty, What
 
 Array = NDArray[Any]
@@ -220,7 +221,8 @@ class Solution:
     def response(self, pixel: Sequence[int]) -> Array:
         r"""The image of a scene that is one at a pixel and zero elsewhere, without noise.
 
-        A column of :math:`(N + \beta P)^{-1} N`: how a source there is seen, and how finely.
+        A column of :math:`(N + \beta P)^{-1} N`: the effective PSF, what photometry in the image
+        is to be done with.
 
         Parameters
         ----------
@@ -278,6 +280,75 @@ class Solution:
         True
         """
         return self._uncertainty.covariance(pixel, noise)
+
+    def resolution(self, grid: int | Sequence[int] = 5) -> "Resolution":
+        """How finely the image shows a source: the full width at half maximum of its `response`.
+
+        Parameters
+        ----------
+        grid : int or (int, int)
+            How many pixels are looked at along each axis, the middles of equal parts of the image.
+
+        Returns
+        -------
+        dhop.reconstruction.resolution.Resolution
+            `pixels` and the `widths` there. The effective PSF at one of them is its `response`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `grid` is not one positive integer or one for each axis, or `beta` is zero.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> solution.resolution(grid=1).widths.shape
+        (1, 1, 2)
+        """
+        return self._uncertainty.resolution(grid)
+
+    def samples(
+        self, n: int, *, rng: "np.random.Generator | int" = 0, noise: float | None = None
+    ) -> Array:
+        """Images that are as likely as this one, given the frames: draws from the posterior.
+
+        Their mean tends to the image and their deviation to `standard_deviation`; what is computed
+        from each of them is uncertain by as much as it varies. Where pixels are not to be negative,
+        the draws are Gaussian, with the pixels at zero held there, and then clipped.
+
+        Parameters
+        ----------
+        n : int
+        rng : Generator or int
+            The same number gives the same images.
+        noise : float, optional
+            As for `standard_deviation`.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            With the shape of `image` after the first axis.
+
+        Raises
+        ------
+        ValueError
+            As for `standard_deviation`, or if `n` is not positive.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> images = solution.samples(100, noise=0.1)
+        >>> images.shape
+        (100, 32, 32)
+        >>> ratio = images.std(axis=0) / solution.standard_deviation(noise=0.1)
+        >>> bool(0.95 < ratio.mean() < 1.05)
+        True
+        """
+        return self._uncertainty.samples(n, rng, noise)
 
     def metrics(self, truth: ArrayLike) -> dict[str, float]:
         """How near the image is to a known one, see `dhop.metrics.compare`.

@@ -23,6 +23,7 @@ from dhop.iteration.steps import RTOL
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.resolution import Resolution, places, widths
 from dhop.reconstruction.solvers import root_of_two
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -92,6 +93,35 @@ class Uncertainty:
         one, unit, place = self._unit(pixel)
         return self._placed(self._sigma(noise) ** 2 * one.solve(unit, RTOL), place)
 
+    def resolution(self, grid: int | Sequence[int]) -> Resolution:
+        """The widths of the responses at a grid of pixels of each image."""
+        first = self.images[0]
+        shape = tuple(first.dims[axis] for axis in first.axes)
+        counts = _grid(grid, shape)
+        pixels = places(shape, counts)
+        found: dict[int, Array] = {}
+        for one in self.images:
+            if id(one) not in found:
+                found[id(one)] = _widths(one, pixels.reshape(-1, len(shape)))
+        each = np.concatenate([found[id(one)] for one in self.images])
+        channels = each.shape[:1] if len(self._solution.image.shape) > len(shape) else ()
+        return Resolution(pixels, each.reshape(*channels, *pixels.shape))
+
+    def samples(self, count: int, rng: Any, noise: float | None) -> Array:
+        """Images drawn from the posterior."""
+        arguments.positive("n", count)
+        sigma, rng = self._sigma(noise), np.random.default_rng(rng)
+        image = self._inward(self._solution.image).reshape(-1)
+        drawn = np.empty((count, image.size), image.dtype)
+        for number, one in enumerate(self.images):
+            part = slice(number * one.size, (number + 1) * one.size)
+            for batch in one.batches(count):
+                drawn[batch.start : batch.stop, part] = sigma * one.draw(len(batch), rng, RTOL)
+        drawn += image
+        if self._solution.nonnegative:
+            drawn.clip(0, out=drawn)
+        return np.stack([self._outward(each) for each in drawn])
+
     @cached_property
     def noise(self) -> float:
         """The standard deviation of the noise of a pixel of weight one.
@@ -142,9 +172,7 @@ class Uncertainty:
         size = self.images[0].size
         number, own = divmod(at, size)
         one = self.images[number]
-        unit = np.zeros((1, size), one.dtype)
-        unit[0, own] = 1
-        return one, unit, slice(number * size, (number + 1) * size)
+        return one, one.units([own]), slice(number * size, (number + 1) * size)
 
     def _placed(self, row: Array, place: slice) -> Array:
         whole = np.zeros(self._solution.image.size, row.dtype)
@@ -161,3 +189,26 @@ class Uncertainty:
         return np.asarray(layouts.outward(image, solution.channel_axis)).astype(
             solution.image.dtype, copy=False
         )
+
+
+def _grid(grid: int | Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+    given = [grid] * len(shape) if np.ndim(grid) == 0 else arguments.sequence("grid", grid, "ints")
+    counts = tuple(arguments.positive("grid", each) for each in given)
+    if len(counts) != len(shape):
+        raise ValueError(f"grid must be one integer or {len(shape)}, got {grid!r}")
+    return tuple(min(count, n) for count, n in zip(counts, shape, strict=True))
+
+
+def _widths(one: Covariance, pixels: Array) -> Array:
+    """Of the responses at the same pixels of all images of a covariance."""
+    images = np.moveaxis(np.arange(one.size).reshape(one.dims), one.axes, range(-len(one.axes), 0))
+    numbers = images.reshape(-1, *images.shape[-len(one.axes) :])
+    at = numbers[(slice(None), *pixels.T)].ravel()
+    found = []
+    for batch in one.batches(at.size):
+        some = at[batch.start : batch.stop]
+        rows = one.solve(one.data(one.units(some)), RTOL)
+        for row, own in zip(rows, some, strict=True):
+            (image,) = np.flatnonzero((numbers == own).reshape(len(numbers), -1).any(axis=1))
+            found.append(widths(row[numbers[image]]))
+    return np.reshape(found, (len(numbers), -1, len(one.axes)))
