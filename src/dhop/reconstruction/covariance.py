@@ -17,7 +17,7 @@ from dhop.reconstruction.problem import Problem
 Array = NDArray[Any]
 
 MOST = 1000  # iterations of a solution
-TOGETHER = 2**23  # pixels of vectors that are solved for together
+TOGETHER = 2**24  # numbers of images and frames that are solved for together
 
 
 class Covariance:
@@ -132,7 +132,7 @@ class Covariance:
 
     def batches(self, count: int) -> Iterator[range]:
         """So many vectors in parts that are worth being solved for together."""
-        most = max(TOGETHER // self.size, 1)
+        most = max(TOGETHER // sum(self.problem.operator.shape), 1)
         return (range(k, min(k + most, count)) for k in range(0, count, most))
 
     def units(self, pixels: ArrayLike) -> Array:

@@ -14,23 +14,25 @@ Linear Algebra Appl. 19 (2012) 485-501, https://doi.org/10.1002/nla.779.
 """
 
 from collections.abc import Iterator, Sequence
-from math import inf, isfinite, prod
+from itertools import islice
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.iteration.steps import conjugate_gradients
+from dhop.iteration.steps import conjugate_gradients, norm
 from dhop.reconstruction.covariance import Covariance
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 
 TARGET = 0.025  # of a variance, root of the mean square: what teeth may tell of each other
-PLACES = 10  # pixels whose rows are looked at, to find the spacing
-ROUGH = 1e-3  # tolerance of these
-TOLERANCE = 0.003  # of a variance, that iterations may leave
-EVERY = 3  # iterations
+PLACES = 10  # pixels whose rows are looked at, to find the spacing ...
+CELLS = 3  # ... or as many along each axis of a large image
+REACH = 24  # pixels of rows that are looked at there, on either side
+TOLERANCE = 0.002  # of a variance, that iterations may leave
+SMOOTH = 4  # iterations whose changes tell how fast they shrink
 MOST = 1000  # iterations
 TWICE = 400  # teeth of combs that are repeated with other signs
 
@@ -105,29 +107,45 @@ class _Probing:
 
     def spacing(self, probes: int, rng: np.random.Generator) -> tuple[int, ...]:
         """Of the teeth along each axis: the least that serves, as far as the probes last."""
-        covariance = self._covariance
-        dims, axes = covariance.dims, covariance.axes
-        places = rng.choice(covariance.size, min(PLACES, covariance.size), replace=False)
-        units = covariance.units(places)
-        rows = self._products(units, ROUGH)
-        own = rows[np.arange(places.size), places].copy()
-        if self._control is not None:
-            rows = rows - self._control.product(units)
-        squares = (rows / own[:, None]).reshape(-1, *dims) ** 2
-        most = 1
-        while most ** len(axes) <= probes and most < max(dims):
-            most += 1
-        found: tuple[int, ...] = ()
-        for spacing in range(2, max(most, 3)):
+        dims, axes = self._covariance.dims, self._covariance.axes
+        rows = list(self._rows(rng))
+        spacing = 1
+        while True:
             found = tuple(min(spacing, n) if axis in axes else n for axis, n in enumerate(dims))
-            leaks = 0.0
-            for square, place in zip(squares, places, strict=True):
-                at = np.unravel_index(place, dims)
-                lattice = tuple(slice(a % s, None, s) for a, s in zip(at, found, strict=True))
-                leaks += float(square[lattice].sum() - square[at])
-            if leaks <= TARGET**2 * places.size:
-                break
-        return found
+            leak = sum(_leak(row, at, found) for row, at in rows) / len(rows)
+            more = (spacing + 1) ** len(axes) <= probes and spacing < max(dims)
+            if leak <= TARGET**2 or not more:
+                return found
+            spacing += 1
+
+    def _rows(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+        """Rows of the inverse about some pixels, relative to their diagonals, and where these are.
+
+        In a large image these are so far from each other that one vector has them all.
+        """
+        dims, axes = self._covariance.dims, self._covariance.axes
+        large = all(dims[axis] >= CELLS * 4 * REACH for axis in axes)
+        count = CELLS ** len(axes) if large else min(PLACES, self._covariance.size)
+        pixels = np.stack([rng.integers(n, size=count) for n in dims], axis=1)
+        if large:
+            for axis, cell in zip(axes, np.indices([CELLS] * len(axes)), strict=True):
+                width = dims[axis] // CELLS
+                pixels[:, axis] = cell.ravel() * width + REACH + pixels[:, axis] % (2 * REACH)
+        places = np.ravel_multi_index(tuple(pixels.T), dims)
+        vectors = self._covariance.units(places)
+        teeth = list(places[:, None])
+        if large:
+            vectors, teeth = vectors.sum(axis=0, keepdims=True), [places]
+        found = self._until(vectors, teeth)
+        own = np.concatenate([row[at] for row, at in zip(found, teeth, strict=True)])
+        if self._control is not None:
+            found = found - self._control.product(vectors)
+        for number, pixel in enumerate(pixels):
+            row = found[0 if large else number].reshape(dims)
+            first = [max(at - REACH, 0) if large else 0 for at in pixel]
+            last = [at + REACH + 1 if large else None for at in pixel]
+            part = row[tuple(map(slice, first, last))]
+            yield part / own[number], pixel - first
 
     def __call__(self, combs: Array, teeth: Sequence[Array]) -> Iterator[Array]:
         """The estimates at the teeth of each comb."""
@@ -140,29 +158,19 @@ class _Probing:
                 row += self._control.diagonal[at] - signs * known[number, at]
             yield row
 
-    def _products(self, x: Array, rtol: float) -> Array:
-        found = self._covariance.solve(x, rtol)
-        if self._noise:
-            found = self._covariance.solve(self._covariance.data(found), rtol)
-        return found
-
     def _until(self, combs: Array, teeth: Sequence[Array]) -> Array:
         """Products whose entries at the teeth change no more."""
         covariance = self._covariance
 
         def solved(b: Array) -> Array:
-            before, last = None, inf
             steps = conjugate_gradients(covariance.normal, b.copy(), None, covariance.precondition)
-            for number, (x, _) in zip(range(MOST), steps, strict=False):
-                if number % EVERY or not number:
-                    continue
+            changes: list[float] = []
+            before: Any = 0.0
+            for x, _ in islice(steps, 1, MOST):
                 now = np.concatenate([x[k, at] for k, at in enumerate(teeth)])
-                if before is not None:
-                    change = float(np.sqrt(np.mean((now - before) ** 2) / np.mean(now**2)))
-                    rate = change / last if isfinite(last) else 0.5
-                    if rate < 1 and change * max(rate / (1 - rate), 0.5) < TOLERANCE:
-                        break
-                    last = change
+                changes.append(norm(now - before) / (norm(now) or 1.0))
+                if _left(changes) < TOLERANCE:
+                    break
                 before = now
             return x
 
@@ -170,6 +178,22 @@ class _Probing:
         if self._noise:
             found = solved(covariance.data(found))
         return found
+
+
+def _left(changes: Sequence[float]) -> float:
+    """What is left of a geometric series of which the last terms are known, or infinity."""
+    last = changes[-1]
+    if len(changes) < 3:
+        return last
+    some = changes[-SMOOTH:]
+    rate = (last / some[0]) ** (1 / (len(some) - 1)) if some[0] else 0.0
+    return last * rate / (1 - rate) if rate < 1 else inf
+
+
+def _leak(row: Array, at: Array, spacing: tuple[int, ...]) -> float:
+    """The squares of what a row has at other teeth of a comb with one at its pixel."""
+    teeth = tuple(slice(a % s, None, s) for a, s in zip(at, spacing, strict=True))
+    return float((row[teeth] ** 2).sum() - row[tuple(at)] ** 2)
 
 
 def _combs(
