@@ -79,15 +79,19 @@ class Covariance:
         found = None if self.free is not None else self.problem.even_equations()
         return None if found is None else Control(self._inverse(found), noise)
 
+    def kept(self, x: Array) -> Array:
+        """Vectors with zeros where nothing may vary."""
+        return np.asarray(x if self.free is None else x * self.free)
+
     def data(self, x: Array) -> Array:
         """The products with `N`."""
         B = self.problem.operator
-        return self._kept(B.rmatmat(B.matmat(self._kept(x).T)).T)
+        return self.kept(B.rmatmat(B.matmat(self.kept(x).T)).T)
 
     def penalty(self, x: Array) -> Array:
         r"""The products with :math:`\beta P`."""
         S = self.problem.S
-        return self._kept(self.problem.beta * S.rmatmat(S.matmat(self._kept(x).T)).T)
+        return self.kept(self.problem.beta * S.rmatmat(S.matmat(self.kept(x).T)).T)
 
     def normal(self, x: Array) -> Array:
         """The products with `K`."""
@@ -95,7 +99,7 @@ class Covariance:
 
     def precondition(self, x: Array) -> Array:
         """The products with what is near the inverse."""
-        return x if self.near is None else self._kept(self.near.rounded(x))
+        return x if self.near is None else self.kept(self.near.rounded(x))
 
     def solve(self, b: Array, rtol: float) -> Array:
         r"""The products with :math:`K^{-1}`.
@@ -106,7 +110,7 @@ class Covariance:
         rtol : float
             Norm of all residuals together, relative to that of `b`.
         """
-        b = self._kept(b.astype(self.dtype, copy=False))
+        b = self.kept(b.astype(self.dtype, copy=False))
         scale = norm(b)
         strength = sum(self.problem.scales())
 
@@ -159,11 +163,18 @@ class Covariance:
         pull = B.rmatmat(data.T).T + np.sqrt(beta) * S.rmatmat(scene.T).T
         return self.solve(pull, rtol)
 
+    def determined(self, count: int, rng: np.random.Generator, rtol: float) -> float:
+        """How many numbers the data determine, the trace of ``K^-1 N``, by so many random signs.
+
+        As signs of the data, of which what is left is few where the image follows them.
+        """
+        B = self.problem.operator
+        signs = rng.choice([-1.0, 1.0], (count, B.shape[0])).astype(self.dtype)
+        seen = self.kept(B.rmatmat(signs.T).T)
+        return float(np.vdot(seen, self.solve(seen, rtol))) / count
+
     def _inverse(self, equations: Any) -> InverseOperator:
         return inverse_of(self.problem.operator, equations, self.problem.beta)
-
-    def _kept(self, x: Array) -> Array:
-        return np.asarray(x if self.free is None else x * self.free)
 
 
 class Control:

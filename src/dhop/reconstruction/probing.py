@@ -13,9 +13,9 @@ J. M. Tang and Y. Saad, "A probing method for computing the diagonal of a matrix
 Linear Algebra Appl. 19 (2012) 485-501, https://doi.org/10.1002/nla.779.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from math import inf, prod
+from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +28,12 @@ from dhop.runtime.progress import Progress, reporting
 Array = NDArray[Any]
 
 TARGET = 0.025  # of a variance, root of the mean square: what teeth may tell of each other
+POORLY = 0.3  # of what a pixel of the scene usually counts in the frames
 PLACES = 10  # pixels whose rows are looked at, to find the spacing ...
 CELLS = 3  # ... or as many along each axis of a large image
 REACH = 24  # pixels of rows that are looked at there, on either side
 TOLERANCE = 0.002  # of a variance, that iterations may leave
+SOLVED = 1e-6  # of the residual: more changes nothing
 SMOOTH = 4  # iterations whose changes tell how fast they shrink
 MOST = 1000  # iterations
 TWICE = 400  # teeth of combs that are repeated with other signs
@@ -70,31 +72,36 @@ def probed(
     progress : callable or True, optional
     """
     probing = _Probing(covariance, noise)
-    spacing = probing.spacing(probes, rng)
-    offsets = list(np.ndindex(*spacing))
-    teeth = covariance.size / len(offsets)
-    again = min(len(offsets), max(2, int(np.ceil(TWICE / teeth))))
-    chosen = rng.choice(len(offsets), again, replace=False)
-    combs = [*offsets, *(offsets[k] for k in chosen)]
+    plans: list[tuple[list[Array], list[Array]]] = []
+    for part in _parts(covariance):
+        combs = probing.combs(part, probes, rng)
+        few = min(len(combs), max(2, -(-TWICE * len(combs) // int(part.sum()))))
+        chosen = rng.choice(len(combs), few, replace=False)
+        plans.append((combs, [combs[k] for k in chosen]))
     values = np.zeros(covariance.size)
-    second = np.zeros(covariance.size)
-    seen = np.zeros(covariance.size, bool)
-    with reporting(progress, len(combs), "probing") as advance:
-        for batch in covariance.batches(len(combs)):
-            some = [combs[number] for number in batch]
-            vectors, at = _combs(covariance.dims, spacing, some, rng, covariance.dtype)
-            for number, row, teeth_at in zip(batch, probing(vectors, at), at, strict=True):
-                if number < len(offsets):
-                    values[teeth_at] = row
-                else:
-                    second[teeth_at] = row
-                    seen[teeth_at] = True
-            advance(len(some))
-    one, other = values[seen], second[seen]
-    values[seen] = mean = (one + other) / 2
-    scale = np.maximum(mean, np.median(mean) / 4)  # a poor estimate may be next to zero
-    error = np.sqrt(np.mean(((one - other) / scale) ** 2) / 2)
-    return Diagonal(values.reshape(covariance.dims), float(np.hypot(error, TOLERANCE)))
+    squares = 0.0
+    total = sum(len(combs) + len(again) for combs, again in plans)
+    with reporting(progress, total, "probing") as advance:
+        for combs, again in plans:
+            first, second = (probing.estimates(some, rng, advance) for some in (combs, again))
+            for at, row in zip(combs, first, strict=True):
+                values[at] = row
+            at = np.concatenate(again)
+            one, other = values[at], np.concatenate(second)
+            mean = values[at] = (one + other) / 2
+            scale = np.maximum(mean, np.median(mean) / 4)  # a poor estimate may be next to zero
+            error = np.mean(((one - other) / scale) ** 2) / 2 + TOLERANCE**2
+            squares += float(error) * sum(at.size for at in combs) / covariance.size
+    return Diagonal(values.reshape(covariance.dims), sqrt(squares))
+
+
+def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
+    """The pixels that frames see well and those that they do not, which are correlated farther."""
+    ones = np.ones((1, covariance.size), covariance.dtype)
+    seen = covariance.data(ones)[0]
+    free = np.ones(covariance.size, bool) if covariance.free is None else covariance.free
+    well = seen > POORLY * np.median(seen[free]) if free.any() else free
+    return [part for part in (free & well, free & ~well) if part.any()]
 
 
 class _Probing:
@@ -105,33 +112,41 @@ class _Probing:
         self._noise = noise
         self._control = covariance.control(noise)
 
-    def spacing(self, probes: int, rng: np.random.Generator) -> tuple[int, ...]:
-        """Of the teeth along each axis: the least that serves, as far as the probes last."""
+    def combs(self, part: Array, probes: int, rng: np.random.Generator) -> list[Array]:
+        """The teeth of combs for a part of the pixels, as dense as serves or the probes last."""
         dims, axes = self._covariance.dims, self._covariance.axes
-        rows = list(self._rows(rng))
-        spacing = 1
+        rows = list(self._rows(part, rng))
+        spacing = 0
+        found: list[Array] = []
         while True:
-            found = tuple(min(spacing, n) if axis in axes else n for axis, n in enumerate(dims))
-            leak = sum(_leak(row, at, found) for row, at in rows) / len(rows)
-            more = (spacing + 1) ** len(axes) <= probes and spacing < max(dims)
-            if leak <= TARGET**2 or not more:
-                return found
             spacing += 1
+            steps = tuple(min(spacing, n) if axis in axes else n for axis, n in enumerate(dims))
+            more = _combs(part.reshape(dims), steps)
+            if found and len(more) > probes * prod(n for k, n in enumerate(dims) if k not in axes):
+                return found
+            found = more
+            leak = np.mean([_leak(row, at, steps) for row, at in rows])
+            if leak <= TARGET**2 or spacing >= max(dims):
+                return found
 
-    def _rows(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    def _rows(self, part: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         """Rows of the inverse about some pixels, relative to their diagonals, and where these are.
 
         In a large image these are so far from each other that one vector has them all.
         """
         dims, axes = self._covariance.dims, self._covariance.axes
-        large = all(dims[axis] >= CELLS * 4 * REACH for axis in axes)
-        count = CELLS ** len(axes) if large else min(PLACES, self._covariance.size)
-        pixels = np.stack([rng.integers(n, size=count) for n in dims], axis=1)
+        large = all(dims[axis] >= CELLS * 4 * REACH for axis in axes) and part.mean() > 0.5
         if large:
+            pixels = np.stack([rng.integers(n, size=CELLS ** len(axes)) for n in dims], axis=1)
             for axis, cell in zip(axes, np.indices([CELLS] * len(axes)), strict=True):
                 width = dims[axis] // CELLS
                 pixels[:, axis] = cell.ravel() * width + REACH + pixels[:, axis] % (2 * REACH)
-        places = np.ravel_multi_index(tuple(pixels.T), dims)
+            places = np.ravel_multi_index(tuple(pixels.T), dims)
+            places = places[part[places]]
+            large = places.size > 0
+        if not large:
+            those = np.flatnonzero(part)
+            places = rng.choice(those, min(PLACES, those.size), replace=False)
         vectors = self._covariance.units(places)
         teeth = list(places[:, None])
         if large:
@@ -140,36 +155,49 @@ class _Probing:
         own = np.concatenate([row[at] for row, at in zip(found, teeth, strict=True)])
         if self._control is not None:
             found = found - self._control.product(vectors)
-        for number, pixel in enumerate(pixels):
+        found = found * part
+        for number, place in enumerate(places):
+            at = np.array(np.unravel_index(place, dims))
             row = found[0 if large else number].reshape(dims)
-            first = [max(at - REACH, 0) if large else 0 for at in pixel]
-            last = [at + REACH + 1 if large else None for at in pixel]
-            part = row[tuple(map(slice, first, last))]
-            yield part / own[number], pixel - first
+            first = (at - REACH).clip(0) if large else 0 * at
+            last = at + REACH + 1 if large else dims
+            yield row[tuple(map(slice, first, last))] / own[number], at - first
 
-    def __call__(self, combs: Array, teeth: Sequence[Array]) -> Iterator[Array]:
+    def estimates(
+        self, combs: Sequence[Array], rng: np.random.Generator, advance: Callable[[int], object]
+    ) -> list[Array]:
         """The estimates at the teeth of each comb."""
-        found = self._until(combs, teeth)
-        known = None if self._control is None else self._control.product(combs)
-        for number, at in enumerate(teeth):
-            signs = combs[number, at]
-            row = signs * found[number, at].astype(np.float64)
-            if self._control is not None and known is not None:
-                row += self._control.diagonal[at] - signs * known[number, at]
-            yield row
+        rows = []
+        for batch in self._covariance.batches(len(combs)):
+            teeth = [combs[number] for number in batch]
+            signs = [rng.choice([-1.0, 1.0], at.size) for at in teeth]
+            vectors = np.zeros((len(teeth), self._covariance.size), self._covariance.dtype)
+            for vector, at, sign in zip(vectors, teeth, signs, strict=True):
+                vector[at] = sign
+            found = self._until(vectors, teeth)
+            known = None if self._control is None else self._control.product(vectors)
+            for number, (at, sign) in enumerate(zip(teeth, signs, strict=True)):
+                row = sign * found[number, at]
+                if self._control is not None and known is not None:
+                    row += self._control.diagonal[at] - sign * known[number, at]
+                rows.append(row)
+            advance(len(teeth))
+        return rows
 
     def _until(self, combs: Array, teeth: Sequence[Array]) -> Array:
         """Products whose entries at the teeth change no more."""
         covariance = self._covariance
 
         def solved(b: Array) -> Array:
-            steps = conjugate_gradients(covariance.normal, b.copy(), None, covariance.precondition)
+            r = covariance.kept(b).copy()
+            steps = conjugate_gradients(covariance.normal, r, None, covariance.precondition)
             changes: list[float] = []
             before: Any = 0.0
-            for x, _ in islice(steps, 1, MOST):
+            start = next(steps)[1]
+            for x, residual in islice(steps, MOST):
                 now = np.concatenate([x[k, at] for k, at in enumerate(teeth)])
                 changes.append(norm(now - before) / (norm(now) or 1.0))
-                if _left(changes) < TOLERANCE:
+                if _left(changes) < TOLERANCE or residual <= SOLVED * start:
                     break
                 before = now
             return x
@@ -196,19 +224,11 @@ def _leak(row: Array, at: Array, spacing: tuple[int, ...]) -> float:
     return float((row[teeth] ** 2).sum() - row[tuple(at)] ** 2)
 
 
-def _combs(
-    dims: tuple[int, ...],
-    spacing: tuple[int, ...],
-    offsets: Sequence[tuple[int, ...]],
-    rng: np.random.Generator,
-    dtype: Any,
-) -> tuple[Array, list[Array]]:
-    """Combs as rows, and where the teeth of each are."""
-    numbers = np.arange(prod(dims)).reshape(dims)
-    combs = np.zeros((len(offsets), numbers.size), dtype)
-    teeth = []
-    for comb, offset in zip(combs, offsets, strict=True):
-        at = numbers[tuple(slice(o, None, s) for o, s in zip(offset, spacing, strict=True))].ravel()
-        comb[at] = rng.choice([-1.0, 1.0], at.size)
-        teeth.append(at)
-    return combs, teeth
+def _combs(part: Array, spacing: tuple[int, ...]) -> list[Array]:
+    """The teeth of all offsets that lie in a part of the image."""
+    numbers = np.arange(part.size).reshape(part.shape)
+    found = []
+    for offset in np.ndindex(*spacing):
+        lattice = tuple(slice(o, None, s) for o, s in zip(offset, spacing, strict=True))
+        found.append(numbers[lattice][part[lattice]])
+    return [teeth for teeth in found if teeth.size]

@@ -35,7 +35,7 @@ Array = NDArray[Any]
 What: TypeAlias = Literal["posterior", "noise"]
 
 PROBES = 64  # most combs
-SIGNS = 2**14  # random signs, that degrees of freedom are estimated with
+SIGNS = 2**17  # pixels of images that degrees of freedom are estimated with
 
 
 class Uncertainty:
@@ -126,23 +126,20 @@ class Uncertainty:
     def noise(self) -> float:
         """The standard deviation of the noise of a pixel of weight one.
 
-        By the residuals and their degrees of freedom: the number of data less the trace of
-        ``K^-1 N``, which is estimated with random signs.
+        By the residuals and their degrees of freedom, the trace of what is left of the data where
+        the image's are subtracted. It is estimated with random signs, as data.
         """
         solution, rng = self._solution, np.random.default_rng(0)
         weights = solution.operator.weights
-        seen = solution.frames.size
+        left = float(solution.frames.size)
         if weights is not None:
             each = solution.frames[0].size
-            seen = sum(int(np.count_nonzero(np.broadcast_to(w.ravel(), each))) for w in weights)
-        used = {}
+            left = sum(float((np.broadcast_to(w.ravel(), each) > 0).sum()) for w in weights)
+        used: dict[int, float] = {}
         for one in self.images:
             if id(one) not in used:
-                count = int(np.clip(SIGNS // one.size, 1, 16))
-                signs = rng.choice([-1.0, 1.0], (count, one.size)).astype(one.dtype)
-                found = one.solve(one.data(signs), RTOL)
-                used[id(one)] = float(np.vdot(signs, found)) / count
-        left = seen - sum(used[id(one)] for one in self.images)
+                used[id(one)] = one.determined(int(np.clip(SIGNS // one.size, 1, 64)), rng, RTOL)
+            left -= used[id(one)]
         if not left >= 1:
             raise ValueError(
                 "the residuals say nothing of the noise: the image follows the frames; give noise"
