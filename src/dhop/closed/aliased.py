@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dhop.closed.bases import Basis, Response, common_basis
 from dhop.closed.inverse import Inverse
-from dhop.closed.variances import reflected, repeating, unit_columns
+from dhop.closed.variances import Pairs, diagonal_of, pairs_of
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
 from dhop.runtime.parallel import row_blocks, run
@@ -84,6 +84,13 @@ class AliasedEquations:
         each = self._taps * LINE + systems * (1 if len(self.frames) == 1 else 2)
         run(work, row_blocks(count, each * systems * count * len(self.basis.columns)))
 
+    @property
+    def times(self) -> Array:
+        """How often each row of classes counts: twice if it stands for its mirror image, too."""
+        k = np.arange(self.count)
+        alone = (k == -k % len(self.basis.rows)) | (not self.mirrored)
+        return np.where(alone, 1.0, 2.0)
+
     @cached_property
     def packed(self) -> Array:
         """The lower triangle of the `N` of each class, row by row."""
@@ -127,22 +134,19 @@ class AliasedInverse(Inverse):
         equations = self.equations
         sums = np.zeros(equations.count)
         equations.by_bands(lambda start, stop: self._trace(sums[start:stop], start, stop))
-        k = np.arange(sums.size)
-        alone = (k == -k % len(equations.basis.rows)) | (not equations.mirrored)
-        return float(sums @ np.where(alone, 1.0, 2.0))
+        return float(sums @ equations.times)
 
     def diagonal(self, noise: bool = False) -> Array:
         equations, basis = self.equations, self.equations.basis
-        penalty = self._penalty() if noise else None
-        if not basis.real:
-            return repeating(basis, self.solve, equations.dtype, penalty)
+        columns = pairs_of(basis)[1]
+        f0 = basis.rows.shape[1]
+        lines = np.zeros((equations.count, f0, f0, columns.size), equations.dtype)
 
-        def columns(member: tuple[int, ...]) -> Array:
-            found = unit_columns(basis, member, equations.dtype)
-            self._solve_all(found, penalty)
-            return found
+        def work(start: int, stop: int) -> None:
+            self._add_inverse(noise, columns, lines[start:stop], start, stop)
 
-        return reflected(basis, columns)
+        equations.by_bands(work)
+        return diagonal_of(basis, lines, equations.times)
 
     def _penalty(self) -> Array:
         r"""All of :math:`\beta P`."""
@@ -188,6 +192,11 @@ class AliasedInverse(Inverse):
     def _trace(self, sums: Array, start: int, stop: int) -> None:
         raise NotImplementedError
 
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
+        raise NotImplementedError
+
 
 class FactorisedInverse(AliasedInverse):
     """By the Cholesky factors of all classes."""
@@ -219,6 +228,16 @@ class FactorisedInverse(AliasedInverse):
         penalty = equations.penalty(start, stop)
         trace(self._factors[start:stop], penalty, equations.basis.columns, sums)
 
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
+        from dhop.kernels.aliases import add_inverse
+
+        equations = self.equations
+        penalty = self.beta * equations.penalty(start, stop)
+        tables = equations.basis.columns, noise, columns.places, columns.scales
+        add_inverse(self._factors[start:stop], penalty, *tables, lines)
+
 
 class OneFrameInverse(AliasedInverse):
     """Of a matrix of rank one and a diagonal for each class, formed anew wherever it is needed."""
@@ -235,6 +254,14 @@ class OneFrameInverse(AliasedInverse):
 
         trace_one(*self._system(start, stop), self.equations.basis.columns, sums)
         sums /= self.beta
+
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
+        from dhop.kernels.aliases import add_inverse_one
+
+        tables = self.equations.basis.columns, noise, columns.places, columns.scales
+        add_inverse_one(*self._system(start, stop), *tables, lines)
 
     def _system(self, start: int, stop: int) -> tuple[Array, float, Array]:
         equations = self.equations

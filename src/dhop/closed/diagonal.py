@@ -10,7 +10,7 @@ from scipy import fft
 from dhop.closed.aliased import merged
 from dhop.closed.bases import Basis, Cosine, Fourier, step
 from dhop.closed.inverse import Inverse
-from dhop.closed.variances import reflected
+from dhop.closed.variances import diagonal_of, pairs_of
 from dhop.model.boundary import Boundary
 from dhop.model.geometry import Model
 
@@ -65,9 +65,8 @@ class DiagonalInverse(Inverse):
 
     def diagonal(self, noise: bool = False) -> Array:
         gain = self.gain**2 * self._data if noise else self.gain
-        if self._basis.real:
-            return reflected(self._basis, lambda member: gain)
-        return np.full(gain.shape, gain.mean())
+        lines = gain @ pairs_of(self._basis)[1].matrix(np.ones(gain.shape[1])).T
+        return diagonal_of(self._basis, lines[:, None, None], np.ones(len(gain)))
 
     def _solved(self, image: Array, number: int) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain)

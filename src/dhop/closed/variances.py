@@ -1,99 +1,89 @@
 r"""Diagonals of inverses: how sure each pixel of a solution is.
 
-With :math:`K = N + \beta P` those of :math:`K^{-1}`, and of :math:`K^{-1} N K^{-1}`, which the
-noise of the data alone leaves.
+A pixel `i` has the variance :math:`\sum_{KL} C_{KL} \phi_K(i) \bar\phi_L(i)` with the waves
+:math:`\phi` and the inverse `C`, which has entries for pairs of one class only. The product of two
+waves is a wave again, or half the sum of two cosines. So what all pairs say adds up to the spectrum
+of the diagonal. In the Fourier basis the pairs differ by multiples of the number of classes: the
+diagonal repeats with the decimation, and only as many of its frequencies are there.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.sparse import csr_array
 
 from dhop.closed.bases import Basis
 
 Array = NDArray[Any]
-Solve: TypeAlias = Callable[[Array], object]  # in place, for a spectrum
 
 
-def repeating(basis: Basis, solve: Solve, dtype: Any, penalty: Array | None) -> Array:
-    r"""The diagonal in the Fourier basis.
+class Pairs(NamedTuple):
+    """The products of any two waves of a class, along one axis.
 
-    Waves of one class differ by a multiple of the number of classes, so that the diagonal repeats
-    with the decimation. It takes one solution for each pixel of a block, :math:`x = K^{-1} e_j`:
-    its entry `j`, of which the data make :math:`x^H N x = x_j - x^H \beta P x`.
+    Attributes
+    ----------
+    places : ndarray of int, shape (c, f, f, p)
+        The frequencies of the product of two members of each class.
+    scales : ndarray, of the same shape
+        How much of each there is.
+    size : int
+        Number of frequencies.
+    """
+
+    places: NDArray[np.intp]
+    scales: Array
+    size: int
+
+    def matrix(self, times: Array) -> Any:
+        """The spectra of the pairs of the first classes, so many `times`, as columns."""
+        count = len(times)
+        places = self.places[:count].reshape(-1, self.places.shape[-1])
+        scales = (self.scales[:count] * times[:, None, None, None]).reshape(places.shape)
+        columns = np.repeat(np.arange(len(places)), places.shape[1])
+        shape = self.size, len(places)
+        return csr_array((scales.ravel(), (places.ravel(), columns)), shape=shape)
+
+
+def pairs_of(basis: Basis) -> tuple[Pairs, Pairs]:
+    """Of the rows and of the columns of a basis."""
+    of_axis = _pairs_of_cosines if basis.real else _pairs_of_waves
+    return of_axis(basis.rows), of_axis(basis.columns)
+
+
+def diagonal_of(basis: Basis, lines: Array, times: Array) -> Array:
+    """The diagonal as an image.
 
     Parameters
     ----------
     basis : Basis
-    solve : callable
-    dtype : dtype
-        Of spectra.
-    penalty : ndarray or None
-        :math:`\beta P` where the noise alone is asked for.
+    lines : ndarray, shape (c, f0, f0, q)
+        For pairs of the rows of the first classes the spectrum that their columns add up to.
+    times : ndarray, shape (c,)
+        How often each of these classes counts.
     """
-    tables = basis.rows, basis.columns
-    cell = np.empty([table.shape[1] for table in tables])
-    for place in np.ndindex(cell.shape):
-        pixel = np.ones((), dtype)
-        for table, at in zip(tables, place, strict=True):
-            turns = np.arange(table.size) * at % table.size / table.size
-            wave = np.exp(-2j * np.pi * turns) / np.sqrt(table.size)
-            pixel = np.multiply.outer(pixel, wave)
-        x = pixel.copy()
-        solve(x)
-        cell[place] = np.vdot(pixel, x).real
-        if penalty is not None:
-            x *= np.sqrt(penalty)
-            cell[place] -= np.vdot(x, x).real
-    return np.tile(cell, [len(table) for table in tables])
+    rows, columns = pairs_of(basis)
+    spectrum = rows.matrix(times) @ lines.reshape(-1, columns.size)
+    if basis.real:
+        return np.asarray(basis.synthesise(spectrum))
+    block = fft.ifft2(spectrum, norm="forward").real
+    return np.tile(block, (len(basis.rows), len(basis.columns)))
 
 
-def reflected(basis: Basis, columns: Callable[[tuple[int, ...]], Array]) -> Array:
-    r"""The diagonal in the cosine basis.
-
-    The product of two cosines is half the sum of those of the difference and of the sum of their
-    frequencies: all that frequencies tell of each other is the spectrum of the diagonal.
-
-    Parameters
-    ----------
-    basis : Basis
-    columns : callable
-        Called with the number of a member of each class, gives for each frequency the entry in its
-        row and in the column of that member.
-    """
-    tables = basis.rows, basis.columns
-    spectrum: Any = 0.0
-    for member in np.ndindex(*(table.shape[1] for table in tables)):
-        part = columns(member)
-        for axis, (table, own) in enumerate(zip(tables, member, strict=True)):
-            lines = np.moveaxis(part, axis, 0)
-            product = _products(table, own) @ lines.reshape(table.size, -1)
-            part = np.moveaxis(product.reshape(lines.shape), 0, axis)
-        spectrum = spectrum + part
-    return basis.synthesise(np.ascontiguousarray(spectrum))
+def _pairs_of_waves(table: NDArray[np.intp]) -> Pairs:
+    classes, factor = table.shape
+    member = np.arange(factor)
+    places = np.broadcast_to(np.subtract.outer(member, member) % factor, (classes, factor, factor))
+    return Pairs(places[..., None].copy(), np.full((*places.shape, 1), 1 / table.size), factor)
 
 
-def unit_columns(basis: Basis, member: tuple[int, ...], dtype: Any) -> Array:
-    """The spectrum that is one at this member of each class, zero elsewhere."""
-    tables = basis.rows, basis.columns
-    spectrum = np.zeros([table.size for table in tables], dtype)
-    lines = (table[:, own] for table, own in zip(tables, member, strict=True))
-    spectrum[np.ix_(*lines)] = 1
-    return spectrum
-
-
-def _products(table: NDArray[np.intp], member: int) -> Any:
-    """The spectra of the products of each cosine and that member of its class, as columns."""
+def _pairs_of_cosines(table: NDArray[np.intp]) -> Pairs:
     n = table.size
-    one = table.ravel()
-    other = np.repeat(table[:, member], table.shape[1])
+    one, other = np.broadcast_arrays(table[:, :, None], table[:, None, :])
     norm = np.where(np.arange(n) == 0, np.sqrt(1 / n), np.sqrt(2 / n))
-    scale = norm[one] * norm[other] / 2
     low, high = abs(one - other), one + other
-    folded = np.where(high > n, 2 * n - high, high) % n  # a cosine of frequency n is zero
-    sign = np.sign(n - high)
-    values = np.concatenate([scale / norm[low], sign * scale / norm[folded]])
-    at = np.concatenate([low, folded]), np.concatenate([one, one])
-    return csr_array((values, at), shape=(n, n))
+    folded = np.where(high > n, 2 * n - high, high) % n  # a cosine of the frequency n is zero
+    scale = norm[one] * norm[other] / 2
+    scales = np.stack([scale / norm[low], np.sign(n - high) * scale / norm[folded]], axis=-1)
+    return Pairs(np.stack([low, folded], axis=-1), scales, n)
