@@ -273,3 +273,38 @@ def test_frames_of_lines_and_volumes():
         super_resolve(stack, box, 2, beta=0.1, shifts="estimate")
     with pytest.raises(ValueError, match="of the psf's axes"):
         super_resolve(stack[0, 0], box, 2, beta=0.1)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric", "constant"])
+@pytest.mark.parametrize(
+    ("dims", "factor", "name"),
+    [
+        ((12,), 3, "laplacian"),
+        ((4, 4, 6), (1, 2, 2), "laplacian"),
+        ((4, 6, 4), (2, 3, 2), "identity"),
+    ],
+)
+def test_standard_deviations(dims, factor, name, boundary):
+    """The diagonals of dense inverses: exact where there is a closed form."""
+    ndim = len(dims)
+    blur = np.ones(())
+    for _ in range(ndim):
+        blur = np.multiply.outer(blur, [0.25, 0.5, 0.25])
+    options = {"boundary": boundary, "decimation": "mean"}
+    A = oracle.matrix(dims, blur, factor, **options)
+    frame = np.random.default_rng(0).random(DHOperator(dims, blur, factor, **options).dimsd)
+    found = super_resolve(frame, blur, factor, beta=0.1, boundary=boundary, regulariser=name)
+    stencil = np.zeros((3,) * ndim)
+    for axis in range(ndim):
+        place = [1] * ndim
+        for place[axis], value in ((0, 1.0), (1, -2.0), (2, 1.0)):
+            stencil[tuple(place)] += value
+    S = np.eye(A.shape[1])
+    if name == "laplacian":
+        S = oracle.matrix(dims, stencil, 1, boundary=boundary)
+    inverse = np.linalg.inv(A.T @ A + 0.1 * S.T @ S)
+    expected = np.sqrt(np.diag(inverse)).reshape(dims)
+    given = found.standard_deviation(noise=1.0)
+    image = given if isinstance(given, np.ndarray) else given.image
+    assert image.shape == dims
+    assert_allclose(image, expected, 1e-6 if found.solver == "direct" else 0.2)

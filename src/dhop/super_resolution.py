@@ -314,6 +314,9 @@ def super_resolve(
         operator=operator,
         frames=stack,
         channel_axis=axis,
+        regulariser=regulariser,
+        boundary=boundary,
+        nonnegative=nonnegative,
     )
 
 

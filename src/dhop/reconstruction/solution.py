@@ -1,6 +1,8 @@
 """What a solver found, and how."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +14,14 @@ from dhop.frames.layouts import inward
 from dhop.operators.stack import FrameStack
 from dhop.registration import Registration
 from dhop.runtime.extras import needed
+from dhop.runtime.progress import Progress
 from dhop.selection import BetaCurve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from dhop.reconstruction.resolution import Resolution
+    from dhop.reconstruction.uncertainty import Uncertainty, What
 
 Array = NDArray[Any]
 
@@ -87,6 +93,11 @@ class Solution:
         The data.
     channel_axis : int or None
         The axis of the channels in `image`, if it is not the first.
+    regulariser : str, ndarray or LinearOperator
+    boundary : str or (str, str)
+        That the regulariser continues the image by.
+    nonnegative : bool
+        Whether the image was not allowed to have negative values.
 
     Examples
     --------
@@ -114,6 +125,9 @@ class Solution:
     frames: Array = field(repr=False)
     channel_axis: int | None = field(default=None, repr=False)
     motion: list[Any] | None = field(default=None, repr=False)
+    regulariser: Any = field(default="laplacian", repr=False)
+    boundary: Any = field(default="symmetric", repr=False)
+    nonnegative: bool = field(default=False, repr=False)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -141,6 +155,204 @@ class Solution:
         data = self.operator.data(self.photometry.corrected(self.frames))
         product = self.operator.matvec(inward(self.image, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
+
+    @cached_property
+    def _uncertainty(self) -> "Uncertainty":
+        """What the methods that follow compute with, made when the first of them is called."""
+        from dhop.reconstruction.uncertainty import Uncertainty
+
+        return Uncertainty(self)
+
+    def standard_deviation(
+        self,
+        noise: float | None = None,
+        what: "What" = "posterior",
+        *,
+        probes: int = 64,
+        progress: Progress = None,
+        return_error: bool = False,
+    ) -> Any:
+        r"""How far each pixel of the image may be from the scene.
+
+        The root of the diagonal of :math:`\sigma^2 (N + \beta P)^{-1}`,
+        :math:`N = \sum_i w_i A_i^H A_i` and :math:`P = S^H S`, with the `noise` :math:`\sigma`.
+        That holds as far as the scene is as smooth as the regulariser with this `beta` expects, see
+        docs/explanation/uncertainty.md. Where pixels are not to be negative, those that are zero
+        have no deviation and the others that of a Gaussian, which is an approximation.
+
+        Exact where super-resolution has a closed form, else from products of the inverse with a few
+        combs of random signs, always the same.
+
+        Parameters
+        ----------
+        noise : float, optional
+            Standard deviation of the noise of a pixel of weight one: if the weights are one over
+            the variance, give 1. By default it is estimated from the residuals.
+        what : {"posterior", "noise"}
+            ``"noise"`` is what the noise of the frames alone makes of the image, the root of the
+            diagonal of :math:`\sigma^2 (N + \beta P)^{-1} N (N + \beta P)^{-1}`.
+        probes : int
+            Most combs: more of them are more accurate where pixels are correlated far.
+        progress : callable or True, optional
+            As for `super_resolve`.
+        return_error : bool
+            Whether to return the error, too.
+
+        Returns
+        -------
+        ndarray, of the shape of `image`
+        float
+            If `return_error`: root of the mean square of the relative errors of the former, as
+            estimated, zero in a closed form.
+
+        Raises
+        ------
+        ValueError
+            If `beta` is zero, a number out of range, or the image follows the frames so closely
+            that the residuals tell nothing of the noise.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> solution.standard_deviation(noise=0.1).shape
+        (32, 32)
+        """
+        found, error = self._uncertainty.deviation(noise, what, probes, progress)
+        return (found, error) if return_error else found
+
+    def response(self, pixel: Sequence[int]) -> Array:
+        r"""The image of a scene that is one at a pixel and zero elsewhere, without noise.
+
+        A column of :math:`(N + \beta P)^{-1} N`: the effective PSF, what photometry in the image
+        is to be done with.
+
+        Parameters
+        ----------
+        pixel : sequence of int
+            Index in `image`.
+
+        Returns
+        -------
+        ndarray, of the shape of `image`
+
+        Raises
+        ------
+        ValueError
+            If there is no such pixel, or `beta` is zero.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> response = solution.response((12, 12))
+        >>> bool(response[12, 12] == response.max()), bool(abs(response.sum() - 1) < 0.01)
+        (True, True)
+        """
+        return self._uncertainty.response(pixel)
+
+    def covariance(self, pixel: Sequence[int], noise: float | None = None) -> Array:
+        r"""The covariances of a pixel with all others.
+
+        A row of :math:`\sigma^2 (N + \beta P)^{-1}`, see `standard_deviation`.
+
+        Parameters
+        ----------
+        pixel : sequence of int
+            Index in `image`.
+        noise : float, optional
+            As for `standard_deviation`.
+
+        Returns
+        -------
+        ndarray, of the shape of `image`
+
+        Raises
+        ------
+        ValueError
+            As for `standard_deviation`, or if there is no such pixel.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> row = solution.covariance((5, 6), noise=0.1)
+        >>> bool(np.isclose(row[5, 6], solution.standard_deviation(noise=0.1)[5, 6] ** 2))
+        True
+        """
+        return self._uncertainty.covariance(pixel, noise)
+
+    def resolution(self, grid: int | Sequence[int] = 5) -> "Resolution":
+        """How finely the image shows a source: the full width at half maximum of its `response`.
+
+        Parameters
+        ----------
+        grid : int or (int, int)
+            How many pixels are looked at along each axis, the middles of equal parts of the image.
+
+        Returns
+        -------
+        dhop.reconstruction.resolution.Resolution
+            `pixels` and the `widths` there. The effective PSF at one of them is its `response`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `grid` is not one positive integer or one for each axis, or `beta` is zero.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> solution.resolution(grid=1).widths.shape
+        (1, 1, 2)
+        """
+        return self._uncertainty.resolution(grid)
+
+    def samples(
+        self, n: int, *, rng: "np.random.Generator | int" = 0, noise: float | None = None
+    ) -> Array:
+        """Images that are as likely as this one, given the frames: draws from the posterior.
+
+        Their mean tends to the image and their deviation to `standard_deviation`; what is computed
+        from each of them is uncertain by as much as it varies. Where pixels are not to be negative,
+        the draws are Gaussian, with the pixels at zero held there, and then clipped.
+
+        Parameters
+        ----------
+        n : int
+        rng : Generator or int
+            The same number gives the same images.
+        noise : float, optional
+            As for `standard_deviation`.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            With the shape of `image` after the first axis.
+
+        Raises
+        ------
+        ValueError
+            As for `standard_deviation`, or if `n` is not positive.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> solution = super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01)
+        >>> images = solution.samples(100, noise=0.1)
+        >>> images.shape
+        (100, 32, 32)
+        >>> ratio = images.std(axis=0) / solution.standard_deviation(noise=0.1)
+        >>> bool(0.95 < ratio.mean() < 1.05)
+        True
+        """
+        return self._uncertainty.samples(n, rng, noise)
 
     def metrics(self, truth: ArrayLike) -> dict[str, float]:
         """How near the image is to a known one, see `dhop.metrics.compare`.
