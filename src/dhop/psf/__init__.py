@@ -10,12 +10,14 @@ from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resam
 from dhop.psf.estimation import estimate
 from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
+from dhop.psf.microscopy import confocal, widefield
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
 
 __all__ = [
     "airy",
     "box",
+    "confocal",
     "disk",
     "encircled_energy",
     "estimate",
@@ -31,4 +33,5 @@ __all__ = [
     "resample",
     "rotate",
     "shift",
+    "widefield",
 ]
