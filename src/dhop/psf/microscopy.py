@@ -1,7 +1,7 @@
 """Blurs of microscopes: volumes, planes first."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy
@@ -132,7 +132,7 @@ def confocal(
     index: float = 1.515,
     *,
     pinhole: float = 0.0,
-    **settings: float,
+    **settings: Any,
 ) -> Image:
     r"""A confocal microscope's blur: what is lit, times what is detected.
 
