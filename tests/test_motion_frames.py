@@ -168,10 +168,10 @@ def test_a_shift_stays_in_the_psf():
 
 
 def test_pixels_that_see_nothing_of_the_scene_have_no_weight():
-    shift = motions.of_shift(np.array([3.4, -2.6]))
+    shift = motions.of_shift(np.array([3.55, -2.55]))
     B = FrameStack.from_motion((40, 60), psf.gaussian(3, 0.7), 2, [shift], weights=[4.0])
-    rows = np.arange(20) - 3.4
-    columns = np.arange(30) + 2.6
+    rows = np.arange(20) - 3.55
+    columns = np.arange(30) + 2.55
     seen = np.logical_and.outer(rows >= -0.5, columns <= 29.5)
     assert_array_equal(B.weights[0].reshape(20, 30), 4.0 * seen)
     away = FrameStack.from_motion(
