@@ -324,6 +324,8 @@ def test_a_ratio_that_is_no_whole_number(given):
     }[given]
     solution = super_resolve(frames, blur, 2.5, **known)
     assert solution.image.shape == (120, 120)
+    assert solution.converged
+    assert solution.iterations < 30
     assert_allclose(solution.shifts, shifts, atol=0.02)
     places = (np.indices((120, 120)) + 0.5) / 2.5 - 0.5
     spline = ndimage.map_coordinates(frames[0], places, order=3, mode="nearest")
