@@ -256,6 +256,18 @@ def test_what_solutions_know_of_motions(views):
     assert masks[1].reshape(SHAPE)[20:40, 20:40].all()
 
 
+def test_an_image_that_is_larger_than_what_frames_show(views):
+    """What no frame shows is continued, and does not take hundreds of iterations."""
+    wide, blur, shifts, scene, _, _ = views
+    moves = [motion(2.0 * k, each) for k, each in enumerate(shifts[:4])]
+    frames = burst(wide, 30, blur, 2, moves, 0.01)
+    solution = super_resolve(frames, blur, 2, motion=moves, dims=(132, 150))
+    assert solution.converged
+    assert solution.iterations < 150
+    usual = super_resolve(frames, blur, 2, motion=moves, beta=solution.beta)
+    assert quality(solution.image[:120, :120], scene) > quality(usual.image, scene) - 0.1
+
+
 @pytest.mark.parametrize("regulariser", ["identity", "gradient"])
 def test_is_the_least_squares_solution(regulariser):
     """Of dense matrices, with weights, channels of their own blur, a callable and an array."""
