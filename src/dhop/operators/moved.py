@@ -21,6 +21,7 @@ from dhop.operators.algebra import Product
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.normal import NormalOperator
 from dhop.operators.warp import WarpOperator
+from dhop.psf.arrays import resample
 
 Array = NDArray[Any]
 
@@ -156,17 +157,34 @@ class MovedOperator(Product):
         """The operator of a single one of the images in a batch."""
         return MovedOperator(self._scene[-2:], *self._given, **self._settings)
 
-    def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """That of a frame that is only shifted, as this one is in its middle."""
+    def similar(self, weights: Array | None = None) -> list[Term]:
+        """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
         psf, factor, shape, motion = self._given
-        fine = self._grid.fine
-        if factor != fine:
-            return None
-        move = displacement(motion, shape, (0.5, 0.5)) * fine
+        center, decimation = self._settings["center"], self._settings["decimation"]
+        if factor != self._grid.fine:
+            old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
+            psf = resample(psf, old, new, center=center)
+            center = (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2
+        whole = max(1, round(factor[0])), max(1, round(factor[1]))
+        move = displacement(motion, shape, (0.5, 0.5)) * factor
+        moved, origin = shift(psf, (move - np.rint(move)).tolist(), center)
         options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
-        moved, center = shift(psf, (move - np.rint(move)).tolist(), self._settings["center"])
-        near = DHOperator(self._scene, moved, fine, center=center, **options)
-        return near.terms(weights) if near.dimsd == self.dimsd else None
+        near = DHOperator(self._scene, moved, whole, center=origin, **options)
+        if near.dimsd == self.dimsd:
+            return near.terms(weights)
+        # Its pixels see less or more, and some perhaps what the frame does not show.
+        size = whole[0] * whole[1] / (factor[0] * factor[1])
+        if decimation == "sum":
+            size **= -1
+        given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
+        lines = [
+            np.rint((w * np.arange(m) + (w - f) / 2) / f + step).astype(int)
+            for w, m, f, step in zip(whole, near.dimsd[-2:], factor, move / factor, strict=True)
+        ]
+        inside = [(line >= 0) & (line < m) for line, m in zip(lines, shape, strict=True)]
+        kept = [line.clip(0, m - 1) for line, m in zip(lines, shape, strict=True)]
+        own = given.reshape(-1, *shape)[:, kept[0][:, None], kept[1]]
+        return near.terms((size * own * np.logical_and.outer(*inside)).reshape(-1))
 
 
 def frame_operator(
