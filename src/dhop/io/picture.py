@@ -89,12 +89,15 @@ class Picture:
     original : Original
     lossy : bool
         Whether the file holds the pixels only nearly, as JPEG does.
+    others : mapping of str to ndarray
+        What else is known of each pixel, by the names of extensions. FITS alone holds it.
     """
 
     pixels: Array
     axes: str
     original: Original
     lossy: bool = False
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     def arranged(self, axes: str) -> Array:
         """The pixels with their axes in the order of those of `axes` that they have.
