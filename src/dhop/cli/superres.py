@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
+from dhop.cli import deviations
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.options import (
     Bits,
@@ -97,8 +98,8 @@ def superres(
     noise: Annotated[
         float | None,
         typer.Option(
-            help="Standard deviation of the noise, for --beta discrepancy; white is 1, other "
-            "numbers are as in the file."
+            help="Standard deviation of the noise, for --beta discrepancy and --errors; white is "
+            "1, other numbers are as in the file. With weights of 1 over its square it is 1."
         ),
     ] = None,
     regulariser: Annotated[
@@ -125,6 +126,13 @@ def superres(
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image to write of the standard deviation of each pixel: TIFF or .npy; FITS has "
+            "the image, too, and which pixels no frame saw, as SCI, ERR and DQ."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
@@ -145,6 +153,7 @@ def superres(
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
+      dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
@@ -155,6 +164,8 @@ def superres(
         if report is not None:
             check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
+        if errors is not None:
+            check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
         if psf == ["estimate"] and center is not None:
@@ -167,6 +178,8 @@ def superres(
         header = original.resized(factor, sampled=decimation == "sample")
         shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
         images.check(out, bits, header, shape)
+        if errors is not None:
+            deviations.check(errors, header, shape)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
         every = read_weights(weights or [], mask or [], stack, frames_axis)
@@ -214,10 +227,19 @@ def superres(
             console(stderr=True).print(note, style="yellow")
             raise typer.Exit(INTERRUPTED) from None
         save(solution.image)
+        deviation = None
+        if errors is not None:
+            with progress("standard deviations", 1) as bar:
+                deviation = solution.standard_deviation(noise, progress=bar)
+            deviations.write(errors, solution, deviation, header, options)
         if report is not None:
-            figures.save(solution.plot(), report, overwrite=overwrite)
+            figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
+        facts, lines = _facts(solution, out, compared), _lines(solution, out, compared)
+        if deviation is not None:
+            facts |= {"errors": errors, "deviation": float(np.median(deviation))}
+            lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
+        show(lines, facts, as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
