@@ -393,7 +393,7 @@ def test_more_frames_less_noise():
         ({"regulariser": "total variation"}, ValueError),
         ({"boundary": "zeros"}, ValueError),
         ({"factor": 0}, ValueError),
-        ({"factor": 1.5}, TypeError),
+        ({"factor": "1.5"}, TypeError),
         ({"psf": np.ones(3)}, ValueError),
     ],
 )

@@ -10,6 +10,7 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.spectrum import singular_values
 from dhop.operators.stack import FrameStack
+from dhop.operators.warp import WarpOperator
 from dhop.reconstruction.regularisers import regulariser_operator
 from dhop.reconstruction.solution import Solution
 from dhop.runtime.parallel import workers
@@ -20,6 +21,7 @@ __all__ = [
     "DiagonalOperator",
     "FrameStack",
     "Solution",
+    "WarpOperator",
     "cautions",
     "imread",
     "imwrite",

@@ -7,8 +7,7 @@ is one of
 - a 3 x 3 matrix that multiplies ``(row, column, 1)``; the result is divided by its last number, so
   that projective maps are matrices too. A scene that appears `dy` rows further down and `dx`
   columns further right than in frame 0 has ``[[1, 0, -dy], [0, 1, -dx], [0, 0, 1]]``;
-- an array (2, m0, m1), the rows and the columns in frame 0 of all pixels of the frame; NaN where a
-  pixel shows nothing of it;
+- an array (2, m0, m1), the rows and the columns in frame 0 of all pixels of the frame;
 - a function ``(rows, columns) -> (rows, columns)`` of arrays.
 
 Other packages count x, along the columns, first; some give the way back. `from_skimage`,
@@ -16,17 +15,18 @@ Other packages count x, along the columns, first; some give the way back. `from_
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.frames import motions
+from dhop.frames.motions import Motion
 from dhop.runtime import arguments
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
-Motion: TypeAlias = ArrayLike | Callable[[Array, Array], ArrayLike]
 
 EXACT = 1e-8  # pixels, to which distortions are inverted; astropy's own default is 1e-4
 FLAT = 1e-12  # areas in frame 0 of a pixel that no motion has
@@ -49,7 +49,7 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     Raises
     ------
     ValueError, TypeError
-        If the motion is none, or is a projective one whose horizon crosses the frame.
+        If the motion is none, is not finite, or has its horizon in the frame.
 
     Examples
     --------
@@ -61,54 +61,9 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
            [[ 2. ,  3. ,  4. ],
             [ 2. ,  3. ,  4. ]]])
     """
-    size = arguments.shape("shape", shape)
-    if len(size) != 2:
-        raise ValueError(f"shape must be rows and columns of a frame, got {size}")
-    if callable(motion):
-        rows, columns = np.indices(size, np.float64)
-        return _table(motion(rows, columns), size)
-    given = arguments.numbers("motion", motion)
-    if given.shape != (3, 3):
-        return _table(given, size)
-    matrix = checked(given)
-    rows, columns = np.ogrid[: size[0], : size[1]]
-    row, column, scale = (a * rows + b * columns + c for a, b, c in matrix)
-    if scale.min() <= 0:
-        raise ValueError("the horizon of a projective motion must not cross the frame")
-    return np.stack([row / scale, column / scale])
-
-
-def checked(motion: ArrayLike) -> NDArray[np.float64]:
-    """A matrix as a motion has it: real, finite, invertible, the last number 1.
-
-    Parameters
-    ----------
-    motion : array_like, shape (3, 3)
-
-    Returns
-    -------
-    ndarray, shape (3, 3)
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is none.
-
-    Examples
-    --------
-    >>> from dhop.motion import checked
-    >>> checked([[2, 0, 1], [0, 2, 0], [0, 0, 2]])
-    array([[1. , 0. , 0.5],
-           [0. , 1. , 0. ],
-           [0. , 0. , 1. ]])
-    """
-    given = arguments.numbers("motion", motion)
-    if given.shape != (3, 3) or given.dtype.kind == "c" or not np.isfinite(given).all():
-        raise ValueError(f"a matrix must be real, finite and of shape (3, 3), got {given!r}")
-    matrix = given / given[2, 2] if given[2, 2] else np.zeros((3, 3))
-    if abs(np.linalg.det(matrix)) < FLAT:
-        raise ValueError(f"a motion must be invertible, got {given!r}")
-    return np.asarray(matrix, np.float64)
+    size = _size(shape)
+    (given,) = motions.checked_motions([motion], 1, size)
+    return np.asarray(motions.centres(given, size), np.float64)
 
 
 def from_skimage(transform: Any) -> Motion:
@@ -150,7 +105,7 @@ def from_skimage(transform: Any) -> Motion:
         raise TypeError(f"transform must take points (x, y) to such, got {transform!r}")
     matrix = np.asarray(getattr(transform, "params", None))
     if matrix.shape == (3, 3):
-        return checked(SWAP @ matrix @ SWAP)
+        return _checked(SWAP @ matrix @ SWAP)
 
     def motion(rows: Array, columns: Array) -> Array:
         points = np.stack([columns, rows], axis=-1).reshape(-1, 2)
@@ -192,7 +147,7 @@ def from_opencv(matrix: ArrayLike) -> NDArray[np.float64]:
     if given.shape not in ((2, 3), (3, 3)):
         raise ValueError(f"matrix must have shape (2, 3) or (3, 3), got {given.shape}")
     whole = given if len(given) == 3 else np.vstack([given, [0, 0, 1]])
-    return checked(SWAP @ whole @ SWAP)
+    return _checked(SWAP @ whole @ SWAP)
 
 
 def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
@@ -202,7 +157,7 @@ def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
     ----------
     pixmap : array_like, shape (m0, m1, 2)
         ``pixmap[row, column]`` is ``(x, y)`` in the image that is drizzled to, which takes the
-        place of frame 0. NaN where a pixel has no place there.
+        place of frame 0. NaN where a pixel has no place there, which `super_resolve` refuses.
 
     Returns
     -------
@@ -225,7 +180,7 @@ def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
     given = arguments.numbers("pixmap", pixmap)
     if given.ndim != 3 or given.shape[2] != 2:
         raise ValueError(f"pixmap must have shape (m0, m1, 2), got {given.shape}")
-    return _table(np.moveaxis(given, -1, 0)[::-1], given.shape[:2])
+    return np.moveaxis(given, -1, 0)[::-1].astype(np.float64)
 
 
 def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.float64]:
@@ -245,7 +200,8 @@ def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.flo
     Returns
     -------
     ndarray, shape (2, m0, m1)
-        NaN where a pixel of the frame is nowhere in the projection of the reference.
+        NaN where a pixel of the frame is nowhere in the projection of the reference, as on the
+        other side of the sky, which `super_resolve` refuses.
 
     Raises
     ------
@@ -268,9 +224,7 @@ def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.flo
            [[0., 2., 4.]]])
     """
     one, other = _sky("frame", frame), _sky("reference", reference)
-    size = arguments.shape("shape", shape)
-    if len(size) != 2:
-        raise ValueError(f"shape must be rows and columns of a frame, got {size}")
+    size = _size(shape)
     rows, columns = np.indices(size, np.float64).reshape(2, -1)
     world = np.stack(one.all_pix2world(columns, rows, 0))
     world = _sky_to_sky(world, one, other)
@@ -284,18 +238,22 @@ def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.flo
     return np.stack([found[1], found[0]]).reshape(2, *size)
 
 
-def _table(found: Any, size: tuple[int, ...]) -> NDArray[np.float64]:
-    """Places of all pixels, of a function or of a map."""
-    try:
-        table = np.asarray(found)
-    except ValueError:
-        table = np.empty(0)
-    if table.shape != (2, *size) or table.dtype.kind not in "iuf":
-        raise ValueError(
-            f"a motion must be a matrix (3, 3), an array {(2, *size)} of real numbers or a "
-            f"function that returns one, got shape {table.shape} of {table.dtype}"
-        )
-    return table.astype(np.float64)
+def _checked(matrix: Array) -> NDArray[np.float64]:
+    """A real, finite and invertible matrix, its last number made 1."""
+    if matrix.dtype.kind == "c" or not np.isfinite(matrix).all():
+        raise ValueError(f"a matrix must be real and finite, got {matrix}")
+    scaled = matrix / matrix[2, 2] if matrix[2, 2] else np.zeros((3, 3))
+    if abs(np.linalg.det(scaled)) < FLAT:
+        raise ValueError(f"a motion must be invertible, got {matrix}")
+    return np.asarray(scaled, np.float64)
+
+
+def _size(shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of a frame."""
+    size = arguments.shape("shape", shape)
+    if len(size) != 2:
+        raise ValueError(f"shape must be rows and columns of a frame, got {size}")
+    return size[0], size[1]
 
 
 def _sky(name: str, given: Any) -> Any:

@@ -9,15 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import RangeWarning
 from dhop.estimation.photometry import Photometry, Terms, fitted
-from dhop.frames import layouts, observations
+from dhop.frames import layouts, motions, observations
+from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
-from dhop.operators.blur_decimate import DHOperator
-from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import problem, solvers
+from dhop.reconstruction import cameras, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.solution import Solution
@@ -42,11 +41,12 @@ DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is pla
 def super_resolve(
     frames: Frames,
     psf: Blurs | Literal["estimate"],
-    factor: int | Sequence[int],
+    factor: float | Sequence[float],
     *,
     channel_axis: int | None = None,
     center: int | Sequence[int] | None = None,
     shifts: Shifts = None,
+    motion: Sequence[Motion] | None = None,
     weights: Weights | None = None,
     regulariser: Regulariser = "laplacian",
     beta: float | Rule = "auto",
@@ -100,8 +100,9 @@ def super_resolve(
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
         `dhop.psf.estimate`; from a single frame it is cautious.
-    factor : int or (int, int)
-        High-resolution pixels per low-resolution pixel.
+    factor : float or (float, float)
+        High-resolution pixels per low-resolution pixel. If it is no whole number, the PSF is still
+        in high-resolution pixels, and frames are seen through splines, as if they had moved.
     channel_axis : int, optional
         The axis of the frames, as an array, that has the channels, as in scikit-image. The image
         has them in the same place.
@@ -115,6 +116,13 @@ def super_resolve(
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
         to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
+    motion : sequence, optional
+        Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
+        pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
+        ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
+        that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
+        centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
+        all shifts are taken as `shifts`.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
@@ -189,6 +197,7 @@ def super_resolve(
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
+            motion=motion,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
     stack = layouts.stacked(array, channel_axis)
@@ -205,20 +214,24 @@ def super_resolve(
         arguments.choice("photometry", photometry, get_args(Terms))
     problem.check(given, regulariser)
     size = observations.scene_dims(stack.shape, factor, dims)
-    steps = arguments.both("factor", factor, arguments.positive, "integer")
+    ratio = arguments.both("factor", factor, arguments.positive_real)
+    steps = motions.fine_factor(ratio)
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), 2)), Photometry.none(len(stack))
     )
-    known.align(shifts, photometry, progress)
+    known.align(shifts, motion, photometry, progress)
+    if ratio != steps and known.motion is None:
+        known.motion = [motions.of_shift(move) for move in known.shifts]
+    known.look_on((size[-2], size[-1]), ratio)
     estimated = isinstance(psf, str)
-    known.blur(psf, center, progress)
+    known.blur(psf, center, ratio, progress)
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    operators = _operators(size, known, factor, options)
+    operators = cameras.operators(size, known, ratio, options)
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
     if isinstance(beta, str):
-        weighted = FrameStack(operators, given)
+        weighted = FrameStack(operators, known.weights)
         problem.check_squares(weighted, stack)
         strength = sum(weighted.strengths())
         number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
@@ -250,8 +263,8 @@ def super_resolve(
         known.photometry = fitted(stack, predictions, known.weights, photometry)
     operator, found = solve(number, start, rtol)
     low, high = visible_range(stack, known.weights)
-    block = int(np.prod(steps)) if decimation == "sum" else 1  # pixels of the image in one of these
-    span = low / block, high / block
+    pixels = ratio[0] * ratio[1] if decimation == "sum" else 1.0  # of the image in one of these
+    span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
         rings = _beyond(found.x, span)[0] > PLAUSIBLE
         if not (estimated and isinstance(beta, str) and rings):
@@ -275,6 +288,7 @@ def super_resolve(
         beta=number,
         beta_curve=known.curve,
         shifts=known.shifts,
+        motion=known.motion,
         psf=known.psf,
         photometry=known.photometry,
         registration=known.registration,
@@ -301,12 +315,22 @@ def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, solver: str, noise: Any, photometry: Any, **settings: Any
+    frames: Any,
+    psf: Any,
+    factor: Any,
+    *,
+    solver: str,
+    noise: Any,
+    photometry: Any,
+    motion: Any,
+    **settings: Any,
 ) -> Solution:
     if isinstance(psf, str) or photometry is not None:
         raise ValueError(
             "psf='estimate' and photometry work in memory only; find them from a part of the frames"
         )
+    if motion is not None:
+        raise ValueError("motion works in memory only; chunked frames take shifts")
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
     from dhop.dask import super_resolve
@@ -347,24 +371,6 @@ def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
             f"last, got {channel_axis}"
         )
     return array, -1 if colours else None
-
-
-def _operators(
-    size: tuple[int, ...], known: Preparation, factor: Any, options: dict[str, Any]
-) -> list[Any]:
-    """The operator of each frame, of one PSF or of one for each of its channels."""
-
-    def frames_of(psf: Any, size: tuple[int, ...], frame: tuple[int, ...]) -> list[DHOperator]:
-        def make(blur: Any, center: Any) -> DHOperator:
-            return DHOperator(size, blur, factor, center=center, **options)
-
-        return observations.frame_operators(make, psf, known.shifts, factor, frame)
-
-    frame = known.frames.shape[1:]
-    if not (isinstance(known.psf, list) and isinstance(known.psf[0], list)):
-        return frames_of(known.psf, size, frame)
-    by_channel = [frames_of(list(own), size[1:], frame[1:]) for own in zip(*known.psf, strict=True)]
-    return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
 
 
 def _weights(weights: Weights | None, stack: Array, axis: int | None) -> list[Array] | None:

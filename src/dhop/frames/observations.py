@@ -13,17 +13,17 @@ Operator = TypeVar("Operator")
 
 
 def scene_dims(
-    frames: tuple[int, ...], factor: int | Sequence[int], dims: Sequence[int] | None
+    frames: tuple[int, ...], factor: float | Sequence[float], dims: Sequence[int] | None
 ) -> tuple[int, ...]:
     """Shape of the image behind stacked frames of a shape."""
     _, *channels, m0, m1 = frames
-    by_row, by_column = _steps(factor)
+    by_row, by_column = arguments.both("factor", factor, arguments.positive_real)
     if dims is not None:
         size = arguments.shape("dims", dims)
         if len(size) != 2:
             raise ValueError(f"dims must be the rows and columns of the result, got {size}")
         return (*channels, *size)
-    return (*channels, m0 * by_row, m1 * by_column)
+    return (*channels, round(m0 * by_row), round(m1 * by_column))
 
 
 def checked_shifts(shifts: ArrayLike | None, count: int) -> NDArray[np.float64]:
@@ -59,8 +59,7 @@ def frame_operators(
     steps = _steps(factor)
     made: dict[tuple[float, ...], Any] = {}
     operators = []
-    blurs_of_frames = psf if isinstance(psf, list) else [psf] * len(shifts)
-    for move, blur in zip(shifts, blurs_of_frames, strict=True):
+    for move, blur in zip(shifts, of_each(psf, len(shifts)), strict=True):
         key = (id(blur), *move)
         if key not in made:
             made[key] = make(*shift(blur, move * steps))
@@ -69,6 +68,11 @@ def frame_operators(
     if A.dimsd != frame:
         raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {frame}")
     return operators
+
+
+def of_each(psf: Any, count: int) -> list[Any]:
+    """The PSF of each frame, from one or one of each."""
+    return psf if isinstance(psf, list) else [psf] * count
 
 
 def _steps(factor: int | Sequence[int]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.psf.arrays import window
+from dhop.psf.arrays import resample, window
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -54,6 +54,16 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
         )
     known: dict[int, Array] = {}
     return [_once(each, center, known) for each in given]
+
+
+def resampled(psf: Any, old: tuple[float, float], new: tuple[float, float]) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+    if old == new:
+        return psf
+    if isinstance(psf, list):
+        return [resampled(each, old, new) for each in psf]
+    center = [(K - 1) // 2 for K in psf.shape]
+    return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
 
 
 def distinct(psf: Any) -> list[Array]:

@@ -8,6 +8,7 @@ frames.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -17,9 +18,10 @@ from scipy.sparse.linalg import LinearOperator
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.estimation.refinement import refine
-from dhop.frames import observations
+from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
+from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.reconstruction import blurs
 from dhop.registration import Registration, register
@@ -58,6 +60,9 @@ class Preparation:
     psf : ndarray or list
         What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` looks at the mean of
         channels.
+    motion : list or None
+        As `dhop.frames.motions` has it, of frames that have not only been shifted; `shifts` are
+        those of their middles.
     registration : Registration or None
     curve : BetaCurve or None
     notes : list of str
@@ -67,10 +72,11 @@ class Preparation:
     frames: Array
     weights: list[Array] | None
     factor: tuple[int, int]
-    decimation: str
+    decimation: Decimation
     shifts: Array
     photometry: Photometry
     psf: Any = None
+    motion: list[Any] | None = None
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
@@ -80,8 +86,12 @@ class Preparation:
         self.notes.append(text)
         warnings.warn(text, kind, stacklevel=4)
 
-    def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
+    def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
+        if motion is not None:
+            if shifts is not None:
+                raise ValueError("give either shifts or motion, not both")
+            shifts = self._take(motion)
         given, improve = _asked(shifts, len(self.frames))
         if isinstance(given, str):
             self._register(progress)
@@ -101,11 +111,36 @@ class Preparation:
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
 
-    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
-        """Estimate the PSF, or take it."""
+    def _take(self, motion: Any) -> Array:
+        """Take the motions, and return shifts: all that there is, or those of the middles."""
+        shape = self.frames.shape[-2], self.frames.shape[-1]
+        given = motions.checked_motions(motion, len(self.frames), shape)
+        shifts = [motions.as_shift(each) for each in given]
+        if all(shift is not None for shift in shifts):
+            return np.array(shifts)
+        self.motion = given
+        return np.array([motions.displacement(each, shape, (0.5, 0.5)) for each in given])
+
+    def look_on(self, scene: tuple[int, int], factor: tuple[float, float]) -> None:
+        """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
+        if self.motion is None:
+            return
+        shape = self.frames.shape[-2], self.frames.shape[-1]
+        grid = motions.Grid.build(shape, factor, (1, 1), (0, 0), self.decimation)
+        seen = [grid.seen(each, scene) for each in self.motion]
+        if not all(each.all() for each in seen):
+            weights = self.weights or [np.ones(())] * len(seen)
+            frame = self.frames.shape[1:]
+            self.weights = [
+                np.broadcast_to(w * on, frame) for w, on in zip(weights, seen, strict=True)
+            ]
+
+    def blur(self, psf: Any, center: Any, factor: tuple[float, float], progress: Progress) -> None:
+        """Estimate the PSF, or take it, to the pixels of `self.factor` from those of `factor`."""
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == 4 else 0
-            self.psf = blurs.blurs(psf, len(self.frames), channels, center)
+            given = blurs.blurs(psf, len(self.frames), channels, center)
+            self.psf = blurs.resampled(given, factor, self.factor)
             oversight = blurs.off_centre(self.psf) if center is None else None
             if oversight:
                 self.warn(oversight, PSFWarning)
@@ -114,7 +149,7 @@ class Preparation:
         if center is not None:
             raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
-            self.psf = fit_blur(self._spectra(), self.decimation)[0]
+            self.psf = fit_blur(self._still(), self.decimation)[0]
             advance(1)
 
     def weigh(
@@ -141,13 +176,13 @@ class Preparation:
         if chosen == "discrepancy" and not (noise and noise > 0):
             raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
         with reporting(progress, 1, "choosing beta") as advance:
-            spectra = self._spectra()
+            spectra = self._spectra() if chosen == "auto" else self._still()
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
                 balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
                 return FALLBACK * balance
-            scene = self._scene(spectra, estimated)
+            scene = self._scene(self._still(), estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
@@ -214,9 +249,32 @@ class Preparation:
                 RegistrationWarning,
             )
 
+    @cached_property
+    def _turned(self) -> list[Any] | None:
+        """The motions, if some are more than shifts."""
+        motion = self.motion
+        return motion if motion and any(motions.as_shift(each) is None for each in motion) else None
+
     def _spectra(self) -> Spectra:
+        shifts = self.shifts
+        if self._turned is not None:  # what differs from frame to frame are parts of a pixel
+            shape = self.frames.shape[-2], self.frames.shape[-1]
+            where = motions.SOMEWHERE
+            moves = np.array([motions.displacement(each, shape, where) for each in self._turned])
+            shifts = moves - np.rint(moves)
         frames = self.photometry.corrected(self.frames)
-        return Spectra(frames, self.factor, self.shifts, self.photometry.weights(self.weights))
+        return Spectra(frames, self.factor, shifts, self.photometry.weights(self.weights))
+
+    def _still(self) -> Spectra:
+        """Spectra of frames that lie on each other but for a shift: of one, if others turn."""
+        if self._turned is None:
+            return self._spectra()
+        weights = self.photometry.weights(self.weights)
+        used = next(i for i in range(len(self.frames)) if weights is None or np.any(weights[i]))
+        given = weights or [np.ones(())] * len(self.frames)
+        alone = [w if i == used else np.zeros(()) for i, w in enumerate(given)]
+        frames = self.photometry.corrected(self.frames)
+        return Spectra(frames, self.factor, np.zeros(self.shifts.shape), alone)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)

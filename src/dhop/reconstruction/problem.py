@@ -112,8 +112,9 @@ class Problem:
         """The closed form of the normal equations, or if not `exact` the nearest one."""
         if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
             return None
-        form = closed_form if exact else nearest_form
-        return form(self.operator.terms(), self.regulariser)
+        if exact:
+            return closed_form(self.operator.terms(), self.regulariser)
+        return nearest_form(self.operator.similar(), self.regulariser)
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""

@@ -68,6 +68,9 @@ class Solution:
         How `beta` was chosen, if it was.
     shifts : ndarray, shape (F, 2)
         Of the frames, in low-resolution pixels.
+    motion : list or None
+        Where the pixels of the frames lie in frame 0, if they have moved in other ways, or `factor`
+        is no whole number; `shifts` are then those of their middles.
     psf : ndarray, or list of ndarray, or list of lists of ndarray
         That was used, of sum one, of all frames, of each, or of each of its channels.
     photometry : Photometry
@@ -110,6 +113,7 @@ class Solution:
     operator: FrameStack = field(repr=False)
     frames: Array = field(repr=False)
     channel_axis: int | None = field(default=None, repr=False)
+    motion: list[Any] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
