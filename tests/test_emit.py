@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
 
-from dhop.kernels import points, polyphase, shares, taps, transform
+from dhop.kernels import points, polyphase, shares, taps, transform, warp
 from dhop.kernels.emit import lanes
 from dhop.kernels.flat import flat
 from dhop.kernels.vectors import BYTES
@@ -54,7 +54,7 @@ def check(plain, emitted, *arguments, tolerance=0):
 def test_all_that_is_emitted_is_tested_here():
     """And every emitted function has the parameters of its plain loop."""
     source = inspect.getsource(inspect.getmodule(check))
-    for module in points, polyphase, shares, taps, transform:
+    for module in points, polyphase, shares, taps, transform, warp:
         for name in vars(module):
             if name.endswith("_emitted"):
                 assert f"{module.__name__.split('.')[-1]}.{name}" in source
@@ -82,6 +82,19 @@ def test_sums_of_windows(n, keep, dtype):
         steps = np.array([4, 8, *counts])
         check(taps._add_four, taps._add_four_emitted, total, 197, 3, n, source, 20, steps, offsets,
               weights, keep, None)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", REAL)
+@pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (0.25, 0.75), (0.9375, 0.125)])
+def test_splines(a, b, dtype, monkeypatch):
+    """Of four rows of coefficients, and their transpose; nothing else is touched."""
+    monkeypatch.setattr(warp, "cubic", getattr(warp.cubic, "py_func", warp.cubic))
+    near = numbers(np.random.default_rng(0), 40, dtype)
+    a, b, size = dtype(a), dtype(b), dtype(1.5)
+    tolerance = 50 * np.finfo(dtype).eps
+    target = np.zeros(3, dtype)
+    check(warp._gather, warp._gather_emitted, near, 9, a, b, size, target, tolerance=tolerance)
+    check(warp._spread, warp._spread_emitted, near, 9, a, b, size, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

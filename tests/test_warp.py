@@ -197,6 +197,35 @@ def test_a_batch_is_image_by_image():
     assert (W.to_sparse("csc").tocsr() != S).nnz == 0
 
 
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+@pytest.mark.parametrize("order", [1, 3])
+def test_signals(boundary, order):
+    """One axis, by a 2 x 2 matrix or an array of positions, and a batch of such."""
+    matrix = np.array([[0.83, -2.6], [0.01, 1.0]])
+    places = (0.83 * np.arange(15) - 2.6) / (0.01 * np.arange(15) + 1)
+    rows = np.stack([np.full((1, 15), 1.0), places[None]])
+    image = warps.matrix((3, 9), rows, order, boundary).reshape(15, 3, 9)
+    expected = image[:, 1]  # of the row in the middle, through whose pixels the spline goes
+    for coordinates in matrix, places[None]:
+        W = WarpOperator((9,), (15,), coordinates, order=order, boundary=boundary)
+        assert W.dims == (9,)
+        assert W.boundary == (boundary,)
+        assert_allclose(W @ np.eye(9), expected, atol=1e-9)
+        assert_allclose(W.H @ np.eye(15), expected.T, atol=1e-9)
+        assert_allclose(W.to_sparse().toarray(), expected, atol=1e-9)
+        other = pickle.loads(pickle.dumps(W))
+        assert_array_equal(other @ np.eye(9), W @ np.eye(9))
+        assert W.bounds()[0] * (1 + 1e-12) >= abs(expected).sum(axis=0).max()
+        assert_array_equal(W.inside, (places >= -0.5) & (places <= 8.5))
+        two = WarpOperator((3, 9), (3, 15), coordinates, order=order, boundary=boundary)
+        x = np.random.default_rng(0).standard_normal((3, 9))
+        assert_array_equal(two.degrade(x), [W @ each for each in x])
+    flux = WarpOperator((9,), (15,), [[0.5, 0], [0, 1]], conserve="flux", boundary=boundary)
+    by_array = WarpOperator((9,), (15,), 0.5 * np.arange(15.0)[None], conserve="flux",
+                            boundary=boundary)  # fmt: skip
+    assert_allclose(flux @ np.eye(9), by_array @ np.eye(9), atol=1e-13)
+
+
 def test_complex_images_part_by_part():
     rng = np.random.default_rng(4)
     W = WarpOperator(DIMS, SHAPE, MAPS["turned"][0])
@@ -275,9 +304,10 @@ HORIZON = [[1, 0, 0], [0, 1, 0], [0.2, 0, -1]]
 @pytest.mark.parametrize(
     ("changed", "error", "match"),
     [
-        ({"dims": (5,)}, ValueError, "must be images"),
-        ({"dims": (2, 11, 14)}, ValueError, "must be images"),
-        ({"coordinates": np.eye(2)}, ValueError, r"3 x 3 matrix or an array of shape \(2, 12, 9\)"),
+        ({"dims": (5,)}, ValueError, "2 axes that are warped"),
+        ({"dims": (2, 11, 14)}, ValueError, "2 axes that are warped"),
+        ({"coordinates": np.eye(4)}, ValueError, r"3 x 3 matrix or an array of shape \(2, 12, 9\)"),
+        ({"coordinates": np.eye(2)}, ValueError, "1 axes that are warped"),
         ({"coordinates": np.zeros((2, 9, 12))}, ValueError, "3 x 3 matrix"),
         ({"coordinates": np.full((3, 3), np.nan)}, ValueError, "finite"),
         ({"coordinates": np.eye(3) * 1j}, TypeError, "real"),

@@ -10,7 +10,9 @@ An output at `p` sums the coefficients around it, 4 x 4 of a cubic spline ::
                    . . . . . . .
 
 `adjoint` gathers bands of coefficient rows, each from the runs of outputs that read any of it. Both
-compute positions and weights in the same way, a few operations that no array is quicker than.
+compute positions and weights anew, in the same way: an array of them would take longer to read. The
+positions of a stretch of a row are computed first, which the compiler makes vectors of; the weights
+of an output are the four lanes of one.
 """
 
 from typing import Any, NamedTuple
@@ -20,13 +22,15 @@ from numpy.typing import NDArray
 
 from dhop.kernels import MAPPED, PROJECTIVE
 from dhop.kernels.compile import called, exact, kernel
+from dhop.kernels.emit import emitted
 from dhop.kernels.flat import flat, pack, skip, unpacking
 from dhop.kernels.spline import Filter, filter_rows_back, like
 
 Index = NDArray[np.intp]
 
 BAND = 64  # rows of coefficients in a band
-BLOCK = 256  # outputs along a row before those of the next row, for what the caches hold
+BLOCK = 256  # outputs along a row that are located at a time, before those of the next row
+APART = 4  # outputs that one after the other are added at once
 MOST = 3  # rows before and behind a band that its outputs read, too
 
 
@@ -94,7 +98,7 @@ def position(places, t, r, c):
 @exact
 def seen(t, p0, p1):
     """Whether an output there reads coefficients."""
-    return p0 >= t.low0 and p0 < t.end0 and p1 >= t.low1 and p1 < t.end1
+    return (p0 >= t.low0) & (p0 < t.end0) & (p1 >= t.low1) & (p1 < t.end1)
 
 
 @called
@@ -109,8 +113,59 @@ def cubic(t, numbers):
     return first, (like(1, numbers) - last) - (first + third), third, last
 
 
+@exact
+def _locate(where, areas, t, r, begin, count, low, at, part):
+    """Find what some outputs of row `r` read, from number `begin` on.
+
+    Parameters
+    ----------
+    where, areas : float arrays
+    t : Warp
+    low : int
+        Row of the first coefficient that there is.
+    at : int array
+        Gets where the first coefficient of each stands, -1 of those that read none.
+    part : array
+        Gets how far beyond it each lies, down and along, and its area: `BLOCK` numbers each.
+    """
+    along, size = skip(part, BLOCK), skip(part, 2 * BLOCK)
+    if t.kind == MAPPED:
+        rows, columns = skip(where, r * t.m1 + begin), skip(where, (t.m0 + r) * t.m1 + begin)
+        for k in range(count):
+            at[k] = _place(t, rows[k], columns[k], low)
+            part[k] = like(rows[k] - np.floor(rows[k]), part)
+            along[k] = like(columns[k] - np.floor(columns[k]), part)
+    else:
+        first0, first1 = where[0] * r + where[2], where[3] * r + where[5]
+        step0, step1 = where[1], where[4]
+        first2, step2 = where[6] * r + where[8], where[7]
+        tilted = t.kind == PROJECTIVE
+        for k in range(count):
+            c = begin + k
+            p0, p1 = first0 + step0 * c, first1 + step1 * c
+            if tilted:
+                w = first2 + step2 * c
+                p0, p1 = p0 / w, p1 / w
+            at[k] = _place(t, p0, p1, low)
+            part[k] = like(p0 - np.floor(p0), part)
+            along[k] = like(p1 - np.floor(p1), part)
+    if t.step == 0:
+        for k in range(count):
+            size[k] = like(areas[0], part)
+    else:
+        own = skip(areas, r * t.m1 + begin)
+        for k in range(count):
+            size[k] = like(own[k], part)
+
+
+@exact
+def _place(t, p0, p1, low):
+    place = (int(np.floor(p0)) - low) * t.c1 + (int(np.floor(p1)) - t.low1)
+    return place if seen(t, p0, p1) else -1
+
+
 @kernel
-def forward(x, table, places, area, start, stop, out):
+def forward(x, table, places, area, work, at, start, stop, out):
     """The spline at the outputs of some rows.
 
     Parameters
@@ -123,45 +178,67 @@ def forward(x, table, places, area, start, stop, out):
         A matrix, or the positions of all outputs.
     area : float array
         What outputs are multiplied by.
+    work : (3 * BLOCK,) array
+    at : (BLOCK,) int array
     start, stop : int
         Of the rows of outputs.
     out : (m0 * m1,) array
     """
     t = _unpack(flat(table))
     source, target, where, areas = flat(x), flat(out), flat(places), flat(area)
+    number, down = flat(at), flat(work)
+    along, size = skip(down, BLOCK), skip(down, 2 * BLOCK)
     for begin in range(0, t.m1, BLOCK):
-        end = min(begin + BLOCK, t.m1)
+        count = min(BLOCK, t.m1 - begin)
         for r in range(start, stop):
-            for c in range(begin, end):
-                k = r * t.m1 + c
-                p0, p1 = position(where, t, r, c)
-                if seen(t, p0, p1):
-                    f0, f1 = np.floor(p0), np.floor(p1)
-                    near = skip(source, (int(f0) - t.low0) * t.c1 + (int(f1) - t.low1))
-                    a, b = like(p0 - f0, x), like(p1 - f1, x)
-                    size = like(areas[k * t.step], x)
-                    if t.taps == 4:
-                        target[k] = size * _gathered(near, t.c1, a, b, x)
-                    elif t.taps == 2:
-                        above = near[0] + b * (near[1] - near[0])
-                        near = skip(near, t.c1)
-                        target[k] = size * (above + a * (near[0] + b * (near[1] - near[0]) - above))
-                    else:
-                        target[k] = size * near[0]
+            _locate(where, areas, t, r, begin, count, t.low0, number, down)
+            outputs = skip(target, r * t.m1 + begin)
+            for k in range(count):
+                if number[k] < 0:
+                    outputs[k] = 0
+                elif t.taps == 4:
+                    _gather_emitted(skip(source, number[k]), t.c1, down[k], along[k], size[k],
+                                    skip(outputs, k))  # fmt: skip
+                elif t.taps == 2:
+                    near, below = skip(source, number[k]), skip(source, number[k] + t.c1)
+                    one = near[0] + along[k] * (near[1] - near[0])
+                    two = below[0] + along[k] * (below[1] - below[0])
+                    outputs[k] = size[k] * (one + down[k] * (two - one))
                 else:
-                    target[k] = 0
+                    outputs[k] = size[k] * source[number[k]]
 
 
 @called
-def _gathered(near, c1, a, b, numbers):
-    w0, w1, w2, w3 = cubic(a, numbers)
-    v0, v1, v2, v3 = cubic(b, numbers)
-    two, three, four = skip(near, c1), skip(near, 2 * c1), skip(near, 3 * c1)
-    s0 = w0 * near[0] + w1 * two[0] + w2 * three[0] + w3 * four[0]
-    s1 = w0 * near[1] + w1 * two[1] + w2 * three[1] + w3 * four[1]
-    s2 = w0 * near[2] + w1 * two[2] + w2 * three[2] + w3 * four[2]
-    s3 = w0 * near[3] + w1 * two[3] + w2 * three[3] + w3 * four[3]
-    return (v0 * s0 + v1 * s1) + (v2 * s2 + v3 * s3)
+def _gather(near, c1, a, b, size, target):
+    """Set the first number of `target`: the spline `a` rows and `b` columns on, times `size`."""
+    w0, w1, w2, w3 = cubic(a, near)
+    v0, v1, v2, v3 = cubic(b, near)
+    total = 0 * size
+    for w in (w0, w1, w2, w3):
+        total += w * ((v0 * near[0] + v1 * near[1]) + (v2 * near[2] + v3 * near[3]))
+        near = skip(near, c1)
+    target[0] = size * total
+
+
+@emitted(_gather)
+def _gather_emitted(emit, near, c1, a, b, size, target):
+    rows, columns = _cubic(near, a), _cubic(near, b)
+    total = near.constants(0.0, 0.0, 0.0, 0.0)
+    for row in range(4):
+        total = total.plus(near.four(), rows.shuffled(rows, [row] * 4))
+        near = near.after(c1)
+    total = total * columns * near.all_four(size)
+    total = total + total.shuffled(total, [2, 3, 0, 1])
+    total = total + total.shuffled(total, [1, 0, 3, 2])
+    target.put_number(total, 0)
+
+
+def _cubic(place, t):
+    """As `cubic`, side by side."""
+    t = place.all_four(t)
+    third, half = place.constants(-1 / 6, 1 / 2, -1 / 2, 1 / 6), place.constants(0.5, -1, 0.5, 0)
+    first, start = place.constants(-0.5, 0, 0.5, 0), place.constants(1 / 6, 4 / 6, 1 / 6, 0)
+    return start.plus(t, first.plus(t, half.plus(t, third)))
 
 
 @kernel
@@ -225,7 +302,7 @@ _unpack_filter = unpacking(Filter)
 
 
 @kernel
-def adjoint(y, table, bands, along, places, area, numbers, work, start, stop, out):
+def adjoint(y, table, bands, rows, places, area, numbers, band, work, at, start, stop, out):
     """The transpose of `forward` and of the filter along the rows, for some bands.
 
     Parameters
@@ -235,64 +312,75 @@ def adjoint(y, table, bands, along, places, area, numbers, work, start, stop, ou
         A packed `Warp`.
     bands : int array
         Packed `Bands`.
-    along : int array
-        A packed `Filter`, of the rows.
+    rows : int array
+        A packed `Filter`, along the rows.
     places, area : float arrays
         As for `forward`.
     numbers : float array
         Of the filter.
-    work : ((BAND + 2 * MOST) * c1,) array
+    band : ((BAND + 2 * MOST) * c1,) array
+    work, at : arrays
+        As for `forward`.
     start, stop : int
         Of the bands.
     out : (c0 * size,) array
         Rows of coefficients along the columns only.
     """
-    t, b, f = _unpack(flat(table)), _unpack_bands(flat(bands)), _unpack_filter(flat(along))
+    t, b, f = _unpack(flat(table)), _unpack_bands(flat(bands)), _unpack_filter(flat(rows))
     source, target, where, areas = flat(y), flat(out), flat(places), flat(area)
-    lines = flat(work)
-    for band in range(start, stop):
-        top = band * BAND - MOST
+    lines = flat(band)
+    number, down = flat(at), flat(work)
+    along, size = skip(down, BLOCK), skip(down, 2 * BLOCK)
+    for place in range(start, stop):
+        top = place * BAND - MOST
         for i in range((BAND + 2 * MOST) * t.c1):
             lines[i] = 0
-        for e in range(b.first[band], b.first[band + 1]):
+        for e in range(b.first[place], b.first[place + 1]):
             r = b.runs[3 * e]
-            for c in range(b.runs[3 * e + 1], b.runs[3 * e + 2]):
-                k = r * t.m1 + c
-                p0, p1 = position(where, t, r, c)
-                f0, f1 = np.floor(p0), np.floor(p1)
-                near = skip(lines, (int(f0) - t.low0 - top) * t.c1 + (int(f1) - t.low1))
-                one, two = like(p0 - f0, y), like(p1 - f1, y)
-                value = source[k] * like(areas[k * t.step], y)
-                if t.taps == 4:
-                    _spread(near, t.c1, one, two, value, y)
-                elif t.taps == 2:
-                    below = one * value
-                    above = value - below
-                    near[0] += above - two * above
-                    near[1] += two * above
-                    near = skip(near, t.c1)
-                    near[0] += below - two * below
-                    near[1] += two * below
-                else:
-                    near[0] += value
-        rows = min(BAND, t.c0 - band * BAND)
-        filter_rows_back(skip(lines, MOST * t.c1), rows, f, flat(numbers),
-                         skip(target, band * BAND * f.size))  # fmt: skip
+            for begin in range(b.runs[3 * e + 1], b.runs[3 * e + 2], BLOCK):
+                count = min(BLOCK, b.runs[3 * e + 2] - begin)
+                _locate(where, areas, t, r, begin, count, t.low0 + top, number, down)
+                values = skip(source, r * t.m1 + begin)
+                # What lies next to each other is added in turn, not at once: memory that has just
+                # been written would have to be waited for.
+                for lane in range(APART):
+                    for k in range(lane, count, APART):
+                        value = size[k] * values[k]
+                        near = skip(lines, number[k])
+                        if t.taps == 4:
+                            _spread_emitted(near, t.c1, down[k], along[k], value)
+                        elif t.taps == 2:
+                            low = down[k] * value
+                            high = value - low
+                            near[0] += high - along[k] * high
+                            near[1] += along[k] * high
+                            near = skip(near, t.c1)
+                            near[0] += low - along[k] * low
+                            near[1] += along[k] * low
+                        else:
+                            near[0] += value
+        count = min(BAND, t.c0 - place * BAND)
+        filter_rows_back(skip(lines, MOST * t.c1), count, f, flat(numbers),
+                         skip(target, place * BAND * f.size))  # fmt: skip
 
 
 @called
-def _spread(near, c1, a, b, value, numbers):
-    w0, w1, w2, w3 = cubic(a, numbers)
-    v0, v1, v2, v3 = cubic(b, numbers)
+def _spread(near, c1, a, b, value):
+    """The transpose of `_gather`: add what a value brings the coefficients."""
+    w0, w1, w2, w3 = cubic(a, near)
+    v0, v1, v2, v3 = cubic(b, near)
     v0, v1, v2, v3 = value * v0, value * v1, value * v2, value * v3
-    _add_four(near, w0, v0, v1, v2, v3)
-    _add_four(skip(near, c1), w1, v0, v1, v2, v3)
-    _add_four(skip(near, 2 * c1), w2, v0, v1, v2, v3)
-    _add_four(skip(near, 3 * c1), w3, v0, v1, v2, v3)
+    for w in (w0, w1, w2, w3):
+        near[0] += w * v0
+        near[1] += w * v1
+        near[2] += w * v2
+        near[3] += w * v3
+        near = skip(near, c1)
 
 
-@called
-def _add_four(near, w, v0, v1, v2, v3):
-    # All are read before any is written, which makes one vector of them.
-    s0, s1, s2, s3 = near[0] + w * v0, near[1] + w * v1, near[2] + w * v2, near[3] + w * v3
-    near[0], near[1], near[2], near[3] = s0, s1, s2, s3
+@emitted(_spread)
+def _spread_emitted(emit, near, c1, a, b, value):
+    rows, columns = _cubic(near, a), _cubic(near, b) * near.all_four(value)
+    for row in range(4):
+        near.put_four(near.four().plus(columns, rows.shuffled(rows, [row] * 4)))
+        near = near.after(c1)

@@ -60,6 +60,11 @@ class WarpPlan:
         width = STRIP // (self._warp.rows.count * itemsize) // LEAST * LEAST
         return max(LEAST, width)
 
+    def _block(self, dtype: np.dtype[Any]) -> tuple[Array, Index]:
+        """Workspace for the outputs that are located at a time."""
+        block = self._kernels.BLOCK
+        return np.empty(3 * block, dtype), np.empty(block, np.intp)
+
     @cached_property
     def _bands(self) -> Index:
         """The runs of outputs of each band, packed."""
@@ -99,7 +104,10 @@ class WarpPlan:
         run(filter_rows, row_blocks(groups, FILTER * coefficients.size, workers), workers)
 
         def gather(start: int, stop: int) -> None:
-            kernels.forward(coefficients, self._table, warp.places, warp.area, start, stop, out)
+            work, at = self._block(x.dtype)
+            kernels.forward(
+                coefficients, self._table, warp.places, warp.area, work, at, start, stop, out
+            )
 
         run(gather, row_blocks(warp.shape[0], SPLINE[warp.taps] * warp.outputs, workers), workers)
 
@@ -111,10 +119,11 @@ class WarpPlan:
         bands = self._bands
 
         def gather(start: int, stop: int) -> None:
-            work = np.empty((kernels.BAND + 2 * kernels.MOST) * columns.count, y.dtype)
+            work, at = self._block(y.dtype)
+            band = np.empty((kernels.BAND + 2 * kernels.MOST) * columns.count, y.dtype)
             kernels.adjoint(
                 y, self._table, bands, self._along, warp.places, warp.area, self._numbers[1],
-                work, start, stop, between,
+                band, work, at, start, stop, between,
             )  # fmt: skip
 
         work = BACK * SPLINE[warp.taps] * warp.outputs + FILTER * between.size

@@ -256,17 +256,15 @@ def _area(kind: int, places: Array, shape: tuple[int, int]) -> Array:
         r, c = np.ogrid[: shape[0], : shape[1]]
         w = places[2, 0] * r + places[2, 1] * c + places[2, 2]
         return np.abs(np.linalg.det(places) / w**3).reshape(-1)
-    (a, b), (c, d) = ([_slope(each, axis) for axis in (0, 1)] for each in places)
+    (a, b), (c, d) = (
+        [
+            # A lone row or column is taken to be as high or wide as one of the image.
+            np.gradient(each, axis=axis) if shape[axis] > 1 else np.full(shape, float(k == axis))
+            for axis in (0, 1)
+        ]
+        for k, each in enumerate(places)
+    )
     return np.abs(a * d - b * c).reshape(-1)
-
-
-def _slope(place: Array, axis: int) -> Array:
-    """The step of positions along an axis of the outputs."""
-    if place.shape[axis] == 1:
-        raise ValueError(
-            'conserve="flux" asks for at least two rows and two columns of positions; give a matrix'
-        )
-    return np.asarray(np.gradient(place, axis=axis))
 
 
 def _brought_back(place: Array, size: int, boundary: Boundary) -> Array:

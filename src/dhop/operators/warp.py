@@ -40,12 +40,14 @@ class WarpOperator(NormalOperator):
     Parameters
     ----------
     dims : sequence of int
-        Shape of the image. Axes before the last two are a batch of images.
+        Shape of the image, of its last two axes. Axes before these are a batch of images.
     dimsd : sequence of int
         Shape of the result, with the same batch.
     coordinates : array_like
         A 3 x 3 matrix that takes ``(row, column, 1)`` of the result to the image, an affine or a
-        projective map. Or an array of shape ``(2, m0, m1)``, the rows and the columns. Copied.
+        projective map. Or an array of shape ``(2, m0, m1)``, the rows and the columns. Of a signal,
+        which has one axis, a 2 x 2 matrix or an array of shape ``(1, m)``; volumes are not there
+        yet. Copied.
     order : {3, 1}
         Of the spline.
     boundary : str or (str, str)
@@ -109,32 +111,29 @@ class WarpOperator(NormalOperator):
         workers: int | None = None,
     ) -> None:
         dims, dimsd = arguments.shape("dims", dims), arguments.shape("dimsd", dimsd)
-        if min(len(dims), len(dimsd)) < 2 or dims[:-2] != dimsd[:-2]:
+        self._coordinates, axes = _checked(coordinates, dimsd)
+        if len(dims) < axes or dims[:-axes] != dimsd[:-axes]:
             raise ValueError(
-                f"dims and dimsd must be images, with the same axes before the last two, got "
-                f"{dims} and {dimsd}"
+                f"dims and dimsd must have {axes} axes that are warped, and the same ones before, "
+                f"got {dims} and {dimsd}"
             )
         if arguments.integer("order", order) not in (1, 3):
             raise ValueError(f"order must be 1 or 3, got {order!r}")
         self._order: Literal[1, 3] = order
         self._boundary = arguments.choice_pair(
             "boundary", boundary, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
-        )
+        )[:axes]
         self._conserve: Conserve = arguments.choice("conserve", conserve, get_args(Conserve))
         self._workers = None if workers is None else arguments.positive("workers", workers)
-        self._coordinates = _checked(coordinates, dimsd[-2:])
         kind = arguments.operator_dtype(dtype, np.zeros(0))
         if kind.kind == "c":
             raise TypeError(f"dtype must be float32 or float64, got {kind}")
         super().__init__(kind, dims, dimsd)
-        self.warp = Warp.build(
-            (dims[-2], dims[-1]),
-            (dimsd[-2], dimsd[-1]),
-            self._coordinates,
-            order=order,
-            boundary=self._boundary,
-            flux=conserve == "flux",
-        )
+        self._axes = axes
+        self.warp = _warp(
+            dims[-axes:], dimsd[-axes:], self._coordinates, order, self._boundary,
+            conserve == "flux",
+        )  # fmt: skip
 
     @property
     def coordinates(self) -> Array:
@@ -147,8 +146,8 @@ class WarpOperator(NormalOperator):
         return self._order
 
     @property
-    def boundary(self) -> tuple[Boundary, Boundary]:
-        """Boundary rule of either axis."""
+    def boundary(self) -> tuple[Boundary, ...]:
+        """Boundary rule of each axis."""
         return self._boundary
 
     @property
@@ -164,27 +163,32 @@ class WarpOperator(NormalOperator):
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Which pixels of the result lie on pixels of the image."""
+        size = np.array([[self.warp.rows.size], [self.warp.columns.size]])
         found = self.warp.located
-        size = np.array(self.dims[-2:])[:, None]
         on = ((found >= -0.5) & (found <= size - 0.5)).all(axis=0)
-        return np.broadcast_to(on.reshape(self.dimsd[-2:]), self.dimsd)
+        return np.broadcast_to(on.reshape(self.dimsd[-self._axes :]), self.dimsd)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
-        names = "order", "boundary", "conserve", "dtype", "workers"
-        return {name: getattr(self, name) for name in names}
+        names = "order", "conserve", "dtype", "workers"
+        rules = self.boundary if self._axes > 1 else self.boundary[0]
+        return {name: getattr(self, name) for name in names} | {"boundary": rules}
 
     def of_one_image(self) -> "WarpOperator":
         """The operator of a single one of the images in a batch."""
-        settings = self.settings()
-        return WarpOperator(self.dims[-2:], self.dimsd[-2:], self.coordinates, **settings)
+        return self._with()
+
+    def _with(self, **settings: Any) -> "WarpOperator":
+        """The operator of one image with other settings."""
+        dims, dimsd = self.dims[-self._axes :], self.dimsd[-self._axes :]
+        return WarpOperator(dims, dimsd, self.coordinates, **self.settings() | settings)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.dimsd, self.coordinates, self.settings())
 
     def __repr__(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
-        what = "matrix" if self.coordinates.ndim == 2 else "positions"
+        what = "positions" if len(self.coordinates) == self._axes else "matrix"
         M, N = self.shape
         return (
             f"<{M}x{N} WarpOperator {self.dims} -> {self.dimsd}, {what}, order {self.order}, "
@@ -211,7 +215,7 @@ class WarpOperator(NormalOperator):
 
     def _each(self, rows: Rows) -> Rows:
         """Of all images, from what those of one are."""
-        images = prod(self.dims[:-2])
+        images = prod(self.dims[: -self._axes])
         return rows if images == 1 else merging.diagonal_of([rows] * images, self.dtype)
 
     def bounds(self) -> tuple[float, float]:
@@ -220,18 +224,19 @@ class WarpOperator(NormalOperator):
             return float(self.column_sums().max()), area
         # The linear spline of an image among zeros ends before the cubic one does.
         reaching = ["edge" if each == "constant" else each for each in self.boundary]
-        settings = self.settings() | {"order": 1, "boundary": reaching}
-        linear = WarpOperator(self.dims[-2:], self.dimsd[-2:], self.coordinates, **settings)
+        linear = self._with(order=1, boundary=reaching if self._axes > 1 else reaching[0])
         return COLUMN * linear.bounds()[0], ROW * area
 
 
-def _checked(coordinates: Any, shape: tuple[int, ...]) -> Array:
-    """A matrix or positions, as a read-only copy in float64."""
+def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:
+    """A matrix or positions, as a read-only copy in float64, and how many axes these have."""
     given = dense(coordinates, "coordinates")
-    if given.shape not in ((3, 3), (2, *shape)):
+    axes = 1 if given.shape == (2, 2) or given.shape[:1] == (1,) else 2
+    shape = dimsd[-axes:]
+    if given.shape not in ((axes + 1, axes + 1), (axes, *shape)) or len(shape) < axes:
         raise ValueError(
-            f"coordinates must be a 3 x 3 matrix or an array of shape {(2, *shape)}, got "
-            f"{given.shape}"
+            f"coordinates must be a 3 x 3 matrix or an array of shape {(2, *dimsd[-2:])}, or of a "
+            f"signal a 2 x 2 matrix or an array of shape {(1, *dimsd[-1:])}, got {given.shape}"
         )
     if given.dtype.kind == "c":
         raise TypeError("coordinates must be real")
@@ -239,7 +244,30 @@ def _checked(coordinates: Any, shape: tuple[int, ...]) -> Array:
     if not np.isfinite(array).all():
         raise ValueError("coordinates must be finite")
     array.flags.writeable = False
-    return array
+    return array, axes
+
+
+def _warp(
+    dims: tuple[int, ...],
+    dimsd: tuple[int, ...],
+    coordinates: Array,
+    order: int,
+    boundary: tuple[Boundary, ...],
+    flux: bool,
+) -> Warp:
+    """The warp of an image, or of a signal as an image of one row."""
+    if len(dims) == 1:
+        dims, dimsd, boundary = (1, *dims), (1, *dimsd), ("symmetric", *boundary)
+        if coordinates.shape == (2, 2):
+            matrix = np.eye(3)
+            matrix[1:, 1:] = coordinates
+            coordinates = matrix
+        else:
+            coordinates = np.stack([np.zeros_like(coordinates), coordinates])
+    return Warp.build(
+        (dims[0], dims[1]), (dimsd[0], dimsd[1]), coordinates, order=order,
+        boundary=(boundary[0], boundary[1]), flux=flux,
+    )  # fmt: skip
 
 
 def _rebuild(
