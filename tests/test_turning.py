@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from bursts import quality
 from moving import about_the_middle, apart, burst, motions, photograph
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter, rotate
 from scipy.special import erf
 
+from dhop import psf, super_resolve, workers
 from dhop.cautions import RegistrationWarning
 from dhop.estimation.groups import KINDS
 from dhop.registration import estimate_motion, register
@@ -182,9 +184,44 @@ def test_nothing_to_hold_on_to(model):
     assert not register(np.ones((2, 9, 9)), [0, 1], model=model).fits[0]
 
 
-def test_threads_do_not_change_the_result():
-    from dhop import workers
+@pytest.mark.parametrize("kind", ["euclidean", "similarity", "projective"])
+def test_super_resolution_as_good_as_of_known_motions(kind):
+    """Within 0.3 dB, and 2 dB better than one frame."""
+    scene, blur = photograph(), psf.gaussian(9, 1.0)
+    given = motions(kind, 10, (60, 60), turn=10 if kind == "similarity" else 1.5)
+    frames = burst(scene, given, (60, 60))
+    start = [(n - 120) // 2 for n in scene.shape]
+    truth = scene[start[0] : start[0] + 120, start[1] : start[1] + 120]
+    one = super_resolve(frames[0], blur, 2)
+    known = super_resolve(frames, blur, 2, motion=given)
+    found = super_resolve(frames, blur, 2, motion=kind)
+    assert max(apart(*pair, (60, 60)) for pair in zip(found.motion, given, strict=True)) < 0.1
+    assert quality(found.image, truth) > quality(known.image, truth) - 0.3
+    assert quality(found.image, truth) > quality(one.image, truth) + 2
 
+
+def test_super_resolution_leaves_strangers_out():
+    blur, given = psf.gaussian(9, 1.0), motions("euclidean", 4, (40, 40))
+    frames = burst(photograph(), given, (40, 40))
+    frames[2] = burst(photograph("coffee"), given[:1], (40, 40))
+    with pytest.warns(RegistrationWarning, match="frames 2 do not show the scene of frame 0"):
+        found = super_resolve(frames, blur, 2, motion="euclidean", beta=0.01)
+    rest = [0, 1, 3]
+    alone = super_resolve(frames[rest], blur, 2, motion="euclidean", beta=0.01)
+    assert_allclose(found.image, alone.image, atol=1e-4)
+
+
+def test_super_resolution_takes_shifts_for_shifts():
+    blur, given = psf.gaussian(9, 1.0), motions("shift", 3, (40, 40), shift=0.5)
+    frames = burst(photograph(), given, (40, 40))
+    same = super_resolve(frames, blur, 2, shifts="estimate", beta=0.01)
+    for motion in ("shift", "auto"):
+        found = super_resolve(frames, blur, 2, motion=motion, beta=0.01)
+        assert found.motion is None
+        assert_array_equal(found.image, same.image)
+
+
+def test_threads_do_not_change_the_result():
     frames = burst(photograph(), motions("affine", 5, SHAPE), SHAPE)
     found = register(frames, model="affine").motions
     with workers(1):
