@@ -21,10 +21,11 @@ def read_frames(
     frames_axis: int | None = None,
     channel_axis: int | None = None,
     hdu: str | None = None,
-) -> tuple[Array, Original]:
+) -> tuple[Array, list[Original]]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
 
-    What float32 holds without loss is computed with in float32, in half the memory.
+    What float32 holds without loss is computed with in float32, in half the memory. And what each
+    file says besides.
     """
     found: list[Array] = []
     originals: list[Original] = []
@@ -43,7 +44,7 @@ def read_frames(
     if len({original.white is None and original.dtype.kind in "iu" for original in originals}) > 1:
         raise ValueError("frames hold numbers of 0 to white, and others counts; take one kind")
     stack = found[0] if len(found) == 1 else np.concatenate(found)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals[0]
+    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals
 
 
 def read_truth(path: Path, stack: Array, factor: int) -> Array:
