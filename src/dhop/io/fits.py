@@ -171,6 +171,18 @@ def _scaled(unit: Any) -> Array:
     return pixels
 
 
+def coordinates(original: Original) -> Any:
+    """Where pixels lie on the sky, as an ``astropy.wcs.WCS`` with its tables of distortions."""
+    header = original.kept.get(HEADER)
+    if not isinstance(header, Header):
+        raise ValueError("coordinates of the sky are in FITS files only")
+    fits, wcs = (needed(f"astropy.{name}", "fits", "--motion wcs") for name in ("io.fits", "wcs"))
+    tables = fits.HDUList([fits.PrimaryHDU(), *header.tables])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cards that are mended
+        return wcs.WCS(header.cards, tables)
+
+
 def unit_note(original: Original, decimation: str) -> str | None:
     """What a user should know if values of a decimation are not in the unit that BUNIT names."""
     header = original.kept.get(HEADER)
