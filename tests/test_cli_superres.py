@@ -419,7 +419,7 @@ class TestErrors:
         assert not quality[:, :56].any()
         facts = json.loads(result.stdout)
         assert_allclose(facts["deviation"], np.median(deviation), rtol=1e-3)
-        assert images.read(errors).shape == (128, 128)
+        assert images.imread(errors).shape == (128, 128)
 
     @pytest.mark.parametrize("ending", ["tif", "npy"])
     def test_other_files_have_deviations_alone(self, scene, tmp_path, ending):
@@ -428,7 +428,7 @@ class TestErrors:
         report = tmp_path / "report.png"
         result = succeed(*paths, out=tmp_path / "sr.tif", errors=errors, report=report, **options)
         assert "in the median" in result.stdout
-        found = images.read(errors)
+        found = images.imread(errors)
         assert found.shape == (128, 128)
         assert 0.001 < np.median(found) < 0.1
         assert found[53, 74] > 3 * np.median(found)
@@ -439,7 +439,7 @@ class TestErrors:
         images.write(tmp_path / "in.png", frame, 8)
         errors = tmp_path / "errors.tif"
         succeed(tmp_path / "in.png", out=tmp_path / "sr.png", errors=errors, beta=0.1)
-        assert images.read(errors).shape == (48, 48, 3)
+        assert images.imread(errors).shape == (48, 48, 3)
 
     def test_what_holds_no_such_numbers_is_refused_before_the_work(self, scene, tmp_path):
         images.write(tmp_path / "in.png", scene, 8)
