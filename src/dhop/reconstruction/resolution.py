@@ -16,9 +16,9 @@ class Resolution(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray of int, shape (*grid, d)
-        The sources, as indices of the `d` image axes.
-    widths : ndarray, shape (*grid, d), or (C, *grid, d) of channels
+    pixels : ndarray of int, shape (..., d)
+        The sources, on a grid, as indices of the `d` image axes.
+    widths : ndarray, shape (..., d), or (C, ..., d) of channels
         The full width at half maximum of each along each axis, in pixels of the image. NaN where
         the image shows nothing of a source.
     """
