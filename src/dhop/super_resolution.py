@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +17,16 @@ from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import problem, solvers
+from dhop.reconstruction import losses, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
+
+if TYPE_CHECKING:
+    from dhop.reconstruction.robust import Robust
 
 Array = NDArray[Any]
 Path: TypeAlias = str | os.PathLike[str]
@@ -52,6 +55,8 @@ def super_resolve(
     beta: float | Rule = "auto",
     noise: float | None = None,
     photometry: Terms | None = None,
+    loss: losses.Name = "gaussian",
+    threshold: float | None = None,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
@@ -135,12 +140,21 @@ def super_resolve(
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected"}
+    loss : {"gaussian", "huber", "l1"}
+        What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
+        everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
+        hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
+        from the start; see docs/howto/losses.md. Frames that do not fit are named in a warning.
+    threshold : float, optional
+        Largest residual, times the root of its weight, that is no outlier. By default 1.345
+        standard deviations of the noise, as the median of the residuals tells it.
+    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted"}
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
         gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative.
+        ``"projected"`` is for images that are not negative, ``"reweighted"`` least squares that are
+        weighted anew, for other losses than ``"gaussian"``.
     nonnegative : bool
         Whether to minimise over images without negative values only.
     boundary, decimation
@@ -189,6 +203,7 @@ def super_resolve(
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
+            loss=loss, threshold=threshold,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
     stack = layouts.stacked(array, channel_axis)
@@ -200,6 +215,7 @@ def super_resolve(
         )
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
+    special = _special(loss, threshold)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -209,29 +225,40 @@ def super_resolve(
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), 2)), Photometry.none(len(stack))
     )
+    if special is not None:
+        known.frames = special.seen(stack, given)
     known.align(shifts, photometry, progress)
     estimated = isinstance(psf, str)
     known.blur(psf, center, progress)
+    known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     operators = _operators(size, known, factor, options)
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
+
+    def posed(number: float) -> problem.Problem:
+        operator = FrameStack(operators, known.photometry.weights(known.weights))
+        corrected = known.photometry.corrected(stack)
+        return problem.Problem(operator, corrected, regulariser, number, boundary)
+
     if isinstance(beta, str):
         weighted = FrameStack(operators, given)
         problem.check_squares(weighted, stack)
-        strength = sum(weighted.strengths())
-        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
+        settings = beta, noise, sum(weighted.strengths()), estimated, progress
+        if special is None:
+            number = known.weigh(regulariser, *settings)
+        else:
+            number = special.weigh(known, posed(1.0), *settings)
     else:
         number = arguments.real("beta", beta)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
     def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
-        operator = FrameStack(operators, known.photometry.weights(known.weights))
-        corrected = known.photometry.corrected(stack)
-        return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, boundary),
+        given = posed(number)
+        found = (solvers.solve if special is None else special.solve)(
+            given,
             solver,
             nonnegative=nonnegative,
             x0=start,
@@ -240,6 +267,7 @@ def super_resolve(
             callback=solvers.outward(callback, axis),
             progress=progress,
         )
+        return found.operator or given.operator, found
 
     for _ in range(ROUNDS if len(stack) > 1 else 0):
         if photometry is None:
@@ -247,7 +275,8 @@ def super_resolve(
         operator, found = solve(number, start, max(rtol, ROUGH))
         start = found.x
         predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
-        known.photometry = fitted(stack, predictions, known.weights, photometry)
+        counts = found.counting(known.weights)
+        known.photometry = fitted(stack, predictions, counts, photometry)
     operator, found = solve(number, start, rtol)
     low, high = visible_range(stack, known.weights)
     block = int(np.prod(steps)) if decimation == "sum" else 1  # pixels of the image in one of these
@@ -266,6 +295,8 @@ def super_resolve(
             f"{image.min():.3g} to {image.max():.3g}; the psf may be too wide, or beta too small",
             RangeWarning,
         )
+    if found.weights is not None:
+        known.name_strangers(found.weights)
     return Solution(
         image=layouts.outward(image, axis),
         converged=found.converged,
@@ -283,7 +314,22 @@ def super_resolve(
         operator=operator,
         frames=stack,
         channel_axis=axis,
+        weights=None if found.weights is None else np.stack(found.weights),
     )
+
+
+def _special(loss: losses.Name, threshold: float | None) -> "Robust | None":
+    """How to solve what is not least squares."""
+    arguments.choice("loss", loss, get_args(losses.Name))
+    if loss == "gaussian":
+        if threshold is not None:
+            raise ValueError('threshold is for loss="huber" and "l1"')
+        return None
+    if threshold is not None and not arguments.real("threshold", threshold) > 0:
+        raise ValueError(f"threshold must be positive, got {threshold!r}")
+    from dhop.reconstruction.robust import Robust
+
+    return Robust(loss, threshold)
 
 
 def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
@@ -307,6 +353,8 @@ def _chunked(
         raise ValueError(
             "psf='estimate' and photometry work in memory only; find them from a part of the frames"
         )
+    if settings.pop("loss") != "gaussian" or settings.pop("threshold") is not None:
+        raise ValueError('chunked frames are solved with loss="gaussian" only; others need memory')
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
     from dhop.dask import super_resolve

@@ -35,13 +35,14 @@ from dhop.estimation.photometry import Terms
 from dhop.io import Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
-from dhop.reconstruction import solvers
+from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.preparation import width
 from dhop.selection import Rule
 
 Array = NDArray[Any]
 
 NOT_CONVERGED = 3
+OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
 def superres(
@@ -106,6 +107,17 @@ def superres(
             autocompletion=one_of(get_args(stencils.Name)),
         ),
     ] = "laplacian",
+    loss: Annotated[
+        str,
+        typer.Option(
+            help=f"What residuals cost: {', '.join(get_args(losses.Name))}; huber where cosmic "
+            "rays, hot pixels or what moves must not show.",
+            autocompletion=one_of(get_args(losses.Name)),
+        ),
+    ] = "gaussian",
+    threshold: Annotated[
+        float | None, typer.Option(help="Of --loss huber and l1: largest residual that fits.")
+    ] = None,
     solver: Annotated[
         str,
         typer.Option(
@@ -195,6 +207,8 @@ def superres(
                     beta=_beta(beta),
                     noise=noise,
                     photometry=photometry,  # type: ignore[arg-type]
+                    loss=loss,  # type: ignore[arg-type]
+                    threshold=threshold,
                     solver=solver,  # type: ignore[arg-type]
                     nonnegative=nonnegative,
                     boundary=boundary,  # type: ignore[arg-type]
@@ -263,6 +277,8 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
+    if solution.weights is not None:
+        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
     if compared:
         lines["compared"] = (
             f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
@@ -289,6 +305,12 @@ def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
         "offsets": solution.photometry.offsets.tolist(),
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
+        "trust": None if solution.weights is None else _of_frames(solution.weights),
         "warnings": solution.notes,
         **compared,
     }
+
+
+def _of_frames(weights: Array) -> list[float]:
+    """The mean of each frame."""
+    return [float(each.mean()) for each in weights]

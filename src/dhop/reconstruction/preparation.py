@@ -21,6 +21,7 @@ from dhop.frames import observations
 from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.psf.estimation import fit_blur, given_blur
+from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
 from dhop.registration import Registration, register
 from dhop.runtime import arguments
@@ -145,8 +146,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
-                balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
-                return FALLBACK * balance
+                return _moderate(spectra, transfers, regulariser)
             scene = self._scene(spectra, estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -159,6 +159,23 @@ class Preparation:
                 BetaWarning,
             )
         return number
+
+    def name_strangers(self, trust: Sequence[Array]) -> None:
+        """Warn of frames of which the loss trusts no pixel fully."""
+        most = [float(each.max(initial=0)) for each in trust]
+        odd = [i for i, one in enumerate(most) if one < 1]
+        if odd:
+            names = ", ".join(map(str, odd))
+            counts = ", ".join(f"{most[i]:.2g}" for i in odd)
+            self.warn(
+                f"frames {names} do not fit the others; they count {counts} of these",
+                RegistrationWarning,
+            )
+
+    def moderate(self, regulariser: Stencils) -> float:
+        """A `beta` that is neither large nor small, whatever the frames hold."""
+        spectra = self._spectra()
+        return _moderate(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
@@ -251,6 +268,10 @@ class Preparation:
                 PSFWarning,
             )
         return free if gain > limit else given
+
+
+def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int) -> tuple[Any, bool]:

@@ -36,12 +36,22 @@ class Step:
     image : ndarray or None
         The present iterate, of the shape of the result, to be copied if it is to be kept. None in a
         `Solution`, and from ``"lsqr"`` and ``"lsmr"``, which do not give it away.
+    loss, prior : float or None
+        The parts of what is minimised, with their weights, where losses or priors are not
+        quadratic. The others do not need them.
     """
 
     iteration: int
     residual: float
     seconds: float
     image: Array | None = field(default=None, repr=False)
+    loss: float | None = None
+    prior: float | None = None
+
+    @property
+    def objective(self) -> float | None:
+        """What is minimised, if its parts are known."""
+        return None if self.loss is None or self.prior is None else self.loss + self.prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,9 @@ class Solution:
         The data.
     channel_axis : int or None
         The axis of the channels in `image`, if it is not the first.
+    weights : ndarray, of the shape of `frames`, or None
+        How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
+        for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
 
     Examples
     --------
@@ -110,6 +123,7 @@ class Solution:
     operator: FrameStack = field(repr=False)
     frames: Array = field(repr=False)
     channel_axis: int | None = field(default=None, repr=False)
+    weights: Array | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
