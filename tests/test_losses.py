@@ -85,7 +85,7 @@ def test_is_the_minimum(name, regulariser, nonnegative):
     )
     least = case.least((0, None) if nonnegative else None)
     assert_allclose(case.value(solution.image), least, rtol=1e-6)
-    assert solution.solver == "reweighted"
+    assert solution.solver == ("quasi-newton" if nonnegative or name == "l1" else "reweighted")
     if nonnegative:
         assert solution.image.min() == 0
     last = solution.history[-1]
@@ -94,9 +94,11 @@ def test_is_the_minimum(name, regulariser, nonnegative):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_falls_from_each_to_the_next(name):
+def test_reweighting_falls_from_each_to_the_next(name):
     case = Case(name)
-    solution = super_resolve(case.frames, BLUR, 2, rtol=1e-9, **case.options)
+    solution = super_resolve(case.frames, BLUR, 2, rtol=1e-5, solver="reweighted", **case.options)
+    assert solution.converged
+    assert_allclose(case.value(solution.image), case.least(), rtol=1e-6)
     values = [step.objective for step in solution.history]
     assert len(values) > 3
     assert (np.diff(values) <= 1e-12 * values[0]).all()
@@ -164,13 +166,12 @@ def test_majorisers_touch_and_are_nowhere_below(loss):
         step = 1e-7
         rise = loss.value(np.array([at + step])) - loss.value(np.array([at - step]))
         assert_allclose(rise / (2 * step), 2 * weight * at, atol=1e-5)
-        assert weight <= loss.steepest
 
 
 class TestRefusals:
     @pytest.mark.parametrize("solver", ["direct", "cg", "lsqr", "lsmr", "projected"])
     def test_solvers_of_least_squares(self, solver):
-        with pytest.raises(ValueError, match='for the solver "reweighted"'):
+        with pytest.raises(ValueError, match='is for loss="gaussian"'):
             super_resolve(np.eye(8), BLUR, 2, beta=0.1, loss="huber", solver=solver)
 
     def test_the_solver_without_a_loss(self):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,16 +17,14 @@ from dhop.operators.base import dense
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import losses, problem, solvers
+from dhop.reconstruction import losses, penalties, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
+from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
-
-if TYPE_CHECKING:
-    from dhop.reconstruction.robust import Robust
 
 Array = NDArray[Any]
 Path: TypeAlias = str | os.PathLike[str]
@@ -51,14 +49,18 @@ def super_resolve(
     center: int | Sequence[int] | None = None,
     shifts: Shifts = None,
     weights: Weights | None = None,
-    regulariser: Regulariser = "laplacian",
+    regulariser: Regulariser | penalties.Name = "laplacian",
     beta: float | Rule = "auto",
     noise: float | None = None,
     photometry: Terms | None = None,
     loss: losses.Name = "gaussian",
     threshold: float | None = None,
+    background: ArrayLike = 0.0,
+    gain: float = 1.0,
+    read_noise: float = 0.0,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
+    bounds: tuple[float, float] | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -75,7 +77,8 @@ def super_resolve(
     .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
 
     with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser.
+    and `S` the regulariser; or with another `loss` than the square, another penalty, and `x` within
+    `bounds`.
 
     Parameters
     ----------
@@ -129,34 +132,54 @@ def super_resolve(
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
         five-point stencil, small curvature; ``"laplacian-of-gaussian"`` the same but for the finest
         detail. An array is a PSF that the image is convolved with; an operator has as many columns
-        as the image has pixels.
+        as the image has pixels. ``"huber-tv"`` and ``"tv"`` are no squares but total variation,
+        :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges: steps up to
+        three standard deviations of the noise cost squares with ``"huber-tv"``, and hardly any do
+        with ``"tv"``.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
-        Weight of the regulariser; it does not depend on the brightness scale. ``"auto"`` expects
+        Weight of the regulariser; it does not depend on the brightness scale, but that of total
+        variation is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
-        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator.
+        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
+        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
-        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
+        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
+        total variation, which estimates it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
-    loss : {"gaussian", "huber", "l1"}
+    loss : {"gaussian", "huber", "l1", "poisson"}
         What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
         everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
         hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
-        from the start; see docs/howto/losses.md. Frames that do not fit are named in a warning.
+        from the start; frames that do not fit are named in a warning. ``"poisson"`` is the
+        likelihood of photons, whose noise grows with their number; images are not negative then.
+        See docs/howto/losses.md.
     threshold : float, optional
         Largest residual, times the root of its weight, that is no outlier. By default 1.345
         standard deviations of the noise, as the median of the residuals tells it.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted"}
+    background : float or array_like
+        Of ``"poisson"``: what the frames show beside the scene, in their unit; a number, a map, or
+        one for each frame. For other losses subtract it.
+    gain : float
+        Of ``"poisson"``: what one photon adds to a pixel.
+    read_noise : float
+        Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
+"richardson-lucy"}
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
         gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative, ``"reweighted"`` least squares that are
-        weighted anew, for other losses than ``"gaussian"``.
+        ``"projected"`` is for images that are not negative. What is not made of squares, or has
+        `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
+        that are weighted anew. ``"richardson-lucy"``, accelerated, is for
+        ``"poisson"`` without a prior and ends when noise alone could be what is left.
     nonnegative : bool
         Whether to minimise over images without negative values only.
+    bounds : (float, float), optional
+        Least and largest value that the image may have, in the unit of the frames.
     boundary, decimation
         As for `DHOperator`.
     dims : (int, int), optional
@@ -197,13 +220,16 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
+    request = Request(
+        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver
+    )
     if _is_chunked(frames):
         return _chunked(
             frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
-            loss=loss, threshold=threshold,
+            request=request,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
     stack = layouts.stacked(array, channel_axis)
@@ -215,7 +241,12 @@ def super_resolve(
         )
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
-    special = _special(loss, threshold)
+    request.check()
+    answer = request.answer(stack, given, axis, photometry is not None)
+    special = None
+    if answer is not None:
+        special, stack, given = answer
+        regulariser = special.smooth(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -226,7 +257,7 @@ def super_resolve(
         stack, given, steps, decimation, np.zeros((len(stack), 2)), Photometry.none(len(stack))
     )
     if special is not None:
-        known.frames = special.seen(stack, given)
+        known.frames = special.seen(stack)
     known.align(shifts, photometry, progress)
     estimated = isinstance(psf, str)
     known.blur(psf, center, progress)
@@ -243,30 +274,28 @@ def super_resolve(
         return problem.Problem(operator, corrected, regulariser, number, boundary)
 
     if isinstance(beta, str):
-        weighted = FrameStack(operators, given)
-        problem.check_squares(weighted, stack)
-        settings = beta, noise, sum(weighted.strengths()), estimated, progress
-        if special is None:
-            number = known.weigh(regulariser, *settings)
-        else:
-            number = special.weigh(known, posed(1.0), *settings)
+        problem.check_squares(FrameStack(operators, given), stack)
     else:
-        number = arguments.real("beta", beta)
+        number = beta = arguments.real("beta", beta)
+    if special is not None:
+        strength = sum(FrameStack(operators, given).strengths())
+        number = special.weigh(known, posed(1.0), beta, noise, strength, estimated, progress)
+    elif isinstance(beta, str):
+        strength = sum(FrameStack(operators, given).strengths())
+        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
     def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
         given = posed(number)
-        found = (solvers.solve if special is None else special.solve)(
-            given,
-            solver,
-            nonnegative=nonnegative,
-            x0=start,
-            maxiter=maxiter,
-            rtol=rtol,
-            callback=solvers.outward(callback, axis),
-            progress=progress,
-        )
+        settings: Any = {
+            "x0": start, "maxiter": maxiter, "rtol": rtol, "progress": progress,
+            "callback": solvers.outward(callback, axis),
+        }  # fmt: skip
+        if special is None:
+            found = solvers.solve(given, solver, nonnegative=nonnegative, **settings)
+        else:
+            found = special.solve(given, **settings)
         return found.operator or given.operator, found
 
     for _ in range(ROUNDS if len(stack) > 1 else 0):
@@ -318,20 +347,6 @@ def super_resolve(
     )
 
 
-def _special(loss: losses.Name, threshold: float | None) -> "Robust | None":
-    """How to solve what is not least squares."""
-    arguments.choice("loss", loss, get_args(losses.Name))
-    if loss == "gaussian":
-        if threshold is not None:
-            raise ValueError('threshold is for loss="huber" and "l1"')
-        return None
-    if threshold is not None and not arguments.real("threshold", threshold) > 0:
-        raise ValueError(f"threshold must be positive, got {threshold!r}")
-    from dhop.reconstruction.robust import Robust
-
-    return Robust(loss, threshold)
-
-
 def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
     """How far an image leaves a range on both sides, and on one, relative to its own range.
 
@@ -347,14 +362,25 @@ def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, solver: str, noise: Any, photometry: Any, **settings: Any
+    frames: Any,
+    psf: Any,
+    factor: Any,
+    *,
+    solver: str,
+    noise: Any,
+    photometry: Any,
+    request: Request,
+    **settings: Any,
 ) -> Solution:
     if isinstance(psf, str) or photometry is not None:
         raise ValueError(
             "psf='estimate' and photometry work in memory only; find them from a part of the frames"
         )
-    if settings.pop("loss") != "gaussian" or settings.pop("threshold") is not None:
-        raise ValueError('chunked frames are solved with loss="gaussian" only; others need memory')
+    if not request.plain:
+        raise ValueError(
+            'chunked frames are solved with loss="gaussian", regularisers of squares and no bounds '
+            "but nonnegative=True; others work in memory only"
+        )
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
     from dhop.dask import super_resolve

@@ -35,13 +35,14 @@ from dhop.estimation.photometry import Terms
 from dhop.io import Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
-from dhop.reconstruction import losses, solvers
+from dhop.reconstruction import losses, penalties, solvers
 from dhop.reconstruction.preparation import width
 from dhop.selection import Rule
 
 Array = NDArray[Any]
 
 NOT_CONVERGED = 3
+REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
 OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
@@ -103,21 +104,30 @@ def superres(
     regulariser: Annotated[
         str,
         typer.Option(
-            help=f"What is kept small: {', '.join(get_args(stencils.Name))}.",
-            autocompletion=one_of(get_args(stencils.Name)),
+            help=f"What is kept small: {', '.join(REGULARISERS)}; tv and huber-tv keep edges.",
+            autocompletion=one_of(REGULARISERS),
         ),
     ] = "laplacian",
     loss: Annotated[
         str,
         typer.Option(
             help=f"What residuals cost: {', '.join(get_args(losses.Name))}; huber where cosmic "
-            "rays, hot pixels or what moves must not show.",
+            "rays, hot pixels or what moves must not show, poisson for photon counts.",
             autocompletion=one_of(get_args(losses.Name)),
         ),
     ] = "gaussian",
     threshold: Annotated[
         float | None, typer.Option(help="Of --loss huber and l1: largest residual that fits.")
     ] = None,
+    background: Annotated[
+        str, typer.Option(help="Of --loss poisson: a number, as files hold it, or an image.")
+    ] = "0",
+    gain: Annotated[
+        float, typer.Option(help="Of --loss poisson: what one photon adds to a pixel's number.")
+    ] = 1.0,
+    read_noise: Annotated[
+        float, typer.Option(help="Of --loss poisson: noise beside, in the pixels' numbers.")
+    ] = 0.0,
     solver: Annotated[
         str,
         typer.Option(
@@ -126,6 +136,9 @@ def superres(
         ),
     ] = "auto",
     nonnegative: Annotated[bool, typer.Option("--nonnegative", help="No values below 0.")] = False,
+    bounds: Annotated[
+        str | None, typer.Option(help="Least and largest value of the result, as 0,1.")
+    ] = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
@@ -159,6 +172,7 @@ def superres(
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
         read += [each for each in (shifts, truth) if each is not None]
+        read += [] if _is_number(background) else [background]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
@@ -183,6 +197,7 @@ def superres(
         moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
+        unit = 1 / (original.white or 1) if loss == "poisson" else 1.0
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -210,7 +225,11 @@ def superres(
                     loss=loss,  # type: ignore[arg-type]
                     threshold=threshold,
                     solver=solver,  # type: ignore[arg-type]
+                    background=_background(background, stack, unit),
+                    gain=gain * unit,
+                    read_noise=read_noise * unit,
                     nonnegative=nonnegative,
+                    bounds=None if bounds is None else _bounds(bounds),
                     boundary=boundary,  # type: ignore[arg-type]
                     decimation=decimation,  # type: ignore[arg-type]
                     maxiter=maxiter,
@@ -255,10 +274,37 @@ def _save(out: Path, image: Array, bits: int | None, header: Original, options: 
 
 
 def _beta(text: str) -> Any:
+    return float(text) if _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return text
+        return False
+    return True
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(each) for each in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bounds must be two numbers, as 0,1, got {text!r}") from None
+    return low, high
+
+
+def _background(text: str, stack: Array, unit: float) -> Any:
+    """A number in a unit, or the image of that name, of one frame."""
+    if _is_number(text):
+        return float(text) * unit
+    image = images.read(Path(text))
+    plane = image if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if plane.shape not in (stack.shape[-2:], stack.shape[1:]):
+        raise ValueError(
+            f"--background {text} is {extent(image.shape)}, the frames are "
+            f"{extent(stack.shape[1:])}"
+        )
+    return plane
 
 
 def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:

@@ -8,13 +8,7 @@ minimum: a part of the gradient is soon that of another majoriser.
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from dhop.iteration.steps import (
-    Keep,
-    Product,
-    as_they_are,
-    conjugate_gradients,
-    projected_gradients,
-)
+from dhop.iteration.steps import Keep, Product, as_they_are, conjugate_gradients
 
 Array: TypeAlias = Any
 
@@ -36,20 +30,7 @@ def improvement(
     precondition, keep : callable, optional
         See `dhop.iteration.steps`.
     """
-    return _first_part(conjugate_gradients(normal, r, None, precondition, keep))
-
-
-def improvement_within(
-    normal: Product, r: Array, lipschitz: float, low: Array, high: Array, keep: Keep = as_they_are
-) -> Array:
-    """The same, for changes between `low` and `high`, by projected gradients.
-
-    `lipschitz` is not less than the largest eigenvalue of the matrix.
-    """
-    return _first_part(projected_gradients(normal, r, None, lipschitz, keep, low=low, high=high))
-
-
-def _first_part(iterates: Iterator[tuple[Array, float]]) -> Array:
+    iterates = conjugate_gradients(normal, r, None, precondition, keep)
     _, first = next(iterates)
     return next(
         d

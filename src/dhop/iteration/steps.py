@@ -96,9 +96,8 @@ def projected_gradients(
     keep: Keep = as_they_are,
     leave: Leave = forget,
     low: Array | float = 0.0,
-    high: Array | float = inf,
 ) -> Iterator[tuple[Array, float]]:
-    """Accelerated projected gradients for ``low <= x <= high``, restarted when they climb.
+    """Accelerated projected gradients for ``x >= low``, restarted when they climb.
 
     Parameters
     ----------
@@ -106,11 +105,11 @@ def projected_gradients(
     b : array
         Real.
     x : array or None
-        The first guess, within the bounds; None for zeros.
+        The first guess, not less than `low`; None for zeros.
     lipschitz : float
         Not less than the largest eigenvalue of `N`.
     keep, leave : callable, optional
-    low, high : array or float
+    low : array or float
 
     Yields
     ------
@@ -132,8 +131,6 @@ def projected_gradients(
     last = inf
     while True:
         new = np.maximum(ahead + fall / lipschitz, low)
-        if high is not inf:
-            new = np.minimum(new, high)
         back = ahead - new
         new, square, climb = keep(new, inner(back, back), inner(back, new - x))
         if not square <= last:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any
-Name: TypeAlias = Literal["gaussian", "huber", "l1"]
+Name: TypeAlias = Literal["gaussian", "huber", "l1", "poisson"]
 
 NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
 EFFICIENT = 1.345  # standard deviations: 95 % as good as least squares where there is no outlier
@@ -19,16 +19,7 @@ ROUND = 1e-2  # of the threshold: below that the absolute value is rounded
 
 
 class Loss(Protocol):
-    """A loss of residuals, which may be a lazy array.
-
-    Attributes
-    ----------
-    steepest : float
-        The largest of all weights.
-    """
-
-    @property
-    def steepest(self) -> float: ...
+    """A loss of residuals, which may be a lazy array."""
 
     def value(self, u: Array) -> Any:
         """The sum over all residuals."""
@@ -38,6 +29,19 @@ class Loss(Protocol):
 
     def trust(self, u: Array) -> Array:
         """How much each residual counts, one for those that are not outliers."""
+
+
+class Square:
+    """``u**2``, which trusts all."""
+
+    def value(self, u: Array) -> Any:
+        return np.sum(u * u)
+
+    def weights(self, u: Array) -> Array:
+        return np.ones_like(u)
+
+    def trust(self, u: Array) -> Array:
+        return np.ones_like(u)
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,6 @@ class Huber:
 
     threshold: float
 
-    @property
-    def steepest(self) -> float:
-        return 1.0
-
     def value(self, u: Array) -> Any:
         size, t = abs(u), self.threshold
         return np.sum(np.where(size <= t, u * u, t * (2 * size - t)))
@@ -83,10 +83,6 @@ class Absolute:
     """
 
     threshold: float
-
-    @property
-    def steepest(self) -> float:
-        return 1 / ROUND
 
     def value(self, u: Array) -> Any:
         return Huber(ROUND * self.threshold).value(u) / ROUND

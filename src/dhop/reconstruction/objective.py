@@ -1,4 +1,4 @@
-r"""What is minimised: :math:`\sum_i \mathrm{loss}(A_i x - y_i) + \beta \|S x\|^2`."""
+r"""What is minimised: :math:`\sum_i \mathrm{loss}(A_i x - y_i) + \beta \, \mathrm{penalty}(x)`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.iteration.steps import Product, inner
+from dhop.iteration.steps import Product
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.losses import Loss
+from dhop.reconstruction.data_terms import Data
+from dhop.reconstruction.penalties import Penalty
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -27,8 +28,8 @@ class View(NamedTuple):
         The parts of the objective.
     square : float
         Of the norm of the residuals with the weights of the majoriser.
-    weights : list of ndarray
-        Of the quadratic majoriser, for each pixel of the frames, relative to those given.
+    weights, trust : list of ndarray
+        See `dhop.reconstruction.data_terms.Seen`, one for each frame.
     """
 
     residual: Array
@@ -36,62 +37,60 @@ class View(NamedTuple):
     prior: float
     square: float
     weights: list[Array]
+    trust: list[Array]
+
+    @property
+    def value(self) -> float:
+        """The objective."""
+        return self.loss + self.prior
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A loss of weighted residuals, and a quadratic penalty.
+    """What frames and penalty say of an image.
 
     Attributes
     ----------
     problem : Problem
-        Operators, frames, weights and penalty.
-    loss : Loss
+        Operators and weights, and least squares that are of about the same strength.
+    data : Data
+    penalty : Penalty
+    beta : float
+        Its weight.
     precondition : callable or None
-        The product with an inverse that is near those of the majorisers.
+        The product with an inverse that is near that of half the Hessian matrix.
     """
 
     problem: Problem
-    loss: Loss
+    data: Data
+    penalty: Penalty
+    beta: float
     precondition: Product | None = None
 
     def look(self, x: Array) -> View:
         """Value, gradient and majoriser at an image."""
         wide = x.astype(np.float64, copy=False)
         r = np.zeros(wide.shape)
-        value, square, weights = 0.0, 0.0, []
-        for A, misfit, root in self.problem.misfits(wide):
-            value += float(self.loss.value(misfit))
-            weight = self.loss.weights(misfit)
-            weights.append(weight.astype(x.dtype, copy=False))
-            square += float(inner(misfit, weight * misfit))
-            misfit *= root * weight
-            r += A.rmatvec(misfit)
+        loss, square = 0.0, 0.0
+        weights, trust = [], []
+        for number, A in enumerate(self.problem.operator.operators):
+            seen = self.data.see(number, A.matvec(wide))
+            loss += seen.value
+            square += seen.square
+            weights.append(seen.weights)
+            trust.append(seen.trust)
+            r += A.rmatvec(seen.fall)
         prior = 0.0
-        if self.problem.beta:
-            looked_at = self.problem.S.matvec(wide)
-            prior = self.problem.beta * float(inner(looked_at, looked_at))
-            r -= self.problem.beta * self.problem.S.rmatvec(looked_at)
-        return View(r, value, prior, square, weights)
+        if self.beta:
+            cost = self.penalty.cost(wide)
+            prior = self.beta * cost.value
+            r -= self.beta * cost.slope
+        return View(r, loss, prior, square, weights, trust)
 
     def majoriser(self, view: View) -> Problem:
         """The least squares of the same gradient at the image of a view."""
-        operator = weighted(self.problem.operator, view.weights)
+        operator = FrameStack(self.problem.operator.operators, view.weights)
         return replace(self.problem, operator=operator)
-
-    def steepest(self) -> Problem:
-        """Least squares that no majoriser is steeper than."""
-        most = [np.asarray(self.loss.steepest)] * len(self.problem.operator.operators)
-        return replace(self.problem, operator=weighted(self.problem.operator, most))
-
-    def scales(self) -> list[float]:
-        """About the largest eigenvalue of each term of the steepest majoriser."""
-        return self.steepest().scales()
-
-    def trust(self, x: Array) -> list[Array]:
-        """How much each pixel of the frames counts."""
-        shape = self.problem.frames.shape[1:]
-        return [self.loss.trust(misfit).reshape(shape) for _, misfit, _ in self.problem.misfits(x)]
 
 
 def inverse_near(problem: Problem) -> Product | None:

@@ -172,6 +172,11 @@ class Preparation:
                 RegistrationWarning,
             )
 
+    def variance(self) -> float:
+        """Of the noise of a pixel of weight one."""
+        spectra = self._spectra()
+        return self._scene(spectra, True).noise if spectra.values.any() else 0.0
+
     def moderate(self, regulariser: Stencils) -> float:
         """A `beta` that is neither large nor small, whatever the frames hold."""
         spectra = self._spectra()

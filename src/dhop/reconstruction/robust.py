@@ -4,128 +4,79 @@ Both are estimated while the first images settle. From then on they stay, so tha
 objective that is minimised.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator
 
-from dhop.frames.spikes import despiked
-from dhop.iteration.steps import Product
-from dhop.reconstruction.losses import EFFICIENT, NORMAL, Name, robust
+from dhop.reconstruction.data_terms import Residuals
+from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
+from dhop.reconstruction.minimising import improved
 from dhop.reconstruction.objective import Objective, inverse_near, weighted
-from dhop.reconstruction.preparation import Preparation
+from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.reweighting import EVERYTHING, Reweighting
-from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
-from dhop.runtime.progress import Progress
+from dhop.reconstruction.solvers import root_of_two
 
 Array = NDArray[Any]
 
 SETTLING = 6  # images at most until the noise is known
 SETTLED = 0.02  # by which it changes then
-EVERYONE = 1e6  # standard deviations: a threshold of which nothing is an outlier, to begin with
+EVERYONE = 1e6  # times the brightest pixel: a threshold of which nothing is an outlier
 STRANGE = 2.5  # times the noise of most frames is that of one that does not fit
 OUTLYING = 4.0  # standard deviations: so large noise itself is once in 16 000 pixels
 FEWEST = 3  # frames, of which most can be told
 NOTHING = 16  # times epsilon of the brightest pixel: what rounding alone leaves of residuals
 
 
-@dataclass(frozen=True)
-class Robust:
-    """How to solve with a robust loss; the parts of `dhop.super_resolve` that it changes.
+class Settled(NamedTuple):
+    """What most pixels agree on.
 
     Attributes
     ----------
-    loss : {"huber", "l1"}
-    threshold : float or None
-        Of the residual of a pixel of weight one; None for one that is estimated.
+    x : ndarray
+        An image that is not yet the minimum.
+    problem : Problem
+        With the weights that the frames have by then.
+    threshold : float
+        Of residuals.
+    frames : ndarray of float
+        How much each frame counts.
     """
 
-    loss: Name
-    threshold: float | None = None
-
-    def seen(self, frames: Array, weights: list[Array] | None) -> Array:
-        """The frames as registration and the estimation of the PSF should see them."""
-        return despiked(frames, weights)
-
-    def weigh(self, known: Preparation, problem: Problem, *settings: Any) -> float:
-        """Choose `beta` from frames without outliers, see `Preparation.weigh`."""
-        if not isinstance(problem.regulariser, LinearOperator):
-            first = replace(known, frames=self.seen(known.frames, known.weights))
-            problem = replace(problem, beta=first.moderate(problem.regulariser))
-            frames, trust = without_outliers(problem, self.threshold)
-            weights = [w * t for w, t in zip(known.weights or trust, trust, strict=True)]
-            known = replace(known, frames=frames, weights=weights)
-        return known.weigh(problem.regulariser, *settings)
-
-    def solve(
-        self,
-        problem: Problem,
-        solver: str,
-        *,
-        nonnegative: bool,
-        x0: Array | None,
-        maxiter: int,
-        rtol: float,
-        callback: Callback | None,
-        progress: Progress,
-    ) -> Found:
-        """See `dhop.reconstruction.solvers.solve`; the weights count frames and pixels together."""
-        if solver not in ("auto", "reweighted"):
-            raise ValueError(f'loss={self.loss!r} is for the solver "reweighted", not {solver!r}')
-        box = (0.0, np.inf) if nonnegative else EVERYTHING
-        root = root_of_two(max(problem.scales()))
-        problem = problem.divided(root)
-        x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
-        if x0 is not None:
-            x = start_of(x0, x.dtype, nonnegative)
-        with np.errstate(over="ignore", invalid="ignore"):
-            x, objective, frames = settled(problem, self, root, x)
-            found = Reweighting(objective, box).run(x, maxiter, rtol, callback, progress)
-        return found.scaled(root, frames)
+    x: Array
+    problem: Problem
+    threshold: float
+    frames: Array
 
 
-def settled(
-    problem: Problem, setting: Robust, root: float, x: Array
-) -> tuple[Array, Objective, Array]:
-    """An image, the objective with noise and odd frames as they are seen in it, and these frames.
+def settled(problem: Problem, x: Array) -> Settled:
+    """Noise and odd frames, from the residuals of images that both change.
 
     Parameters
     ----------
     problem : Problem
-        Divided by `root`.
-    setting : Robust
-    root : float
+        Of ordinary strength.
     x : ndarray
         The first guess.
     """
     precondition = inverse_near(problem)
-    count = len(problem.operator.operators)
-    brightest = max(
-        (float(abs(misfit).max(initial=0)) for _, misfit, _ in problem.misfits(None)), default=0.0
-    )
+    brightest = max(float(abs(misfit).max(initial=0)) for _, misfit, _ in problem.misfits(None))
     least = NOTHING * float(np.finfo(x.dtype).eps) * (brightest or 1.0)
-    noise, frames = EVERYONE * (brightest or 1.0), np.ones(count)
+    noise, frames = EVERYONE * (brightest or 1.0), np.ones(len(problem.operator.operators))
+    penalty, seen = Squares(problem.S), problem
     for _ in range(SETTLING):
-        objective = _objective(problem, "huber", EFFICIENT * noise, frames, precondition)
-        x = Reweighting(objective).improve(x, objective.look(x))
+        data = Residuals(seen.operator, seen.frames, Huber(EFFICIENT * noise))
+        objective = Objective(seen, data, penalty, seen.beta, precondition)
+        x = improved(objective, x, objective.look(x))
         before = noise
         noise, frames = _noise(problem, x)
         noise = max(noise, least)
+        if not (frames == 1).all():
+            seen = replace(problem, operator=weighted(problem.operator, list(frames)))
         if abs(noise - before) <= SETTLED * before:
             break
-    threshold = EFFICIENT * noise if setting.threshold is None else setting.threshold / root
-    return x, _objective(problem, setting.loss, threshold, frames, precondition), frames
-
-
-def _objective(
-    problem: Problem, loss: Name, threshold: float, frames: Array, precondition: Product | None
-) -> Objective:
-    if not (frames == 1).all():
-        problem = replace(problem, operator=weighted(problem.operator, list(frames)))
-    return Objective(problem, robust(loss, threshold), precondition)
+    return Settled(x, seen, EFFICIENT * noise, frames)
 
 
 def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
@@ -151,11 +102,11 @@ def without_outliers(problem: Problem, threshold: float | None) -> tuple[Array, 
     root = root_of_two(max(problem.scales()))
     x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        x, objective, frames = settled(problem.divided(root), Robust("huber", threshold), root, x)
-        least = EFFICIENT / OUTLYING
+        found = settled(problem.divided(root), x)
+        usual = found.threshold if threshold is None else threshold / root
         result = problem.frames.copy()
-        for frame, (A, misfit, _) in zip(result, objective.problem.misfits(x), strict=True):
-            outlier = (objective.loss.trust(misfit) < least).reshape(frame.shape)
-            fits = A.matvec(x).reshape(frame.shape)
+        for frame, (A, misfit, _) in zip(result, found.problem.misfits(found.x), strict=True):
+            outlier = (abs(misfit) > OUTLYING / EFFICIENT * usual).reshape(frame.shape)
+            fits = A.matvec(found.x).reshape(frame.shape)
             np.copyto(frame, fits, where=outlier, casting="same_kind")
-    return result, frames
+    return result, found.frames

@@ -35,7 +35,10 @@ from dhop.reconstruction.solution import Step
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
-Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted"]
+Name: TypeAlias = Literal[
+    "auto", "direct", "cg", "lsqr", "lsmr", "projected",
+    "reweighted", "quasi-newton", "richardson-lucy",
+]  # fmt: skip
 Callback: TypeAlias = Callable[[Step], object]
 
 MARGIN = 1.05  # over the estimated largest eigenvalue
@@ -243,8 +246,6 @@ def _by_channels(
 
 def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:
     """The solver that is meant, and its closed form."""
-    if solver == "reweighted":
-        raise ValueError('solver="reweighted" is for losses that weigh outliers, as loss="huber"')
     if nonnegative and solver not in ("auto", "projected"):
         raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
     if nonnegative:
