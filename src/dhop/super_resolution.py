@@ -18,9 +18,10 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import blurs, cameras, problem, solvers
+from dhop.reconstruction import blurs, cameras, losses, penalties, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
+from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
 from dhop.registration import Model
 from dhop.runtime import arguments
@@ -51,12 +52,18 @@ def super_resolve(
     shifts: Shifts = None,
     motion: Sequence[Motion] | Model | None = None,
     weights: Weights | None = None,
-    regulariser: Regulariser = "laplacian",
+    regulariser: Regulariser | penalties.Name = "laplacian",
     beta: float | Rule = "auto",
     noise: float | None = None,
     photometry: Terms | None = None,
+    loss: losses.Name = "gaussian",
+    threshold: float | None = None,
+    background: ArrayLike = 0.0,
+    gain: float = 1.0,
+    read_noise: float = 0.0,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
+    bounds: tuple[float, float] | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -73,7 +80,8 @@ def super_resolve(
     .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
 
     with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser.
+    and `S` the regulariser; or with another `loss` than the square, another penalty, and `x` within
+    `bounds`.
 
     Parameters
     ----------
@@ -143,25 +151,54 @@ def super_resolve(
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
         sum of second differences, small curvature; ``"laplacian-of-gaussian"`` the same but for the
         finest detail. An array is a PSF that the image is convolved with; an operator has as many
-        columns as the image has pixels.
+        columns as the image has pixels. ``"huber-tv"`` and ``"tv"`` are no squares but total
+        variation, :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges:
+        steps up to three standard deviations of the noise cost squares with ``"huber-tv"``, and
+        hardly any do with ``"tv"``.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
-        Weight of the regulariser; it does not depend on the brightness scale. ``"auto"`` expects
+        Weight of the regulariser; it does not depend on the brightness scale, but that of total
+        variation is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
-        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator.
+        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
+        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
-        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
+        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
+        total variation, which estimates it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected"}
+    loss : {"gaussian", "huber", "l1", "poisson"}
+        What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
+        everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
+        hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
+        from the start; frames that do not fit are named in a warning. ``"poisson"`` is the
+        likelihood of photons, whose noise grows with their number; images are not negative then.
+        See docs/howto/losses.md.
+    threshold : float, optional
+        Largest residual, times the root of its weight, that is no outlier. By default 1.345
+        standard deviations of the noise, as the median of the residuals tells it.
+    background : float or array_like
+        Of ``"poisson"``: what the frames show beside the scene, in their unit; a number, a map, or
+        one for each frame. For other losses subtract it.
+    gain : float
+        Of ``"poisson"``: what one photon adds to a pixel.
+    read_noise : float
+        Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
+"richardson-lucy"}
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
         gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative.
+        ``"projected"`` is for images that are not negative. What is not made of squares, or has
+        `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
+        that are weighted anew. ``"richardson-lucy"``, accelerated, is for
+        ``"poisson"`` without a prior and ends when noise alone could be what is left.
     nonnegative : bool
         Whether to minimise over images without negative values only.
+    bounds : (float, float), optional
+        Least and largest value that the image may have, in the unit of the frames.
     boundary, decimation
         As for `DHOperator`.
     dims : sequence of int, optional
@@ -202,13 +239,16 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
+    request = Request(
+        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver
+    )
     if _is_chunked(frames):
         return _chunked(
             frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
-            motion=motion,
+            motion=motion, request=request,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
@@ -217,7 +257,9 @@ def super_resolve(
             array, psf, factor, channel_axis, center=center, shifts=shifts, weights=weights,
             boundary=boundary, dims=dims, x0=x0, regulariser=regulariser, beta=beta, noise=noise,
             photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
-            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress,
+            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress, motion=motion,
+            loss=loss, threshold=threshold, background=background, gain=gain,
+            read_noise=read_noise, bounds=bounds,
         )  # fmt: skip
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
@@ -228,6 +270,12 @@ def super_resolve(
         )
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
+    request.check()
+    answer = request.answer(stack, given, axis, photometry is not None)
+    special = None
+    if answer is not None:
+        special, stack, given = answer
+        regulariser = special.smooth(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -240,40 +288,52 @@ def super_resolve(
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
+    if special is not None:
+        known.frames = special.seen(stack)
     known.align(shifts, motion, photometry, progress)
     if ratio != steps and known.motion is None:
         known.motion = [motions.of_shift(move) for move in known.shifts]
+    if known.motion is not None and loss == "poisson":
+        raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
     known.look_on(size[-ndim:], ratio)
     estimated = isinstance(psf, str)
     known.blur(psf, center, ratio, progress)
+    known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     operators = cameras.operators(size, known, ratio, options)
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
+
+    def posed(number: float) -> problem.Problem:
+        operator = FrameStack(operators, known.photometry.weights(known.weights))
+        corrected = known.photometry.corrected(stack)
+        return problem.Problem(operator, corrected, regulariser, number, boundary, ndim)
+
     if isinstance(beta, str):
-        weighted = FrameStack(operators, known.weights)
-        problem.check_squares(weighted, stack)
-        strength = sum(weighted.strengths())
-        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
+        problem.check_squares(FrameStack(operators, known.weights), stack)
     else:
-        number = arguments.real("beta", beta)
+        number = beta = arguments.real("beta", beta)
+    if special is not None:
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = special.weigh(known, posed(1.0), beta, noise, strength, estimated, progress)
+    elif isinstance(beta, str):
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
     def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
-        operator = FrameStack(operators, known.photometry.weights(known.weights))
-        corrected = known.photometry.corrected(stack)
-        return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, boundary, ndim),
-            solver,
-            nonnegative=nonnegative,
-            x0=start,
-            maxiter=maxiter,
-            rtol=rtol,
-            callback=solvers.outward(callback, axis),
-            progress=progress,
-        )
+        given = posed(number)
+        settings: Any = {
+            "x0": start, "maxiter": maxiter, "rtol": rtol, "progress": progress,
+            "callback": solvers.outward(callback, axis),
+        }  # fmt: skip
+        if special is None:
+            found = solvers.solve(given, solver, nonnegative=nonnegative, **settings)
+        else:
+            found = special.solve(given, **settings)
+        return found.operator or given.operator, found
 
     for _ in range(ROUNDS if len(stack) > 1 else 0):
         if photometry is None:
@@ -281,7 +341,8 @@ def super_resolve(
         operator, found = solve(number, start, max(rtol, ROUGH))
         start = found.x
         predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
-        known.photometry = fitted(stack, predictions, known.weights, photometry)
+        counts = found.counting(known.weights)
+        known.photometry = fitted(stack, predictions, counts, photometry)
     operator, found = solve(number, start, rtol)
     low, high = visible_range(stack, known.weights)
     pixels = ratio[0] * ratio[1] if decimation == "sum" else 1.0  # of the image in one of these
@@ -300,6 +361,8 @@ def super_resolve(
             f"{image.min():.3g} to {image.max():.3g}; the psf may be too wide, or beta too small",
             RangeWarning,
         )
+    if found.weights is not None:
+        known.name_strangers(found.weights)
     return Solution(
         image=layouts.outward(image, axis),
         converged=found.converged,
@@ -318,17 +381,20 @@ def super_resolve(
         operator=operator,
         frames=stack,
         channel_axis=axis,
-        regulariser=regulariser,
+        regulariser=request.regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
+        weights=None if found.weights is None else np.stack(found.weights),
     )
 
 
 def _of_lines(
     frames: Array, psf: Any, factor: Any, channel_axis: int | None, *, center: Any, shifts: Any,
-    weights: Any, boundary: Any, dims: Any, x0: Any, **settings: Any,
+    weights: Any, boundary: Any, dims: Any, x0: Any, motion: Any, background: Any, **settings: Any,
 ) -> Solution:  # fmt: skip
     """Lines, such as spectra, are images of one row."""
+    if motion is not None:
+        raise ValueError("motion is that of images; lines take shifts")
     layouts.stacked(frames, channel_axis, 1)
     axis = layouts.image_axis(channel_axis, frames.ndim, 1)
     if channel_axis is not None:
@@ -353,6 +419,7 @@ def _of_lines(
         weights=weights,
         boundary=("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         dims=None if dims is None else (1, *arguments.integers("dims", dims, 1)),
+        background=_row(np.asarray(background)) if np.ndim(background) else background,
         x0=None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
         **settings,
     )
@@ -386,6 +453,7 @@ def _chunked(
     noise: Any,
     photometry: Any,
     motion: Any,
+    request: Request,
     **settings: Any,
 ) -> Solution:
     if isinstance(psf, str) or photometry is not None:
@@ -394,6 +462,11 @@ def _chunked(
         )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
+    if not request.plain:
+        raise ValueError(
+            'chunked frames are solved with loss="gaussian", regularisers of squares and no bounds '
+            "but nonnegative=True; others work in memory only"
+        )
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
     from dhop.dask import super_resolve

@@ -23,6 +23,7 @@ from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
+from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
@@ -188,8 +189,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
-                balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
-                return FALLBACK * balance
+                return _moderate(spectra, transfers, regulariser)
             scene = self._scene(self._still(), estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -202,6 +202,28 @@ class Preparation:
                 BetaWarning,
             )
         return number
+
+    def name_strangers(self, trust: Sequence[Array]) -> None:
+        """Warn of frames of which the loss trusts no pixel fully."""
+        most = [float(each.max(initial=0)) for each in trust]
+        odd = [i for i, one in enumerate(most) if one < 1]
+        if odd:
+            names = ", ".join(map(str, odd))
+            counts = ", ".join(f"{most[i]:.2g}" for i in odd)
+            self.warn(
+                f"frames {names} do not fit the others; they count {counts} of these",
+                RegistrationWarning,
+            )
+
+    def variance(self) -> float:
+        """Of the noise of a pixel of weight one."""
+        spectra = self._spectra()
+        return self._scene(self._still(), True).noise if spectra.values.any() else 0.0
+
+    def moderate(self, regulariser: Stencils) -> float:
+        """A `beta` that is neither large nor small, whatever the frames hold."""
+        spectra = self._spectra()
+        return _moderate(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
@@ -317,6 +339,10 @@ class Preparation:
                 PSFWarning,
             )
         return free if gain > limit else given
+
+
+def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:

@@ -42,12 +42,22 @@ class Step:
     image : ndarray or None
         The present iterate, of the shape of the result, to be copied if it is to be kept. None in a
         `Solution`, and from ``"lsqr"`` and ``"lsmr"``, which do not give it away.
+    loss, prior : float or None
+        The parts of what is minimised, with their weights, where losses or priors are not
+        quadratic. The others do not need them.
     """
 
     iteration: int
     residual: float
     seconds: float
     image: Array | None = field(default=None, repr=False)
+    loss: float | None = None
+    prior: float | None = None
+
+    @property
+    def objective(self) -> float | None:
+        """What is minimised, if its parts are known."""
+        return None if self.loss is None or self.prior is None else self.loss + self.prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +108,9 @@ class Solution:
         That the regulariser continues the image by.
     nonnegative : bool
         Whether the image was not allowed to have negative values.
+    weights : ndarray, of the shape of `frames`, or None
+        How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
+        for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
 
     Examples
     --------
@@ -128,6 +141,7 @@ class Solution:
     regulariser: Any = field(default="laplacian", repr=False)
     boundary: Any = field(default="symmetric", repr=False)
     nonnegative: bool = field(default=False, repr=False)
+    weights: Array | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"

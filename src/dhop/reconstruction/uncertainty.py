@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.penalties import Name as Prior
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.resolution import Resolution, places, widths
@@ -47,6 +48,10 @@ class Uncertainty:
     """
 
     def __init__(self, solution: "Solution") -> None:
+        if isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior):
+            raise ValueError(
+                "deviations are known for regularisers that are squares, not for total variation"
+            )
         if not solution.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
         self._solution = solution
