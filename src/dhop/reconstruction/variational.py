@@ -179,7 +179,7 @@ class Variational:
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
         smooth = replace(problem, regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
-        step = self._penalty(B.dims).mean_step(x.astype(np.float64))
+        step = self._penalty(problem).mean_step(x.astype(np.float64))
         if not (step and variance):
             known.curve = None
             return squares
@@ -201,8 +201,9 @@ class Variational:
             )
         return known.curve.beta
 
-    def _penalty(self, dims: tuple[int, ...]) -> penalties.Variation:
-        return penalties.Variation(dims, (len(dims) - 2, len(dims) - 1), self.edge)
+    def _penalty(self, problem: Problem) -> penalties.Variation:
+        dims = problem.operator.dims
+        return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
 
     def solve(
         self,
@@ -228,7 +229,7 @@ class Variational:
             if self.robust:
                 x, problem, threshold, frames = settled(problem, x)
                 threshold = threshold if self.threshold is None else self.threshold / root
-            penalty = self._penalty(B.dims) if self.prior is not None else Squares(problem.S)
+            penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
             data = self._data(problem, threshold, root)
             near = _inverse(problem, uniform=self.counting is not None)
             objective = Objective(problem, data, penalty, beta, near)
