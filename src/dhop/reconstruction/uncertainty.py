@@ -121,7 +121,8 @@ class Uncertainty:
         for number, one in enumerate(self.images):
             part = slice(number * one.size, (number + 1) * one.size)
             for batch in one.batches(count):
-                drawn[batch.start : batch.stop, part] = sigma * one.draw(len(batch), rng, RTOL)
+                found = one.solve(one.pulls(len(batch), rng), RTOL)
+                drawn[batch.start : batch.stop, part] = sigma * found
         drawn += image
         if self._solution.nonnegative:
             drawn.clip(0, out=drawn)
