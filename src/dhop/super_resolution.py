@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -61,6 +61,7 @@ def super_resolve(
     background: ArrayLike = 0.0,
     gain: float = 1.0,
     read_noise: float = 0.0,
+    denoiser: Callable[[Array, float], Array] | None = None,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
     bounds: tuple[float, float] | None = None,
@@ -164,7 +165,7 @@ def super_resolve(
         variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
         Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
-        total variation, which estimates it by default.
+        total variation and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
@@ -185,6 +186,9 @@ def super_resolve(
         Of ``"poisson"``: what one photon adds to a pixel.
     read_noise : float
         Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+    denoiser : callable, optional
+        Called with an image and the standard deviation of its noise, gives the image without: plug
+        and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
     solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
 "richardson-lucy"}
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
@@ -240,8 +244,9 @@ def super_resolve(
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
     request = Request(
-        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver
-    )
+        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,
+        denoiser,
+    )  # fmt: skip
     if _is_chunked(frames):
         return _chunked(
             frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
@@ -259,7 +264,7 @@ def super_resolve(
             photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
             maxiter=maxiter, rtol=rtol, callback=callback, progress=progress, motion=motion,
             loss=loss, threshold=threshold, background=background, gain=gain,
-            read_noise=read_noise, bounds=bounds,
+            read_noise=read_noise, bounds=bounds, denoiser=denoiser,
         )  # fmt: skip
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
@@ -344,12 +349,20 @@ def super_resolve(
         counts = found.counting(known.weights)
         known.photometry = fitted(stack, predictions, counts, photometry)
     operator, found = solve(number, start, rtol)
+    if denoiser is not None:
+        from dhop.reconstruction.splitting import plug_and_play
+
+        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
+        found = plug_and_play(
+            posed(number), found, denoiser, variance, axis,
+            callback=solvers.outward(callback, axis), progress=progress,
+        )  # fmt: skip
     low, high = visible_range(stack, known.weights)
     pixels = ratio[0] * ratio[1] if decimation == "sum" else 1.0  # of the image in one of these
     span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
         rings = _beyond(found.x, span)[0] > PLAUSIBLE
-        if not (estimated and isinstance(beta, str) and rings):
+        if denoiser is not None or not (estimated and isinstance(beta, str) and rings):
             break
         number *= 2
         operator, found = solve(number, found.x, rtol)
@@ -462,7 +475,7 @@ def _chunked(
         )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
-    if not request.plain:
+    if not request.plain or request.denoiser is not None:
         raise ValueError(
             'chunked frames are solved with loss="gaussian", regularisers of squares and no bounds '
             "but nonnegative=True; others work in memory only"

@@ -11,6 +11,7 @@ from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
 
 if TYPE_CHECKING:
+    from dhop.reconstruction.splitting import Denoiser
     from dhop.reconstruction.variational import Variational
 
 Array = NDArray[Any]
@@ -28,6 +29,7 @@ class Request(NamedTuple):
     bounds: tuple[float, float] | None
     nonnegative: bool
     solver: str
+    denoiser: "Denoiser | None"
 
     @property
     def plain(self) -> bool:
@@ -55,6 +57,14 @@ class Request(NamedTuple):
             low, high = _pair(self.bounds)
             if not low < high:
                 raise ValueError(f"bounds must be (low, high) with low < high, got {self.bounds!r}")
+        if self.denoiser is not None:
+            if not callable(self.denoiser):
+                raise TypeError(f"denoiser must be callable, got {self.denoiser!r}")
+            if not self.plain or self.nonnegative:
+                raise ValueError(
+                    "a denoiser takes the place of a prior: it goes with loss='gaussian', a "
+                    "regulariser of squares that it begins with, and no bounds"
+                )
         if self.plain and self.solver in ("reweighted", "quasi-newton", "richardson-lucy"):
             raise ValueError(
                 f"solver={self.solver!r} is for other losses or priors than squares: give loss= "
