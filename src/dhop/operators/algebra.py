@@ -98,10 +98,10 @@ class Scaled(NormalOperator):
     def columns(self) -> Rows:
         return WeightedRows(self.operator.columns(), self.scale, self.dtype)
 
-    def terms(self, weights: Array | None = None) -> list[Term] | None:
+    def terms(self, weights: Array | None = None, *, near: bool = False) -> list[Term] | None:
         square = abs(self.scale) ** 2
         same = np.full(self.shape[0], square) if weights is None else square * weights
-        return self.operator.terms(same)
+        return self.operator.terms(same, near=near)
 
     def bounds(self) -> tuple[float, float]:
         columns, rows = self.operator.bounds()
@@ -163,12 +163,12 @@ class Product(NormalOperator):
             return WeightedRows(self.left.columns(), self.right.diagonal, self.dtype)
         return merging.product_of(self.right.columns(), self.left.columns(), self.dtype)
 
-    def terms(self, weights: Array | None = None) -> list[Term] | None:
+    def terms(self, weights: Array | None = None, *, near: bool = False) -> list[Term] | None:
         """Those of the right operator if the left one weights its outputs."""
         if not isinstance(self.left, DiagonalOperator):
             return None
         squares = np.abs(self.left.diagonal.astype(np.complex128)) ** 2
-        return self.right.terms(squares if weights is None else squares * weights)
+        return self.right.terms(squares if weights is None else squares * weights, near=near)
 
     def bounds(self) -> tuple[float, float]:
         (c0, r0), (c1, r1) = self.left.bounds(), self.right.bounds()

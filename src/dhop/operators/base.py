@@ -77,10 +77,11 @@ class ArrayOperator(LinearOperator):
         """The columns of the explicit matrix, as the rows of its transpose; TypeError likewise."""
         raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
 
-    def terms(self, weights: Array | None = None) -> list[Term] | None:
+    def terms(self, weights: Array | None = None, *, near: bool = False) -> list[Term] | None:
         """The convolutions that ``A^H W A`` is a sum of, or None.
 
-        `weights` are M real numbers, the diagonal of `W`, or None for ones.
+        `weights` are M real numbers, the diagonal of `W`, or None for ones. If `near`, those of
+        a similar operator will do.
         """
         return None
 

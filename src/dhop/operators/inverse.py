@@ -56,7 +56,7 @@ class InverseOperator(ArrayOperator):
 
 def inverse_of(operator: ArrayOperator, equations: Equations, beta: float) -> InverseOperator:
     """The inverse for one `beta`, of equations that are made from the terms of an operator."""
-    terms = operator.terms()
+    terms = operator.terms(near=True)
     if terms is None:
         raise TypeError(f"{operator!r} has no terms")
     solve = equations.inverse(beta, once=True)

@@ -246,7 +246,7 @@ class FrameStack(NormalOperator):
         ]
         return merging.side_by_side(frames, self.dtype)
 
-    def terms(self, weights: Array | None = None) -> list[Term] | None:
+    def terms(self, weights: Array | None = None, *, near: bool = False) -> list[Term] | None:
         found: list[Term] = []
         given = [None] * len(self.operators) if weights is None else self.split(weights)
         for number, (operator, more) in enumerate(zip(self.operators, given, strict=True)):
@@ -254,7 +254,7 @@ class FrameStack(NormalOperator):
             if self._roots is not None or more is not None:
                 square = 1.0 if self._roots is None else self._roots[number] ** 2
                 own = np.broadcast_to(square * (1.0 if more is None else more), operator.shape[0])
-            terms = operator.terms(own) if isinstance(operator, ArrayOperator) else None
+            terms = operator.terms(own, near=near) if isinstance(operator, ArrayOperator) else None
             if terms is None:
                 return None
             found += terms

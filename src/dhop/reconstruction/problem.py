@@ -117,7 +117,7 @@ class Problem:
         if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
             return None
         form = closed_form if exact else nearest_form
-        return form(self.operator.terms(), self.regulariser)
+        return form(self.operator.terms(near=not exact), self.regulariser)
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""
