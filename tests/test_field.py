@@ -7,7 +7,7 @@ import oracle
 import pytest
 from scipy.sparse.linalg import cg
 
-from dhop import DHOperator, FrameStack, psf, singular_values
+from dhop import DHOperator, FrameStack, psf, singular_values, super_resolve
 
 SEEDS = range(40)
 
@@ -295,3 +295,70 @@ def test_what_a_field_has_not_is_refused_by_name():
         psf.Modes(np.ones((2, 3, 3)), np.ones((1, 4, 4)))
     with pytest.raises(ValueError, match="real and finite"):
         psf.Modes(np.ones((1, 3, 3)), np.full((1, 4, 4), 1j))
+
+
+@pytest.mark.parametrize("distance", [(3, -2), (0.5, 0), (-1.25, 2.5)])
+def test_a_moved_field_stays_in_the_camera(distance):
+    rng = np.random.default_rng(8)
+    sigmas = np.linspace(1, 2, 3)
+    field = psf.Field(
+        [[psf.gaussian(13, (a + b) / 2) for a in sigmas] for b in sigmas],
+        ([4, 20, 40], [0, 25, 50]),
+    )
+    moved, center = field.moved(distance)
+    A = DHOperator((48, 48), moved, 1, center=center)
+    B = DHOperator((48, 48), field, 1)
+    for row, column in rng.integers(16, 32, (4, 2)):
+        x = np.zeros((48, 48))
+        x[row, column] = 1
+        there = row + distance[0], column + distance[1]
+        whole = [round(place) for place in there]
+        rest = np.subtract(there, whole)
+        seen = A.degrade(x)
+        if not rest.any():
+            x = np.roll(x, np.subtract(whole, (row, column)), (0, 1))
+            np.testing.assert_allclose(seen, B.degrade(x), atol=1e-12)
+            continue
+        stamp, origin = psf.shift(field.at(*there), np.subtract(there, (row, column)))
+        plain = DHOperator((48, 48), stamp, 1, center=origin).degrade(x)
+        np.testing.assert_allclose(seen, plain, atol=1e-6)
+
+
+def test_super_resolution_solves_with_the_field():
+    rng = np.random.default_rng(9)
+    stamps = rng.random((2, 2, 3, 3))
+    stamps /= stamps.sum(axis=(2, 3), keepdims=True)
+    fields = [psf.Field(3 * stamps[::k, ::k], ([0, 15], [2, 13])) for k in (1, -1)]
+    frames = rng.random((3, 8, 8))
+    shifts = [(0, 0), (0.5, 0), (0, 0)]
+    options = {"boundary": "reflect", "decimation": "mean"}
+    given = [fields[0], fields[0], fields[1]]
+    solution = super_resolve(
+        frames, given, 2, shifts=shifts, beta=0.01, regulariser="identity", rtol=1e-11, **options
+    )
+    known = [psf.Field(each.stamps / 3, each.positions) for each in given]
+    known[1] = psf.Field(known[1].stamps, ([-1, 14], [2, 13]))
+    centers = [(1, 1), (0, 1), (1, 1)]
+    matrix = np.concatenate([
+        dense((16, 16), field, 2, center=center, **options)
+        for field, center in zip(known, centers, strict=True)
+    ])  # fmt: skip
+    normal = matrix.T @ matrix + 0.01 * np.eye(256)
+    expected = np.linalg.solve(normal, matrix.T @ frames.ravel())
+    np.testing.assert_allclose(solution.image.ravel(), expected, atol=1e-8)
+    assert solution.converged
+
+
+def test_super_resolution_with_a_field_of_one_psf_is_that_with_the_psf():
+    rng = np.random.default_rng(10)
+    stamp = psf.gaussian(7, 1.1)
+    frames = DHOperator((48, 48), stamp, 2, decimation="mean").degrade(rng.random((48, 48)))
+    frames += 0.01 * rng.standard_normal(frames.shape)
+    field = psf.Field([[2 * stamp]], ([0], [0]))
+    one, other = (super_resolve(frames, each, 2, rtol=1e-10) for each in (stamp, field))
+    assert one.beta == pytest.approx(other.beta, rel=1e-3)
+    np.testing.assert_allclose(one.image, other.image, atol=1e-2 * np.ptp(one.image))
+    with pytest.raises(ValueError, match="give no center"):
+        super_resolve(frames, field, 2, center=(3, 3))
+    with pytest.raises(ValueError, match="cannot be made one"):
+        super_resolve(frames, psf.Field([[0 * stamp]], ([0], [0])), 2)

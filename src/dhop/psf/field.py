@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.model.shifting import shift_all
 from dhop.runtime.arguments import numbers, real
 
 Array = NDArray[Any]
@@ -83,6 +84,45 @@ class Field:
     def dtype(self) -> np.dtype[Any]:
         """Of the stamps."""
         return self.stamps.dtype
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the PSFs at the nodes."""
+        return np.asarray(self.stamps.mean(axis=(0, 1), dtype=np.result_type(self.dtype, float)))
+
+    def normalised(self) -> "Field":
+        """The field of PSFs of sum one.
+
+        Raises
+        ------
+        ValueError
+            If the sum of a PSF is zero.
+        """
+        sums = self.stamps.sum(axis=(2, 3), keepdims=True, dtype=np.result_type(self.dtype, float))
+        if (sums == 0).any():
+            raise ValueError("the sum of a psf of the field is zero, it cannot be made one")
+        return Field(self.stamps / sums, self.positions)
+
+    def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
+        """The field of a camera in which the scene appears further down and to the right.
+
+        Parameters
+        ----------
+        distance : sequence of float
+            Pixels of the scene, along rows and columns.
+
+        Returns
+        -------
+        field : Field
+            Its PSFs are moved as by `dhop.psf.shift`; its nodes stay where they are in the camera,
+            and so move in the scene.
+        center : tuple of int
+            The origin of the PSFs, to be given to `DHOperator`.
+        """
+        origin = [(size - 1) // 2 for size in self.shape]
+        stamps, center = shift_all(self.stamps, distance, origin)
+        places = [nodes - d for nodes, d in zip(self.positions, distance, strict=True)]
+        return Field(stamps, places), center
 
     def at(self, row: float, column: float) -> Array:
         """The PSF of one place of the scene.
