@@ -157,7 +157,7 @@ class MovedOperator(Product):
         """The operator of a single one of the images in a batch."""
         return MovedOperator(self._scene[-2:], *self._given, **self._settings)
 
-    def similar(self, weights: Array | None = None) -> list[Term]:
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
         """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
         psf, factor, shape, motion = self._given
         center, decimation = self._settings["center"], self._settings["decimation"]

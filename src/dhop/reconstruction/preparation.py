@@ -311,19 +311,20 @@ class Preparation:
         if isinstance(self.psf, list):
             each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
             return np.stack([spectra.transfer(one) * pixels for one in each])
-        return np.asarray(spectra.transfer(self.psf) * pixels)
+        return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
     def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
         """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in _each(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
-        given = given_blur(spectra, self.decimation, self.psf)
+        plain = blurs.plain(self.psf)
+        given = given_blur(spectra, self.decimation, plain)
         if estimated or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
-        fitting, own = float(np.exp(free.parameters[0])), width(self.psf)
+        fitting, own = float(np.exp(free.parameters[0])), width(plain)
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
         sure = gain > limit and seen > FEW

@@ -216,7 +216,7 @@ class Variational:
         progress: Progress = None,
     ) -> Found:
         """See `dhop.reconstruction.solvers.solve`."""
-        B, beta = problem.operator, problem.beta
+        beta = problem.beta
         if self.prior is not None:  # in the place of squares of about the same curvature
             problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
         root = root_of_two(max(problem.scales()))
