@@ -32,6 +32,7 @@ Array = NDArray[Any]
 
 TARGET = 0.025  # of a variance, root of the mean square: what teeth may tell of each other
 POORLY = 0.3  # of what a pixel of the scene usually counts in the frames
+LEAST = 3  # spacing of teeth: rows that are looked at may all be far from a border
 PLACES = 10  # pixels whose rows are looked at, to find the spacing ...
 CELLS = 3  # ... or as many along each axis of a large image
 REACH = 24  # pixels of rows that are looked at there, on either side
@@ -124,7 +125,7 @@ class _Probing:
                 return found if leak < 2 / probes else []
             found = more
             leak = float(np.mean([_leak(row, at, steps) for row, at in rows]))
-            if leak <= TARGET**2 or spacing >= max(dims):
+            if (leak <= TARGET**2 and spacing >= LEAST) or spacing >= max(dims):
                 return found
 
     def _rows(self, part: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:

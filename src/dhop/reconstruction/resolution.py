@@ -28,7 +28,7 @@ class Resolution(NamedTuple):
 
 
 def places(shape: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.intp]:
-    """The middles of a grid of equal parts of an image, shape (*grid, d)."""
+    """The middles of a grid of equal parts of an image, one more axis last."""
     middles = [
         ((2 * np.arange(g) + 1) * n // (2 * g)).astype(np.intp)
         for n, g in zip(shape, grid, strict=True)
