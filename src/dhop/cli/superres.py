@@ -23,16 +23,19 @@ from dhop.cli.options import (
     Json,
     Overwrite,
     Quality,
+    blur_of,
+    boundary_of,
     caution_unit,
     center_of,
     check_picture,
     check_target,
+    each_factor,
     one_of,
 )
-from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.cli.parsing import PSFS, SYNTAX
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
 from dhop.estimation.photometry import Terms
-from dhop.io import Options, Original, figures
+from dhop.io import SPACE, Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
 from dhop.reconstruction import solvers
@@ -136,8 +139,9 @@ def superres(
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
 
-    Ctrl-C ends the iterations and writes the image as it is by then. The exit code is 3 if the
-    image was written but is not converged.
+    With a psf of three axes the images are volumes, as stacks of pages are. Ctrl-C ends the
+    iterations and writes the image as it is by then. The exit code is 3 if the image was written
+    but is not converged.
 
     \b
     Examples:
@@ -145,6 +149,7 @@ def superres(
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
+      dhop superres stack.tif --factor 1,2,2 --psf blur.npy --nonnegative --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
@@ -155,22 +160,28 @@ def superres(
         if report is not None:
             check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
-        if factor < 1:
-            raise ValueError(f"factor must be positive, got {factor}")
         if psf == ["estimate"] and center is not None:
             raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
+        blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
+        factors = each_factor(factor, ndim)
+        if report is not None and ndim != 2:
+            raise ValueError("a report shows images, not lines or volumes")
         with progress("reading", len(frames)) as bar:
-            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
         caution_unit(original, decimation)
-        header = original.resized(factor, sampled=decimation == "sample")
-        shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
-        images.check(out, bits, header, shape)
+        header = original.resized(factors, sampled=decimation == "sample")
+        sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
+        shape = *sizes, *stack.shape[1:-ndim]
+        axes = (SPACE[-ndim:] + "C")[: len(shape)]
+        images.check(out, bits, header, shape, axes)
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
-        every = read_weights(weights or [], mask or [], stack, frames_axis)
-        moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
+        wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
+        every = read_weights(weights or [], mask or [], stack, frames_axis, ndim)
+        moves: Any = (
+            "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
+        )
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
         latest: list[Array] = []
@@ -181,16 +192,16 @@ def superres(
 
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
-                picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                _save(out, picture, bits, header, options)
+                picture = np.moveaxis(image, 0, -1) if image.ndim > ndim else image
+                _save(out, picture, bits, header, options, axes)
                 bar(1, 1)
 
         try:
             with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
-                    _blurs(psf, center_of(center)),
-                    factor,
+                    blurs,
+                    factors,
                     shifts=moves,
                     weights=every,
                     regulariser=regulariser,
@@ -199,7 +210,7 @@ def superres(
                     photometry=photometry,  # type: ignore[arg-type]
                     solver=solver,  # type: ignore[arg-type]
                     nonnegative=nonnegative,
-                    boundary=boundary,  # type: ignore[arg-type]
+                    boundary=boundary_of(boundary),
                     decimation=decimation,  # type: ignore[arg-type]
                     maxiter=maxiter,
                     rtol=rtol,
@@ -223,22 +234,28 @@ def superres(
             raise typer.Exit(NOT_CONVERGED)
 
 
-def _blurs(texts: list[str], center: Any) -> Any:
-    """The PSF of all bands, or of each."""
+def _blurs(texts: list[str], path: Path, hdu: str | None, center: Any) -> tuple[Any, int]:
+    """The PSF of all bands, or of each, and how many axes it has."""
     if texts == ["estimate"]:
-        return "estimate"
-    found = [parse_psf(text, center=center) for text in texts]
-    return found[0] if len(found) == 1 else [found]
+        return "estimate", 2
+    found = [blur_of(text, path, hdu, center) for text in texts]
+    if len(found) == 1:
+        return found[0], found[0].ndim
+    if any(each.ndim != 2 for each in found):
+        raise ValueError("a psf for each band is one of two axes; lines and volumes have one --psf")
+    return [found], 2
 
 
-def _save(out: Path, image: Array, bits: int | None, header: Original, options: Options) -> None:
+def _save(
+    out: Path, image: Array, bits: int | None, header: Original, options: Options, axes: str
+) -> None:
     """Write the image, or where another file has taken its name meanwhile, beside that."""
     try:
-        images.write(out, image, bits, header, options)
+        images.write(out, image, bits, header, options, axes)
     except FileExistsError as error:
         names = (out.with_name(f"{number}.{out.name}") for number in count(1))
         free = next(name for name in names if not os.path.lexists(name))
-        images.write(free, image, bits, header, options)
+        images.write(free, image, bits, header, options, axes)
         raise FileExistsError(f"{error}; the image is in {free}") from None
 
 
@@ -250,10 +267,10 @@ def _beta(text: str) -> Any:
 
 
 def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
-    frames = solution.frames
+    frames, ndim = solution.frames, solution.shifts.shape[1]
     lines = {
-        "frames": f"{len(frames)} of {_seen(frames.shape[1:])}",
-        "result": f"{_seen(solution.image.shape)}, {out}",
+        "frames": f"{len(frames)} of {_seen(frames.shape[1:], ndim)}",
+        "result": f"{_seen(solution.image.shape, ndim)}, {out}",
         "operator": extent(solution.operator.shape),
         "beta": f"{solution.beta:.3g}",
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
@@ -261,7 +278,8 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
     if not isinstance(solution.psf, list):
         lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
     if solution.shifts.any():
-        lines["shifts"] = "  ".join(f"{dy:.2f},{dx:.2f}" for dy, dx in solution.shifts)
+        moves = (",".join(f"{move:.2f}" for move in moves) for moves in solution.shifts)
+        lines["shifts"] = "  ".join(moves)
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
@@ -273,9 +291,9 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
     return lines
 
 
-def _seen(shape: tuple[int, ...]) -> str:
-    """Rows, columns and channels, in the order of image files."""
-    return extent((*shape[-2:], *shape[:-2]))
+def _seen(shape: tuple[int, ...], ndim: int) -> str:
+    """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
+    return extent((*shape[-ndim:], *shape[:-ndim]))
 
 
 def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
