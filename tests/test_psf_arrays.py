@@ -342,8 +342,8 @@ class TestFiles:
             psf.load(tmp_path / name)
 
     def test_not_one_image(self, tmp_path):
-        np.save(tmp_path / "cube.npy", np.zeros((4, 5, 6)))
-        with pytest.raises(ValueError, match=r"shape \(4, 5, 6\), not one image"):
+        np.save(tmp_path / "cube.npy", np.zeros((2, 4, 5, 6)))
+        with pytest.raises(ValueError, match=r"shape \(2, 4, 5, 6\), not one image"):
             psf.load(tmp_path / "cube.npy")
         np.save(tmp_path / "words.npy", np.array([["a"]]))
         with pytest.raises(ValueError, match="not one image"):

@@ -233,9 +233,9 @@ def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, int]:
     return rows, columns
 
 
-def double(psf: ArrayLike) -> Array:
-    """The PSF as float64 or complex128."""
-    array = psf_array(psf)
+def double(psf: ArrayLike, most: int = 2) -> Array:
+    """The PSF as float64 or complex128; of two axes, or if `most` is 3 of one to three."""
+    array = psf_array(psf, most=most)
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 

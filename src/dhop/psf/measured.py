@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop import io
 from dhop.psf.arrays import double, estimate_support, normalise, window
 from dhop.psf.origin import centroid, peak
-from dhop.runtime.arguments import choice, pair, real
+from dhop.runtime.arguments import choice, integers, real
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
@@ -28,17 +28,18 @@ def from_array(
 
     Parameters
     ----------
-    array : array_like, shape (rows, columns)
+    array : array_like, of one to three axes
     background : float or "border"
         Value to subtract; ``"border"`` for the median of the outermost pixels. Values that become
         negative are kept: noise about zero cancels, what is left of it after clipping does not.
-    center : {"peak", "centroid"} or (int, int), optional
+    center : {"peak", "centroid"} or sequence of int, optional
         Pixel that becomes the middle of the result, which zeros make symmetric about it: the
         largest value, or the middle of the largest patch of such values, as a clipped star has
         them; the centre of mass rounded to a pixel, negative values counting as such; or an index.
         By default nothing is moved.
     energy : float, optional
-        Crop to the window of `estimate_support` that keeps this fraction. All is kept by default.
+        Crop an image to the window of `estimate_support` that keeps this fraction. All is kept by
+        default.
 
     Returns
     -------
@@ -48,8 +49,8 @@ def from_array(
     Raises
     ------
     ValueError, TypeError
-        If the array is not a finite two-dimensional one, its sum is zero, or an argument is out of
-        range.
+        If the array is not a finite one of one to three axes, its sum is zero, or an argument is
+        out of range.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def from_array(
            [0.2, 0.4, 0.2],
            [0. , 0.2, 0. ]])
     """
-    psf = double(array)
+    psf = double(array, most=3)
     psf = psf - _background(psf, background)
     if center is not None:
         origin = _origin(psf, center)
@@ -130,15 +131,16 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
 
     Returns
     -------
-    ndarray, shape (rows, columns)
-        Float64, or complex128 if the file is complex.
+    ndarray, shape (rows, columns), (columns,) or (planes, rows, columns)
+        Float64, or complex128 if the file is complex. Pages and planes of a cube are those of a
+        volume.
 
     Raises
     ------
     OSError
         If the file is missing or cannot be read.
     ValueError
-        If it does not hold one two-dimensional image.
+        If it does not hold one line, image or volume.
     ImportError
         If the package that reads the format is not installed.
 
@@ -156,14 +158,15 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     picture = io.read(Path(path), hdu)
     held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
     try:
-        array = io.interpreted(picture, path).values("YXC")
-    except ValueError:
+        shown = io.interpreted(picture, path, ndim=io.dimensions(picture))
+    except (KeyError, ValueError):
         raise ValueError(held) from None
-    if array.ndim == 3 and array.shape[2] != 3:
+    array, coloured = shown.values(f"{io.SPACE}C"), "C" in shown.axes
+    if coloured and array.shape[-1] != 3:
         raise ValueError(held)
     with np.errstate(invalid="ignore"):  # NaN of damaged files
         array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
-    return array.mean(axis=2) if array.ndim == 3 else array
+    return array.mean(axis=-1) if coloured else array
 
 
 def _background(psf: Array, value: Any) -> Any:
@@ -171,18 +174,17 @@ def _background(psf: Array, value: Any) -> Any:
         return real("background", value)
     choice("background", value, ["border"])
     border = np.ones(psf.shape, bool)
-    border[1:-1, 1:-1] = False
+    border[(slice(1, -1),) * psf.ndim] = False
     return np.median(psf[border])
 
 
-def _origin(psf: Array, center: Origin) -> tuple[int, int]:
+def _origin(psf: Array, center: Origin) -> tuple[int, ...]:
     if isinstance(center, str):
         kind = choice("center", center, ["peak", "centroid"])
         place = peak(psf) if kind == "peak" else centroid(psf)
-        row, column = np.ceil(np.subtract(place, 0.5))  # of two pixels the first
-        index = int(row), int(column)
+        index = tuple(map(int, np.ceil(np.subtract(place, 0.5))))  # of two pixels the first
     else:
-        index = pair("center", center)
+        index = integers("center", center, psf.ndim)
     if not all(0 <= k < size for k, size in zip(index, psf.shape, strict=True)):
         raise ValueError(f"center {index} is not a pixel of an array of {psf.shape}")
     return index

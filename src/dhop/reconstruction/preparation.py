@@ -363,16 +363,16 @@ def _each(psf: Any) -> list[Array]:
 
 
 def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis."""
+    """Standard deviation of a PSF along an axis, in the mean of all."""
     power = np.abs(psf)
     total = float(power.sum()) or 1.0
     squares = 0.0
-    for axis in (0, 1):
-        line = power.sum(axis=1 - axis) / total
+    for axis in range(psf.ndim):
+        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
         place = np.arange(line.size)
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
-    return float(np.sqrt(squares / 2))
+    return float(np.sqrt(squares / psf.ndim))
 
 
 def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
