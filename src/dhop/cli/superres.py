@@ -154,7 +154,7 @@ def superres(
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
-      dhop superres hand/*.jpg --factor 2 --psf estimate --motion euclidean --out sr.tif
+      dhop superres hand/*.jpg --factor 2 --psf gaussian:sigma=1 --motion auto --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
