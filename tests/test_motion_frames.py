@@ -87,6 +87,18 @@ def test_frames_against_dense_matrices(decimation, factor, taps, center, boundar
     assert_allclose(A.to_sparse().toarray(), expected, atol=1e-9 * abs(expected).max())
 
 
+def test_where_the_pixels_of_a_frame_crowd():
+    """Weights are counted where they lie, and spread over nine blocks."""
+    grid = motions.Grid.build((4, 3), (2.0, 2.0), (1, 1), (0, 0), "mean")
+    weights = np.arange(24.0).reshape(2, 4, 3)
+    shift = motions.of_shift(np.array([-1.0, 1.0]))  # the scene appears higher, and to the right
+    found = grid.crowd(shift, (2, 2), (6, 5), weights)
+    placed = np.zeros((2, 8, 7))
+    placed[:, 2:6, 1:3] = weights[:, :, 1:]
+    expected = [ndimage.uniform_filter(each, 3, mode="constant")[1:-1, 1:-1] for each in placed]
+    assert_allclose(found, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("decimation", oracle.DECIMATIONS)
 @pytest.mark.parametrize("factor", [2, (3, 2), (4, 5)])
 def test_a_shift_as_a_motion_is_the_shift_in_the_psf(decimation, factor):
@@ -168,10 +180,10 @@ def test_a_shift_stays_in_the_psf():
 
 
 def test_pixels_that_see_nothing_of_the_scene_have_no_weight():
-    shift = motions.of_shift(np.array([3.4, -2.6]))
+    shift = motions.of_shift(np.array([3.55, -2.55]))
     B = FrameStack.from_motion((40, 60), psf.gaussian(3, 0.7), 2, [shift], weights=[4.0])
-    rows = np.arange(20) - 3.4
-    columns = np.arange(30) + 2.6
+    rows = np.arange(20) - 3.55
+    columns = np.arange(30) + 2.55
     seen = np.logical_and.outer(rows >= -0.5, columns <= 29.5)
     assert_array_equal(B.weights[0].reshape(20, 30), 4.0 * seen)
     away = FrameStack.from_motion(
@@ -256,6 +268,18 @@ def test_what_solutions_know_of_motions(views):
     assert masks[1].reshape(SHAPE)[20:40, 20:40].all()
 
 
+def test_an_image_that_is_larger_than_what_frames_show(views):
+    """What no frame shows is continued, and does not take hundreds of iterations."""
+    wide, blur, shifts, scene, _, _ = views
+    moves = [motion(2.0 * k, each) for k, each in enumerate(shifts[:4])]
+    frames = burst(wide, 30, blur, 2, moves, 0.01)
+    solution = super_resolve(frames, blur, 2, motion=moves, dims=(132, 150))
+    assert solution.converged
+    assert solution.iterations < 150
+    usual = super_resolve(frames, blur, 2, motion=moves, beta=solution.beta)
+    assert quality(solution.image[:120, :120], scene) > quality(usual.image, scene) - 0.1
+
+
 @pytest.mark.parametrize("regulariser", ["identity", "gradient"])
 def test_is_the_least_squares_solution(regulariser):
     """Of dense matrices, with weights, channels of their own blur, a callable and an array."""
@@ -324,6 +348,8 @@ def test_a_ratio_that_is_no_whole_number(given):
     }[given]
     solution = super_resolve(frames, blur, 2.5, **known)
     assert solution.image.shape == (120, 120)
+    assert solution.converged
+    assert solution.iterations < 30
     assert_allclose(solution.shifts, shifts, atol=0.02)
     places = (np.indices((120, 120)) + 0.5) / 2.5 - 0.5
     spline = ndimage.map_coordinates(frames[0], places, order=3, mode="nearest")

@@ -181,6 +181,14 @@ def test_the_same_bits_for_any_number_of_workers(name, dtype, eight_processors):
     for forward, back in products[1:]:
         assert_array_equal(forward, products[0][0])
         assert_array_equal(back, products[0][1])
+    # And they are right, of images of several bands.
+    forward, back = products[0]
+    scale = np.linalg.norm(x) * np.linalg.norm(y) * EPS[dtype]
+    assert abs(np.vdot(forward, y) - np.vdot(back, x)) < scale
+    linear = WarpOperator(dims, shape, coordinates, boundary="symmetric", dtype=dtype, order=1)
+    S = linear.to_sparse()
+    assert_allclose(linear.backproject(y).ravel(), S.T @ y.ravel(), atol=100 * EPS[dtype])
+    assert_allclose(linear.degrade(x).ravel(), S @ x.ravel(), atol=100 * EPS[dtype])
 
 
 def test_a_batch_is_image_by_image():

@@ -20,6 +20,7 @@ from dhop.operators.algebra import Product
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.normal import NormalOperator
 from dhop.operators.warp import WarpOperator
+from dhop.psf.arrays import resample
 
 Array = NDArray[Any]
 
@@ -158,17 +159,27 @@ class MovedOperator(Product):
         """The operator of a single one of the images in a batch."""
         return MovedOperator(self._scene[-2:], *self._given, **self._settings)
 
-    def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """That of a frame that is only shifted, as this one is in its middle."""
+    def similar(self, weights: Array | None = None) -> list[Term]:
+        """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
         psf, factor, shape, motion = self._given
-        fine = self._grid.fine
-        if factor != fine:
-            return None
-        move = displacement(motion, shape, (0.5, 0.5)) * fine
+        center, decimation = self._settings["center"], self._settings["decimation"]
+        if factor != self._grid.fine:
+            old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
+            psf = resample(psf, old, new, center=center)
+            center = (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2
+        whole = max(1, round(factor[0])), max(1, round(factor[1]))
+        move = displacement(motion, shape, (0.5, 0.5)) * factor
+        moved, origin = shift(psf, (move - np.rint(move)).tolist(), center)
         options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
-        moved, center = shift(psf, (move - np.rint(move)).tolist(), self._settings["center"])
-        near = DHOperator(self._scene, moved, fine, center=center, **options)
-        return near.terms(weights) if near.dimsd == self.dimsd else None
+        near = DHOperator(self._scene, moved, whole, center=origin, **options)
+        if near.dimsd == self.dimsd:
+            return near.terms(weights)
+        # Each of its pixels has the weights of those of the frame that lie there.
+        given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
+        crowd = self._grid.crowd(motion, whole, near.dimsd[-2:], given.reshape(-1, *shape))
+        if decimation == "sum":
+            crowd *= (factor[0] * factor[1] / (whole[0] * whole[1])) ** 2
+        return near.terms(crowd.reshape(-1))
 
 
 def frame_operator(
