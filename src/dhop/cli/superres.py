@@ -194,7 +194,7 @@ def superres(
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
       dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
-      dhop superres hand/*.jpg --factor 2 --psf estimate --motion euclidean --out sr.tif
+      dhop superres hand/*.jpg --factor 2 --psf gaussian:sigma=1 --motion auto --out sr.tif
       dhop superres stack.tif --factor 1,2,2 --psf blur.npy --nonnegative --out sr.tif
     """
     with errors_in_words():
