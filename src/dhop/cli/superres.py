@@ -9,8 +9,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, super_resolve
-from dhop.cli import deviations
+from dhop import images, super_resolve
+from dhop.cli import deviations, summary
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
@@ -41,7 +41,6 @@ from dhop.io import SPACE, Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
 from dhop.reconstruction import losses, penalties, solvers
-from dhop.reconstruction.preparation import width
 from dhop.registration import MODELS
 from dhop.selection import Rule
 
@@ -49,7 +48,6 @@ Array = NDArray[Any]
 
 NOT_CONVERGED = 3
 REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
-OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
 def superres(
@@ -297,7 +295,7 @@ def superres(
         if report is not None:
             figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        facts, lines = _facts(solution, out, compared), _lines(solution, out, compared)
+        facts, lines = (each(solution, out, compared) for each in (summary.facts, summary.lines))
         if deviation is not None:
             facts |= {"errors": errors, "deviation": float(np.median(deviation))}
             lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
@@ -364,76 +362,3 @@ def _background(text: str, stack: Array, unit: float) -> Any:
             f"{extent(stack.shape[1:])}"
         )
     return plane
-
-
-def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
-    frames, ndim = solution.frames, solution.shifts.shape[1]
-    lines = {
-        "frames": f"{len(frames)} of {_seen(frames.shape[1:], ndim)}",
-        "result": f"{_seen(solution.image.shape, ndim)}, {out}",
-        "operator": extent(solution.operator.shape),
-        "beta": f"{solution.beta:.3g}",
-        "solver": f"{solution.solver}, iterations: {solution.iterations}",
-    }
-    if not isinstance(solution.psf, list):
-        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
-    if solution.motion is not None:
-        found = solution.registration
-        lines["motion"] = "given" if found is None else found.model
-    if solution.shifts.any():
-        moves = (",".join(f"{move:.2f}" for move in moves) for moves in solution.shifts)
-        lines["shifts"] = "  ".join(moves)
-    if not solution.photometry.trivial:
-        pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
-        lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
-    if solution.weights is not None:
-        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
-    if compared:
-        lines["compared"] = (
-            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
-            f"relative RMSE {compared['relative_rmse']:.3%}"
-        )
-    return lines
-
-
-def _seen(shape: tuple[int, ...], ndim: int) -> str:
-    """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
-    return extent((*shape[-ndim:], *shape[:-ndim]))
-
-
-def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
-    registered = solution.registration
-    return {
-        "out": out,
-        "frames": solution.frames.shape,
-        "shape": solution.image.shape,
-        "operator": solution.operator.shape,
-        "solver": solution.solver,
-        "iterations": solution.iterations,
-        "converged": solution.converged,
-        "residual_norm": solution.residual_norm,
-        "beta": solution.beta,
-        "shifts": solution.shifts.tolist(),
-        "model": None if registered is None else registered.model,
-        "motion": _matrices(solution),
-        "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
-        "gains": solution.photometry.gains.tolist(),
-        "offsets": solution.photometry.offsets.tolist(),
-        "fits": None if registered is None else registered.fits.tolist(),
-        "quality": None if registered is None else registered.quality.tolist(),
-        "trust": None if solution.weights is None else _of_frames(solution.weights),
-        "warnings": solution.notes,
-        **compared,
-    }
-
-
-def _matrices(solution: Solution) -> list[Any] | None:
-    """The motions of frames that have not only been shifted; None for one that is no matrix."""
-    if solution.motion is None:
-        return None
-    return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]
-
-
-def _of_frames(weights: Array) -> list[float]:
-    """The mean of each frame."""
-    return [float(each.mean()) for each in weights]

@@ -373,14 +373,3 @@ def width(psf: Array) -> float:
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
     return float(np.sqrt(squares / psf.ndim))
-
-
-def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
-    """Least and largest value of the pixels that have a weight."""
-    maps = weights or [np.ones(())] * len(frames)
-    low, high = np.inf, -np.inf
-    for frame, weight in zip(frames, maps, strict=True):
-        seen = frame[np.broadcast_to(weight > 0, frame.shape)]
-        if seen.size:
-            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-    return (low, high) if low <= high else (0.0, 0.0)
