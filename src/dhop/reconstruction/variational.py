@@ -118,7 +118,7 @@ class Variational:
             if not (beta == "auto" or beta == 0):
                 raise ValueError('solver="richardson-lucy" has no prior: leave beta out')
             return 0.0
-        if self.prior is None and not isinstance(beta, str):
+        if not isinstance(beta, str) and (self.prior is None or beta == 0):
             return beta
         if isinstance(problem.regulariser, LinearOperator):
             return known.weigh(problem.regulariser, str(beta), noise, *settings)
@@ -216,7 +216,7 @@ class Variational:
     ) -> Found:
         """See `dhop.reconstruction.solvers.solve`."""
         B, beta = problem.operator, problem.beta
-        if self.prior is not None:  # in the place of squares of about the same curvature
+        if self.prior is not None and beta:  # in the place of squares of about the same curvature
             problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
