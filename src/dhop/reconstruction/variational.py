@@ -172,8 +172,7 @@ class Variational:
         low, high = visible_range(frames, known.weights)
         self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
         if self.prior == "huber-tv":
-            within = min(1.0, sqrt(block / len(frames)))  # of an image that many frames show
-            self.edge = max(EDGE * within * sqrt(variance / usual) / sums, self.edge)
+            self.edge = max(EDGE * sqrt(variance / usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
