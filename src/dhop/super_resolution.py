@@ -195,8 +195,7 @@ def super_resolve(
     denoiser : callable, optional
         Called with an image and the standard deviation of its noise, gives the image without: plug
         and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
-"richardson-lucy"}
+    solver : str
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
