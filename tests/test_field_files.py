@@ -97,3 +97,67 @@ def test_what_is_no_grid_is_refused(tmp_path):
         psf.Field.from_grid(np.ones((3, 5, 5)), [(0, 0), (1, 0), (0, 1)], 2)
     with pytest.raises(ValueError, match="places"):
         psf.Field.from_grid(np.ones((3, 5, 5)), [(0, 0), (1, 0)], 2)
+
+
+def piff(path, grids, missing, interp=None):
+    """A file as Piff writes it, of a detector whose columns are -v and rows -u on the sky."""
+    rng = np.random.default_rng(1)
+    x, y = np.append(rng.uniform(1, 401, (2, 20)), [[1, 401], [401, 1]], axis=1)
+    known = np.ones((9, 9), bool)
+    known[[(4,), (4, 4, 5)][missing > 1], [(4,), (4, 5, 4)][missing > 1]] = missing == 0
+    q = np.zeros((known.sum(), 3))
+    q[:, 0], q[:, 2] = (grid[known] for grid in grids)  # what does not change, and grows with u
+
+    def table(name, **columns):
+        made = [
+            fits.Column(name=key, array=np.asarray(value), format=kind, dim=dim)
+            for key, (value, kind, dim) in columns.items()
+        ]
+        return fits.BinTableHDU.from_columns(made, name=name)
+
+    model = {"type": (["PixelGrid"], "9A", None), "scale": ([0.25], "D", None),
+             "size": ([9], "K", None)}  # fmt: skip
+    if interp:
+        model["interp"] = ([interp], "30A", None)
+    stars = {"x": x, "y": y, "u": -(y - 1) / 4, "v": -(x - 1) / 4}
+    fits.HDUList([
+        fits.PrimaryHDU(),
+        table("psf_stars", **{key: (value, "D", None) for key, value in stars.items()}),
+        table("psf_model", **model),
+        table("psf_interp", type=(["BasisPolynomial"], "15A", None), order=([1], "K", None)),
+        table("psf_interp_solution", q=(q[None], f"{q.size}D", f"(3,{len(q)})")),
+    ]).writeto(path)  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [0, 1, 3])
+def test_piff_grids_of_pixels(tmp_path, missing):
+    rng = np.random.default_rng(2)
+    grids = rng.random((2, 9, 9))
+    grids = grids + grids[:, ::-1, ::-1]  # the centroid is in the middle
+    grids[0] *= 16 / grids[0].sum()  # and the flux, in pixels of 1/4, is one
+    grids[1] -= grids[1].mean()
+    grids[1] *= 1e-3
+    piff(tmp_path / "sky.piff", grids, missing)
+    field = psf.Field.from_file(tmp_path / "sky.piff")
+    assert [(nodes[0], nodes[-1]) for nodes in field.positions] == [(0, 400), (0, 400)]
+    for row, column in ((0, 0), (100, 50), (200, 325)):
+        seen = (grids[0] - row / 4 * grids[1])[::-1, ::-1].T
+        np.testing.assert_allclose(field.at(row, column), seen / seen.sum(), atol=1e-9)
+
+
+@pytest.mark.parametrize("interp", [None, "galsim.Lanczos(5)"])
+def test_piff_grids_between_their_pixels(tmp_path, interp):
+    grids = np.array([profile(1.2, np.arange(-4, 5)), np.zeros((9, 9))])
+    piff(tmp_path / "sky.piff", 16 * grids, 0, interp)
+    field = psf.Field.from_file(tmp_path / "sky.piff", 3)
+    reach = field.shape[0] // 2
+    expected = profile(1.2, np.arange(-reach, reach + 1) / 3)
+    np.testing.assert_allclose(field.at(9, 9), expected, atol=2e-2 * expected.max())
+
+
+def test_other_models_of_piff_are_refused(tmp_path):
+    piff(tmp_path / "sky.piff", np.ones((2, 9, 9)), 0)
+    with fits.open(tmp_path / "sky.piff", mode="update") as file:
+        file["psf_model"].data["type"] = "Moffat"
+    with pytest.raises(ValueError, match="got Moffat by BasisPolynomial"):
+        psf.Field.from_file(tmp_path / "sky.piff")

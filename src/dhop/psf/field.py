@@ -79,7 +79,7 @@ class Field:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], factor: int = 1) -> "Field":
-        """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), or PSFEx.
+        """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
 
         They tell what a pixel of the detector receives, so the pixel is in them already: use them
         with ``decimation="sample"``.
@@ -88,7 +88,8 @@ class Field:
         ----------
         path : path
             FITS file (needs ``dhop[fits]``): a cube whose header has ``NXPSFS`` and ``IPSFX01``, or
-            ``DET_YX0`` and ``OVERSAMP``, or a table with ``PSF_MASK``, which are polynomials.
+            ``DET_YX0`` and ``OVERSAMP``; a table with ``PSF_MASK``, which are polynomials; a
+            PixelGrid of Piff with a BasisPolynomial, on one detector whose pixels are even.
         factor : int
             Pixels of the scene in a pixel of the detector, along each axis.
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
 from dhop.io.reading import ContentError, in_words
+from dhop.psf.piff import read_piff
 from dhop.runtime.arguments import numbers, positive
 from dhop.runtime.extras import needed
 
@@ -35,6 +36,8 @@ def read(path: str | os.PathLike[str], factor: int) -> Grid:
     with in_words(source):
         fits = needed("astropy.io.fits", "fits", f"reading {source.name}")
         with fits.open(source) as file:
+            if "psf_interp_solution" in file:
+                return read_piff(file, factor)
             for hdu in file:
                 names = hdu.columns.names if getattr(hdu, "columns", None) is not None else ()
                 if "PSF_MASK" in names:
@@ -46,7 +49,7 @@ def read(path: str | os.PathLike[str], factor: int) -> Grid:
                         return arranged(hdu.data, places, samples, factor)
     raise ContentError(
         f"{source.name} holds no field of psfs: neither a cube with NXPSFS or DET_YX0 in its "
-        "header nor a table with PSF_MASK"
+        "header, nor a table with PSF_MASK, nor a model of Piff"
     )
 
 
