@@ -74,13 +74,15 @@ def main():
         show("nearest PSF, of the output", count, on_outputs(scene, nearest, flat))
         show("hats on outputs", count, on_outputs(scene, weights, flat))
         field = psf.Field(grid_stamps, (places, places))
-        show("hats on sources: `psf.Field`", count, DHOperator(scene.shape, field, 1).degrade(scene))
+        A = DHOperator(scene.shape, field, 1, **OPTIONS)
+        show("hats on sources: `psf.Field`", count, A.degrade(scene))
     samples = grid(17)[1].reshape(-1, TAPS * TAPS)
     for count in (2, 4, 8, 16):
         modes = np.linalg.svd(samples, full_matrices=False)[2][:count]
         weights = np.einsum("ijp,rp->rij", stamps.reshape(SIZE, SIZE, -1), modes)
         given = psf.Modes(modes.reshape(-1, TAPS, TAPS), weights)
-        show("eigen-PSFs: `psf.Modes`", count, DHOperator(scene.shape, given, 1).degrade(scene))
+        A = DHOperator(scene.shape, given, 1, **OPTIONS)
+        show("eigen-PSFs: `psf.Modes`", count, A.degrade(scene))
 
 
 if __name__ == "__main__":
