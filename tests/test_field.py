@@ -7,7 +7,7 @@ import oracle
 import pytest
 from scipy.sparse.linalg import cg
 
-from dhop import DHOperator, FrameStack, psf, singular_values, super_resolve
+from dhop import DHOperator, FrameStack, plots, psf, singular_values, super_resolve
 
 SEEDS = range(40)
 
@@ -266,6 +266,28 @@ def test_owns_its_numbers():
         field.stamps[0] = 2
 
 
+def test_chunks_are_refused_by_name():
+    dask = pytest.importorskip("dhop.dask")
+    array = pytest.importorskip("dask.array")
+    field = psf.Field(np.ones((1, 1, 3, 3)), ([0], [0]))
+    with pytest.raises(TypeError, match="in memory only"):
+        dask.DaskDHOperator((8, 8), field, 2)
+    with pytest.raises(TypeError, match="in memory only"):
+        super_resolve(array.ones((1, 4, 4)), field, 2, beta=0.1)
+
+
+def test_channels_are_solved_with_the_field():
+    rng = np.random.default_rng(11)
+    sigmas = [0.7, 1.3]
+    field = psf.Field([[psf.gaussian(5, s) for s in sigmas]], ([0], [0, 23]))
+    frames = rng.random((12, 12, 3))
+    given = {"beta": 0.1, "rtol": 1e-10}
+    together = super_resolve(frames, field, 2, channel_axis=-1, **given)
+    for channel in range(3):
+        alone = super_resolve(frames[..., channel], field, 2, **given)
+        np.testing.assert_allclose(together.image[..., channel], alone.image, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("stamps", "positions", "match"),
     [
@@ -288,7 +310,11 @@ def test_what_a_field_has_not_is_refused_by_name():
         DHOperator((8, 8), field, 2, method="fft")
     with pytest.raises(ValueError, match="axes"):
         DHOperator((8,), field, 2)
+    with pytest.raises(TypeError, match="at each place"):
+        plots.frequency_response(DHOperator((8, 8), field, 2))
     modes = psf.Modes(np.ones((1, 3, 3)), np.ones((1, 4, 4)))
+    with pytest.raises(TypeError, match="not Modes"):
+        super_resolve(np.ones((2, 2)), modes, 2)
     with pytest.raises(ValueError, match="size of the scene"):
         DHOperator((8, 8), modes, 2)
     with pytest.raises(ValueError, match="weights must have the shape"):

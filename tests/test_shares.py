@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 
-from dhop import DHOperator
+from dhop import DHOperator, psf
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels import flat as kernels_flat
 from dhop.kernels import shares as kernels
@@ -202,6 +202,20 @@ def test_windows_begin_inside(method, factor, boundary, monkeypatch):
     blur = np.outer([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 1.0])
     options = {"boundary": boundary, "method": method}
     A = DHOperator((13, 11), blur, factor, **options)
+    expected = oracle.matrix((13, 11), blur, factor, boundary=boundary)
+    x = np.arange(143.0) % 7
+    np.testing.assert_allclose(A @ x, expected @ x, atol=1e-9)
+    np.testing.assert_allclose(A.H @ (expected @ x), expected.T @ (expected @ x), atol=1e-8)
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="of interpreted loops")
+@pytest.mark.parametrize("boundary", ["constant", "symmetric"])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_windows_of_a_field_begin_inside(factor, boundary, monkeypatch):
+    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    blur = np.outer([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 1.0])
+    field = psf.Field([[blur] * 3] * 2, ([3, 9], [-2, 4, 8]))
+    A = DHOperator((13, 11), field, factor, boundary=boundary)
     expected = oracle.matrix((13, 11), blur, factor, boundary=boundary)
     x = np.arange(143.0) % 7
     np.testing.assert_allclose(A @ x, expected @ x, atol=1e-9)

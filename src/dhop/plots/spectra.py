@@ -47,6 +47,8 @@ def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) 
     """
     if integer("axis", axis) not in (0, 1):
         raise ValueError(f"axis must be 0 or 1, got {axis}")
+    if not isinstance(A.psf, np.ndarray):
+        raise TypeError("a PSF that varies has a response at each place: take that of psf.at(...)")
     line = fold(A.psf, A.factor, A.decimation).sum(axis=1 - axis)
     factor = A.factor[axis]
     nyquist = 0.5 / factor

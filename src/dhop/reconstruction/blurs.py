@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.psf.arrays import resample, window
-from dhop.psf.field import Field
+from dhop.psf.field import Field, Modes
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -140,6 +140,8 @@ def _prepared(psf: Any, center: Any) -> Any:
         if center is not None:
             raise ValueError("the psfs of a field are centred, give no center")
         return psf.normalised()
+    if isinstance(psf, Modes):
+        raise TypeError("super-resolution takes a Field, whose nodes can move, not Modes")
     array = arguments.psf_array(psf, most=3)
     if center is not None:
         origin = arguments.integers("center", center, array.ndim)
