@@ -6,16 +6,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy
 from scipy import fft
-from scipy.special import j0
+from scipy.special import j0, roots_legendre
 
 from dhop.psf.arrays import normalise
-from dhop.psf.pixels import Image, covered, edges, positive
+from dhop.psf.pixels import Image, affordable, covered, edges, positive
 from dhop.runtime.arguments import each, integers, real
 
 Path: TypeAlias = Callable[[Image], tuple[Image, Image]]
 
 FINE = 1 / 32  # of the wavelength over the aperture: step of the tabulated profiles
 NODES = 3  # of the rule of Gauss and Legendre, in a pixel as wide as half of that length
+MOST = 2**13  # radians by which phases may differ over the aperture
 LONGEST = 2**26  # numbers of the table of phases that are computed at a time
 
 
@@ -46,19 +47,24 @@ def widefield(
         - t_l^* \sqrt{n_l^{*2} - \mathrm{NA}^2 \rho^2} \right]
 
     with :math:`k = 2 \pi / \lambda`, thicknesses `t` and indices `n` of the sample, the coverslip
-    and the immersion, and an asterisk for those of the design, which has no sample. The immersion
-    is as thick as it makes the nominal focus lie at the point, and `z` more. Light is integrated
-    over each pixel of a plane, as a camera does; planes are where the focus is. All lengths are in
-    one unit, as micrometres, which the defaults are in.
+    and the immersion, and an asterisk for those of the design, which has no sample. Rays near the
+    axis meet in the point, which is where the nominal focus is, if the immersion is as thick as
+
+    .. math:: n \left( \frac{t^*}{n^*} + \frac{t_g^*}{n_g^*} - \frac{t_g}{n_g}
+              - \frac{\mathrm{depth}}{n_s} \right),
+
+    and it is less by `z`, by which the stage has come nearer. Light is integrated over each pixel
+    of a plane, as a camera does, and not along the axis. All lengths are in one unit, as
+    micrometres, which the defaults are in.
 
     Parameters
     ----------
     shape : (int, int, int)
-        Planes, rows and columns. The middle, ``(K - 1) / 2``, is where the point would be in focus
-        without aberrations; towards larger plane numbers the focus lies deeper.
+        Planes, rows and columns. In the middle, ``(K - 1) / 2``, the nominal focus is at the point;
+        towards larger plane numbers the focus lies deeper in the sample.
     voxel : float or (float, float) or (float, float, float)
-        Distance of planes, and size of pixels on the sample: one number for all, or planes and
-        pixels, or all three.
+        Step of the stage between planes, and size of pixels on the sample: one number for all, or
+        planes and pixels, or all three.
     wavelength : float
         In vacuum, of what is detected.
     na : float
@@ -110,14 +116,13 @@ def widefield(
         raise ValueError(f"na must be less than all refractive indices, {min(indices)}, got {na}")
     if below < 0:
         raise ValueError(f"depth must not be negative, got {depth!r}")
+    between = immersion * (distance / design + nominal / made_for - thick / glass - below / sample)
 
     def path(rho: Image) -> tuple[Image, Image]:
-        """The optical path difference at the nominal focus, and its change with the focus."""
-        roots = [np.sqrt(n**2 - (na * rho) ** 2) for n in indices]
-        fixed = distance * (roots[0] - roots[2]) + thick * roots[3] - nominal * roots[4]
-        # The stage comes nearer by as much as brings the nominal focus down to the point.
-        fixed += below * (roots[1] - immersion / sample * roots[0])
-        return fixed, roots[0]
+        """The optical path difference at the nominal focus, and its change with the stage."""
+        oil, water, best, slip, planned = (np.sqrt(n**2 - (na * rho) ** 2) for n in indices)
+        fixed = between * oil + below * water + thick * slip - distance * best - nominal * planned
+        return fixed, -oil
 
     profiles = _profiles(path, sizes, steps, 2 * np.pi / wavelength, na)
     return normalise(_on_pixels(*profiles, sizes, steps, wavelength / na))
@@ -197,6 +202,7 @@ def _grid(
     sizes = integers("shape", tuple(shape), 3)
     if min(sizes) < 1:
         raise ValueError(f"shape must be positive, got {shape!r}")
+    affordable("shape", sizes[0] * sizes[1], sizes[2])
     count = 3 if np.ndim(voxel) == 0 else len(voxel)  # type: ignore[arg-type]
     if count not in (2, 3):
         raise ValueError(f"voxel must be one number, two or three, got {voxel!r}")
@@ -215,7 +221,12 @@ def _profiles(
     fixed, change = path(rho)
     paths = fixed + np.multiply.outer(focus, change)
     waves = k * (float(np.ptp(paths, axis=1).max()) + na * float(radii[-1]))
-    node, weight = np.polynomial.legendre.leggauss(32 + int(waves))
+    if not waves <= MOST:
+        raise ValueError(
+            f"phases differ by {waves:.3g} radians over the aperture, more than {MOST}; "
+            "are all lengths in one unit?"
+        )
+    node, weight = roots_legendre(32 + int(waves))
     rho = (node + 1) / 2
     fixed, change = path(rho)
     phases = np.exp(1j * k * (fixed + np.multiply.outer(focus, change))) * (weight * rho / 2)
