@@ -371,3 +371,84 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     assert original.dtype == np.uint16
     expected = super_resolve(images.imread(burst[0]), BLUR, 2, beta=0.001, nonnegative=True)
     assert_allclose(pixels, expected.image.clip(0, 1), atol=0.03)
+
+
+class TestErrors:
+    """Standard deviations, as the library has them."""
+
+    def frames(self, scene, folder, header=None):
+        fits = pytest.importorskip("astropy.io.fits")
+        mask = np.zeros((64, 64))
+        mask[20:32, 30:44] = 1
+        images.write(folder / "mask.npy", mask)
+        paths = [folder / f"{number}.fits" for number in range(3)]
+        for number, path in enumerate(paths):
+            frame = observed(scene, MOVES[number], 0.01, number)
+            fits.PrimaryHDU(frame, header).writeto(path)
+        np.savetxt(folder / "shifts.txt", MOVES[:3])
+        return paths, {"shifts": folder / "shifts.txt", "mask": folder / "mask.npy", "beta": 0.01}
+
+    def test_fits_has_image_deviations_and_quality(self, scene, tmp_path):
+        fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
+        sky = wcs.WCS(naxis=2)
+        sky.wcs.ctype, sky.wcs.crval = ["RA---TAN", "DEC--TAN"], [10.0, 20.0]
+        sky.wcs.cdelt, sky.wcs.crpix = [-1e-4, 1e-4], [8.0, 9.0]
+        header = sky.to_header()
+        header["BUNIT"] = "MJy/sr"
+        paths, options = self.frames(scene, tmp_path, header)
+        out, errors = tmp_path / "sr.fits", tmp_path / "errors.fits"
+        result = succeed(*paths, out=out, errors=errors, noise=0.01, json=True, **options)
+        weights = [1.0 - images.load_mask(tmp_path / "mask.npy")] * 3
+        stack = np.stack([fits.getdata(path) for path in paths])
+        solution = super_resolve(stack, BLUR, FACTOR, shifts=MOVES[:3], weights=weights, beta=0.01)
+        deviation = solution.standard_deviation(0.01)
+        with fits.open(errors) as units:
+            assert [unit.name for unit in units] == ["SCI", "ERR", "DQ"]
+            assert_allclose(units["SCI"].data, fits.getdata(out), rtol=1e-6)
+            assert_allclose(units["ERR"].data, deviation, rtol=1e-4)
+            quality = units["DQ"].data
+            assert quality.dtype.kind == "i"
+            assert "BUNIT" not in units["DQ"].header
+            for unit in units:
+                assert_allclose(unit.header["CRPIX1"], fits.getheader(out)["CRPIX1"])
+            assert units["ERR"].header["BUNIT"] == "MJy/sr"
+        assert (np.unique(quality) == [0, 1]).all()
+        # The psf reaches 4 pixels, and the scene moves by two and a half at most.
+        assert quality[50:56, 70:78].all()
+        assert not quality[:36].any()
+        assert not quality[:, :56].any()
+        facts = json.loads(result.stdout)
+        assert_allclose(facts["deviation"], np.median(deviation), rtol=1e-3)
+        assert images.imread(errors).shape == (128, 128)
+
+    @pytest.mark.parametrize("ending", ["tif", "npy"])
+    def test_other_files_have_deviations_alone(self, scene, tmp_path, ending):
+        paths, options = self.frames(scene, tmp_path)
+        errors = tmp_path / f"errors.{ending}"
+        report = tmp_path / "report.png"
+        result = succeed(*paths, out=tmp_path / "sr.tif", errors=errors, report=report, **options)
+        assert "in the median" in result.stdout
+        found = images.imread(errors)
+        assert found.shape == (128, 128)
+        assert 0.001 < np.median(found) < 0.1
+        assert found[53, 74] > 3 * np.median(found)
+        assert imageio.imread(report).shape[1] > 1900  # a column more
+
+    def test_colours(self, tmp_path):
+        frame = np.random.default_rng(0).random((24, 24, 3))
+        images.write(tmp_path / "in.png", frame, 8)
+        errors = tmp_path / "errors.tif"
+        succeed(tmp_path / "in.png", out=tmp_path / "sr.png", errors=errors, beta=0.1)
+        assert images.imread(errors).shape == (48, 48, 3)
+
+    def test_what_holds_no_such_numbers_is_refused_before_the_work(self, scene, tmp_path):
+        images.write(tmp_path / "in.png", scene, 8)
+        for name, message in (
+            ("errors.png", "holds no 32 bits"),
+            ("sr.tif", "sr.tif would take the place"),
+            ("in.png", "in.png would take the place"),
+        ):  # fmt: skip
+            result = run(tmp_path / "in.png", out=tmp_path / "sr.tif", errors=tmp_path / name)
+            assert result.exit_code == 1
+            assert not (tmp_path / "sr.tif").exists()
+            assert message in result.output

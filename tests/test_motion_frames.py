@@ -348,8 +348,8 @@ def test_a_ratio_that_is_no_whole_number(given):
 @pytest.mark.parametrize(
     ("changed", "error", "match"),
     [
-        ({"motion": "euclidean"}, ValueError, "motions must be given"),
-        ({"motion": "shift"}, ValueError, "shifts='estimate'"),
+        ({"motion": "euclidian"}, ValueError, "did you mean 'euclidean'"),
+        ({"motion": "shift", "shifts": np.zeros((2, 2))}, ValueError, "not both"),
         ({"motion": 3}, TypeError, "sequence"),
         ({"motion": [np.eye(3)]}, ValueError, "2 frames, but 1 motions"),
         ({"motion": [np.eye(3), np.eye(2)]}, ValueError, "motion of frame 1"),

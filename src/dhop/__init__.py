@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from dhop import cautions, psf, testing
+from dhop import cautions, motion, psf, testing
 from dhop.images import imread, imwrite
 from dhop.matrix.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
@@ -26,6 +26,7 @@ __all__ = [
     "imread",
     "imwrite",
     "load_matrix",
+    "motion",
     "psf",
     "regulariser_operator",
     "singular_values",

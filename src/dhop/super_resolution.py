@@ -22,6 +22,7 @@ from dhop.reconstruction import blurs, cameras, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.solution import Solution
+from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
@@ -48,7 +49,7 @@ def super_resolve(
     channel_axis: int | None = None,
     center: int | Sequence[int] | None = None,
     shifts: Shifts = None,
-    motion: Sequence[Motion] | None = None,
+    motion: Sequence[Motion] | Model | None = None,
     weights: Weights | None = None,
     regulariser: Regulariser = "laplacian",
     beta: float | Rule = "auto",
@@ -123,13 +124,16 @@ def super_resolve(
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
         to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
-    motion : sequence, optional
+    motion : sequence, or str, optional
         Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
         centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
-        all shifts are taken as `shifts`.
+        all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
+        ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
+        see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
+        ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be

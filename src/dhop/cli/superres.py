@@ -10,7 +10,9 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
+from dhop.cli import deviations
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
+from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
     Bits,
     Boundary,
@@ -37,6 +39,7 @@ from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
 from dhop.reconstruction import solvers
 from dhop.reconstruction.preparation import width
+from dhop.registration import MODELS
 from dhop.selection import Rule
 
 Array = NDArray[Any]
@@ -70,6 +73,15 @@ def superres(
     refine: Annotated[
         bool, typer.Option("--refine", help="Improve the given --shifts, or zeros.")
     ] = False,
+    motion: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How frames move: {', '.join(MODELS)} find it; wcs takes the sky coordinates of "
+            "FITS; or text, .json or .npy: 3 x 3 matrices, each from (row, column, 1) of a frame "
+            "to the first frame.",
+            autocompletion=one_of(NAMES),
+        ),
+    ] = None,
     photometry: Annotated[
         str | None,
         typer.Option(
@@ -97,8 +109,8 @@ def superres(
     noise: Annotated[
         float | None,
         typer.Option(
-            help="Standard deviation of the noise, for --beta discrepancy; white is 1, other "
-            "numbers are as in the file."
+            help="Standard deviation of the noise, for --beta discrepancy and --errors; white is "
+            "1, other numbers are as in the file. With weights of 1 over its square it is 1."
         ),
     ] = None,
     regulariser: Annotated[
@@ -125,6 +137,13 @@ def superres(
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image to write of the standard deviation of each pixel: TIFF or .npy; FITS has "
+            "the image, too, and which pixels no frame saw, as SCI, ERR and DQ."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
@@ -145,32 +164,43 @@ def superres(
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
+      dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
+      dhop superres hand/*.jpg --factor 2 --psf estimate --motion euclidean --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
         read += [each for each in (shifts, truth) if each is not None]
+        read += [motion] if motion is not None and motion not in NAMES else []
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
         if report is not None:
             check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
+        if errors is not None:
+            check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
         if factor < 1:
             raise ValueError(f"factor must be positive, got {factor}")
         if psf == ["estimate"] and center is not None:
             raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
+        if motion is not None and (register or refine or shifts is not None):
+            raise ValueError("take --motion alone, without --register, --shifts or --refine")
         with progress("reading", len(frames)) as bar:
-            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+            stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+        original = originals[0]
         caution_unit(original, decimation)
         header = original.resized(factor, sampled=decimation == "sample")
         shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
         images.check(out, bits, header, shape)
+        if errors is not None:
+            deviations.check(errors, header, shape)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
         every = read_weights(weights or [], mask or [], stack, frames_axis)
         moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
+        motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
         latest: list[Array] = []
@@ -192,6 +222,7 @@ def superres(
                     _blurs(psf, center_of(center)),
                     factor,
                     shifts=moves,
+                    motion=motions,
                     weights=every,
                     regulariser=regulariser,
                     beta=_beta(beta),
@@ -214,10 +245,19 @@ def superres(
             console(stderr=True).print(note, style="yellow")
             raise typer.Exit(INTERRUPTED) from None
         save(solution.image)
+        deviation = None
+        if errors is not None:
+            with progress("standard deviations", 1) as bar:
+                deviation = solution.standard_deviation(noise, progress=bar)
+            deviations.write(errors, solution, deviation, header, options)
         if report is not None:
-            figures.save(solution.plot(), report, overwrite=overwrite)
+            figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
+        facts, lines = _facts(solution, out, compared), _lines(solution, out, compared)
+        if deviation is not None:
+            facts |= {"errors": errors, "deviation": float(np.median(deviation))}
+            lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
+        show(lines, facts, as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
@@ -260,6 +300,9 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
     }
     if not isinstance(solution.psf, list):
         lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
+    if solution.motion is not None:
+        found = solution.registration
+        lines["motion"] = "given" if found is None else found.model
     if solution.shifts.any():
         lines["shifts"] = "  ".join(f"{dy:.2f},{dx:.2f}" for dy, dx in solution.shifts)
     if not solution.photometry.trivial:
@@ -291,6 +334,8 @@ def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
         "residual_norm": solution.residual_norm,
         "beta": solution.beta,
         "shifts": solution.shifts.tolist(),
+        "model": None if registered is None else registered.model,
+        "motion": _matrices(solution),
         "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
         "gains": solution.photometry.gains.tolist(),
         "offsets": solution.photometry.offsets.tolist(),
@@ -299,3 +344,10 @@ def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
         "warnings": solution.notes,
         **compared,
     }
+
+
+def _matrices(solution: Solution) -> list[Any] | None:
+    """The motions of frames that have not only been shifted; None for one that is no matrix."""
+    if solution.motion is None:
+        return None
+    return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]

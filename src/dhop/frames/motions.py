@@ -34,10 +34,7 @@ def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any
         Of a frame.
     """
     if isinstance(motion, str):
-        raise ValueError(
-            f"motion={motion!r}: motions must be given, one for each frame; shifts='estimate' "
-            "finds shifts"
-        )
+        raise ValueError(f"motion={motion!r}: give one for each frame; super_resolve finds them")
     given = arguments.sequence("motion", motion, "matrices, arrays of positions or callables")
     if len(given) != count:
         raise ValueError(f"{count} frames, but {len(given)} motions")

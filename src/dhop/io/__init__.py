@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dhop.cautions import MetadataWarning
 from dhop.io.axes import interpreted
-from dhop.io.fits import FITS, unit_note
+from dhop.io.fits import FITS, coordinates, unit_note
 from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
@@ -31,6 +31,7 @@ __all__ = [
     "Options",
     "Original",
     "Picture",
+    "coordinates",
     "ending",
     "file_of",
     "format_of",

@@ -90,6 +90,8 @@ class Picture:
         Whether the file holds the pixels only nearly, as JPEG does.
     nodata : float or None
         The number that stands in `pixels` where there is no value.
+    others : mapping of str to ndarray
+        What else is known of each pixel, by the names of extensions. FITS alone holds it.
     """
 
     pixels: Array
@@ -97,6 +99,7 @@ class Picture:
     original: Original
     lossy: bool = False
     nodata: float | None = None
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     def arranged(self, axes: str) -> Array:
         """The pixels with their axes in the order of those of `axes` that they have.

@@ -24,7 +24,7 @@ from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.reconstruction import blurs
-from dhop.registration import Registration, register
+from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
@@ -89,22 +89,25 @@ class Preparation:
     def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
         volumes = len(self.factor) == 3
-        if motion is not None:
-            if shifts is not None:
-                raise ValueError("give either shifts or motion, not both")
-            if volumes:
-                raise ValueError("motion is that of images; volumes take shifts")
+        if motion is not None and shifts is not None:
+            raise ValueError("give either shifts or motion, not both")
+        if motion is not None and volumes:
+            raise ValueError("motion is that of images; volumes take shifts")
+        model: Model = "shift"
+        if isinstance(motion, str):
+            model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
+        elif motion is not None:
             shifts = self._take(motion)
         given, improve = _asked(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
         if isinstance(given, str):
-            self._register(progress)
+            self._register(model, progress)
         else:
             self.shifts = given
         found = self.registration
         gains = np.ones(len(self.frames)) if found is None else found.gains
-        if improve and len(self.frames) > 1:
+        if improve and self.motion is None and len(self.frames) > 1:
             with reporting(progress, 1, "refining shifts") as advance:
                 self.shifts, gains = refine(
                     self.frames, self.factor, self.shifts, self.weights, self.decimation, gains,
@@ -200,14 +203,14 @@ class Preparation:
             )
         return number
 
-    def _register(self, progress: Progress) -> None:
+    def _register(self, model: Model, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
         grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
         seen = None
         if self.weights is not None:
             seen = [w if w.ndim < 3 else w.min(axis=0) for w in self.weights]
-        found = register(grey, seen, progress=progress)
-        self.registration, self.shifts = found, found.shifts
+        found = register(grey, seen, model=model, progress=progress)
+        self.registration, self.shifts = found, self._take(found.motions)
         weights = self.weights or [np.ones(())] * len(stack)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:

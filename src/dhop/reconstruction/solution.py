@@ -386,8 +386,13 @@ class Solution:
         images = (inward(np.asarray(each), self.channel_axis) for each in (self.image, truth))
         return metrics.compare(*images)
 
-    def plot(self) -> "Figure":
+    def plot(self, deviation: Array | None = None) -> "Figure":
         """Frames, bicubic enlargement, result, residuals, convergence and the choice of `beta`.
+
+        Parameters
+        ----------
+        deviation : ndarray, of the shape of `image`, optional
+            What `standard_deviation` returned, to be shown as well.
 
         Returns
         -------
@@ -410,4 +415,4 @@ class Solution:
         needed("skimage", "cli", "solution.plot()")
         from dhop.reconstruction.report import report
 
-        return report(self)
+        return report(self, deviation)
