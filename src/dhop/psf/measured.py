@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop import io
 from dhop.psf.arrays import double, estimate_support, normalise, window
 from dhop.psf.origin import centroid, peak
-from dhop.runtime.arguments import choice, pair, real
+from dhop.runtime.arguments import choice, integers, real
 
 Array = NDArray[Any]
 Origin: TypeAlias = Literal["peak", "centroid"] | Sequence[int]
@@ -28,11 +28,12 @@ def from_array(
 
     Parameters
     ----------
-    array : array_like, shape (rows, columns)
+    array : array_like, of one to three axes
     background : float or "border"
-        Value to subtract; ``"border"`` for the median of the outermost pixels. Values that become
-        negative are kept: noise about zero cancels, what is left of it after clipping does not.
-    center : {"peak", "centroid"} or (int, int), optional
+        Value to subtract; ``"border"`` for the median of the outermost pixels, on all
+        sides of a volume. Values that become negative are kept: noise about zero cancels, what is
+        left of it after clipping does not.
+    center : {"peak", "centroid"} or sequence of int, optional
         Pixel that becomes the middle of the result, which zeros make symmetric about it: the
         largest value, or the middle of the largest patch of such values, as a clipped star has
         them; the centre of mass rounded to a pixel, negative values counting as such; or an index.
@@ -48,8 +49,8 @@ def from_array(
     Raises
     ------
     ValueError, TypeError
-        If the array is not a finite two-dimensional one, its sum is zero, or an argument is out of
-        range.
+        If the array is not a finite one of one to three axes, its sum is zero, or an argument is
+        out of range.
 
     Examples
     --------
@@ -171,18 +172,17 @@ def _background(psf: Array, value: Any) -> Any:
         return real("background", value)
     choice("background", value, ["border"])
     border = np.ones(psf.shape, bool)
-    border[1:-1, 1:-1] = False
+    border[(slice(1, -1),) * psf.ndim] = False
     return np.median(psf[border])
 
 
-def _origin(psf: Array, center: Origin) -> tuple[int, int]:
+def _origin(psf: Array, center: Origin) -> tuple[int, ...]:
     if isinstance(center, str):
         kind = choice("center", center, ["peak", "centroid"])
         place = peak(psf) if kind == "peak" else centroid(psf)
-        row, column = np.ceil(np.subtract(place, 0.5))  # of two pixels the first
-        index = int(row), int(column)
+        index = tuple(int(k) for k in np.ceil(np.subtract(place, 0.5)))  # of two pixels the first
     else:
-        index = pair("center", center)
+        index = integers("center", center, psf.ndim)
     if not all(0 <= k < size for k, size in zip(index, psf.shape, strict=True)):
         raise ValueError(f"center {index} is not a pixel of an array of {psf.shape}")
     return index

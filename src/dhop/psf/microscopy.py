@@ -1,6 +1,7 @@
 """Blurs of microscopes: volumes, planes first."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,8 +10,9 @@ from scipy import fft
 from scipy.special import j0, roots_legendre
 
 from dhop.psf.arrays import normalise
-from dhop.psf.pixels import Image, affordable, covered, edges, positive
-from dhop.runtime.arguments import each, integers, real
+from dhop.psf.pixels import Image, affordable, count_of, covered, edges, positive
+from dhop.runtime import memory
+from dhop.runtime.arguments import each, integers, real, sequence
 
 Path: TypeAlias = Callable[[Image], tuple[Image, Image]]
 
@@ -113,7 +115,7 @@ def widefield(
     below, distance = real("depth", depth), real("working_distance", working_distance)
     indices = immersion, sample, design, glass, made_for
     if na >= min(indices):
-        raise ValueError(f"na must be less than all refractive indices, {min(indices)}, got {na}")
+        raise ValueError(f"na must be less than any refractive index, {min(indices)}, got {na}")
     if below < 0:
         raise ValueError(f"depth must not be negative, got {depth!r}")
     between = immersion * (distance / design + nominal / made_for - thick / glass - below / sample)
@@ -199,11 +201,11 @@ def _grid(
     shape: Sequence[int], voxel: float | Sequence[float]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Planes, rows and columns, and how far they are from each other."""
-    sizes = integers("shape", tuple(shape), 3)
+    sizes = integers("shape", sequence("shape", shape, "integers"), 3)
     if min(sizes) < 1:
         raise ValueError(f"shape must be positive, got {shape!r}")
     affordable("shape", sizes[0] * sizes[1], sizes[2])
-    count = 3 if np.ndim(voxel) == 0 else len(voxel)  # type: ignore[arg-type]
+    count = count_of(voxel, 3)
     if count not in (2, 3):
         raise ValueError(f"voxel must be one number, two or three, got {voxel!r}")
     given = each("voxel", voxel, count, positive)
@@ -215,18 +217,21 @@ def _profiles(
 ) -> tuple[Image, Image]:
     """Distances from the axis, and the intensity there in each plane."""
     reach = float(np.hypot(sizes[1] * steps[1], sizes[2] * steps[2])) / 2
-    radii = np.arange(0, reach + 4 * FINE / na / k, 2 * np.pi * FINE / (k * na))
     focus = (np.arange(sizes[0]) - (sizes[0] - 1) / 2) * steps[0]
-    rho = np.linspace(0, 1, 257)
-    fixed, change = path(rho)
-    paths = fixed + np.multiply.outer(focus, change)
-    waves = k * (float(np.ptp(paths, axis=1).max()) + na * float(radii[-1]))
+    with np.errstate(over="ignore", invalid="ignore"):  # of lengths that are refused
+        fixed, change = path(np.linspace(0, 1, 257))
+        ends = fixed + np.multiply.outer(focus[[0, -1]], change)
+        waves = k * (float(np.ptp(ends, axis=1).max()) + na * reach)
     if not waves <= MOST:
         raise ValueError(
-            f"phases differ by {waves:.3g} radians over the aperture, more than {MOST}; "
-            "are all lengths in one unit?"
+            f"phases differ by {waves:.3g} radians over the aperture, more than {MOST}, for this "
+            "shape, voxel, wavelength, na, index and depth; are all lengths in one unit?"
         )
+    step = 2 * np.pi * FINE / (k * na)
+    radii = np.arange(3.0 + int(reach / step)) * step
     node, weight = roots_legendre(32 + int(waves))
+    what = f"the waves in the {sizes[0]} planes that shape asks for"
+    memory.require(48 * sizes[0] * (radii.size + node.size), what)
     rho = (node + 1) / 2
     fixed, change = path(rho)
     phases = np.exp(1j * k * (fixed + np.multiply.outer(focus, change))) * (weight * rho / 2)
@@ -250,7 +255,10 @@ def _on_pixels(
     values = np.concatenate([profiles[:, :0:-1], profiles], axis=1)
     profile = scipy.interpolate.CubicSpline(mirrored, values, axis=1)
     counts = [NODES + int(np.ceil(2 * NODES * step / length)) for step in steps[1:]]
-    rules = [np.polynomial.legendre.leggauss(count) for count in counts]
+    memory.require(
+        32 * sizes[0] * sizes[2] * prod(counts), "a row of pixels as large as voxel says"
+    )
+    rules = [roots_legendre(count) for count in counts]
     y, x = (
         step * np.add.outer(edges(n)[:-1] + 0.5, node / 2).ravel()
         for n, step, (node, _) in zip(sizes[1:], steps[1:], rules, strict=True)

@@ -76,9 +76,9 @@ def gaussian(
     """
     sizes = sizes_of(size)
     if len(sizes) != 2:
-        if angle:
-            raise ValueError("angle is that of an image, of two axes")
-        widths = each("sigma", sigma, len(sizes), _width)
+        if real("angle", angle) != 0:
+            raise ValueError(f"angle is that of an image, of two axes, and size is {size!r}")
+        widths = each(f"sigma, for size {sizes},", sigma, len(sizes), _width)
         lines = [_normal_line(n, width) for n, width in zip(sizes, widths, strict=True)]
         return normalise(reduce(np.multiply.outer, lines))
     shape = sizes[0], sizes[1]
