@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from dhop import cli
 
-COMMANDS = ["demo", "superres", "degrade", "psf", "info", "export", "bench"]
+COMMANDS = ["demo", "superres", "deconvolve", "degrade", "psf", "info", "export", "bench"]
 DHOP = [sys.executable, "-c", "import sys; sys.argv[0] = 'dhop'; from dhop.cli import main; main()"]
 INFO = ["info", "--size", "24", "24", "--factor", "2", "--psf", "box:size=3"]
 

@@ -452,3 +452,72 @@ class TestErrors:
             assert result.exit_code == 1
             assert not (tmp_path / "sr.tif").exists()
             assert message in result.output
+
+
+class TestLosses:
+    def test_cosmic_rays(self, burst, scene, tmp_path):
+        paths = []
+        for number, path in enumerate(burst):
+            image = images.imread(path)
+            image[10 + 5 * number, 20] = 1.0
+            paths.append(tmp_path / path.name)
+            images.write(paths[-1], image, 16)
+        images.write(tmp_path / "truth.tif", scene, 32)
+        images.write(tmp_path / "moves.npy", MOVES)
+        options = {"truth": tmp_path / "truth.tif", "shifts": tmp_path / "moves.npy"}
+        found = {}
+        for loss in ("gaussian", "huber"):
+            out = tmp_path / f"{loss}.tif"
+            result = succeed(*paths, out=out, loss=loss, json=True, **options)
+            found[loss] = json.loads(result.stdout)
+        assert found["huber"]["psnr"] > found["gaussian"]["psnr"]
+        assert found["gaussian"]["trust"] is None
+        assert min(found["huber"]["trust"]) > 0.5
+        text = succeed(*paths, out=tmp_path / "t.tif", loss="huber", **options).stdout
+        assert "outliers" in text
+
+    def test_photons(self, tmp_path):
+        """The numbers of integer files, whatever they are scaled to."""
+        rng = np.random.default_rng(0)
+        scene = np.zeros((48, 48))
+        scene[16:32, 20:28] = 400
+        A = DHOperator(scene.shape, BLUR, 2, decimation="mean", boundary="symmetric")
+        frame = 3 * rng.poisson(A.degrade(scene) + 10)
+        images.write(tmp_path / "frame.tif", frame / 65535, 16)
+        images.write(tmp_path / "dark.tif", np.full(frame.shape, 30 / 65535), 16)
+        expected = super_resolve(
+            frame.astype(np.float32), BLUR, 2, loss="poisson", background=30.0, gain=3.0,
+            solver="richardson-lucy",
+        )  # fmt: skip
+        for background in ("30", tmp_path / "dark.tif"):
+            out = tmp_path / "sr.tif"
+            succeed(tmp_path / "frame.tif", out=out, loss="poisson", background=background,
+                    gain=3, solver="richardson-lucy", bits=32, overwrite=True)  # fmt: skip
+            found = images.imread(out) * 65535
+            assert_allclose(found, expected.image, rtol=0, atol=2e-3 * expected.image.max())
+
+    def test_edges_and_bounds(self, burst, tmp_path):
+        out = tmp_path / "sr.tif"
+        succeed(*burst, out=out, regulariser="huber-tv", bounds="0.1,0.8", beta=0.01, bits=32)
+        image = images.imread(out)
+        assert image.min() >= np.float32(0.1)
+        assert image.max() <= np.float32(0.8)
+        result = run(*burst, out=tmp_path / "no.tif", bounds="1")
+        assert result.exit_code != 0
+        assert "--bounds" in result.output
+
+
+def test_deconvolve_is_superres_with_factor_one(scene, tmp_path):
+    """One command with all options of the other, but for the factor."""
+    images.write(tmp_path / "frame.tif", scene, 32)
+    words = [tmp_path / "frame.tif", "--psf", "gaussian:sigma=1", "--beta", 0.01, "--out"]
+    for command, more in (("superres", ["--factor", 1]), ("deconvolve", [])):
+        line = [command, *words, tmp_path / f"{command}.tif", *more]
+        result = CliRunner().invoke(cli.app, [str(word) for word in line])
+        assert result.exit_code == 0, result.output
+    one, other = (images.imread(tmp_path / f"{name}.tif") for name in ("superres", "deconvolve"))
+    assert_array_equal(one, other)
+    text = CliRunner().invoke(cli.app, ["deconvolve", "--help"]).output
+    assert "--loss" in text
+    assert "--factor" not in text
+    assert CliRunner().invoke(cli.app, ["deconvolve", "x.tif", "--factor", "2"]).exit_code == 2

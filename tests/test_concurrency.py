@@ -123,6 +123,7 @@ BUSY = """
     def busy():
         while not stop.is_set():
             assert (A @ x == expected).all()
+            time.sleep(0.002)  # about as long
     thread = threading.Thread(target=busy)
     thread.start()
 """

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator
 
+SIZES = ((1, 5), (3, 2), (7, 5))
 ORDERS = (2, 1, np.inf, "fro")
 DOUBLE = (np.float64, np.complex128)  # in which sums of squares of small integers are exact
 
@@ -17,7 +18,7 @@ DOUBLE = (np.float64, np.complex128)  # in which sums of squares of small intege
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 @pytest.mark.parametrize("psf", oracle.PSFS)
 class TestEveryCase:
-    def cases(self, psf, boundary, decimation, sizes=oracle.SIZES, dtypes=oracle.DTYPES):
+    def cases(self, psf, boundary, decimation, sizes=SIZES, dtypes=oracle.DTYPES):
         factors = (1, (2, 3))
         for args, options in oracle.grid(
             psf,

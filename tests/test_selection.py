@@ -274,6 +274,19 @@ def test_terms_are_those_of_the_problem():
     assert_allclose(judge.terms(0.1), [residual / count, size / count, 1 - taken / count])
 
 
+def test_copies_of_frames_are_as_many_observations():
+    """Of the same image, and of the same mean square residual."""
+    rng = np.random.default_rng(0)
+    frames, shifts = rng.random((3, 12, 12)), np.array([[0, 0], [0.3, -0.2], [-0.4, 0.1]])
+    terms = []
+    for count in (1, 2):
+        spectra = Spectra(np.repeat(frames, count, 0), (2, 2), np.repeat(shifts, count, 0))
+        transfers = spectra.transfer(BLUR) * spectra.pixels("mean")
+        terms.append(Judge(spectra, transfers, "laplacian").terms(0.1 * count))
+    (residual, size, free), twice = terms
+    assert_allclose(twice, [residual, size, 1 - (1 - free) / 2])
+
+
 def test_the_expected_error_is_that_of_the_model():
     """Of the scene, of what no optics let through, and of noise, each against dense matrices."""
     rng = np.random.default_rng(0)

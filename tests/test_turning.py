@@ -10,7 +10,9 @@ from scipy.special import erf
 
 from dhop import psf, super_resolve, workers
 from dhop.cautions import RegistrationWarning
+from dhop.estimation.alignment import pyramid
 from dhop.estimation.groups import KINDS
+from dhop.estimation.turning import align
 from dhop.registration import estimate_motion, register
 
 SHAPE = 72, 80
@@ -54,6 +56,18 @@ def test_far_turns_and_scales(turn, scale, name):
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     given = [np.eye(3), about_the_middle(linear, (3.3, -6.1), SHAPE)]
     check(burst(photograph(name), given, SHAPE), given, "similarity", 0.05)
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_least_squares_from_a_pixel_away(k):
+    """On copies of half the size as well, whose pixels lie between those of the frames."""
+    shape, given = (120, 130), motions("affine", 2, (120, 130), turn=15, seed=3)[1]
+    frames = burst(photograph(), [np.eye(3), given], shape, noise=0)
+    one, other = (pyramid(frame.astype("f4"), np.ones(shape, "f4")) for frame in frames)
+    start = given @ about_the_middle(np.eye(2), (0.7, -0.6), shape)
+    found = align(one[k], other[k], start, "affine")
+    assert apart(found.matrix, given, shape) < 0.01 * (1 + k)
+    assert found.quality > 0.98
 
 
 def test_small_frames():
@@ -219,6 +233,20 @@ def test_super_resolution_takes_shifts_for_shifts():
         found = super_resolve(frames, blur, 2, motion=motion, beta=0.01)
         assert found.motion is None
         assert_array_equal(found.image, same.image)
+
+
+def test_the_report_outlines_the_frames():
+    given = motions("projective", 3, (20, 24))
+    frames = burst(photograph(), given, (20, 24))
+    solution = super_resolve(frames, psf.gaussian(9, 1.0), 2, motion=given, beta=0.01)
+    lines = [line.get_xydata() for line in solution.plot().axes[4].lines]
+    assert len(lines) == 3
+    for line, matrix in zip(lines, given, strict=True):
+        assert_array_equal(line[0], line[-1])
+        for corner in ((0, 0), (0, 23), (19, 23), (19, 0)):
+            row, column, one = matrix @ [*corner, 1]
+            place = 2 * np.array((column / one, row / one)) + 0.5
+            assert np.abs(line - place).max(axis=1).min() < 1e-9
 
 
 def test_threads_do_not_change_the_result():

@@ -142,6 +142,26 @@ def test_rows_of_a_large_image_are_looked_at_together(probes, most):
     assert probes == 64 or true > 0.03
 
 
+@pytest.mark.parametrize("what", ["posterior", "noise"])
+def test_wide_gaps_have_the_deviations_of_samples(what):
+    """No combs can tell them, and no pixel there is sure."""
+
+    def gap(rng, shape):
+        seen = np.ones(shape)
+        seen[1:11, 1:10] = 0
+        return seen
+
+    dense = Dense(count=3, weights=gap)
+    expected = dense.deviation(what, 0.3)
+    found, error = dense.solution.standard_deviation(0.3, what, return_error=True)
+    ratio = found / expected
+    assert (ratio > 0.5).all()
+    assert (ratio < 1.5).all()
+    true = np.sqrt(np.mean((ratio - 1) ** 2))
+    assert true < 0.12
+    assert true / 2 < error < 2 * true
+
+
 def test_it_is_the_same_again():
     solution = Dense(count=3).solution
     assert_array_equal(solution.standard_deviation(), solution.standard_deviation())

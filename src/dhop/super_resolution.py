@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -18,9 +18,10 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import blurs, cameras, problem, solvers
+from dhop.reconstruction import blurs, cameras, losses, penalties, problem, solvers
 from dhop.reconstruction.preparation import Moves, Preparation, visible_range
 from dhop.reconstruction.regularisers import Regulariser
+from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
 from dhop.registration import Model
 from dhop.runtime import arguments
@@ -51,12 +52,19 @@ def super_resolve(
     shifts: Shifts = None,
     motion: Sequence[Motion] | Model | None = None,
     weights: Weights | None = None,
-    regulariser: Regulariser = "laplacian",
+    regulariser: Regulariser | penalties.Name = "laplacian",
     beta: float | Rule = "auto",
     noise: float | None = None,
     photometry: Terms | None = None,
+    loss: losses.Name = "gaussian",
+    threshold: float | None = None,
+    background: ArrayLike = 0.0,
+    gain: float = 1.0,
+    read_noise: float = 0.0,
+    denoiser: Callable[[Array, float], Array] | None = None,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
+    bounds: tuple[float, float] | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -73,7 +81,8 @@ def super_resolve(
     .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
 
     with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser.
+    and `S` the regulariser; or with another `loss` than the square, another penalty, and `x` within
+    `bounds`.
 
     Parameters
     ----------
@@ -99,11 +108,13 @@ def super_resolve(
         of an image, which is read with its colours as channels, or of several; the path of a Zarr
         array, and a Dask array, are solved in chunks by `dhop.dask.super_resolve`. Slices of a
         volume are channels, if each is a scene of its own.
-    psf : array_like, or sequence of such, or "estimate"
+    psf : array_like or `dhop.psf.Field`, or sequence of such, or "estimate"
         Point spread function in high-resolution pixels, of all frames, an array of one to three
-        axes. Or a sequence of F of images, of each;
-        or of a single frame's C channels; or F or one such sequences of C. Channels with a PSF of
-        their own are solved one after the other, with one `beta`, which is chosen for their mean.
+        axes, or a field of them, in pixels of frame 0 as high-resolution pixels; it is that of the
+        camera, and stays where it is when the scene is shifted. Or a sequence of F of images, of
+        each; or of a single frame's C channels; or F or one such sequences of C. Channels with a
+        PSF of their own are solved one after the other, with one `beta`, which is chosen for their
+        mean.
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
         `dhop.psf.estimate`; from a single frame it is cautious.
@@ -143,25 +154,57 @@ def super_resolve(
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
         sum of second differences, small curvature; ``"laplacian-of-gaussian"`` the same but for the
         finest detail. An array is a PSF that the image is convolved with; an operator has as many
-        columns as the image has pixels.
+        columns as the image has pixels. ``"huber-tv"`` and ``"tv"`` are no squares but total
+        variation, :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges:
+        steps up to three standard deviations of the noise cost squares with ``"huber-tv"``, and
+        hardly any do with ``"tv"``.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
-        Weight of the regulariser; it does not depend on the brightness scale. ``"auto"`` expects
+        Weight of the regulariser; it does not depend on the brightness scale, but that of total
+        variation is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
-        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator.
+        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
+        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
-        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
+        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
+        total variation and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected"}
+    loss : {"gaussian", "huber", "l1", "poisson"}
+        What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
+        everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
+        hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
+        from the start; frames that do not fit are named in a warning. ``"poisson"`` is the
+        likelihood of photons, whose noise grows with their number; images are not negative then.
+        See docs/howto/losses.md.
+    threshold : float, optional
+        Largest residual, times the root of its weight, that is no outlier. By default 1.345
+        standard deviations of the noise, as the median of the residuals tells it.
+    background : float or array_like
+        Of ``"poisson"``: what the frames show beside the scene, in their unit; a number, a map, or
+        one for each frame. For other losses subtract it.
+    gain : float
+        Of ``"poisson"``: what one photon adds to a pixel.
+    read_noise : float
+        Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+    denoiser : callable, optional
+        Called with an image and the standard deviation of its noise, gives the image without: plug
+        and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
+    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
+"richardson-lucy"}
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
         gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative.
+        ``"projected"`` is for images that are not negative. What is not made of squares, or has
+        `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
+        that are weighted anew. ``"richardson-lucy"``, accelerated, is for
+        ``"poisson"`` without a prior and ends when noise alone could be what is left.
     nonnegative : bool
         Whether to minimise over images without negative values only.
+    bounds : (float, float), optional
+        Least and largest value that the image may have, in the unit of the frames.
     boundary, decimation
         As for `DHOperator`.
     dims : sequence of int, optional
@@ -202,13 +245,17 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
+    request = Request(
+        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,
+        denoiser,
+    )  # fmt: skip
     if _is_chunked(frames):
         return _chunked(
             frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
-            motion=motion,
+            motion=motion, request=request,
         )  # fmt: skip
     array, channel_axis = _read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
@@ -217,7 +264,9 @@ def super_resolve(
             array, psf, factor, channel_axis, center=center, shifts=shifts, weights=weights,
             boundary=boundary, dims=dims, x0=x0, regulariser=regulariser, beta=beta, noise=noise,
             photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
-            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress,
+            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress, motion=motion,
+            loss=loss, threshold=threshold, background=background, gain=gain,
+            read_noise=read_noise, bounds=bounds, denoiser=denoiser,
         )  # fmt: skip
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
@@ -228,6 +277,12 @@ def super_resolve(
         )
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
+    request.check()
+    answer = request.answer(stack, given, axis, photometry is not None)
+    special = None
+    if answer is not None:
+        special, stack, given = answer
+        regulariser = special.smooth(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -240,40 +295,52 @@ def super_resolve(
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
+    if special is not None:
+        known.frames = special.seen(stack)
     known.align(shifts, motion, photometry, progress)
     if ratio != steps and known.motion is None:
         known.motion = [motions.of_shift(move) for move in known.shifts]
+    if known.motion is not None and loss == "poisson":
+        raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
     known.look_on(size[-ndim:], ratio)
     estimated = isinstance(psf, str)
     known.blur(psf, center, ratio, progress)
+    known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     operators = cameras.operators(size, known, ratio, options)
     A = operators[0]
     start = None if x0 is None else _start(x0, A, axis)
+
+    def posed(number: float) -> problem.Problem:
+        operator = FrameStack(operators, known.photometry.weights(known.weights))
+        corrected = known.photometry.corrected(stack)
+        return problem.Problem(operator, corrected, regulariser, number, boundary, ndim)
+
     if isinstance(beta, str):
-        weighted = FrameStack(operators, known.weights)
-        problem.check_squares(weighted, stack)
-        strength = sum(weighted.strengths())
-        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
+        problem.check_squares(FrameStack(operators, known.weights), stack)
     else:
-        number = arguments.real("beta", beta)
+        number = beta = arguments.real("beta", beta)
+    if special is not None:
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = special.weigh(known, posed(1.0), beta, noise, strength, estimated, progress)
+    elif isinstance(beta, str):
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
     def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
-        operator = FrameStack(operators, known.photometry.weights(known.weights))
-        corrected = known.photometry.corrected(stack)
-        return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, boundary, ndim),
-            solver,
-            nonnegative=nonnegative,
-            x0=start,
-            maxiter=maxiter,
-            rtol=rtol,
-            callback=solvers.outward(callback, axis),
-            progress=progress,
-        )
+        given = posed(number)
+        settings: Any = {
+            "x0": start, "maxiter": maxiter, "rtol": rtol, "progress": progress,
+            "callback": solvers.outward(callback, axis),
+        }  # fmt: skip
+        if special is None:
+            found = solvers.solve(given, solver, nonnegative=nonnegative, **settings)
+        else:
+            found = special.solve(given, **settings)
+        return found.operator or given.operator, found
 
     for _ in range(ROUNDS if len(stack) > 1 else 0):
         if photometry is None:
@@ -281,14 +348,23 @@ def super_resolve(
         operator, found = solve(number, start, max(rtol, ROUGH))
         start = found.x
         predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
-        known.photometry = fitted(stack, predictions, known.weights, photometry)
+        counts = found.counting(known.weights)
+        known.photometry = fitted(stack, predictions, counts, photometry)
     operator, found = solve(number, start, rtol)
+    if denoiser is not None:
+        from dhop.reconstruction.splitting import plug_and_play
+
+        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
+        found = plug_and_play(
+            posed(number), found, denoiser, variance, axis,
+            callback=solvers.outward(callback, axis), progress=progress,
+        )  # fmt: skip
     low, high = visible_range(stack, known.weights)
     pixels = ratio[0] * ratio[1] if decimation == "sum" else 1.0  # of the image in one of these
     span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
         rings = _beyond(found.x, span)[0] > PLAUSIBLE
-        if not (estimated and isinstance(beta, str) and rings):
+        if denoiser is not None or not (estimated and isinstance(beta, str) and rings):
             break
         number *= 2
         operator, found = solve(number, found.x, rtol)
@@ -300,6 +376,8 @@ def super_resolve(
             f"{image.min():.3g} to {image.max():.3g}; the psf may be too wide, or beta too small",
             RangeWarning,
         )
+    if found.weights is not None:
+        known.name_strangers(found.weights)
     return Solution(
         image=layouts.outward(image, axis),
         converged=found.converged,
@@ -318,17 +396,20 @@ def super_resolve(
         operator=operator,
         frames=stack,
         channel_axis=axis,
-        regulariser=regulariser,
+        regulariser=request.regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
+        weights=None if found.weights is None else np.stack(found.weights),
     )
 
 
 def _of_lines(
     frames: Array, psf: Any, factor: Any, channel_axis: int | None, *, center: Any, shifts: Any,
-    weights: Any, boundary: Any, dims: Any, x0: Any, **settings: Any,
+    weights: Any, boundary: Any, dims: Any, x0: Any, motion: Any, background: Any, **settings: Any,
 ) -> Solution:  # fmt: skip
     """Lines, such as spectra, are images of one row."""
+    if motion is not None:
+        raise ValueError("motion is that of images; lines take shifts")
     layouts.stacked(frames, channel_axis, 1)
     axis = layouts.image_axis(channel_axis, frames.ndim, 1)
     if channel_axis is not None:
@@ -353,6 +434,7 @@ def _of_lines(
         weights=weights,
         boundary=("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         dims=None if dims is None else (1, *arguments.integers("dims", dims, 1)),
+        background=_row(np.asarray(background)) if np.ndim(background) else background,
         x0=None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
         **settings,
     )
@@ -386,6 +468,7 @@ def _chunked(
     noise: Any,
     photometry: Any,
     motion: Any,
+    request: Request,
     **settings: Any,
 ) -> Solution:
     if isinstance(psf, str) or photometry is not None:
@@ -394,6 +477,11 @@ def _chunked(
         )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
+    if not request.plain or request.denoiser is not None:
+        raise ValueError(
+            'chunked frames are solved with loss="gaussian", regularisers of squares and no bounds '
+            "but nonnegative=True; others work in memory only"
+        )
     if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
         raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
     from dhop.dask import super_resolve

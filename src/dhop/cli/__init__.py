@@ -6,7 +6,7 @@ from typing import Annotated
 try:
     import typer
 
-    from dhop.cli import bench, degrade, demo, export, info, psf, superres
+    from dhop.cli import bench, deconvolve, degrade, demo, export, info, psf, superres
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"the command line needs {(error.name or 'more').partition('.')[0]}; "
@@ -41,6 +41,7 @@ def dhop(
 for command in (
     demo.demo,
     superres.superres,
+    deconvolve.deconvolve,
     degrade.degrade,
     psf.psf,
     info.info,

@@ -37,7 +37,7 @@ from dhop.estimation.photometry import Terms
 from dhop.io import Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
-from dhop.reconstruction import solvers
+from dhop.reconstruction import losses, penalties, solvers
 from dhop.reconstruction.preparation import width
 from dhop.registration import MODELS
 from dhop.selection import Rule
@@ -45,6 +45,8 @@ from dhop.selection import Rule
 Array = NDArray[Any]
 
 NOT_CONVERGED = 3
+REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
+OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
 def superres(
@@ -116,10 +118,30 @@ def superres(
     regulariser: Annotated[
         str,
         typer.Option(
-            help=f"What is kept small: {', '.join(get_args(stencils.Name))}.",
-            autocompletion=one_of(get_args(stencils.Name)),
+            help=f"What is kept small: {', '.join(REGULARISERS)}; tv and huber-tv keep edges.",
+            autocompletion=one_of(REGULARISERS),
         ),
     ] = "laplacian",
+    loss: Annotated[
+        str,
+        typer.Option(
+            help=f"What residuals cost: {', '.join(get_args(losses.Name))}; huber where cosmic "
+            "rays, hot pixels or what moves must not show, poisson for photon counts.",
+            autocompletion=one_of(get_args(losses.Name)),
+        ),
+    ] = "gaussian",
+    threshold: Annotated[
+        float | None, typer.Option(help="Of --loss huber and l1: largest residual that fits.")
+    ] = None,
+    background: Annotated[
+        str, typer.Option(help="Of --loss poisson: a number, as files hold it, or an image.")
+    ] = "0",
+    gain: Annotated[
+        float, typer.Option(help="Of --loss poisson: what one photon adds to a pixel's number.")
+    ] = 1.0,
+    read_noise: Annotated[
+        float, typer.Option(help="Of --loss poisson: noise beside, in the pixels' numbers.")
+    ] = 0.0,
     solver: Annotated[
         str,
         typer.Option(
@@ -128,6 +150,9 @@ def superres(
         ),
     ] = "auto",
     nonnegative: Annotated[bool, typer.Option("--nonnegative", help="No values below 0.")] = False,
+    bounds: Annotated[
+        str | None, typer.Option(help="Least and largest value of the result, as 0,1.")
+    ] = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
@@ -171,6 +196,7 @@ def superres(
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
         read += [each for each in (shifts, truth) if each is not None]
         read += [motion] if motion is not None and motion not in NAMES else []
+        read += [] if _is_number(background) else [background]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
@@ -203,6 +229,7 @@ def superres(
         motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
+        unit = 1 / (original.white or 1) if loss == "poisson" else 1.0
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -228,8 +255,14 @@ def superres(
                     beta=_beta(beta),
                     noise=noise,
                     photometry=photometry,  # type: ignore[arg-type]
+                    loss=loss,  # type: ignore[arg-type]
+                    threshold=threshold,
                     solver=solver,  # type: ignore[arg-type]
+                    background=_background(background, stack, unit),
+                    gain=gain * unit,
+                    read_noise=read_noise * unit,
                     nonnegative=nonnegative,
+                    bounds=None if bounds is None else _bounds(bounds),
                     boundary=boundary,  # type: ignore[arg-type]
                     decimation=decimation,  # type: ignore[arg-type]
                     maxiter=maxiter,
@@ -283,10 +316,37 @@ def _save(out: Path, image: Array, bits: int | None, header: Original, options: 
 
 
 def _beta(text: str) -> Any:
+    return float(text) if _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return text
+        return False
+    return True
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(each) for each in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bounds must be two numbers, as 0,1, got {text!r}") from None
+    return low, high
+
+
+def _background(text: str, stack: Array, unit: float) -> Any:
+    """A number in a unit, or the image of that name, of one frame."""
+    if _is_number(text):
+        return float(text) * unit
+    image = images.imread(Path(text))
+    plane = image if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if plane.shape not in (stack.shape[-2:], stack.shape[1:]):
+        raise ValueError(
+            f"--background {text} is {extent(image.shape)}, the frames are "
+            f"{extent(stack.shape[1:])}"
+        )
+    return plane
 
 
 def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
@@ -308,6 +368,8 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
+    if solution.weights is not None:
+        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
     if compared:
         lines["compared"] = (
             f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
@@ -341,6 +403,7 @@ def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[st
         "offsets": solution.photometry.offsets.tolist(),
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
+        "trust": None if solution.weights is None else _of_frames(solution.weights),
         "warnings": solution.notes,
         **compared,
     }
@@ -351,3 +414,8 @@ def _matrices(solution: Solution) -> list[Any] | None:
     if solution.motion is None:
         return None
     return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]
+
+
+def _of_frames(weights: Array) -> list[float]:
+    """The mean of each frame."""
+    return [float(each.mean()) for each in weights]

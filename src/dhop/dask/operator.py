@@ -81,6 +81,8 @@ class DaskDHOperator:
         **settings: Any,
     ) -> None:
         self.operator = DHOperator(dims, psf, factor, **settings)
+        if self.operator.terms() is None:
+            raise TypeError("a PSF that varies works in memory only; blur with dhop.DHOperator")
         if self.operator.psf.ndim != 2:
             raise ValueError(
                 f"a psf in chunks must have 2 dimensions, got {self.operator.psf.ndim}; dhop."

@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.model.decimation import Decimation
@@ -164,6 +165,34 @@ class Grid(NamedTuple):
         found = self._in_scene(centres(motion, self.shape))
         size = np.array(scene)[:, None, None]
         return np.asarray(((found >= -0.5) & (found <= size - 0.5)).all(axis=0))
+
+    def crowd(
+        self, motion: Any, block: tuple[int, int], shape: Sequence[int], weights: Array
+    ) -> Array:
+        """What weights of the frame lie in each block of the scene, and in those around it.
+
+        Parameters
+        ----------
+        motion
+        block : (int, int)
+            Pixels of the scene.
+        shape : sequence of two int
+            How many blocks there are.
+        weights : ndarray, shape (B, m0, m1)
+
+        Returns
+        -------
+        ndarray, of shape (B, *shape)
+            The mean of nine blocks, since one may have two pixels and the next none.
+        """
+        found = self._in_scene(centres(motion, self.shape))
+        size = np.array(block)[:, None, None]
+        rows, columns = np.floor((found + 0.5) / size).astype(int) + 1
+        on = (rows > 0) & (rows <= shape[0]) & (columns > 0) & (columns <= shape[1])
+        total = np.zeros((len(weights), shape[0] + 2, shape[1] + 2))
+        for own, weight in zip(total, weights, strict=True):
+            np.add.at(own, (rows[on], columns[on]), weight[on])
+        return sliding_window_view(total, (3, 3), (1, 2)).mean(axis=(-2, -1))
 
     def _in_scene(self, positions: Array) -> Array:
         """Positions in frame 0 as those in the scene."""

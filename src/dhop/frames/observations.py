@@ -51,7 +51,7 @@ def frame_operators(
     ----------
     make : callable
         Gives the operator of a PSF and its center.
-    psf : ndarray or list of ndarray
+    psf : ndarray or list of ndarray, or of fields, which move themselves
         What `dhop.reconstruction.blurs.blurs` returns, not of channels.
     shifts : ndarray, shape (F, 2)
         In low-resolution pixels.
@@ -64,7 +64,9 @@ def frame_operators(
     for move, blur in zip(shifts, of_each(psf, len(shifts)), strict=True):
         key = (id(blur), *move)
         if key not in made:
-            made[key] = make(*shift(blur, move * factor))
+            distance = move * factor
+            moved = shift(blur, distance) if isinstance(blur, np.ndarray) else blur.moved(distance)
+            made[key] = make(*moved)
         operators.append(made[key])
     A = operators[0]
     if A.dimsd != frame:

@@ -157,7 +157,7 @@ class MovedOperator(Product):
         """The operator of a single one of the images in a batch."""
         return MovedOperator(self._scene[-2:], *self._given, **self._settings)
 
-    def similar(self, weights: Array | None = None) -> list[Term]:
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
         """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
         psf, factor, shape, motion = self._given
         center, decimation = self._settings["center"], self._settings["decimation"]
@@ -172,19 +172,12 @@ class MovedOperator(Product):
         near = DHOperator(self._scene, moved, whole, center=origin, **options)
         if near.dimsd == self.dimsd:
             return near.terms(weights)
-        # Its pixels see less or more, and some perhaps what the frame does not show.
-        size = whole[0] * whole[1] / (factor[0] * factor[1])
-        if decimation == "sum":
-            size **= -1
+        # Each of its pixels has the weights of those of the frame that lie there.
         given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
-        lines = [
-            np.rint((w * np.arange(m) + (w - f) / 2) / f + step).astype(int)
-            for w, m, f, step in zip(whole, near.dimsd[-2:], factor, move / factor, strict=True)
-        ]
-        inside = [(line >= 0) & (line < m) for line, m in zip(lines, shape, strict=True)]
-        kept = [line.clip(0, m - 1) for line, m in zip(lines, shape, strict=True)]
-        own = given.reshape(-1, *shape)[:, kept[0][:, None], kept[1]]
-        return near.terms((size * own * np.logical_and.outer(*inside)).reshape(-1))
+        crowd = self._grid.crowd(motion, whole, near.dimsd[-2:], given.reshape(-1, *shape))
+        if decimation == "sum":
+            crowd *= (factor[0] * factor[1] / (whole[0] * whole[1])) ** 2
+        return near.terms(crowd.reshape(-1))
 
 
 def frame_operator(

@@ -151,8 +151,7 @@ class NormalOperator(ExplicitOperator):
             rhs = self.backproject(y) + start / gamma
         if not np.isfinite(rhs).all():
             raise ValueError("z, y and 1 / gamma must be finite")
-        terms = self.terms()
-        exact = closed_form(terms, "identity")
+        exact = closed_form(self.terms(), "identity")
         strength = sum(self.strengths()) + 1 / gamma
         if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
             return np.asarray(inverse_of(self, exact, 1 / gamma).degrade(rhs))

@@ -146,11 +146,12 @@ class Covariance:
         found[np.arange(numbers.size), numbers] = 1
         return found
 
-    def draw(self, count: int, rng: np.random.Generator, rtol: float) -> Array:
-        r"""Vectors that are Gaussian with this covariance, one after the other.
+    def pulls(self, count: int, rng: np.random.Generator, noise: bool = False) -> Array:
+        r"""Right-hand sides whose solutions are Gaussian with this covariance.
 
-        The solutions for data that are noise alone, where the penalty pulls to noise as well:
-        :math:`K^{-1} (B^H \xi + \sqrt{\beta} S^H \zeta)` with independent normal numbers.
+        Those of data that are noise alone, where the penalty pulls to noise as well:
+        :math:`B^H \xi + \sqrt{\beta} S^H \zeta` with independent normal numbers; or the first term
+        alone, for the covariance :math:`K^{-1} N K^{-1}` of what `noise` makes.
 
         References
         ----------
@@ -160,8 +161,8 @@ class Covariance:
         B, S, beta = self.problem.operator, self.problem.S, self.problem.beta
         drawn = rng.standard_normal((count, B.shape[0] + S.shape[0]), self.dtype)
         data, scene = np.split(drawn, [B.shape[0]], axis=1)
-        pull = B.rmatmat(data.T).T + np.sqrt(beta) * S.rmatmat(scene.T).T
-        return self.solve(pull, rtol)
+        pull = B.rmatmat(data.T).T
+        return self.kept(pull if noise else pull + np.sqrt(beta) * S.rmatmat(scene.T).T)
 
     def determined(self, count: int, rng: np.random.Generator, rtol: float) -> float:
         """How many numbers the data determine, the trace of ``K^-1 N``, by so many random signs.

@@ -23,6 +23,7 @@ from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
+from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
@@ -188,8 +189,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
-                balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
-                return FALLBACK * balance
+                return _moderate(spectra, transfers, regulariser)
             scene = self._scene(self._still(), estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -202,6 +202,28 @@ class Preparation:
                 BetaWarning,
             )
         return number
+
+    def name_strangers(self, trust: Sequence[Array]) -> None:
+        """Warn of frames of which the loss trusts no pixel fully."""
+        most = [float(each.max(initial=0)) for each in trust]
+        odd = [i for i, one in enumerate(most) if one < 1]
+        if odd:
+            names = ", ".join(map(str, odd))
+            counts = ", ".join(f"{most[i]:.2g}" for i in odd)
+            self.warn(
+                f"frames {names} do not fit the others; they count {counts} of these",
+                RegistrationWarning,
+            )
+
+    def variance(self) -> float:
+        """Of the noise of a pixel of weight one."""
+        spectra = self._spectra()
+        return self._scene(self._still(), True).noise if spectra.values.any() else 0.0
+
+    def moderate(self, regulariser: Stencils) -> float:
+        """A `beta` that is neither large nor small, whatever the frames hold."""
+        spectra = self._spectra()
+        return _moderate(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
@@ -289,19 +311,20 @@ class Preparation:
         if isinstance(self.psf, list):
             each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
             return np.stack([spectra.transfer(one) * pixels for one in each])
-        return np.asarray(spectra.transfer(self.psf) * pixels)
+        return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
     def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
         """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in _each(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
-        given = given_blur(spectra, self.decimation, self.psf)
+        plain = blurs.plain(self.psf)
+        given = given_blur(spectra, self.decimation, plain)
         if estimated or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
-        fitting, own = float(np.exp(free.parameters[0])), width(self.psf)
+        fitting, own = float(np.exp(free.parameters[0])), width(plain)
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
         sure = gain > limit and seen > FEW
@@ -317,6 +340,10 @@ class Preparation:
                 PSFWarning,
             )
         return free if gain > limit else given
+
+
+def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:

@@ -7,6 +7,9 @@ inverse. Combs of all offsets have a tooth at every pixel.
 
 Of an inverse that is near, whose diagonal is known, the same error is known: it is subtracted.
 
+Where rows are so wide that combs tell less than as many samples would, deep in gaps, samples are
+drawn.
+
 References
 ----------
 J. M. Tang and Y. Saad, "A probing method for computing the diagonal of a matrix inverse", Numer.
@@ -29,6 +32,7 @@ Array = NDArray[Any]
 
 TARGET = 0.025  # of a variance, root of the mean square: what teeth may tell of each other
 POORLY = 0.3  # of what a pixel of the scene usually counts in the frames
+LEAST = 3  # spacing of teeth: rows that are looked at may all be far from a border
 PLACES = 10  # pixels whose rows are looked at, to find the spacing ...
 CELLS = 3  # ... or as many along each axis of a large image
 REACH = 24  # pixels of rows that are looked at there, on either side
@@ -72,26 +76,18 @@ def probed(
     progress : callable or True, optional
     """
     probing = _Probing(covariance, noise)
-    plans: list[tuple[list[Array], list[Array]]] = []
-    for part in _parts(covariance):
-        combs = probing.combs(part, probes, rng)
-        few = min(len(combs), max(2, -(-TWICE * len(combs) // int(part.sum()))))
-        chosen = rng.choice(len(combs), few, replace=False)
-        plans.append((combs, [combs[k] for k in chosen]))
+    plans = [(part, probing.combs(part, probes, rng)) for part in _parts(covariance)]
     values = np.zeros(covariance.size)
     squares = 0.0
-    total = sum(len(combs) + len(again) for combs, again in plans)
+    total = sum(len(combs) + _repeated(combs) if combs else probes for _, combs in plans)
     with reporting(progress, total, "probing") as advance:
-        for combs, again in plans:
-            first, second = (probing.estimates(some, rng, advance) for some in (combs, again))
-            for at, row in zip(combs, first, strict=True):
-                values[at] = row
-            at = np.concatenate(again)
-            one, other = values[at], np.concatenate(second)
-            mean = values[at] = (one + other) / 2
-            scale = np.maximum(mean, np.median(mean) / 4)  # a poor estimate may be next to zero
-            error = np.mean(((one - other) / scale) ** 2) / 2 + TOLERANCE**2
-            squares += float(error) * sum(at.size for at in combs) / covariance.size
+        for part, combs in plans:
+            if combs:
+                found, error = probing.by_combs(combs, rng, advance)
+            else:
+                found, error = probing.by_samples(part, probes, rng, advance), 2 / probes
+            values[part] = found[part]
+            squares += float((error + TOLERANCE**2) * part.mean())
     return Diagonal(values.reshape(covariance.dims), sqrt(squares))
 
 
@@ -113,20 +109,23 @@ class _Probing:
         self._control = covariance.control(noise)
 
     def combs(self, part: Array, probes: int, rng: np.random.Generator) -> list[Array]:
-        """The teeth of combs for a part of the pixels, as dense as serves or the probes last."""
+        """The teeth of combs for a part of the pixels, as dense as serves or the probes last.
+
+        None where samples serve better.
+        """
         dims, axes = self._covariance.dims, self._covariance.axes
         rows = list(self._rows(part, rng))
-        spacing = 0
+        spacing, leak = 0, inf
         found: list[Array] = []
         while True:
             spacing += 1
             steps = tuple(min(spacing, n) if axis in axes else n for axis, n in enumerate(dims))
             more = _combs(part.reshape(dims), steps)
             if found and len(more) > probes * prod(n for k, n in enumerate(dims) if k not in axes):
-                return found
+                return found if leak < 2 / probes else []
             found = more
-            leak = np.mean([_leak(row, at, steps) for row, at in rows])
-            if leak <= TARGET**2 or spacing >= max(dims):
+            leak = float(np.mean([_leak(row, at, steps) for row, at in rows]))
+            if (leak <= TARGET**2 and spacing >= LEAST) or spacing >= max(dims):
                 return found
 
     def _rows(self, part: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
@@ -163,7 +162,36 @@ class _Probing:
             last = at + REACH + 1 if large else dims
             yield row[tuple(map(slice, first, last))] / own[number], at - first
 
-    def estimates(
+    def by_combs(
+        self, combs: Sequence[Array], rng: np.random.Generator, advance: Callable[[int], object]
+    ) -> tuple[Array, float]:
+        """The diagonal at the teeth of all combs, and the mean square of its relative errors."""
+        chosen = rng.choice(len(combs), _repeated(combs), replace=False)
+        again = [combs[k] for k in chosen]
+        first, second = (self._estimates(some, rng, advance) for some in (combs, again))
+        values = np.zeros(self._covariance.size)
+        for at, row in zip(combs, first, strict=True):
+            values[at] = row
+        at = np.concatenate(again)
+        one, other = values[at], np.concatenate(second)
+        mean = values[at] = (one + other) / 2
+        scale = np.maximum(mean, np.median(mean) / 4)  # a poor estimate may be next to zero
+        return values, float(np.mean(((one - other) / scale) ** 2) / 2)
+
+    def by_samples(
+        self, part: Array, count: int, rng: np.random.Generator, advance: Callable[[int], object]
+    ) -> Array:
+        """The mean squares of samples, whose relative errors have the mean square ``2 / count``."""
+        teeth = np.flatnonzero(part)
+        total = np.zeros(self._covariance.size)
+        for batch in self._covariance.batches(count):
+            pulls = self._covariance.pulls(len(batch), rng, self._noise)
+            found = self._solved(pulls, [teeth] * len(batch))
+            total += (found.astype(np.float64) ** 2).sum(axis=0)
+            advance(len(batch))
+        return total / count
+
+    def _estimates(
         self, combs: Sequence[Array], rng: np.random.Generator, advance: Callable[[int], object]
     ) -> list[Array]:
         """The estimates at the teeth of each comb."""
@@ -186,26 +214,29 @@ class _Probing:
 
     def _until(self, combs: Array, teeth: Sequence[Array]) -> Array:
         """Products whose entries at the teeth change no more."""
+        found = self._solved(combs, teeth)
+        return self._solved(self._covariance.data(found), teeth) if self._noise else found
+
+    def _solved(self, b: Array, teeth: Sequence[Array]) -> Array:
         covariance = self._covariance
+        r = covariance.kept(b).copy()
+        steps = conjugate_gradients(covariance.normal, r, None, covariance.precondition)
+        changes: list[float] = []
+        before: Any = 0.0
+        start = next(steps)[1]
+        for x, residual in islice(steps, MOST):
+            now = np.concatenate([x[k, at] for k, at in enumerate(teeth)])
+            changes.append(norm(now - before) / (norm(now) or 1.0))
+            if _left(changes) < TOLERANCE or residual <= SOLVED * start:
+                break
+            before = now
+        return x
 
-        def solved(b: Array) -> Array:
-            r = covariance.kept(b).copy()
-            steps = conjugate_gradients(covariance.normal, r, None, covariance.precondition)
-            changes: list[float] = []
-            before: Any = 0.0
-            start = next(steps)[1]
-            for x, residual in islice(steps, MOST):
-                now = np.concatenate([x[k, at] for k, at in enumerate(teeth)])
-                changes.append(norm(now - before) / (norm(now) or 1.0))
-                if _left(changes) < TOLERANCE or residual <= SOLVED * start:
-                    break
-                before = now
-            return x
 
-        found = solved(combs)
-        if self._noise:
-            found = solved(covariance.data(found))
-        return found
+def _repeated(combs: Sequence[Array]) -> int:
+    """How many combs have other signs, too, to tell the error."""
+    teeth = sum(at.size for at in combs)
+    return min(len(combs), max(2, -(-TWICE * len(combs) // teeth)))
 
 
 def _left(changes: Sequence[float]) -> float:

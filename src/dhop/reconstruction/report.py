@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from dhop.frames.layouts import inward
+from dhop.frames.motions import centres
 
 Array = NDArray[Any]
 
@@ -48,6 +49,8 @@ def report(solution: Any, deviation: Array | None = None) -> Figure:
         top, left = corner * zoom - 0.5
         height, width = side * zoom
         ax.add_patch(Rectangle((left, top), width, height, fill=False, color="tab:orange", lw=2))
+    for rows, columns in _outlines(solution):
+        axes[1, 0].plot((columns + 0.5) * scale[1] - 0.5, (rows + 0.5) * scale[0] - 0.5, lw=0.5)
     _show(axes[0, 1], _cut(frame, corner, side, np.ones(2)), shades, "detail: frame 1")
     _show(axes[0, 2], _cut(bicubic, corner, side, scale), shades, "detail: bicubic of frame 1")
     _show(axes[0, 3], _cut(image, corner, side, scale), shades, "detail: super-resolved")
@@ -62,6 +65,17 @@ def report(solution: Any, deviation: Array | None = None) -> Figure:
         signal = np.asarray(inward(signal, solution.channel_axis)).reshape(-1, *shape).mean(axis=0)
         _map(figure, axes[1, 4], signal, "image over deviation", "times")
     return figure
+
+
+def _outlines(solution: Any) -> list[Array]:
+    """Where the middles of the outermost pixels of frames that have moved lie in frame 0."""
+    if solution.motion is None:
+        return []
+    shape = solution.frames.shape[-2:]
+    bottom, right = shape[0] - 1, shape[1] - 1
+    rows = np.r_[np.zeros(right), 0:bottom, np.full(right, bottom), bottom:-1:-1].astype(int)
+    columns = np.r_[0:right, np.full(bottom, right), right:0:-1, np.zeros(bottom + 1)].astype(int)
+    return [centres(each, shape)[:, rows, columns] for each in solution.motion]
 
 
 def _seen(solution: Any) -> NDArray[np.bool_]:

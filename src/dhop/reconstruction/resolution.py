@@ -16,9 +16,9 @@ class Resolution(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray of int, shape (*grid, d)
-        The sources, as indices of the `d` image axes.
-    widths : ndarray, shape (*grid, d), or (C, *grid, d) of channels
+    pixels : ndarray of int, shape (..., d)
+        The sources, on a grid, as indices of the `d` image axes.
+    widths : ndarray, shape (..., d), or (C, ..., d) of channels
         The full width at half maximum of each along each axis, in pixels of the image. NaN where
         the image shows nothing of a source.
     """
@@ -28,7 +28,7 @@ class Resolution(NamedTuple):
 
 
 def places(shape: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.intp]:
-    """The middles of a grid of equal parts of an image, shape (*grid, d)."""
+    """The middles of a grid of equal parts of an image, one more axis last."""
     middles = [
         ((2 * np.arange(g) + 1) * n // (2 * g)).astype(np.intp)
         for n, g in zip(shape, grid, strict=True)

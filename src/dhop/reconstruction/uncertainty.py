@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.penalties import Name as Prior
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.resolution import Resolution, places, widths
@@ -47,6 +48,10 @@ class Uncertainty:
     """
 
     def __init__(self, solution: "Solution") -> None:
+        if isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior):
+            raise ValueError(
+                "deviations are known for regularisers that are squares, not for total variation"
+            )
         if not solution.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
         self._solution = solution
@@ -116,7 +121,8 @@ class Uncertainty:
         for number, one in enumerate(self.images):
             part = slice(number * one.size, (number + 1) * one.size)
             for batch in one.batches(count):
-                drawn[batch.start : batch.stop, part] = sigma * one.draw(len(batch), rng, RTOL)
+                found = one.solve(one.pulls(len(batch), rng), RTOL)
+                drawn[batch.start : batch.stop, part] = sigma * found
         drawn += image
         if self._solution.nonnegative:
             drawn.clip(0, out=drawn)
