@@ -138,6 +138,39 @@ class TestFromArray:
             psf.from_array(np.ones((3, 4, 5)), center=center)
 
 
+class TestFiles:
+    @pytest.mark.parametrize("shape", [(7,), (2,), (3, 5, 6), (4, 5, 6), (4, 1, 6), (4, 5, 5)])
+    def test_arrays(self, tmp_path, shape):
+        given = dense(shape)
+        np.save(tmp_path / "blur.npy", given)
+        assert_array_equal(psf.load(tmp_path / "blur.npy"), given)
+        assert_array_equal(psf.from_file(tmp_path / "blur.npy"), given / given.sum())
+
+    def test_axes_of_length_one_are_left_out(self, tmp_path):
+        given = dense((4, 5, 6))
+        np.save(tmp_path / "blur.npy", given[None, :, None][:, :, 0])
+        assert_array_equal(psf.load(tmp_path / "blur.npy"), given)
+        np.save(tmp_path / "blur.npy", given[:1])
+        assert_array_equal(psf.load(tmp_path / "blur.npy"), given[0])
+
+    @pytest.mark.parametrize("planes", [2, 3, 5])
+    def test_pages(self, tmp_path, planes):
+        tifffile = pytest.importorskip("tifffile")
+        given = dense((planes, 8, 9)).astype(np.float32)
+        tifffile.imwrite(tmp_path / "pages.tif", given, photometric="minisblack")
+        tifffile.imwrite(tmp_path / "stack.tif", given, imagej=True, metadata={"axes": "ZYX"})
+        for name in ("pages.tif", "stack.tif"):
+            assert_array_equal(psf.load(tmp_path / name), given)
+
+    def test_cubes_and_colours(self, tmp_path):
+        fits = pytest.importorskip("astropy.io.fits")
+        given = dense((5, 8, 9))
+        fits.PrimaryHDU(given).writeto(tmp_path / "cube.fits")
+        assert_array_equal(psf.load(tmp_path / "cube.fits"), given)
+        np.save(tmp_path / "colours.npy", np.moveaxis(given[:3], 0, -1))
+        assert_allclose(psf.load(tmp_path / "colours.npy"), given[:3].mean(axis=0))
+
+
 @pytest.mark.parametrize("given", [np.float64(1.0), np.ones((2, 2, 2, 2)), np.ones((2, 0, 2))])
 @pytest.mark.parametrize(
     "use",

@@ -73,6 +73,8 @@ def parse_psf(
     array = _make(text)
     if array is None:
         array = psf.load(text, hdu=hdu)
+        if array.ndim != 2:
+            raise ValueError(f"{text} holds an array of shape {array.shape}, not one image")
     elif hdu is not None:
         raise ValueError(f"an hdu is part of a FITS file, and {text!r} is none")
     return psf.from_array(array, background=background, center=center)

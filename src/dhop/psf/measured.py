@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -124,14 +125,16 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ----------
     path : path
         ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG, BMP, WebP and JPEG (need
-        ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not scaled,
-        and values are taken as proportional to light.
+        ``dhop[cli]``). Colours, three channels, are averaged and transparency is left out; integers
+        are not scaled, and values are taken as proportional to light. Pages of a TIFF and planes of
+        a FITS cube are those of a volume, unless they are three channels; so is an array of three
+        axes whose last has five pixels or more. An array of one axis is a line.
     hdu : int or str, optional
         Number or name of the part of a FITS file, by default the first that holds an image.
 
     Returns
     -------
-    ndarray, shape (rows, columns)
+    ndarray, of one to three axes, the last two rows and columns
         Float64, or complex128 if the file is complex.
 
     Raises
@@ -139,7 +142,7 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     OSError
         If the file is missing or cannot be read.
     ValueError
-        If it does not hold one two-dimensional image.
+        If it does not hold one line, image or volume.
     ImportError
         If the package that reads the format is not installed.
 
@@ -155,16 +158,28 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     [[1. 2. 1.]]
     """
     picture = io.read(Path(path), hdu)
-    held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
+    shape = picture.pixels.shape
     try:
-        array = io.interpreted(picture, path).values("YXC")
+        found = io.interpreted(picture, path)
     except ValueError:
-        raise ValueError(held) from None
-    if array.ndim == 3 and array.shape[2] != 3:
-        raise ValueError(held)
+        found = _planes(picture)
+    axes = found.axes
+    colours = sorted(axes) == ["C", "X", "Y"] and found.pixels.shape[axes.index("C")] == 3
+    planes = 1 <= len(axes) <= 3 and axes.endswith("X")
+    if found.pixels.size == 0 or not (colours or planes):
+        raise ValueError(f"{path} holds {picture.pixels.dtype} of shape {shape}, not one image")
+    values = found.values("YXC" if colours else "FCZYX")
     with np.errstate(invalid="ignore"):  # NaN of damaged files
-        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
-    return array.mean(axis=2) if array.ndim == 3 else array
+        array = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+    return array.mean(axis=2) if colours else array
+
+
+def _planes(picture: io.Picture) -> io.Picture:
+    """A line or a volume, whatever its file calls the axes, but for those of length one."""
+    shape = picture.pixels.shape
+    kept = [n for axis, n in enumerate(shape) if n != 1 or axis >= len(shape) - 2]
+    axes = "ZYX"[3 - len(kept) :] if len(kept) <= 3 else ""
+    return replace(picture, pixels=picture.pixels.reshape(kept), axes=axes)
 
 
 def _background(psf: Array, value: Any) -> Any:
