@@ -110,6 +110,7 @@ def test_confocal():
     # A pinhole that lets everything through leaves what is lit.
     open_ = psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=10.0)
     assert_allclose(open_, lit, 0, 0.02 * lit.max())
+    assert_allclose(psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=1e-200), point)
     some = psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=0.4)
     assert point.max() > some.max() > open_.max()
 
@@ -149,3 +150,21 @@ def test_what_has_no_room_or_no_end_is_refused_before_it_is_begun():
         psf.widefield((10**5,) * 3, 0.1, 0.5, 1.2)
     with pytest.raises(ValueError, match="one unit"):
         psf.widefield((3, 5, 5), 0.1, 0.5e-3, 1.2, sample_index=1.33, depth=100.0)
+    with pytest.raises(ValueError, match="pinhole must be at most"):
+        psf.confocal((3, 5, 5), 0.1, 0.4, 0.5, 1.2, pinhole=1e300)
+
+
+def test_a_pinhole_sums_what_it_lets_through():
+    """Detection is the widefield blur summed under the pinhole."""
+    args, half = (0.2, 0.1), 4
+    size = 5 + 2 * half
+    seen = psf.widefield((3, size, size), args, 0.52, 1.3)
+    lit = psf.widefield((3, 5, 5), args, 0.488, 1.3)
+    points = (np.arange(9 * 41) + 0.5) / 41 - 4.5  # of a fine grid, inside or outside
+    inside = np.hypot(points[:, None], points) < 3.2
+    hole = inside.reshape(9, 41, 9, 41).mean(axis=(1, 3))
+    expected = np.empty((3, 5, 5))
+    for i, j in np.ndindex(5, 5):
+        expected[:, i, j] = (seen[:, i : i + 9, j : j + 9] * hole).sum(axis=(1, 2)) * lit[:, i, j]
+    found = psf.confocal((3, 5, 5), args, 0.488, 0.52, 1.3, pinhole=0.64)
+    assert_allclose(found, expected / expected.sum(), rtol=5e-4)

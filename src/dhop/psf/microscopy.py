@@ -19,6 +19,8 @@ Path: TypeAlias = Callable[[Image], tuple[Image, Image]]
 FINE = 1 / 32  # of the wavelength over the aperture: step of the tabulated profiles
 NODES = 3  # of the rule of Gauss and Legendre, in a pixel as wide as half of that length
 MOST = 2**13  # radians by which phases may differ over the aperture
+WIDEST = 2**12  # pixels from the middle of a pinhole to its edge
+POINT = 1e-6  # pixels: a pinhole that is a point
 LONGEST = 2**26  # numbers of the table of phases that are computed at a time
 
 
@@ -180,14 +182,16 @@ def confocal(
     if diameter < 0:
         raise ValueError(f"pinhole must not be negative, got {pinhole!r}")
     sizes, steps = _grid(shape, voxel)
+    radius = diameter / 2 / steps[1]
+    if radius > WIDEST:
+        raise ValueError(f"pinhole must be at most {2 * WIDEST} pixels wide, got {pinhole!r}")
     lit = widefield(shape, voxel, excitation, na, index, **settings)
-    if diameter == 0:
+    if radius < POINT:
         return normalise(lit * widefield(shape, voxel, emission, na, index, **settings))
     if steps[1] != steps[2]:
-        raise ValueError("a pinhole needs square pixels")
-    radius = diameter / 2 / steps[1]
+        raise ValueError(f"a pinhole needs square pixels, voxel is {voxel!r}")
     half = int(np.ceil(radius + 0.5))
-    hole = covered((2 * half + 1, 2 * half + 1), radius)
+    hole = covered(affordable("pinhole", 2 * half + 1, 2 * half + 1), radius)
     # Light from beyond the array comes through the pinhole, too.
     larger = sizes[0], sizes[1] + 2 * half, sizes[2] + 2 * half
     seen = widefield(larger, voxel, emission, na, index, **settings)
