@@ -241,7 +241,9 @@ class TestInfo:
     def test_errors(self):
         assert "float33" in words(call("info", *self.MODEL, "--dtype", "float33", code=1))
         assert "Missing option" in call("info", "--factor", 2, code=2).stderr
-        call("info", *self.MODEL[:2], "--factor", 2, "--psf", "box:size=3", code=2)
+        line = call("info", *self.MODEL[:2], "--factor", 2, "--psf", "box:size=3", code=1)
+        assert "of at least two axes" in words(line)
+        call("info", "--size", "wide", "--factor", 2, "--psf", "box:size=3", code=2)
 
 
 class TestPsf:

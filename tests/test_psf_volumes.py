@@ -162,13 +162,11 @@ class TestFiles:
         for name in ("pages.tif", "stack.tif"):
             assert_array_equal(psf.load(tmp_path / name), given)
 
-    def test_cubes_and_colours(self, tmp_path):
+    def test_cubes(self, tmp_path):
         fits = pytest.importorskip("astropy.io.fits")
         given = dense((5, 8, 9))
         fits.PrimaryHDU(given).writeto(tmp_path / "cube.fits")
         assert_array_equal(psf.load(tmp_path / "cube.fits"), given)
-        np.save(tmp_path / "colours.npy", np.moveaxis(given[:3], 0, -1))
-        assert_allclose(psf.load(tmp_path / "colours.npy"), given[:3].mean(axis=0))
 
 
 @pytest.mark.parametrize("given", [np.float64(1.0), np.ones((2, 2, 2, 2)), np.ones((2, 0, 2))])

@@ -69,6 +69,8 @@ def files(tmp_path, monkeypatch):
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
     fits.writeto("psf.fits", psf.gaussian(7, 1.0))
     np.save("psf.npy", psf.gaussian(7, 1.0))
+    np.save("blur.npy", np.multiply.outer([0.25, 0.5, 0.25], psf.gaussian(5, 1.0)))
+    np.save("spectrum.npy", scene[30])
 
 
 @pytest.mark.parametrize("line", list(lines()))

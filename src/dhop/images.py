@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
 from dhop.cautions import MetadataWarning
-from dhop.io import Options, Original, Picture
+from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
 
@@ -140,25 +140,32 @@ def load(
     frames_axis: int | None = None,
     channel_axis: int | None = None,
     compact: bool = False,
+    ndim: int = 2,
 ) -> tuple[Array, Original]:
-    """Read an image, and what the file says besides; see `imread`.
+    """Read an image, a line or a volume, and what the file says besides; see `imread`.
 
     With `compact` it is of float32 if that holds the numbers of the file without loss.
     """
-    picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis)
+    picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis, ndim)
     white = picture.original.white
     kind = picture.original.dtype
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {kind}, not the numbers of an image")
     single = compact and kind.kind in "buif" and kind.itemsize <= 2
     with np.errstate(invalid="ignore"):  # NaN of damaged files
-        pixels: Array = picture.values("FYXC").astype("f4" if single else "f8", order="C")
+        pixels: Array = picture.values(f"F{SPACE}C").astype("f4" if single else "f8", order="C")
     if white is not None:
         pixels /= pixels.dtype.type(white)
     return pixels, picture.original
 
 
-def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
+def is_line(path: Path, hdu: int | str | None = None) -> bool:
+    """Whether a file of numbers has a single axis."""
+    numeric = io.FORMATS.get(io.ending(io.file_of(path))) in (io.FITS, io.NPY)
+    return numeric and io.read(path, hdu).pixels.ndim == 1
+
+
+def load_mask(path: Path, frames_axis: int | None = None, ndim: int = 2) -> NDArray[np.bool_]:
     """Read where an image is not 0, of which all values must be exact.
 
     Returns
@@ -171,20 +178,20 @@ def load_mask(path: Path, frames_axis: int | None = None) -> NDArray[np.bool_]:
         raise ValueError(f"{path} may be compressed with losses, which blur a mask; take a PNG")
     if "transparency" in picture.original.kept:
         raise ValueError(f"{path} has transparent pixels, which a mask must not have")
-    picture = _one_or_many(picture, path, frames_axis)
-    marked = picture.arranged("FYXC") != 0
+    picture = _one_or_many(picture, path, frames_axis, ndim)
+    marked = picture.arranged(f"F{SPACE}C") != 0
     return marked.any(axis=-1) if "C" in picture.axes else marked
 
 
-def load_weights(path: Path, frames_axis: int | None = None) -> Array:
+def load_weights(path: Path, frames_axis: int | None = None, ndim: int = 2) -> Array:
     """Read the numbers of a grey image as they are in the file, whatever is white."""
-    picture = _one_or_many(io.read(path), path, frames_axis)
+    picture = _one_or_many(io.read(path), path, frames_axis, ndim)
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {picture.pixels.dtype}, not weights")
     if "C" in picture.axes:
         count = picture.pixels.shape[picture.axes.index("C")]
         raise ValueError(f"{path} holds {count} channels, not weights")
-    return picture.values("FYX").astype(np.float64)
+    return picture.values(f"F{SPACE}").astype(np.float64)
 
 
 def write(
@@ -193,11 +200,12 @@ def write(
     bits: int | None = None,
     original: Original | None = None,
     options: Options | None = None,
+    axes: str = "",
 ) -> int:
     """Write a float image that `check` was asked about, with the type and metadata of another one.
 
     Without `bits` it is of the type of `original`, or where the format does not hold that, of the
-    one that holds most.
+    one that holds most. Without `axes`, their letters, they are rows, columns and perhaps channels.
 
     Returns
     -------
@@ -211,7 +219,7 @@ def write(
     else:
         counts = known.white is None and known.dtype == kind
         pixels, clipped = _rounded(image, kind, 1 if counts else np.iinfo(kind).max)
-    io.write(path, _picture(pixels, known), options)
+    io.write(path, _picture(pixels, known, axes), options)
     return clipped
 
 
@@ -220,6 +228,7 @@ def check(
     bits: int | None = None,
     original: Original | None = None,
     shape: tuple[int, ...] = (1, 1),
+    axes: str = "",
 ) -> None:
     """Refuse what `write` could not write, before the work that leads there.
 
@@ -228,7 +237,7 @@ def check(
     check_folder(path)
     known = Original(np.dtype("f8")) if original is None else original
     kind_of(path, bits, known)
-    io.format_of(path).check(known, shape, "YXC"[: len(shape)])
+    io.format_of(path).check(known, shape, axes or "YXC"[: len(shape)])
     if lost := io.unkept(path, known):
         message = f"{path.name} will not keep of the original: {', '.join(lost)}"
         warnings.warn(message, MetadataWarning, stacklevel=2)
@@ -258,18 +267,18 @@ def check_finite(path: Path, values: Array, bits: int | None, original: Original
         raise ValueError(f"values that are NaN or infinite do not fit integers; {FLOATS}")
 
 
-def _one_or_many(picture: Picture, path: Path, frames_axis: int | None) -> Picture:
-    """One image for each frame, or else one for all, which is flat or has colours in its pixels."""
+def _one_or_many(picture: Picture, path: Path, frames_axis: int | None, ndim: int) -> Picture:
+    """One image for each frame, or else one for all, which has as many axes, or colours too."""
     try:
-        return io.interpreted(picture, path, frames_axis)
+        return io.interpreted(picture, path, frames_axis, ndim=ndim)
     except ValueError:
-        if len(picture.axes) > 2 and picture.axes != "YXC":
+        if len(picture.axes) > ndim and picture.axes != "YXC":
             raise
-        return io.interpreted(picture, path)
+        return io.interpreted(picture, path, ndim=ndim)
 
 
-def _picture(pixels: Array, original: Original) -> Picture:
-    return Picture(pixels, "YXC"[: pixels.ndim], original)
+def _picture(pixels: Array, original: Original, axes: str = "") -> Picture:
+    return Picture(pixels, axes or "YXC"[: pixels.ndim], original)
 
 
 def kind_of(path: Path, bits: int | None, original: Original) -> np.dtype[Any]:

@@ -1,9 +1,8 @@
 """Super-resolution of one or several frames."""
 
-import os
-import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -14,12 +13,22 @@ from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames import layouts, motions, observations
 from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
-from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
+from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import blurs, cameras, losses, penalties, problem, solvers
-from dhop.reconstruction.preparation import Moves, Preparation, visible_range
+from dhop.reconstruction import (
+    blurs,
+    cameras,
+    inputs,
+    lines,
+    losses,
+    penalties,
+    problem,
+    ranges,
+    solvers,
+)  # fmt: skip
+from dhop.reconstruction.inputs import Frames, Weights
+from dhop.reconstruction.preparation import Moves, Preparation
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
@@ -29,16 +38,11 @@ from dhop.runtime.progress import Progress
 from dhop.selection import Rule
 
 Array = NDArray[Any]
-Path: TypeAlias = str | os.PathLike[str]
 Shifts: TypeAlias = ArrayLike | Moves | tuple[Literal["refine"], ArrayLike] | None
-Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
 Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
-Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
-PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
-FAR = 0.5  # the same below alone
 DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
@@ -218,7 +222,7 @@ def super_resolve(
         that the constraint holds if there is one. LSQR and LSMR first take it for their `atol` and
         `btol`. It is not asked for beyond what rounding allows, see `Solution.converged`.
     callback : callable, optional
-        Called with a `dhop.reconstruction.solution.Step` after each iteration.
+        Called with a `dhop.reconstruction.history.Step` after each iteration.
     progress : callable or True, optional
         Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich).
 
@@ -249,29 +253,33 @@ def super_resolve(
         loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,
         denoiser,
     )  # fmt: skip
-    if _is_chunked(frames):
+    if inputs.is_chunked(frames):
         return _chunked(
-            frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
+            frames, psf, factor, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
             motion=motion, request=request,
         )  # fmt: skip
-    array, channel_axis = _read(frames, channel_axis)
+    array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
     if ndim == 1:
-        return _of_lines(
-            array, psf, factor, channel_axis, center=center, shifts=shifts, weights=weights,
-            boundary=boundary, dims=dims, x0=x0, regulariser=regulariser, beta=beta, noise=noise,
-            photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
-            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress, motion=motion,
-            loss=loss, threshold=threshold, background=background, gain=gain,
-            read_noise=read_noise, bounds=bounds, denoiser=denoiser,
+        rows = lines.as_images(
+            array, channel_axis, psf=psf, factor=factor, center=center, shifts=shifts,
+            weights=weights, boundary=boundary, dims=dims, x0=x0, regulariser=regulariser,
+            beta=beta, noise=noise, photometry=photometry, solver=solver, nonnegative=nonnegative,
+            decimation=decimation, maxiter=maxiter, rtol=rtol, callback=callback,
+            progress=progress, motion=motion, loss=loss, threshold=threshold,
+            background=background, gain=gain, read_noise=read_noise, bounds=bounds,
+            denoiser=denoiser,
         )  # fmt: skip
+        row = super_resolve(**rows)
+        axis = layouts.image_axis(channel_axis, array.ndim, 1)
+        return replace(row, image=lines.as_line(row.image, axis), channel_axis=axis)
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
-    given = _weights(weights, stack, axis, ndim)
-    if not all(_finite_where_weighted(stack, given)):
+    given = inputs.weight_arrays(weights, stack, axis, ndim)
+    if not all(inputs.finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
         )
@@ -310,7 +318,7 @@ def super_resolve(
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     operators = cameras.operators(size, known, ratio, options)
     A = operators[0]
-    start = None if x0 is None else _start(x0, A, axis)
+    start = None if x0 is None else inputs.first_guess(x0, A, axis)
 
     def posed(number: float) -> problem.Problem:
         operator = FrameStack(operators, known.photometry.weights(known.weights))
@@ -359,23 +367,19 @@ def super_resolve(
             posed(number), found, denoiser, variance, axis,
             callback=solvers.outward(callback, axis), progress=progress,
         )  # fmt: skip
-    low, high = visible_range(stack, known.weights)
-    pixels = ratio[0] * ratio[1] if decimation == "sum" else 1.0  # of the image in one of these
+    low, high = ranges.visible_range(stack, known.weights)
+    pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
     span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
-        rings = _beyond(found.x, span)[0] > PLAUSIBLE
-        if denoiser is not None or not (estimated and isinstance(beta, str) and rings):
+        chosen = estimated and isinstance(beta, str) and denoiser is None
+        if not (chosen and ranges.rings(found.x, span)):
             break
         number *= 2
         operator, found = solve(number, found.x, rtol)
     image = found.x.reshape(A.dims)
-    both, one = _beyond(image, span)
-    if (estimated or isinstance(beta, str)) and (both > 1.5 * PLAUSIBLE or one > FAR):
-        known.warn(
-            f"the image leaves the range of the frames, {span[0]:.3g} to {span[1]:.3g}, by far: "
-            f"{image.min():.3g} to {image.max():.3g}; the psf may be too wide, or beta too small",
-            RangeWarning,
-        )
+    far = ranges.caution(image, span) if estimated or isinstance(beta, str) else None
+    if far:
+        known.warn(far, RangeWarning)
     if found.weights is not None:
         known.name_strangers(found.weights)
     return Solution(
@@ -403,152 +407,17 @@ def super_resolve(
     )
 
 
-def _of_lines(
-    frames: Array, psf: Any, factor: Any, channel_axis: int | None, *, center: Any, shifts: Any,
-    weights: Any, boundary: Any, dims: Any, x0: Any, motion: Any, background: Any, **settings: Any,
-) -> Solution:  # fmt: skip
-    """Lines, such as spectra, are images of one row."""
-    if motion is not None:
-        raise ValueError("motion is that of images; lines take shifts")
-    layouts.stacked(frames, channel_axis, 1)
-    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
-    if channel_axis is not None:
-        frames = np.moveaxis(frames, channel_axis, -2)
-    if isinstance(shifts, str | tuple):
-        raise ValueError("shifts of lines cannot be estimated; give a number for each frame")
-    if shifts is not None:
-        moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), len(frames), 1)
-        shifts = np.column_stack([np.zeros(len(moves)), moves])
-    if weights is not None and not isinstance(weights, str):
-        alone = frames.ndim == 1 and np.ndim(weights) == 1 and len(weights) == frames.size
-        given = arguments.sequence("weights", [weights] if alone else weights, "numbers or arrays")
-        weights = [_row(np.asarray(w)) if np.ndim(w) else w for w in given]
-    rule = arguments.choices("boundary", boundary, 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE)
-    found = super_resolve(
-        _row(frames),
-        _row(np.asarray(psf)),
-        (1, *arguments.integers("factor", factor, 1)),
-        channel_axis=None if axis is None else -3,
-        center=None if center is None else (0, *arguments.integers("center", center, 1)),
-        shifts=shifts,
-        weights=weights,
-        boundary=("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
-        dims=None if dims is None else (1, *arguments.integers("dims", dims, 1)),
-        background=_row(np.asarray(background)) if np.ndim(background) else background,
-        x0=None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
-        **settings,
-    )
-    return replace(found, image=layouts.outward(found.image[..., 0, :], axis), channel_axis=axis)
-
-
-def _row(lines: Array) -> Array:
-    return lines[..., None, :]
-
-
-def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
-    """How far an image leaves a range on both sides, and on one, relative to its own range.
-
-    What rings does so on both sides of what it rings about; a star that has become sharp rises far
-    above what the frames show of it, and leaves the ground but little.
-    """
-    low, high = span
-    width = (high - low) or abs(high) or 1.0
-    below = max((low - float(image.min())) / width, 0.0)
-    above = max((float(image.max()) - high) / width, 0.0)
-    sides = below / (1 + above), above / (1 + below)
-    return min(sides), below / (1 + above)
-
-
 def _chunked(
-    frames: Any,
-    psf: Any,
-    factor: Any,
-    *,
-    solver: str,
-    noise: Any,
-    photometry: Any,
-    motion: Any,
-    request: Request,
-    **settings: Any,
-) -> Solution:
+    frames: Any, psf: Any, factor: Any, *, noise: Any, photometry: Any, motion: Any,
+    request: Request, **settings: Any,
+) -> Solution:  # fmt: skip
     if isinstance(psf, str) or photometry is not None:
         raise ValueError(
             "psf='estimate' and photometry work in memory only; find them from a part of the frames"
         )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
-    if not request.plain or request.denoiser is not None:
-        raise ValueError(
-            'chunked frames are solved with loss="gaussian", regularisers of squares and no bounds '
-            "but nonnegative=True; others work in memory only"
-        )
-    if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
-        raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
+    request.check_for_chunks()
     from dhop.dask import super_resolve
 
     return super_resolve(frames, psf, factor, **settings)
-
-
-def _is_chunked(frames: Any) -> bool:
-    """Whether frames are a Dask array, or in a Zarr store: a folder, an archive or elsewhere."""
-    if not isinstance(frames, str | os.PathLike):
-        return hasattr(frames, "__dask_graph__")
-    path = os.fspath(frames)
-    return "://" in path or path.lower().endswith((".zarr", ".zip")) or os.path.isdir(path)
-
-
-def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
-    """Frames as an array, those that are paths as the images there; and where the channels are."""
-    paths = [frames] if isinstance(frames, str | os.PathLike) else frames
-    if not isinstance(paths, list | tuple) or not any(
-        isinstance(path, str | os.PathLike) for path in paths
-    ):
-        layouts.same_shape(frames)
-        return dense(frames, "frames"), channel_axis
-    if not all(isinstance(path, str | os.PathLike) for path in paths):
-        raise TypeError("frames must be arrays or paths, not some of both")
-    from dhop import images, io  # which most who solve for arrays do not need
-
-    missing = [path for path in map(pathlib.Path, paths) if not io.file_of(path).is_file()]
-    if missing:
-        raise FileNotFoundError(f"frames: there is no file {str(missing[0])!r}")
-    pixels = [images.imread(path) for path in paths]
-    layouts.same_shape(pixels)
-    array = pixels[0] if paths is not frames else np.stack(pixels)
-    colours = pixels[0].ndim == 3
-    if channel_axis not in ((None, -1, array.ndim - 1) if colours else (None,)):
-        raise ValueError(
-            f"channel_axis must be -1 or left out for images that are read, whose colours come "
-            f"last, got {channel_axis}"
-        )
-    return array, -1 if colours else None
-
-
-def _weights(
-    weights: Weights | None, stack: Array, axis: int | None, ndim: int
-) -> list[Array] | None:
-    """A number or a map of the shape of a frame, for each."""
-    if weights is None:
-        return None
-    if isinstance(weights, str):
-        arguments.choice("weights", weights, ("finite",))
-        return list(np.isfinite(stack).astype(np.float64))
-    given = [
-        dense(each, "each of weights")
-        for each in layouts.weight_maps(weights, stack.shape, axis, ndim)
-    ]
-    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
-
-
-def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
-    for frame, weight in zip(stack, weights or [np.ones(())] * len(stack), strict=True):
-        yield (np.isfinite(frame) | (weight == 0)).all()
-
-
-def _start(x0: ArrayLike, A: Any, axis: int | None) -> Array:
-    given = dense(x0, "x0")
-    image = layouts.inward(given, axis) if given.ndim == len(A.dims) else given
-    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
-        shape = layouts.outward_shape(A.dims, axis)
-        raise ValueError(f"x0 must be real, finite and of shape {shape}")
-    return image.reshape(-1)

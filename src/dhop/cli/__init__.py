@@ -7,6 +7,7 @@ try:
     import typer
 
     from dhop.cli import bench, deconvolve, degrade, demo, export, info, psf, superres
+    from dhop.cli.options import Sized
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"the command line needs {(error.name or 'more').partition('.')[0]}; "
@@ -38,6 +39,7 @@ def dhop(
     """Blur-and-decimate operators: super-resolution from the command line."""
 
 
+SIZED = info.info, export.export
 for command in (
     demo.demo,
     superres.superres,
@@ -48,7 +50,7 @@ for command in (
     export.export,
     bench.bench,
 ):
-    app.command()(command)
+    app.command(cls=Sized if command in SIZED else None)(command)
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop.cli.options import Boundary, Dtype, Factor, Json, Psf, new_operator
+from dhop.cli.options import Boundary, Dtype, Json, Psf, new_operator
 from dhop.cli.terminal import console, errors_in_words, extent, new_table, show
 
 
 def bench(
     size: Annotated[int, typer.Option(help="Rows and columns of the image.")] = 800,
-    factor: Factor = 2,
+    factor: Annotated[int, typer.Option(help="Decimation factor of both axes.")] = 2,
     psf: Psf = "gaussian:sigma=3",
     boundary: Boundary = "constant",
     dtype: Dtype = "float32",

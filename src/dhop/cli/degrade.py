@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop import images, io
+from dhop import DHOperator, images, io
 from dhop.cautions import RangeWarning
 from dhop.cli.options import (
     Bits,
@@ -21,10 +21,11 @@ from dhop.cli.options import (
     Overwrite,
     Psf,
     Quality,
+    blur_of,
+    boundary_of,
     caution_unit,
     check_noise,
     check_target,
-    new_operator,
 )
 from dhop.cli.terminal import errors_in_words, extent, show
 
@@ -57,10 +58,13 @@ def degrade(
 ) -> None:
     """Apply the model to an image: blur, decimate, add noise. All colours alike.
 
+    With a psf of three axes the image is a volume.
+
     \b
     Examples:
       dhop degrade scene.png --factor 2 --psf disk:radius=2.5 --out frame.png
       dhop degrade a.tif --factor 3 --psf psf.fits --noise 0.01 --out b.tif
+      dhop degrade stack.tif --factor 1,2,2 --psf gaussian:sigma=4x1.5x1.5 --out b.tif
     """
     with errors_in_words():
         check_target(out, overwrite, [image, psf])
@@ -69,18 +73,23 @@ def degrade(
         check_noise(noise)
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        scene, original = images.load(image, hdu, channel_axis=channel_axis)
+        blur = blur_of(psf, image, hdu)
+        ndim = blur.ndim
+        scene, original = images.load(image, hdu, channel_axis=channel_axis, ndim=ndim)
+        axes = (io.SPACE[-ndim:] + "C")[: scene.ndim]
         caution_unit(original, decimation)
-        A = new_operator(
-            scene.shape, psf, factor, boundary=boundary, decimation=decimation, axes=(0, 1)
-        )
-        header = original.resized(Fraction(1, factor), sampled=decimation == "sample")
-        images.check(out, bits, header, A.dimsd)
+        A = DHOperator(
+            scene.shape, blur, factor, boundary=boundary_of(boundary),
+            decimation=decimation, axes=range(ndim),  # type: ignore[arg-type]
+        )  # fmt: skip
+        shrunk = [Fraction(1, each) for each in A.factor]
+        header = original.resized(shrunk, sampled=decimation == "sample")
+        images.check(out, bits, header, A.dimsd, axes)
         images.check_finite(out, scene, bits, original)
         images.check_range(out, scene, bits, original)
         frame = A.degrade(scene)
         frame += noise * np.random.default_rng(seed).standard_normal(frame.shape)
-        clipped = images.write(out, frame, bits, header, options)
+        clipped = images.write(out, frame, bits, header, options, axes)
         if clipped:
             advice = "; --decimation mean keeps the brightness" if decimation == "sum" else ""
             warnings.warn(

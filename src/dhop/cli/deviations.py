@@ -15,13 +15,18 @@ UNSEEN = 1e-3  # of what a pixel counts in the frames as a rule: what has less n
 NO_DATA = 1  # in a plane of data quality
 
 
-def check(path: Path, header: Original, shape: tuple[int, ...]) -> None:
+def check(path: Path, header: Original, shape: tuple[int, ...], axes: str) -> None:
     """Refuse a file that does not hold what `write` writes."""
-    images.check(path, 32, header if io.format_of(path) is io.FITS else None, shape)
+    images.check(path, 32, header if io.format_of(path) is io.FITS else None, shape, axes)
 
 
 def write(
-    path: Path, solution: Solution, deviation: Array, header: Original, options: Options
+    path: Path,
+    solution: Solution,
+    deviation: Array,
+    header: Original,
+    axes: str,
+    options: Options,
 ) -> None:
     """Write deviations as floating-point numbers.
 
@@ -29,19 +34,16 @@ def write(
     hold the deviations alone.
     """
     if io.format_of(path) is not io.FITS:
-        images.write(path, _as_colours(deviation), 32, None, options)
+        last = np.moveaxis(deviation, 0, -1) if axes.endswith("C") else deviation
+        images.write(path, last, 32, None, options, axes)
         return
     others = {"ERR": deviation, "DQ": _unseen(solution).astype(np.int32) * NO_DATA}
-    axes = "CYX"[-solution.image.ndim :]
-    io.write(path, Picture(solution.image, axes, header, others=others), options)
-
-
-def _as_colours(image: Array) -> Array:
-    return np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+    first = "C" + axes[:-1] if axes.endswith("C") else axes
+    io.write(path, Picture(solution.image, first, header, others=others), options)
 
 
 def _unseen(solution: Solution) -> Array:
     """Which pixels of the scene no pixel with a weight looks at, but for the skirts of a PSF."""
     B = solution.operator
     seen = B.rmatvec(B.matvec(np.ones(B.shape[1], B.dtype)))
-    return np.asarray(seen <= UNSEEN * np.median(seen)).reshape(B.dims)
+    return np.asarray(seen <= UNSEEN * np.median(seen)).reshape(solution.image.shape)

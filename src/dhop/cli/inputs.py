@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ def read_frames(
     frames_axis: int | None = None,
     channel_axis: int | None = None,
     hdu: str | None = None,
+    ndim: int = 2,
 ) -> tuple[Array, list[io.Original]]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
+
+    Lines and volumes have an axis less or more.
 
     What float32 holds without loss is computed with in float32, in half the memory. And what each
     file says besides.
@@ -32,7 +36,12 @@ def read_frames(
     originals: list[io.Original] = []
     for number, path in enumerate(paths, 1):
         pixels, original = images.load(
-            path, hdu, frames_axis=frames_axis, channel_axis=channel_axis, compact=True
+            path,
+            hdu,
+            frames_axis=frames_axis,
+            channel_axis=channel_axis,
+            compact=True,
+            ndim=ndim,
         )
         frames = pixels if frames_axis is not None else pixels[np.newaxis]
         if found and frames.shape[1:] != found[0].shape[1:]:
@@ -49,32 +58,34 @@ def read_frames(
             f"{paths[scaled.index(False)]} has numbers without one; take frames of one kind"
         )
     stack = found[0] if len(found) == 1 else np.concatenate(found)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == 4 else stack, originals
+    return np.moveaxis(stack, -1, 1) if stack.ndim == ndim + 2 else stack, originals
 
 
 def read_truth(
     path: Path,
     stack: Array,
-    factor: int,
+    factors: Sequence[int],
     channel_axis: int | None = None,
     hdu: str | None = None,
 ) -> Array:
     """The image to compare with, of the shape of the result; its file is read as the frames are."""
     part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
-    pixels = images.imread(path, hdu=part, channel_axis=channel_axis)
-    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
-    shape = *stack.shape[1:-2], *(size * factor for size in stack.shape[-2:])
+    ndim = len(factors)
+    pixels, _ = images.load(path, part, channel_axis=channel_axis, ndim=ndim)
+    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == ndim + 1 else pixels
+    sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
+    shape = *stack.shape[1:-ndim], *sizes
     if image.shape != shape:
         raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
     return image
 
 
 def read_weights(
-    texts: list[str], masks: list[str], stack: Array, frames_axis: int | None = None
+    texts: list[str], masks: list[str], stack: Array, frames_axis: int | None = None, ndim: int = 2
 ) -> list[Any] | None:
     """A number or a map for each frame, zero where a mask is set; None if there is neither."""
-    weights = _weights(texts, stack, frames_axis)
-    good = _good(masks, stack, frames_axis)
+    weights = _weights(texts, stack, frames_axis, ndim)
+    good = _good(masks, stack, frames_axis, ndim)
     if good is None:
         return weights
     return [
@@ -82,8 +93,9 @@ def read_weights(
     ]
 
 
-def read_shifts(path: Path) -> Array:
-    """A table of two columns, as text or .npy."""
+def read_shifts(path: Path, ndim: int = 2) -> Array:
+    """A table of a column for each axis, as text or .npy."""
+    numbers = ("one number", "two numbers", "three numbers")[ndim - 1]
     if path.suffix.lower() == ".npy":
         return npy.load(path)
     require_file(path)
@@ -93,19 +105,20 @@ def read_shifts(path: Path) -> Array:
             warnings.simplefilter("error")
             return np.loadtxt(lines, ndmin=2)
     except UserWarning:  # of NumPy, that there is nothing in it
-        raise ValueError(f"{path} has no shifts, which are two numbers a line") from None
+        raise ValueError(f"{path} has no shifts, which are {numbers} a line") from None
     except ValueError as error:
-        raise ValueError(f"{path} must have two numbers a line: {error}") from None
+        raise ValueError(f"{path} must have {numbers} a line: {error}") from None
 
 
-def _weights(texts: list[str], stack: Array, frames_axis: int | None) -> list[Any] | None:
+def _weights(
+    texts: list[str], stack: Array, frames_axis: int | None, ndim: int
+) -> list[Any] | None:
     if not texts:
         return None
     paths = [Path(text) for text in texts]
     if all(io.file_of(path).is_file() for path in paths):
-        maps = _for_each_frame(
-            "weights", paths, [images.load_weights(path, frames_axis) for path in paths], stack
-        )
+        found = [images.load_weights(path, frames_axis, ndim) for path in paths]
+        maps = _for_each_frame("weights", paths, found, stack, ndim)
         # A map is of the shape of its frame, all channels alike.
         return [np.broadcast_to(weight, stack.shape[1:]) for weight in maps]
     try:
@@ -119,14 +132,15 @@ def _weights(texts: list[str], stack: Array, frames_axis: int | None) -> list[An
     return numbers
 
 
-def _good(masks: list[str], stack: Array, frames_axis: int | None) -> Array | None:
+def _good(masks: list[str], stack: Array, frames_axis: int | None, ndim: int) -> Array | None:
     """Where no mask is set; None if there is none."""
     finite = np.isfinite(stack)
     paths = [Path(name) for name in masks if name != "finite"]
     good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
     if paths:
-        marked = [images.load_mask(path, frames_axis) for path in paths]
-        for frame, bad in zip(good, _for_each_frame("masks", paths, marked, stack), strict=True):
+        marked = [images.load_mask(path, frames_axis, ndim) for path in paths]
+        maps = _for_each_frame("masks", paths, marked, stack, ndim)
+        for frame, bad in zip(good, maps, strict=True):
             frame &= ~bad
     if not good.any():
         raise ValueError("the masks leave no pixel of any frame")
@@ -135,14 +149,16 @@ def _good(masks: list[str], stack: Array, frames_axis: int | None) -> Array | No
     return good if masks else None
 
 
-def _for_each_frame(what: str, paths: list[Path], maps: list[Array], stack: Array) -> list[Array]:
+def _for_each_frame(
+    what: str, paths: list[Path], maps: list[Array], stack: Array, ndim: int
+) -> list[Array]:
     """A map for each frame, of as many files, of one for all, or of one with all."""
-    size = stack.shape[-2:]
-    count = sum(math.prod(each.shape[:-2]) for each in maps)
+    size = stack.shape[-ndim:]
+    count = sum(math.prod(each.shape[:-ndim]) for each in maps)
     if count not in (1, len(stack)):
         raise ValueError(f"{len(stack)} frames, but {count} {what}; give one, or one for each")
     for path, each in zip(paths, maps, strict=True):
-        if each.shape[-2:] != size:
-            raise ValueError(f"{path} is {each.shape[-2:]}, but a frame is {size}")
+        if each.shape[-ndim:] != size:
+            raise ValueError(f"{path} is {each.shape[-ndim:]}, but a frame is {size}")
     found = [one for each in maps for one in each.reshape(-1, *size)]
     return found * len(stack) if count == 1 else found

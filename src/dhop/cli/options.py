@@ -2,11 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
+from typer.core import TyperCommand
 
 from dhop import DHOperator, images
 from dhop.cautions import MetadataWarning
@@ -15,7 +18,10 @@ from dhop.io import Original, file_of, unit_note
 from dhop.io.replacement import require_apart, require_replaceable
 from dhop.model.boundary import BOUNDARIES
 from dhop.model.decimation import Decimation as Decimations
+from dhop.runtime import arguments
 from dhop.runtime.extras import needed
+
+Array = NDArray[Any]
 
 DTYPES = ("float32", "float64")
 
@@ -25,8 +31,48 @@ def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
     return lambda incomplete: [name for name in names if name.startswith(incomplete)]
 
 
+def factor_of(text: str) -> int | tuple[int, ...]:
+    """One factor, or one for each axis."""
+    try:
+        factors = tuple(map(int, text.split(",")))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no integer, nor one for each axis as 1,2,2"
+        ) from None
+    return factors[0] if len(factors) == 1 else factors
+
+
+def size_of(text: str) -> tuple[int, ...]:
+    """What `Sized` makes one text of."""
+    try:
+        return tuple(map(int, text.split()))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not rows and columns as 800 800") from None
+
+
+class Sized(TyperCommand):
+    """A command whose ``--size`` takes as many integers as follow it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--size" in args:
+            start = args.index("--size") + 1
+            numbers = list(takewhile(str.isdecimal, args[start:]))
+            args = [
+                *args[:start],
+                *([" ".join(numbers)] if numbers else []),
+                *args[start + len(numbers) :],
+            ]
+        return super().parse_args(ctx, args)
+
+
 Factor: TypeAlias = Annotated[
-    int, typer.Option(help="Decimation factor: pixels per low-resolution pixel and axis.")
+    Any,
+    typer.Option(
+        parser=factor_of,
+        metavar="INTEGERS",
+        help="Decimation factor: pixels per low-resolution pixel, one for all axes or, as in "
+        "1,2,2, one for each.",
+    ),
 ]
 Psf: TypeAlias = Annotated[
     str,
@@ -38,17 +84,24 @@ Psf: TypeAlias = Annotated[
 Center: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Pixel that is the psf's origin: peak, centroid or row,column.",
+        help="Pixel that is the psf's origin: peak, centroid or its index, as row,column.",
         autocompletion=one_of(["peak", "centroid"]),
     ),
 ]
 Size: TypeAlias = Annotated[
-    tuple[int, int], typer.Option(help="Rows and columns of the high-resolution image.")
+    Any,
+    typer.Option(
+        parser=size_of,
+        metavar="INTEGERS",
+        help="Rows and columns of the high-resolution image; three sizes of a volume, one of a "
+        "line.",
+    ),
 ]
 Boundary: TypeAlias = Annotated[
     str,
     typer.Option(
-        help=f"What lies outside the image: {', '.join(BOUNDARIES)}.",
+        help=f"What lies outside the image: {', '.join(BOUNDARIES)}; one or, as in edge,wrap, one "
+        "for each axis.",
         autocompletion=one_of(BOUNDARIES),
     ),
 ]
@@ -71,7 +124,7 @@ FramesAxis: TypeAlias = Annotated[
     int | None,
     typer.Option(
         help="Axis that counts frames in a file of several: 0 for pages of a TIFF or planes of a "
-        "FITS cube. It holds for masks and weights too."
+        "FITS cube. It holds for masks and weights too. With a psf of three axes they are a volume."
     ),
 ]
 ChannelAxis: TypeAlias = Annotated[
@@ -94,9 +147,27 @@ Json: TypeAlias = Annotated[
 ]
 
 
-def new_operator(dims: Sequence[int], psf: str, factor: int, **options: Any) -> DHOperator:
+def new_operator(
+    dims: Sequence[int], psf: str, factor: Any, boundary: str, **options: Any
+) -> DHOperator:
     """The operator that options describe; it checks them, so they are of any type."""
-    return DHOperator(dims, parse_psf(psf), factor, **options)
+    blur = parse_psf(psf, ndim=len(dims))
+    return DHOperator(dims, blur, factor, boundary=boundary_of(boundary), **options)
+
+
+def blur_of(text: str, path: Path, hdu: str | None, center: Any = None) -> Array:
+    """The PSF of an image; for a file with a single axis, makers make lines."""
+    return parse_psf(text, center=center, ndim=1 if images.is_line(path, hdu) else 2)
+
+
+def boundary_of(text: str) -> Any:
+    """One boundary, or one for each axis."""
+    return text.split(",") if "," in text else text
+
+
+def each_factor(factor: Any, ndim: int) -> tuple[int, ...]:
+    """A positive one for each axis of the PSF."""
+    return arguments.each("factor", factor, ndim, arguments.positive, "integer")
 
 
 def center_of(text: str | None) -> Any:
@@ -104,10 +175,9 @@ def center_of(text: str | None) -> Any:
     if text is None or text in ("peak", "centroid"):
         return text
     try:
-        row, column = map(int, text.split(","))
+        return tuple(map(int, text.split(",")))
     except ValueError:
         raise ValueError(f"center must be peak, centroid or row,column, got {text!r}") from None
-    return row, column
 
 
 def caution_unit(original: Original, decimation: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import reduce
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from dhop import psf
 from dhop.io import file_of
 
-Value: TypeAlias = float | tuple[float, float]
+Value: TypeAlias = float | tuple[float, ...]
 
 SYNTAX = (
     "gaussian:sigma=1.5[,size=13][,angle=30], box:size=3, disk:radius=2.5, "
     "motion:length=9[,angle=30], airy:radius=2[,obstruction=0.3][,size=21], "
     "moffat:fwhm=3,beta=2.5[,size=25], or a file (FITS, TIFF, PNG, .npy); "
-    "sigma=2x3 and size=13x9 are rows x columns"
+    "sigma=2x3 and size=13x9 are rows x columns, sigma=4x2x2 makes a volume"
 )
 
 
@@ -50,7 +51,7 @@ PSFS: dict[str, Callable[..., NDArray[Any]]] = {
     "airy": _airy,
     "moffat": _moffat,
 }
-PAIRS = ("sigma", "size")  # numbers that may be two, rows x columns
+PAIRS = ("sigma", "size")  # numbers that may be one for each axis
 
 
 def parse_psf(
@@ -58,11 +59,13 @@ def parse_psf(
     *,
     hdu: int | str | None = None,
     background: float | Literal["border"] = 0.0,
-    center: Literal["peak", "centroid"] | tuple[int, int] | None = None,
+    center: Literal["peak", "centroid"] | tuple[int, ...] | None = None,
+    ndim: int = 2,
 ) -> NDArray[Any]:
     """Make a PSF from ``name:key=value,...``, or read it from a file, and normalise it.
 
-    The other arguments are those of `dhop.psf.from_file`. A size that is not given is 4 sigma, 5
+    A Gaussian with a single sigma has `ndim` axes. The other arguments are those of
+    `dhop.psf.from_file`. A size that is not given is 4 sigma, 5
     radii or 4 widths (Gaussian, Airy, Moffat) to either side.
 
     Examples
@@ -70,17 +73,15 @@ def parse_psf(
     >>> parse_psf("box:size=1x2")
     array([[0.5, 0.5]])
     """
-    array = _make(text)
+    array = _make(text, ndim)
     if array is None:
         array = psf.load(text, hdu=hdu)
-        if array.ndim != 2:
-            raise ValueError(f"{text} holds an array of shape {array.shape}, not one image")
     elif hdu is not None:
         raise ValueError(f"an hdu is part of a FITS file, and {text!r} is none")
     return psf.from_array(array, background=background, center=center)
 
 
-def _make(text: str) -> NDArray[Any] | None:
+def _make(text: str, ndim: int) -> NDArray[Any] | None:
     """The PSF that the text describes; None if it names a file."""
     name, _, rest = text.partition(":")
     if name not in PSFS:
@@ -93,19 +94,38 @@ def _make(text: str) -> NDArray[Any] | None:
         )
     pairs = [pair.split("=") for pair in rest.split(",") if pair]
     try:
-        values = {key.strip(): _numbers(key.strip(), value) for key, value in pairs}
+        most = 3 if name == "gaussian" else 2
+        values = {key.strip(): _numbers(key.strip(), value, most) for key, value in pairs}
         signature(PSFS[name]).bind(**values)
     except (TypeError, ValueError):
         raise ValueError(f"cannot read the psf {text!r}; write it as {_form(name)}") from None
     if len(values) < len(pairs):
         raise ValueError(f"the psf {text!r} says something twice; write it as {_form(name)}")
+    counts = {len(value) for value in values.values() if isinstance(value, tuple)} or {ndim}
+    if len(counts) > 1:
+        raise ValueError(f"sigma and size of the psf {text!r} are of different numbers of axes")
+    if name == "gaussian" and counts != {2}:
+        return _lines(counts.pop(), **values)
     return PSFS[name](**values)
 
 
-def _numbers(key: str, text: str) -> Value:
+def _lines(ndim: int, sigma: Value, size: Value | None = None, angle: Value = 0) -> NDArray[Any]:
+    """A Gaussian of one axis or of three, the product of one for each axis."""
+    if angle:
+        raise ValueError("a gaussian psf has an angle in two axes alone")
+    sigmas = np.broadcast_to(sigma, ndim)
+    sizes = [_reach(4 * abs(each)) for each in sigmas] if size is None else _sizes(size, ndim)
+    lines = [
+        psf.gaussian((1, count), (1.0, float(each)))[0]
+        for count, each in zip(sizes, sigmas, strict=True)
+    ]
+    return reduce(np.multiply.outer, lines)
+
+
+def _numbers(key: str, text: str, most: int) -> Value:
     numbers = [float(part) for part in text.split("x")]
-    if len(numbers) == 2 and key in PAIRS:
-        return numbers[0], numbers[1]
+    if 2 <= len(numbers) <= most and key in PAIRS:
+        return tuple(numbers)
     (number,) = numbers
     return number
 
@@ -129,7 +149,13 @@ def _reach(distance: float) -> int:
 
 
 def _whole(size: Value) -> tuple[int, int]:
-    sizes = np.broadcast_to(size, 2)
+    rows, columns = _sizes(size, 2)
+    return rows, columns
+
+
+def _sizes(size: Value, ndim: int) -> list[int]:
+    """A whole number of pixels for each axis."""
+    sizes = np.broadcast_to(size, ndim)
     if (sizes != np.rint(sizes)).any():
         raise ValueError(f"size must be a whole number of pixels, got {size}")
-    return int(sizes[0]), int(sizes[1])
+    return [int(each) for each in sizes]

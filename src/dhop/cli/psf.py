@@ -37,7 +37,7 @@ def psf(
     center: Annotated[
         str | None,
         typer.Option(
-            help="Put into the middle: peak, centroid, or a pixel as row,column.",
+            help="Put into the middle: peak, centroid, or a pixel by its index, as row,column.",
             autocompletion=one_of(["peak", "centroid"]),
         ),
     ] = None,
@@ -87,21 +87,25 @@ def psf(
             made = psfs.resample(made, pixel, new_pixel)
         made = psfs.from_array(made, energy=energy)
         if out is not None:
-            picture = io.Picture(made, "YX", io.Original(made.dtype))
+            picture = io.Picture(made, io.SPACE[-made.ndim :], io.Original(made.dtype))
             io.write(out, picture, io.Options(overwrite=overwrite))
         if plot is not None:
             _draw(plot, made, log, overwrite)
         facts = _facts(made)
-        radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in facts["radii"].items())
+        axes = ", ".join(("planes", "rows", "columns")[-made.ndim :])
         lines = {
             "psf": f"{extent(made.shape)}, {source}",
             "peak": f"{facts['peak']:.6g} of the sum",
-            "centroid": f"{_pair(facts['centroid'])} from the middle (rows, columns)",
-            "width": f"{_pair(facts['sigma'])} standard deviation (rows, columns)",
-            "encircled energy": f"{radii} pixels radius",
-            "support": f"{extent(facts['support'])} for 99 %",
+            "centroid": f"{_listed(facts['centroid'])} from the middle ({axes})",
+            "width": f"{_listed(facts['sigma'])} standard deviation ({axes})",
         }
-        facts["radii"] = {str(k): v for k, v in facts["radii"].items()}
+        if made.ndim == 2:
+            light = _energy(made)
+            radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in light["radii"].items())
+            lines["encircled energy"] = f"{radii} pixels radius"
+            lines["support"] = f"{extent(light['support'])} for 99 %"
+            facts["radii"] = {str(k): v for k, v in light["radii"].items()}
+            facts["support"] = light["support"]
         written = [str(path) for path in (out, plot) if path is not None]
         if written:
             lines["written"] = ", ".join(written)
@@ -112,18 +116,27 @@ def _facts(made: NDArray[Any]) -> dict[str, Any]:
     """What describes a PSF, in pixels."""
     size = psfs.normalise(np.abs(made))
     places = [np.arange(n) - (n - 1) / 2 for n in size.shape]
-    lines = [size.sum(axis=1), size.sum(axis=0)]
+    lines = [
+        size.sum(axis=tuple(k for k in range(size.ndim) if k != axis)) for axis in range(size.ndim)
+    ]
     sigma = [
         float(np.sqrt(line @ (place - line @ place) ** 2))
         for line, place in zip(lines, places, strict=True)
     ]
-    grid = np.linspace(0, np.hypot(*size.shape) / 2, 500)
-    energy = psfs.encircled_energy(size, grid)
     return {
         "shape": made.shape,
         "peak": float(size.max()),
         "centroid": [k - (n - 1) / 2 for k, n in zip(centroid(made), made.shape, strict=True)],
         "sigma": sigma,
+    }
+
+
+def _energy(made: NDArray[Any]) -> dict[str, Any]:
+    """Where the light of an image of a point is, in pixels."""
+    size = psfs.normalise(np.abs(made))
+    grid = np.linspace(0, np.hypot(*size.shape) / 2, 500)
+    energy = psfs.encircled_energy(size, grid)
+    return {
         "radii": {each: float(np.interp(each, energy, grid)) for each in FRACTIONS},
         "support": psfs.estimate_support(made, 0.99),
     }
@@ -147,5 +160,5 @@ def _draw(path: Path, made: NDArray[Any], log: bool, overwrite: bool) -> None:
     figures.save(figure, path, overwrite=overwrite)
 
 
-def _pair(values: list[float]) -> str:
+def _listed(values: list[float]) -> str:
     return ", ".join(f"{round(value, 6) + 0.0:.4g}" for value in values)

@@ -9,8 +9,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, super_resolve
-from dhop.cli import deviations
+from dhop import images, super_resolve
+from dhop.cli import deviations, summary
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
@@ -25,20 +25,22 @@ from dhop.cli.options import (
     Json,
     Overwrite,
     Quality,
+    blur_of,
+    boundary_of,
     caution_unit,
     center_of,
     check_picture,
     check_target,
+    each_factor,
     one_of,
 )
-from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
+from dhop.cli.parsing import PSFS, SYNTAX
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
 from dhop.estimation.photometry import Terms
-from dhop.io import Options, Original, figures
+from dhop.io import SPACE, Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
 from dhop.reconstruction import losses, penalties, solvers
-from dhop.reconstruction.preparation import width
 from dhop.registration import MODELS
 from dhop.selection import Rule
 
@@ -46,7 +48,6 @@ Array = NDArray[Any]
 
 NOT_CONVERGED = 3
 REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
-OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
 def superres(
@@ -180,8 +181,9 @@ def superres(
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
 
-    Ctrl-C ends the iterations and writes the image as it is by then. The exit code is 3 if the
-    image was written but is not converged.
+    With a psf of three axes the images are volumes, as stacks of pages are. Ctrl-C ends the
+    iterations and writes the image as it is by then. The exit code is 3 if the image was written
+    but is not converged.
 
     \b
     Examples:
@@ -190,7 +192,8 @@ def superres(
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
       dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
-      dhop superres hand/*.jpg --factor 2 --psf estimate --motion euclidean --out sr.tif
+      dhop superres hand/*.jpg --factor 2 --psf gaussian:sigma=1 --motion auto --out sr.tif
+      dhop superres stack.tif --factor 1,2,2 --psf blur.npy --nonnegative --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
@@ -205,27 +208,33 @@ def superres(
             check_picture(report, "a report")
         if errors is not None:
             check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
-        if factor < 1:
-            raise ValueError(f"factor must be positive, got {factor}")
         if psf == ["estimate"] and center is not None:
             raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
         if motion is not None and (register or refine or shifts is not None):
             raise ValueError("take --motion alone, without --register, --shifts or --refine")
+        blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
+        factors = each_factor(factor, ndim)
+        if ndim != 2 and (report is not None or motion is not None):
+            raise ValueError("--report and --motion are for images, not for lines or volumes")
         with progress("reading", len(frames)) as bar:
-            stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu)
+            stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
         original = originals[0]
         caution_unit(original, decimation)
-        header = original.resized(factor, sampled=decimation == "sample")
-        shape = *(size * factor for size in stack.shape[-2:]), *stack.shape[1:-2]
-        images.check(out, bits, header, shape)
+        header = original.resized(factors, sampled=decimation == "sample")
+        sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
+        shape = *sizes, *stack.shape[1:-ndim]
+        axes = (SPACE[-ndim:] + "C")[: len(shape)]
+        images.check(out, bits, header, shape, axes)
         if errors is not None:
-            deviations.check(errors, header, shape)
+            deviations.check(errors, header, shape, axes)
         images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else read_truth(truth, stack, factor, channel_axis, hdu)
-        every = read_weights(weights or [], mask or [], stack, frames_axis)
-        moves: Any = "estimate" if register else None if shifts is None else read_shifts(shifts)
+        wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
+        every = read_weights(weights or [], mask or [], stack, frames_axis, ndim)
+        moves: Any = (
+            "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
+        )
         motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
@@ -238,16 +247,16 @@ def superres(
 
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
-                picture = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-                _save(out, picture, bits, header, options)
+                picture = np.moveaxis(image, 0, -1) if image.ndim > ndim else image
+                _save(out, picture, bits, header, options, axes)
                 bar(1, 1)
 
         try:
             with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
                     stack,
-                    _blurs(psf, center_of(center)),
-                    factor,
+                    blurs,
+                    factors,
                     shifts=moves,
                     motion=motions,
                     weights=every,
@@ -263,7 +272,7 @@ def superres(
                     read_noise=read_noise * unit,
                     nonnegative=nonnegative,
                     bounds=None if bounds is None else _bounds(bounds),
-                    boundary=boundary,  # type: ignore[arg-type]
+                    boundary=boundary_of(boundary),
                     decimation=decimation,  # type: ignore[arg-type]
                     maxiter=maxiter,
                     rtol=rtol,
@@ -282,11 +291,11 @@ def superres(
         if errors is not None:
             with progress("standard deviations", 1) as bar:
                 deviation = solution.standard_deviation(noise, progress=bar)
-            deviations.write(errors, solution, deviation, header, options)
+            deviations.write(errors, solution, deviation, header, axes, options)
         if report is not None:
             figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        facts, lines = _facts(solution, out, compared), _lines(solution, out, compared)
+        facts, lines = (each(solution, out, compared) for each in (summary.facts, summary.lines))
         if deviation is not None:
             facts |= {"errors": errors, "deviation": float(np.median(deviation))}
             lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
@@ -296,22 +305,28 @@ def superres(
             raise typer.Exit(NOT_CONVERGED)
 
 
-def _blurs(texts: list[str], center: Any) -> Any:
-    """The PSF of all bands, or of each."""
+def _blurs(texts: list[str], path: Path, hdu: str | None, center: Any) -> tuple[Any, int]:
+    """The PSF of all bands, or of each, and how many axes it has."""
     if texts == ["estimate"]:
-        return "estimate"
-    found = [parse_psf(text, center=center) for text in texts]
-    return found[0] if len(found) == 1 else [found]
+        return "estimate", 2
+    found = [blur_of(text, path, hdu, center) for text in texts]
+    if len(found) == 1:
+        return found[0], found[0].ndim
+    if any(each.ndim != 2 for each in found):
+        raise ValueError("a psf for each band is one of two axes; lines and volumes have one --psf")
+    return [found], 2
 
 
-def _save(out: Path, image: Array, bits: int | None, header: Original, options: Options) -> None:
+def _save(
+    out: Path, image: Array, bits: int | None, header: Original, options: Options, axes: str
+) -> None:
     """Write the image, or where another file has taken its name meanwhile, beside that."""
     try:
-        images.write(out, image, bits, header, options)
+        images.write(out, image, bits, header, options, axes)
     except FileExistsError as error:
         names = (out.with_name(f"{number}.{out.name}") for number in count(1))
         free = next(name for name in names if not os.path.lexists(name))
-        images.write(free, image, bits, header, options)
+        images.write(free, image, bits, header, options, axes)
         raise FileExistsError(f"{error}; the image is in {free}") from None
 
 
@@ -347,75 +362,3 @@ def _background(text: str, stack: Array, unit: float) -> Any:
             f"{extent(stack.shape[1:])}"
         )
     return plane
-
-
-def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
-    frames = solution.frames
-    lines = {
-        "frames": f"{len(frames)} of {_seen(frames.shape[1:])}",
-        "result": f"{_seen(solution.image.shape)}, {out}",
-        "operator": extent(solution.operator.shape),
-        "beta": f"{solution.beta:.3g}",
-        "solver": f"{solution.solver}, iterations: {solution.iterations}",
-    }
-    if not isinstance(solution.psf, list):
-        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
-    if solution.motion is not None:
-        found = solution.registration
-        lines["motion"] = "given" if found is None else found.model
-    if solution.shifts.any():
-        lines["shifts"] = "  ".join(f"{dy:.2f},{dx:.2f}" for dy, dx in solution.shifts)
-    if not solution.photometry.trivial:
-        pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
-        lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
-    if solution.weights is not None:
-        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
-    if compared:
-        lines["compared"] = (
-            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
-            f"relative RMSE {compared['relative_rmse']:.3%}"
-        )
-    return lines
-
-
-def _seen(shape: tuple[int, ...]) -> str:
-    """Rows, columns and channels, in the order of image files."""
-    return extent((*shape[-2:], *shape[:-2]))
-
-
-def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
-    registered = solution.registration
-    return {
-        "out": out,
-        "frames": solution.frames.shape,
-        "shape": solution.image.shape,
-        "operator": solution.operator.shape,
-        "solver": solution.solver,
-        "iterations": solution.iterations,
-        "converged": solution.converged,
-        "residual_norm": solution.residual_norm,
-        "beta": solution.beta,
-        "shifts": solution.shifts.tolist(),
-        "model": None if registered is None else registered.model,
-        "motion": _matrices(solution),
-        "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
-        "gains": solution.photometry.gains.tolist(),
-        "offsets": solution.photometry.offsets.tolist(),
-        "fits": None if registered is None else registered.fits.tolist(),
-        "quality": None if registered is None else registered.quality.tolist(),
-        "trust": None if solution.weights is None else _of_frames(solution.weights),
-        "warnings": solution.notes,
-        **compared,
-    }
-
-
-def _matrices(solution: Solution) -> list[Any] | None:
-    """The motions of frames that have not only been shifted; None for one that is no matrix."""
-    if solution.motion is None:
-        return None
-    return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]
-
-
-def _of_frames(weights: Array) -> list[float]:
-    """The mean of each frame."""
-    return [float(each.mean()) for each in weights]

@@ -26,8 +26,9 @@ from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs, solvers
+from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import real_stencils
-from dhop.reconstruction.solution import Solution, Step
+from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 

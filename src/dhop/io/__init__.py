@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dhop.cautions import MetadataWarning
-from dhop.io.axes import interpreted
+from dhop.io.axes import dimensions, interpreted
 from dhop.io.fits import FITS, coordinates, unit_note
 from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
 from dhop.io.photographs import read as read_photograph
-from dhop.io.picture import Original, Picture, Unkept, white_of
+from dhop.io.picture import SPACE, Original, Picture, Unkept, white_of
 from dhop.io.png import PNG
 from dhop.io.replacement import replacing, require_replaceable
 from dhop.io.tiff import OME_TIFF, TIFF
@@ -28,10 +28,13 @@ BRACKETS = re.compile(r"(.+)\[([^\[\]]+)\]")
 __all__ = [
     "FITS",
     "FORMATS",
+    "NPY",
+    "SPACE",
     "Options",
     "Original",
     "Picture",
     "coordinates",
+    "dimensions",
     "ending",
     "file_of",
     "format_of",

@@ -1,12 +1,14 @@
-"""Which axes of an array are frames, channels, rows and columns."""
+"""Which axes of an array are frames, channels, planes, rows and columns."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dhop.io.picture import Picture
+from dhop.io.picture import SPACE, Picture
 from dhop.io.reading import ContentError
 
 MOST_CHANNELS = 4  # on the last axis of an array of which nothing is known
+PAGES = "PI"  # that may be the planes of a volume
+WHOLE = {1: "line", 2: "image", 3: "volume"}
 
 
 def interpreted(
@@ -14,12 +16,13 @@ def interpreted(
     name: object,
     frames_axis: int | None = None,
     channel_axis: int | None = None,
+    ndim: int = 2,
 ) -> Picture:
-    """The picture with axes F, C, Y and X, none of them twice, the last two always there.
+    """The picture with axes F, C and those of its pixels, none of them twice, the latter all there.
 
     Axes of length one are dropped, unless they are chosen, or rows or columns. Of axes that the
-    file does not explain the last two are rows and columns, or those before a last one of four at
-    most, which are channels.
+    file does not explain the last ones are planes, rows and columns, or those before a last one of
+    four at most, which are channels. Pages are the planes of a volume if nothing else is.
 
     Parameters
     ----------
@@ -28,13 +31,15 @@ def interpreted(
         Of the file, for errors.
     frames_axis, channel_axis : int, optional
         Axes of the pixels that are frames and channels, whatever the file calls them.
+    ndim : int
+        1 for lines of columns, 2 for images, 3 for volumes.
 
     Raises
     ------
     ContentError
         If an axis may be one or the other.
     """
-    shape, letters = picture.pixels.shape, list(picture.axes)
+    shape, letters, space = picture.pixels.shape, list(picture.axes), SPACE[-ndim:]
     for letter, axis in (("F", frames_axis), ("C", channel_axis)):
         if axis is None:
             continue
@@ -44,12 +49,12 @@ def interpreted(
             raise ContentError(f"axis {axis} of {name} cannot count frames and channels at once")
         letters = ["I" if each == letter else each for each in letters]
         letters[axis] = letter
-    letters = _named(letters, shape)
-    kept = [k for k, letter in enumerate(letters) if letter in "FYX" or shape[k] != 1]
+    letters = _planes(_named(letters, shape, space), shape, space)
+    kept = [k for k, letter in enumerate(letters) if letter in f"F{space}" or shape[k] != 1]
     axes = "".join(letters[k] for k in kept)
-    if sorted(axes.replace("F", "").replace("C", "")) != ["X", "Y"] or len({*axes}) < len(axes):
+    if sorted(axes.replace("F", "").replace("C", "")) != sorted(space) or len({*axes}) < len(axes):
         raise ContentError(
-            f"{name} holds an array of shape {shape}, not a single image; "
+            f"{name} holds an array of shape {shape}, not a single {WHOLE[ndim]}; "
             "name the axis of frames, where there may be several, or of channels"
         )
     if 0 in shape:
@@ -57,15 +62,40 @@ def interpreted(
     return replace(picture, pixels=picture.pixels.reshape([shape[k] for k in kept]), axes=axes)
 
 
-def _named(letters: Sequence[str], shape: Sequence[int]) -> list[str]:
-    """Rows, columns and perhaps channels for axes of which nothing is known."""
-    named = list(letters)
+def dimensions(picture: Picture) -> int:
+    """How many axes of pixels an array has that is no frames: without colours and what is one long.
+
+    Rows and columns count in any case.
+    """
+    shape = picture.pixels.shape
+    if {*picture.axes} == {"?"}:
+        leading = next((k for k, length in enumerate(shape[:-2]) if length != 1), len(shape) - 2)
+        return len(shape) - max(leading, 0)
+    return sum(
+        letter in "YX" or (letter != "C" and length != 1)
+        for letter, length in zip(picture.axes, shape, strict=True)
+    )
+
+
+def _named(letters: Sequence[str], shape: Sequence[int], space: str) -> list[str]:
+    """Those of `space` and perhaps channels for axes of which nothing is known."""
+    named, count = list(letters), len(space)
     unknown = [k for k, letter in enumerate(letters) if letter == "?"]
-    while len(unknown) > 2 and shape[unknown[0]] == 1:
+    while len(unknown) > count and shape[unknown[0]] == 1:
         del unknown[0]
-    pixel_last = len(unknown) == 3 and "C" not in letters and shape[unknown[2]] <= MOST_CHANNELS
-    names = "YXC" if pixel_last else "YX"
+    more = len(unknown) == count + 1 and count > 1 and "C" not in letters
+    names = space + "C" if more and shape[unknown[-1]] <= MOST_CHANNELS else space
     if len(unknown) == len(names):
         for k, letter in zip(unknown, names, strict=True):
             named[k] = letter
     return named
+
+
+def _planes(letters: list[str], shape: Sequence[int], space: str) -> list[str]:
+    """Pages that are the planes of a volume are named so; planes are channels of an image."""
+    if "Z" in space and "Z" not in letters:
+        pages = [k for k, letter in enumerate(letters) if letter in PAGES]
+        pages = [k for k in pages if shape[k] != 1] or pages[:1]
+        if len(pages) == 1:
+            return ["Z" if k == pages[0] else letter for k, letter in enumerate(letters)]
+    return ["C" if letter == "P" else letter for letter in letters]

@@ -1,5 +1,6 @@
 """What a camera says of a photograph, by Pillow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
@@ -11,9 +12,10 @@ from dhop.io.picture import Metadatum, Unkept
 from dhop.runtime.extras import needed
 
 CAMERA = 0x8769  # the directory of more tags
+# Of columns and of rows.
 RESOLUTIONS = (0x011A, 0x011B)  # pixels for each unit of length
 FOCAL_RESOLUTIONS = (0xA20E, 0xA20F)
-SIZES = (0xA002, 0xA003)  # columns and rows
+SIZES = (0xA002, 0xA003)
 PREVIEW = 1  # the directory of a small image
 
 
@@ -23,15 +25,15 @@ class Exif(Metadatum):
 
     data: bytes
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Exif":
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Exif":
         exif = needed("PIL.Image", "cli", "EXIF").Exif()
         exif.load(self.data)
         camera = exif.get_ifd(CAMERA)
         for tags, names in ((exif, RESOLUTIONS), (camera, FOCAL_RESOLUTIONS), (camera, SIZES)):
-            for name in names:
+            for name, axis in zip(names, "XY", strict=True):
                 value = tags.get(name)
                 if isinstance(value, Real) and isfinite(value):  # cameras write 0/0, too
-                    new = Fraction(float(value)) * scale
+                    new = Fraction(float(value)) * scales[axis]
                     tags[name] = int(new) if names is SIZES else float(new)
         return replace(self, data=exif.tobytes())
 

@@ -63,18 +63,18 @@ class Header(Metadatum):
     def missed(self) -> bool:  # type: ignore[override]
         return any(cards.telling(each) for each in (self.cards, self.primary or ()))
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Header":
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Header":
         return replace(
             self,
-            cards=sky.resized(self.cards, scale, sampled=sampled),
-            tables=tuple(_resized(table, scale, sampled) for table in self.tables),
+            cards=sky.resized(self.cards, tuple(scales.values()), sampled=sampled),
+            tables=tuple(_resized(table, scales["X"], sampled) for table in self.tables),
         )
 
 
 def read(path: Path, part: Part = None) -> Picture:
     """The image with a number, a name, or a name and version as in ``"SCI,2"``; or the first one.
 
-    The first are not tables of distortions, nor lines.
+    The first are not tables of distortions, nor lines if there are others.
     """
     with in_words(path):
         fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
@@ -95,7 +95,7 @@ def read(path: Path, part: Part = None) -> Picture:
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
-    planes = picture.arranged("CYX")
+    planes = picture.arranged("CZYX")
     units = _units(
         fits, picture.original, planes, packed=ending.endswith(".fz"), others=picture.others
     )
@@ -111,7 +111,8 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
 def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
     """Write an image of one pixel, with all that the header of the large one will have."""
     fits = needed("astropy.io.fits", "fits", "writing FITS")
-    planes = np.zeros([*(n for n, axis in zip(shape, axes, strict=True) if axis == "C"), 1, 1])
+    leading = [n for n, axis in zip(shape, axes, strict=True) if axis in "CZ"]
+    planes = np.zeros([*leading, *(1 for axis in axes if axis in "YX")])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -137,6 +138,8 @@ def _number(path: Path, units: Any, part: Part) -> int:
         if unit.is_image and unit.size and "GROUPS" not in unit.header
     }
     chosen = [k for k, unit in images.items() if _is(part, k, unit)]
+    if part is None:
+        chosen.sort(key=lambda k: len(images[k].shape) == 1)
     if not chosen:
         wanted = "" if part is None else f" in part {part!r}"
         names = ", ".join(f"{k} {unit.name!r}" for k, unit in images.items())
@@ -146,7 +149,7 @@ def _number(path: Path, units: Any, part: Part) -> int:
 
 def _is(part: Part, number: int, unit: Any) -> bool:
     if part is None:
-        return len(unit.shape) > 1 and unit.name not in tables.LOOKUPS
+        return unit.name not in tables.LOOKUPS
     text = str(part).strip().upper()
     if text.isdecimal():
         return int(text) == number
@@ -202,11 +205,11 @@ def unit_note(original: Original, decimation: str) -> str | None:
 
 
 def _letters(header: Any, shape: Sequence[int]) -> str:
-    """What the axes are: a cube is of planes, unless they were taken one after another."""
+    """What the axes are: the planes of a cube, unless they were taken one after another."""
     letters = ""
     for axis, length in zip(range(len(shape), 2, -1), shape, strict=False):
         name = str(header.get(f"CTYPE{axis}", "")).partition("-")[0].strip()
-        letters += "I" if length == 1 else "T" if name in TIMES else "C"
+        letters += "I" if length == 1 else "T" if name in TIMES else "P"
     return (letters + "YX")[-len(shape) :]
 
 
@@ -284,12 +287,18 @@ def _units(
 
 
 def _leading(lengths: Sequence[int], planes: Sequence[int]) -> Sequence[int]:
-    """Lengths of the axes before rows and columns, as they were but for frames: they are one."""
+    """Lengths of the axes before rows and columns, as they were but for frames: they are one.
+
+    Those of a volume may have become more or fewer.
+    """
     count = prod(planes)
     alone = [[*lengths[:k], 1, *lengths[k + 1 :]] for k in range(len(lengths))]
     for each in (lengths, *alone, [1] * len(lengths)):
         if prod(each) == count:
             return each
+    if len(planes) == 1 and lengths:
+        deep = max(range(len(lengths)), key=lambda k: lengths[k])
+        return [count if k == deep else 1 for k in range(len(lengths))]
     return planes
 
 

@@ -15,6 +15,18 @@ def anything(original: Original, shape: tuple[int, ...], axes: str) -> None:
     """No objection to an image of a shape with such axes and metadata."""
 
 
+def flat(original: Original, shape: tuple[int, ...], axes: str) -> None:
+    """Refuse what is not an image of rows and columns."""
+    if "Z" in axes or "Y" not in axes:
+        what = "volume; write a .tif, .npy or .fits" if "Z" in axes else "line; write a .npy, .fits"
+        raise ValueError(f"its format holds no {what}")
+
+
+def flat_or_deep(original: Original, shape: tuple[int, ...], axes: str) -> None:
+    """Refuse lines."""
+    flat(original, shape, axes.replace("Z", ""))
+
+
 @dataclass(frozen=True)
 class Options:
     """What a user may ask of a file that is written.

@@ -1,5 +1,6 @@
 """Where on the earth the pixels of a GeoTIFF lie (OGC 19-008r4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -21,7 +22,7 @@ class Geography(Metadatum):
 
     tags: dict[int, Any]
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Geography":
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Geography":
         """The earth stays where it is.
 
         Positions count from the corner of the first pixel, or, where the keys say so, from its
@@ -30,17 +31,17 @@ class Geography(Metadatum):
         """
         middle = 0.0 if self._points else 0.5
         fixed = middle if sampled else middle - 0.5
-        new, size = dict(self.tags), float(scale)
+        new, size = dict(self.tags), np.array([float(scales["X"]), float(scales["Y"])])
         if SCALE in new:
             across, down, *height = new[SCALE]
-            new[SCALE] = (across / size, down / size, *height)
+            new[SCALE] = (across / float(size[0]), down / float(size[1]), *height)
         if TIEPOINTS in new:
             points = np.reshape(new[TIEPOINTS], (-1, 6)).astype(float)
             points[:, :2] = (points[:, :2] - fixed) * size + fixed
             new[TIEPOINTS] = tuple(points.ravel().tolist())
         if TRANSFORMATION in new:
             matrix = np.reshape(new[TRANSFORMATION], (4, 4)).astype(float)
-            matrix[:, 3] += matrix[:, :2].sum(axis=1) * fixed * (1 - 1 / size)
+            matrix[:, 3] += (matrix[:, :2] * fixed * (1 - 1 / size)).sum(axis=1)
             matrix[:, :2] /= size
             new[TRANSFORMATION] = tuple(matrix.ravel().tolist())
         return replace(self, tags=new)

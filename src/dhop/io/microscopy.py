@@ -1,6 +1,7 @@
 """What ImageJ and OME say of an image, in the description of a TIFF."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,7 @@ from dhop.io.picture import Metadatum, Resolution
 
 # Lines of ImageJ that count images, or tell of the numbers in them.
 COUNTS = re.compile(r"(?:images|channels|slices|frames|hyperstack|mode|min|max)=")
-ORIGIN = re.compile(r"(xorigin|yorigin)=([-+0-9.eE]+)")
+PLACE = re.compile(r"(xorigin|yorigin|zorigin|spacing)=([-+0-9.eE]+)")
 PLAIN = {"OME", "Image", "Pixels", "Channel", "TiffData", "UUID"}  # elements of OME about pixels
 CENTIMETERS = {"m": 1e2, "cm": 1.0, "mm": 1e-1, "µm": 1e-4, "um": 1e-4, "nm": 1e-7, "Å": 1e-8}
 
@@ -21,21 +22,30 @@ class ImageJ(Metadatum):
 
     lines: tuple[str, ...]
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "ImageJ":
-        """The origin is a place in pixels, counted from a corner; steps are a TIFF's resolution."""
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "ImageJ":
+        """The origin is a place in pixels, counted from a corner, the spacing that of planes.
+
+        Steps in a plane are a TIFF's resolution.
+        """
         fixed = 0.5 if sampled else 0.0
 
         def moved(line: str) -> str:
-            if found := ORIGIN.fullmatch(line):
-                place = (float(found[2]) - fixed) * float(scale) + fixed
-                return f"{found[1]}={place:.10g}"
-            return line
+            found = PLACE.fullmatch(line)
+            if found is None:
+                return line
+            name, number = found[1], float(found[2])
+            if name == "spacing":
+                return f"{name}={number / float(scales.get('Z', 1)):.10g}"
+            place = (number - fixed) * float(scales.get(name[0].upper(), 1)) + fixed
+            return f"{name}={place:.10g}"
 
         return replace(self, lines=tuple(moved(line) for line in self.lines))
 
-    def text(self, channels: int) -> str:
-        """The description of an image of so many channels, each on a page."""
-        counts = [f"images={channels}", f"channels={channels}"] if channels > 1 else []
+    def text(self, channels: int, planes: int = 1) -> str:
+        """The description of an image, or planes, of so many channels, each on a page."""
+        lengths = {"images": channels * planes, "channels": channels, "slices": planes}
+        counts = [f"{name}={length}" for name, length in lengths.items() if length > 1]
+        counts += ["hyperstack=true"] if min(channels, planes) > 1 else []
         return "\n".join([self.lines[0], *counts, *self.lines[1:], ""])
 
 
@@ -45,9 +55,10 @@ class Voxels(Metadatum):
 
     sizes: dict[str, Any]
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Voxels":
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Voxels":
         new = dict(self.sizes)
-        for name in ("PhysicalSizeX", "PhysicalSizeY"):
+        for axis, scale in scales.items():
+            name = f"PhysicalSize{axis}"
             if name in new:
                 new[name] = new[name] / float(scale)
         return replace(self, sizes=new)
@@ -62,6 +73,14 @@ class Voxels(Metadatum):
                 return None
             found.append(1 / (size * unit))
         return Resolution(found[0], found[1], "centimeter")
+
+    def spacing(self) -> ImageJ | None:
+        """The distance of planes for a TIFF that is no OME-TIFF, which ImageJ's words have."""
+        size, unit = self.sizes.get("PhysicalSizeZ"), self.sizes.get("PhysicalSizeZUnit", "µm")
+        if not size:
+            return None
+        ascii_unit = unit.replace("µ", "u").replace("Å", "angstrom")
+        return ImageJ(("ImageJ=1.54f", f"spacing={size:.10g}", f"unit={ascii_unit}"))
 
 
 def imagej(description: str) -> ImageJ:

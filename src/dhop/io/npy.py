@@ -38,7 +38,7 @@ def read(path: Path, part: Part = None) -> Picture:
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     with open_whole(path) as file:
-        np.save(file, picture.arranged("YXC"), allow_pickle=False)
+        np.save(file, picture.arranged("ZYXC"), allow_pickle=False)
 
 
 def _require_whole(path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.io import exif, orientation
-from dhop.io.formats import Check, Format, Options, Part
+from dhop.io.formats import Check, Format, Options, Part, flat
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
@@ -121,6 +121,7 @@ def limited(most: int, exif_bytes: int = 2**32) -> Check:
     """A check for a format of at most so many pixels on a side, and bytes of EXIF."""
 
     def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
+        flat(original, shape, axes)
         channels = shape[axes.index("C")] if "C" in axes else 3
         if channels != 3:
             raise ValueError(f"photographs hold no {channels} channels; write a .tif, .npy, .fits")

@@ -1,14 +1,29 @@
 """What an image file holds, in one form whatever the format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Scale: TypeAlias = Fraction | int | Sequence[Fraction | int]
+
+SPACE = "ZYX"  # letters of the axes of a volume; of an image and a line the last ones
+
+
+def along(scale: Scale) -> dict[str, Fraction]:
+    """The scale of each axis by its letter, from one number for rows and columns or one for each.
+
+    Examples
+    --------
+    >>> along((1, 2, 3))
+    {'Z': Fraction(1, 1), 'Y': Fraction(2, 1), 'X': Fraction(3, 1)}
+    """
+    scales = (scale, scale) if isinstance(scale, Fraction | int) else scale
+    return dict(zip(SPACE[-len(scales) :], map(Fraction, scales), strict=True))
 
 
 class Metadatum:
@@ -16,8 +31,8 @@ class Metadatum:
 
     missed = True  # whether a user is told where it cannot be kept
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Metadatum":
-        """The same for an image in which `scale` pixels stand where one stood on each axis.
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Metadatum":
+        """The same for an image in which so many pixels stand where one stood, by axes' letters.
 
         With `sampled` the first of them has its centre where the pixel had it, else the block has.
         """
@@ -39,8 +54,9 @@ class Resolution(Metadatum):
     down: float
     unit: str  # "inch", "centimeter", or "none" where only their ratio is known
 
-    def resized(self, scale: Fraction, *, sampled: bool = False) -> "Resolution":
-        return replace(self, across=float(self.across * scale), down=float(self.down * scale))
+    def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Resolution":
+        across, down = self.across * scales["X"], self.down * scales.get("Y", 1)
+        return replace(self, across=float(across), down=float(down))
 
 
 @dataclass(frozen=True)
@@ -66,11 +82,10 @@ class Original:
     white: int | None = None
     kept: Mapping[str, Metadatum] = field(default_factory=dict)
 
-    def resized(self, scale: Fraction | int, *, sampled: bool = False) -> "Original":
+    def resized(self, scale: Scale, *, sampled: bool = False) -> "Original":
         """The same for an image of `scale` times as many pixels on each axis."""
-        kept = {
-            name: each.resized(Fraction(scale), sampled=sampled) for name, each in self.kept.items()
-        }
+        scales = along(scale)
+        kept = {name: each.resized(scales, sampled=sampled) for name, each in self.kept.items()}
         return replace(self, kept=kept)
 
 
@@ -83,8 +98,9 @@ class Picture:
     pixels : ndarray
         Numbers as they are in the file, in native byte order, transparency left out.
     axes : str
-        A letter for each axis of `pixels`: F frames, Y rows, X columns, C channels, T, Z or I for
-        pages that may be frames or channels, ? for an axis of which nothing is known.
+        A letter for each axis of `pixels`: F frames, Z planes of a volume, Y rows, X columns, C
+        channels, P planes that are channels or a volume, T or I for pages that may be anything,
+        ? for an axis of which nothing is known.
     original : Original
     lossy : bool
         Whether the file holds the pixels only nearly, as JPEG does.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.io import chain, colours, geotiff, microscopy, orientation
-from dhop.io.formats import Format, Options, Part
+from dhop.io.formats import Format, Options, Part, flat_or_deep
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
@@ -85,17 +85,18 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     more = dict(layout.options)
     if "predictor" in more:
         more["predictor"] = 3 if picture.pixels.dtype.kind == "f" else 2
-    axes = "YXC" if layout.channels == "contig" else "CYX"
+    axes = "ZYXC" if layout.channels == "contig" else "ZCYX"
+    axes = "".join(axis for axis in axes if axis in picture.axes)
+    planes = picture.pixels.shape[picture.axes.index("Z")] if "Z" in picture.axes else 1
     more["photometric"] = "rgb" if layout.rgb and channels >= 3 else "minisblack"
     pages = channels if layout.channels == "pages" else 1
     if channels > 1 and pages == 1:
         more["planarconfig"] = layout.channels
         extra = channels - (3 if more["photometric"] == "rgb" else 1)
         more["extrasamples"] = ["unspecified"] * extra
-    more |= _said(picture.original, ending in OME, pages)
-    if ending in OME or (pages > 1 and "description" not in more):
-        letters = axes if pages > 1 else axes.replace("C", "S")
-        named = letters if channels > 1 else "YX"
+    more |= _said(picture.original, ending in OME, pages, planes)
+    if ending in OME or (pages * planes > 1 and "description" not in more):
+        named = axes if pages > 1 else axes.replace("C", "S" if channels > 1 else "")
         more["metadata"] = {"axes": named, **(more["metadata"] or {})}
     with open_whole(path) as file:
         imwrite(file, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
@@ -182,7 +183,7 @@ def _layout(page: Any) -> Layout:
     return Layout(options, kind in ("RGB", "YCBCR", "PALETTE"), channels)
 
 
-def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
+def _said(original: Original, ome: bool, pages: int, planes: int) -> dict[str, Any]:
     """Options of tifffile for what is kept."""
     kept, more = original.kept, dict[str, Any](metadata=None)
     resolution, voxels = kept.get("resolution"), kept.get("voxel size")
@@ -191,6 +192,8 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
             more["metadata"] = dict(voxels.sizes)
         if not isinstance(resolution, Resolution) or resolution.unit == "none":
             resolution = voxels.resolution()
+        if not ome and planes > 1 and (deep := voxels.spacing()):
+            more["description"] = deep.text(pages, planes).encode()
     if ome:
         more |= {"ome": True, "metadata": more["metadata"] or {}}
     if isinstance(resolution, Resolution) and max(resolution.across, resolution.down) < LARGEST:
@@ -203,7 +206,7 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
         elif name == "description" and isinstance(each, Constant) and not ome:
             more["description"] = each.value.encode()
         elif isinstance(each, microscopy.ImageJ) and not ome:
-            more["description"] = each.text(pages).encode()
+            more["description"] = each.text(pages, planes).encode()
         elif name == "author and date" and isinstance(each, Constant):
             extra += [(tag, "s", 0, text.encode(), True) for tag, text in each.value.items()]
         elif isinstance(each, geotiff.Geography):
@@ -212,5 +215,6 @@ def _said(original: Original, ome: bool, pages: int) -> dict[str, Any]:
 
 
 KEEPS = frozenset({"resolution", "colour profile", "author and date", "GeoTIFF tags", "voxel size"})
-TIFF = Format((".tif", ".tiff"), TYPES, KEEPS | {"description", "ImageJ description"}, read, write)
-OME_TIFF = Format(OME, TYPES, KEEPS, read, write)
+WORDS = KEEPS | {"description", "ImageJ description"}
+TIFF = Format((".tif", ".tiff"), TYPES, WORDS, read, write, flat_or_deep)
+OME_TIFF = Format(OME, TYPES, KEEPS, read, write, flat_or_deep)

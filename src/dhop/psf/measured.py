@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -125,17 +124,16 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     ----------
     path : path
         ``.npy``, FITS (needs the extra ``dhop[fits]``), or TIFF, PNG, BMP, WebP and JPEG (need
-        ``dhop[cli]``). Colours, three channels, are averaged and transparency is left out; integers
-        are not scaled, and values are taken as proportional to light. Pages of a TIFF and planes of
-        a FITS cube are those of a volume, unless they are three channels; so is an array of three
-        axes whose last has five pixels or more. An array of one axis is a line.
+        ``dhop[cli]``). Colours are averaged and transparency is left out; integers are not scaled,
+        and values are taken as proportional to light.
     hdu : int or str, optional
         Number or name of the part of a FITS file, by default the first that holds an image.
 
     Returns
     -------
-    ndarray, of one to three axes, the last two rows and columns
-        Float64, or complex128 if the file is complex.
+    ndarray, shape (rows, columns), (columns,) or (planes, rows, columns)
+        Float64, or complex128 if the file is complex. Pages and planes of a cube are those of a
+        volume.
 
     Raises
     ------
@@ -158,28 +156,17 @@ def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array
     [[1. 2. 1.]]
     """
     picture = io.read(Path(path), hdu)
-    shape = picture.pixels.shape
+    held = f"{path} holds {picture.pixels.dtype} of shape {picture.pixels.shape}, not one image"
     try:
-        found = io.interpreted(picture, path)
-    except ValueError:
-        found = _planes(picture)
-    axes = found.axes
-    colours = sorted(axes) == ["C", "X", "Y"] and found.pixels.shape[axes.index("C")] == 3
-    planes = 1 <= len(axes) <= 3 and axes.endswith("X")
-    if found.pixels.size == 0 or not (colours or planes):
-        raise ValueError(f"{path} holds {picture.pixels.dtype} of shape {shape}, not one image")
-    values = found.values("YXC" if colours else "FCZYX")
+        shown = io.interpreted(picture, path, ndim=io.dimensions(picture))
+    except (KeyError, ValueError):
+        raise ValueError(held) from None
+    array, coloured = shown.values(f"{io.SPACE}C"), "C" in shown.axes
+    if coloured and array.shape[-1] != 3:
+        raise ValueError(held)
     with np.errstate(invalid="ignore"):  # NaN of damaged files
-        array = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
-    return array.mean(axis=2) if colours else array
-
-
-def _planes(picture: io.Picture) -> io.Picture:
-    """A line or a volume, whatever its file calls the axes, but for those of length one."""
-    shape = picture.pixels.shape
-    kept = [n for axis, n in enumerate(shape) if n != 1 or axis >= len(shape) - 2]
-    axes = "ZYX"[3 - len(kept) :] if len(kept) <= 3 else ""
-    return replace(picture, pixels=picture.pixels.reshape(kept), axes=axes)
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    return array.mean(axis=-1) if coloured else array
 
 
 def _background(psf: Array, value: Any) -> Any:
@@ -195,7 +182,7 @@ def _origin(psf: Array, center: Origin) -> tuple[int, ...]:
     if isinstance(center, str):
         kind = choice("center", center, ["peak", "centroid"])
         place = peak(psf) if kind == "peak" else centroid(psf)
-        index = tuple(int(k) for k in np.ceil(np.subtract(place, 0.5)))  # of two pixels the first
+        index = tuple(map(int, np.ceil(np.subtract(place, 0.5))))  # of two pixels the first
     else:
         index = integers("center", center, psf.ndim)
     if not all(0 <= k < size for k, size in zip(index, psf.shape, strict=True)):

@@ -363,24 +363,13 @@ def _each(psf: Any) -> list[Array]:
 
 
 def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis."""
+    """Standard deviation of a PSF along an axis, in the mean of all."""
     power = np.abs(psf)
     total = float(power.sum()) or 1.0
     squares = 0.0
-    for axis in (0, 1):
-        line = power.sum(axis=1 - axis) / total
+    for axis in range(psf.ndim):
+        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
         place = np.arange(line.size)
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
-    return float(np.sqrt(squares / 2))
-
-
-def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
-    """Least and largest value of the pixels that have a weight."""
-    maps = weights or [np.ones(())] * len(frames)
-    low, high = np.inf, -np.inf
-    for frame, weight in zip(frames, maps, strict=True):
-        seen = frame[np.broadcast_to(weight > 0, frame.shape)]
-        if seen.size:
-            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-    return (low, high) if low <= high else (0.0, 0.0)
+    return float(np.sqrt(squares / psf.ndim))

@@ -71,6 +71,18 @@ class Request(NamedTuple):
                 "or regulariser= too"
             )
 
+    def check_for_chunks(self) -> None:
+        """Refuse what works in memory only."""
+        if not self.plain or self.denoiser is not None:
+            raise ValueError(
+                'chunked frames are solved with loss="gaussian", regularisers of squares and no '
+                "bounds but nonnegative=True; others work in memory only"
+            )
+        if self.solver not in ("auto", "projected" if self.nonnegative else "cg"):
+            raise ValueError(
+                f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
+            )
+
     def answer(
         self, frames: Array, weights: list[Array] | None, axis: int | None, changes: bool
     ) -> "tuple[Variational, Array, list[Array] | None] | None":

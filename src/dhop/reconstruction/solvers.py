@@ -30,8 +30,8 @@ from dhop.iteration.steps import RTOL, Bidiagonalisation, Leave, norm
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
+from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solution import Step
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts
 from dhop.iteration.steps import norm
+from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solution import Step
 from dhop.reconstruction.solvers import Callback, Found
 from dhop.runtime.progress import Progress, reporting
 

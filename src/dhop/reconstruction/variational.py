@@ -24,8 +24,9 @@ from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise
 from dhop.reconstruction.objective import Objective, View, inverse_near
 from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.photons import Counting
-from dhop.reconstruction.preparation import Preparation, visible_range
+from dhop.reconstruction.preparation import Preparation
 from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.ranges import visible_range
 from dhop.reconstruction.robust import settled, without_outliers
 from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
 from dhop.runtime import arguments
