@@ -103,6 +103,7 @@ def check_helper(case):
 @example((psf.gaussian, MAKERS[psf.gaussian], {"sigma": 1e300}))
 @example((psf.disk, MAKERS[psf.disk], {"radius": 1e-300}))
 @example((psf.moffat, MAKERS[psf.moffat], {"fwhm": 1e300}))
+@example((psf.motion, MAKERS[psf.motion], {"angle": 1e-312}))
 def test_any_psf_is_made_or_refused(case):
     check_maker(case)
 

@@ -204,7 +204,8 @@ def motion(length: float, angle: float = 0.0) -> Image:
     size = [2 * int(np.ceil(abs(s) / 2)) + 1 for s in step]
     affordable("length", *size)
     # Cut where the line, from -1/2 to 1/2, passes from one pixel into the next.
-    crossings = [edges(count) / s for count, s in zip(size, step, strict=True) if s]
+    with np.errstate(over="ignore"):  # beyond the ends of a line that is nearly along an axis
+        crossings = [edges(count) / s for count, s in zip(size, step, strict=True) if s]
     cuts = np.unique(np.clip(np.concatenate(crossings), -0.5, 0.5))
     cuts = cuts[np.diff(cuts, prepend=-1) > 1e-12]  # at a corner, both axes cut, up to rounding
     row, column = np.rint(np.outer(step, (cuts[1:] + cuts[:-1]) / 2)).astype(int)
