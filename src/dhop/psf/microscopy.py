@@ -184,7 +184,8 @@ def confocal(
     sizes, steps = _grid(shape, voxel)
     radius = diameter / 2 / steps[1]
     if radius > WIDEST:
-        raise ValueError(f"pinhole must be at most {2 * WIDEST} pixels wide, got {pinhole!r}")
+        widest = f"{2 * WIDEST} pixels of voxel {voxel!r}"
+        raise ValueError(f"pinhole must be at most as wide as {widest}, got {pinhole!r}")
     lit = widefield(shape, voxel, excitation, na, index, **settings)
     if radius < POINT:
         return normalise(lit * widefield(shape, voxel, emission, na, index, **settings))
