@@ -1,12 +1,18 @@
 """Frames of photon counts, against dense matrices and simulated counts."""
 
+from itertools import islice
+from types import SimpleNamespace
+
 import numpy as np
 import oracle
 import pytest
 from bursts import burst, photograph
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
+from scipy.special import xlogy
 
 from dhop import psf, super_resolve
+from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.reconstruction.photons import deviance
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
@@ -113,6 +119,27 @@ def test_acceleration_halves_the_iterations():
         if 2 * np.sum(m - n + n * np.log(n / m)) <= solution.history[-1].loss:
             break
     assert 5 < solution.iterations < 0.6 * taken
+
+
+def test_what_is_ahead_is_left_where_the_loss_is_larger():
+    """Iterations far beyond what the noise allows, on a matrix and few photons."""
+    rng = np.random.default_rng(3)
+    A = rng.random((12, 10)) ** 8
+    n = rng.poisson(2.0, 12).astype(float)
+
+    def look(x):
+        m = A @ x + 1e-3
+        value = 2 * np.sum(m - n + xlogy(n, n / m))
+        return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
+
+    iterates = richardson_lucy(look, A.sum(axis=0), np.ones(10))
+    values = [view.value for _, view in islice(iterates, 400)]
+    assert (np.diff(values) <= 1e-12).all()
+    least = minimize(
+        lambda x: look(x).value, np.ones(10), jac=lambda x: -2 * look(x).residual,
+        bounds=[(0, None)] * 10, options={"ftol": 1e-14, "gtol": 1e-9},
+    )  # fmt: skip
+    assert values[-1] < least.fun + 0.01
 
 
 @pytest.mark.parametrize("mean", [0.02, 0.5, 3.0, 40.0, 1000.0])

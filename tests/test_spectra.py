@@ -90,3 +90,12 @@ def test_stars_are_sparse_and_photographs_are_not():
     assert Spectra(stars, (2, 2), np.zeros((1, 2))).sparse
     for name in ("camera", "astronaut", "coins", "page"):
         assert not Spectra(photograph(name, 180)[None], (2, 2), np.zeros((1, 2))).sparse
+
+
+@pytest.mark.parametrize("shifts", [[[0, 0], [8, 0]], [[0, 0.3], [0, 9]], [[0, 0], [-7, 7]]])
+def test_frames_that_share_no_part(shifts):
+    """One of them is looked at, and `beta` is chosen."""
+    frames = np.random.default_rng(0).random((2, 8, 8))
+    spectra = Spectra(frames, (2, 2), np.array(shifts, float))
+    assert len(spectra) == 1
+    assert spectra.tile == (8, 8)

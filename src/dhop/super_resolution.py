@@ -114,11 +114,10 @@ def super_resolve(
         volume are channels, if each is a scene of its own.
     psf : array_like or `dhop.psf.Field`, or sequence of such, or "estimate"
         Point spread function in high-resolution pixels, of all frames, an array of one to three
-        axes, or a field of them, in pixels of frame 0 as high-resolution pixels; it is that of the
-        camera, and stays where it is when the scene is shifted. Or a sequence of F of images, of
-        each; or of a single frame's C channels; or F or one such sequences of C. Channels with a
-        PSF of their own are solved one after the other, with one `beta`, which is chosen for their
-        mean.
+        axes, or a field of them, whose positions are high-resolution pixels of the camera: they
+        stay there when the scene is shifted. Or a sequence of F of images, of each; or of a single
+        frame's C channels; or F or one such sequences of C. Channels with a PSF of their own are
+        solved one after the other, with one `beta`, which is chosen for their mean.
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
         `dhop.psf.estimate`; from a single frame it is cautious.
@@ -195,8 +194,7 @@ def super_resolve(
     denoiser : callable, optional
         Called with an image and the standard deviation of its noise, gives the image without: plug
         and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected", "reweighted", "quasi-newton", \
-"richardson-lucy"}
+    solver : str
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate

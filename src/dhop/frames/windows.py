@@ -191,6 +191,12 @@ def _distinct(
         else:
             used.append(i)
             copies.append(1.0)
+    weighted = [i for i, weight in enumerate(maps) if weight.any()]
+    whole = np.rint(shifts[used or weighted])
+    if weighted and (not used or (np.ptp(whole, axis=0) >= shape).any()):
+        # Hardly two of them share a part: the one in the middle speaks for itself.
+        distances = [float(np.abs(shifts[i] - middle).max()) for i in weighted]
+        used, copies = [weighted[int(np.argmin(distances))]], [1.0]
     return np.array(used, int), np.array(copies)
 
 

@@ -1,5 +1,6 @@
 """Point spread functions that depend on where in the scene a source is."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.model.shifting import shift_all
+from dhop.psf import grids
 from dhop.runtime.arguments import numbers, real
 
 Array = NDArray[Any]
@@ -74,6 +76,90 @@ class Field:
     def __repr__(self) -> str:
         G0, G1 = self.stamps.shape[:2]
         return f"<Field of {G0} x {G1} psfs of {self.shape}>"
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], factor: int = 1) -> "Field":
+        """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
+
+        They tell what a pixel of the detector receives, so the pixel is in them already: use them
+        with ``decimation="sample"``.
+
+        Parameters
+        ----------
+        path : path
+            FITS file (needs ``dhop[fits]``): a cube whose header has ``NXPSFS`` and ``IPSFX01``, or
+            ``DET_YX0`` and ``OVERSAMP``; a table with ``PSF_MASK``, which are polynomials; a
+            PixelGrid of Piff with a BasisPolynomial, on one detector whose pixels are even.
+        factor : int
+            Pixels of the scene in a pixel of the detector, along each axis.
+
+        Returns
+        -------
+        Field
+            Of PSFs of sum one, in pixels of the scene, of which the first of each `factor` is where
+            a pixel of the detector has its middle.
+
+        Raises
+        ------
+        OSError
+            If the file is missing or damaged.
+        ValueError
+            If it holds none of these.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from pathlib import Path
+        >>> from astropy.io import fits
+        >>> from dhop import psf
+        >>> cards = {"NXPSFS": 2, "NYPSFS": 1, "IPSFX01": 1, "IPSFX02": 101, "JPSFY01": 51}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "STDPSF.fits"
+        ...     fits.PrimaryHDU(np.ones((2, 17, 17)), fits.Header(cards)).writeto(path)
+        ...     field = psf.Field.from_file(path, factor=2)
+        >>> field, [each.tolist() for each in field.positions]
+        (<Field of 1 x 2 psfs of (9, 9)>, [[100.0], [0.0, 200.0]])
+        """
+        return cls(*grids.read(path, factor)).normalised()
+
+    @classmethod
+    def from_grid(
+        cls, data: ArrayLike, places: ArrayLike, oversampling: int, factor: int = 1
+    ) -> "Field":
+        """A field of oversampled stamps that contain the pixel, as `from_file` reads them.
+
+        Of a `GriddedPSFModel` of photutils:
+        ``from_grid(model.data, model.grid_xypos, model.oversampling[0])``.
+
+        Parameters
+        ----------
+        data : array_like, shape (N, ny, nx)
+            The middle of each is the star.
+        places : array_like, shape (N, 2)
+            Column and row of each, in that order, in pixels of the detector counted from 0.
+        oversampling : int
+            Samples of `data` in a pixel of the detector.
+        factor : int
+            As for `from_file`. Where it does not divide `oversampling`, stamps are interpolated by
+            cubic splines.
+
+        Returns
+        -------
+        Field
+
+        Raises
+        ------
+        ValueError
+            If the places are not those of a grid, each once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf
+        >>> psf.Field.from_grid(np.ones((2, 9, 9)), [(0, 5), (100, 5)], 4)
+        <Field of 1 x 2 psfs of (3, 3)>
+        """
+        return cls(*grids.arranged(data, places, oversampling, factor)).normalised()
 
     @property
     def shape(self) -> tuple[int, int]:

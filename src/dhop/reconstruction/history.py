@@ -18,7 +18,8 @@ class Step:
         From 1 on.
     residual : float
         Norm of the gradient of what is minimised, relative to that at the zero image; as the
-        iteration has it, but computed anew where it claims to be done.
+        iteration has it, but computed anew where it claims to be done. Of photon counts relative to
+        that at an even image; of plug and play the change of the image, relative to it.
     seconds : float
         Since the iterations began.
     image : ndarray or None

@@ -39,7 +39,9 @@ class Solution:
         Whether the norm of the gradient of what is minimised, computed anew for this image in
         double precision and relative to that at the zero image, is at most `rtol`, or what the
         rounding of the image may leave: see "When it has converged" in docs/explanation/solving.md.
-        If not, the image is the one of the least gradient that was met.
+        If not, the image is the one of the least gradient that was met, or where more than squares
+        is minimised the last one, of the least objective. ``"richardson-lucy"`` has converged, too,
+        when what is left of the residuals may be noise alone.
     iterations : int
     residual_norm : float
         Euclidean norm of all ``sqrt(w_i) (A_i x - y_i)`` together, the regulariser not included.

@@ -119,7 +119,7 @@ class Variational:
             if not (beta == "auto" or beta == 0):
                 raise ValueError('solver="richardson-lucy" has no prior: leave beta out')
             return 0.0
-        if self.prior is None and not isinstance(beta, str):
+        if not isinstance(beta, str) and (self.prior is None or beta == 0):
             return beta
         if isinstance(problem.regulariser, LinearOperator):
             return known.weigh(problem.regulariser, str(beta), noise, *settings)
@@ -173,8 +173,7 @@ class Variational:
         low, high = visible_range(frames, known.weights)
         self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
         if self.prior == "huber-tv":
-            within = min(1.0, sqrt(block / len(frames)))  # of an image that many frames show
-            self.edge = max(EDGE * within * sqrt(variance / usual) / sums, self.edge)
+            self.edge = max(EDGE * sqrt(variance / usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
@@ -218,7 +217,7 @@ class Variational:
     ) -> Found:
         """See `dhop.reconstruction.solvers.solve`."""
         beta = problem.beta
-        if self.prior is not None:  # in the place of squares of about the same curvature
+        if self.prior is not None and beta:  # in the place of squares of about the same curvature
             problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
