@@ -20,8 +20,8 @@ def intensity(r, z, na, index, sample, depth, glass, thick):
         a, b, c, d, e = (
             np.sqrt(n**2 - (na * rho) ** 2) for n in (index, sample, 1.515, glass, 1.515)
         )
-        # The immersion is thinner by what the nominal focus has gone down into the sample.
-        immersion = 150 + z - depth * index / sample
+        # Equation 7 of Gibson and Lanni: rays near the axis meet in the point where z is zero.
+        immersion = index * (150 / 1.515 + 170 / 1.515 - thick / glass - depth / sample) - z
         return immersion * a + depth * b - 150 * c + thick * d - 170 * e
 
     def part(wave):
@@ -81,8 +81,25 @@ def test_a_softer_sample_moves_the_focus_and_blurs():
     settings = {"sample_index": 1.33, "depth": 10.0}
     found = psf.widefield((61, 15, 15), VOXEL, WAVE, 1.2, 1.515, **settings)
     plain = psf.widefield((61, 15, 15), VOXEL, WAVE, 1.2, 1.515)
-    assert found.argmax() // 225 != 30
-    assert found.max() < plain.max()
+    # Rays of the water bend outwards, and meet before those near the axis do: the focus that shows
+    # a point best is nominally deeper than the point, the more so the deeper that is.
+    deeper = psf.widefield((61, 15, 15), VOXEL, WAVE, 1.2, 1.515, sample_index=1.33, depth=20.0)
+    best = [blur.argmax() // 225 for blur in (plain, found, deeper)]
+    assert best[0] == 30 < best[1] < best[2]
+    assert plain.max() > found.max() > deeper.max()
+
+
+def test_a_coverslip_of_another_thickness_does_not_move_the_nominal_focus():
+    """Of the index of the oil it is one with it; of another, rays near the axis meet as before."""
+    plain = psf.widefield((21, 9, 9), VOXEL, WAVE, 1.2)
+    same = psf.widefield((21, 9, 9), VOXEL, WAVE, 1.2, coverslip=(120.0, 1.515))
+    assert_allclose(same, plain, 0, 1e-9 * plain.max())
+    narrow = {"na": 0.3, "wavelength": WAVE, "shape": (21, 9, 9), "voxel": (2.0, 0.3)}
+    other = psf.widefield(
+        **narrow, index=1.0, design_index=1.33, sample_index=1.4, depth=15.0,
+        coverslip=(150.0, 1.48), working_distance=300.0,
+    )  # fmt: skip
+    assert abs(int(other.argmax()) // 81 - 10) <= 1
 
 
 def test_confocal():
@@ -93,6 +110,7 @@ def test_confocal():
     # A pinhole that lets everything through leaves what is lit.
     open_ = psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=10.0)
     assert_allclose(open_, lit, 0, 0.02 * lit.max())
+    assert_allclose(psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=1e-200), point)
     some = psf.confocal(*args, 0.488, 0.52, 1.3, pinhole=0.4)
     assert point.max() > some.max() > open_.max()
 
@@ -125,3 +143,28 @@ def test_senseless_numbers(change):
     given = {"shape": (3, 5, 5), "voxel": 0.1, "wavelength": 0.5, "na": 1.2} | change
     with pytest.raises(ValueError, match=next(iter(change))):
         psf.widefield(**given)
+
+
+def test_what_has_no_room_or_no_end_is_refused_before_it_is_begun():
+    with pytest.raises(MemoryError, match="shape"):
+        psf.widefield((10**5,) * 3, 0.1, 0.5, 1.2)
+    with pytest.raises(ValueError, match="one unit"):
+        psf.widefield((3, 5, 5), 0.1, 0.5e-3, 1.2, sample_index=1.33, depth=100.0)
+    with pytest.raises(ValueError, match="pinhole must be at most"):
+        psf.confocal((3, 5, 5), 0.1, 0.4, 0.5, 1.2, pinhole=1e300)
+
+
+def test_a_pinhole_sums_what_it_lets_through():
+    """Detection is the widefield blur summed under the pinhole."""
+    args, half = (0.2, 0.1), 4
+    size = 5 + 2 * half
+    seen = psf.widefield((3, size, size), args, 0.52, 1.3)
+    lit = psf.widefield((3, 5, 5), args, 0.488, 1.3)
+    points = (np.arange(9 * 41) + 0.5) / 41 - 4.5  # of a fine grid, inside or outside
+    inside = np.hypot(points[:, None], points) < 3.2
+    hole = inside.reshape(9, 41, 9, 41).mean(axis=(1, 3))
+    expected = np.empty((3, 5, 5))
+    for i, j in np.ndindex(5, 5):
+        expected[:, i, j] = (seen[:, i : i + 9, j : j + 9] * hole).sum(axis=(1, 2)) * lit[:, i, j]
+    found = psf.confocal((3, 5, 5), args, 0.488, 0.52, 1.3, pinhole=0.64)
+    assert_allclose(found, expected / expected.sum(), rtol=5e-4)

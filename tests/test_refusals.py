@@ -25,6 +25,22 @@ MAKERS = {
     psf.motion: {"length": 3.0, "angle": 20.0},
     psf.airy: {"size": 5, "radius": 2.0, "obstruction": 0.2},
     psf.moffat: {"size": 5, "fwhm": 2.0, "beta": 3.0},
+    psf.widefield: {
+        "shape": (3, 5, 4),
+        "voxel": (0.2, 0.1),
+        "wavelength": 0.5,
+        "na": 1.2,
+        "index": 1.5,
+    },
+    psf.confocal: {
+        "shape": (3, 5, 4),
+        "voxel": (0.2, 0.1),
+        "excitation": 0.4,
+        "emission": 0.5,
+        "na": 1.2,
+        "index": 1.5,
+        "pinhole": 0.3,
+    },
 }
 HELPERS = {
     psf.normalise: {"psf": STAR},
@@ -63,14 +79,16 @@ def for_long(test):
 
 def check_maker(case):
     function, legal, changes = case
-    made = attempt_to(function, legal, changes)
+    light = {"excitation": ["wavelength"], "emission": ["wavelength"]}
+    made = attempt_to(function, legal, changes, light)
     if made is not None:
         assert made.dtype == np.float64
         assert (made >= 0).all()
         assert_allclose(made.sum(), 1, rtol=1e-12)
-        assert_allclose(made, made[::-1, ::-1], atol=1e-12)
+        assert_allclose(made, np.flip(made), atol=1e-12)
         if "size" in legal:
-            assert list(made.shape) == np.broadcast_to({**legal, **changes}["size"], 2).tolist()
+            size = np.asarray({**legal, **changes}["size"])
+            assert list(made.shape) == np.broadcast_to(size, size.shape or 2).tolist()
 
 
 def check_helper(case):
@@ -85,6 +103,7 @@ def check_helper(case):
 @example((psf.gaussian, MAKERS[psf.gaussian], {"sigma": 1e300}))
 @example((psf.disk, MAKERS[psf.disk], {"radius": 1e-300}))
 @example((psf.moffat, MAKERS[psf.moffat], {"fwhm": 1e300}))
+@example((psf.motion, MAKERS[psf.motion], {"angle": 1e-312}))
 def test_any_psf_is_made_or_refused(case):
     check_maker(case)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from dhop.runtime.arguments import COUNTS, integers, numbers, psf_array
+from dhop.runtime.arguments import integers, numbers, psf_array
 
 MARGIN = 8  # pixels on either side for what a band-limited shift spreads
 NEGLIGIBLE = 1e-7  # of the sum of absolute values: what may be cut off again on each side
@@ -56,8 +56,8 @@ def shift(
     distance = numbers("shift", shift)
     fits = distance.shape == (array.ndim,) and distance.dtype.kind != "c"
     if not (fits and np.isfinite(distance).all()):
-        count = COUNTS[array.ndim]
-        raise ValueError(f"shift must be {count} finite real numbers, got {shift!r}")
+        what = f"a finite real number for each axis of the psf, {array.ndim}"
+        raise ValueError(f"shift must be {what}, got {shift!r}")
     origin = [(K - 1) // 2 for K in array.shape]
     if center is not None:
         origin = list(integers("center", center, array.ndim))

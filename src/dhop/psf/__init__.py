@@ -3,6 +3,10 @@
 Lengths are in pixels and angles in degrees, counter-clockwise from the direction of growing column
 numbers as the array is displayed, its first row at the top. What is made from a formula is centred
 on the middle of its array, holds in each pixel the integral over that pixel, and has the sum one.
+
+PSFs have one axis, two, or three, planes first. `disk`, `motion`, `airy` and `moffat` make those of
+images, `widefield` and `confocal` those of volumes; `estimate`, `refine` and `encircled_energy`
+are for images, and `rotate` for images and the planes of volumes.
 """
 
 from dhop.model.shifting import shift

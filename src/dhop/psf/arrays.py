@@ -1,14 +1,15 @@
 """Point spread functions that are there already: scaled, turned, resampled, measured."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive, positive_pair
-from dhop.runtime.arguments import both, integer, numbers, psf_array, real
+from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive
+from dhop.runtime.arguments import both, each, integer, numbers, psf_array, real
 
 Array = NDArray[Any]
 
@@ -47,14 +48,14 @@ def normalise(psf: ArrayLike) -> Array:
 
 
 def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
-    """Turn a PSF about the middle of its array.
+    """Turn a PSF about the middle of its array, a volume plane by plane.
 
     Between pixels, values are interpolated by splines (`scipy.ndimage.affine_transform`, zeros
     outside) and the sum is kept. Quarter turns only move the pixels.
 
     Parameters
     ----------
-    psf : array_like, shape (K0, K1)
+    psf : array_like, shape (K0, K1) or (planes, K0, K1)
     angle : float
         In degrees, counter-clockwise as displayed.
     order : int
@@ -69,8 +70,8 @@ def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If the PSF is not a finite two-dimensional array, its sum is zero, `angle` is not finite or
-        `order` is out of range.
+        If the PSF is not a finite array of two or three axes, its sum is zero, `angle` is not
+        finite or `order` is out of range.
 
     Examples
     --------
@@ -83,20 +84,24 @@ def rotate(psf: ArrayLike, angle: float, *, order: int = 3) -> Array:
     (9, 11)
     """
     array = double(psf)
+    if array.ndim == 1:
+        raise ValueError("a psf of one axis cannot be turned, it has to have 2 or 3 dimensions")
     angle = real("angle", angle)
     if not 0 <= integer("order", order) <= 5:
         raise ValueError(f"order must be from 0 to 5, got {order!r}")
     if angle % 90 == 0:
-        return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4))
+        return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4, (-2, -1)))
     sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
     back = np.array([[cosine, sine], [-sine, cosine]])  # from a pixel to where its value was
-    size = np.array(array.shape)
+    size = np.array(array.shape[-2:])
     added = np.ceil((np.abs(back) @ size - size) / 2).astype(int)
     shape = np.maximum(size + 2 * added, 1)
     offset = (size - 1) / 2 - back @ ((shape - 1) / 2)
-    turned = scipy.ndimage.affine_transform(
-        array, back, offset, tuple(shape), order=order, mode="grid-constant"
-    )
+    turned = np.empty((*array.shape[:-2], *shape), array.dtype)
+    for plane in np.ndindex(array.shape[:-2]):
+        turned[plane] = scipy.ndimage.affine_transform(
+            array[plane], back, offset, tuple(shape), order=order, mode="grid-constant"
+        )
     return normalise(turned) * array.sum()
 
 
@@ -116,10 +121,10 @@ def resample(
 
     Parameters
     ----------
-    psf : array_like, shape (K0, K1)
-    pixel, new_pixel : float or (float, float)
-        Size of a pixel of `psf` and of the result, in any one unit.
-    center : float or (float, float), optional
+    psf : array_like, of one to three axes
+    pixel, new_pixel : float or sequence of float
+        Size of a pixel of `psf` and of the result, in any one unit; of voxels along each axis.
+    center : float or sequence of float, optional
         Index of the PSF's origin, by default the middle of the array, ``(K - 1) / 2``.
 
     Returns
@@ -130,7 +135,7 @@ def resample(
     Raises
     ------
     ValueError, TypeError
-        If the PSF is not a finite two-dimensional array or a size is not positive.
+        If the PSF is not a finite array of one to three axes or a size is not positive.
 
     Examples
     --------
@@ -138,22 +143,31 @@ def resample(
     >>> from dhop import psf
     >>> psf.resample(np.full((1, 6), 1 / 6), (1, 0.5), 1)
     array([[0.33333333, 0.33333333, 0.33333333]])
+    >>> psf.resample([0.1, 0.2, 0.4, 0.2, 0.1], 1, 3)
+    array([0.1, 0.8, 0.1])
     """
     array = double(psf)
-    old, new = positive_pair("pixel", pixel), positive_pair("new_pixel", new_pixel)
+    old = each("pixel", pixel, array.ndim, positive)
+    new = each("new_pixel", new_pixel, array.ndim, positive)
     middle = [(size - 1) / 2 for size in array.shape]
     if center is not None:
-        middle = list(both("center", center, real))
-    down, along = (
-        _overlaps(array.shape[axis], new[axis] / old[axis], middle[axis]) for axis in (0, 1)
-    )
-    return np.asarray(down @ array @ along.T)
+        middle = list(each("center", center, array.ndim, real))
+    parts = [
+        _overlaps(array.shape[axis], new[axis] / old[axis], middle[axis])
+        for axis in range(array.ndim)
+    ]
+    affordable("new_pixel", prod(len(part) for part in parts[:-1]), len(parts[-1]))
+    if array.ndim > 2:
+        array = np.tensordot(parts[0], array, 1)
+    if array.ndim > 1:
+        array = parts[-2] @ array
+    return np.asarray(array @ parts[-1].T)
 
 
 def encircled_energy(
     psf: ArrayLike, radius: ArrayLike, *, center: float | Sequence[float] | None = None
 ) -> Image:
-    """Fraction of the PSF's sum within circles about its origin.
+    """Fraction of an image's PSF, of its sum, within circles about its origin.
 
     A pixel that a circle cuts counts by the part of its area that is inside.
 
@@ -194,28 +208,29 @@ def encircled_energy(
     )
 
 
-def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, int]:
+def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, ...]:
     """Size of the window about the PSF's origin that keeps nearly all of it.
 
-    Each axis leaves out at most half of what may be lost, so that the window as a whole keeps the
-    fraction `energy` of the sum of absolute values, and a long thin PSF gets a long thin window.
+    Each axis leaves out at most an equal share of what may be lost, so that the window as a whole
+    keeps the fraction `energy` of the sum of absolute values, and a long thin PSF gets a long thin
+    window.
 
     Parameters
     ----------
-    psf : array_like, shape (K0, K1)
+    psf : array_like, of one to three axes
         Its origin is the operator's default, ``(K - 1) // 2``.
     energy : float
         Fraction to keep, ``0 < energy <= 1``.
 
     Returns
     -------
-    (int, int)
-        Odd numbers of rows and columns.
+    tuple of int
+        Odd numbers of pixels along each axis.
 
     Raises
     ------
     ValueError, TypeError
-        If the PSF is not a finite two-dimensional array or zero, or `energy` is out of range.
+        If the PSF is not a finite array of one to three axes or zero, or `energy` is out of range.
 
     Examples
     --------
@@ -229,18 +244,19 @@ def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, int]:
     if not array.any():
         raise ValueError("a psf that is zero everywhere has no support")
     array = array / array.sum()
-    rows, columns = (_support(array.sum(axis=1 - axis), (1 - energy) / 2) for axis in (0, 1))
-    return rows, columns
+    axes = range(array.ndim)
+    lines = [array.sum(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return tuple(_support(line, (1 - energy) / array.ndim) for line in lines)
 
 
-def double(psf: ArrayLike, most: int = 2) -> Array:
-    """The PSF as float64 or complex128; of two axes, or if `most` is 3 of one to three."""
+def double(psf: ArrayLike, most: int = 3) -> Array:
+    """The PSF as float64 or complex128, of two axes, or of one to three if `most` is 3."""
     array = psf_array(psf, most=most)
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def window(psf: Array, center: Sequence[int], half: Sequence[int]) -> Array:
-    """The part from ``center - half`` to ``center + half`` of either axis, zeros outside."""
+    """The part from ``center - half`` to ``center + half`` of each axis, zeros outside."""
     pads = [
         (max(h - c, 0), max(c + h + 1 - size, 0))
         for c, h, size in zip(center, half, psf.shape, strict=True)

@@ -74,7 +74,7 @@ def refine(
     >>> bool(abs(found - true).max() < 1e-4)
     True
     """
-    start = normalise(double(psf))
+    start = normalise(double(psf, most=2))
     scene = numbers("image", image).astype(np.float64)
     stack = layouts.stacked(numbers("frames", frames)).astype(np.float64)
     steps = both("factor", factor, positive, "integer")

@@ -30,16 +30,16 @@ def from_array(
     ----------
     array : array_like, of one to three axes
     background : float or "border"
-        Value to subtract; ``"border"`` for the median of the outermost pixels. Values that become
-        negative are kept: noise about zero cancels, what is left of it after clipping does not.
+        Value to subtract; ``"border"`` for the median of the outermost pixels, on all
+        sides of a volume. Values that become negative are kept: noise about zero cancels, what is
+        left of it after clipping does not.
     center : {"peak", "centroid"} or sequence of int, optional
         Pixel that becomes the middle of the result, which zeros make symmetric about it: the
         largest value, or the middle of the largest patch of such values, as a clipped star has
         them; the centre of mass rounded to a pixel, negative values counting as such; or an index.
         By default nothing is moved.
     energy : float, optional
-        Crop an image to the window of `estimate_support` that keeps this fraction. All is kept by
-        default.
+        Crop to the window of `estimate_support` that keeps this fraction. All is kept by default.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def from_array(
            [0.2, 0.4, 0.2],
            [0. , 0.2, 0. ]])
     """
-    psf = double(array, most=3)
+    psf = double(array)
     psf = psf - _background(psf, background)
     if center is not None:
         origin = _origin(psf, center)

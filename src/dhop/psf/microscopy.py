@@ -1,21 +1,26 @@
 """Blurs of microscopes: volumes, planes first."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 import scipy
 from scipy import fft
-from scipy.special import j0
+from scipy.special import j0, roots_legendre
 
 from dhop.psf.arrays import normalise
-from dhop.psf.pixels import Image, covered, edges, positive
-from dhop.runtime.arguments import each, integers, real
+from dhop.psf.pixels import Image, affordable, count_of, covered, edges, positive
+from dhop.runtime import memory
+from dhop.runtime.arguments import each, integers, real, sequence
 
 Path: TypeAlias = Callable[[Image], tuple[Image, Image]]
 
 FINE = 1 / 32  # of the wavelength over the aperture: step of the tabulated profiles
 NODES = 3  # of the rule of Gauss and Legendre, in a pixel as wide as half of that length
+MOST = 2**13  # radians by which phases may differ over the aperture
+WIDEST = 2**12  # pixels from the middle of a pinhole to its edge
+POINT = 1e-6  # pixels: a pinhole that is a point
 LONGEST = 2**26  # numbers of the table of phases that are computed at a time
 
 
@@ -46,19 +51,24 @@ def widefield(
         - t_l^* \sqrt{n_l^{*2} - \mathrm{NA}^2 \rho^2} \right]
 
     with :math:`k = 2 \pi / \lambda`, thicknesses `t` and indices `n` of the sample, the coverslip
-    and the immersion, and an asterisk for those of the design, which has no sample. The immersion
-    is as thick as it makes the nominal focus lie at the point, and `z` more. Light is integrated
-    over each pixel of a plane, as a camera does; planes are where the focus is. All lengths are in
-    one unit, as micrometres, which the defaults are in.
+    and the immersion, and an asterisk for those of the design, which has no sample. Rays near the
+    axis meet in the point, which is where the nominal focus is, if the immersion is as thick as
+
+    .. math:: n \left( \frac{t^*}{n^*} + \frac{t_g^*}{n_g^*} - \frac{t_g}{n_g}
+              - \frac{\mathrm{depth}}{n_s} \right),
+
+    and it is less by `z`, by which the stage has come nearer. Light is integrated over each pixel
+    of a plane, as a camera does, and not along the axis. All lengths are in one unit, as
+    micrometres, which the defaults are in.
 
     Parameters
     ----------
     shape : (int, int, int)
-        Planes, rows and columns. The middle, ``(K - 1) / 2``, is where the point would be in focus
-        without aberrations; towards larger plane numbers the focus lies deeper.
+        Planes, rows and columns. In the middle, ``(K - 1) / 2``, the nominal focus is at the point;
+        towards larger plane numbers the focus lies deeper in the sample.
     voxel : float or (float, float) or (float, float, float)
-        Distance of planes, and size of pixels on the sample: one number for all, or planes and
-        pixels, or all three.
+        Step of the stage between planes, and size of pixels on the sample: one number for all, or
+        planes and pixels, or all three.
     wavelength : float
         In vacuum, of what is detected.
     na : float
@@ -107,17 +117,16 @@ def widefield(
     below, distance = real("depth", depth), real("working_distance", working_distance)
     indices = immersion, sample, design, glass, made_for
     if na >= min(indices):
-        raise ValueError(f"na must be less than all refractive indices, {min(indices)}, got {na}")
+        raise ValueError(f"na must be less than any refractive index, {min(indices)}, got {na}")
     if below < 0:
         raise ValueError(f"depth must not be negative, got {depth!r}")
+    between = immersion * (distance / design + nominal / made_for - thick / glass - below / sample)
 
     def path(rho: Image) -> tuple[Image, Image]:
-        """The optical path difference at the nominal focus, and its change with the focus."""
-        roots = [np.sqrt(n**2 - (na * rho) ** 2) for n in indices]
-        fixed = distance * (roots[0] - roots[2]) + thick * roots[3] - nominal * roots[4]
-        # The stage comes nearer by as much as brings the nominal focus down to the point.
-        fixed += below * (roots[1] - immersion / sample * roots[0])
-        return fixed, roots[0]
+        """The optical path difference at the nominal focus, and its change with the stage."""
+        oil, water, best, slip, planned = (np.sqrt(n**2 - (na * rho) ** 2) for n in indices)
+        fixed = between * oil + below * water + thick * slip - distance * best - nominal * planned
+        return fixed, -oil
 
     profiles = _profiles(path, sizes, steps, 2 * np.pi / wavelength, na)
     return normalise(_on_pixels(*profiles, sizes, steps, wavelength / na))
@@ -173,14 +182,17 @@ def confocal(
     if diameter < 0:
         raise ValueError(f"pinhole must not be negative, got {pinhole!r}")
     sizes, steps = _grid(shape, voxel)
+    radius = diameter / 2 / steps[1]
+    if radius > WIDEST:
+        widest = f"{2 * WIDEST} pixels of voxel {voxel!r}"
+        raise ValueError(f"pinhole must be at most as wide as {widest}, got {pinhole!r}")
     lit = widefield(shape, voxel, excitation, na, index, **settings)
-    if diameter == 0:
+    if radius < POINT:
         return normalise(lit * widefield(shape, voxel, emission, na, index, **settings))
     if steps[1] != steps[2]:
-        raise ValueError("a pinhole needs square pixels")
-    radius = diameter / 2 / steps[1]
+        raise ValueError(f"a pinhole needs square pixels, voxel is {voxel!r}")
     half = int(np.ceil(radius + 0.5))
-    hole = covered((2 * half + 1, 2 * half + 1), radius)
+    hole = covered(affordable("pinhole", 2 * half + 1, 2 * half + 1), radius)
     # Light from beyond the array comes through the pinhole, too.
     larger = sizes[0], sizes[1] + 2 * half, sizes[2] + 2 * half
     seen = widefield(larger, voxel, emission, na, index, **settings)
@@ -194,10 +206,11 @@ def _grid(
     shape: Sequence[int], voxel: float | Sequence[float]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Planes, rows and columns, and how far they are from each other."""
-    sizes = integers("shape", tuple(shape), 3)
+    sizes = integers("shape", sequence("shape", shape, "integers"), 3)
     if min(sizes) < 1:
         raise ValueError(f"shape must be positive, got {shape!r}")
-    count = 3 if np.ndim(voxel) == 0 else len(voxel)  # type: ignore[arg-type]
+    affordable("shape", sizes[0] * sizes[1], sizes[2])
+    count = count_of(voxel, 3)
     if count not in (2, 3):
         raise ValueError(f"voxel must be one number, two or three, got {voxel!r}")
     given = each("voxel", voxel, count, positive)
@@ -209,13 +222,21 @@ def _profiles(
 ) -> tuple[Image, Image]:
     """Distances from the axis, and the intensity there in each plane."""
     reach = float(np.hypot(sizes[1] * steps[1], sizes[2] * steps[2])) / 2
-    radii = np.arange(0, reach + 4 * FINE / na / k, 2 * np.pi * FINE / (k * na))
     focus = (np.arange(sizes[0]) - (sizes[0] - 1) / 2) * steps[0]
-    rho = np.linspace(0, 1, 257)
-    fixed, change = path(rho)
-    paths = fixed + np.multiply.outer(focus, change)
-    waves = k * (float(np.ptp(paths, axis=1).max()) + na * float(radii[-1]))
-    node, weight = np.polynomial.legendre.leggauss(32 + int(waves))
+    with np.errstate(over="ignore", invalid="ignore"):  # of lengths that are refused
+        fixed, change = path(np.linspace(0, 1, 257))
+        ends = fixed + np.multiply.outer(focus[[0, -1]], change)
+        waves = k * (float(np.ptp(ends, axis=1).max()) + na * reach)
+    if not waves <= MOST:
+        raise ValueError(
+            f"phases differ by {waves:.3g} radians over the aperture, more than {MOST}, for this "
+            "shape, voxel, wavelength, na, index and depth; are all lengths in one unit?"
+        )
+    step = 2 * np.pi * FINE / (k * na)
+    radii = np.arange(3.0 + int(reach / step)) * step
+    node, weight = roots_legendre(32 + int(waves))
+    what = f"the waves in the {sizes[0]} planes that shape asks for"
+    memory.require(48 * sizes[0] * (radii.size + node.size), what)
     rho = (node + 1) / 2
     fixed, change = path(rho)
     phases = np.exp(1j * k * (fixed + np.multiply.outer(focus, change))) * (weight * rho / 2)
@@ -239,7 +260,10 @@ def _on_pixels(
     values = np.concatenate([profiles[:, :0:-1], profiles], axis=1)
     profile = scipy.interpolate.CubicSpline(mirrored, values, axis=1)
     counts = [NODES + int(np.ceil(2 * NODES * step / length)) for step in steps[1:]]
-    rules = [np.polynomial.legendre.leggauss(count) for count in counts]
+    memory.require(
+        32 * sizes[0] * sizes[2] * prod(counts), "a row of pixels as large as voxel says"
+    )
+    rules = [roots_legendre(count) for count in counts]
     y, x = (
         step * np.add.outer(edges(n)[:-1] + 0.5, node / 2).ravel()
         for n, step, (node, _) in zip(sizes[1:], steps[1:], rules, strict=True)

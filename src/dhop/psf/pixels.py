@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.runtime import memory
-from dhop.runtime.arguments import both, integers, pair, real
+from dhop.runtime.arguments import integers, pair, real
 
 Image = NDArray[np.float64]
 
@@ -26,9 +26,9 @@ def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
 
 def sizes_of(size: int | Sequence[int]) -> tuple[int, ...]:
     """The shape that one to three numbers ask for; a single one that is no sequence, an image."""
-    if np.ndim(size) == 0 or len(size) == 2:  # type: ignore[arg-type]
+    count = count_of(size, 2)
+    if count == 2:
         return shape_of(size)
-    count = len(size)  # type: ignore[arg-type]
     if count not in (1, 3):
         raise ValueError(f"size must be one integer, or of one to three axes, got {size!r}")
     sizes = integers("size", size, count)
@@ -36,6 +36,14 @@ def sizes_of(size: int | Sequence[int]) -> tuple[int, ...]:
         raise ValueError(f"size must be positive, got {size!r}")
     affordable("size", prod(sizes[:-1]), sizes[-1])
     return sizes
+
+
+def count_of(value: Any, default: int) -> int:
+    """How many values were given, `default` if it is one that stands for all."""
+    try:
+        return len(value)
+    except TypeError:
+        return default
 
 
 def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:
@@ -51,11 +59,6 @@ def positive(name: str, value: Any) -> float:
     if not 1 / LARGEST <= number <= LARGEST:
         raise ValueError(f"{name} must be positive, and at most {LARGEST:g}, got {value!r}")
     return number
-
-
-def positive_pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
-    """A float for each axis, from one number or two."""
-    return both(name, value, positive)
 
 
 def edges(count: int, center: float | None = None) -> Image:

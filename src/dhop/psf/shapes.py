@@ -76,9 +76,9 @@ def gaussian(
     """
     sizes = sizes_of(size)
     if len(sizes) != 2:
-        if angle:
-            raise ValueError("angle is that of an image, of two axes")
-        widths = each("sigma", sigma, len(sizes), _width)
+        if real("angle", angle) != 0:
+            raise ValueError(f"angle is that of an image, of two axes, and size is {size!r}")
+        widths = each(f"sigma, for size {sizes},", sigma, len(sizes), _width)
         lines = [_normal_line(n, width) for n, width in zip(sizes, widths, strict=True)]
         return normalise(reduce(np.multiply.outer, lines))
     shape = sizes[0], sizes[1]
@@ -204,7 +204,8 @@ def motion(length: float, angle: float = 0.0) -> Image:
     size = [2 * int(np.ceil(abs(s) / 2)) + 1 for s in step]
     affordable("length", *size)
     # Cut where the line, from -1/2 to 1/2, passes from one pixel into the next.
-    crossings = [edges(count) / s for count, s in zip(size, step, strict=True) if s]
+    with np.errstate(over="ignore"):  # beyond the ends of a line that is nearly along an axis
+        crossings = [edges(count) / s for count, s in zip(size, step, strict=True) if s]
     cuts = np.unique(np.clip(np.concatenate(crossings), -0.5, 0.5))
     cuts = cuts[np.diff(cuts, prepend=-1) > 1e-12]  # at a corner, both axes cut, up to rounding
     row, column = np.rint(np.outer(step, (cuts[1:] + cuts[:-1]) / 2)).astype(int)
