@@ -275,3 +275,11 @@ def test_a_line_is_no_picture():
     np.save("a.npy", np.arange(9.0))
     said = run("degrade", "a.npy", "b.tif", "--factor", 1, blur="gaussian:sigma=1", code=1).stderr
     assert "holds no line; write a .npy, .fits" in said
+
+
+def test_a_psf_of_three_axes_is_drawn():
+    said = call("psf", "gaussian:sigma=2x1x1", "--plot", "p.png").stdout
+    assert images.Path("p.png").stat().st_size > 0
+    assert "(planes, rows, columns)" in " ".join(said.split())
+    np.save("line.npy", LINE)
+    assert "not a line" in call("psf", "line.npy", "--plot", "q.png", code=1).stderr
