@@ -62,24 +62,10 @@ def shift_and_add(frames, shifts, factor, shape):
 
 
 # how-to: begin
-def plug_and_play(solution, noise, steps=12, trust=2):
-    """Improve a super-resolution by turns of a denoiser and of what the frames say.
-
-    Half-quadratic splitting: `level`, the noise that the denoiser is to remove, falls
-    from step to step, and the frames, which count `trust` times as much, bring back
-    what it took too much of. The denoiser is damped, and the mean with the smooth
-    solution errs less than either.
-    """
-    operator, image = solution.operator, solution.image
-    y = operator.data(solution.frames)
-    for level in noise * np.geomspace(8, 0.7, steps):
-        clean = denoise_nl_means(
-            image, patch_size=5, patch_distance=7, h=1.1 * level, sigma=level,
-            fast_mode=True,
-        )
-        damped = 0.7 * clean + 0.3 * image
-        image = operator.prox_l2(damped, y, trust * (level / noise) ** 2, rtol=1e-3)
-    return 0.7 * image + 0.3 * solution.image
+def non_local_means(image, level):
+    return denoise_nl_means(
+        image, patch_size=5, patch_distance=7, h=1.1 * level, sigma=level, fast_mode=True
+    )
 
 
 # how-to: end
@@ -100,13 +86,14 @@ def qualities(name, factor, sigma, noise):
     sweep = [super_resolve(frames, blur, factor, beta=beta, **known).image for beta in SWEEP]
     automatic = super_resolve(frames, blur, factor, **known)
     registered = super_resolve(frames, blur, factor, shifts="estimate", **TOLERANCE)
+    plugged = super_resolve(frames, blur, factor, denoiser=non_local_means, noise=noise, **known)
     return {
         "bicubic": psnr(bicubic(frames[0], truth.shape), truth),
         "shift and add": psnr(shift_and_add(frames, shifts, factor, truth.shape), truth),
         "best beta": max(psnr(image, truth) for image in sweep),
         "automatic beta": psnr(automatic.image, truth),
         "shifts estimated": psnr(registered.image, truth),
-        "plug and play": psnr(plug_and_play(automatic, noise), truth),
+        "plug and play": psnr(plugged.image, truth),
         "error of shifts": np.abs(registered.shifts - shifts).max(),
     }
 

@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import oracle
 import pytest
@@ -26,6 +28,12 @@ def pytest_configure(config):
         "xfail_xp_backends",
     ):
         config.addinivalue_line("markers", f"{marker}: SciPy's; does nothing here")
+
+
+def pytest_collection_finish():
+    """Libraries and tests stay: no search for garbage needs to look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ class TestChannelAxis:
         da = pytest.importorskip("dask.array")
         given = np.moveaxis(BURST, 1, -1)
         weights = [RNG.random((6, 5, 3)), 1.0]
-        options = {"channel_axis": -1, "weights": weights, **EXACT}
+        options = {"channel_axis": -1, "weights": weights, "regulariser": "identity", **EXACT}
         expected = super_resolve(given, BLUR, 2, solver="cg", **options)
         found = super_resolve(da.from_array(given, chunks=3), BLUR, 2, **options)
         assert found.channel_axis == 2
@@ -142,8 +142,9 @@ class TestPaths:
     def test_a_folder_is_a_zarr_array(self, tmp_path):
         da, _ = pytest.importorskip("dask.array"), pytest.importorskip("zarr")
         da.from_array(BURST[:, 0], chunks=3).to_zarr(str(tmp_path / "frames"))
-        found = super_resolve(tmp_path / "frames", BLUR, 2, **EXACT)
-        expected = super_resolve(BURST[:, 0], BLUR, 2, **EXACT)
+        options = {"regulariser": "identity", **EXACT}
+        found = super_resolve(tmp_path / "frames", BLUR, 2, **options)
+        expected = super_resolve(BURST[:, 0], BLUR, 2, **options)
         assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-8)
 
 
@@ -249,7 +250,7 @@ class TestCenter:
 
     def test_of_several_and_in_chunks(self):
         da = pytest.importorskip("dask.array")
-        options = {"center": (0, 1), **EXACT}
+        options = {"center": (0, 1), "regulariser": "identity", **EXACT}
         whole = super_resolve(BURST[:, 0], OTHERS[:2], 2, **options)
         found = super_resolve(da.from_array(BURST[:, 0], chunks=3), OTHERS[:2], 2, **options)
         assert_allclose(found.image.compute(), whole.image, rtol=0, atol=1e-8)
@@ -284,7 +285,7 @@ class TestCenter:
         assert_array_equal(meant.image, found.image)
         da = pytest.importorskip("dask.array")
         with pytest.warns(cautions.PSFWarning, match="center="):
-            super_resolve(da.from_array(IMAGE[0, 0]), blur, 2, beta=0.1)
+            super_resolve(da.from_array(IMAGE[0, 0]), blur, 2, beta=0.1, maxiter=1)
 
     @pytest.mark.parametrize(
         "blur",

@@ -371,3 +371,153 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     assert original.dtype == np.uint16
     expected = super_resolve(images.imread(burst[0]), BLUR, 2, beta=0.001, nonnegative=True)
     assert_allclose(pixels, expected.image.clip(0, 1), atol=0.03)
+
+
+class TestErrors:
+    """Standard deviations, as the library has them."""
+
+    def frames(self, scene, folder, header=None):
+        fits = pytest.importorskip("astropy.io.fits")
+        mask = np.zeros((64, 64))
+        mask[20:32, 30:44] = 1
+        images.write(folder / "mask.npy", mask)
+        paths = [folder / f"{number}.fits" for number in range(3)]
+        for number, path in enumerate(paths):
+            frame = observed(scene, MOVES[number], 0.01, number)
+            fits.PrimaryHDU(frame, header).writeto(path)
+        np.savetxt(folder / "shifts.txt", MOVES[:3])
+        return paths, {"shifts": folder / "shifts.txt", "mask": folder / "mask.npy", "beta": 0.01}
+
+    def test_fits_has_image_deviations_and_quality(self, scene, tmp_path):
+        fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
+        sky = wcs.WCS(naxis=2)
+        sky.wcs.ctype, sky.wcs.crval = ["RA---TAN", "DEC--TAN"], [10.0, 20.0]
+        sky.wcs.cdelt, sky.wcs.crpix = [-1e-4, 1e-4], [8.0, 9.0]
+        header = sky.to_header()
+        header["BUNIT"] = "MJy/sr"
+        paths, options = self.frames(scene, tmp_path, header)
+        out, errors = tmp_path / "sr.fits", tmp_path / "errors.fits"
+        result = succeed(*paths, out=out, errors=errors, noise=0.01, json=True, **options)
+        weights = [1.0 - images.load_mask(tmp_path / "mask.npy")] * 3
+        stack = np.stack([fits.getdata(path) for path in paths])
+        solution = super_resolve(stack, BLUR, FACTOR, shifts=MOVES[:3], weights=weights, beta=0.01)
+        deviation = solution.standard_deviation(0.01)
+        with fits.open(errors) as units:
+            assert [unit.name for unit in units] == ["SCI", "ERR", "DQ"]
+            assert_allclose(units["SCI"].data, fits.getdata(out), rtol=1e-6)
+            assert_allclose(units["ERR"].data, deviation, rtol=1e-4)
+            quality = units["DQ"].data
+            assert quality.dtype.kind == "i"
+            assert "BUNIT" not in units["DQ"].header
+            for unit in units:
+                assert_allclose(unit.header["CRPIX1"], fits.getheader(out)["CRPIX1"])
+            assert units["ERR"].header["BUNIT"] == "MJy/sr"
+        assert (np.unique(quality) == [0, 1]).all()
+        # The psf reaches 4 pixels, and the scene moves by two and a half at most.
+        assert quality[50:56, 70:78].all()
+        assert not quality[:36].any()
+        assert not quality[:, :56].any()
+        facts = json.loads(result.stdout)
+        assert_allclose(facts["deviation"], np.median(deviation), rtol=1e-3)
+        assert images.imread(errors).shape == (128, 128)
+
+    @pytest.mark.parametrize("ending", ["tif", "npy"])
+    def test_other_files_have_deviations_alone(self, scene, tmp_path, ending):
+        paths, options = self.frames(scene, tmp_path)
+        errors = tmp_path / f"errors.{ending}"
+        report = tmp_path / "report.png"
+        result = succeed(*paths, out=tmp_path / "sr.tif", errors=errors, report=report, **options)
+        assert "in the median" in result.stdout
+        found = images.imread(errors)
+        assert found.shape == (128, 128)
+        assert 0.001 < np.median(found) < 0.1
+        assert found[53, 74] > 3 * np.median(found)
+        assert imageio.imread(report).shape[1] > 1900  # a column more
+
+    def test_colours(self, tmp_path):
+        frame = np.random.default_rng(0).random((24, 24, 3))
+        images.write(tmp_path / "in.png", frame, 8)
+        errors = tmp_path / "errors.tif"
+        succeed(tmp_path / "in.png", out=tmp_path / "sr.png", errors=errors, beta=0.1)
+        assert images.imread(errors).shape == (48, 48, 3)
+
+    def test_what_holds_no_such_numbers_is_refused_before_the_work(self, scene, tmp_path):
+        images.write(tmp_path / "in.png", scene, 8)
+        for name, message in (
+            ("errors.png", "holds no 32 bits"),
+            ("sr.tif", "sr.tif would take the place"),
+            ("in.png", "in.png would take the place"),
+        ):  # fmt: skip
+            result = run(tmp_path / "in.png", out=tmp_path / "sr.tif", errors=tmp_path / name)
+            assert result.exit_code == 1
+            assert not (tmp_path / "sr.tif").exists()
+            assert message in result.output
+
+
+class TestLosses:
+    def test_cosmic_rays(self, burst, scene, tmp_path):
+        paths = []
+        for number, path in enumerate(burst):
+            image = images.imread(path)
+            image[10 + 5 * number, 20] = 1.0
+            paths.append(tmp_path / path.name)
+            images.write(paths[-1], image, 16)
+        images.write(tmp_path / "truth.tif", scene, 32)
+        images.write(tmp_path / "moves.npy", MOVES)
+        options = {"truth": tmp_path / "truth.tif", "shifts": tmp_path / "moves.npy"}
+        found = {}
+        for loss in ("gaussian", "huber"):
+            out = tmp_path / f"{loss}.tif"
+            result = succeed(*paths, out=out, loss=loss, json=True, **options)
+            found[loss] = json.loads(result.stdout)
+        assert found["huber"]["psnr"] > found["gaussian"]["psnr"]
+        assert found["gaussian"]["trust"] is None
+        assert min(found["huber"]["trust"]) > 0.5
+        text = succeed(*paths, out=tmp_path / "t.tif", loss="huber", **options).stdout
+        assert "outliers" in text
+
+    def test_photons(self, tmp_path):
+        """The numbers of integer files, whatever they are scaled to."""
+        rng = np.random.default_rng(0)
+        scene = np.zeros((48, 48))
+        scene[16:32, 20:28] = 400
+        A = DHOperator(scene.shape, BLUR, 2, decimation="mean", boundary="symmetric")
+        frame = 3 * rng.poisson(A.degrade(scene) + 10)
+        images.write(tmp_path / "frame.tif", frame / 65535, 16)
+        images.write(tmp_path / "dark.tif", np.full(frame.shape, 30 / 65535), 16)
+        expected = super_resolve(
+            frame.astype(np.float32), BLUR, 2, loss="poisson", background=30.0, gain=3.0,
+            solver="richardson-lucy",
+        )  # fmt: skip
+        for background in ("30", tmp_path / "dark.tif"):
+            out = tmp_path / "sr.tif"
+            succeed(tmp_path / "frame.tif", out=out, loss="poisson", background=background,
+                    gain=3, solver="richardson-lucy", bits=32, overwrite=True)  # fmt: skip
+            found = images.imread(out) * 65535
+            assert_allclose(found, expected.image, rtol=0, atol=2e-3 * expected.image.max())
+
+    def test_edges_and_bounds(self, burst, tmp_path):
+        out = tmp_path / "sr.tif"
+        succeed(*burst, out=out, regulariser="huber-tv", bounds="0.1,0.8", beta=0.01, bits=32)
+        image = images.imread(out)
+        assert image.min() >= np.float32(0.1)
+        assert image.max() <= np.float32(0.8)
+        result = run(*burst, out=tmp_path / "no.tif", bounds="1")
+        assert result.exit_code != 0
+        assert "--bounds" in result.output
+
+
+def test_deconvolve_is_superres_with_factor_one(scene, tmp_path):
+    """One command with all options of the other, but for the factor."""
+    images.write(tmp_path / "frame.tif", scene, 32)
+    words = [tmp_path / "frame.tif", "--psf", "gaussian:sigma=1", "--beta", 0.01, "--out"]
+    for command, more in (("superres", ["--factor", 1]), ("deconvolve", [])):
+        line = [command, *words, tmp_path / f"{command}.tif", *more]
+        result = CliRunner().invoke(cli.app, [str(word) for word in line])
+        assert result.exit_code == 0, result.output
+    one, other = (images.imread(tmp_path / f"{name}.tif") for name in ("superres", "deconvolve"))
+    assert_array_equal(one, other)
+    text = CliRunner().invoke(cli.app, ["deconvolve", "--help"]).output
+    assert "--loss" in text
+    assert "--factor" not in text
+    assert CliRunner().invoke(cli.app, ["deconvolve", "x.tif", "--factor", "2"]).exit_code == 2

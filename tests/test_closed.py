@@ -32,6 +32,17 @@ def check(dims, frames, penalties, beta=0.01, kind=None, basis=None):
     expected = np.linalg.solve(N + beta * P, b.reshape(2, -1).T).T.reshape(b.shape)
     inverse = equations.inverse(beta)
     assert_allclose(inverse(b), expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    K = N + beta * P
+    gains = [np.sqrt(weight) * np.linalg.solve(K, dense.conj().T) for _, dense, weight in frames]
+    spread = sum(gain @ gain.conj().T for gain in gains)
+    for matrix, noise in ((np.linalg.inv(K), False), (spread, True)):
+        diagonal = matrix.diagonal().real
+        found = inverse.diagonal(noise).ravel()
+        assert_allclose(found, diagonal, rtol=1e-9, atol=1e-9 * diagonal.max())
+    found = np.empty_like(expected)
+    inverse.spread(b, found)
+    expected = (spread @ b.reshape(2, -1).T).T.reshape(b.shape)
+    assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
     if isinstance(equations, AliasedEquations):
         trace = np.trace(np.linalg.solve(N + beta * P, P)).real
         assert_allclose(inverse.trace(), trace, rtol=1e-9)

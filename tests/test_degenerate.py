@@ -163,10 +163,10 @@ def test_images_that_float32_cannot_hold(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("beta", [5e-324, 1e-300, 1e300])
-def test_numbers_at_the_ends_of_the_range(beta, solver):
-    found = solve(beta=beta, solver=solver)
-    assert np.isfinite(found.image).all()
+def test_numbers_at_the_ends_of_the_range(solver):
+    for beta in (5e-324, 1e-300, 1e300):
+        found = solve(beta=beta, solver=solver)
+        assert np.isfinite(found.image).all()
     for weights in ([1e-310] * 2, [1e300, 1.0], [1e-300, 1e300]):
         found = solve(weights=weights, solver=solver)
         assert np.isfinite(found.image).all()

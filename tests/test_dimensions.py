@@ -162,6 +162,36 @@ def test_proximal_operators_and_singular_values(dims, factor, shape, boundary):
         assert_allclose(operator.prox_l2(z, y, 2.0).ravel(), solution, 0, 1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+def test_long_lines_are_computed_in_segments(boundary, method):
+    """As `numpy.pad` and a loop over the taps say; whole numbers exactly but by transforms."""
+    rng = np.random.default_rng(0)
+    for size, taps, factor, center in (
+        (40_001, 40, 2, 13),
+        (35_000, 301, 1, 300),
+        (50_003, 2, 3, 1),
+    ):
+        psf = rng.integers(-4, 5, taps).astype(float)
+        A = DHOperator((2, size), psf, factor, boundary=boundary, center=center, method=method)
+        x = rng.integers(-9, 10, A.dims).astype(float)
+        index = oracle.extended(size, center - taps + 1, size + center, boundary)
+        extended = np.where(index < 0, 0, x[:, index])
+        blurred = sum(p * extended[:, taps - 1 - k :][:, :size] for k, p in enumerate(psf))
+        m = size // factor
+        expected = blurred[:, : factor * m].reshape(2, m, factor).sum(axis=2)
+        exact = method == "direct"
+        assert_allclose(A.degrade(x), expected, 0, 0 if exact else 1e-7)
+        y = rng.integers(-9, 10, A.dimsd).astype(float)
+        repeated = np.pad(np.repeat(y, factor, axis=1), [(0, 0), (0, size - factor * m)])
+        spread = np.zeros_like(extended)
+        for k, p in enumerate(psf):
+            spread[:, taps - 1 - k :][:, :size] += p * repeated
+        back = np.zeros((size, 2))
+        np.add.at(back, index[index >= 0], spread[:, index >= 0].T)
+        assert_allclose(A.backproject(y), back.T, 0, 0 if exact else 1e-7)
+
+
 def test_axes_and_psf_belong_together():
     with pytest.raises(ValueError, match="1, 2 or 3 dimensions"):
         DHOperator((4, 4), np.ones((1, 1, 1, 1)), 1)
@@ -243,3 +273,38 @@ def test_frames_of_lines_and_volumes():
         super_resolve(stack, box, 2, beta=0.1, shifts="estimate")
     with pytest.raises(ValueError, match="of the psf's axes"):
         super_resolve(stack[0, 0], box, 2, beta=0.1)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric", "constant"])
+@pytest.mark.parametrize(
+    ("dims", "factor", "name"),
+    [
+        ((12,), 3, "laplacian"),
+        ((4, 4, 6), (1, 2, 2), "laplacian"),
+        ((4, 6, 4), (2, 3, 2), "identity"),
+    ],
+)
+def test_standard_deviations(dims, factor, name, boundary):
+    """The diagonals of dense inverses: exact where there is a closed form."""
+    ndim = len(dims)
+    blur = np.ones(())
+    for _ in range(ndim):
+        blur = np.multiply.outer(blur, [0.25, 0.5, 0.25])
+    options = {"boundary": boundary, "decimation": "mean"}
+    A = oracle.matrix(dims, blur, factor, **options)
+    frame = np.random.default_rng(0).random(DHOperator(dims, blur, factor, **options).dimsd)
+    found = super_resolve(frame, blur, factor, beta=0.1, boundary=boundary, regulariser=name)
+    stencil = np.zeros((3,) * ndim)
+    for axis in range(ndim):
+        place = [1] * ndim
+        for place[axis], value in ((0, 1.0), (1, -2.0), (2, 1.0)):
+            stencil[tuple(place)] += value
+    S = np.eye(A.shape[1])
+    if name == "laplacian":
+        S = oracle.matrix(dims, stencil, 1, boundary=boundary)
+    inverse = np.linalg.inv(A.T @ A + 0.1 * S.T @ S)
+    expected = np.sqrt(np.diag(inverse)).reshape(dims)
+    given = found.standard_deviation(noise=1.0)
+    image = given if isinstance(given, np.ndarray) else given.image
+    assert image.shape == dims
+    assert_allclose(image, expected, 1e-6 if found.solver == "direct" else 0.2)

@@ -11,13 +11,13 @@ from dhop import DHOperator, FrameStack, psf
 from dhop.closed import nearest_equations
 from dhop.closed.masked import (
     MOST_WEIGHT,
-    TOLERANCE,
     MaskedEquations,
     full_weight,
     masked_equations,
 )
 from dhop.psf.stencils import stencils
 
+LEFT = 1e-7  # of the residual of the missing data
 EPS = np.finfo(np.float64).eps
 UNEVEN = np.random.default_rng(0).random((3, 4))
 ROUND = psf.gaussian(5, 1.0)
@@ -83,7 +83,7 @@ def check(inverse, dense, weights, beta, P, b):
     x, b = inverse(b[None]).ravel(), b.ravel()
     unmasked = np.linalg.lstsq(A.T @ A + beta * P, b)[0]
     size = np.linalg.norm(A, 2)
-    left = TOLERANCE * size / inverse._gain * np.linalg.norm(b)
+    left = LEFT * size / inverse._gain * np.linalg.norm(b)
     terms = size**2 + beta * np.linalg.norm(P, 2)
     rounding = 10 * EPS * terms * (np.linalg.norm(x) + np.linalg.norm(unmasked))
     assert np.linalg.norm(M @ x - b) <= left + rounding
@@ -107,7 +107,7 @@ def test_where_exact_it_is_the_inverse(dims, blur, factor, options, name):
         equations = nearest_equations([(A.model, weights.ravel())], models)
         assert isinstance(equations, MaskedEquations)
         assert equations.exact
-        for beta in (1e-8, 1e-4, 1e-2, 1.0, 1e3):
+        for beta in (1e-8, 1e-2, 1e3):
             if beta >= 1 or label != "scattered":  # else the steps may be too few
                 check(equations.inverse(beta), dense, clipped(weights), beta, P, b)
 
@@ -130,7 +130,7 @@ def test_images_with_masks_of_their_own(dims, axes, boundary):
     normal = dense.T @ (weights.ravel()[:, None] * dense) + 0.01 * np.eye(A.shape[1])
     for b in rng.standard_normal((2, A.shape[1])):
         r = normal @ (M @ b) - b
-        assert np.linalg.norm(r) <= 2 * TOLERANCE * np.linalg.norm(b)
+        assert np.linalg.norm(r) <= 2 * LEFT * np.linalg.norm(b)
         # Images know nothing of each other.
         alone = np.zeros(dims)
         np.moveaxis(alone, sorted(axes), (-2, -1))[(-1,) * (len(dims) - 2)] = 1

@@ -32,6 +32,9 @@ def shown(ax):
 
 DRAW = {
     "psf": lambda **options: plots.psf(psf.airy(9, 2.0), **options)[0],
+    "field": lambda **options: plots.field(
+        psf.Field([[psf.box(3), psf.gaussian(3, 1.0)]], ([4], [0, 9])), **options
+    ),
     "spy": lambda **options: plots.spy(DHOperator((6, 8), psf.box(3), 2), **options),
     "row": lambda **options: plots.row(DHOperator((6, 8), psf.box(3), 2), 3, **options),
     "response": lambda **options: plots.frequency_response(
@@ -266,3 +269,12 @@ def test_the_response_of_lines_and_volumes(ndim):
     frequency, gain = ax.lines[0].get_data()
     scale = 1 if ndim == 1 else 4
     assert_allclose(gain, scale * np.cos(np.pi * frequency) ** 2, 0, 1e-12)
+
+
+def test_field_shows_every_psf_at_its_node(ax):
+    stamps = np.arange(1.0, 25).reshape(2, 2, 2, 3)
+    plots.field(psf.Field(stamps, ([4, 8], [0, 9.5])), log=False, ax=ax)
+    assert_array_equal(shown(ax)[2:, :3], stamps[1, 0])
+    assert_array_equal(shown(ax)[:2, 3:], stamps[0, 1])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "9.5"]
+    assert ax.get_yticks().tolist() == [0.5, 2.5]

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from dhop import DHOperator, FrameStack
 from dhop.psf.stencils import stencils
+from dhop.reconstruction import solvers
 from dhop.reconstruction.problem import Problem
 
 DIMS = (2, 3, 6, 8)
@@ -49,3 +50,16 @@ def test_residual(name, beta, kind, dtype):
         assert_allclose(r, expected, rtol=0, atol=1e-14 * abs(expected).max())
         assert_allclose(found, size, rtol=1e-14)
     assert len(problem.images) == 6
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_bound_of_projected_gradients(seed):
+    """No less than the largest eigenvalue, which Lanczos finds from below, and hardly more."""
+    rng = np.random.default_rng(seed)
+    dims, blur, beta = (6, 8), rng.random((3, 4)), 10.0 ** rng.uniform(-2, 2)
+    A = DHOperator(dims, blur, 2, boundary="reflect")
+    problem = Problem(FrameStack([A]), rng.random((1, 3, 4)), "laplacian", beta, "symmetric")
+    one = oracle.matrix(dims, blur, 2, boundary="reflect")
+    (S,) = (oracle.matrix(dims, each, 1, boundary="symmetric") for each in stencils("laplacian"))
+    largest = np.linalg.eigvalsh(one.T @ one + beta * S.T @ S)[-1]
+    assert 1.01 * largest <= solvers._bound(problem, sum(problem.scales())) <= 1.06 * largest

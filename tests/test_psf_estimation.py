@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage.transform import resize
 
 from dhop import psf, super_resolve
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction.preparation import Preparation, width
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,44 @@ def test_a_single_photograph_is_no_worse_than_bicubic(name):
 def test_a_blurred_single_frame_becomes_sharper():
     frames, _ = burst(photograph("camera", 240), psf.gaussian(25, 3.0), 2, 0.002, 1)
     assert 1.5 < width(psf.estimate(frames, 2)) < 3.3
+
+
+class TestAnImageThatRings:
+    """Beyond the range of the frames on both sides, for a beta too small for an estimated PSF."""
+
+    FRAMES = burst(photograph("camera", 96), psf.gaussian(17, 2.0), 2, 0.02, 1)[0]
+
+    def beyond(self, image):
+        """Of the range of the frames, on the side where it is less, if the other is not as far."""
+        low, high = self.FRAMES.min(), self.FRAMES.max()
+        below, above = max(low - image.min(), 0), max(image.max() - high, 0)
+        width = high - low
+        return min(below / (width + above), above / (width + below))
+
+    def solve(self, beta, monkeypatch, blur="estimate"):
+        """With a beta as if it were chosen."""
+        monkeypatch.setattr(Preparation, "weigh", lambda *_: beta)
+        return super_resolve(self.FRAMES, blur, 2)
+
+    @pytest.mark.parametrize(("power", "doublings"), [(-10, 0), (-11, 1), (-14, 4)])
+    def test_beta_is_doubled_until_it_does_not(self, power, doublings, monkeypatch):
+        found = self.solve(2.0**power, monkeypatch)
+        assert found.beta == 2.0 ** (power + doublings)
+        assert self.beyond(found.image) <= 0.2
+        for beta in (2.0**power, found.beta / 2)[: 2 * doublings]:
+            smaller = super_resolve(self.FRAMES, found.psf, 2, beta=beta)
+            assert self.beyond(smaller.image) > 0.2
+        same = super_resolve(self.FRAMES, found.psf, 2, beta=found.beta)
+        assert_allclose(found.image, same.image, rtol=0, atol=1e-6)
+
+    @pytest.mark.filterwarnings("ignore::dhop.cautions.RangeWarning")
+    def test_eight_times_at_most(self, monkeypatch):
+        assert self.solve(2.0**-30, monkeypatch).beta == 2.0**-22
+
+    @pytest.mark.filterwarnings("ignore::dhop.cautions.RangeWarning")
+    def test_not_for_a_psf_that_is_known(self, monkeypatch):
+        blur = psf.estimate(self.FRAMES, 2)
+        assert self.solve(2.0**-14, monkeypatch, blur).beta == 2.0**-14
 
 
 def test_refused():

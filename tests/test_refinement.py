@@ -9,8 +9,7 @@ from dhop import cautions, psf, super_resolve
 from dhop.estimation.refinement import refine
 
 
-@pytest.mark.parametrize("name", ["camera", "coffee"])
-@pytest.mark.parametrize(("factor", "sigma"), [(2, 1.0), (3, 1.5)])
+@pytest.mark.parametrize(("name", "factor", "sigma"), [("camera", 2, 1.0), ("coffee", 3, 1.5)])
 def test_shifts_and_gains(name, factor, sigma):
     blur = psf.gaussian(2 * round(4 * sigma) + 1, sigma)
     frames, truth = burst(photograph(name, 288), blur, factor, 0.01, 12, margin=24)
@@ -49,17 +48,17 @@ def test_ways_to_ask_for_it():
 
 
 def test_a_stranger_is_left_out():
-    frames, truth = burst(photograph("camera", 288), psf.gaussian(9, 1.0), 2, 0.01, 10, margin=24)
-    frames[6] = photograph("coins", 120)
+    frames, truth = burst(photograph("camera", 208), psf.gaussian(9, 1.0), 2, 0.01, 8, margin=24)
+    frames[6] = photograph("coins", 80)
     blur = psf.gaussian(9, 1.0)
     with pytest.warns(cautions.RegistrationWarning, match="frames 6 "):
-        ten = super_resolve(frames, blur, 2, shifts="estimate", rtol=1e-4)
-    nine = super_resolve(
-        np.delete(frames, 6, 0), blur, 2, shifts="estimate", rtol=1e-4, beta=ten.beta
+        eight = super_resolve(frames, blur, 2, shifts="estimate", rtol=1e-4)
+    seven = super_resolve(
+        np.delete(frames, 6, 0), blur, 2, shifts="estimate", rtol=1e-4, beta=eight.beta
     )
-    assert_array_equal(ten.registration.fits, np.arange(10) != 6)
-    assert_allclose(ten.image, nine.image, atol=0.02)
-    assert np.abs(np.delete(ten.shifts - truth, 6, 0)).max() < 0.03
+    assert_array_equal(eight.registration.fits, np.arange(8) != 6)
+    assert_allclose(eight.image, seven.image, atol=0.02)
+    assert np.abs(np.delete(eight.shifts - truth, 6, 0)).max() < 0.03
 
 
 def test_shifts_that_nobody_spoke_of():

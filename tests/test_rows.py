@@ -33,7 +33,8 @@ class TestEveryCase:
     def cases(self, psf, boundary):
         for decimation in ("sum", "sample"):
             given = {"boundary": boundary, "decimation": decimation, "dtypes": (np.float64,)}
-            for args, options in oracle.grid(psf, **given, sizes=((1, 5), (7, 5))):
+            cases = oracle.grid(psf, **given, sizes=((1, 5), (7, 5)), factors=(1, (2, 3)))
+            for args, options in cases:
                 yield DHOperator(*args, **options), oracle.matrix(*args, **options)
 
     def test_chosen_and_blocks(self, psf, boundary):

@@ -126,12 +126,14 @@ def test_byte_order_changes_nothing(name):
     assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("nonnegative", [False, True])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_in_chunks(dtype, nonnegative):
+@pytest.mark.parametrize(
+    ("dtype", "way"),
+    [(np.float32, {"nonnegative": True, "regulariser": "identity"}), (np.float64, {})],
+)
+def test_in_chunks(dtype, way):
     da = pytest.importorskip("dask.array")
     dask = pytest.importorskip("dask")
-    given = {"shifts": SHIFTS, "beta": 0.1, "nonnegative": nonnegative, "rtol": 1e-4}
+    given = {"shifts": SHIFTS, "beta": 0.1, "rtol": 1e-4, **way}
 
     def chunked(scale, weights=None, **options):
         frames = da.from_array((FRAMES * np.float64(scale)).astype(dtype), chunks=(1, 4, 7))

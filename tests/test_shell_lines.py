@@ -1,6 +1,7 @@
 """What README and documentation show in the shell runs, on small files of those names."""
 
 import glob
+import json
 import re
 import shlex
 from pathlib import Path
@@ -39,17 +40,24 @@ def files(tmp_path, monkeypatch):
     scene = gaussian_filter(rng.random((60, 60)), 1.5)
     scene = (scene - scene.min()) / np.ptp(scene)
     star = 10 + 500 * np.pad(psf.gaussian(15, 1.5), ((4, 8), (7, 5)))
-    for folder in ("burst", "night"):
+    for folder in ("burst", "night", "dither"):
         Path(folder).mkdir()
     for number in range(3):
         frame = scene[number : number + 48, 2 * number : 2 * number + 48]
         imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
         imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
         fits.writeto(f"night/{number}.fits", frame)
+        sky = {
+            "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4,
+            "CRPIX1": 30.0 - 2 * number, "CRPIX2": 30.0 - number,
+        }  # fmt: skip
+        fits.writeto(f"dither/{number}.fits", frame, fits.Header(sky))
         tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
+    matrices = [[[1, 0, n], [0, 1, 2 * n], [0, 0, 1]] for n in range(3)]
+    Path("motion.json").write_text(json.dumps(matrices))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
     fits.writeto("exposure.fits", np.full((48, 48), 2.0))
     fits.writeto("star.fits", star)

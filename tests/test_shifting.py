@@ -78,3 +78,16 @@ def test_no_frequency_is_lost(size, distance):
     point[0, -1] = 1
     moved, _ = shift(point, (0, distance))
     assert_allclose(np.sum(moved**2), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("distance", [0.5, -0.3])
+def test_eight_pixels_on_either_side_hold_the_ripples(size, distance):
+    """A point becomes the sinc of a period so much longer, an odd one."""
+    point = np.zeros((size, 1))
+    point[0] = 1
+    moved, center = shift(point, (distance, 0), 0)
+    period = size + 16 + (size + 1) % 2
+    x = np.pi * (np.arange(len(moved)) - center[0] - distance)
+    assert moved.shape == (period, 1)
+    assert_allclose(moved[:, 0], np.sin(x) / (period * np.sin(x / period)), rtol=0, atol=1e-14)

@@ -3,13 +3,14 @@
 from importlib import import_module
 from typing import Any
 
-from dhop import cautions, psf, testing
+from dhop import cautions, motion, psf, testing
 from dhop.images import imread, imwrite
 from dhop.matrix.loading import load_matrix
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.spectrum import singular_values
 from dhop.operators.stack import FrameStack
+from dhop.operators.warp import WarpOperator
 from dhop.reconstruction.regularisers import regulariser_operator
 from dhop.reconstruction.solution import Solution
 from dhop.runtime.parallel import workers
@@ -20,10 +21,12 @@ __all__ = [
     "DiagonalOperator",
     "FrameStack",
     "Solution",
+    "WarpOperator",
     "cautions",
     "imread",
     "imwrite",
     "load_matrix",
+    "motion",
     "psf",
     "regulariser_operator",
     "singular_values",

@@ -1,9 +1,8 @@
 """Super-resolution of one or several frames."""
 
-import os
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,51 +10,65 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import RangeWarning
 from dhop.estimation.photometry import Photometry, Terms, fitted
-from dhop.frames import layouts, observations
+from dhop.frames import layouts, motions, observations
+from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
-from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
+from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.base import dense
-from dhop.operators.blur_decimate import DHOperator
-from dhop.operators.channels import ChannelOperator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import blurs, problem, solvers
-from dhop.reconstruction.preparation import Moves, Preparation, visible_range
+from dhop.reconstruction import (
+    blurs,
+    cameras,
+    inputs,
+    lines,
+    losses,
+    penalties,
+    problem,
+    ranges,
+    solvers,
+)  # fmt: skip
+from dhop.reconstruction.inputs import Frames, Weights
+from dhop.reconstruction.preparation import Moves, Preparation
 from dhop.reconstruction.regularisers import Regulariser
+from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
+from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
 
 Array = NDArray[Any]
-Path: TypeAlias = str | os.PathLike[str]
 Shifts: TypeAlias = ArrayLike | Moves | tuple[Literal["refine"], ArrayLike] | None
-Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
 Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
-Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
-PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
-FAR = 0.5  # the same below alone
 DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
 def super_resolve(
     frames: Frames,
     psf: Blurs | Literal["estimate"],
-    factor: int | Sequence[int],
+    factor: float | Sequence[float],
     *,
     channel_axis: int | None = None,
     center: int | Sequence[int] | None = None,
     shifts: Shifts = None,
+    motion: Sequence[Motion] | Model | None = None,
     weights: Weights | None = None,
-    regulariser: Regulariser = "laplacian",
+    regulariser: Regulariser | penalties.Name = "laplacian",
     beta: float | Rule = "auto",
     noise: float | None = None,
     photometry: Terms | None = None,
+    loss: losses.Name = "gaussian",
+    threshold: float | None = None,
+    background: ArrayLike = 0.0,
+    gain: float = 1.0,
+    read_noise: float = 0.0,
+    denoiser: Callable[[Array, float], Array] | None = None,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
+    bounds: tuple[float, float] | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -72,7 +85,8 @@ def super_resolve(
     .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
 
     with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser.
+    and `S` the regulariser; or with another `loss` than the square, another penalty, and `x` within
+    `bounds`.
 
     Parameters
     ----------
@@ -98,16 +112,18 @@ def super_resolve(
         of an image, which is read with its colours as channels, or of several; the path of a Zarr
         array, and a Dask array, are solved in chunks by `dhop.dask.super_resolve`. Slices of a
         volume are channels, if each is a scene of its own.
-    psf : array_like, or sequence of such, or "estimate"
+    psf : array_like or `dhop.psf.Field`, or sequence of such, or "estimate"
         Point spread function in high-resolution pixels, of all frames, an array of one to three
-        axes. Or a sequence of F of images, of each;
-        or of a single frame's C channels; or F or one such sequences of C. Channels with a PSF of
-        their own are solved one after the other, with one `beta`, which is chosen for their mean.
+        axes, or a field of them, whose positions are high-resolution pixels of the camera: they
+        stay there when the scene is shifted. Or a sequence of F of images, of each; or of a single
+        frame's C channels; or F or one such sequences of C. Channels with a PSF of their own are
+        solved one after the other, with one `beta`, which is chosen for their mean.
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
         `dhop.psf.estimate`; from a single frame it is cautious.
-    factor : int or sequence of int
-        High-resolution pixels per low-resolution pixel.
+    factor : float or sequence of float
+        High-resolution pixels per low-resolution pixel. If it is no whole number, the PSF is still
+        in high-resolution pixels, and frames are seen through splines, as if they had moved.
     channel_axis : int, optional
         The axis of the frames, as an array, that has the channels, as in scikit-image. The image
         has them in the same place.
@@ -122,6 +138,16 @@ def super_resolve(
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
         to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
+    motion : sequence, or str, optional
+        Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
+        pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
+        ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
+        that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
+        centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
+        all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
+        ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
+        see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
+        ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
@@ -131,25 +157,56 @@ def super_resolve(
         `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
         sum of second differences, small curvature; ``"laplacian-of-gaussian"`` the same but for the
         finest detail. An array is a PSF that the image is convolved with; an operator has as many
-        columns as the image has pixels.
+        columns as the image has pixels. ``"huber-tv"`` and ``"tv"`` are no squares but total
+        variation, :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges:
+        steps up to three standard deviations of the noise cost squares with ``"huber-tv"``, and
+        hardly any do with ``"tv"``.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
-        Weight of the regulariser; it does not depend on the brightness scale. ``"auto"`` expects
+        Weight of the regulariser; it does not depend on the brightness scale, but that of total
+        variation is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
-        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator.
+        `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
+        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
-        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"``.
+        Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
+        total variation and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
-    solver : {"auto", "direct", "cg", "lsqr", "lsmr", "projected"}
+    loss : {"gaussian", "huber", "l1", "poisson"}
+        What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
+        everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
+        hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
+        from the start; frames that do not fit are named in a warning. ``"poisson"`` is the
+        likelihood of photons, whose noise grows with their number; images are not negative then.
+        See docs/howto/losses.md.
+    threshold : float, optional
+        Largest residual, times the root of its weight, that is no outlier. By default 1.345
+        standard deviations of the noise, as the median of the residuals tells it.
+    background : float or array_like
+        Of ``"poisson"``: what the frames show beside the scene, in their unit; a number, a map, or
+        one for each frame. For other losses subtract it.
+    gain : float
+        Of ``"poisson"``: what one photon adds to a pixel.
+    read_noise : float
+        Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+    denoiser : callable, optional
+        Called with an image and the standard deviation of its noise, gives the image without: plug
+        and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
+    solver : str
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
         ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
         gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative.
+        ``"projected"`` is for images that are not negative. What is not made of squares, or has
+        `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
+        that are weighted anew. ``"richardson-lucy"``, accelerated, is for
+        ``"poisson"`` without a prior and ends when noise alone could be what is left.
     nonnegative : bool
         Whether to minimise over images without negative values only.
+    bounds : (float, float), optional
+        Least and largest value that the image may have, in the unit of the frames.
     boundary, decimation
         As for `DHOperator`.
     dims : sequence of int, optional
@@ -163,7 +220,7 @@ def super_resolve(
         that the constraint holds if there is one. LSQR and LSMR first take it for their `atol` and
         `btol`. It is not asked for beyond what rounding allows, see `Solution.converged`.
     callback : callable, optional
-        Called with a `dhop.reconstruction.solution.Step` after each iteration.
+        Called with a `dhop.reconstruction.history.Step` after each iteration.
     progress : callable or True, optional
         Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich).
 
@@ -190,71 +247,106 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
-    if _is_chunked(frames):
+    request = Request(
+        loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,
+        denoiser,
+    )  # fmt: skip
+    if inputs.is_chunked(frames):
         return _chunked(
-            frames, psf, factor, solver=solver, noise=noise, beta=beta, shifts=shifts,
+            frames, psf, factor, noise=noise, beta=beta, shifts=shifts,
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
+            motion=motion, request=request,
         )  # fmt: skip
-    array, channel_axis = _read(frames, channel_axis)
+    array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
     if ndim == 1:
-        return _of_lines(
-            array, psf, factor, channel_axis, center=center, shifts=shifts, weights=weights,
-            boundary=boundary, dims=dims, x0=x0, regulariser=regulariser, beta=beta, noise=noise,
-            photometry=photometry, solver=solver, nonnegative=nonnegative, decimation=decimation,
-            maxiter=maxiter, rtol=rtol, callback=callback, progress=progress,
+        rows = lines.as_images(
+            array, channel_axis, psf=psf, factor=factor, center=center, shifts=shifts,
+            weights=weights, boundary=boundary, dims=dims, x0=x0, regulariser=regulariser,
+            beta=beta, noise=noise, photometry=photometry, solver=solver, nonnegative=nonnegative,
+            decimation=decimation, maxiter=maxiter, rtol=rtol, callback=callback,
+            progress=progress, motion=motion, loss=loss, threshold=threshold,
+            background=background, gain=gain, read_noise=read_noise, bounds=bounds,
+            denoiser=denoiser,
         )  # fmt: skip
+        row = super_resolve(**rows)
+        axis = layouts.image_axis(channel_axis, array.ndim, 1)
+        return replace(row, image=lines.as_line(row.image, axis), channel_axis=axis)
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
-    given = _weights(weights, stack, axis, ndim)
-    if not all(_finite_where_weighted(stack, given)):
+    given = inputs.weight_arrays(weights, stack, axis, ndim)
+    if not all(inputs.finite_where_weighted(stack, given)):
         raise ValueError(
             "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
         )
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
+    request.check()
+    answer = request.answer(stack, given, axis, photometry is not None)
+    special = None
+    if answer is not None:
+        special, stack, given = answer
+        regulariser = special.smooth(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
     problem.check(given, regulariser, ndim)
-    steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
-    size = observations.scene_dims(stack.shape, steps, dims)
+    ratio = arguments.each("factor", factor, ndim, arguments.positive_real)
+    size = observations.scene_dims(stack.shape, ratio, dims)
+    steps = motions.fine_factor(ratio)
+    if ratio != steps and ndim == 3:
+        raise ValueError(f"the factor of a volume must be whole numbers, got {factor!r}")
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
-    known.align(shifts, photometry, progress)
+    if special is not None:
+        known.frames = special.seen(stack)
+    known.align(shifts, motion, photometry, progress)
+    if ratio != steps and known.motion is None:
+        known.motion = [motions.of_shift(move) for move in known.shifts]
+    if known.motion is not None and loss == "poisson":
+        raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
+    known.look_on(size[-ndim:], ratio)
     estimated = isinstance(psf, str)
-    known.blur(psf, center, progress)
+    known.blur(psf, center, ratio, progress)
+    known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    operators = _operators(size, known, options)
+    operators = cameras.operators(size, known, ratio, options)
     A = operators[0]
-    start = None if x0 is None else _start(x0, A, axis)
+    start = None if x0 is None else inputs.first_guess(x0, A, axis)
+
+    def posed(number: float) -> problem.Problem:
+        operator = FrameStack(operators, known.photometry.weights(known.weights))
+        corrected = known.photometry.corrected(stack)
+        return problem.Problem(operator, corrected, regulariser, number, boundary, ndim)
+
     if isinstance(beta, str):
-        weighted = FrameStack(operators, given)
-        problem.check_squares(weighted, stack)
-        strength = sum(weighted.strengths())
-        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
+        problem.check_squares(FrameStack(operators, known.weights), stack)
     else:
-        number = arguments.real("beta", beta)
+        number = beta = arguments.real("beta", beta)
+    if special is not None:
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = special.weigh(known, posed(1.0), beta, noise, strength, estimated, progress)
+    elif isinstance(beta, str):
+        strength = sum(FrameStack(operators, known.weights).strengths())
+        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
     def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
-        operator = FrameStack(operators, known.photometry.weights(known.weights))
-        corrected = known.photometry.corrected(stack)
-        return operator, solvers.solve(
-            problem.Problem(operator, corrected, regulariser, number, boundary, ndim),
-            solver,
-            nonnegative=nonnegative,
-            x0=start,
-            maxiter=maxiter,
-            rtol=rtol,
-            callback=solvers.outward(callback, axis),
-            progress=progress,
-        )
+        given = posed(number)
+        settings: Any = {
+            "x0": start, "maxiter": maxiter, "rtol": rtol, "progress": progress,
+            "callback": solvers.outward(callback, axis),
+        }  # fmt: skip
+        if special is None:
+            found = solvers.solve(given, solver, nonnegative=nonnegative, **settings)
+        else:
+            found = special.solve(given, **settings)
+        return found.operator or given.operator, found
 
     for _ in range(ROUNDS if len(stack) > 1 else 0):
         if photometry is None:
@@ -262,25 +354,32 @@ def super_resolve(
         operator, found = solve(number, start, max(rtol, ROUGH))
         start = found.x
         predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
-        known.photometry = fitted(stack, predictions, known.weights, photometry)
+        counts = found.counting(known.weights)
+        known.photometry = fitted(stack, predictions, counts, photometry)
     operator, found = solve(number, start, rtol)
-    low, high = visible_range(stack, known.weights)
-    block = int(np.prod(steps)) if decimation == "sum" else 1  # pixels of the image in one of these
-    span = low / block, high / block
+    if denoiser is not None:
+        from dhop.reconstruction.splitting import plug_and_play
+
+        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
+        found = plug_and_play(
+            posed(number), found, denoiser, variance, axis,
+            callback=solvers.outward(callback, axis), progress=progress,
+        )  # fmt: skip
+    low, high = ranges.visible_range(stack, known.weights)
+    pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
+    span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
-        rings = _beyond(found.x, span)[0] > PLAUSIBLE
-        if not (estimated and isinstance(beta, str) and rings):
+        chosen = estimated and isinstance(beta, str) and denoiser is None
+        if not (chosen and ranges.rings(found.x, span)):
             break
         number *= 2
         operator, found = solve(number, found.x, rtol)
     image = found.x.reshape(A.dims)
-    both, one = _beyond(image, span)
-    if (estimated or isinstance(beta, str)) and (both > 1.5 * PLAUSIBLE or one > FAR):
-        known.warn(
-            f"the image leaves the range of the frames, {span[0]:.3g} to {span[1]:.3g}, by far: "
-            f"{image.min():.3g} to {image.max():.3g}; the psf may be too wide, or beta too small",
-            RangeWarning,
-        )
+    far = ranges.caution(image, span) if estimated or isinstance(beta, str) else None
+    if far:
+        known.warn(far, RangeWarning)
+    if found.weights is not None:
+        known.name_strangers(found.weights)
     return Solution(
         image=layouts.outward(image, axis),
         converged=found.converged,
@@ -290,6 +389,7 @@ def super_resolve(
         beta=number,
         beta_curve=known.curve,
         shifts=known.shifts,
+        motion=known.motion,
         psf=known.psf,
         photometry=known.photometry,
         registration=known.registration,
@@ -298,152 +398,24 @@ def super_resolve(
         operator=operator,
         frames=stack,
         channel_axis=axis,
+        regulariser=request.regulariser,
+        boundary=boundary,
+        nonnegative=nonnegative,
+        weights=None if found.weights is None else np.stack(found.weights),
     )
-
-
-def _of_lines(
-    frames: Array, psf: Any, factor: Any, channel_axis: int | None, *, center: Any, shifts: Any,
-    weights: Any, boundary: Any, dims: Any, x0: Any, **settings: Any,
-) -> Solution:  # fmt: skip
-    """Lines, such as spectra, are images of one row."""
-    layouts.stacked(frames, channel_axis, 1)
-    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
-    if channel_axis is not None:
-        frames = np.moveaxis(frames, channel_axis, -2)
-    if isinstance(shifts, str | tuple):
-        raise ValueError("shifts of lines cannot be estimated; give a number for each frame")
-    if shifts is not None:
-        moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), len(frames), 1)
-        shifts = np.column_stack([np.zeros(len(moves)), moves])
-    if weights is not None and not isinstance(weights, str):
-        alone = frames.ndim == 1 and np.ndim(weights) == 1 and len(weights) == frames.size
-        given = arguments.sequence("weights", [weights] if alone else weights, "numbers or arrays")
-        weights = [_row(np.asarray(w)) if np.ndim(w) else w for w in given]
-    rule = arguments.choices("boundary", boundary, 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE)
-    found = super_resolve(
-        _row(frames),
-        _row(np.asarray(psf)),
-        (1, *arguments.integers("factor", factor, 1)),
-        channel_axis=None if axis is None else -3,
-        center=None if center is None else (0, *arguments.integers("center", center, 1)),
-        shifts=shifts,
-        weights=weights,
-        boundary=("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
-        dims=None if dims is None else (1, *arguments.integers("dims", dims, 1)),
-        x0=None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
-        **settings,
-    )
-    return replace(found, image=layouts.outward(found.image[..., 0, :], axis), channel_axis=axis)
-
-
-def _row(lines: Array) -> Array:
-    return lines[..., None, :]
-
-
-def _beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
-    """How far an image leaves a range on both sides, and on one, relative to its own range.
-
-    What rings does so on both sides of what it rings about; a star that has become sharp rises far
-    above what the frames show of it, and leaves the ground but little.
-    """
-    low, high = span
-    width = (high - low) or abs(high) or 1.0
-    below = max((low - float(image.min())) / width, 0.0)
-    above = max((float(image.max()) - high) / width, 0.0)
-    sides = below / (1 + above), above / (1 + below)
-    return min(sides), below / (1 + above)
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, solver: str, noise: Any, photometry: Any, **settings: Any
-) -> Solution:
+    frames: Any, psf: Any, factor: Any, *, noise: Any, photometry: Any, motion: Any,
+    request: Request, **settings: Any,
+) -> Solution:  # fmt: skip
     if isinstance(psf, str) or photometry is not None:
         raise ValueError(
             "psf='estimate' and photometry work in memory only; find them from a part of the frames"
         )
-    if solver not in ("auto", "projected" if settings["nonnegative"] else "cg"):
-        raise ValueError(f"solver={solver!r} works in memory only; chunked frames take 'auto'")
+    if motion is not None:
+        raise ValueError("motion works in memory only; chunked frames take shifts")
+    request.check_for_chunks()
     from dhop.dask import super_resolve
 
     return super_resolve(frames, psf, factor, **settings)
-
-
-def _is_chunked(frames: Any) -> bool:
-    """Whether frames are a Dask array, or in a Zarr store: a folder, an archive or elsewhere."""
-    if not isinstance(frames, str | os.PathLike):
-        return hasattr(frames, "__dask_graph__")
-    path = os.fspath(frames)
-    return "://" in path or path.lower().endswith((".zarr", ".zip")) or os.path.isdir(path)
-
-
-def _read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
-    """Frames as an array, those that are paths as the images there; and where the channels are."""
-    paths = [frames] if isinstance(frames, str | os.PathLike) else frames
-    if not isinstance(paths, list | tuple) or not any(
-        isinstance(path, str | os.PathLike) for path in paths
-    ):
-        layouts.same_shape(frames)
-        return dense(frames, "frames"), channel_axis
-    if not all(isinstance(path, str | os.PathLike) for path in paths):
-        raise TypeError("frames must be arrays or paths, not some of both")
-    from dhop import images, io  # which most who solve for arrays do not need
-
-    missing = [path for path in map(pathlib.Path, paths) if not io.file_of(path).is_file()]
-    if missing:
-        raise FileNotFoundError(f"frames: there is no file {str(missing[0])!r}")
-    pixels = [images.imread(path) for path in paths]
-    layouts.same_shape(pixels)
-    array = pixels[0] if paths is not frames else np.stack(pixels)
-    colours = pixels[0].ndim == 3
-    if channel_axis not in ((None, -1, array.ndim - 1) if colours else (None,)):
-        raise ValueError(
-            f"channel_axis must be -1 or left out for images that are read, whose colours come "
-            f"last, got {channel_axis}"
-        )
-    return array, -1 if colours else None
-
-
-def _operators(size: tuple[int, ...], known: Preparation, options: dict[str, Any]) -> list[Any]:
-    """The operator of each frame, of one PSF or of one for each of its channels."""
-
-    def frames_of(psf: Any, size: tuple[int, ...], frame: tuple[int, ...]) -> list[DHOperator]:
-        def make(blur: Any, center: Any) -> DHOperator:
-            return DHOperator(size, blur, known.factor, center=center, **options)
-
-        return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
-
-    frame = known.frames.shape[1:]
-    if not (isinstance(known.psf, list) and isinstance(known.psf[0], list)):
-        return frames_of(known.psf, size, frame)
-    by_channel = [frames_of(list(own), size[1:], frame[1:]) for own in zip(*known.psf, strict=True)]
-    return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
-
-
-def _weights(
-    weights: Weights | None, stack: Array, axis: int | None, ndim: int
-) -> list[Array] | None:
-    """A number or a map of the shape of a frame, for each."""
-    if weights is None:
-        return None
-    if isinstance(weights, str):
-        arguments.choice("weights", weights, ("finite",))
-        return list(np.isfinite(stack).astype(np.float64))
-    given = [
-        dense(each, "each of weights")
-        for each in layouts.weight_maps(weights, stack.shape, axis, ndim)
-    ]
-    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
-
-
-def _finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
-    for frame, weight in zip(stack, weights or [np.ones(())] * len(stack), strict=True):
-        yield (np.isfinite(frame) | (weight == 0)).all()
-
-
-def _start(x0: ArrayLike, A: Any, axis: int | None) -> Array:
-    given = dense(x0, "x0")
-    image = layouts.inward(given, axis) if given.ndim == len(A.dims) else given
-    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
-        shape = layouts.outward_shape(A.dims, axis)
-        raise ValueError(f"x0 must be real, finite and of shape {shape}")
-    return image.reshape(-1)

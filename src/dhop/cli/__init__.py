@@ -6,7 +6,7 @@ from typing import Annotated
 try:
     import typer
 
-    from dhop.cli import bench, degrade, demo, export, info, psf, superres
+    from dhop.cli import bench, deconvolve, degrade, demo, export, info, psf, superres
     from dhop.cli.options import Sized
 except ModuleNotFoundError as error:
     raise SystemExit(
@@ -43,6 +43,7 @@ SIZED = info.info, export.export
 for command in (
     demo.demo,
     superres.superres,
+    deconvolve.deconvolve,
     degrade.degrade,
     psf.psf,
     info.info,

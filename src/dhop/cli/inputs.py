@@ -24,12 +24,13 @@ def read_frames(
     channel_axis: int | None = None,
     hdu: str | None = None,
     ndim: int = 2,
-) -> tuple[Array, io.Original]:
+) -> tuple[Array, list[io.Original]]:
     """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
 
     Lines and volumes have an axis less or more.
 
-    What float32 holds without loss is computed with in float32, in half the memory.
+    What float32 holds without loss is computed with in float32, in half the memory. And what each
+    file says besides.
     """
     found: list[Array] = []
     originals: list[io.Original] = []
@@ -57,7 +58,7 @@ def read_frames(
             f"{paths[scaled.index(False)]} has numbers without one; take frames of one kind"
         )
     stack = found[0] if len(found) == 1 else np.concatenate(found)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == ndim + 2 else stack, originals[0]
+    return np.moveaxis(stack, -1, 1) if stack.ndim == ndim + 2 else stack, originals
 
 
 def read_truth(

@@ -9,8 +9,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import Solution, images, super_resolve
+from dhop import images, super_resolve
+from dhop.cli import deviations, summary
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
+from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
     Bits,
     Boundary,
@@ -38,13 +40,14 @@ from dhop.estimation.photometry import Terms
 from dhop.io import SPACE, Options, Original, figures
 from dhop.iteration.steps import RTOL
 from dhop.psf import stencils
-from dhop.reconstruction import solvers
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction import losses, penalties, solvers
+from dhop.registration import MODELS
 from dhop.selection import Rule
 
 Array = NDArray[Any]
 
 NOT_CONVERGED = 3
+REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
 
 
 def superres(
@@ -73,6 +76,15 @@ def superres(
     refine: Annotated[
         bool, typer.Option("--refine", help="Improve the given --shifts, or zeros.")
     ] = False,
+    motion: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How frames move: {', '.join(MODELS)} find it; wcs takes the sky coordinates of "
+            "FITS; or text, .json or .npy: 3 x 3 matrices, each from (row, column, 1) of a frame "
+            "to the first frame.",
+            autocompletion=one_of(NAMES),
+        ),
+    ] = None,
     photometry: Annotated[
         str | None,
         typer.Option(
@@ -100,17 +112,37 @@ def superres(
     noise: Annotated[
         float | None,
         typer.Option(
-            help="Standard deviation of the noise, for --beta discrepancy; white is 1, other "
-            "numbers are as in the file."
+            help="Standard deviation of the noise, for --beta discrepancy and --errors; white is "
+            "1, other numbers are as in the file. With weights of 1 over its square it is 1."
         ),
     ] = None,
     regulariser: Annotated[
         str,
         typer.Option(
-            help=f"What is kept small: {', '.join(get_args(stencils.Name))}.",
-            autocompletion=one_of(get_args(stencils.Name)),
+            help=f"What is kept small: {', '.join(REGULARISERS)}; tv and huber-tv keep edges.",
+            autocompletion=one_of(REGULARISERS),
         ),
     ] = "laplacian",
+    loss: Annotated[
+        str,
+        typer.Option(
+            help=f"What residuals cost: {', '.join(get_args(losses.Name))}; huber where cosmic "
+            "rays, hot pixels or what moves must not show, poisson for photon counts.",
+            autocompletion=one_of(get_args(losses.Name)),
+        ),
+    ] = "gaussian",
+    threshold: Annotated[
+        float | None, typer.Option(help="Of --loss huber and l1: largest residual that fits.")
+    ] = None,
+    background: Annotated[
+        str, typer.Option(help="Of --loss poisson: a number, as files hold it, or an image.")
+    ] = "0",
+    gain: Annotated[
+        float, typer.Option(help="Of --loss poisson: what one photon adds to a pixel's number.")
+    ] = 1.0,
+    read_noise: Annotated[
+        float, typer.Option(help="Of --loss poisson: noise beside, in the pixels' numbers.")
+    ] = 0.0,
     solver: Annotated[
         str,
         typer.Option(
@@ -119,6 +151,9 @@ def superres(
         ),
     ] = "auto",
     nonnegative: Annotated[bool, typer.Option("--nonnegative", help="No values below 0.")] = False,
+    bounds: Annotated[
+        str | None, typer.Option(help="Least and largest value of the result, as 0,1.")
+    ] = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
@@ -128,6 +163,13 @@ def superres(
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image to write of the standard deviation of each pixel: TIFF or .npy; FITS has "
+            "the image, too, and which pixels no frame saw, as SCI, ERR and DQ."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
     ] = None,
@@ -149,41 +191,54 @@ def superres(
       dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
       dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
       dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
+      dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
+      dhop superres hand/*.jpg --factor 2 --psf gaussian:sigma=1 --motion auto --out sr.tif
       dhop superres stack.tif --factor 1,2,2 --psf blur.npy --nonnegative --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
         read += [each for each in (shifts, truth) if each is not None]
+        read += [motion] if motion is not None and motion not in NAMES else []
+        read += [] if _is_number(background) else [background]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
         if report is not None:
             check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
+        if errors is not None:
+            check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
         if psf == ["estimate"] and center is not None:
             raise ValueError("--center is of a psf that is given, not of an estimated one")
         if register and shifts is not None:
             raise ValueError("take either --register or --shifts, not both")
+        if motion is not None and (register or refine or shifts is not None):
+            raise ValueError("take --motion alone, without --register, --shifts or --refine")
         blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
         factors = each_factor(factor, ndim)
-        if report is not None and ndim != 2:
-            raise ValueError("a report shows images, not lines or volumes")
+        if ndim != 2 and (report is not None or motion is not None):
+            raise ValueError("--report and --motion are for images, not for lines or volumes")
         with progress("reading", len(frames)) as bar:
-            stack, original = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
+            stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
+        original = originals[0]
         caution_unit(original, decimation)
         header = original.resized(factors, sampled=decimation == "sample")
         sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
         shape = *sizes, *stack.shape[1:-ndim]
         axes = (SPACE[-ndim:] + "C")[: len(shape)]
         images.check(out, bits, header, shape, axes)
+        if errors is not None:
+            deviations.check(errors, header, shape, axes)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
         every = read_weights(weights or [], mask or [], stack, frames_axis, ndim)
         moves: Any = (
             "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
         )
+        motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
             moves = moves if register else "refine" if shifts is None else ("refine", moves)
+        unit = 1 / (original.white or 1) if loss == "poisson" else 1.0
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -203,13 +258,20 @@ def superres(
                     blurs,
                     factors,
                     shifts=moves,
+                    motion=motions,
                     weights=every,
                     regulariser=regulariser,
                     beta=_beta(beta),
                     noise=noise,
                     photometry=photometry,  # type: ignore[arg-type]
+                    loss=loss,  # type: ignore[arg-type]
+                    threshold=threshold,
                     solver=solver,  # type: ignore[arg-type]
+                    background=_background(background, stack, unit),
+                    gain=gain * unit,
+                    read_noise=read_noise * unit,
                     nonnegative=nonnegative,
+                    bounds=None if bounds is None else _bounds(bounds),
                     boundary=boundary_of(boundary),
                     decimation=decimation,  # type: ignore[arg-type]
                     maxiter=maxiter,
@@ -225,10 +287,19 @@ def superres(
             console(stderr=True).print(note, style="yellow")
             raise typer.Exit(INTERRUPTED) from None
         save(solution.image)
+        deviation = None
+        if errors is not None:
+            with progress("standard deviations", 1) as bar:
+                deviation = solution.standard_deviation(noise, progress=bar)
+            deviations.write(errors, solution, deviation, header, axes, options)
         if report is not None:
-            figures.save(solution.plot(), report, overwrite=overwrite)
+            figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        show(_lines(solution, out, compared), _facts(solution, out, compared), as_json)
+        facts, lines = (each(solution, out, compared) for each in (summary.facts, summary.lines))
+        if deviation is not None:
+            facts |= {"errors": errors, "deviation": float(np.median(deviation))}
+            lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
+        show(lines, facts, as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
@@ -260,60 +331,34 @@ def _save(
 
 
 def _beta(text: str) -> Any:
+    return float(text) if _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return text
+        return False
+    return True
 
 
-def _lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
-    frames, ndim = solution.frames, solution.shifts.shape[1]
-    lines = {
-        "frames": f"{len(frames)} of {_seen(frames.shape[1:], ndim)}",
-        "result": f"{_seen(solution.image.shape, ndim)}, {out}",
-        "operator": extent(solution.operator.shape),
-        "beta": f"{solution.beta:.3g}",
-        "solver": f"{solution.solver}, iterations: {solution.iterations}",
-    }
-    if not isinstance(solution.psf, list):
-        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
-    if solution.shifts.any():
-        moves = (",".join(f"{move:.2f}" for move in moves) for moves in solution.shifts)
-        lines["shifts"] = "  ".join(moves)
-    if not solution.photometry.trivial:
-        pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
-        lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
-    if compared:
-        lines["compared"] = (
-            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
-            f"relative RMSE {compared['relative_rmse']:.3%}"
+def _bounds(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(each) for each in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bounds must be two numbers, as 0,1, got {text!r}") from None
+    return low, high
+
+
+def _background(text: str, stack: Array, unit: float) -> Any:
+    """A number in a unit, or the image of that name, of one frame."""
+    if _is_number(text):
+        return float(text) * unit
+    image = images.imread(Path(text))
+    plane = image if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if plane.shape not in (stack.shape[-2:], stack.shape[1:]):
+        raise ValueError(
+            f"--background {text} is {extent(image.shape)}, the frames are "
+            f"{extent(stack.shape[1:])}"
         )
-    return lines
-
-
-def _seen(shape: tuple[int, ...], ndim: int) -> str:
-    """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
-    return extent((*shape[-ndim:], *shape[:-ndim]))
-
-
-def _facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
-    registered = solution.registration
-    return {
-        "out": out,
-        "frames": solution.frames.shape,
-        "shape": solution.image.shape,
-        "operator": solution.operator.shape,
-        "solver": solution.solver,
-        "iterations": solution.iterations,
-        "converged": solution.converged,
-        "residual_norm": solution.residual_norm,
-        "beta": solution.beta,
-        "shifts": solution.shifts.tolist(),
-        "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
-        "gains": solution.photometry.gains.tolist(),
-        "offsets": solution.photometry.offsets.tolist(),
-        "fits": None if registered is None else registered.fits.tolist(),
-        "quality": None if registered is None else registered.quality.tolist(),
-        "warnings": solution.notes,
-        **compared,
-    }
+    return plane

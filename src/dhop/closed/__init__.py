@@ -13,7 +13,7 @@ from dhop.closed.kronecker import kronecker_equations
 from dhop.closed.masked import masked_equations
 from dhop.model.geometry import Model
 
-__all__ = ["Equations", "Inverse", "exact_equations", "nearest_equations"]
+__all__ = ["Equations", "Inverse", "even_equations", "exact_equations", "nearest_equations"]
 
 Frames = Sequence[tuple[Model, float]]
 
@@ -30,6 +30,15 @@ def exact_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | N
     return aliased_equations(frames, penalties) or kronecker_equations(frames, penalties)
 
 
+def even_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | None:
+    """The exact equations or those of similar operators; None if none is near."""
+    return (
+        exact_equations(frames, penalties)
+        or diagonal_equations(frames, penalties)
+        or aliased_equations(frames, penalties, exact=False)
+    )
+
+
 def nearest_equations(
     frames: Sequence[tuple[Model, float | NDArray[np.float64]]], penalties: Sequence[Model]
 ) -> Equations | None:
@@ -41,9 +50,4 @@ def nearest_equations(
     if not all(np.ptp(weight) == 0 for _, weight in frames):
         masked = masked_equations(frames, penalties)
     means = [(model, float(np.mean(weight))) for model, weight in frames]
-    return (
-        masked
-        or exact_equations(means, penalties)
-        or diagonal_equations(means, penalties)
-        or aliased_equations(means, penalties, exact=False)
-    )
+    return masked or even_equations(means, penalties)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dhop.closed.bases import Basis, Response, common_basis
 from dhop.closed.inverse import Inverse
+from dhop.closed.variances import Pairs, diagonal_of, pairs_of
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
 from dhop.runtime.parallel import row_blocks, run
@@ -137,13 +138,45 @@ class AliasedInverse(Inverse):
         equations.by_bands(lambda start, stop: self._trace(sums[start:stop], start, stop))
         return float(sums @ equations.times)
 
-    def _solved(self, image: Array, number: int) -> Array:
-        equations = self.equations
-        wide = workspace.empty(image.shape, np.result_type(image, self.dtype))
-        wide[:] = image
-        spectrum = equations.basis.analyse(wide)
-        spectrum = spectrum.astype(np.result_type(spectrum, equations.dtype), copy=False)
+    def diagonal(self, noise: bool = False) -> Array:
+        equations, basis = self.equations, self.equations.basis
+        columns = pairs_of(basis)[1]
+        f0 = basis.rows.shape[1]
+        lines = np.zeros((equations.count, f0, f0, columns.size), equations.dtype)
+
+        def work(start: int, stop: int) -> None:
+            self._add_inverse(noise, columns, lines[start:stop], start, stop)
+
+        equations.by_bands(work)
+        return diagonal_of(basis, lines, equations.times)
+
+    def _penalty(self) -> Array:
+        r"""All of :math:`\beta P`."""
+        rows = self.equations.basis.rows
+        lines = self.beta * self.equations.penalty(0, len(rows))
+        penalty = np.empty_like(lines)
+        penalty[rows.ravel()] = lines
+        return penalty
+
+    def _solve_all(self, spectrum: Array, penalty: Array | None) -> None:
+        r"""As `solve`; with :math:`\beta P` by :math:`K^{-1} - K^{-1} \beta P K^{-1}`."""
         self.solve(spectrum)
+        if penalty is not None:
+            more = penalty * spectrum
+            self.solve(more)
+            spectrum -= more
+
+    def _solved(self, image: Array, number: int) -> Array:
+        return self._filtered(image, None)
+
+    def _spread(self, image: Array) -> Array:
+        return self._filtered(image, self._penalty())
+
+    def _filtered(self, image: Array, penalty: Array | None) -> Array:
+        equations = self.equations
+        spectrum = equations.basis.analyse(_wide(image, self.dtype))
+        spectrum = spectrum.astype(np.result_type(spectrum, equations.dtype), copy=False)
+        self._solve_all(spectrum, penalty)
         found = equations.basis.synthesise(spectrum)
         return found if equations.complex else found.real
 
@@ -158,6 +191,11 @@ class AliasedInverse(Inverse):
         raise NotImplementedError
 
     def _trace(self, sums: Array, start: int, stop: int) -> None:
+        raise NotImplementedError
+
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
         raise NotImplementedError
 
 
@@ -191,6 +229,16 @@ class FactorisedInverse(AliasedInverse):
         penalty = equations.penalty(start, stop)
         trace(self._factors[start:stop], penalty, equations.basis.columns, sums)
 
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
+        from dhop.kernels.aliases import add_inverse
+
+        equations = self.equations
+        penalty = self.beta * equations.penalty(start, stop)
+        tables = equations.basis.columns, noise, columns.places, columns.scales
+        add_inverse(self._factors[start:stop], penalty, *tables, lines)
+
 
 class OneFrameInverse(AliasedInverse):
     """Of a matrix of rank one and a diagonal for each class, formed anew wherever it is needed."""
@@ -208,6 +256,14 @@ class OneFrameInverse(AliasedInverse):
         trace_one(*self._system(start, stop), self.equations.basis.columns, sums)
         sums /= self.beta
 
+    def _add_inverse(
+        self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
+    ) -> None:
+        from dhop.kernels.aliases import add_inverse_one
+
+        tables = self.equations.basis.columns, noise, columns.places, columns.scales
+        add_inverse_one(*self._system(start, stop), *tables, lines)
+
     def _system(self, start: int, stop: int) -> tuple[Array, float, Array]:
         equations = self.equations
         ((response, weight),) = equations.frames
@@ -221,6 +277,13 @@ def aliased_equations(
     """The equations in the basis that serves all operators, if there is one: see `common_basis`."""
     basis = common_basis([model for model, _ in frames], penalties, exact=exact)
     return None if basis is None else AliasedEquations(basis, frames, penalties)
+
+
+def _wide(image: Array, dtype: np.dtype[Any]) -> Array:
+    """A copy in double precision, which nothing else refers to."""
+    wide = workspace.empty(image.shape, np.result_type(image, dtype))
+    wide[:] = image
+    return wide
 
 
 def merged(frames: Sequence[tuple[Model, Any]]) -> list[tuple[Model, Any]]:

@@ -60,8 +60,10 @@ class Basis(Protocol):
         Of images. A spectrum has two axes, the leading ones of a volume being seen as one.
     classes : tuple of int
         Number of classes on each axis, the shape of what decimation leaves of an image.
+    tables : sequence of ndarray of int, shapes (c, f)
+        The frequencies of each class on each axis.
     rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
-        The frequencies of each class on either axis of a spectrum.
+        The same of either axis of a spectrum.
     real : bool
         Whether the spectrum of a real image is real.
     boundary : str
@@ -70,6 +72,7 @@ class Basis(Protocol):
 
     shape: tuple[int, ...]
     classes: tuple[int, ...]
+    tables: list[Index]
     rows: Index
     columns: Index
     real: bool
@@ -109,11 +112,11 @@ class Fourier:
     def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
         self.shape = shape
         self.classes = _classes(shape, factor)
-        tables = [
+        self.tables = [
             np.arange(c)[:, None] + c * np.arange(f)
             for c, f in zip(self.classes, factor, strict=True)
         ]
-        self.rows, self.columns = _paired(tables[:-1], shape), tables[-1]
+        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
 
     def analyse(self, image: Array) -> Array:
         settings = {"norm": "ortho", "overwrite_x": True, "workers": _workers(image)}
@@ -169,8 +172,8 @@ class Cosine:
     def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
         self.shape = shape
         self.classes = _classes(shape, factor)
-        tables = [_cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)]
-        self.rows, self.columns = _paired(tables[:-1], shape), tables[-1]
+        self.tables = [_cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)]
+        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
 
     def analyse(self, image: Array) -> Array:
         return _flat(_cosines(fft.dctn, image))

@@ -11,6 +11,7 @@ from scipy import fft
 from dhop.closed.aliased import merged
 from dhop.closed.bases import Basis, Cosine, Fourier, step
 from dhop.closed.inverse import Inverse
+from dhop.closed.variances import diagonal_of, pairs_of
 from dhop.model.boundary import Boundary
 from dhop.model.geometry import Model
 
@@ -52,18 +53,27 @@ class DiagonalEquations:
 
     def inverse(self, beta: float, *, once: bool = False) -> "DiagonalInverse":
         """The inverse for one `beta`."""
-        return DiagonalInverse(self.basis, self.data + beta * self.penalty)
+        return DiagonalInverse(self.basis, self.data, self.data + beta * self.penalty)
 
 
 class DiagonalInverse(Inverse):
     """The function that solves for images; made by `DiagonalEquations`."""
 
-    def __init__(self, basis: Basis, diagonal: Array) -> None:
+    def __init__(self, basis: Basis, data: Array, total: Array) -> None:
         self._basis = basis
-        self.gain = 1 / diagonal.clip(np.finfo(np.float64).eps * diagonal.max())
+        self._data = data
+        self.gain = 1 / total.clip(np.finfo(np.float64).eps * total.max())
+
+    def diagonal(self, noise: bool = False) -> Array:
+        gain = self.gain**2 * self._data if noise else self.gain
+        lines = gain @ pairs_of(self._basis)[1].matrix(np.ones(gain.shape[1])).T
+        return diagonal_of(self._basis, lines[:, None, None], np.ones(len(gain)))
 
     def _solved(self, image: Array, number: int) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain)
+
+    def _spread(self, image: Array) -> Array:
+        return self._basis.filtered(image.astype(np.float64), self.gain**2 * self._data)
 
 
 def diagonal_equations(

@@ -27,6 +27,18 @@ class Inverse:
             out[place] = self._solved(images[place], number)
         return out
 
+    def spread(self, images: Array, out: Array, axes: int = 2) -> None:
+        r"""The products of :math:`K^{-1} N K^{-1}`, `K^{-1}` being this inverse, into `out`."""
+        for place in np.ndindex(images.shape[:-axes]):
+            out[place] = self._spread(images[place])
+
+    def diagonal(self, noise: bool = False) -> Array:
+        r"""The diagonal, as an image: of :math:`K^{-1}`, or for `noise` :math:`K^{-1} N K^{-1}`."""
+        raise NotImplementedError
+
     def _solved(self, image: Array, number: int) -> Array:
         """The solution for one image, the `number`-th."""
+        raise NotImplementedError
+
+    def _spread(self, image: Array) -> Array:
         raise NotImplementedError

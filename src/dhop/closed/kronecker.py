@@ -50,28 +50,49 @@ class KroneckerEquations:
     def inverse(self, beta: float, *, once: bool = False) -> "KroneckerInverse":
         """The inverse for one `beta`."""
         scale = beta * self._penalty
-        shifted = self._squares + scale / self._weight
-        return KroneckerInverse(self._axes, self._vectors, shifted, scale)
+        vectors, squares = self._vectors, self._squares
+        return KroneckerInverse(self._axes, vectors, squares, scale, self._weight)
 
 
 class KroneckerInverse(Inverse):
     """The function that solves for images; made by `KroneckerEquations`."""
 
     def __init__(
-        self, axes: Sequence[Any], vectors: Sequence[Array], shifted: Array, scale: float
+        self,
+        axes: Sequence[Any],
+        vectors: Sequence[Array],
+        squares: Array,
+        scale: float,
+        weight: float,
     ) -> None:
         self._axes = axes
         self._vectors = vectors
-        self._shifted = shifted
+        self._shifted = squares + scale / weight
         self._scale = scale
+        self._weight = weight
         self.dtype = np.result_type(*(matrix.dtype for matrix in axes), np.float64)
+
+    def diagonal(self, noise: bool = False) -> Array:
+        squares = [
+            (np.abs(U.conj().T @ A) ** 2).T for A, U in zip(self._axes, self._vectors, strict=True)
+        ]
+        if noise:
+            return _on_axes(squares, self._shifted**-2) / self._weight
+        return np.asarray((1 - _on_axes(squares, 1 / self._shifted)) / self._scale)
 
     def _solved(self, image: Array, number: int) -> Array:
         image = image.astype(np.result_type(image, np.float64), copy=False)
+        return np.asarray((image - self._filtered(image, 1 / self._shifted)) / self._scale)
+
+    def _spread(self, image: Array) -> Array:
+        image = image.astype(np.result_type(image, np.float64), copy=False)
+        return self._filtered(image, self._shifted**-2 / self._weight)
+
+    def _filtered(self, image: Array, gain: Array) -> Array:
+        """What the frame sees of an image, times a gain in the basis of all axes, and back."""
         low = _on_axes([U.conj().T for U in self._vectors], _on_axes(self._axes, image))
-        low = _on_axes(self._vectors, low / self._shifted)
-        back = _on_axes([A.conj().T for A in self._axes], low)
-        return np.asarray((image - back) / self._scale)
+        low = _on_axes(self._vectors, low * gain)
+        return _on_axes([A.conj().T for A in self._axes], low)
 
 
 def _on_axes(matrices: Sequence[Any], image: Array) -> Array:

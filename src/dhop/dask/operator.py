@@ -83,6 +83,8 @@ class DaskDHOperator:
         **settings: Any,
     ) -> None:
         self.operator = DHOperator(dims, psf, factor, **settings)
+        if self.operator.terms() is None:
+            raise TypeError("a PSF that varies works in memory only; blur with dhop.DHOperator")
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self.image_axes = tuple(sorted(self.operator.axes))

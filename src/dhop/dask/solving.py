@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from math import isfinite
 from operator import add
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,8 +26,9 @@ from dhop.operators.base import dense
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs, solvers
+from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import real_stencils
-from dhop.reconstruction.solution import Solution, Step
+from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
@@ -125,6 +126,13 @@ class ChunkedSolution(Solution):
     """
 
     problem: Problem = field(kw_only=True)
+
+    @property
+    def _uncertainty(self) -> NoReturn:
+        """Refused: the methods that use it work in memory."""
+        raise TypeError(
+            "the uncertainty of a solution in chunks is not computed; solve for a part in memory"
+        )
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""
@@ -272,6 +280,9 @@ dims, x0, maxiter, rtol, callback, progress
         operator=FrameStack([A.operator for A in operators]),
         frames=stack,
         channel_axis=axis,
+        regulariser=regulariser,
+        boundary=boundary,
+        nonnegative=nonnegative,
         problem=given,
     )
 

@@ -18,6 +18,7 @@ from dhop.estimation.correlation import (
     local_mean,
     sample,
 )
+from dhop.estimation.groups import shifted
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -62,14 +63,24 @@ class Match(NamedTuple):
     level: int = 0
 
     @property
+    def matrix(self) -> Vector:
+        """Where pixels of the frame lie in the reference, see `dhop.motion`."""
+        return shifted(-self.shift)
+
+    @property
     def beyond(self) -> float:
         """Evidence beyond what the choice between all shifts up to this one may have brought."""
         return self.evidence - float(np.log1p(2 * np.abs(self.shift)).sum())
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether images of a shape that match like this show the same."""
-        near = bool((np.abs(self.shift) <= NEAR * np.array(shape)).all())
-        return self.beyond >= SURE or (near and self.quality >= ALIKE and self.beyond >= HARDLY)
+        return fits(self.beyond, self.quality, self.shift, shape)
+
+
+def fits(beyond: float, quality: float, shift: Vector, shape: tuple[int, ...]) -> bool:
+    """Whether images show the same, of evidence beyond that of chance, likeness and shift."""
+    near = bool((np.abs(shift) <= NEAR * np.array(shape)).all())
+    return beyond >= SURE or (near and quality >= ALIKE and beyond >= HARDLY)
 
 
 def pyramid(image: Array, seen: Array) -> list[Level]:
@@ -238,13 +249,13 @@ def align(
             return None
         w = w if w.shape == both.shape else both
         a, b = A - local_mean(A, w, FIELD), B - local_mean(B, w, FIELD)
-        gain = _slope_of_line(a, b, w)
+        gain = deming(a, b, w)
         residual = b - np.float32(gain) * a
-        one, other = _slopes(np.float32(gain) * A), _slopes(B)
+        one, other = gradient(np.float32(gain) * A), gradient(B)
         slopes, change = (one + other) / 2, other - one
-        w = both * _trust(residual, np.hypot(*slopes), both)
+        w = both * trust(residual, np.hypot(*slopes), both)
         # What slopes differ by is noise, and slopes that are not above it say nothing.
-        u = w * _above(np.hypot(*slopes), deviation(np.hypot(*change), both))
+        u = w * above(np.hypot(*slopes), deviation(np.hypot(*change), both))
         slopes = np.stack([local_mean(each, w, FIELD) - each for each in slopes])
         power, noise = (free.T @ _products(each, u) @ free for each in (slopes, change / 2))
         values, vectors = np.linalg.eigh(power - noise)
@@ -287,7 +298,8 @@ def _moved(splines: Array, shift: Vector) -> Array:
     return splines
 
 
-def _slopes(image: Array) -> Array:
+def gradient(image: Array) -> Array:
+    """Slopes along both axes."""
     slopes = np.zeros((2, *image.shape), image.dtype)
     for axis, size in enumerate(image.shape):
         if size > 1:
@@ -300,13 +312,13 @@ def _products(slopes: Array, w: Array) -> Vector:
     return ((rows * w.ravel()) @ rows.T).astype(np.float64)
 
 
-def _above(values: Array, noise: float) -> Array:
+def above(values: Array, noise: float) -> Array:
     """Share of the power of `values` that is not noise."""
     power = np.square(values)
     return power / np.maximum(power + np.float32(noise**2), np.float32(1e-30))
 
 
-def _trust(residual: Array, slope: Array, weights: Array) -> Array:
+def trust(residual: Array, slope: Array, weights: Array) -> Array:
     """Weights of Cauchy's distribution, whose scale grows with the slope."""
     r, s = sample(np.abs(residual), weights), sample(slope, weights)
     steep = s > 5 * np.median(s)
@@ -316,7 +328,7 @@ def _trust(residual: Array, slope: Array, weights: Array) -> Array:
     return 1 / (1 + np.square(residual) / (np.float32(OUTLIER**2) * variance))
 
 
-def _slope_of_line(a: Array, b: Array, w: Array) -> float:
+def deming(a: Array, b: Array, w: Array) -> float:
     """Slope of the line through points `(a, b)` if both are as noisy (Deming's regression)."""
     aa, ab, bb = (float(np.sum(w * p * q)) for p, q in ((a, a), (a, b), (b, b)))
     if ab <= 0:
@@ -355,7 +367,7 @@ def _alone(reference: Level, frame: Level, shift: Vector, gain: float) -> NDArra
     excess -= np.median(sample(excess, weights))
     usual = weights * (np.abs(excess) < STRANGE * deviation(excess, weights))
     excess -= local_mean(excess, usual, FIELD)
-    slope = scipy.ndimage.maximum_filter(np.hypot(*_slopes(guess)), 3)
+    slope = scipy.ndimage.maximum_filter(np.hypot(*gradient(guess)), 3)
     limit = np.float32(STRANGE * deviation(excess, weights)) + 3 * slope
     alone[theirs] = weights * np.abs(excess) > limit
     return alone

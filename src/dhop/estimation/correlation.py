@@ -50,7 +50,7 @@ def correlations(a: Array, v: Array, b: Array, w: Array) -> tuple[Array, Array, 
     for variance in (sums(2, 0) / count - mean_a**2, sums(0, 2) / count - mean_b**2):
         r /= np.sqrt(np.maximum(variance, 1e-5 * variance.max() + 1e-30))
     r = np.where(count >= OVERLAP * count.max(), r, 0).clip(0, 1)
-    return r, _nats(r, count / _repeats(a, v, b, w, size)), reach
+    return r, _nats(r, count / repeats(a, v, b, w, size)), reach
 
 
 def agreement(a: Array, b: Array, w: Array) -> tuple[float, float]:
@@ -71,14 +71,14 @@ def agreement(a: Array, b: Array, w: Array) -> tuple[float, float]:
     a, b = (each - np.sum(w * each) / w.sum() for each in (a, b))
     power = float(np.sum(w * a * a)) * float(np.sum(w * b * b))
     r = float(np.clip(np.sum(w * a * b) / np.sqrt(power), 0, 1)) if power > 0 else 0.0
-    return r, float(_nats(r, w.sum() / _repeats(a, w, b, w)))
+    return r, float(_nats(r, w.sum() / repeats(a, w, b, w)))
 
 
 def _nats(r: Any, count: Any) -> Any:
     return -0.5 * count * np.log(np.maximum(1 - np.square(r), SURE))
 
 
-def _repeats(a: Array, v: Array, b: Array, w: Array, size: Any = None) -> float:
+def repeats(a: Array, v: Array, b: Array, w: Array, size: Any = None) -> float:
     """How many pixels say together what one says.
 
     Neighbours repeat each other, by the sum of the product of the two autocorrelations (M. S.

@@ -13,7 +13,7 @@ Operator = TypeVar("Operator")
 
 
 def scene_dims(
-    frames: tuple[int, ...], factor: tuple[int, ...], dims: Sequence[int] | None
+    frames: tuple[int, ...], factor: Sequence[float], dims: Sequence[int] | None
 ) -> tuple[int, ...]:
     """Shape of the image behind stacked frames of a shape."""
     ndim = len(factor)
@@ -24,7 +24,7 @@ def scene_dims(
             what = "rows and columns" if ndim == 2 else f"{arguments.COUNTS[ndim]} sizes"
             raise ValueError(f"dims must be the {what} of the result, got {size}")
         return (*channels, *size)
-    return (*channels, *(m * f for m, f in zip(pixels, factor, strict=True)))
+    return (*channels, *(round(m * f) for m, f in zip(pixels, factor, strict=True)))
 
 
 def checked_shifts(shifts: ArrayLike | None, count: int, ndim: int = 2) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ def frame_operators(
     ----------
     make : callable
         Gives the operator of a PSF and its center.
-    psf : ndarray or list of ndarray
+    psf : ndarray or list of ndarray, or of fields, which move themselves
         What `dhop.reconstruction.blurs.blurs` returns, not of channels.
     shifts : ndarray, shape (F, 2)
         In low-resolution pixels.
@@ -61,16 +61,22 @@ def frame_operators(
     """
     made: dict[tuple[float, ...], Any] = {}
     operators = []
-    blurs_of_frames = psf if isinstance(psf, list) else [psf] * len(shifts)
-    for move, blur in zip(shifts, blurs_of_frames, strict=True):
+    for move, blur in zip(shifts, of_each(psf, len(shifts)), strict=True):
         key = (id(blur), *move)
         if key not in made:
-            made[key] = make(*shift(blur, move * factor))
+            distance = move * factor
+            moved = shift(blur, distance) if isinstance(blur, np.ndarray) else blur.moved(distance)
+            made[key] = make(*moved)
         operators.append(made[key])
     A = operators[0]
     if A.dimsd != frame:
         raise ValueError(f"an image of shape {A.dims} gives frames of {A.dimsd}, not {frame}")
     return operators
+
+
+def of_each(psf: Any, count: int) -> list[Any]:
+    """The PSF of each frame, from one or one of each."""
+    return psf if isinstance(psf, list) else [psf] * count
 
 
 def check_settings(

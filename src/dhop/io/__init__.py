@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dhop.cautions import MetadataWarning
 from dhop.io.axes import dimensions, interpreted
-from dhop.io.fits import FITS, unit_note
+from dhop.io.fits import FITS, coordinates, unit_note
 from dhop.io.formats import Format, Options, Part
 from dhop.io.npy import NPY
 from dhop.io.photographs import BMP, JPEG, WEBP
@@ -33,6 +33,7 @@ __all__ = [
     "Options",
     "Original",
     "Picture",
+    "coordinates",
     "dimensions",
     "ending",
     "file_of",

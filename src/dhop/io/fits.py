@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,6 +33,7 @@ FLUX = re.compile(
     r"(?i)(?<![a-z])(?:e-|el|electrons?|adu|dn|counts?|cts?|ph|photons?|pix|pixel|[munM]?jy|erg|"
     r"nmgy|(?:nano)?maggy|w)s?(?![a-z])"
 )
+IMAGE = "SCI"  # the extension of an image that has others beside it
 SHOWN = 4  # names in a message
 
 Array = NDArray[Any]
@@ -94,7 +96,9 @@ def read(path: Path, part: Part = None) -> Picture:
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
     planes = picture.arranged("CZYX")
-    units = _units(fits, picture.original, planes, packed=ending.endswith(".fz"))
+    units = _units(
+        fits, picture.original, planes, packed=ending.endswith(".fz"), others=picture.others
+    )
     with (
         open(path, "wb") as whole,
         gzip.GzipFile("", "wb", fileobj=whole) if ending.endswith(".gz") else whole as file,
@@ -170,6 +174,18 @@ def _scaled(unit: Any) -> Array:
     return pixels
 
 
+def coordinates(original: Original) -> Any:
+    """Where pixels lie on the sky, as an ``astropy.wcs.WCS`` with its tables of distortions."""
+    header = original.kept.get(HEADER)
+    if not isinstance(header, Header):
+        raise ValueError("coordinates of the sky are in FITS files only")
+    fits, wcs = (needed(f"astropy.{name}", "fits", "--motion wcs") for name in ("io.fits", "wcs"))
+    tables = fits.HDUList([fits.PrimaryHDU(), *header.tables])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cards that are mended
+        return wcs.WCS(header.cards, tables)
+
+
 def unit_note(original: Original, decimation: str) -> str | None:
     """What a user should know if values of a decimation are not in the unit that BUNIT names."""
     header = original.kept.get(HEADER)
@@ -237,8 +253,14 @@ def _resized(table: Any, scale: Fraction, sampled: bool) -> Any:
     return type(table)(table.data * table.data.dtype.type(scale), header)
 
 
-def _units(fits: Any, original: Original, planes: Array, packed: bool = False) -> Any:
-    """The units of a file: an image alone, or behind a primary header; and its tables."""
+def _units(
+    fits: Any,
+    original: Original,
+    planes: Array,
+    packed: bool = False,
+    others: Mapping[str, Array] = MappingProxyType({}),
+) -> Any:
+    """The units of a file: an image, behind a primary header or not; what is beside; its tables."""
     header = original.kept.get(HEADER)
     if not isinstance(header, Header):
         header = Header(None)
@@ -254,6 +276,13 @@ def _units(fits: Any, original: Original, planes: Array, packed: bool = False) -
         image = [fits.PrimaryHDU(planes, header.cards)]
     else:
         image = [fits.PrimaryHDU(None, header.primary), fits.ImageHDU(planes, header.cards)]
+    if others:
+        image[-1].name = IMAGE
+    for name, values in others.items():
+        known = fits.Header() if header.cards is None else header.cards.copy()
+        if values.dtype.kind != "f":
+            known.remove("BUNIT", ignore_missing=True)
+        image.append(fits.ImageHDU(values.reshape(planes.shape), known, name=name))
     return fits.HDUList([*image, *(table.copy() for table in header.tables)])
 
 

@@ -106,6 +106,8 @@ class Picture:
         Whether the file holds the pixels only nearly, as JPEG does.
     nodata : float or None
         The number that stands in `pixels` where there is no value.
+    others : mapping of str to ndarray
+        What else is known of each pixel, by the names of extensions. FITS alone holds it.
     """
 
     pixels: Array
@@ -113,6 +115,7 @@ class Picture:
     original: Original
     lossy: bool = False
     nodata: float | None = None
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     def arranged(self, axes: str) -> Array:
         """The pixels with their axes in the order of those of `axes` that they have.

@@ -22,6 +22,8 @@ band          the copied rows that the windows of the next outputs lie in
 group         the `GROUP` lines that are summed side by side
 share         a range of rows of a result that one thread computes at a time
 board         where threads see what the others are at
+position      where an output of a warp lies in the image, in pixels
+tail          positions beyond the coefficients of a spline that these depend on
 ============  ======================================================================================
 
 Where to read first: `taps` has the multiply-adds, `polyphase` makes their windows contiguous, and
@@ -29,6 +31,7 @@ Where to read first: `taps` has the multiply-adds, `polyphase` makes their windo
 """
 
 GROUP = 4  # lines that are summed side by side: parts that begin at multiples have the same bits
+AFFINE, PROJECTIVE, MAPPED = range(3)  # what positions of warps are told by: a matrix, an array
 # Where shares and the board have what, see `dhop.kernels.shares`.
 TAKEN, AT_ONCE, CALL, EDGES = range(4)
 BEGUN = 0

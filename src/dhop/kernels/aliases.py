@@ -106,6 +106,50 @@ def trace(factors, penalty, columns, sums):
 
 
 @kernel
+def add_inverse(factors, penalty, columns, noise, places, scales, out):
+    """Add up what the inverses ``C = (L L^H)^-1`` say of pairs of frequencies.
+
+    Parameters
+    ----------
+    factors : (c0, c1, F (F + 1) / 2) array
+    penalty : (c0 f0, n1) array
+        Lines of a band.
+    columns : (c1, f1) int array
+    noise : bool
+        Whether ``C - C diag(penalty) C`` takes the place of `C`.
+    places, scales : (c1, f1, f1, p) arrays
+        Of a pair of members in the columns: to which entries of a line it is added, how often.
+    out : (c0, f0, f0, q) array
+        A line for each pair of members in the rows.
+    """
+    f0 = out.shape[1]
+    F = f0 * columns.shape[1]
+    d = np.empty(F, penalty.dtype)
+    x = np.empty(F, factors.dtype)
+    C = np.empty((F, F), factors.dtype)
+    for k0 in range(out.shape[0]):
+        for k1 in range(columns.shape[0]):
+            _gather(penalty, k0 * f0, columns[k1], d)
+            for b in range(F):
+                for a in range(F):
+                    x[a] = 0
+                x[b] = 1
+                _forward(factors[k0, k1], x)
+                _backward(factors[k0, k1], x)
+                if noise:
+                    for a in range(F):
+                        C[a, b] = x[a]
+                        x[a] *= d[a]
+                    _forward(factors[k0, k1], x)
+                    _backward(factors[k0, k1], x)
+                    for a in range(F):
+                        x[a] = C[a, b] - x[a]
+                for a in range(F):
+                    C[a, b] = x[a]
+            _add_pairs(C, places[k1], scales[k1], out[k0])
+
+
+@kernel
 def solve_one(transfer, weight, penalty, rows, columns, spectrum):
     """As `solve`, of ``weight * conj(t) t^T + diag(penalty)``, which takes no factors.
 
@@ -152,6 +196,37 @@ def trace_one(transfer, weight, penalty, columns, sums):
                 if a != p and d[a] > 0:
                     total += 1 - weight * _square(t[a]) / d[a] * d[p] / whole
         sums[k0] = total
+
+
+@kernel
+def add_inverse_one(transfer, weight, penalty, columns, noise, places, scales, out):
+    """As `add_inverse`, of ``weight * conj(t) t^T + diag(penalty)``."""
+    f0 = out.shape[1]
+    F = f0 * columns.shape[1]
+    t = np.empty(F, transfer.dtype)
+    d = np.empty(F, penalty.dtype)
+    x = np.empty(F, out.dtype)
+    C = np.empty((F, F), out.dtype)
+    for k0 in range(out.shape[0]):
+        for k1 in range(columns.shape[0]):
+            _gather(transfer, k0 * f0, columns[k1], t)
+            _gather(penalty, k0 * f0, columns[k1], d)
+            if noise:
+                for a in range(F):
+                    x[a] = np.conj(t[a])
+                _solve_one(t, weight, d, x)
+                for a in range(F):
+                    for b in range(F):
+                        C[a, b] = weight * x[a] * np.conj(x[b])
+            else:
+                for b in range(F):
+                    for a in range(F):
+                        x[a] = 0
+                    x[b] = 1
+                    _solve_one(t, weight, d, x)
+                    for a in range(F):
+                        C[a, b] = x[a]
+            _add_pairs(C, places[k1], scales[k1], out[k0])
 
 
 @kernel
@@ -208,6 +283,17 @@ def _put(x, rows, columns, spectrum):
         for r1 in range(columns.size):
             spectrum[rows[r0], columns[r1]] = x[e]
             e += 1
+
+
+@called
+def _add_pairs(C, places, scales, out):
+    """What a class says of pairs of its members, added to the lines of its row."""
+    f1 = places.shape[0]
+    for a in range(C.shape[0]):
+        for b in range(C.shape[0]):
+            for p in range(places.shape[2]):
+                scale = scales[a % f1, b % f1, p]
+                out[a // f1, b // f1, places[a % f1, b % f1, p]] += scale * C[a, b]
 
 
 @called

@@ -58,8 +58,17 @@ def called(function):
 
     Only kernels may call it: compiled, it has no entry for Python.
     """
+    return _for_callers(function, _OPTIONS)
+
+
+def exact(function):
+    """As `called`, but every operation rounds as it is written: all callers get the same bits."""
+    return _for_callers(function, _OPTIONS | {"fastmath": False})
+
+
+def _for_callers(function, options):
     alone = {} if PLAIN else {"pipeline_class": _ForCallers, "no_cpython_wrapper": True}
-    dispatcher = numba.njit(**alone, **_OPTIONS)(function)
+    dispatcher = numba.njit(**alone, **options)(function)
     with suppress(AttributeError):  # plain Python, or a Numba that has no such thing
         general = dispatcher.get_call_template
         dispatcher.get_call_template = lambda arguments, names: general(

@@ -225,6 +225,32 @@ class Place:
         """A complex number, for all lanes."""
         return Pair(self.number(2 * k), self.number(2 * k + 1))
 
+    def four(self, count=0):
+        """Four real numbers, from that many on."""
+        place = self.after(count)
+        kind = ir.VectorType(self._kind, 4).as_pointer()
+        pointer = self._builder.bitcast(place.pointer, kind)
+        return Vector(self._builder, self._builder.load(pointer, align=self._bytes))
+
+    def put_four(self, vector, count=0):
+        place = self.after(count)
+        pointer = self._builder.bitcast(place.pointer, vector.value.type.as_pointer())
+        self._builder.store(vector.value, pointer, align=self._bytes)
+
+    def all_four(self, number):
+        """A real number four times, a constant or a value, to be used with those."""
+        kind = ir.VectorType(self._kind, 4)
+        return _broadcast(self._builder, number, kind)
+
+    def constants(self, *numbers):
+        """Four given numbers."""
+        return Vector(self._builder, ir.Constant(ir.VectorType(self._kind, 4), [*numbers]))
+
+    def put_number(self, vector, lane):
+        """Set the number here to that in a lane."""
+        value = self._builder.extract_element(vector.value, ir.Constant(_integer(32), lane))
+        self._builder.store(value, self.pointer)
+
     def fetch(self, k=0):
         """Ask for a vector, which need not exist, to be brought into the cache."""
         b, byte, integer = self._builder, ir.IntType(8).as_pointer(), _integer(32)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.matrix.facts import Table
+from dhop.matrix.sparse import of_one_dtype
 from dhop.model.boundary import OUTSIDE
 from dhop.model.geometry import Model
 from dhop.model.lines import LineAxis, Lines
@@ -36,12 +37,14 @@ class GramRows:
         size = int(np.prod(self._sizes))
         self.shape = (size, size)
         observed = (b0, rows.outputs, b1, columns.outputs, b2)
-        self._given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
+        # Copies, for a kernel is compiled again for arrays that are read-only or not contiguous.
+        given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
+        self._given = np.array(given, np.float64, order="C")
         relations = rows.by_pixel, columns.by_pixel
         self._near = _near(rows), _near(columns)
         self._tables = (
             *(table for each in relations for table in (each.start, each.line, each.tap)),
-            np.ascontiguousarray(rows.windows), np.ascontiguousarray(columns.windows),
+            *(np.array(axis.windows, order="C") for axis in (rows, columns)),
             *(table for each in self._near for table in (each.start, each.member)), model.weights,
         )  # fmt: skip
 
@@ -90,7 +93,7 @@ class GramRows:
         first, second = self._near
         fill(
             *self._tables, first.which, second.which, *self._rows, self._given, self._sizes,
-            rows, pointer, 0, rows.size, indices, data,
+            *of_one_dtype(rows, pointer), 0, rows.size, indices, data,
         )  # fmt: skip
 
 

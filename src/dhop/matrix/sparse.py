@@ -106,8 +106,13 @@ class ModelRows:
         tables = [table for each in relations for table in (each.start, each.line, each.tap)]
         fill(
             *tables, self._model.weights, sizes, self._others,
-            rows, pointer, self.width, 0, rows.size, indices, data,
+            *of_one_dtype(rows, pointer), self.width, 0, rows.size, indices, data,
         )  # fmt: skip
+
+
+def of_one_dtype(*arrays: Array) -> list[Index]:
+    """Arrays of one dtype, whatever it was: a kernel is compiled for each that it is given."""
+    return [np.asarray(array, np.intp) for array in arrays]
 
 
 def _at_hand(

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.methods.lengths import segment_outputs
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
 
@@ -60,5 +61,11 @@ def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
     """The plan of a method by name. Compiled code is imported here, not before it is needed."""
     plans = VOLUMES if len(model.axes) == 3 else LINES if model.is_line else PLANS
     module, name = plans[method]
-    plan: Plan = getattr(import_module(module), name)(model, dtype)
+    kind = getattr(import_module(module), name)
+    outputs = segment_outputs(model, method)
+    if outputs < model.columns.outputs:
+        from dhop.methods.segments import SegmentsPlan
+
+        return SegmentsPlan(model, dtype, kind, outputs)
+    plan: Plan = kind(model, dtype)
     return plan

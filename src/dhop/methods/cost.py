@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.methods.lengths import transform_length
+from dhop.methods.lengths import segment_outputs, transform_length
 from dhop.model.geometry import Model
 
 MULTIPLY = 0.024  # a multiply-add of the inner loops
@@ -41,6 +41,7 @@ NEAR = 1e5  # points that caches hold
 LIBRARY = 0.24  # a point of a transform by scipy.fft, times the logarithm of their number
 PLACED = 1.0  # a point that is brought to its place or back
 AXIAL = 1.5  # a number that is summed along the first axis of a volume
+LINES = 5e3  # the same of lines and volumes, by scipy.fft
 STEPS = 9e4  # of transforms, whatever their size
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
@@ -102,10 +103,13 @@ def fft(model: Model, dtype: np.dtype[Any]) -> float:
 
 def _fourier(model: Model, dtype: np.dtype[Any]) -> float:
     """As `fft`, of lines and of volumes."""
-    points = prod(transform_length(axis) for axis in model.axes)
     phases = prod(axis.factor for axis in model.axes)
+    axis, outputs, count = model.columns, segment_outputs(model, "fft"), 1
+    points = prod(transform_length(axis) for axis in model.axes)
+    if outputs < axis.outputs:
+        points, count = outputs + -(-axis.taps // axis.factor), -(-axis.outputs // outputs)
     sums = points * (LIBRARY * log2(points + 1) * (phases + 1) + PLACED * phases)
-    return STEPS + FOURIER[dtype.name] * sums
+    return LINES + FOURIER[dtype.name] * sums * count
 
 
 def profile_first(model: Model, plane: Model, dtype: np.dtype[Any]) -> bool:

@@ -78,14 +78,14 @@ def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
     phase = np.arange(rows.factor)
     reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
     reaches *= weights.all()
-    offsets, values, group = _adjoint_taps(weights, model, height * width)
+    offsets, used, group = adjoint_taps(weights, model, height * width)
     table = direct_adjoint.Adjoint(
         *model.shapes, plane.factor, planes, phases, places, rows.factor, reach, height, width,
         *group_by(plane.extended, plane.size), *group_by(rows.extended, rows.size),
         *split.trimmed.by_pixel, split.trimmed.single, offsets, group, reaches,
     )  # fmt: skip
     return gather(
-        direct_adjoint.adjoint, pack(table), values,
+        direct_adjoint.adjoint, pack(table), weights.ravel()[used].conj(),
         work=planes * height * width + 2 * phases * places,
         size=model.outputs, rows=plane.size * ((rows.size + 1) // 2), cost=time,
     )  # fmt: skip
@@ -151,8 +151,8 @@ def _edges(columns: Axis) -> tuple[Index, Index]:
     return np.append(left, right), np.column_stack([begins, outputs])
 
 
-def _adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Array, Index]:
-    """Window starts in the padded rows, conjugated values, and where each phase's taps lie.
+def adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Index, Index]:
+    """Window starts in the padded rows, places in `weights`, and where each phase's taps lie.
 
     Place ``factor * s + p`` of a continued axis is read by tap ``factor * q + p`` of output
     ``s - q``: the places of one phase share their taps. Of each plane `stack` numbers are held.
@@ -169,4 +169,4 @@ def _adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Arra
     start, order = group_by(key, fz * f0 * f1 * reach)
     first, last = (edge.reshape(fz * f0, f1, reach) for edge in (start[:-1], start[1:]))
     group = np.concatenate([first, last[:, :, -1:]], axis=2)
-    return offsets[order], box[z, u0, u1].conj()[order], group
+    return offsets[order], np.flatnonzero(box)[order], group

@@ -22,6 +22,7 @@ def gather(
     size: int,
     rows: int,
     cost: float,
+    clear: bool = False,
 ) -> Multiply:
     """One direction of a plan, by a kernel that takes shares of rows of the result.
 
@@ -41,13 +42,16 @@ def gather(
         Of a result; or pairs of rows, or groups.
     cost : float
         Nanoseconds of an image.
+    clear : bool
+        Whether the workspace has to be zeros.
     """
+    new = np.zeros if clear else np.empty
 
     def multiply(x: Array, out: Array, workers: int | None) -> bool:
         images = x.size // size
 
         def part(shares: Index, own: int, board: Index) -> bool:
-            workspace = np.empty(work, x.dtype)
+            workspace = new(work, x.dtype)
             return kernel(x, table, weights, workspace, shares, own, board, out)
 
         return share(part, images * rows, images * cost, workers)

@@ -3,6 +3,11 @@
 from itertools import count
 
 from dhop.model.axis import Axis, Split
+from dhop.model.geometry import Model
+
+SEGMENT = 2**13  # outputs of a long line that are computed together
+FEW = 16  # taps, that take no longer than to copy segments
+LENGTHS = 8  # of a PSF's taps in a transform
 
 
 def next_length(least: int) -> int:
@@ -32,3 +37,17 @@ def _is_smooth(length: int) -> bool:
         while length % radix == 0:
             length //= radix
     return length == 1
+
+
+def segment_outputs(model: Model, method: str) -> int:
+    """Outputs of a line that are computed by themselves: all of them, unless it is long.
+
+    Fourier transforms are a few times as long as the PSF.
+    """
+    axis = model.columns
+    if not model.is_line or axis.outputs <= 2 * SEGMENT:
+        return axis.outputs
+    if method != "fft":
+        return SEGMENT if axis.taps > FEW else axis.outputs
+    taps = -(-axis.taps // axis.factor)
+    return min(axis.outputs, next_length(max(SEGMENT, LENGTHS * taps)) - taps + 1)

@@ -1,6 +1,6 @@
 """From a batch of vectors to the plan that multiplies them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -19,6 +19,7 @@ class Products:
     """The products of a model by one method, or by ``"auto"``, with a plan for each dtype.
 
     The method of a part of a larger model is told by `chosen`, where it is not for the part to say.
+    `plan` makes the plans, by default those of one PSF.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class Products:
         method: str,
         workers: int | None,
         chosen: Mapping[np.dtype[Any], str] | None = None,
+        plan: Callable[[str, Model, np.dtype[Any]], Plan] = prepare,
     ) -> None:
         self.model = replace(model, around=(1,) * len(model.around))  # what plans see
         self.asked = method
         self.workers = workers
+        self._plan = plan
         self._around = model.around
         self._last = prod(model.around[1:]) == 1  # the axes are the last ones
         self._chosen = dict(chosen or {})
@@ -48,7 +51,7 @@ class Products:
         """Write the products with the vectors in `x` into `out`, both contiguous."""
         plan = self._usual.get(x.dtype)
         if plan is None:
-            plan = self._usual[x.dtype] = prepare(self.method(x.dtype), self.model, x.dtype)
+            plan = self._usual[x.dtype] = self._plan(self.method(x.dtype), self.model, x.dtype)
         if self._multiply(plan, x, product, out) or self.asked in ("direct", "separable"):
             return
         if self.asked == "fft":

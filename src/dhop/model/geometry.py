@@ -66,14 +66,42 @@ class Model:
             rounded = folded.astype(dtype)
         if not np.isfinite(rounded).all():
             raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        weights = np.flip(np.where(rounded == 0, 0, folded))
+        return cls.tabulated(
+            dims,
+            np.flip(np.where(rounded == 0, 0, folded)),
+            psf.shape,
+            factor,
+            decimation=decimation,
+            boundary=boundary,
+            center=center,
+            phase=phase,
+            axes=axes,
+            dtype=dtype,
+        )
+
+    @classmethod
+    def tabulated(
+        cls,
+        dims: tuple[int, ...],
+        weights: NDArray[np.number],
+        shape: tuple[int, ...],
+        factor: tuple[int, ...],
+        *,
+        decimation: Decimation,
+        boundary: tuple[Boundary, ...],
+        center: tuple[int, ...],
+        phase: tuple[int, ...],
+        axes: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> "Model":
+        """Tabulate the axes for a reversed folded PSF, made of a PSF of some `shape`."""
         used = np.nonzero(weights)
         sizes = zip(used, weights.shape, strict=True)
         box = tuple(span(np.bincount(u, minlength=size) > 0) for u, size in sizes)
         tabulated = [
             Axis.build(
                 dims[axis],
-                psf.shape[k],
+                shape[k],
                 factor[k],
                 decimation=decimation,
                 phase=phase[k],

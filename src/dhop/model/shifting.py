@@ -61,15 +61,23 @@ def shift(
     origin = [(K - 1) // 2 for K in array.shape]
     if center is not None:
         origin = list(integers("center", center, array.ndim))
-    kind = np.complex128 if array.dtype.kind == "c" else np.float64
-    moved = array.astype(kind)
-    for axis, amount in enumerate(distance.astype(np.float64).tolist()):
+    return shift_all(array, distance.astype(np.float64).tolist(), origin)
+
+
+def shift_all(
+    psfs: NDArray[Any], distance: Sequence[float], origin: Sequence[int]
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """As `shift`, of all the PSFs that the last axes of an array hold; they stay of one shape."""
+    moved = psfs.astype(np.complex128 if psfs.dtype.kind == "c" else np.float64)
+    first = psfs.ndim - len(distance)
+    center = list(origin)
+    for k, amount in enumerate(distance):
         whole = round(amount)
-        origin[axis] -= whole
+        center[k] -= whole
         if amount != whole:
-            moved, before = _moved(moved, amount - whole, axis)
-            origin[axis] += before
-    return moved, tuple(origin)
+            moved, before = _moved(moved, amount - whole, first + k)
+            center[k] += before
+    return moved, tuple(center)
 
 
 def _moved(psf: NDArray[Any], amount: float, axis: int) -> tuple[NDArray[Any], int]:

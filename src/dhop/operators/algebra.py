@@ -99,9 +99,15 @@ class Scaled(NormalOperator):
         return WeightedRows(self.operator.columns(), self.scale, self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
+        return self.operator.terms(self._squared(weights))
+
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        return self.operator.similar(self._squared(weights))
+
+    def _squared(self, weights: Array | None) -> Array:
+        """Weights times the square of the scale."""
         square = abs(self.scale) ** 2
-        same = np.full(self.shape[0], square) if weights is None else square * weights
-        return self.operator.terms(same)
+        return np.full(self.shape[0], square) if weights is None else square * weights
 
     def bounds(self) -> tuple[float, float]:
         columns, rows = self.operator.bounds()
@@ -167,8 +173,18 @@ class Product(NormalOperator):
         """Those of the right operator if the left one weights its outputs."""
         if not isinstance(self.left, DiagonalOperator):
             return None
-        squares = np.abs(self.left.diagonal.astype(np.complex128)) ** 2
-        return self.right.terms(squares if weights is None else squares * weights)
+        return self.right.terms(self._squared(self.left, weights))
+
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        if not isinstance(self.left, DiagonalOperator):
+            return None
+        return self.right.similar(self._squared(self.left, weights))
+
+    @staticmethod
+    def _squared(diagonal: DiagonalOperator, weights: Array | None) -> Array:
+        """Weights times the squares of a diagonal."""
+        squares: Array = np.abs(diagonal.diagonal.astype(np.complex128)) ** 2
+        return squares if weights is None else squares * weights
 
     def bounds(self) -> tuple[float, float]:
         (c0, r0), (c1, r1) = self.left.bounds(), self.right.bounds()

@@ -84,6 +84,10 @@ class ArrayOperator(LinearOperator):
         """
         return None
 
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        """The terms, or those of an operator that is near, to precondition with; or None."""
+        return self.terms(weights)
+
     def bounds(self) -> tuple[float, float]:
         """No less than the largest sum of absolute values in a column, and in a row."""
         raise TypeError(f"nothing is known of the size of {self!r}")

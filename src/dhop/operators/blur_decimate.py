@@ -14,6 +14,7 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
+from dhop.psf.field import Field, Modes
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -41,9 +42,11 @@ class DHOperator(NormalOperator):
     dims : sequence of int
         Shape of the high-resolution array. Axes outside `axes` are a batch: each of its images is
         blurred and decimated in the same way.
-    psf : array_like, of one, two or three axes
+    psf : array_like, of one, two or three axes, or `dhop.psf.Field` or `dhop.psf.Modes`
         Point spread function. Odd or even, of any content, also larger than the image. Copied.
-        Lines such as spectra have one of one axis, images two, volumes three.
+        Lines such as spectra have one of one axis, images two, volumes three. With a field every
+        pixel is blurred with the PSF of its own place, and the operator is a `FieldOperator`, a
+        kind of `DHOperator`.
     factor : int or sequence of int
         Decimation factor, high-resolution pixels per low-resolution pixel. One for all axes of
         `psf` or one for each, as for `boundary`, `center` and `phase`.
@@ -112,10 +115,19 @@ class DHOperator(NormalOperator):
            [0., 0., 0., 1., 2., 2.]])
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Of a field the operator is a `FieldOperator`, which is a kind of this one."""
+        given = args[1] if len(args) > 1 else kwargs.get("psf")
+        if cls is DHOperator and isinstance(given, Field | Modes):
+            from dhop.operators import field
+
+            cls = field.FieldOperator if isinstance(given, Field) else field.ModesOperator
+        return super().__new__(cls)
+
     def __init__(
         self,
         dims: Sequence[int],
-        psf: ArrayLike,
+        psf: ArrayLike | Field | Modes,
         factor: Integers,
         *,
         decimation: Decimation = "sum",
@@ -128,7 +140,7 @@ class DHOperator(NormalOperator):
         workers: int | None = None,
     ) -> None:
         dims = arguments.shape("dims", dims)
-        self._psf = arguments.psf_array(psf, most=3)
+        self._psf: Any = self._checked_psf(psf)
         ndim = self._psf.ndim
         self._axes = arguments.axes(axes, len(dims), ndim)
         self._factor = arguments.integers("factor", factor, ndim)
@@ -151,22 +163,24 @@ class DHOperator(NormalOperator):
             dims, self._axes, self._factor, self._phase, self._center, self._decimation
         )
         super().__init__(arguments.operator_dtype(dtype, self._psf), dims, dimsd)
-        self.model = Model.build(
-            dims,
-            self._psf,
-            self._factor,
-            decimation=self._decimation,
-            boundary=self._boundary,
-            center=self._center,
-            phase=self._phase,
-            axes=self._axes,
-            dtype=self.dtype,
-        )
+        self._tabulate()
+
+    def _checked_psf(self, psf: Any) -> Any:
+        return arguments.psf_array(psf, most=3)
+
+    def _tabulate(self) -> None:
+        """Make what products and the matrix are made from."""
+        self.model = Model.build(self.dims, self._psf, self._factor, **self._rules())
         self.products = Products(self.model, self._asked, self._workers)
 
+    def _rules(self) -> dict[str, Any]:
+        """What models are built with, beside shapes and PSFs."""
+        names = "decimation", "boundary", "center", "phase", "axes", "dtype"
+        return {name: getattr(self, name) for name in names}
+
     @property
-    def psf(self) -> Array:
-        """The point spread function, read-only."""
+    def psf(self) -> Any:
+        """The point spread function, read-only, or the field."""
         return self._psf
 
     @property
@@ -215,8 +229,7 @@ class DHOperator(NormalOperator):
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
-        names = "decimation", "boundary", "center", "phase", "axes", "dtype", "workers"
-        return {name: getattr(self, name) for name in names} | {"method": self._asked}
+        return self._rules() | {"workers": self.workers, "method": self._asked}
 
     def of_one_image(self) -> "DHOperator":
         """The operator of a single one of the images in a batch."""
@@ -230,12 +243,13 @@ class DHOperator(NormalOperator):
 
     def __repr__(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
+        psf = f"psf {self.psf.shape}" if isinstance(self.psf, np.ndarray) else repr(self.psf)
         what = (
-            f"psf {self.psf.shape}, factor {self.factor}, {self.decimation}, "
+            f"{psf}, factor {self.factor}, {self.decimation}, "
             f"{'/'.join(boundary)}, {self.method}, {self.dtype}"
         )
         M, N = self.shape
-        return f"<{M}x{N} DHOperator {self.dims} -> {self.dimsd}, {what}>"
+        return f"<{M}x{N} {type(self).__name__} {self.dims} -> {self.dimsd}, {what}>"
 
     def warmup(self, dtype: DTypeLike | None = None) -> None:
         """Compile and prepare what products need, by one product and one adjoint of zeros.
@@ -304,7 +318,7 @@ class DHOperator(NormalOperator):
     def blocks(self) -> Rows:
         return ModelRows(self.model, width=block_width(self.model))
 
-    def terms(self, weights: Array | None = None) -> list[Term]:
+    def terms(self, weights: Array | None = None) -> list[Term] | None:
         return [Term(self.model, weights, tuple(sorted(self._axes)))]
 
     def bounds(self) -> tuple[float, float]:
@@ -312,6 +326,6 @@ class DHOperator(NormalOperator):
 
 
 def _rebuild(
-    dims: tuple[int, ...], psf: Array, factor: tuple[int, ...], settings: dict[str, Any]
+    dims: tuple[int, ...], psf: Any, factor: tuple[int, ...], settings: dict[str, Any]
 ) -> DHOperator:
     return DHOperator(dims, psf, factor, **settings)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.closed import Equations, Inverse, exact_equations, nearest_equations
+from dhop.closed import Equations, Inverse, even_equations, exact_equations, nearest_equations
 from dhop.closed.terms import Term, of_one_scene, penalties
 from dhop.operators.base import ArrayOperator
 from dhop.psf.stencils import Stencils
@@ -38,17 +38,28 @@ class InverseOperator(ArrayOperator):
         return InverseOperator, self.args
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        last = tuple(range(-len(self._axes), 0))
-        images, solved = (
-            np.moveaxis(each.reshape(-1, *self.dims), self._axes, last) for each in (x, out)
-        )
-        if len(last) == 1:  # a line is an image of one row
-            images, solved = images[..., None, :], solved[..., None, :]
-        self._solve(images, solved, max(2, len(last)))
+        self._solve(self._images(x), self._images(out), max(2, len(self._axes)))
+
+    def spread(self, x: Array) -> Array:
+        """The products of `dhop.closed.inverse.Inverse.spread` with vectors, the rows of `x`."""
+        out = np.empty(x.shape, self.dtype)
+        self._solve.spread(self._images(x), self._images(out), max(2, len(self._axes)))
+        return out
 
     def rounded(self, x: Array) -> Array:
         """The product with a vector of any precision, in that of the operator."""
         return self.multiply(x, x.shape, False, np.empty(x.shape, self.dtype))
+
+    def diagonal(self, noise: bool = False) -> Array:
+        """That of `dhop.closed.inverse.Inverse`, of the shape of the operator's arrays."""
+        image = self._solve.diagonal(noise)
+        shape = [n if 1 + axis in self._axes else 1 for axis, n in enumerate(self.dims)]
+        return np.broadcast_to(image.reshape(shape), self.dims)
+
+    def _images(self, x: Array) -> Array:
+        last = tuple(range(-len(self._axes), 0))
+        images = np.moveaxis(x.reshape(-1, *self.dims), self._axes, last)
+        return images[..., None, :] if len(last) == 1 else images  # a line is an image of one row
 
     def _adjoint(self) -> "InverseOperator":
         return self
@@ -56,7 +67,7 @@ class InverseOperator(ArrayOperator):
 
 def inverse_of(operator: ArrayOperator, equations: Equations, beta: float) -> InverseOperator:
     """The inverse for one `beta`, of equations that are made from the terms of an operator."""
-    terms = operator.terms()
+    terms = operator.similar()
     if terms is None:
         raise TypeError(f"{operator!r} has no terms")
     solve = equations.inverse(beta, once=True)
@@ -70,6 +81,15 @@ def closed_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equation
         return None
     frames = [(term.model, term.mean) for term in terms]
     return exact_equations(frames, penalties(regulariser, terms[0]))
+
+
+def even_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
+    """The closed form that is near where each frame has the mean of its weights all over."""
+    terms = of_one_scene(terms)
+    if terms is None:
+        return None
+    frames = [(term.model, term.mean) for term in terms]
+    return even_equations(frames, penalties(regulariser, terms[0]))
 
 
 def nearest_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:

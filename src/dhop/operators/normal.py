@@ -23,7 +23,7 @@ class NormalOperator(ExplicitOperator):
 
     def strengths(self) -> list[float]:
         """About the largest eigenvalue of each term of ``A^H A``, or no less than that of all."""
-        terms = self.terms()
+        terms = self.similar()
         return [prod(self.bounds())] if terms is None else [term.strength for term in terms]
 
     def gram(self, weights: ArrayLike | None = None) -> "NormalOperator":
@@ -88,7 +88,7 @@ class NormalOperator(ExplicitOperator):
         True
         """
         _positive("beta", beta)
-        equations = nearest_form(self.terms(), regulariser)
+        equations = nearest_form(self.similar(), regulariser)
         if equations is None:
             raise ValueError(
                 "these frames are far from any operator whose inverse is known; use cg without a "
@@ -151,12 +151,11 @@ class NormalOperator(ExplicitOperator):
             rhs = self.backproject(y) + start / gamma
         if not np.isfinite(rhs).all():
             raise ValueError("z, y and 1 / gamma must be finite")
-        terms = self.terms()
-        exact = closed_form(terms, "identity")
+        exact = closed_form(self.terms(), "identity")
         strength = sum(self.strengths()) + 1 / gamma
         if exact is not None and np.finfo(np.float64).eps * strength * gamma <= rtol:
             return np.asarray(inverse_of(self, exact, 1 / gamma).degrade(rhs))
-        near = exact or nearest_form(terms, "identity")
+        near = exact or nearest_form(self.similar(), "identity")
         known = None if near is None else inverse_of(self, near, 1 / gamma)
         target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
         scale = norm(rhs)

@@ -50,6 +50,9 @@ def singular_values(A: DHOperator) -> Values:
     >>> values.shape, float(values[0].round(4)), float(values[-1].round(4))
     ((1200,), 1.9961, 0.3386)
     """
+    if A.terms() is None:  # no convolution
+        copies = A.shape[1] // A.of_one_image().shape[1]
+        return np.repeat(np.sort(_of_matrix(A))[::-1], copies)
     model = A.model
     factors = one_product(model.box)
     if factors is not None:

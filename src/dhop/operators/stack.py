@@ -1,17 +1,23 @@
 """Several operators on one unknown, their outputs under each other."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dhop.closed.terms import Term
+from dhop.frames import motions
+from dhop.frames.motions import Motion
 from dhop.matrix import merging
 from dhop.matrix.sparse import Rows
+from dhop.model.boundary import Boundary
+from dhop.model.decimation import Decimation
 from dhop.operators.base import ArrayOperator, dense
+from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
+from dhop.runtime import arguments
 from dhop.runtime.arguments import DTYPES, sequence
 from dhop.runtime.parallel import row_blocks, run
 
@@ -85,6 +91,103 @@ class FrameStack(NormalOperator):
         )
         self.args = self.operators
         self._roots = self._checked_roots(weights)
+
+    @classmethod
+    def from_motion(
+        cls,
+        dims: Sequence[int],
+        psf: ArrayLike,
+        factor: float | Sequence[float],
+        motion: Sequence[Motion],
+        *,
+        shape: Sequence[int] | None = None,
+        weights: Sequence[ArrayLike] | None = None,
+        center: int | Sequence[int] | None = None,
+        decimation: Decimation = "sum",
+        boundary: Boundary | Sequence[Boundary] = "constant",
+        order: Literal[1, 3] = 3,
+        dtype: DTypeLike | None = None,
+        workers: int | None = None,
+    ) -> "FrameStack":
+        """The frames of a camera that has moved in any way.
+
+        Frame `i` is ``A_i = D H W_i``: the scene is warped onto a fine grid of the frame, which is
+        blurred and decimated, so that the PSF turns with the camera. A frame that is only shifted
+        has the shift in its PSF, if the scene is `factor` times its size.
+
+        Parameters
+        ----------
+        dims : (int, int)
+            Shape of the scene, of which pixel (0, 0) is the first that pixel (0, 0) of frame 0
+            covers. Axes before the last two are a batch.
+        psf : array_like, two-dimensional
+            On pixels of which `factor`, or the next whole number above it, are one of a frame.
+        factor : float or (float, float)
+            Pixels of the scene in one of a frame.
+        motion : sequence
+            For each frame where its pixels lie in frame 0, in low-resolution pixels: a 3 x 3 matrix
+            that takes ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``,
+            or a callable that takes rows and columns, two arrays, to theirs.
+        shape : (int, int), optional
+            Of a frame, by default ``dims // factor``.
+        weights : sequence of (float or array_like), optional
+            As for `FrameStack`. Pixels whose centres do not lie on the scene have the weight zero.
+        center, decimation, boundary, dtype, workers
+            As for `DHOperator`.
+        order : {3, 1}
+            Of the splines.
+
+        Returns
+        -------
+        FrameStack
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the motions do not fit the frames, or as `DHOperator`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import FrameStack, psf
+        >>> turn = [[0, 1, 0], [-1, 0, 7], [0, 0, 1]]
+        >>> B = FrameStack.from_motion((16, 16), psf.gaussian(5, 1.0), 2, [np.eye(3), turn])
+        >>> still, turned = B.split(B @ np.random.default_rng(0).random(256))
+        >>> np.allclose(turned.reshape(8, 8), np.rot90(still.reshape(8, 8)))
+        True
+        """
+        size = arguments.shape("dims", dims)
+        blur = arguments.psf_array(psf)
+        steps = arguments.both("factor", factor, arguments.positive_real)
+        if shape is None:
+            m0, m1 = (int(n / f) for n, f in zip(size[-2:], steps, strict=True))
+        else:
+            m0, m1 = arguments.shape("shape", shape)
+        moves = sequence("motion", motion, "matrices, arrays of positions or callables")
+        moves = motions.checked_motions(motion, len(moves), (m0, m1))
+        origin = (
+            ((blur.shape[0] - 1) // 2, (blur.shape[1] - 1) // 2)
+            if center is None
+            else arguments.pair("center", center)
+        )
+        frames = [
+            frame_operator(
+                size, blur, steps, (m0, m1), each, center=origin, decimation=decimation,
+                boundary=boundary, order=order, dtype=arguments.operator_dtype(dtype, blur),
+                workers=workers,
+            )
+            for each in moves
+        ]  # fmt: skip
+        given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
+        grid = motions.Grid.build((m0, m1), steps, (1, 1), (0, 0), decimation)
+        seen = [grid.seen(each, (size[-2], size[-1])) for each in moves]
+        masks: list[Any] = [
+            w
+            if on.all()
+            else np.broadcast_to(np.reshape(w, A.dimsd if np.ndim(w) else ()) * on, A.dimsd)
+            for w, on, A in zip(given, seen, frames, strict=True)
+        ]
+        return cls(frames, masks)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameStack, (self.operators, self.weights)
@@ -247,6 +350,16 @@ class FrameStack(NormalOperator):
         return merging.side_by_side(frames, self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
+        return self._of_frames(weights, lambda operator, own: operator.terms(own))
+
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        return self._of_frames(weights, lambda operator, own: operator.similar(own))
+
+    def _of_frames(
+        self,
+        weights: Array | None,
+        asked: Callable[[ArrayOperator, Array | None], list[Term] | None],
+    ) -> list[Term] | None:
         found: list[Term] = []
         given = [None] * len(self.operators) if weights is None else self.split(weights)
         for number, (operator, more) in enumerate(zip(self.operators, given, strict=True)):
@@ -254,7 +367,7 @@ class FrameStack(NormalOperator):
             if self._roots is not None or more is not None:
                 square = 1.0 if self._roots is None else self._roots[number] ** 2
                 own = np.broadcast_to(square * (1.0 if more is None else more), operator.shape[0])
-            terms = operator.terms(own) if isinstance(operator, ArrayOperator) else None
+            terms = asked(operator, own) if isinstance(operator, ArrayOperator) else None
             if terms is None:
                 return None
             found += terms

@@ -8,14 +8,19 @@ on the middle of its array, holds in each pixel the integral over that pixel, an
 from dhop.model.shifting import shift
 from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
 from dhop.psf.estimation import estimate
+from dhop.psf.field import Field, Modes
 from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
+from dhop.psf.microscopy import confocal, widefield
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
 
 __all__ = [
+    "Field",
+    "Modes",
     "airy",
     "box",
+    "confocal",
     "disk",
     "encircled_energy",
     "estimate",
@@ -31,4 +36,5 @@ __all__ = [
     "resample",
     "rotate",
     "shift",
+    "widefield",
 ]

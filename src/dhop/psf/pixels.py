@@ -1,13 +1,14 @@
 """Integrals over square pixels of side one."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.runtime import memory
-from dhop.runtime.arguments import both, pair, real
+from dhop.runtime.arguments import both, integers, pair, real
 
 Image = NDArray[np.float64]
 
@@ -21,6 +22,20 @@ def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
     if rows < 1 or columns < 1:
         raise ValueError(f"size must be positive, got {size!r}")
     return affordable("size", rows, columns)
+
+
+def sizes_of(size: int | Sequence[int]) -> tuple[int, ...]:
+    """The shape that one to three numbers ask for; a single one that is no sequence, an image."""
+    if np.ndim(size) == 0 or len(size) == 2:  # type: ignore[arg-type]
+        return shape_of(size)
+    count = len(size)  # type: ignore[arg-type]
+    if count not in (1, 3):
+        raise ValueError(f"size must be one integer, or of one to three axes, got {size!r}")
+    sizes = integers("size", size, count)
+    if min(sizes) < 1:
+        raise ValueError(f"size must be positive, got {size!r}")
+    affordable("size", prod(sizes[:-1]), sizes[-1])
+    return sizes
 
 
 def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Blurs of a simple shape: Gaussian, box, disk and line."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from scipy.special import ndtr, owens_t
@@ -13,10 +14,9 @@ from dhop.psf.pixels import (
     covered,
     edges,
     positive,
-    positive_pair,
-    shape_of,
+    sizes_of,
 )
-from dhop.runtime.arguments import real
+from dhop.runtime.arguments import both, each, real
 
 WIDEST = 1e4  # pixels; the differences of a distribution function lose their digits beyond
 
@@ -33,19 +33,20 @@ def gaussian(
 
         g_i = \Phi\left(\frac{i + 1/2}{\sigma}\right) - \Phi\left(\frac{i - 1/2}{\sigma}\right),
 
-    that is, differences of `scipy.stats.norm.cdf`. The product of both axes is divided by its sum.
+    that is, differences of `scipy.stats.norm.cdf`. The product of all axes is divided by its sum.
     Of a turned ellipse, each pixel holds the difference of the bivariate distribution function at
     its corners, which is computed from Owen's T function [1]_.
 
     Parameters
     ----------
-    size : int or (int, int)
-        Number of pixels. An even size has its middle between two pixels.
-    sigma : float or (float, float)
-        Standard deviation in pixels, along the rows' and the columns' axis before the turn; at most
-        10,000.
+    size : int or sequence of int
+        Number of pixels, of an image if it is one number; ``(n,)`` of a line, three of a volume. An
+        even size has its middle between two pixels.
+    sigma : float or sequence of float
+        Standard deviation in pixels, along the rows' and the columns' axis before the turn, or
+        along each axis; at most 10,000.
     angle : float
-        In degrees, counter-clockwise as displayed.
+        In degrees, counter-clockwise as displayed, of an image.
 
     Returns
     -------
@@ -73,10 +74,15 @@ def gaussian(
            [0.0772, 0.3813, 0.0772],
            [0.0008, 0.0772, 0.1541]])
     """
-    shape = shape_of(size)
-    down, along = positive_pair("sigma", sigma)
-    if max(down, along) > WIDEST:
-        raise ValueError(f"sigma must be at most {WIDEST:g} pixels, got {sigma!r}; take a `box`")
+    sizes = sizes_of(size)
+    if len(sizes) != 2:
+        if angle:
+            raise ValueError("angle is that of an image, of two axes")
+        widths = each("sigma", sigma, len(sizes), _width)
+        lines = [_normal_line(n, width) for n, width in zip(sizes, widths, strict=True)]
+        return normalise(reduce(np.multiply.outer, lines))
+    shape = sizes[0], sizes[1]
+    down, along = both("sigma", sigma, _width)
     sine, cosine = _direction(angle)
     if cosine == 0:
         down, along = along, down
@@ -91,12 +97,20 @@ def gaussian(
     return normalise(np.maximum(corner_difference(corners), 0))
 
 
+def _width(name: str, value: float) -> float:
+    width = positive(name, value)
+    if width > WIDEST:
+        raise ValueError(f"{name} must be at most {WIDEST:g} pixels, got {value!r}; take a `box`")
+    return width
+
+
 def box(size: int | Sequence[int]) -> Image:
     """Uniform over `size` pixels.
 
     Parameters
     ----------
-    size : int or (int, int)
+    size : int or sequence of int
+        Of an image if it is one number; ``(n,)`` of a line, three of a volume.
 
     Returns
     -------
@@ -113,7 +127,7 @@ def box(size: int | Sequence[int]) -> Image:
     >>> psf.box((1, 4))
     array([[0.25, 0.25, 0.25, 0.25]])
     """
-    return normalise(np.ones(shape_of(size)))
+    return normalise(np.ones(sizes_of(size)))
 
 
 def disk(radius: float) -> Image:

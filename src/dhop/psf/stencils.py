@@ -1,6 +1,5 @@
 """The convolutions that regularisers look at."""
 
-from functools import reduce
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -47,7 +46,7 @@ def stencils(regulariser: Stencils, ndim: int = 2) -> list[NDArray[np.number]]:
         return [_along(axis, ndim, DIFFERENCE) for axis in range(ndim)]
     if name == "laplacian":
         return [_laplacian(ndim)]
-    smooth = gaussian(7, 1.0) if ndim == 2 else _power(gaussian(7, 1.0).sum(axis=0), ndim)
+    smooth = gaussian((7,) * ndim, 1.0)
     return [scipy.ndimage.laplace(np.pad(smooth, 1), mode="constant")]
 
 
@@ -61,7 +60,3 @@ def _laplacian(ndim: int) -> NDArray[np.float64]:
         middle = tuple(slice(None) if k == axis else slice(1, 2) for k in range(ndim))
         stencil[middle] += _along(axis, ndim, SECOND)
     return stencil
-
-
-def _power(line: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
-    return np.asarray(reduce(np.multiply.outer, [line] * ndim))

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.psf.arrays import window
+from dhop.psf.arrays import resample, window
+from dhop.psf.field import Field
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -19,10 +20,10 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
 
     Parameters
     ----------
-    psf : array_like, or sequence of such, or sequence of sequences
-        An array is that of all frames. A sequence has that of each frame, or if there is a single
-        one of each channel; a sequence of sequences, of each frame, or all of them, and each
-        channel.
+    psf : array_like or Field, or sequence of such, or sequence of sequences
+        An array or a field is that of all frames. A sequence has that of each frame, or if there
+        is a single one of each channel; a sequence of sequences, of each frame, or all of them, and
+        each channel.
     count, channels : int
         How many frames there are, and how many channels they have, 0 if they have no such axis.
     center : int or (int, int), optional
@@ -30,7 +31,7 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
 
     Returns
     -------
-    ndarray, or list of ndarray, or list of lists of ndarray
+    ndarray or Field, or list of such, or list of lists of such
         Of sum one. A blur that changes the brightness of the image would be brightness of the
         frames that the image does not have. Only a PSF whose sum is nothing in comparison with its
         values, as that of a radio interferometer, stays as it is.
@@ -53,7 +54,7 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
             f"{number} psfs may be those of the frames or of the channels, of which there are as "
             "many: for channels write [psfs], for frames [[psf] * channels for psf in psfs]"
         )
-    known: dict[int, Array] = {}
+    known: dict[int, Any] = {}
     return [_once(each, center, known) for each in given]
 
 
@@ -61,19 +62,39 @@ def dimensions(psf: Any) -> int:
     """Axes of an image that a PSF blurs: those of an array; sequences are of images."""
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
+    if isinstance(psf, Field):
+        return 2
     return 1 if _levels(psf) == 1 else 2
 
 
-def distinct(psf: Any) -> list[Array]:
-    """The arrays in what `blurs` returns, each once."""
-    flat: list[Array] = []
+def resampled(psf: Any, old: tuple[float, ...], new: tuple[float, ...]) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+    if old == new:
+        return psf
+    if isinstance(psf, list):
+        return [resampled(each, old, new) for each in psf]
+    if isinstance(psf, Field):
+        raise TypeError("a field takes a whole factor")
+    center = [(K - 1) // 2 for K in psf.shape]
+    return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
+
+
+def distinct(psf: Any) -> list[Any]:
+    """The arrays or fields in what `blurs` returns, each once."""
+    flat: list[Any] = []
     for each in psf if isinstance(psf, list) else [psf]:
         flat += each if isinstance(each, list) else [each]
     return list({id(each): each for each in flat}.values())
 
 
-def mean(psfs: list[Array]) -> Array:
+def plain(psf: Array | Field) -> Array:
+    """What choices look at: a PSF, or the mean of a field."""
+    return psf.mean if isinstance(psf, Field) else psf
+
+
+def mean(psfs: list[Any]) -> Array:
     """Their mean, in an array that has room for each about its origin."""
+    psfs = [plain(each) for each in psfs]
     side = max(max(each.shape) for each in psfs)
     size = (side,) * psfs[0].ndim
     centred = [window(each, [(K - 1) // 2 for K in each.shape], size) for each in psfs]
@@ -83,6 +104,7 @@ def mean(psfs: list[Array]) -> Array:
 def off_centre(psf: Any) -> str | None:
     """A sentence about the first PSF that stands beside its origin as if by oversight."""
     for each in distinct(psf):
+        each = plain(each)
         off = displaced(each)
         if off is not None:
             return (
@@ -101,19 +123,23 @@ def _of_channels(given: list[list[Any]], count: int, channels: int, center: Any)
             f"{_counted(count, channels)}, but psfs of {len(given)} frames and "
             f"{' or '.join(sorted({str(len(each)) for each in given}))} channels"
         )
-    known: dict[int, Array] = {}
+    known: dict[int, Any] = {}
     made = [[_once(each, center, known) for each in frame] for frame in given]
     return made * count if len(made) == 1 else made
 
 
-def _once(psf: Any, center: Any, known: dict[int, Array]) -> Array:
+def _once(psf: Any, center: Any, known: dict[int, Any]) -> Any:
     """PSFs that are one object stay one, so that their operators are shared."""
     if id(psf) not in known:
         known[id(psf)] = _prepared(psf, center)
     return known[id(psf)]
 
 
-def _prepared(psf: Any, center: Any) -> Array:
+def _prepared(psf: Any, center: Any) -> Any:
+    if isinstance(psf, Field):
+        if center is not None:
+            raise ValueError("the psfs of a field are centred, give no center")
+        return psf.normalised()
     array = arguments.psf_array(psf, most=3)
     if center is not None:
         origin = arguments.integers("center", center, array.ndim)

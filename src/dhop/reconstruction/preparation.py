@@ -8,6 +8,7 @@ frames.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -17,12 +18,14 @@ from scipy.sparse.linalg import LinearOperator
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.estimation.refinement import refine
-from dhop.frames import observations
+from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
+from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
+from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
-from dhop.registration import Registration, register
+from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
@@ -58,6 +61,9 @@ class Preparation:
     psf : ndarray or list
         What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` looks at the mean of
         channels.
+    motion : list or None
+        As `dhop.frames.motions` has it, of frames that have not only been shifted; `shifts` are
+        those of their middles.
     registration : Registration or None
     curve : BetaCurve or None
     notes : list of str
@@ -67,10 +73,11 @@ class Preparation:
     frames: Array
     weights: list[Array] | None
     factor: tuple[int, ...]
-    decimation: str
+    decimation: Decimation
     shifts: Array
     photometry: Photometry
     psf: Any = None
+    motion: list[Any] | None = None
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
@@ -80,19 +87,28 @@ class Preparation:
         self.notes.append(text)
         warnings.warn(text, kind, stacklevel=4)
 
-    def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
+    def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
-        given, improve = _asked(shifts, len(self.frames), len(self.factor))
         volumes = len(self.factor) == 3
+        if motion is not None and shifts is not None:
+            raise ValueError("give either shifts or motion, not both")
+        if motion is not None and volumes:
+            raise ValueError("motion is that of images; volumes take shifts")
+        model: Model = "shift"
+        if isinstance(motion, str):
+            model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
+        elif motion is not None:
+            shifts = self._take(motion)
+        given, improve = _asked(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
         if isinstance(given, str):
-            self._register(progress)
+            self._register(model, progress)
         else:
             self.shifts = given
         found = self.registration
         gains = np.ones(len(self.frames)) if found is None else found.gains
-        if improve and len(self.frames) > 1:
+        if improve and self.motion is None and len(self.frames) > 1:
             with reporting(progress, 1, "refining shifts") as advance:
                 self.shifts, gains = refine(
                     self.frames, self.factor, self.shifts, self.weights, self.decimation, gains,
@@ -104,11 +120,36 @@ class Preparation:
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
 
-    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
-        """Estimate the PSF, or take it."""
+    def _take(self, motion: Any) -> Array:
+        """Take the motions, and return shifts: all that there is, or those of the middles."""
+        shape = self.frames.shape[-2], self.frames.shape[-1]
+        given = motions.checked_motions(motion, len(self.frames), shape)
+        shifts = [motions.as_shift(each) for each in given]
+        if all(shift is not None for shift in shifts):
+            return np.array(shifts)
+        self.motion = given
+        return np.array([motions.displacement(each, shape, (0.5, 0.5)) for each in given])
+
+    def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
+        """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
+        if self.motion is None:
+            return
+        shape = self.frames.shape[-2], self.frames.shape[-1]
+        grid = motions.Grid.build(shape, factor, (1, 1), (0, 0), self.decimation)
+        seen = [grid.seen(each, scene) for each in self.motion]
+        if not all(each.all() for each in seen):
+            weights = self.weights or [np.ones(())] * len(seen)
+            frame = self.frames.shape[1:]
+            self.weights = [
+                np.broadcast_to(w * on, frame) for w, on in zip(weights, seen, strict=True)
+            ]
+
+    def blur(self, psf: Any, center: Any, factor: tuple[float, ...], progress: Progress) -> None:
+        """Estimate the PSF, or take it, to the pixels of `self.factor` from those of `factor`."""
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
-            self.psf = blurs.blurs(psf, len(self.frames), channels, center)
+            given = blurs.blurs(psf, len(self.frames), channels, center)
+            self.psf = blurs.resampled(given, factor, self.factor)
             oversight = blurs.off_centre(self.psf) if center is None else None
             if oversight:
                 self.warn(oversight, PSFWarning)
@@ -117,7 +158,7 @@ class Preparation:
         if center is not None:
             raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
-            self.psf = fit_blur(self._spectra(), self.decimation)[0]
+            self.psf = fit_blur(self._still(), self.decimation)[0]
             advance(1)
 
     def weigh(
@@ -144,13 +185,12 @@ class Preparation:
         if chosen == "discrepancy" and not (noise and noise > 0):
             raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
         with reporting(progress, 1, "choosing beta") as advance:
-            spectra = self._spectra()
+            spectra = self._spectra() if chosen == "auto" else self._still()
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
-                balance = Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0
-                return FALLBACK * balance
-            scene = self._scene(spectra, estimated)
+                return _moderate(spectra, transfers, regulariser)
+            scene = self._scene(self._still(), estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
@@ -163,14 +203,36 @@ class Preparation:
             )
         return number
 
-    def _register(self, progress: Progress) -> None:
+    def name_strangers(self, trust: Sequence[Array]) -> None:
+        """Warn of frames of which the loss trusts no pixel fully."""
+        most = [float(each.max(initial=0)) for each in trust]
+        odd = [i for i, one in enumerate(most) if one < 1]
+        if odd:
+            names = ", ".join(map(str, odd))
+            counts = ", ".join(f"{most[i]:.2g}" for i in odd)
+            self.warn(
+                f"frames {names} do not fit the others; they count {counts} of these",
+                RegistrationWarning,
+            )
+
+    def variance(self) -> float:
+        """Of the noise of a pixel of weight one."""
+        spectra = self._spectra()
+        return self._scene(self._still(), True).noise if spectra.values.any() else 0.0
+
+    def moderate(self, regulariser: Stencils) -> float:
+        """A `beta` that is neither large nor small, whatever the frames hold."""
+        spectra = self._spectra()
+        return _moderate(spectra, self._transfers(spectra), regulariser)
+
+    def _register(self, model: Model, progress: Progress) -> None:
         stack = np.nan_to_num(self.frames)
         grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
         seen = None
         if self.weights is not None:
             seen = [w if w.ndim < 3 else w.min(axis=0) for w in self.weights]
-        found = register(grey, seen, progress=progress)
-        self.registration, self.shifts = found, found.shifts
+        found = register(grey, seen, model=model, progress=progress)
+        self.registration, self.shifts = found, self._take(found.motions)
         weights = self.weights or [np.ones(())] * len(stack)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:
@@ -217,28 +279,52 @@ class Preparation:
                 RegistrationWarning,
             )
 
+    @cached_property
+    def _turned(self) -> list[Any] | None:
+        """The motions, if some are more than shifts."""
+        motion = self.motion
+        return motion if motion and any(motions.as_shift(each) is None for each in motion) else None
+
     def _spectra(self) -> Spectra:
+        shifts = self.shifts
+        if self._turned is not None:  # what differs from frame to frame are parts of a pixel
+            shape = self.frames.shape[-2], self.frames.shape[-1]
+            where = motions.SOMEWHERE
+            moves = np.array([motions.displacement(each, shape, where) for each in self._turned])
+            shifts = moves - np.rint(moves)
         frames = self.photometry.corrected(self.frames)
-        return Spectra(frames, self.factor, self.shifts, self.photometry.weights(self.weights))
+        return Spectra(frames, self.factor, shifts, self.photometry.weights(self.weights))
+
+    def _still(self) -> Spectra:
+        """Spectra of frames that lie on each other but for a shift: of one, if others turn."""
+        if self._turned is None:
+            return self._spectra()
+        weights = self.photometry.weights(self.weights)
+        used = next(i for i in range(len(self.frames)) if weights is None or np.any(weights[i]))
+        given = weights or [np.ones(())] * len(self.frames)
+        alone = [w if i == used else np.zeros(()) for i, w in enumerate(given)]
+        frames = self.photometry.corrected(self.frames)
+        return Spectra(frames, self.factor, np.zeros(self.shifts.shape), alone)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
         if isinstance(self.psf, list):
             each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
             return np.stack([spectra.transfer(one) * pixels for one in each])
-        return np.asarray(spectra.transfer(self.psf) * pixels)
+        return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
     def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
         """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in _each(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
-        given = given_blur(spectra, self.decimation, self.psf)
+        plain = blurs.plain(self.psf)
+        given = given_blur(spectra, self.decimation, plain)
         if estimated or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
-        fitting, own = float(np.exp(free.parameters[0])), width(self.psf)
+        fitting, own = float(np.exp(free.parameters[0])), width(plain)
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
         sure = gain > limit and seen > FEW
@@ -254,6 +340,10 @@ class Preparation:
                 PSFWarning,
             )
         return free if gain > limit else given
+
+
+def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
@@ -283,14 +373,3 @@ def width(psf: Array) -> float:
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
     return float(np.sqrt(squares / psf.ndim))
-
-
-def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
-    """Least and largest value of the pixels that have a weight."""
-    maps = weights or [np.ones(())] * len(frames)
-    low, high = np.inf, -np.inf
-    for frame, weight in zip(frames, maps, strict=True):
-        seen = frame[np.broadcast_to(weight > 0, frame.shape)]
-        if seen.size:
-            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-    return (low, high) if low <= high else (0.0, 0.0)

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 from dhop.closed import Equations
 from dhop.iteration.steps import norm
 from dhop.operators.channels import ChannelOperator
-from dhop.operators.inverse import closed_form, nearest_form
+from dhop.operators.inverse import closed_form, even_form, nearest_form
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Stencils, stencils
 from dhop.reconstruction.regularisers import Regulariser, regulariser_operator
@@ -116,8 +116,15 @@ class Problem:
         """The closed form of the normal equations, or if not `exact` the nearest one."""
         if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
             return None
-        form = closed_form if exact else nearest_form
-        return form(self.operator.terms(), self.regulariser)
+        if exact:
+            return closed_form(self.operator.terms(), self.regulariser)
+        return nearest_form(self.operator.similar(), self.regulariser)
+
+    def even_equations(self) -> Equations | None:
+        """The nearest closed form for frames whose pixels all have one weight."""
+        if self.beta == 0 or isinstance(self.regulariser, LinearOperator):
+            return None
+        return even_form(self.operator.terms(), self.regulariser)
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term of the normal equations."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from dhop.frames.layouts import inward
+from dhop.frames.motions import centres
 
 Array = NDArray[Any]
 
@@ -27,7 +28,7 @@ class Page(Figure):
         return content.getvalue()
 
 
-def report(solution: Any) -> Figure:
+def report(solution: Any, deviation: Array | None = None) -> Figure:
     """Draw a `dhop.Solution`: see `dhop.Solution.plot`."""
     seen = _seen(solution)
     values = solution.frames[0][seen] if seen.any() else np.zeros(1)
@@ -38,8 +39,9 @@ def report(solution: Any) -> Figure:
     corner, side = _detail(frame if frame.ndim == 2 else frame.mean(axis=-1))
     scale = np.array(shape) / frame.shape[:2]
 
-    figure = Page(figsize=(16, 8.4), layout="constrained")
-    axes = figure.subplots(2, 4)
+    count = 4 if deviation is None else 5
+    figure = Page(figsize=(4 * count, 8.4), layout="constrained")
+    axes = figure.subplots(2, count)
     shades = np.percentile(values, SHADES)
     _show(axes[0, 0], frame, shades, f"frame 1 of {len(solution.frames)}, {_times(frame.shape)}")
     _show(axes[1, 0], image, shades, f"super-resolved, {_times(shape)}")
@@ -47,13 +49,33 @@ def report(solution: Any) -> Figure:
         top, left = corner * zoom - 0.5
         height, width = side * zoom
         ax.add_patch(Rectangle((left, top), width, height, fill=False, color="tab:orange", lw=2))
+    for rows, columns in _outlines(solution):
+        axes[1, 0].plot((columns + 0.5) * scale[1] - 0.5, (rows + 0.5) * scale[0] - 0.5, lw=0.5)
     _show(axes[0, 1], _cut(frame, corner, side, np.ones(2)), shades, "detail: frame 1")
     _show(axes[0, 2], _cut(bicubic, corner, side, scale), shades, "detail: bicubic of frame 1")
     _show(axes[0, 3], _cut(image, corner, side, scale), shades, "detail: super-resolved")
     _residuals(figure, axes[1, 1], solution)
     _convergence(axes[1, 2], solution)
     _choice(axes[1, 3], solution)
+    if deviation is not None:
+        whole = np.asarray(inward(deviation, solution.channel_axis)).reshape(-1, *shape)
+        root = np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=0))
+        _map(figure, axes[0, 4], root, "standard deviation", "brightness")
+        signal = np.abs(solution.image) / np.where(deviation > 0, deviation, np.inf)
+        signal = np.asarray(inward(signal, solution.channel_axis)).reshape(-1, *shape).mean(axis=0)
+        _map(figure, axes[1, 4], signal, "image over deviation", "times")
     return figure
+
+
+def _outlines(solution: Any) -> list[Array]:
+    """Where the middles of the outermost pixels of frames that have moved lie in frame 0."""
+    if solution.motion is None:
+        return []
+    shape = solution.frames.shape[-2:]
+    bottom, right = shape[0] - 1, shape[1] - 1
+    rows = np.r_[np.zeros(right), 0:bottom, np.full(right, bottom), bottom:-1:-1].astype(int)
+    columns = np.r_[0:right, np.full(bottom, right), right:0:-1, np.zeros(bottom + 1)].astype(int)
+    return [centres(each, shape)[:, rows, columns] for each in solution.motion]
 
 
 def _seen(solution: Any) -> NDArray[np.bool_]:
@@ -109,12 +131,16 @@ def _residuals(figure: Figure, ax: Any, solution: Any) -> None:
     residuals = solution.residuals()
     size = residuals.shape[-2:]
     root = np.sqrt(np.mean(residuals.reshape(-1, *size) ** 2, axis=0))
-    most = np.percentile(root, SHADES[1])
-    shown = ax.imshow(root, cmap="magma", vmin=0, vmax=most or 1, interpolation="nearest")
     label = "brightness" if solution.operator.weights is None else "brightness, times root weight"
+    _map(figure, ax, root, "residual, root mean square", label)
+
+
+def _map(figure: Figure, ax: Any, values: Array, title: str, label: str) -> None:
+    most = np.percentile(values, SHADES[1])
+    shown = ax.imshow(values, cmap="magma", vmin=0, vmax=most or 1, interpolation="nearest")
     bar = ax.inset_axes((0.05, -0.1, 0.9, 0.05))
     figure.colorbar(shown, cax=bar, orientation="horizontal", label=label)
-    ax.set_title("residual, root mean square")
+    ax.set_title(title)
     ax.set_axis_off()
 
 

@@ -6,7 +6,7 @@ the gradient is computed anew, see `dhop.iteration.rounds`.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import hypot, isfinite, sqrt
@@ -30,12 +30,15 @@ from dhop.iteration.steps import RTOL, Bidiagonalisation, Leave, norm
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
+from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solution import Step
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
-Name: TypeAlias = Literal["auto", "direct", "cg", "lsqr", "lsmr", "projected"]
+Name: TypeAlias = Literal[
+    "auto", "direct", "cg", "lsqr", "lsmr", "projected",
+    "reweighted", "quasi-newton", "richardson-lucy",
+]  # fmt: skip
 Callback: TypeAlias = Callable[[Step], object]
 
 MARGIN = 1.05  # over the estimated largest eigenvalue
@@ -70,10 +73,17 @@ class Recorder:
         self._advance = advance
         self._begin = time.perf_counter()
 
-    def add(self, gradient: float, image: Callable[[], Array]) -> None:
-        """Note the norm of the gradient after an iteration."""
+    def add(
+        self,
+        gradient: float,
+        image: Callable[[], Array],
+        loss: float | None = None,
+        prior: float | None = None,
+    ) -> None:
+        """Note the norm of the gradient after an iteration, and the parts of what is minimised."""
         residual = gradient / self._scale
-        step = Step(len(self.history) + 1, residual, time.perf_counter() - self._begin)
+        seconds = time.perf_counter() - self._begin
+        step = Step(len(self.history) + 1, residual, seconds, loss=loss, prior=prior)
         self.history.append(step)
         self._advance(1)
         if self._callback is not None:
@@ -93,6 +103,10 @@ class Found(NamedTuple):
     history : list of Step
     misfit : float
         Norm of the weighted residuals.
+    operator : FrameStack, optional
+        With the weights that it ended with, where the solver changes them.
+    weights : list of ndarray, optional
+        How much it trusts each pixel of the frames then.
     """
 
     x: Array
@@ -100,6 +114,26 @@ class Found(NamedTuple):
     solver: str
     history: list[Step]
     misfit: float
+    operator: FrameStack | None = None
+    weights: list[Array] | None = None
+
+    def counting(self, weights: Sequence[Array] | None) -> list[Array] | None:
+        """The given weights of the frames times these."""
+        if self.weights is None:
+            return None if weights is None else list(weights)
+        return [w * v for w, v in zip(weights or [np.ones(())] * len(self.weights), self.weights,
+                                      strict=True)]  # fmt: skip
+
+    def scaled(self, root: float, frames: Array) -> "Found":
+        """The same of a problem that is not divided by `root`, whose frames count so much."""
+        assert self.operator is not None
+        assert self.weights is not None
+        given = self.operator.weights or ()
+        return self._replace(
+            misfit=root * self.misfit,
+            operator=FrameStack(self.operator.operators, [root**2 * w for w in given]),
+            weights=[frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)],
+        )
 
 
 def outward(callback: Callback | None, axis: int | None) -> Callback | None:
@@ -148,7 +182,7 @@ def solve(
         scale = norm(rhs)
         if not isfinite(scale):
             raise ValueError("frames times weights overflow; scale them down")
-        bound = _bound(problem, strength) if name == "projected" and scale else 0.0
+        bound = bound_of(problem, strength) if name == "projected" and scale else 0.0
 
         def verdict(x: Array, r: Array, misfit: float) -> Verdict:
             counts = np.minimum(-r, bound * x) if name == "projected" else r
@@ -156,7 +190,7 @@ def solve(
 
         x = np.zeros(rhs.shape, problem.operator.dtype)
         if x0 is not None and scale:
-            x = _start(x0, x.dtype, name == "projected")
+            x = start_of(x0, x.dtype, name == "projected")
             rhs, misfit = problem.residual(x)
         record = Recorder(scale, callback, advance, dims)
         rounds = Rounds(
@@ -238,14 +272,14 @@ def root_of_two(strength: float) -> float:
     return power_of_two(sqrt(strength))
 
 
-def _start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
+def start_of(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
     x = x0.astype(dtype)
     if not abs(x).max() <= LARGEST * float(np.finfo(dtype).max):
         raise ValueError(f"x0 is too large for {dtype}")
     return x.clip(0) if nonnegative else x
 
 
-def _bound(problem: Problem, strength: float) -> float:
+def bound_of(problem: Problem, strength: float) -> float:
     """No less than the largest eigenvalue of the normal equations."""
     size, dtype = problem.operator.shape[1], problem.operator.dtype
     N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)

@@ -52,6 +52,14 @@ def real(name: str, value: Any) -> float:
     return result
 
 
+def positive_real(name: str, value: Any) -> float:
+    """`value` as a finite float above zero."""
+    number = real(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {number}")
+    return number
+
+
 def each(
     name: str, value: Any, count: int, check: Callable[[str, Any], T], kind: str = "number"
 ) -> tuple[T, ...]:

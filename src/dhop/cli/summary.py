@@ -1,0 +1,88 @@
+"""What ``dhop superres`` tells of its result."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop import Solution
+from dhop.cli.terminal import extent
+from dhop.reconstruction.preparation import width
+
+Array = NDArray[Any]
+
+OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
+
+
+def lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
+    frames, ndim = solution.frames, solution.shifts.shape[1]
+    lines = {
+        "frames": f"{len(frames)} of {_seen(frames.shape[1:], ndim)}",
+        "result": f"{_seen(solution.image.shape, ndim)}, {out}",
+        "operator": extent(solution.operator.shape),
+        "beta": f"{solution.beta:.3g}",
+        "solver": f"{solution.solver}, iterations: {solution.iterations}",
+    }
+    if not isinstance(solution.psf, list):
+        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
+    if solution.motion is not None:
+        found = solution.registration
+        lines["motion"] = "given" if found is None else found.model
+    if solution.shifts.any():
+        moves = (",".join(f"{move:.2f}" for move in moves) for moves in solution.shifts)
+        lines["shifts"] = "  ".join(moves)
+    if not solution.photometry.trivial:
+        pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
+        lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
+    if solution.weights is not None:
+        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
+    if compared:
+        lines["compared"] = (
+            f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
+            f"relative RMSE {compared['relative_rmse']:.3%}"
+        )
+    return lines
+
+
+def _seen(shape: tuple[int, ...], ndim: int) -> str:
+    """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
+    return extent((*shape[-ndim:], *shape[:-ndim]))
+
+
+def facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
+    registered = solution.registration
+    return {
+        "out": out,
+        "frames": solution.frames.shape,
+        "shape": solution.image.shape,
+        "operator": solution.operator.shape,
+        "solver": solution.solver,
+        "iterations": solution.iterations,
+        "converged": solution.converged,
+        "residual_norm": solution.residual_norm,
+        "beta": solution.beta,
+        "shifts": solution.shifts.tolist(),
+        "model": None if registered is None else registered.model,
+        "motion": _matrices(solution),
+        "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),
+        "gains": solution.photometry.gains.tolist(),
+        "offsets": solution.photometry.offsets.tolist(),
+        "fits": None if registered is None else registered.fits.tolist(),
+        "quality": None if registered is None else registered.quality.tolist(),
+        "trust": None if solution.weights is None else _of_frames(solution.weights),
+        "warnings": solution.notes,
+        **compared,
+    }
+
+
+def _matrices(solution: Solution) -> list[Any] | None:
+    """The motions of frames that have not only been shifted; None for one that is no matrix."""
+    if solution.motion is None:
+        return None
+    return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]
+
+
+def _of_frames(weights: Array) -> list[float]:
+    """The mean of each frame."""
+    return [float(each.mean()) for each in weights]

@@ -1,0 +1,160 @@
+"""Frames of a burst made ready to be laid on each other: units, bad pixels, copies."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from dhop.estimation import alignment, ladder, turning
+from dhop.estimation.alignment import Level, Match
+from dhop.estimation.correlation import deviation
+from dhop.estimation.groups import Kind
+from dhop.estimation.turning import Placement
+from dhop.runtime.parallel import run
+
+Array = NDArray[Any]
+Found: TypeAlias = Match | Placement
+Result = TypeVar("Result")
+
+SPIKE = 6.0  # standard deviations by which hot pixels stand out ...
+LINE = 4.0  # ... and dead rows and columns, all along
+SHARP = 0.1  # of that is left in the pixels beside; of stars, with a width of 1.2 pixels, 0.15
+MANY = 0.05  # of the pixels: no longer bad ones, but the scene
+SAME = Match(np.zeros(2), 1.0, 0.0, 1.0, np.inf, 0.0, np.eye(2))
+
+
+class Burst:
+    """Frames, each in a unit of its own, so that nothing over- or underflows."""
+
+    def __init__(self, frames: Array, seen: list[Array]) -> None:
+        self.frames, self.seen = frames, seen
+        self.usable = [i for i, each in enumerate(seen) if each.any()]
+        self.units = [_unit(frame[each]) for frame, each in zip(frames, seen, strict=True)]
+        dead = [_dead_lines(self.image(i), seen[i]) for i in self.usable]
+        if dead:  # in one frame it may be a line of the scene
+            self.seen = [each & (np.mean(dead, axis=0) <= 0.5) for each in seen]
+
+    def image(self, i: int) -> Array:
+        """Frame `i` in its unit."""
+        largest, middle, scale = self.units[i]
+        image = np.where(self.seen[i], self.frames[i], 0).astype(np.float64) / largest
+        return np.where(self.seen[i], (image - middle) / scale, 0).astype(np.float32)
+
+    def pyramid(self, i: int) -> list[Level]:
+        """Copies of frame `i` without hot pixels and cosmic rays."""
+        image, seen = self.image(i), self.seen[i]
+        hot = _spikes(image, seen)
+        if np.mean(hot) < MANY:
+            seen = seen & ~hot
+        return alignment.pyramid(np.where(seen, image, 0), seen.astype(np.float32))
+
+    def against(
+        self, reference: int, kind: Kind, advance: Callable[[int], None]
+    ) -> dict[int, Found]:
+        """How the frames match one of them."""
+
+        def match(one: list[Level], other: list[Level]) -> Found | None:
+            if np.array_equal(one[0].image, other[0].image):
+                return SAME
+            if kind == "shift":
+                return alignment.match(one, other)
+            return turning.place(one, other, kind)
+
+        found: dict[int, Found] = self._each(match, reference, advance)
+        if reference in self.usable:
+            found[reference] = SAME
+        return found
+
+    def kind(self, reference: int, advance: Callable[[int], None]) -> Kind:
+        """The simplest kind of motions that explains the frames."""
+        return ladder.simplest(list(self._each(ladder.trial, reference, advance).values()))
+
+    def _each(
+        self,
+        compare: Callable[[list[Level], list[Level]], Result | None],
+        reference: int,
+        advance: Callable[[int], None],
+    ) -> dict[int, Result]:
+        """What is found of the reference and each other frame."""
+        if reference not in self.usable:
+            advance(len(self.frames))
+            return {}
+        levels = self.pyramid(reference)
+        results: dict[int, Result] = {}
+
+        def take(i: int) -> None:
+            if i in self.usable and i != reference:
+                result = compare(levels, self.pyramid(i))
+                if result is not None:
+                    results[i] = result
+            advance(1)
+
+        run(take, [(i,) for i in range(len(self.frames))])
+        return dict(sorted(results.items()))
+
+    def fitting(self, found: dict[int, Found]) -> list[int]:
+        """The frames that show the same scene."""
+        return [i for i, match in found.items() if match.fits(self.frames.shape[1:])]
+
+    def photometry(self, i: int, reference: int, match: Found) -> tuple[float, float]:
+        """Gain and offset in the units of the frames."""
+        (scale, middle), (scale_i, middle_i) = (
+            (largest * (spread if np.isfinite(spread) else 1.0), largest * middle)
+            for largest, middle, spread in (self.units[reference], self.units[i])
+        )
+        gain = match.gain * (scale_i / scale)
+        return gain, match.offset * scale_i + middle_i - gain * middle
+
+
+def _unit(values: Array) -> tuple[float, float, float]:
+    """The largest of some values, and their middle and spread as parts of that."""
+    rounding = 8 * np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps
+    parts = values.astype(np.float64) if values.size else np.zeros(1)
+    largest = float(np.abs(parts).max()) or 1.0
+    parts /= largest
+    middle = float(np.median(parts))
+    away = np.abs(parts - middle)
+    if away.max() <= rounding:
+        return largest, middle, np.inf
+    return largest, middle, max(1.4826 * float(np.median(away)), 1e-6 * float(away.max()))
+
+
+def _dead_lines(image: Array, seen: Array) -> NDArray[np.bool_]:
+    """Rows and columns that stand out as a whole."""
+    dead = np.zeros(image.shape, bool)
+    known = np.where(seen, image, np.nan)
+    for axis in [axis for axis in (0, 1) if image.shape[1 - axis] > 1]:
+        some = np.asarray(seen.any(axis=1 - axis))
+        middle = np.zeros(image.shape[axis], np.float32)
+        middle[some] = np.nanmedian(np.moveaxis(known, axis, 0)[some], axis=1)
+        steps, pairs = np.diff(image, axis=axis), seen & np.roll(seen, -1, axis)
+        usual = deviation(steps, np.delete(pairs, -1, axis)) / np.sqrt(2)
+        dead |= np.expand_dims(_spikes(middle[None], some[None], LINE * usual)[0], 1 - axis)
+    return dead
+
+
+def _spikes(image: Array, seen: Array, least: float = 0.0) -> NDArray[np.bool_]:
+    """Pixels that stand out along each axis, with neighbours that do not."""
+    spikes = seen.copy()
+    axes = [axis for axis in (0, 1) if image.shape[axis] >= 5]
+    for axis in axes:
+        near, far = (_beside(image, seen, axis, distance) for distance in (1, 2))
+        height = np.where(seen & np.isfinite(near - far), image - far, 0)
+        some = height[seen]
+        usual = max(1.4826 * float(np.median(np.abs(some))), 0.02 * float(np.std(some)))
+        spikes &= np.abs(height) > max(SPIKE * usual, least)
+        spikes &= np.abs(near - far) < SHARP * np.abs(height)
+    return spikes if axes else np.zeros_like(spikes)
+
+
+def _beside(image: Array, seen: Array, axis: int, distance: int) -> Array:
+    """Mean of the pixels at a distance on either side; NaN if neither is seen."""
+    taps = np.zeros(2 * distance + 1)
+    taps[[0, -1]] = 1
+    total, count = (
+        scipy.ndimage.correlate1d(each.astype(np.float32), taps, axis, mode="constant")
+        for each in (image * seen, seen)
+    )
+    return total / np.where(count > 0, count, np.float32(np.nan))

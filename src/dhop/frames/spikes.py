@@ -1,0 +1,52 @@
+"""Single pixels that have nothing to do with those around them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from dhop.frames.masks import filled
+from dhop.frames.noise import quiet_noise
+
+Array = NDArray[Any]
+
+NOISE = 5.0  # standard deviations, and ...
+VARIES = 3.0  # times what the neighbours vary by: as far from their median is a spike
+
+
+def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
+    """The frames with the median of their neighbours in the place of spikes.
+
+    A point of light that the optics have spread is none, for its neighbours are bright, too. Of the
+    eight neighbours the two that stick out most are left out, so that spikes may touch.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (F, ..., m0, m1)
+    weights : sequence of ndarray, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.outer(np.hanning(33), np.hanning(33))
+    >>> struck = frame.copy()
+    >>> struck[14, 20] = 9
+    >>> bool(abs(despiked(struck[None])[0] - frame).max() < 0.1)
+    True
+    """
+    maps = weights or [np.ones(())] * len(frames)
+    result = frames.copy()
+    for frame, weight in zip(result, maps, strict=True):
+        known = filled(frame, np.broadcast_to(weight, frame.shape))
+        for image, seen in zip(*(each.reshape(-1, *each.shape[-2:]) for each in (frame, known)),
+                               strict=True):  # fmt: skip
+            ring = scipy.ndimage.generate_binary_structure(2, 2)
+            ring[1, 1] = False
+            low, middle, high = (
+                scipy.ndimage.rank_filter(seen, rank, footprint=ring) for rank in (2, 4, 5)
+            )
+            limit = VARIES * (high - low) + NOISE * quiet_noise(seen)
+            np.copyto(image, middle, where=abs(seen - middle) > limit)
+    return result

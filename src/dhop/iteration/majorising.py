@@ -1,0 +1,59 @@
+"""Minimising by majorising, written against the array interface alone.
+
+What is minimised is replaced by a quadratic function that touches it at the present image and is
+nowhere below it. An image that makes that smaller makes both smaller, and it need not be the
+minimum: a part of the gradient is soon that of another majoriser.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from dhop.iteration.steps import Keep, Product, as_they_are, conjugate_gradients
+
+Array: TypeAlias = Any
+
+FALL = 0.1  # of the gradient is what one majoriser is minimised to
+INNER = 40  # iterations for it at most
+
+
+def improvement(
+    normal: Product, r: Array, precondition: Product | None = None, keep: Keep = as_they_are
+) -> Array:
+    """The change of an image that conjugate gradients find for one majoriser.
+
+    Parameters
+    ----------
+    normal : callable
+        The product with the matrix of the majoriser.
+    r : array
+        Minus half the gradient; overwritten.
+    precondition, keep : callable, optional
+        See `dhop.iteration.steps`.
+    """
+    iterates = conjugate_gradients(normal, r, None, precondition, keep)
+    _, first = next(iterates)
+    return next(
+        d
+        for number, (d, size) in enumerate(iterates, 1)
+        if number == INNER or not size > FALL * first
+    )
+
+
+def majorised(
+    look: Callable[[Array], Any], improve: Callable[[Array, Any], Array], x: Array
+) -> Iterator[tuple[Array, Any]]:
+    """Images, each better than the one before, and what is seen of them.
+
+    Parameters
+    ----------
+    look : callable
+        Gives the value, the gradient and the majoriser at an image.
+    improve : callable
+        Gives from an image and that one whose majoriser is smaller.
+    x : array
+        The first guess.
+    """
+    while True:
+        view = look(x)
+        yield x, view
+        x = improve(x, view)

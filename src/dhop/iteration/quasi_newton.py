@@ -1,0 +1,147 @@
+"""Quasi-Newton steps within bounds, written against the array interface alone."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import inf, isfinite
+from typing import Any, Protocol, TypeAlias
+
+from dhop.iteration.steps import Keep, Product, as_they_are, inner
+
+Array: TypeAlias = Any
+
+MEMORY = 6  # steps that are remembered
+SUFFICIENT = 1e-4  # part of the decrease that the slope promises
+SHORTEST, LONGEST = 0.1, 0.5  # factors between a step that was too long and the next
+TRIALS = 20  # steps that are tried
+CURVED = 1e-12  # of the norms: curvature that is rounding
+ROUNDING = 1e-13  # of a value: a step that climbs by less may be one down
+
+
+class View(Protocol):
+    """What is seen of a function from a point."""
+
+    @property
+    def value(self) -> float:
+        """Its value."""
+
+    @property
+    def residual(self) -> Array:
+        """Minus half its gradient."""
+
+
+def quasi_newton(
+    look: Callable[[Array], Any],
+    x: Array,
+    scale: float,
+    low: float = -inf,
+    high: float = inf,
+    precondition: Product | None = None,
+    keep: Keep = as_they_are,
+) -> Iterator[tuple[Array, Any]]:
+    """Limited-memory steps for ``low <= x <= high``; what is minimised falls from each to the next.
+
+    Where a bound holds a pixel and the gradient presses against it the pixel rests, and the
+    remembered steps are those of the others. It ends where no step helps.
+
+    Parameters
+    ----------
+    look : callable
+        Gives a `View` at an array.
+    x : array
+        The first guess, within the bounds.
+    scale : float
+        About the inverse of half the largest curvature: for the first step.
+    low, high : float
+    precondition, keep : callable, optional
+        See `dhop.iteration.steps`.
+
+    Yields
+    ------
+    x : array
+    view : View
+
+    References
+    ----------
+    D. C. Liu and J. Nocedal, "On the limited memory BFGS method for large scale optimization",
+    Math. Program. 45 (1989) 503-528, https://doi.org/10.1007/BF01589116.
+    E. Thiebaut, "Optimization issues in blind deconvolution algorithms", Proc. SPIE 4847 (2002)
+    174-183, https://doi.org/10.1117/12.461151.
+    """
+    pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+    bounded = isfinite(low) or isfinite(high)
+    view = look(x)
+    while True:
+        yield x, view
+        r = view.residual
+        free = movable(x, r, low, high) if bounded else 1.0
+        found = None
+        for d in _directions(r, pairs, free, scale, precondition):
+            found = _searched(look, x, view, d.astype(x.dtype), low, high)
+            if found is not None:
+                break
+            pairs.clear()
+        if found is None:
+            return
+        new, seen = found
+        pairs.append(keep(new - x, r - seen.residual))
+        x, view = new, seen
+
+
+def movable(x: Array, r: Array, low: float, high: float) -> Array:
+    """Which pixels a step down does not press against a bound."""
+    return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
+
+
+def _directions(
+    r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None
+) -> Iterator[Array]:
+    """The quasi-Newton direction, and without memory if that does not help."""
+    if pairs:
+        yield _two_loops(free * r, pairs, free, scale, precondition)
+    yield _start(free * r, free, scale, precondition)
+
+
+def _start(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
+    return scale * r if precondition is None else free * precondition(r)
+
+
+def _two_loops(
+    q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None
+) -> Array:
+    used = []
+    for s, y in reversed(pairs):
+        y = free * y
+        sy = float(inner(free * s, y))
+        if sy > CURVED * float(inner(y, y)) ** 0.5 * float(inner(s, s)) ** 0.5:
+            a = float(inner(s, q)) / sy
+            q = q - a * y
+            used.append((s, y, sy, a))
+    if not used:
+        return _start(q, free, scale, precondition)
+    s, y, sy, _ = used[0]
+    z = _start(y, free, 1.0, precondition)
+    z = sy / float(inner(y, z)) * _start(q, free, 1.0, precondition)
+    for s, y, sy, a in reversed(used):
+        z = z + (a - float(inner(y, z)) / sy) * (free * s)
+    return z
+
+
+def _searched(
+    look: Callable[[Array], Any], x: Array, view: Any, d: Array, low: float, high: float
+) -> tuple[Array, Any] | None:
+    """A point along the bent path that is lower as far as the slope promises, if there is one."""
+    step = 1.0
+    for _ in range(TRIALS):
+        new = x + x.dtype.type(step) * d
+        if isfinite(low) or isfinite(high):
+            new = new.clip(low, high)
+        promise = 2 * float(inner(view.residual, new - x))
+        if not promise > 0:
+            return None
+        seen = look(new)
+        gain = view.value - seen.value
+        if gain >= SUFFICIENT * promise - ROUNDING * abs(view.value):
+            return new, seen
+        best = promise / (2 * (promise - gain)) if isfinite(gain) else 0.0
+        step *= min(max(best, SHORTEST), LONGEST)
+    return None

@@ -1,0 +1,358 @@
+"""A PSF that varies over the field: the direct method with taps of each row's own.
+
+Down the columns the taps of two nodes are interpolated, which costs a few operations for each tap
+and row of outputs. Along the rows the pixels are multiplied by the hat of each node ::
+
+    pixels            a b c d e f g h i j k l
+    hat of node 0     1 1 . . . 0                    strip 0: what node 0 lights
+    hat of node 1     0 . . . 1 . . . 0              strip 1
+    hat of node 2             0 . . . 1 1 1 1        strip 2
+
+Each strip is then blurred with the taps of its node, so that a pixel is multiplied about twice for
+each tap, however many nodes there are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.kernels.compile import called, kernel
+from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.polyphase import clear_margins, fold_row
+from dhop.kernels.shares import take
+from dhop.kernels.taps import PASS, add_pair, add_taps
+
+Index = NDArray[np.intp]
+
+
+class Forward(NamedTuple):
+    """What `forward` has to know.
+
+    Attributes
+    ----------
+    n0, n1, m0, m1 : int
+        Shapes of the image and of the result.
+    factor, taps : int
+        Decimation factor and number of taps along the rows axis.
+    across, down : int
+        Number of nodes along the columns axis, and along the rows axis.
+    last, lag : int
+        Number of taps of a node, and how many taps on the next output reads the same window; `last`
+        if no windows are shared.
+    width, height, longest : int
+        Of the band of source rows in strips, and the most outputs of a strip.
+    runs, strips : int
+        Lengths of `run` and of `strip`.
+    line : array
+        Source row of each row of the continued image, -1 for a row of zeros.
+    cell : array
+        The node before each row of the continued image.
+    first : (taps + 1,) array
+        Taps ``first[u]:first[u + 1]`` read row `u` of a window.
+    offsets : (last,) array
+        Start of each tap's window, from the strip's beginning in the first row of the window.
+    run : (runs, 3) array
+        Place in a row of the band, source pixel, and length of each run of pixels that are
+        `phases` apart in the image.
+    strip : (strips, 4) array
+        The node of each, where it begins in the band, its first output and number of outputs.
+    """
+
+    n0: int
+    n1: int
+    m0: int
+    m1: int
+    factor: int
+    taps: int
+    phases: int
+    across: int
+    down: int
+    last: int
+    lag: int
+    width: int
+    height: int
+    longest: int
+    runs: int
+    strips: int
+    line: Index
+    cell: Index
+    first: Index
+    offsets: Index
+    run: Index
+    strip: Index
+
+
+class Adjoint(NamedTuple):
+    """What `adjoint` has to know; what is not told here is as in `dhop.kernels.direct_adjoint`.
+
+    Attributes
+    ----------
+    across, down, last : int
+        As in `Forward`.
+    longest, strips : int
+        The most places of a strip, and length of `strip`.
+    cell : (n0,) array
+        The node before each row of pixels.
+    strip : (strips, 4) array
+        The node of each, its first place, number of places, and where its hat begins.
+    """
+
+    n0: int
+    n1: int
+    m0: int
+    m1: int
+    phases: int
+    places: int
+    factor: int
+    most: int
+    height: int
+    width: int
+    across: int
+    down: int
+    last: int
+    longest: int
+    strips: int
+    hats: int
+    begin: Index
+    place: Index
+    starts: Index
+    member: Index
+    inside: Index
+    offsets: Index
+    group: Index
+    reach: Index
+    cell: Index
+    strip: Index
+
+
+_unpack_forward = unpacking(Forward)
+_unpack_adjoint = unpacking(Adjoint)
+
+
+@kernel
+def forward(x, table, weights, work, shares, own, board, out):
+    """Blur each pixel with the PSF of its place, and decimate.
+
+    Parameters
+    ----------
+    x : (B * n0 * n1,) array
+    table : int array
+        A packed `Forward`.
+    weights : array
+        The taps of all nodes, ``(down, across, last)``; the hats along the rows of the band,
+        ``(width,)``; how far each row of the continued image is on the way to the next node.
+    work : (height * width + 4 * last + 2 * longest,) array
+        Zeros.
+    shares, own, board : int arrays and int
+        Of pairs of output rows, counted through the batch.
+    out : (B * m0 * m1,) array
+
+    Returns
+    -------
+    bool
+        True: what is not finite is so by right.
+    """
+    t = _unpack_forward(flat(table))
+    pairs = (t.m0 + 1) // 2
+    source, target, values, band = flat(x), flat(out), flat(weights), flat(work)
+    hats = skip(values, t.down * t.across * t.last)
+    fractions = skip(hats, t.width)
+    taps = skip(band, t.height * t.width)
+    parts = skip(taps, 2 * t.last)
+    sums = skip(parts, 2 * t.last)
+    held, top, bottom = -1, 0, 0  # the image, and the rows of it, that the band holds
+    taken = 0
+    pair, stop = take(shares, own, board, taken)
+    while pair < stop:
+        image, j = pair // pairs, pair % pairs * 2
+        count = min(2, t.m0 - j)
+        upper, lower = t.factor * j, t.factor * (j + count - 1) + t.taps
+        if image != held or upper < top or upper > bottom or lower > top + t.height:
+            held, top, bottom = image, upper, upper
+        for r in range(bottom, lower):
+            pixels = skip(source, (image * t.n0 + max(t.line[r], 0)) * t.n1)
+            _light(pixels, t.line[r] >= 0, t.run, t.runs, t.phases, hats, t.width,
+                   skip(band, (r - top) * t.width))  # fmt: skip
+        bottom = max(bottom, lower)
+        outputs = skip(target, (image * t.m0 + j) * t.m1)
+        for i in range(count * t.m1):
+            outputs[i] = 0
+        for r in range(count):
+            for u in range(t.taps):
+                for k in range(t.first[u], t.first[u + 1]):
+                    parts[r * t.last + k] = fractions[upper + t.factor * r + u]
+        base = (upper - top) * t.width
+        for s in range(t.strips):
+            node, begin = t.strip[4 * s], t.strip[4 * s + 1]
+            left, n = t.strip[4 * s + 2], t.strip[4 * s + 3]
+            for r in range(count):
+                _own_taps(values, node, t.across, t.down, t.last, t.taps, t.first,
+                          skip(t.cell, upper + t.factor * r), skip(parts, r * t.last),
+                          skip(taps, r * t.last))  # fmt: skip
+            if count == 2:
+                # The taps of both rows, one after the other; so are their offsets.
+                add_pair(sums, skip(sums, n), n, band, base + begin, t.factor * t.width, t.offsets,
+                         taps, (0, t.last), (t.last, 2 * t.last),
+                         (t.lag, t.last, t.last - t.lag), PASS, (sums, 0))  # fmt: skip
+            else:
+                add_taps(sums, n, band, base + begin, t.offsets, taps, 0, t.last, False, PASS)
+            for r in range(count):
+                run, part = skip(outputs, r * t.m1 + left), skip(sums, r * n)
+                for i in range(n):
+                    run[i] += part[i]
+        pair += 1
+        if pair == stop:
+            taken += 1
+            pair, stop = take(shares, own, board, taken)
+    return True
+
+
+@kernel
+def adjoint(y, table, weights, work, shares, own, board, out):
+    """Conjugate transpose of `forward`: each pixel sums what it lights, with its own PSF.
+
+    Parameters
+    ----------
+    y : (B * m0 * m1,) array
+    table : int array
+        A packed `Adjoint`.
+    weights : array
+        The conjugated taps of all nodes, ``(down, across, last)``; the hats of the strips, phase by
+        phase, ``(hats,)``; how far each row of pixels is on the way to the next node.
+    work : (height * width + 2 * phases * places + 2 * last + 2 * longest,) array
+    shares, own, board : int arrays and int
+        Of pairs of image rows, counted through the batch.
+    out : (B * n0 * n1,) array
+
+    Returns
+    -------
+    bool
+        True, as in `forward`.
+    """
+    t = _unpack_adjoint(flat(table))
+    size = t.phases * t.places
+    pairs = (t.n0 + 1) // 2
+    source, target, values, band = flat(y), flat(out), flat(weights), flat(work)
+    hats = skip(values, t.down * t.across * t.last)
+    fractions = skip(hats, t.hats)
+    split = skip(band, t.height * t.width)
+    taps = skip(split, 2 * size)
+    sums = skip(taps, 2 * t.last)
+    margin = (t.width - t.m1) // 2
+    clear_margins(band, t.height, t.width, margin)
+    held, top, bottom = -1, 0, 0
+    taken = 0
+    pair, stop = take(shares, own, board, taken)
+    while pair < stop:
+        image, i = pair // pairs, pair % pairs * 2
+        count = min(2, t.n0 - i)
+        first, last = t.begin[i], t.begin[i + count]
+        together = count == 2 and t.begin[i + 1] == first + 1 and last == first + 2
+        together = together and t.place[first + 1] == t.place[first] + 1
+        for k in range(count * size):
+            split[k] = 0
+        for e in range(first, first + 1 if together else last):
+            r = 0 if e < t.begin[i + 1] else 1
+            next_ = t.place[e + 1] if together else t.place[e]
+            j0, p0 = t.place[e] // t.factor, t.place[e] % t.factor
+            j1, p1 = next_ // t.factor, next_ % t.factor
+            upper, lower = max(0, j0 - t.most + 1), min(j1 + 1, t.m0)
+            if image != held or upper < top or upper > bottom or lower > top + t.height:
+                held, top, bottom = image, upper, upper
+            for j in range(bottom, lower):
+                row = skip(band, (j - top) * t.width + margin)
+                pixels = skip(source, (image * t.m0 + j) * t.m1)
+                for k in range(t.m1):
+                    row[k] = pixels[k]
+            bottom = max(bottom, lower)
+            first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
+            first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
+            low = max(first0, first1 + j0 - j1)
+            high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
+            for s in range(t.strips):
+                node, begin, n = t.strip[4 * s], t.strip[4 * s + 1], t.strip[4 * s + 2]
+                hat = skip(hats, t.strip[4 * s + 3])
+                # The taps of the lower row come first.
+                _interpolated(values, node, t.across, t.down, t.last, 0, t.last, t.cell[i + r],
+                              fractions[i + r], skip(taps, t.last))  # fmt: skip
+                if together:
+                    _interpolated(values, node, t.across, t.down, t.last, 0, t.last,
+                                  t.cell[i + 1], fractions[i + 1], taps)  # fmt: skip
+                for p in range(t.phases):
+                    one = skip(t.group, (p0 * t.phases + p) * (t.most + 1))
+                    two = skip(t.group, (p1 * t.phases + p) * (t.most + 1))
+                    start = (j1 - top) * t.width + begin
+                    if together:
+                        a = t.last + one[min(low, t.most)]
+                        add_pair(skip(sums, n), sums, n, band, start, (j0 - j1) * t.width,
+                                 t.offsets, taps,
+                                 (two[first1], t.last + one[first0]),
+                                 (two[last1], t.last + one[last0]),
+                                 (two[min(low + j1 - j0, t.most)], a,
+                                  t.last + one[min(high, t.most)] - a),
+                                 PASS, (sums, 0))  # fmt: skip
+                    else:
+                        add_taps(sums, n, band, start, skip(t.offsets, one[first0]),
+                                 skip(taps, t.last + one[first0]), 0, one[last0] - one[first0],
+                                 False, PASS)  # fmt: skip
+                    for q in range(2 if together else 1):
+                        to = skip(split, (r + q) * size + p * t.places + begin)
+                        part, lit = skip(sums, q * n), skip(hat, p * n)
+                        for k in range(n):
+                            to[k] += lit[k] * part[k]
+        for r in range(count):
+            fold_row(skip(split, r * size), t.starts, t.member, t.inside, t.phases, t.places,
+                     skip(target, (image * t.n0 + i + r) * t.n1), t.n1)  # fmt: skip
+        pair += 1
+        if pair == stop:
+            taken += 1
+            pair, stop = take(shares, own, board, taken)
+    return True
+
+
+@called
+def _light(pixels, inside, run, runs, phases, hats, width, row):
+    """Multiply a row of pixels by the hats, strip by strip; zeros outside the image.
+
+    What no run tells of is a zero in every row, and stays one.
+    """
+    if not inside:
+        for k in range(width):
+            row[k] = 0
+        return
+    for k in range(runs):
+        n = run[3 * k + 2]
+        to, hat, some = skip(row, run[3 * k]), skip(hats, run[3 * k]), skip(pixels, run[3 * k + 1])
+        if n == 1:
+            to[0] = hat[0] * some[0]
+        elif phases == 1:
+            for i in range(n):
+                to[i] = hat[i] * some[i]
+        else:
+            for i in range(n):
+                to[i] = hat[i] * some[phases * i]
+
+
+@called
+def _own_taps(values, node, across, down, last, rows, first, cell, parts, taps):
+    """The taps of an output: each row of them is that of the source row that it reads."""
+    u = 0
+    while u < rows:
+        stop = u + 1
+        while stop < rows and cell[stop] == cell[u]:
+            stop += 1
+        one = skip(values, (cell[u] * across + node) * last)
+        two = skip(values, (min(cell[u] + 1, down - 1) * across + node) * last)
+        for k in range(first[u], first[stop]):
+            taps[k] = (1 - parts[k]) * one[k] + parts[k] * two[k]
+        u = stop
+
+
+@called
+def _interpolated(values, node, across, down, last, begin, end, cell, part, taps):
+    """The taps of a row of pixels."""
+    one = skip(values, (cell * across + node) * last)
+    two = skip(values, (min(cell + 1, down - 1) * across + node) * last)
+    for k in range(begin, end):
+        taps[k] = (1 - part) * one[k] + part * two[k]

@@ -1,0 +1,38 @@
+"""Rows of the explicit matrix of a PSF that varies over the field; see `dhop.matrix.sparse.Rows`.
+
+An entry is stored where any PSF of the field has a tap, so that rows have as many entries as those
+of the `Model` of all taps, in closed form.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.matrix.sparse import ModelRows
+from dhop.model.field import FieldModel
+from dhop.model.relations import Index
+
+
+class FieldRows(ModelRows):
+    """Rows of the matrix of a `FieldModel`, or of its transpose."""
+
+    def __init__(self, field: FieldModel, *, transposed: bool = False) -> None:
+        super().__init__(field.model, transposed=transposed)
+        self._field = field
+
+    def fill(
+        self, rows: Index, pointer: NDArray[np.integer], indices: NDArray[np.integer],
+        data: NDArray[np.inexact],
+    ) -> None:  # fmt: skip
+        from dhop.kernels.entries import fill_field
+
+        model, hats = self._model, (self._field.rows, self._field.columns)
+        relations = [
+            axis.by_pixel if self._transposed else axis.by_output
+            for axis in (model.rows, model.columns)
+        ]
+        fill_field(
+            *(table for each in relations for table in (each.start, each.line, each.tap)),
+            model.weights != 0, self._field.taps,
+            *(table for hat in hats for table in (hat.cell, hat.fraction)),
+            self._transposed, self._sizes, self._others, rows, pointer, indices, data,
+        )  # fmt: skip

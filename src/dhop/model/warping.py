@@ -1,0 +1,284 @@
+"""Where the outputs of a warp lie in an image, and the spline coefficients that they read.
+
+An image `x` is continued by its boundary, however far that is, and the spline through it is
+
+.. math:: s(p) = \\sum_k c_k B(p - k), \\qquad c_k = \\sum_e h_0 z^{|k - e|} \\mathrm{ext}(x)_e,
+
+along each axis, with the cubic B-spline `B` and its pole ``z = sqrt(3) - 2``; the linear one needs
+no filter. So an axis is a range of coefficients, and for each of them and of `TAIL` positions
+before and behind a source pixel. What is further away than that changes no bit.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import floor, prod, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.kernels import AFFINE, MAPPED, PROJECTIVE
+from dhop.model.boundary import Boundary, extended_index
+from dhop.model.relations import Groups, Index, group_by
+
+Array = NDArray[Any]
+
+POLE = sqrt(3) - 2
+GAIN = -6 * POLE / (1 - POLE**2)  # h_0
+TAIL = 32  # POLE**32 is 5e-19
+REACH = {1: 1, 2: 1, 4: 12}  # pixels around an image of zeros, beyond which its spline is zero
+NEAR = 16  # pixels around an image, beyond which positions are brought back
+LARGEST = 4, 2**16  # coefficients, as a multiple of the pixels and more than that
+
+
+@dataclass(frozen=True, eq=False)
+class SplineAxis:
+    """The coefficients that are read along an axis.
+
+    Attributes
+    ----------
+    size : int
+        Number of pixels.
+    low, end : int
+        Outputs at positions ``low <= p < end`` read coefficients, those elsewhere are zero.
+    taps : int
+        Coefficients that a position reads: 4 of a cubic spline, 2 of a linear one, or the pixel
+        where it lies.
+    boundary : str
+    """
+
+    size: int
+    low: int
+    end: int
+    taps: int
+    boundary: Boundary
+
+    @classmethod
+    def build(
+        cls, size: int, first: float, last: float, taps: int, boundary: Boundary
+    ) -> "SplineAxis":
+        """The axis for positions from `first` to `last`."""
+        low, end = floor(first), floor(last) + 1
+        if boundary == "constant":
+            low, end = max(low, -REACH[taps]), min(end, size - 1 + REACH[taps])
+        if low >= end:  # nothing is read
+            low, end = 0, 1
+        return cls(size, low, end, taps, boundary)
+
+    @property
+    def first(self) -> int:
+        """Position of the first coefficient."""
+        return self.low - (1 if self.taps == 4 else 0)
+
+    @property
+    def count(self) -> int:
+        """Number of coefficients."""
+        return self.end - self.low + self.taps - 1
+
+    @property
+    def tail(self) -> int:
+        """Positions before and behind that the coefficients depend on."""
+        return TAIL if self.taps == 4 else 0
+
+    @cached_property
+    def pixels(self) -> Index:
+        """Source pixel of each coefficient and of the tails, -1 for a zero."""
+        start, stop = self.first - self.tail, self.first + self.count + self.tail
+        return extended_index(self.size, start, stop, self.boundary)
+
+    @cached_property
+    def by_pixel(self) -> Groups:
+        """Which of `pixels` are each pixel."""
+        return group_by(self.pixels, self.size)
+
+    @cached_property
+    def line(self) -> Index:
+        """The coefficient that each position of `pixels` passes its adjoint on to."""
+        return (np.arange(self.pixels.size) - self.tail).clip(0, self.count - 1)
+
+    @cached_property
+    def factor(self) -> NDArray[np.float64]:
+        """What it is multiplied by on the way, which falls off in the tails."""
+        away = np.abs(np.arange(self.pixels.size) - self.tail - self.line)
+        return np.asarray(POLE**away)
+
+    @cached_property
+    def inner(self) -> tuple[int, int]:
+        """The longest range of pixels each of which is one of `pixels`, and a coefficient."""
+        start, member = self.by_pixel
+        place = np.where(np.diff(start) == 1, np.append(member, 0)[start[:-1]], -2)
+        place[(place < self.tail) | (place >= self.tail + self.count)] = -2
+        follows = (place[:-1] >= 0) & (np.diff(place) == 1)
+        edges = np.flatnonzero(np.diff(follows, prepend=False, append=False)).reshape(-1, 2)
+        if not len(edges):
+            return 0, 0
+        begin, last = edges[np.argmax(np.diff(edges)[:, 0])].tolist()
+        return begin, last + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """A warp as data.
+
+    Attributes
+    ----------
+    rows, columns : SplineAxis
+    shape : (int, int)
+        Of the outputs.
+    kind : int
+        `AFFINE`, `PROJECTIVE` or `MAPPED`.
+    places : ndarray of float64
+        The 3 x 3 matrix, or the positions of all outputs, rows first.
+    area : ndarray of float64
+        What outputs are multiplied by, one number for all or one for each.
+    """
+
+    rows: SplineAxis
+    columns: SplineAxis
+    shape: tuple[int, int]
+    kind: int
+    places: Array
+    area: Array
+
+    @classmethod
+    def build(
+        cls,
+        size: tuple[int, int],
+        shape: tuple[int, int],
+        coordinates: Array,
+        *,
+        order: int,
+        boundary: tuple[Boundary, Boundary],
+        flux: bool,
+    ) -> "Warp":
+        """Tabulate both axes for a matrix or an array of positions."""
+        kind, places = MAPPED, coordinates
+        if coordinates.ndim == 2:
+            kind = PROJECTIVE if coordinates[2, :2].any() else AFFINE
+            places = _normalised(coordinates, shape)
+        area = _area(kind, places, shape) if flux else np.ones(1)
+        rows, columns = _axes(kind, places, size, shape, order, boundary)
+        most = LARGEST[0] * prod(size) + LARGEST[1]
+        if kind == MAPPED or rows.count * columns.count > most:
+            found = positions(kind, places, shape, np.arange(prod(shape)))
+            both = zip(found, size, boundary, strict=True)
+            kind, places = MAPPED, np.stack([_brought_back(*each) for each in both])
+            rows, columns = _axes(kind, places, size, shape, order, boundary)
+        numbers = np.ascontiguousarray(places).reshape(-1)
+        return cls(rows, columns, shape, kind, numbers, area)
+
+    @property
+    def taps(self) -> int:
+        """Coefficients that an output reads along each axis."""
+        return self.rows.taps
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the image."""
+        return self.rows.size * self.columns.size
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs."""
+        return prod(self.shape)
+
+    @property
+    def located(self) -> Array:
+        """Row and column of all outputs."""
+        return self.positions(np.arange(self.outputs))
+
+    def positions(self, outputs: Index) -> Array:
+        """Row and column, in the image, of some outputs."""
+        places = self.places.reshape((2, -1) if self.kind == MAPPED else (3, 3))
+        return positions(self.kind, places, self.shape, outputs)
+
+
+def positions(kind: int, places: Array, shape: tuple[int, int], outputs: Index) -> Array:
+    """Row and column, in the image, of some outputs: to the bit what the kernels compute."""
+    if kind == MAPPED:
+        return np.asarray(places.reshape(2, -1)[:, outputs])
+    r, c = (each.astype(np.float64) for each in np.divmod(outputs, shape[1]))
+    p0, p1, w = ((a * r + t) + b * c for a, b, t in places)
+    return np.stack([p0, p1]) if kind == AFFINE else np.stack([p0 / w, p1 / w])
+
+
+def _axes(
+    kind: int,
+    places: Array,
+    size: tuple[int, int],
+    shape: tuple[int, int],
+    order: int,
+    boundary: tuple[Boundary, Boundary],
+) -> list[SplineAxis]:
+    taps = 1 if _whole(kind, places) else order + 1
+    ends = _ends(kind, places, shape)
+    return [
+        SplineAxis.build(n, *reach, taps, rule)
+        for n, reach, rule in zip(size, ends, boundary, strict=True)
+    ]
+
+
+def _normalised(matrix: Array, shape: tuple[int, int]) -> Array:
+    """A matrix whose last row is positive all over the outputs, and 1 at the first if it can be."""
+    corners = np.array([[r, c, 1] for r in (0, shape[0] - 1) for c in (0, shape[1] - 1)])
+    sides = corners @ matrix[2]
+    if not ((sides > 0).all() or (sides < 0).all()):
+        raise ValueError(
+            "the projective map has its horizon among the outputs, where positions are infinite"
+        )
+    return matrix / (matrix[2, 2] or sides[0])
+
+
+def _ends(kind: int, places: Array, shape: tuple[int, int]) -> list[tuple[float, float]]:
+    """The least and largest position on either axis, to be found at corners of a matrix."""
+    if kind == MAPPED:
+        found = places.reshape(2, -1)
+    else:
+        m0, m1 = shape
+        corners = np.array([0, m1 - 1, (m0 - 1) * m1, m0 * m1 - 1])
+        found = positions(kind, places, shape, corners)
+        slack = 1e-9 * (1 + np.abs(found))  # rounding inside may exceed that at the corners
+        exact = kind == AFFINE and _whole(kind, places)
+        found = found if exact else np.concatenate([found - slack, found + slack], axis=1)
+    return [(float(each.min()), float(each.max())) for each in found]
+
+
+def _whole(kind: int, places: Array) -> bool:
+    """Whether all positions are those of pixels, where the spline is the image itself."""
+    return kind != PROJECTIVE and bool((places == np.rint(places)).all())
+
+
+def _area(kind: int, places: Array, shape: tuple[int, int]) -> Array:
+    """The area of the image that each output covers, the Jacobian determinant of the map."""
+    if kind == AFFINE:
+        return np.array([abs(np.linalg.det(places[:2, :2]))])
+    if kind == PROJECTIVE:
+        r, c = np.ogrid[: shape[0], : shape[1]]
+        w = places[2, 0] * r + places[2, 1] * c + places[2, 2]
+        return np.abs(np.linalg.det(places) / w**3).reshape(-1)
+    (a, b), (c, d) = (
+        [
+            # A lone row or column is taken to be as high or wide as one of the image.
+            np.gradient(each, axis=axis) if shape[axis] > 1 else np.full(shape, float(k == axis))
+            for axis in (0, 1)
+        ]
+        for k, each in enumerate(places)
+    )
+    return np.abs(a * d - b * c).reshape(-1)
+
+
+def _brought_back(place: Array, size: int, boundary: Boundary) -> Array:
+    """Positions far outside as those inside, or near, where the continued image is the same."""
+    match boundary:
+        case "wrap":
+            inside = place % size
+        case "symmetric":
+            lap = (place + 0.5) % (2 * size)
+            inside = np.minimum(lap, 2 * size - lap) - 0.5
+        case "reflect":
+            lap = place % max(2 * size - 2, 1)
+            inside = np.minimum(lap, max(2 * size - 2, 1) - lap)
+        case _:
+            inside = place.clip(-NEAR, size - 1 + NEAR)
+    far = (place < -NEAR) | (place > size - 1 + NEAR)
+    return np.where(far, inside, place)

@@ -1,0 +1,213 @@
+"""What a camera sees that has moved: ``D H W``."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.closed.terms import Term
+from dhop.frames.motions import Grid, as_shift, displacement
+from dhop.matrix import facts
+from dhop.matrix.sparse import ModelRows, Rows
+from dhop.methods.products import Products
+from dhop.model.axis import Axis
+from dhop.model.boundary import Boundary
+from dhop.model.decimation import Decimation
+from dhop.model.geometry import Model
+from dhop.model.shifting import shift
+from dhop.operators.algebra import Product
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.normal import NormalOperator
+from dhop.operators.warp import WarpOperator
+from dhop.psf.arrays import resample
+
+Array = NDArray[Any]
+
+
+class CameraOperator(NormalOperator):
+    """Blur and decimation of a grid that holds all that the pixels of a frame see, and no more.
+
+    Parameters
+    ----------
+    batch : tuple of int
+        Axes before the images.
+    grid : Grid
+    psf : ndarray
+        On the fine pixels.
+    dtype : dtype
+    workers : int or None
+    """
+
+    def __init__(
+        self,
+        batch: tuple[int, ...],
+        grid: Grid,
+        psf: Array,
+        dtype: np.dtype[Any],
+        workers: int | None,
+    ) -> None:
+        dims = (*batch, *grid.size)
+        super().__init__(dtype, dims, (*batch, *grid.shape))
+        self.args = (batch, grid, psf, dtype, workers)
+        whole = Model.build(
+            dims, psf, grid.fine, decimation=grid.decimation, boundary=("constant", "constant"),
+            center=(psf.shape[0] - 1, psf.shape[1] - 1), phase=(0, 0),
+            axes=(len(dims) - 2, len(dims) - 1), dtype=dtype,
+        )  # fmt: skip
+        axes = [_first(axis, count) for axis, count in zip(whole.axes, grid.shape, strict=True)]
+        self.model = replace(whole, axes=tuple(axes))
+        self.products = Products(self.model, "auto", workers)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return CameraOperator, self.args
+
+    @property
+    def workers(self) -> int | None:
+        return self.products.workers
+
+    def apply(self, x: Array, adjoint: bool, out: Array) -> None:
+        self.products.apply(x, "adjoint" if adjoint else "forward", out)
+
+    def rows(self) -> Rows:
+        return ModelRows(self.model)
+
+    def columns(self) -> Rows:
+        return ModelRows(self.model, transposed=True)
+
+    def bounds(self) -> tuple[float, float]:
+        return facts.column_norm(self.model), facts.row_norm(self.model)
+
+
+class MovedOperator(Product):
+    """A frame whose pixels lie anywhere in the scene, seen through a PSF that moves with it.
+
+    The scene is warped onto a fine grid of the frame's own, which is blurred and decimated.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        Shape of the scene; axes before the last two are a batch.
+    psf : ndarray
+        On pixels of which a whole number, `factor` or the next above, are one of the frame.
+    factor : (float, float)
+        Pixels of the scene in one of the frame.
+    shape : (int, int)
+        Of the frame.
+    motion
+        As `dhop.frames.motions` has it.
+    center : (int, int)
+        Of the PSF.
+    decimation, boundary, dtype, workers
+        As for `DHOperator`; the scene is what the boundary continues.
+    order : {3, 1}
+        Of the spline.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A = MovedOperator((4, 6), np.ones((1, 1)), (2.0, 2.0), (2, 3), np.eye(3), center=(0, 0))
+    >>> A.degrade(np.arange(24.0).reshape(4, 6))
+    array([[14., 22., 30.],
+           [62., 70., 78.]])
+    """
+
+    def __init__(
+        self,
+        dims: tuple[int, ...],
+        psf: Array,
+        factor: tuple[float, ...],
+        shape: tuple[int, int],
+        motion: Any,
+        *,
+        center: tuple[int, int],
+        decimation: Decimation = "sum",
+        boundary: Boundary | Sequence[Boundary] = "constant",
+        order: Any = 3,
+        dtype: Any = np.float64,
+        workers: int | None = None,
+    ) -> None:
+        self._scene = dims
+        self._given = psf, factor, shape, motion
+        self._settings = {
+            "center": center, "decimation": decimation, "boundary": boundary, "order": order,
+            "dtype": dtype, "workers": workers,
+        }  # fmt: skip
+        grid = self._grid = Grid.build(
+            shape, factor, (psf.shape[0], psf.shape[1]), center, decimation
+        )
+        if decimation == "sum":  # over pixels of the scene
+            psf = psf * (factor[0] / grid.fine[0] * factor[1] / grid.fine[1])
+        camera = CameraOperator(dims[:-2], grid, psf, np.dtype(dtype), workers)
+        warp = WarpOperator(
+            dims, camera.dims, grid.coordinates(motion), order=order, boundary=boundary,
+            dtype=np.dtype(dtype), workers=workers,
+        )  # fmt: skip
+        super().__init__(camera, warp)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _rebuild, (self._scene, self._given, self._settings)
+
+    @property
+    def workers(self) -> int | None:
+        return self.right.workers
+
+    def of_one_image(self) -> "MovedOperator":
+        """The operator of a single one of the images in a batch."""
+        return MovedOperator(self._scene[-2:], *self._given, **self._settings)
+
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
+        psf, factor, shape, motion = self._given
+        center, decimation = self._settings["center"], self._settings["decimation"]
+        if factor != self._grid.fine:
+            old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
+            psf = resample(psf, old, new, center=center)
+            center = (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2
+        whole = max(1, round(factor[0])), max(1, round(factor[1]))
+        move = displacement(motion, shape, (0.5, 0.5)) * factor
+        moved, origin = shift(psf, (move - np.rint(move)).tolist(), center)
+        options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
+        near = DHOperator(self._scene, moved, whole, center=origin, **options)
+        if near.dimsd == self.dimsd:
+            return near.terms(weights)
+        # Each of its pixels has the weights of those of the frame that lie there.
+        given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
+        crowd = self._grid.crowd(motion, whole, near.dimsd[-2:], given.reshape(-1, *shape))
+        if decimation == "sum":
+            crowd *= (factor[0] * factor[1] / (whole[0] * whole[1])) ** 2
+        return near.terms(crowd.reshape(-1))
+
+
+def frame_operator(
+    dims: tuple[int, ...],
+    psf: Array,
+    factor: tuple[float, ...],
+    shape: tuple[int, int],
+    motion: Any,
+    *,
+    center: tuple[int, int],
+    **options: Any,
+) -> NormalOperator:
+    """The operator of a frame: with a shift in its PSF where it has only moved by that.
+
+    Arguments as for `MovedOperator`.
+    """
+    move = as_shift(motion)
+    fits = tuple(f * m for f, m in zip(factor, shape, strict=True)) == dims[-2:]
+    if move is not None and fits and all(f == int(f) for f in factor):
+        moved, origin = shift(psf, (move * factor).tolist(), center)
+        own = {name: value for name, value in options.items() if name != "order"}
+        fine = int(factor[0]), int(factor[1])
+        return DHOperator(dims, moved, fine, center=origin, **own)
+    return MovedOperator(dims, psf, factor, shape, motion, center=center, **options)
+
+
+def _first(axis: Axis, outputs: int) -> Axis:
+    """The axis with its first outputs only."""
+    return replace(axis, outputs=outputs, factor=axis.factor if outputs > 1 else 1)
+
+
+def _rebuild(dims: Any, given: Any, settings: dict[str, Any]) -> MovedOperator:
+    return MovedOperator(dims, *given, **settings)

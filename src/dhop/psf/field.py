@@ -1,0 +1,334 @@
+"""Point spread functions that depend on where in the scene a source is."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.model.shifting import shift_all
+from dhop.psf import grids
+from dhop.runtime.arguments import numbers, real
+
+Array = NDArray[Any]
+
+
+class Field:
+    """PSFs on a grid: between its nodes they are interpolated, beyond it the nearest holds.
+
+    The PSF is that of the source: a star at a place is blurred with the PSF of that place, and
+    keeps its flux if all PSFs have the sum one.
+
+    Parameters
+    ----------
+    stamps : array_like, shape (G0, G1, K0, K1)
+        The PSF of each node, in pixels of the scene. Copied.
+    positions : (array_like, array_like)
+        Rows, of shape (G0,), and columns, (G1,), of the nodes, in pixels of the scene, ascending
+        and not necessarily even. They may lie outside the scene.
+
+    Attributes
+    ----------
+    stamps : ndarray
+        Read-only.
+    positions : tuple of two ndarray of float64
+        Read-only.
+    shape : (int, int)
+        Of a PSF.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, numbers are not finite, or positions do not ascend.
+
+    Examples
+    --------
+    A PSF that becomes wider from left to right:
+
+    >>> import numpy as np
+    >>> from dhop import DHOperator, psf
+    >>> stamps = [[psf.gaussian(7, sigma) for sigma in (0.5, 1.5)]]
+    >>> field = psf.Field(stamps, ([0], [0, 63]))
+    >>> field
+    <Field of 1 x 2 psfs of (7, 7)>
+    >>> A = DHOperator((64, 64), field, 2, boundary="wrap")
+    >>> bool(np.allclose(A.column_sums(), 1))  # every source keeps its flux
+    True
+    """
+
+    ndim = 2
+
+    def __init__(self, stamps: ArrayLike, positions: Sequence[ArrayLike]) -> None:
+        self.stamps = _stamps(stamps, "(G0, G1, K0, K1)", 4)
+        try:
+            rows, columns = positions
+        except (TypeError, ValueError):
+            raise ValueError("positions must be two sequences: of rows, and of columns") from None
+        self.positions = (
+            _ascending("rows", rows, self.stamps.shape[0]),
+            _ascending("columns", columns, self.stamps.shape[1]),
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Field, (self.stamps, self.positions)
+
+    def __repr__(self) -> str:
+        G0, G1 = self.stamps.shape[:2]
+        return f"<Field of {G0} x {G1} psfs of {self.shape}>"
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], factor: int = 1) -> "Field":
+        """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
+
+        They tell what a pixel of the detector receives, so the pixel is in them already: use them
+        with ``decimation="sample"``.
+
+        Parameters
+        ----------
+        path : path
+            FITS file (needs ``dhop[fits]``): a cube whose header has ``NXPSFS`` and ``IPSFX01``, or
+            ``DET_YX0`` and ``OVERSAMP``; a table with ``PSF_MASK``, which are polynomials; a
+            PixelGrid of Piff with a BasisPolynomial, on one detector whose pixels are even.
+        factor : int
+            Pixels of the scene in a pixel of the detector, along each axis.
+
+        Returns
+        -------
+        Field
+            Of PSFs of sum one, in pixels of the scene, of which the first of each `factor` is where
+            a pixel of the detector has its middle.
+
+        Raises
+        ------
+        OSError
+            If the file is missing or damaged.
+        ValueError
+            If it holds none of these.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from pathlib import Path
+        >>> from astropy.io import fits
+        >>> from dhop import psf
+        >>> cards = {"NXPSFS": 2, "NYPSFS": 1, "IPSFX01": 1, "IPSFX02": 101, "JPSFY01": 51}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "STDPSF.fits"
+        ...     fits.PrimaryHDU(np.ones((2, 17, 17)), fits.Header(cards)).writeto(path)
+        ...     field = psf.Field.from_file(path, factor=2)
+        >>> field, [each.tolist() for each in field.positions]
+        (<Field of 1 x 2 psfs of (9, 9)>, [[100.0], [0.0, 200.0]])
+        """
+        return cls(*grids.read(path, factor)).normalised()
+
+    @classmethod
+    def from_grid(
+        cls, data: ArrayLike, places: ArrayLike, oversampling: int, factor: int = 1
+    ) -> "Field":
+        """A field of oversampled stamps that contain the pixel, as `from_file` reads them.
+
+        Of a `GriddedPSFModel` of photutils:
+        ``from_grid(model.data, model.grid_xypos, model.oversampling[0])``.
+
+        Parameters
+        ----------
+        data : array_like, shape (N, ny, nx)
+            The middle of each is the star.
+        places : array_like, shape (N, 2)
+            Column and row of each, in that order, in pixels of the detector counted from 0.
+        oversampling : int
+            Samples of `data` in a pixel of the detector.
+        factor : int
+            As for `from_file`. Where it does not divide `oversampling`, stamps are interpolated by
+            cubic splines.
+
+        Returns
+        -------
+        Field
+
+        Raises
+        ------
+        ValueError
+            If the places are not those of a grid, each once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf
+        >>> psf.Field.from_grid(np.ones((2, 9, 9)), [(0, 5), (100, 5)], 4)
+        <Field of 1 x 2 psfs of (3, 3)>
+        """
+        return cls(*grids.arranged(data, places, oversampling, factor)).normalised()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a PSF."""
+        return self.stamps.shape[2], self.stamps.shape[3]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the stamps."""
+        return self.stamps.dtype
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the PSFs at the nodes."""
+        return np.asarray(self.stamps.mean(axis=(0, 1), dtype=np.result_type(self.dtype, float)))
+
+    def normalised(self) -> "Field":
+        """The field of PSFs of sum one.
+
+        Raises
+        ------
+        ValueError
+            If the sum of a PSF is zero.
+        """
+        sums = self.stamps.sum(axis=(2, 3), keepdims=True, dtype=np.result_type(self.dtype, float))
+        if (sums == 0).any():
+            raise ValueError("the sum of a psf of the field is zero, it cannot be made one")
+        return Field(self.stamps / sums, self.positions)
+
+    def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
+        """The field of a camera in which the scene appears further down and to the right.
+
+        Parameters
+        ----------
+        distance : sequence of float
+            Pixels of the scene, along rows and columns.
+
+        Returns
+        -------
+        field : Field
+            Its PSFs are moved as by `dhop.psf.shift`; its nodes stay where they are in the camera,
+            and so move in the scene.
+        center : tuple of int
+            The origin of the PSFs, to be given to `DHOperator`.
+        """
+        origin = [(size - 1) // 2 for size in self.shape]
+        stamps, center = shift_all(self.stamps, distance, origin)
+        places = [nodes - d for nodes, d in zip(self.positions, distance, strict=True)]
+        return Field(stamps, places), center
+
+    def at(self, row: float, column: float) -> Array:
+        """The PSF of one place of the scene.
+
+        Parameters
+        ----------
+        row, column : float
+
+        Returns
+        -------
+        ndarray, shape (K0, K1)
+
+        Examples
+        --------
+        >>> from dhop import psf
+        >>> field = psf.Field([[[[2.0]], [[4.0]]]], ([0], [10, 20]))
+        >>> float(field.at(5, 12.5)[0, 0]), float(field.at(5, 99)[0, 0])
+        (2.5, 4.0)
+        """
+        mixed = self.stamps
+        for place, nodes in zip((row, column), self.positions, strict=True):
+            where = real("a position", place)
+            mixed = sum(
+                part * mixed[node]
+                for node, part in enumerate(_hats(where, nodes))
+                if part
+            )  # fmt: skip
+        return np.asarray(mixed)
+
+
+class Modes:
+    """PSFs as a sum of a few, each times a map: eigen-PSFs, or polynomials of the position.
+
+    Parameters
+    ----------
+    stamps : array_like, shape (R, K0, K1)
+        Copied.
+    weights : array_like, shape (R, n0, n1)
+        Of each pixel of the scene. Real.
+
+    Attributes
+    ----------
+    stamps, weights : ndarray
+        Read-only.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, or numbers are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop import DHOperator, psf
+    >>> stamps = [psf.gaussian(5, 0.5), psf.gaussian(5, 1.0)]
+    >>> ramp = np.broadcast_to(np.linspace(0, 1, 8), (8, 8))
+    >>> A = DHOperator((8, 8), psf.Modes(stamps, [1 - ramp, ramp]), 2)
+    >>> A.shape
+    (16, 64)
+    """
+
+    ndim = 2
+
+    def __init__(self, stamps: ArrayLike, weights: ArrayLike) -> None:
+        self.stamps = _stamps(stamps, "(R, K0, K1)", 3)
+        array = numbers("weights", weights)
+        if array.ndim != 3 or len(array) != len(self.stamps):
+            raise ValueError(
+                f"weights must have the shape ({len(self.stamps)}, n0, n1), got {array.shape}"
+            )
+        if array.dtype.kind == "c" or not np.isfinite(array).all():
+            raise ValueError("weights must be real and finite")
+        self.weights = _frozen(array.astype(np.float64))
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Modes, (self.stamps, self.weights)
+
+    def __repr__(self) -> str:
+        return f"<Modes of {len(self.stamps)} psfs of {self.shape} over {self.weights.shape[1:]}>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a PSF."""
+        return self.stamps.shape[1], self.stamps.shape[2]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the stamps."""
+        return self.stamps.dtype
+
+    def at(self, row: int, column: int) -> Array:
+        """The PSF of one pixel of the scene, an array of shape (K0, K1)."""
+        return np.asarray(np.tensordot(self.weights[:, row, column], self.stamps, 1))
+
+
+def _stamps(given: ArrayLike, shape: str, ndim: int) -> Array:
+    array = np.array(numbers("stamps", given), order="C", subok=False)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(f"stamps must have the shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("stamps must be finite, they contain NaN or Inf")
+    return _frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
+    array = numbers(f"the {name} of positions", given)
+    if array.shape != (count,):
+        raise ValueError(
+            f"positions must have {count} {name}, as stamps have, got an array of {array.shape}"
+        )
+    if array.dtype.kind == "c" or not np.isfinite(array).all() or (np.diff(array) <= 0).any():
+        raise ValueError(f"the {name} of positions must be real, finite and ascend, got {given!r}")
+    return _frozen(array.astype(np.float64))
+
+
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _hats(place: float, nodes: NDArray[np.float64]) -> Array:
+    """The weight of each node at a place."""
+    return np.array([np.interp(place, nodes, hat) for hat in np.eye(nodes.size)])

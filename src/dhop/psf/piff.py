@@ -1,0 +1,118 @@
+"""Fields that Piff has fitted: pixels on the sky, each a polynomial of the place on the sky.
+
+References
+----------
+M. Jarvis et al., "Dark Energy Survey year 3 results: point spread function modelling", MNRAS 501
+(2021) 1282-1299, https://doi.org/10.1093/mnras/staa3679.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.io.reading import ContentError
+
+Array = NDArray[Any]
+
+NODES = 17  # along each axis of the detector
+FIRST_LANCZOS = 3  # of files that do not say it
+SKY_DEGREE = 2  # of the polynomial that leads from the detector to the sky
+
+
+def read_piff(file: Any, factor: int) -> tuple[Array, tuple[Array, Array]]:
+    """The stamps and nodes of an open FITS file, in pixels of the scene.
+
+    The map from the detector to the sky is fitted to the stars of the file, which has it only as a
+    program that is not run. So tree rings, which change the shape of pixels, are not in the PSFs.
+    """
+    model, interpolation = file["psf_model"].data, file["psf_interp"].data
+    kinds = str(model["type"][0]).strip(), str(interpolation["type"][0]).strip()
+    if kinds != ("PixelGrid", "BasisPolynomial"):
+        raise ContentError(
+            "of Piff's models PixelGrid by BasisPolynomial can be read, got "
+            f"{kinds[0]} by {kinds[1]}"
+        )
+    scale, size = float(model["scale"][0]), int(model["size"][0])
+    named = None
+    if "interp" in model.columns.names:
+        named = re.search(r"Lanczos\((\d+)", str(model["interp"][0]))
+    order = int(named[1]) if named else FIRST_LANCZOS
+    degree = int(np.max(interpolation["order"][0]))
+    coefficients = np.asarray(file["psf_interp_solution"].data["q"][0], np.float64)
+
+    stars = file["psf_stars"].data
+    x, y = (np.asarray(stars[name], np.float64) - 1 for name in ("x", "y"))
+    sky = [_Polynomial(x, y, np.asarray(stars[name], np.float64)) for name in ("u", "v")]
+    ends = [(float(place.min()), float(place.max())) for place in (x, y)]
+    columns, rows = (np.linspace(first, last, NODES) for first, last in ends)
+    slopes = [each.slopes(x.mean(), y.mean()) for each in sky]
+    pixel = np.sqrt(abs(np.linalg.det(slopes)))
+    reach = int(factor * size * scale / pixel / 2)
+    down, across = np.mgrid[-reach : reach + 1, -reach : reach + 1] / factor
+    stamps = np.empty((NODES, NODES, *down.shape))
+    for g, h in np.ndindex(NODES, NODES):
+        column, row = float(columns[h]), float(rows[g])
+        u, v = (each(column, row) for each in sky)
+        powers = [u**i * v**j for i in range(degree + 1) for j in range(degree + 1 - i)]
+        grid = _whole(coefficients @ powers, size, scale)
+        slopes = [each.slopes(column, row) for each in sky]
+        du, dv = ((dx * across + dy * down).ravel() / scale for dx, dy in slopes)
+        one, two = (_lanczos(places, size, order) for places in (dv, du))
+        seen = np.einsum("pv,vu,pu->p", one, grid, two)
+        stamps[g, h] = seen.reshape(down.shape)
+    return stamps, (factor * rows, factor * columns)
+
+
+class _Polynomial:
+    """A polynomial of column and row that is nearest to values at some places."""
+
+    def __init__(self, x: Array, y: Array, values: Array) -> None:
+        self._middle = x.mean(), y.mean()
+        self._terms = [(i, j) for i in range(SKY_DEGREE + 1) for j in range(SKY_DEGREE + 1 - i)]
+        x, y = x - self._middle[0], y - self._middle[1]
+        matrix = np.column_stack([x**i * y**j for i, j in self._terms])
+        size = np.abs(matrix).max(axis=0)
+        self._coefficients = np.linalg.lstsq(matrix / size, values)[0] / size
+
+    def __call__(self, x: float, y: float) -> float:
+        x, y = x - self._middle[0], y - self._middle[1]
+        values = [x**i * y**j for i, j in self._terms]
+        return float(self._coefficients @ values)
+
+    def slopes(self, x: float, y: float) -> tuple[float, float]:
+        """Derivatives by column and row, by differences, which are exact up to degree two."""
+        return (self(x + 1, y) - self(x - 1, y)) / 2, (self(x, y + 1) - self(x, y - 1)) / 2
+
+
+def _whole(values: Array, size: int, scale: float) -> Array:
+    """The pixels of a model, of which old files leave out one, or three that follow from it.
+
+    Those keep the flux, and the centroid in the middle.
+    """
+    missing = size * size - values.size
+    if missing == 0:
+        return values.reshape(size, size)
+    if missing not in (1, 3):
+        raise ContentError(f"its model has {values.size} values, not {size} x {size}")
+    middle, grid, known = size // 2, np.zeros((size, size)), np.ones((size, size), bool)
+    known[middle, middle] = False
+    if missing == 3:
+        known[middle + 1, middle] = known[middle, middle + 1] = False
+    grid[known] = values
+    place = np.arange(size) - middle
+    if missing == 3:
+        down, across = place @ grid.sum(axis=1), place @ grid.sum(axis=0)
+        grid[middle + 1, middle], grid[middle, middle + 1] = -down, -across
+    grid[middle, middle] = 1 / scale**2 - grid.sum()
+    return grid
+
+
+def _lanczos(places: Array, size: int, order: int) -> Array:
+    """The weight of each pixel of a line at each place, counted from the middle; of sum one."""
+    near = np.arange(-order, size + order)  # beyond the line there are zeros
+    distance = places[:, None] + size // 2 - near
+    weights = np.where(np.abs(distance) < order, np.sinc(distance) * np.sinc(distance / order), 0)
+    total = weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights[:, order : order + size] / np.where(total == 0, 1, total))

@@ -1,0 +1,43 @@
+"""The operators of the frames, from what is known of these."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dhop.frames import observations
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.channels import ChannelOperator
+from dhop.operators.moved import frame_operator
+from dhop.reconstruction.preparation import Preparation
+
+Array = NDArray[Any]
+
+
+def operators(
+    size: tuple[int, ...], known: Preparation, factor: tuple[float, ...], options: dict[str, Any]
+) -> list[Any]:
+    """The operator of each frame, of one PSF or of one for each of its channels."""
+
+    def frames_of(psf: Any, size: tuple[int, ...], frame: tuple[int, ...]) -> list[Any]:
+        def make(blur: Any, center: Any) -> DHOperator:
+            return DHOperator(size, blur, known.factor, center=center, **options)
+
+        if known.motion is None:
+            return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
+        shape = frame[-2], frame[-1]
+        return [
+            frame_operator(size, blur, factor, shape, each, center=_origin(blur), **options)
+            for each, blur in zip(
+                known.motion, observations.of_each(psf, len(known.motion)), strict=True
+            )
+        ]
+
+    frame = known.frames.shape[1:]
+    if not (isinstance(known.psf, list) and isinstance(known.psf[0], list)):
+        return frames_of(known.psf, size, frame)
+    by_channel = [frames_of(list(own), size[1:], frame[1:]) for own in zip(*known.psf, strict=True)]
+    return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
+
+
+def _origin(psf: Array) -> tuple[int, int]:
+    return (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2

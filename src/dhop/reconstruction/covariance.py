@@ -1,0 +1,192 @@
+r"""The inverse of the normal equations of a problem: how its solution varies with the data."""
+
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.cautions import ConvergenceWarning
+from dhop.iteration.rounds import Rounds, Verdict, forgiven
+from dhop.iteration.steps import norm
+from dhop.operators.inverse import InverseOperator, inverse_of
+from dhop.reconstruction.problem import Problem
+
+Array = NDArray[Any]
+
+MOST = 1000  # iterations of a solution
+TOGETHER = 2**24  # numbers of images and frames that are solved for together
+
+
+class Covariance:
+    r""":math:`K^{-1}` with :math:`K = N + \beta P`, the covariance for noise of one.
+
+    Vectors are the rows of arrays, so that many are multiplied and solved for at once.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a `beta` that is not zero.
+    free : ndarray of bool, shape (N,), optional
+        The pixels that may vary; the others keep their values. All by default.
+    """
+
+    def __init__(self, problem: Problem, free: Array | None = None) -> None:
+        self.problem = problem
+        self.dims = problem.operator.dims
+        self.size = problem.operator.shape[1]
+        self.dtype = problem.operator.dtype
+        self.free = free
+
+    def serves(self, problem: Problem, free: Array | None) -> bool:
+        """Whether another problem has the same covariance."""
+        mine, other = self.problem.operator, problem.operator
+        return (
+            self.free is None
+            and free is None
+            and all(a is b for a, b in zip(mine.operators, other.operators, strict=True))
+            and all(
+                np.array_equal(a, b)
+                for a, b in zip(mine.weights or (), other.weights or (), strict=True)
+            )
+        )
+
+    @cached_property
+    def closed(self) -> InverseOperator | None:
+        """The inverse in closed form, if there is one."""
+        found = None if self.free is not None else self.problem.equations(exact=True)
+        return None if found is None else self._inverse(found)
+
+    @cached_property
+    def near(self) -> InverseOperator | None:
+        """The closed form or one that is near, if there is any."""
+        if self.closed is not None:
+            return self.closed
+        found = self.problem.equations(exact=False)
+        return None if found is None else self._inverse(found)
+
+    @cached_property
+    def axes(self) -> tuple[int, ...]:
+        """Those of the images in arrays of the shape `dims`."""
+        terms = self.problem.operator.terms()
+        last = range(max(len(self.dims) - self.problem.ndim, 0), len(self.dims))
+        return terms[0].axes if terms else tuple(last)
+
+    def control(self, noise: bool) -> "Control | None":
+        r"""An inverse that is near and whose diagonal is known, if there is one."""
+        found = None if self.free is not None else self.problem.even_equations()
+        return None if found is None else Control(self._inverse(found), noise)
+
+    def kept(self, x: Array) -> Array:
+        """Vectors with zeros where nothing may vary."""
+        return np.asarray(x if self.free is None else x * self.free)
+
+    def data(self, x: Array) -> Array:
+        """The products with `N`."""
+        B = self.problem.operator
+        return self.kept(B.rmatmat(B.matmat(self.kept(x).T)).T)
+
+    def penalty(self, x: Array) -> Array:
+        r"""The products with :math:`\beta P`."""
+        S = self.problem.S
+        return self.kept(self.problem.beta * S.rmatmat(S.matmat(self.kept(x).T)).T)
+
+    def normal(self, x: Array) -> Array:
+        """The products with `K`."""
+        return self.data(x) + self.penalty(x)
+
+    def precondition(self, x: Array) -> Array:
+        """The products with what is near the inverse."""
+        return x if self.near is None else self.kept(self.near.rounded(x))
+
+    def solve(self, b: Array, rtol: float) -> Array:
+        r"""The products with :math:`K^{-1}`.
+
+        Parameters
+        ----------
+        b : ndarray, shape (k, N)
+        rtol : float
+            Norm of all residuals together, relative to that of `b`.
+        """
+        b = self.kept(b.astype(self.dtype, copy=False))
+        scale = norm(b)
+        strength = sum(self.problem.scales())
+
+        def judge(x: Array) -> Verdict:
+            r = b - self.normal(x.astype(np.float64, copy=False))
+            return Verdict(r, norm(r), forgiven(x.dtype, strength, norm(x), scale))
+
+        first = Verdict(b.copy(), scale, 0.0)
+        rounds = Rounds(judge, np.zeros_like(b), first, rtol * scale, MOST)
+        rounds.solve(
+            self.normal,
+            None if self.near is None else self.precondition,
+            self.closed is not None,
+        )
+        if not rounds.converged:
+            warnings.warn(
+                f"{rounds.taken} iterations left a residual of {rounds.norm / scale:.1e}, relative "
+                f"to the right-hand side, above {rtol:g}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return np.asarray(rounds.x)
+
+    def batches(self, count: int) -> Iterator[range]:
+        """So many vectors in parts that are worth being solved for together."""
+        most = max(TOGETHER // sum(self.problem.operator.shape), 1)
+        return (range(k, min(k + most, count)) for k in range(0, count, most))
+
+    def units(self, pixels: ArrayLike) -> Array:
+        """The unit vectors of pixels."""
+        numbers = np.asarray(pixels)
+        found = np.zeros((numbers.size, self.size), self.dtype)
+        found[np.arange(numbers.size), numbers] = 1
+        return found
+
+    def pulls(self, count: int, rng: np.random.Generator, noise: bool = False) -> Array:
+        r"""Right-hand sides whose solutions are Gaussian with this covariance.
+
+        Those of data that are noise alone, where the penalty pulls to noise as well:
+        :math:`B^H \xi + \sqrt{\beta} S^H \zeta` with independent normal numbers; or the first term
+        alone, for the covariance :math:`K^{-1} N K^{-1}` of what `noise` makes.
+
+        References
+        ----------
+        G. Papandreou and A. L. Yuille, "Gaussian sampling by local perturbations", Adv. Neural Inf.
+        Process. Syst. 23 (2010) 1858-1866.
+        """
+        B, S, beta = self.problem.operator, self.problem.S, self.problem.beta
+        drawn = rng.standard_normal((count, B.shape[0] + S.shape[0]), self.dtype)
+        data, scene = np.split(drawn, [B.shape[0]], axis=1)
+        pull = B.rmatmat(data.T).T
+        return self.kept(pull if noise else pull + np.sqrt(beta) * S.rmatmat(scene.T).T)
+
+    def determined(self, count: int, rng: np.random.Generator, rtol: float) -> float:
+        """How many numbers the data determine, the trace of ``K^-1 N``, by so many random signs.
+
+        As signs of the data, of which what is left is few where the image follows them.
+        """
+        B = self.problem.operator
+        signs = rng.choice([-1.0, 1.0], (count, B.shape[0])).astype(self.dtype)
+        seen = self.kept(B.rmatmat(signs.T).T)
+        return float(np.vdot(seen, self.solve(seen, rtol))) / count
+
+    def _inverse(self, equations: Any) -> InverseOperator:
+        return inverse_of(self.problem.operator, equations, self.problem.beta)
+
+
+class Control:
+    """What is near an inverse and has a known diagonal.
+
+    Attributes
+    ----------
+    diagonal : ndarray, shape (N,)
+    product : callable
+    """
+
+    def __init__(self, inverse: InverseOperator, noise: bool) -> None:
+        self.diagonal = inverse.diagonal(noise).reshape(-1)
+        self.product = inverse.spread if noise else inverse.rounded

@@ -1,0 +1,119 @@
+"""What the frames say of their predictions: the values of losses, and their slopes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.operators.stack import FrameStack
+from dhop.reconstruction.losses import Loss
+
+Array = NDArray[Any]
+
+WIDE = np.dtype(np.float64)
+
+
+class Seen(NamedTuple):
+    """What one frame says of its prediction.
+
+    Attributes
+    ----------
+    value : float
+        Its loss.
+    fall : ndarray
+        Minus half the slope of that, for each pixel.
+    square : float
+        Squared norm of the residuals, times the weights of a majoriser.
+    weights, trust : ndarray
+        Those of least squares of the same slope, or nearly, and how much pixels count.
+    """
+
+    value: float
+    fall: Array
+    square: float
+    weights: Array
+    trust: Array
+
+
+class Data(Protocol):
+    """Frames and what they cost."""
+
+    def see(self, number: int, product: Array) -> Seen:
+        """What a frame says, if `product` is ``A x``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """A loss of the weighted residuals.
+
+    Attributes
+    ----------
+    operator : FrameStack
+        With the weights.
+    frames : ndarray, shape (F, ...)
+    loss : Loss
+    """
+
+    operator: FrameStack
+    frames: Array
+    loss: Loss
+
+    def see(self, number: int, product: Array) -> Seen:
+        root = self.operator.root(number, WIDE)
+        misfit = self.frames[number].reshape(-1) - product
+        misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
+        misfit *= root
+        weights = self.loss.weights(misfit)
+        fall = weights * misfit
+        square = float(fall @ misfit)
+        return Seen(
+            float(self.loss.value(misfit)), root * fall, square, root * root * weights,
+            self.loss.trust(misfit),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Photons:
+    r"""Twice the logarithm of the likelihood ratio of Poisson counts `n` and means `m`.
+
+    .. math:: 2 \sum w \left(m - n + n \log \frac{n}{m}\right), \quad m = \frac{A x + b}{g}
+
+    Gaussian noise beside the photons is taken for photons of the same variance, that is, its
+    variance is added to both.
+
+    Attributes
+    ----------
+    counts, backgrounds : sequence of ndarray or float
+        Of each frame, in photons.
+    gain : float
+        What a photon adds to a pixel.
+    weights : sequence of ndarray or float
+        One, or zero for what is not observed.
+
+    References
+    ----------
+    D. L. Snyder, A. M. Hammoud and R. L. White, "Image recovery from data acquired with a
+    charge-coupled-device camera", J. Opt. Soc. Am. A 10 (1993) 1014-1023,
+    https://doi.org/10.1364/JOSAA.10.001014.
+    """
+
+    counts: Sequence[Array]
+    backgrounds: Sequence[Array]
+    gain: float
+    weights: Sequence[Array]
+
+    def mean(self, number: int, product: Array) -> Array:
+        """The expected counts."""
+        m = product / self.gain + self.backgrounds[number]
+        return np.maximum(m, np.finfo(WIDE).tiny)
+
+    def see(self, number: int, product: Array) -> Seen:
+        n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
+        ratio = n / m
+        excess = m - n + n * np.log(np.where(n > 0, ratio, 1.0))
+        return Seen(
+            2 * float(np.sum(w * excess)), w * (ratio - 1) / self.gain,
+            float(np.sum(w * (n - m) ** 2 / m)), w / (self.gain**2 * m), np.ones_like(m),
+        )  # fmt: skip

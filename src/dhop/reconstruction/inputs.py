@@ -1,0 +1,83 @@
+"""What frames, weights and first guesses are given as, made into arrays."""
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.frames import layouts
+from dhop.operators.base import dense
+from dhop.runtime import arguments
+
+Array = NDArray[Any]
+Path: TypeAlias = str | os.PathLike[str]
+Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
+Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
+
+
+def is_chunked(frames: Any) -> bool:
+    """Whether frames are a Dask array, or in a Zarr store: a folder, an archive or elsewhere."""
+    if not isinstance(frames, str | os.PathLike):
+        return hasattr(frames, "__dask_graph__")
+    path = os.fspath(frames)
+    return "://" in path or path.lower().endswith((".zarr", ".zip")) or os.path.isdir(path)
+
+
+def read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
+    """Frames as an array, those that are paths as the images there; and where the channels are."""
+    paths = [frames] if isinstance(frames, str | os.PathLike) else frames
+    if not isinstance(paths, list | tuple) or not any(
+        isinstance(path, str | os.PathLike) for path in paths
+    ):
+        layouts.same_shape(frames)
+        return dense(frames, "frames"), channel_axis
+    if not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise TypeError("frames must be arrays or paths, not some of both")
+    from dhop import images, io  # which most who solve for arrays do not need
+
+    missing = [path for path in map(pathlib.Path, paths) if not io.file_of(path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"frames: there is no file {str(missing[0])!r}")
+    pixels = [images.imread(path) for path in paths]
+    layouts.same_shape(pixels)
+    array = pixels[0] if paths is not frames else np.stack(pixels)
+    colours = pixels[0].ndim == 3
+    if channel_axis not in ((None, -1, array.ndim - 1) if colours else (None,)):
+        raise ValueError(
+            f"channel_axis must be -1 or left out for images that are read, whose colours come "
+            f"last, got {channel_axis}"
+        )
+    return array, -1 if colours else None
+
+
+def weight_arrays(
+    weights: Weights | None, stack: Array, axis: int | None, ndim: int
+) -> list[Array] | None:
+    """A number or a map of the shape of a frame, for each."""
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        arguments.choice("weights", weights, ("finite",))
+        return list(np.isfinite(stack).astype(np.float64))
+    given = [
+        dense(each, "each of weights")
+        for each in layouts.weight_maps(weights, stack.shape, axis, ndim)
+    ]
+    return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
+
+
+def finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
+    for frame, weight in zip(stack, weights or [np.ones(())] * len(stack), strict=True):
+        yield (np.isfinite(frame) | (weight == 0)).all()
+
+
+def first_guess(x0: ArrayLike, A: Any, axis: int | None) -> Array:
+    given = dense(x0, "x0")
+    image = layouts.inward(given, axis) if given.ndim == len(A.dims) else given
+    if image.shape != A.dims or image.dtype.kind == "c" or not np.isfinite(image).all():
+        shape = layouts.outward_shape(A.dims, axis)
+        raise ValueError(f"x0 must be real, finite and of shape {shape}")
+    return image.reshape(-1)

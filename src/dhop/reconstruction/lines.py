@@ -1,0 +1,65 @@
+"""Lines, such as spectra, as images of one row."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.frames import layouts, observations
+from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
+from dhop.runtime import arguments
+
+Array = NDArray[Any]
+
+
+def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str, Any]:
+    """The arguments of `dhop.super_resolve` for images of one row, from those for lines."""
+    if given["motion"] is not None:
+        raise ValueError("motion is that of images; lines take shifts")
+    layouts.stacked(frames, channel_axis, 1)
+    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
+    if channel_axis is not None:
+        frames = np.moveaxis(frames, channel_axis, -2)
+    rule = arguments.choices(
+        "boundary", given["boundary"], 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
+    )
+    center, dims, x0, background = (given[key] for key in ("center", "dims", "x0", "background"))
+    return given | {
+        "frames": _row(frames),
+        "psf": _row(np.asarray(given["psf"])),
+        "factor": (1, *arguments.integers("factor", given["factor"], 1)),
+        "channel_axis": None if axis is None else -3,
+        "center": None if center is None else (0, *arguments.integers("center", center, 1)),
+        "shifts": _shifts(given["shifts"], len(frames)),
+        "weights": _weights(given["weights"], frames),
+        "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
+        "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
+        "background": _row(np.asarray(background)) if np.ndim(background) else background,
+        "x0": None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
+    }
+
+
+def as_line(image: Array, axis: int | None) -> Array:
+    """The image of one row as a line, its channels where the user has them."""
+    return np.asarray(layouts.outward(image[..., 0, :], axis))
+
+
+def _row(lines: Array) -> Array:
+    return lines[..., None, :]
+
+
+def _shifts(shifts: Any, count: int) -> Any:
+    if isinstance(shifts, str | tuple):
+        raise ValueError("shifts of lines cannot be estimated; give a number for each frame")
+    if shifts is None:
+        return None
+    moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), count, 1)
+    return np.column_stack([np.zeros(len(moves)), moves])
+
+
+def _weights(weights: Any, frames: Array) -> Any:
+    if weights is None or isinstance(weights, str):
+        return weights
+    alone = frames.ndim == 1 and np.ndim(weights) == 1 and len(weights) == frames.size
+    given = arguments.sequence("weights", [weights] if alone else weights, "numbers or arrays")
+    return [_row(np.asarray(w)) if np.ndim(w) else w for w in given]

@@ -1,0 +1,109 @@
+"""Penalties of images: what they cost, their slope, and the weights of their majorisers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from dhop.iteration.steps import inner
+
+Array: TypeAlias = Any
+Name: TypeAlias = Literal["tv", "huber-tv"]
+
+ROUND = 1e-3  # of the range of the frames: a step that total variation takes for none
+
+
+class Cost(NamedTuple):
+    """What a penalty costs at an image, and half its gradient."""
+
+    value: float
+    slope: Array
+
+
+class Penalty(Protocol):
+    """A penalty of images, as vectors in double precision."""
+
+    def cost(self, x: Array) -> Cost:
+        """Its value and half its gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """``||S x||^2``."""
+
+    S: LinearOperator
+
+    def cost(self, x: Array) -> Cost:
+        looked_at = self.S.matvec(x)
+        return Cost(float(inner(looked_at, looked_at)), self.S.rmatvec(looked_at))
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    r"""Total variation :math:`\sum_p \phi(\|\nabla x_p\|)`, whose tip is rounded.
+
+    .. math:: \phi(s) = \frac{s^2}{2 t} \text{ for } s \le t, \quad s - \frac{t}{2} \text{ beyond}
+
+    The gradient of a pixel is that of all channels together, by differences to the next pixels
+    inside the image.
+
+    Attributes
+    ----------
+    dims : tuple of int
+        Channels, then the axes of the image.
+    axes : sequence of int
+        Of the image.
+    threshold : float
+        Steps up to this one are noise, or shading, and not an edge.
+    """
+
+    dims: tuple[int, ...]
+    axes: Sequence[int]
+    threshold: float
+
+    def steps(self, x: Array) -> tuple[list[Array], Array]:
+        """The differences along each axis, and the sizes of the gradients."""
+        image = x.reshape(self.dims)
+        steps = [differences(image, axis) for axis in self.axes]
+        channels = tuple(axis for axis in range(len(self.dims)) if axis not in self.axes)
+        squares: Array = sum(np.sum(step * step, channels, keepdims=True) for step in steps)
+        return steps, np.sqrt(squares)
+
+    def mean_step(self, x: Array) -> float:
+        """The mean size of the gradients."""
+        return float(np.mean(self.steps(x)[1]))
+
+    def cost(self, x: Array) -> Cost:
+        steps, size = self.steps(x)
+        value, weight = blunted(size, self.threshold)
+        slope = sum(
+            transposed(weight * step, axis) for step, axis in zip(steps, self.axes, strict=True)
+        )
+        return Cost(value, slope.reshape(x.shape))
+
+
+def blunted(size: Array, threshold: float) -> tuple[float, Array]:
+    """The sum of sizes whose tip is rounded up to a threshold, and half its slope over the size."""
+    t = threshold
+    value = float(np.sum(np.where(size < t, size * size / (2 * t), size - t / 2)))
+    return value, 1 / (2 * np.maximum(size, t))
+
+
+def differences(image: Array, axis: int) -> Array:
+    """Next pixel less this one; zero for the last."""
+    step = np.zeros_like(image)
+    step[_part(axis, None, -1)] = np.diff(image, axis=axis)
+    return step
+
+
+def transposed(step: Array, axis: int) -> Array:
+    """The transpose of `differences`, of steps whose last is zero."""
+    image = -step
+    image[_part(axis, 1, None)] += step[_part(axis, None, -1)]
+    return image
+
+
+def _part(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
+    return (*(slice(None),) * axis, slice(start, stop))

@@ -1,0 +1,107 @@
+"""Frames that count photons: their variance, and when they are fitted as well as they can be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from dhop.frames.masks import filled
+from dhop.reconstruction.data_terms import Photons
+from dhop.runtime import arguments
+
+Array = NDArray[Any]
+
+NEAR = 5  # pixels a side over which counts are averaged: their variance is that of nobody's noise
+MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
+FEW = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Counting:
+    """How frames count.
+
+    Attributes
+    ----------
+    background : ndarray, of the shape of the frames
+        What they show where the scene is dark, in their unit.
+    gain : float
+        What one photon adds to a pixel.
+    read_noise : float
+        Standard deviation of the noise that comes beside, in their unit.
+    """
+
+    background: Array
+    gain: float
+    read_noise: float
+
+    @classmethod
+    def checked(cls, background: Array, gain: float, read_noise: float) -> "Counting":
+        """Refuse what cannot be."""
+        if not arguments.real("gain", gain) > 0:
+            raise ValueError(f"gain must be positive, got {gain!r}")
+        if arguments.real("read_noise", read_noise) < 0:
+            raise ValueError(f"read_noise must not be negative, got {read_noise!r}")
+        if not read_noise and (background < 0).any():
+            raise ValueError("background must not be negative: photons are not")
+        return cls(background, float(gain), float(read_noise))
+
+    def means(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
+        """The expected counts, background included, as those around each pixel tell them."""
+        found = []
+        for frame, back, weight in zip(frames, self.background, weights, strict=True):
+            counts = filled((frame.astype(np.float64) + back) / self.gain, weight)
+            sizes = [1] * (counts.ndim - 2) + [NEAR] * 2
+            around = scipy.ndimage.uniform_filter(counts, sizes)
+            found.append(around.clip(1 / NEAR**2))
+        return found
+
+    def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
+        """Those of least squares: one over the variance of each pixel."""
+        return [
+            weight / (self.gain**2 * mean + self.read_noise**2)
+            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
+        ]
+
+    def photons(self, frames: Array, weights: Sequence[Array]) -> Photons:
+        """The Poisson loss of frames whose background has been subtracted."""
+        beside = (self.read_noise / self.gain) ** 2
+        back = [each.reshape(-1) / self.gain + beside for each in self.background]
+        counts = [
+            np.where(np.broadcast_to(w, y.shape) > 0, y, 0).reshape(-1) / self.gain + b
+            for y, w, b in zip(frames.astype(np.float64), weights, back, strict=True)
+        ]
+        flat = [
+            np.broadcast_to(w, y.shape).reshape(-1) for y, w in zip(frames, weights, strict=True)
+        ]
+        return Photons([n.clip(0) for n in counts], back, self.gain, flat)
+
+    def discrepancy(self, frames: Array, weights: Sequence[Array]) -> float:
+        """The loss that noise alone is expected to cost."""
+        beside = (self.read_noise / self.gain) ** 2
+        return sum(
+            float(np.sum(weight * deviance(mean + beside)))
+            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
+        )
+
+
+def deviance(means: Array) -> Array:
+    """The expected Poisson loss ``2 (m - n + n log(n / m))`` of counts with known means.
+
+    It is one for many photons, a little more for a few, and less for fewer than one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> deviance(np.array([0.01, 2.0, 1e4])).round(3)
+    array([0.092, 1.139, 1.   ])
+    """
+    grid = np.geomspace(FEW, MANY, 200)
+    k = np.arange(int(MANY + 12 * MANY**0.5))
+    log = scipy.special.xlogy(k, grid[:, None]) - grid[:, None] - scipy.special.gammaln(k + 1)
+    losses = 2 * (grid[:, None] - k + scipy.special.xlogy(k, k / grid[:, None]))
+    expected = np.sum(np.exp(log) * losses, axis=1)
+    few = np.interp(np.log(np.clip(means, FEW, MANY)), np.log(grid), expected)
+    return np.where(means < MANY, few, 1 + 1 / (6 * np.maximum(means, MANY)))

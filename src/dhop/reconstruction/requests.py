@@ -1,0 +1,153 @@
+"""Which losses, priors and bounds a caller asks for, and whether they go together."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dhop.frames import layouts
+from dhop.operators.base import dense
+from dhop.reconstruction import losses, penalties
+from dhop.runtime import arguments
+
+if TYPE_CHECKING:
+    from dhop.reconstruction.splitting import Denoiser
+    from dhop.reconstruction.variational import Variational
+
+Array = NDArray[Any]
+
+
+class Request(NamedTuple):
+    """The arguments of `dhop.super_resolve` that ask for more than least squares."""
+
+    loss: losses.Name
+    threshold: float | None
+    background: ArrayLike
+    gain: float
+    read_noise: float
+    regulariser: Any
+    bounds: tuple[float, float] | None
+    nonnegative: bool
+    solver: str
+    denoiser: "Denoiser | None"
+
+    @property
+    def plain(self) -> bool:
+        """Whether least squares answer it."""
+        return self.loss == "gaussian" and self.prior is None and self.bounds is None
+
+    @property
+    def prior(self) -> penalties.Name | None:
+        """The prior that is not made of squares."""
+        named = isinstance(self.regulariser, str)
+        return self.regulariser if named and self.regulariser in get_args(penalties.Name) else None
+
+    def check(self) -> None:
+        """Refuse names and numbers that mean nothing, or nothing together."""
+        arguments.choice("loss", self.loss, get_args(losses.Name))
+        if self.threshold is not None:
+            if self.loss not in ("huber", "l1"):
+                raise ValueError('threshold is for loss="huber" and "l1"')
+            if not arguments.real("threshold", self.threshold) > 0:
+                raise ValueError(f"threshold must be positive, got {self.threshold!r}")
+        others = np.ndim(self.background) or self.background != 0, self.gain != 1, self.read_noise
+        if self.loss != "poisson" and any(others):
+            raise ValueError('background, gain and read_noise are for loss="poisson"')
+        if self.bounds is not None:
+            low, high = _pair(self.bounds)
+            if not low < high:
+                raise ValueError(f"bounds must be (low, high) with low < high, got {self.bounds!r}")
+        if self.denoiser is not None:
+            if not callable(self.denoiser):
+                raise TypeError(f"denoiser must be callable, got {self.denoiser!r}")
+            if not self.plain or self.nonnegative:
+                raise ValueError(
+                    "a denoiser takes the place of a prior: it goes with loss='gaussian', a "
+                    "regulariser of squares that it begins with, and no bounds"
+                )
+        if self.plain and self.solver in ("reweighted", "quasi-newton", "richardson-lucy"):
+            raise ValueError(
+                f"solver={self.solver!r} is for other losses or priors than squares: give loss= "
+                "or regulariser= too"
+            )
+
+    def check_for_chunks(self) -> None:
+        """Refuse what works in memory only."""
+        if not self.plain or self.denoiser is not None:
+            raise ValueError(
+                'chunked frames are solved with loss="gaussian", regularisers of squares and no '
+                "bounds but nonnegative=True; others work in memory only"
+            )
+        if self.solver not in ("auto", "projected" if self.nonnegative else "cg"):
+            raise ValueError(
+                f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
+            )
+
+    def answer(
+        self, frames: Array, weights: list[Array] | None, axis: int | None, changes: bool
+    ) -> "tuple[Variational, Array, list[Array] | None] | None":
+        """How to solve, and frames and weights as least squares would have them; None if plain.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (F, ..., m0, m1)
+        weights : list of ndarray or None
+        axis : int or None
+            Of the channels.
+        changes : bool
+            Whether the brightness changes from frame to frame.
+        """
+        if self.plain:
+            return None
+        from dhop.reconstruction import photons
+        from dhop.reconstruction.variational import Variational
+
+        low, high = (-np.inf, np.inf) if self.bounds is None else _pair(self.bounds)
+        maps = weights or [np.ones(())] * len(frames)
+        counting, own = None, weights
+        if self.nonnegative or self.loss == "poisson":
+            low = max(low, 0.0)
+        if not low < high:
+            raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")
+        if self.loss == "poisson":
+            if changes:
+                raise ValueError('loss="poisson" counts photons: it does not go with photometry')
+            back = _background(self.background, frames.shape, axis)
+            counting = photons.Counting.checked(back, self.gain, self.read_noise)
+            frames = (frames - back).astype(frames.dtype)
+            own = counting.weights(frames, maps)
+        how = Variational(
+            self.loss, self.threshold, self.prior, (low, high), counting, maps, self.solver
+        )
+        return how, frames, own
+
+
+def _pair(bounds: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(each) for each in bounds)
+    except (TypeError, ValueError):
+        raise TypeError(f"bounds must be two numbers (low, high), got {bounds!r}") from None
+    if np.isnan(low) or np.isnan(high):
+        raise ValueError(f"bounds must be numbers, got {bounds!r}")
+    return low, high
+
+
+def _background(given: ArrayLike, shape: tuple[int, ...], axis: int | None) -> Array:
+    """What each pixel of the frames shows of no scene: a number, one map, or one for each frame."""
+    array = dense(given, "background")
+    count, plane, whole = shape[0], shape[-2:], layouts.outward_shape(shape[1:], axis)
+    if array.dtype.kind == "c" or not np.isfinite(array).all():
+        raise ValueError("background must be real and finite")
+    array = array.astype(np.float64)
+    if array.shape == whole:
+        array = layouts.inward(array, axis)
+    elif array.shape == (count, *whole):
+        array = np.stack([layouts.inward(each, axis) for each in array])
+    elif array.shape == (count, *plane):
+        array = array.reshape(count, *(1,) * (len(shape) - 3), *plane)
+    elif array.shape not in ((), plane):
+        raise ValueError(
+            f"background must be a number, a map of {whole} or one for each frame, got an array "
+            f"of shape {array.shape}"
+        )
+    return np.broadcast_to(array, shape)

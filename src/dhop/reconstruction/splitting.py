@@ -1,0 +1,105 @@
+"""Plug and play: a denoiser in the place of a prior."""
+
+import time
+from collections.abc import Callable
+from math import sqrt
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.frames import layouts
+from dhop.iteration.steps import norm
+from dhop.reconstruction.history import Step
+from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.solvers import Callback, Found
+from dhop.runtime.progress import Progress, reporting
+
+Array = NDArray[Any]
+Denoiser: TypeAlias = Callable[[Array, float], Array]
+
+LEVELS = np.geomspace(8, 0.7, 12)  # times the noise: what the denoiser is to remove
+TRUST = 2.0  # how much more the frames count than the noise says
+DAMPED = 0.7  # of the denoised image, and of the last one, is taken; the rest of the one before
+ROUGH = 1e-3  # tolerance of the least squares
+
+
+def plug_and_play(
+    problem: Problem,
+    first: Found,
+    denoise: Denoiser,
+    variance: float,
+    axis: int | None,
+    *,
+    callback: Callback | None,
+    progress: Progress,
+) -> Found:
+    r"""Improve an image by turns of a denoiser and of what the frames say.
+
+    Half-quadratic splitting: the level of the noise that is to be removed falls from step to step,
+    and the frames bring back what was taken too much,
+
+    .. math:: \min_x \frac{\gamma}{2} \|B x - y\|^2 + \frac12 \|x - z\|^2,
+
+    where `z` is the denoised image. It is damped, and the mean of the end with the beginning errs
+    less than either.
+
+    Parameters
+    ----------
+    problem : Problem
+    first : Found
+        Its solution.
+    denoise : callable
+        Called with an image, as the caller has its axes, and the standard deviation of its noise.
+    variance : float
+        Of the noise of a pixel of weight one; where there is none nothing is to be removed.
+    axis : int or None
+        Of the channels of the caller's images.
+    callback, progress
+        As for `dhop.super_resolve`.
+
+    References
+    ----------
+    K. Zhang, Y. Li, W. Zuo, L. Zhang, L. Van Gool and R. Timofte, "Plug-and-play image restoration
+    with deep denoiser prior", IEEE Trans. Pattern Anal. Mach. Intell. 44 (2022) 6360-6376,
+    https://doi.org/10.1109/TPAMI.2021.3088914.
+    """
+    if not variance:
+        return first
+    B = problem.operator
+    y = B.data(problem.frames)
+    begin, history = time.perf_counter(), list(first.history)
+    start = image = first.x.reshape(B.dims)
+    weights = np.concatenate([np.ravel(w) for w in B.weights or [np.ones(1)]])
+    # An image is brighter or fainter than frames that are sums of its pixels.
+    gain = float(np.mean(B.operators[0].matvec(np.ones(B.shape[1], B.dtype))))
+    noise = sqrt(variance / float(np.mean(weights[weights > 0]))) / (gain or 1.0)
+    with reporting(progress, len(LEVELS), "plug and play") as advance:
+        for level in noise * LEVELS:
+            clean = _denoised(denoise, image, float(level), axis)
+            damped = (DAMPED * clean + (1 - DAMPED) * image).astype(image.dtype)
+            trust = TRUST * (float(level) * gain) ** 2 / variance
+            new = B.prox_l2(damped, y, trust, rtol=ROUGH)
+            change = norm((new - image).ravel()) / (norm(new.ravel()) or 1.0)
+            image = new
+            step = Step(len(history) + 1, change, time.perf_counter() - begin)
+            history.append(step)
+            advance(1)
+            if callback is not None:
+                callback(Step(step.iteration, change, step.seconds, image))
+    image = (DAMPED * image + (1 - DAMPED) * start).astype(start.dtype)
+    misfit = norm(y - B.matvec(image.ravel()))
+    return first._replace(
+        x=image.reshape(-1), solver="plug-and-play", history=history, misfit=misfit
+    )
+
+
+def _denoised(denoise: Denoiser, image: Array, level: float, axis: int | None) -> Array:
+    given = layouts.outward(image, axis)
+    clean = np.asarray(denoise(given.copy(), level))
+    if clean.shape != given.shape or clean.dtype.kind != "f" or not np.isfinite(clean).all():
+        raise ValueError(
+            f"the denoiser must give finite floating-point numbers of shape {given.shape}, got "
+            f"{clean.dtype} of shape {clean.shape}"
+        )
+    return np.asarray(layouts.inward(clean, axis))

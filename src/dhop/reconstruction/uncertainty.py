@@ -1,0 +1,219 @@
+r"""How sure a solution is: what the methods of `Solution` compute.
+
+If the noise of a pixel of weight `w` has the variance :math:`\sigma^2 / w`, and the scene is as
+likely as the regulariser says, :math:`\exp(-\beta \|S x\|^2 / 2 \sigma^2)`, then the scene, given
+the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 K^{-1}`,
+:math:`K = N + \beta P`. The noise alone would let the solution vary by
+:math:`\sigma^2 K^{-1} N K^{-1}`.
+
+Images without negative values: pixels that are zero are held there, those above vary as if nothing
+held them.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.frames import layouts
+from dhop.iteration.steps import RTOL
+from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.penalties import Name as Prior
+from dhop.reconstruction.probing import probed
+from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.resolution import Resolution, places, widths
+from dhop.reconstruction.solvers import root_of_two
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from dhop.reconstruction.solution import Solution
+
+Array = NDArray[Any]
+What: TypeAlias = Literal["posterior", "noise"]
+
+PROBES = 64  # most combs
+SIGNS = 2**17  # pixels of images that degrees of freedom are estimated with
+
+
+class Uncertainty:
+    """The covariances of the images of a solution, which know nothing of each other.
+
+    Parameters
+    ----------
+    solution : Solution
+    """
+
+    def __init__(self, solution: "Solution") -> None:
+        if isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior):
+            raise ValueError(
+                "deviations are known for regularisers that are squares, not for total variation"
+            )
+        if not solution.beta > 0:
+            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        self._solution = solution
+        problem = Problem(
+            solution.operator, solution.frames, solution.regulariser, solution.beta,
+            solution.boundary, solution.shifts.shape[1],
+        )  # fmt: skip
+        self._root = root_of_two(max(problem.scales()))
+        if self._root != 1:
+            problem = problem.divided(self._root)
+        image = self._inward(solution.image).reshape(len(problem.images), -1)
+        self.images: list[Covariance] = []
+        for number, one in enumerate(problem.images):
+            free = image[number] > 0 if solution.nonnegative else None
+            same = (each for each in self.images if each.serves(one, free))
+            self.images.append(next(same, None) or Covariance(one, free))
+
+    def deviation(
+        self, noise: float | None, what: What, probes: int, progress: Progress
+    ) -> tuple[Array, float]:
+        """The standard deviation of each pixel, and the error of its estimate."""
+        arguments.choice("what", what, get_args(What))
+        arguments.positive("probes", probes)
+        sigma = self._sigma(noise)
+        rng = np.random.default_rng(0)
+        found: dict[int, tuple[Array, float]] = {}
+        for one in self.images:
+            if id(one) not in found:
+                if one.closed is not None:
+                    found[id(one)] = one.closed.diagonal(what == "noise"), 0.0
+                else:
+                    found[id(one)] = probed(one, what == "noise", probes, rng, progress)
+        variances = np.concatenate([found[id(one)][0].reshape(-1) for one in self.images])
+        error = sqrt(np.mean([found[id(one)][1] ** 2 for one in self.images])) / 2
+        return self._outward(sigma * np.sqrt(variances.clip(0))), error
+
+    def response(self, pixel: Sequence[int]) -> Array:
+        """The solution for frames of a scene that is one pixel, without noise."""
+        one, unit, place = self._unit(pixel)
+        return self._placed(one.solve(one.data(unit), RTOL), place)
+
+    def covariance(self, pixel: Sequence[int], noise: float | None) -> Array:
+        """The covariances of all pixels with one."""
+        one, unit, place = self._unit(pixel)
+        return self._placed(self._sigma(noise) ** 2 * one.solve(unit, RTOL), place)
+
+    def resolution(self, grid: int | Sequence[int]) -> Resolution:
+        """The widths of the responses at a grid of pixels of each image."""
+        first = self.images[0]
+        shape = tuple(first.dims[axis] for axis in first.axes)
+        counts = _grid(grid, shape)
+        pixels = places(shape, counts)
+        found: dict[int, Array] = {}
+        for one in self.images:
+            if id(one) not in found:
+                found[id(one)] = _widths(one, pixels.reshape(-1, len(shape)))
+        each = np.concatenate([found[id(one)] for one in self.images])
+        channels = each.shape[:1] if len(self._solution.image.shape) > len(shape) else ()
+        return Resolution(pixels, each.reshape(*channels, *pixels.shape))
+
+    def samples(self, count: int, rng: Any, noise: float | None) -> Array:
+        """Images drawn from the posterior."""
+        arguments.positive("n", count)
+        sigma, rng = self._sigma(noise), np.random.default_rng(rng)
+        image = self._inward(self._solution.image).reshape(-1)
+        drawn = np.empty((count, image.size), image.dtype)
+        for number, one in enumerate(self.images):
+            part = slice(number * one.size, (number + 1) * one.size)
+            for batch in one.batches(count):
+                found = one.solve(one.pulls(len(batch), rng), RTOL)
+                drawn[batch.start : batch.stop, part] = sigma * found
+        drawn += image
+        if self._solution.nonnegative:
+            drawn.clip(0, out=drawn)
+        return np.stack([self._outward(each) for each in drawn])
+
+    @cached_property
+    def noise(self) -> float:
+        """The standard deviation of the noise of a pixel of weight one.
+
+        By the residuals and their degrees of freedom, the trace of what is left of the data where
+        the image's are subtracted. It is estimated with random signs, as data.
+        """
+        solution, rng = self._solution, np.random.default_rng(0)
+        weights = solution.operator.weights
+        left = float(solution.frames.size)
+        if weights is not None:
+            each = solution.frames[0].size
+            left = sum(float((np.broadcast_to(w.ravel(), each) > 0).sum()) for w in weights)
+        used: dict[int, float] = {}
+        for one in self.images:
+            if id(one) not in used:
+                used[id(one)] = one.determined(int(np.clip(SIGNS // one.size, 1, 64)), rng, RTOL)
+            left -= used[id(one)]
+        if not left >= 1:
+            raise ValueError(
+                "the residuals say nothing of the noise: the image follows the frames; give noise"
+            )
+        return solution.residual_norm / sqrt(left)
+
+    def _sigma(self, noise: float | None) -> float:
+        """The noise in the units of the problem that is solved."""
+        sigma = self.noise if noise is None else arguments.real("noise", noise)
+        if not sigma >= 0:
+            raise ValueError(f"noise must not be negative, got {noise!r}")
+        return sigma / self._root
+
+    def _unit(self, pixel: Sequence[int]) -> tuple[Covariance, Array, slice]:
+        """The covariance that a pixel belongs to, its unit vector, and where the image is."""
+        shape = self._solution.image.shape
+        index = tuple(
+            arguments.integer("pixel", k) for k in arguments.sequence("pixel", pixel, "integers")
+        )
+        inside = len(index) == len(shape) and all(
+            -n <= k < n for k, n in zip(index, shape, strict=True)
+        )
+        if not inside:
+            raise ValueError(f"pixel must be an index of the image of shape {shape}, got {pixel!r}")
+        numbers = self._inward(np.arange(self._solution.image.size).reshape(shape)).ravel()
+        at = int(np.flatnonzero(numbers == np.arange(numbers.size).reshape(shape)[index])[0])
+        size = self.images[0].size
+        number, own = divmod(at, size)
+        one = self.images[number]
+        return one, one.units([own]), slice(number * size, (number + 1) * size)
+
+    def _placed(self, row: Array, place: slice) -> Array:
+        whole = np.zeros(self._solution.image.size, row.dtype)
+        whole[place] = row[0]
+        return self._outward(whole)
+
+    def _inward(self, image: Array) -> Array:
+        return np.asarray(layouts.inward(image, self._solution.channel_axis))
+
+    def _outward(self, vector: Array) -> Array:
+        """A vector as the image of the user, in its precision."""
+        solution = self._solution
+        image = vector.reshape(solution.operator.dims)
+        if image.ndim > solution.image.ndim:  # of a line, which was solved as an image of one row
+            image = image[..., 0, :]
+        return np.asarray(layouts.outward(image, solution.channel_axis)).astype(
+            solution.image.dtype, copy=False
+        )
+
+
+def _grid(grid: int | Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+    given = [grid] * len(shape) if np.ndim(grid) == 0 else arguments.sequence("grid", grid, "ints")
+    counts = tuple(arguments.positive("grid", each) for each in given)
+    if len(counts) != len(shape):
+        raise ValueError(f"grid must be one integer or {len(shape)}, got {grid!r}")
+    return tuple(min(count, n) for count, n in zip(counts, shape, strict=True))
+
+
+def _widths(one: Covariance, pixels: Array) -> Array:
+    """Of the responses at the same pixels of all images of a covariance."""
+    images = np.moveaxis(np.arange(one.size).reshape(one.dims), one.axes, range(-len(one.axes), 0))
+    numbers = images.reshape(-1, *images.shape[-len(one.axes) :])
+    at = numbers[(slice(None), *pixels.T)].ravel()
+    found = []
+    for batch in one.batches(at.size):
+        some = at[batch.start : batch.stop]
+        rows = one.solve(one.data(one.units(some)), RTOL)
+        for row, own in zip(rows, some, strict=True):
+            (image,) = np.flatnonzero((numbers == own).reshape(len(numbers), -1).any(axis=1))
+            found.append(widths(row[numbers[image]]))
+    return np.reshape(found, (len(numbers), -1, len(one.axes)))

@@ -1,0 +1,300 @@
+"""Losses, priors and bounds that are not least squares: what they change of a super-resolution.
+
+`dhop.super_resolve` asks one of these what registration should see, how strong the prior is to be,
+and to solve.
+"""
+
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from dhop.cautions import BetaWarning
+from dhop.estimation.photometry import Photometry
+from dhop.frames.spikes import despiked
+from dhop.iteration.richardson_lucy import richardson_lucy
+from dhop.iteration.steps import RTOL, Product
+from dhop.operators.stack import FrameStack
+from dhop.reconstruction import losses, penalties, solvers, stein
+from dhop.reconstruction.data_terms import Data, Residuals
+from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
+from dhop.reconstruction.objective import Objective, View, inverse_near
+from dhop.reconstruction.penalties import Squares
+from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.preparation import Preparation
+from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.ranges import visible_range
+from dhop.reconstruction.robust import settled, without_outliers
+from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress, reporting
+
+Array = NDArray[Any]
+
+EDGE = 3.0  # standard deviations of an image's noise: what "huber-tv" takes for an edge
+FLAT = 0.5  # about the part of an image that is flatter than that
+FIRST = 0.7  # times the variance over the mean step: the weight that the choice begins with
+ROUGH = 1e-3  # tolerance of the image that it begins with
+CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
+DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
+LEAST = 1e-2  # photons, if there are none
+SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
+
+
+@dataclass
+class Variational:
+    """How to solve for one loss, one prior and one set of images.
+
+    Attributes
+    ----------
+    loss : {"gaussian", "huber", "l1", "poisson"}
+    threshold : float or None
+        Of a robust loss; None for one that is estimated.
+    prior : {"tv", "huber-tv"} or None
+        None for squares.
+    box : (float, float)
+        Least and largest value of an image.
+    counting : Counting or None
+        Of photons.
+    weights : list of ndarray
+        Of the frames, as the caller gave them.
+    solver : str
+    edge : float
+        The step up to which total variation is rounded, as `weigh` finds it.
+    """
+
+    loss: losses.Name
+    threshold: float | None
+    prior: penalties.Name | None
+    box: Box
+    counting: Counting | None
+    weights: list[Array]
+    solver: str
+    edge: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise ValueError(
+                f'solver={self.solver!r} is for loss="gaussian", squares and no bounds but zero; '
+                'leave it at "auto"'
+            )
+        squares = self.prior is None and self.box == EVERYTHING
+        if self.solver == "reweighted" and not (self.robust and squares):
+            raise ValueError(
+                'solver="reweighted" is for loss="huber" and "l1" with a regulariser of squares '
+                'and without bounds; "quasi-newton" does the others'
+            )
+        if self.solver == "richardson-lucy" and not (
+            self.counting and self.prior is None and self.box == (0, np.inf)
+        ):
+            raise ValueError(
+                'solver="richardson-lucy" is for loss="poisson" without a prior and without bounds '
+                'but zero; "quasi-newton" has these'
+            )
+        if self.solver == "auto":
+            # The absolute value is bent too sharply for weights that are those of the last image.
+            self.solver = "reweighted" if self.loss == "huber" and squares else "quasi-newton"
+
+    @property
+    def robust(self) -> bool:
+        """Whether the loss knows outliers."""
+        return self.loss in ("huber", "l1")
+
+    def seen(self, frames: Array) -> Array:
+        """The frames as registration and the estimation of the PSF should see them."""
+        return despiked(frames, self.weights) if self.robust else frames
+
+    def smooth(self, regulariser: Any) -> Any:
+        """The regulariser of squares that is nearest to the prior."""
+        return regulariser if self.prior is None else "gradient"
+
+    def weigh(
+        self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
+    ) -> float:
+        """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
+        if self.solver == "richardson-lucy":
+            if not (beta == "auto" or beta == 0):
+                raise ValueError('solver="richardson-lucy" has no prior: leave beta out')
+            return 0.0
+        if not isinstance(beta, str) and (self.prior is None or beta == 0):
+            return beta
+        if isinstance(problem.regulariser, LinearOperator):
+            return known.weigh(problem.regulariser, str(beta), noise, *settings)
+        clean, problem = self._without_outliers(known, problem)
+        if self.prior is None:
+            number = clean.weigh(problem.regulariser, str(beta), noise, *settings)
+        else:
+            number = self._weighed(clean, problem, beta, noise, *settings)
+        known.curve = clean.curve
+        return number
+
+    def _without_outliers(
+        self, known: Preparation, problem: Problem
+    ) -> tuple[Preparation, Problem]:
+        weights = problem.operator.weights or [np.ones(())] * len(problem.frames)
+        frames = problem.frames
+        if self.robust:
+            first = replace(known, frames=self.seen(known.frames))
+            moderate = replace(problem, beta=first.moderate(problem.regulariser))
+            frames, trust = without_outliers(moderate, self.threshold)
+            weights = [w * t for w, t in zip(weights, trust, strict=True)]
+        shape = frames.shape[1:]
+        maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
+        photometry = Photometry.none(len(frames))
+        return (
+            replace(known, frames=frames, weights=maps, photometry=photometry),
+            replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
+        )
+
+    def _weighed(
+        self,
+        known: Preparation,
+        problem: Problem,
+        beta: float | str,
+        noise: Any,
+        strength: float,
+        estimated: bool,
+        progress: Progress,
+    ) -> float:
+        """Find the step that is an edge, and choose the weight of total variation."""
+        if isinstance(beta, str) and beta != "auto":
+            raise ValueError(f'beta={beta!r} is for regularisers of squares; take "auto"')
+        B, frames = problem.operator, problem.frames
+        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
+        roots = np.stack(
+            [np.sqrt(np.broadcast_to(w, frames.shape[1:])) for w in known.weights or ()]
+        )
+        block = B.shape[1] * len(frames) / B.shape[0]  # pixels of the image in one of a frame
+        sums = block if known.decimation == "sum" else 1.0
+        usual = float(np.mean(roots[roots > 0] ** 2)) if roots.any() else 1.0
+        low, high = visible_range(frames, known.weights)
+        self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
+        if self.prior == "huber-tv":
+            self.edge = max(EDGE * sqrt(variance / usual) / sums, self.edge)
+        if not isinstance(beta, str):
+            return beta
+        squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
+        smooth = replace(problem, regulariser="laplacian", beta=squares)
+        x = solvers.solve(smooth, "auto", rtol=ROUGH).x
+        step = self._penalty(problem).mean_step(x.astype(np.float64))
+        if not (step and variance):
+            known.curve = None
+            return squares
+        gaussian = replace(self, loss="gaussian", counting=None, box=EVERYTHING)
+        gaussian.solver = "quasi-newton"
+
+        def solve(frames: Array, beta: float, x: Array) -> Array:
+            given = replace(problem, frames=frames, beta=beta)
+            return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
+
+        with reporting(progress, stein.MOST, "choosing beta") as advance:
+            risk = stein.Risk(solve, B.matvec, frames, roots, variance, x)
+            known.curve = stein.choose(risk, FIRST * variance / step, advance)
+        if not known.curve.settled:
+            known.warn(
+                f"the data do not settle beta by 'auto': {known.curve.beta:.3g} is at the end of "
+                "what was looked at; look at the image, and try others",
+                BetaWarning,
+            )
+        return known.curve.beta
+
+    def _penalty(self, problem: Problem) -> penalties.Variation:
+        dims = problem.operator.dims
+        return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
+
+    def solve(
+        self,
+        problem: Problem,
+        *,
+        x0: Array | None = None,
+        maxiter: int = 500,
+        rtol: float = RTOL,
+        callback: Callback | None = None,
+        progress: Progress = None,
+    ) -> Found:
+        """See `dhop.reconstruction.solvers.solve`."""
+        beta = problem.beta
+        if self.prior is not None and beta:  # in the place of squares of about the same curvature
+            problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
+        root = root_of_two(max(problem.scales()))
+        problem, beta = problem.divided(root), beta / root**2
+        origin = self._origin(problem)
+        x = self._start(x0, origin)
+        frames = np.ones(len(problem.frames))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            threshold = 0.0
+            if self.robust:
+                x, problem, threshold, frames = settled(problem, x)
+                threshold = threshold if self.threshold is None else self.threshold / root
+            penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
+            data = self._data(problem, threshold, root)
+            near = _inverse(problem, uniform=self.counting is not None)
+            objective = Objective(problem, data, penalty, beta, near)
+            x = x.clip(*self.box)
+            enough = _never
+            if self.solver == "reweighted":
+                iterates = reweighted(objective, x)
+            elif self.solver == "richardson-lucy":
+                iterates, enough = self._counted(objective, x, root)
+            else:
+                iterates = descending(objective, x, self.box)
+            found = minimise(
+                objective, x, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
+                origin=origin, callback=callback, progress=progress, enough=enough,
+            ).scaled(root, frames)  # fmt: skip
+        return found if self.robust else found._replace(weights=None)
+
+    def _origin(self, problem: Problem) -> Array:
+        """The zero image, or where photons are counted, whose logarithm is taken, an even one."""
+        B, frames = problem.operator, problem.frames
+        nothing = np.zeros(B.shape[1], B.dtype)
+        if self.counting is None:
+            return nothing.clip(*self.box)
+        block = float(np.mean(B.operators[0].matvec(nothing + 1))) or 1.0
+        seen = [
+            frame[np.broadcast_to(weight > 0, frame.shape)]
+            for frame, weight in zip(frames, self.weights, strict=True)
+        ]
+        usual = float(np.mean(np.concatenate(seen), dtype=np.float64)) / block
+        return (nothing + max(usual, 0.0) + LEAST * self.counting.gain).clip(*self.box)
+
+    def _start(self, x0: Array | None, origin: Array) -> Array:
+        if x0 is None:
+            return origin
+        x = start_of(x0, origin.dtype, False).clip(*self.box)
+        return x if self.counting is None else np.maximum(x, DARK * origin)
+
+    def _data(self, problem: Problem, threshold: float, root: float) -> Data:
+        if self.counting is not None:
+            weights = [weight / root**2 for weight in self.weights]
+            return self.counting.photons(problem.frames, weights)
+        loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
+        return Residuals(problem.operator, problem.frames, loss)
+
+    def _counted(self, objective: Objective, x: Array, root: float) -> tuple[Any, Any]:
+        """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
+        assert self.counting is not None
+        frames = objective.problem.frames
+        weights = [np.broadcast_to(weight, frames.shape[1:]) for weight in self.weights]
+        sums = sum(
+            A.rmatvec(weight.reshape(-1) / (self.counting.gain * root**2))
+            for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
+        )
+        enough = self.counting.discrepancy(frames, weights) / root**2
+        return richardson_lucy(objective.look, sums, x), lambda view: view.loss <= enough
+
+
+def _inverse(problem: Problem, uniform: bool) -> Product | None:
+    """An inverse near the problem's, or near that of the mean weights of its frames."""
+    if uniform:
+        B = problem.operator
+        means = [np.mean(weight) for weight in B.weights or ()]
+        problem = replace(problem, operator=FrameStack(B.operators, means))
+    return inverse_near(problem)
+
+
+def _never(view: View) -> bool:
+    return False

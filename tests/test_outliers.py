@@ -1,0 +1,150 @@
+"""Bursts with outliers, against the same bursts without."""
+
+import warnings
+
+import numpy as np
+import pytest
+from bursts import burst, photograph, quality
+
+from dhop import psf, super_resolve
+from dhop.cautions import RegistrationWarning
+from dhop.frames.spikes import despiked
+
+BLUR = psf.gaussian(9, 1.0)
+MARGIN = 24
+NAMES = ["camera", "astronaut", "coffee"]
+HIDDEN = (3, 6, 9)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def made(request):
+    """Twelve clean frames, their shifts, the truth, and the quality of the clean burst."""
+    scene = photograph(request.param, 192 + 2 * MARGIN)
+    frames, shifts = burst(scene, BLUR, 2, 0.01, 12, margin=MARGIN, seed=1, boundary="constant")
+    truth = scene[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return (
+        frames,
+        shifts,
+        truth,
+        quality(super_resolve(frames, BLUR, 2, shifts=shifts).image, truth),
+    )
+
+
+def struck(frames, part=0.01):
+    """So many of all pixels at full scale."""
+    return np.where(np.random.default_rng(5).random(frames.shape) < part, 1.0, frames)
+
+
+def test_cosmic_rays(made):
+    frames, shifts, truth, clean = made
+    bad = struck(frames)
+    plain = super_resolve(bad, BLUR, 2, shifts=shifts)
+    assert quality(plain.image, truth) < clean - 2
+    solution = super_resolve(bad, BLUR, 2, shifts=shifts, loss="huber")
+    assert solution.converged
+    assert quality(solution.image, truth) > clean - 0.3
+    assert np.median(solution.weights[bad == 1]) < 0.1
+
+
+@pytest.mark.parametrize("made", ["camera"], indirect=True)
+def test_a_frame_that_is_clean_loses_little(made):
+    frames, shifts, truth, clean = made
+    solution = super_resolve(frames, BLUR, 2, shifts=shifts, loss="huber")
+    assert quality(solution.image, truth) > clean - 0.15
+    assert solution.weights.mean() > 0.9
+    absolute = super_resolve(frames, BLUR, 2, shifts=shifts, loss="l1", maxiter=10)
+    assert quality(absolute.image, truth) > clean - 1
+
+
+def test_what_moves(made):
+    """A fifth of three frames is covered."""
+    frames, shifts, truth, _ = made
+    rng = np.random.default_rng(0)
+    covered, side = frames.copy(), round(frames.shape[1] * np.sqrt(0.2))
+    for i in HIDDEN:
+        at = slice(10 + 3 * i, 10 + 3 * i + side)
+        covered[i, at, at] = 0.8 * rng.random() + 0.1 * rng.random((side, side))
+    left = [0.0 if i in HIDDEN else 1.0 for i in range(12)]
+    expected = quality(super_resolve(frames, BLUR, 2, shifts=shifts, weights=left).image, truth)
+    solution = super_resolve(covered, BLUR, 2, shifts=shifts, loss="huber")
+    assert quality(solution.image, truth) > expected - 0.5
+
+
+@pytest.mark.parametrize("made", ["astronaut"], indirect=True)
+def test_registration_survives(made):
+    frames, _, truth, clean = made
+    solution = super_resolve(struck(frames), BLUR, 2, shifts="estimate", loss="huber", rtol=1e-3)
+    assert quality(solution.image, truth) > clean - 0.3
+
+
+@pytest.mark.parametrize("made", ["coffee"], indirect=True)
+def test_a_wrong_frame_is_named(made):
+    frames, shifts, truth, clean = made
+    wrong = frames.copy()
+    wrong[4] = frames[4][::-1]
+    with pytest.warns(RegistrationWarning, match="frames 4 do not fit"):
+        solution = super_resolve(wrong, BLUR, 2, shifts=shifts, loss="huber")
+    assert quality(solution.image, truth) > clean - 0.5
+    assert solution.weights[4].max() < 0.05
+    assert "frames 4 do not fit" in solution.notes[0]
+
+
+def test_brightness_survives():
+    scene = photograph("camera", 128)
+    frames, shifts = burst(scene, BLUR, 2, 0.005, 8, seed=2)
+    gains = 1 + 0.2 * np.arange(8) / 7
+    bad = struck(frames * gains[:, None, None])
+    solution = super_resolve(bad, BLUR, 2, shifts=shifts, loss="huber", photometry="gain")
+    assert abs(solution.photometry.gains - gains).max() < 0.01
+
+
+@pytest.mark.parametrize("made", ["camera"], indirect=True)
+def test_the_psf_survives(made):
+    frames, shifts, truth, clean = made
+    about = {"shifts": shifts, "loss": "huber", "rtol": 1e-3}
+    found = super_resolve(struck(frames, 0.05), "estimate", 2, **about)
+    assert quality(found.image, truth) > clean - 0.7
+    assert 0.8 < found.psf.max() / BLUR.max() < 1.25
+
+
+def test_channels_and_masks():
+    """Outliers of one channel; what has no weight is no outlier."""
+    scene = photograph("camera", 96)
+    frames, shifts = burst(scene, BLUR, 2, 0.01, 6, seed=2)
+    channels = np.stack([frames, frames[:, ::-1]], axis=1)
+    channels[2, 0, 10, 10] = 1.0
+    weights = np.ones(channels.shape)
+    weights[3, 1, 5, 5] = 0
+    channels[3, 1, 5, 5] = np.nan
+    solution = super_resolve(channels, BLUR, 2, shifts=shifts, weights=weights, loss="huber")
+    assert solution.weights.shape == channels.shape
+    assert solution.weights[2, 0, 10, 10] < 0.1
+    assert solution.weights[2, 1, 10, 10] > 0.3
+    assert np.isfinite(solution.image).all()
+    own = super_resolve(channels, [[BLUR, BLUR]] * 6, 2, shifts=shifts, weights=weights,
+                        loss="huber", beta=solution.beta)  # fmt: skip
+    assert abs(own.image - solution.image).max() < 1e-3
+
+
+def test_noise_free_frames():
+    scene = photograph("camera", 64)
+    frames, shifts = burst(scene, BLUR, 2, 0.0, 5, seed=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        solution = super_resolve(frames, BLUR, 2, shifts=shifts, loss="huber", beta=1e-6, maxiter=5)
+    assert quality(solution.image, scene) > 28
+    constant = super_resolve(np.full((3, 8, 8), 2.0), BLUR, 2, beta=0.1, loss="huber")
+    assert abs(constant.image - 2).max() < 1e-5
+
+
+def test_despiking_leaves_stars():
+    star = np.zeros((1, 15, 15))
+    star[0, 4:11, 4:11] = 100 * psf.gaussian(7, 0.7)
+    assert np.array_equal(despiked(star), star)
+    struck = star.copy()
+    struck[0, 2, 12] = 50
+    masked = struck.copy()
+    masked[0, 0, 0] = np.nan
+    weights = np.isfinite(masked).astype(float)
+    assert despiked(struck)[0, 2, 12] == 0
+    assert despiked(masked, list(weights))[0, 2, 12] == 0

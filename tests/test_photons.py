@@ -1,0 +1,239 @@
+"""Frames of photon counts, against dense matrices and simulated counts."""
+
+from itertools import islice
+from types import SimpleNamespace
+
+import numpy as np
+import oracle
+import pytest
+from bursts import burst, photograph
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
+from scipy.special import xlogy
+
+from dhop import psf, super_resolve
+from dhop.iteration.richardson_lucy import richardson_lucy
+from dhop.reconstruction.photons import deviance
+
+BLUR = psf.gaussian((3, 5), (0.8, 1.1))
+LUCY = {"loss": "poisson", "solver": "richardson-lucy"}
+
+
+def counts(peak=200, background=5.0, count=1, factor=1, seed=0, name="camera", size=96):
+    """Photon counts of a photograph, its shifts, and the photograph in photons."""
+    scene = photograph(name, size) * peak
+    blur = psf.gaussian(9, 1.4)
+    clean, shifts = burst(scene, blur, factor, 0.0, count, seed=1)
+    drawn = np.random.default_rng(seed).poisson(clean.clip(0) + background)
+    return drawn.astype(float), shifts, scene, blur
+
+
+def error(image, scene):
+    return np.sqrt(np.mean((image - scene)[8:-8, 8:-8] ** 2))
+
+
+@pytest.mark.parametrize("decimation", ["sum", "mean", "sample"])
+@pytest.mark.parametrize("boundary", ["constant", "reflect", "wrap"])
+def test_richardson_lucy_is_the_formula(boundary, decimation):
+    """Two steps, the second of them accelerated: borders, masks, frames, gain, background."""
+    rng = np.random.default_rng(0)
+    frames = rng.poisson(9.0, (2, 4, 5)) * 3.0
+    weights = rng.integers(0, 2, frames.shape).astype(float)
+    back = rng.random((4, 5)) * 3
+    centers = [(1, 2), (0, 3)]
+    A = np.vstack([
+        oracle.matrix((8, 10), BLUR, 2, center=c, boundary=boundary, decimation=decimation)
+        for c in centers
+    ])  # fmt: skip
+    x0 = rng.random((8, 10)) + 0.5
+    images = []
+    frames[weights == 0] = np.nan
+    super_resolve(
+        frames, BLUR, 2, shifts=[(0, 0), (0.5, -0.5)], weights=weights, background=back, gain=3.0,
+        boundary=boundary, decimation=decimation, x0=x0, maxiter=2, rtol=0.0, read_noise=1.5,
+        callback=lambda step: images.append(step.image.ravel().copy()), **LUCY,
+    )  # fmt: skip
+    w = weights.ravel()
+    n = np.where(w > 0, frames.ravel() / 3, 0) + 0.25
+    b = np.tile(back.ravel(), 2) / 3 + 0.25
+    sums = A.T @ w
+
+    def step(x):
+        ratio = A.T @ (w * n / (A @ x / 3 + b))
+        return np.where(sums > 0, x * ratio / np.where(sums > 0, sums, 1), x)
+
+    first = step(x0.ravel())
+    assert_allclose(images[0], first, rtol=1e-10)
+    if len(images) > 1:  # else the first fits as well as noise allows
+        before, second = first - x0.ravel(), step(first)
+        speed = np.clip((second - first) @ before / (before @ before), 0, 1)
+        assert_allclose(images[1], (second + speed * (second - first)).clip(0), rtol=1e-10)
+
+
+def test_photons_are_kept():
+    """Without a background what an image sends to the frames is what they have counted."""
+    rng = np.random.default_rng(0)
+    frames = rng.poisson(9.0, (8, 10)).astype(float)
+    seen = []
+    super_resolve(
+        frames, BLUR, 2, decimation="sum", boundary="constant", rtol=0.0, maxiter=1,
+        callback=lambda step: seen.append(step.image.copy()), **LUCY,
+    )  # fmt: skip
+    A = oracle.matrix((16, 20), BLUR, 2, boundary="constant")
+    assert_allclose((A @ seen[0].ravel()).sum(), frames.sum(), rtol=1e-12)
+
+
+def test_loss_falls_and_the_rule_stops_near_the_best():
+    frames, shifts, scene, blur = counts(count=3, factor=2)
+    errors = []
+    solution = super_resolve(
+        frames, blur, 2, shifts=shifts, background=5.0,
+        callback=lambda step: errors.append(error(step.image, scene)), **LUCY,
+    )  # fmt: skip
+    assert solution.converged
+    assert solution.beta == 0
+    assert solution.image.min() >= 0
+    losses = [step.loss for step in solution.history]
+    assert (np.diff(losses) <= 0).all()
+    assert abs(losses[-1] / frames.size - 1) < 0.08
+    more = []
+    super_resolve(
+        frames, blur, 2, shifts=shifts, background=5.0, x0=solution.image, maxiter=1,
+        callback=lambda step: more.append(error(step.image, scene)), **LUCY,
+    )  # fmt: skip
+    assert error(solution.image, scene) < 1.1 * min(errors + more)
+
+
+def test_acceleration_halves_the_iterations():
+    """Against the plain iteration, to the same loss."""
+    frames, _, _, blur = counts(peak=2000, size=64)
+    solution = super_resolve(frames, blur, 1, background=5.0, **LUCY)
+    A = solution.operator.operators[0]
+    x = np.full(A.shape[1], float(np.mean(frames - 5)))
+    sums, n = A.rmatvec(np.ones(A.shape[0])), frames.ravel()
+    taken = 0
+    while taken < 200:
+        taken += 1
+        x *= A.rmatvec(n / (A.matvec(x) + 5)) / sums
+        m = A.matvec(x) + 5
+        if 2 * np.sum(m - n + n * np.log(n / m)) <= solution.history[-1].loss:
+            break
+    assert 5 < solution.iterations < 0.6 * taken
+
+
+def test_what_is_ahead_is_left_where_the_loss_is_larger():
+    """Iterations far beyond what the noise allows, on a matrix and few photons."""
+    rng = np.random.default_rng(3)
+    A = rng.random((12, 10)) ** 8
+    n = rng.poisson(2.0, 12).astype(float)
+
+    def look(x):
+        m = A @ x + 1e-3
+        value = 2 * np.sum(m - n + xlogy(n, n / m))
+        return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
+
+    iterates = richardson_lucy(look, A.sum(axis=0), np.ones(10))
+    values = [view.value for _, view in islice(iterates, 400)]
+    assert (np.diff(values) <= 1e-12).all()
+    least = minimize(
+        lambda x: look(x).value, np.ones(10), jac=lambda x: -2 * look(x).residual,
+        bounds=[(0, None)] * 10, options={"ftol": 1e-14, "gtol": 1e-9},
+    )  # fmt: skip
+    assert values[-1] < least.fun + 0.01
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.5, 3.0, 40.0, 1000.0])
+def test_expected_deviance(mean):
+    n = np.random.default_rng(0).poisson(mean, 400_000)
+    losses = 2 * (mean - n + n * np.log(np.maximum(n, 1) / mean))
+    spread = losses.std() / np.sqrt(n.size)
+    assert abs(deviance(np.array([mean]))[0] - losses.mean()) < 5 * spread + 1e-3
+
+
+def test_the_dark_is_not_outshone():
+    """Beside a bright half, whose noise is that of thousands of photons, the dark one is better."""
+    scene = photograph("camera", 96) * np.where(np.arange(96) < 48, 5000, 20)
+    blur = psf.gaussian(9, 1.0)
+    clean, shifts = burst(scene, blur, 2, 0.0, 4, seed=1)
+    frames = np.random.default_rng(0).poisson(clean.clip(0) + 1).astype(float)
+    known = {"shifts": shifts, "rtol": 1e-4}
+    squares = super_resolve(frames - 1, blur, 2, **known).image
+    likely = super_resolve(frames, blur, 2, loss="poisson", background=1.0, **known)
+    assert likely.converged
+    assert likely.solver == "quasi-newton"
+    dark = (slice(8, -8), slice(56, -8))
+    errors = [np.sqrt(np.mean((image - scene)[dark] ** 2)) for image in (likely.image, squares)]
+    assert errors[0] < 0.97 * errors[1]
+
+
+@pytest.mark.parametrize("solver", ["auto", "richardson-lucy"])
+def test_the_unit_of_the_frames(solver):
+    """Frames in another unit, with the gain in it, give the image in it."""
+    frames, shifts, _, blur = counts(count=2, factor=2, size=64)
+    about = {"shifts": shifts, "loss": "poisson", "solver": solver, "read_noise": 1.0, "rtol": 1e-8}
+    one = super_resolve(frames, blur, 2, background=5.0, **about)
+    about["read_noise"] = 7.0
+    other = super_resolve(7 * frames, blur, 2, background=35.0, gain=7.0, **about)
+    assert_allclose(other.image, 7 * one.image, rtol=0, atol=1e-3 * one.image.max() * 7)
+
+
+def test_maps_channels_and_masks():
+    frames, shifts, _, blur = counts(count=2, factor=2, size=64)
+    back = np.linspace(4, 6, 32) * np.ones((32, 1))
+    colours = np.stack([frames, frames[:, ::-1]], axis=-1)
+    weights = np.ones(frames.shape)
+    weights[1, 3, 4] = 0
+    colours[1, 3, 4] = np.nan
+    about = {"shifts": shifts, "loss": "poisson", "weights": weights, "beta": 0.01, "rtol": 1e-9}
+    both = super_resolve(
+        colours, blur, 2, channel_axis=-1, background=np.stack([back, back + 1], -1), **about
+    )
+    assert both.image.shape == (64, 64, 2)
+    for k, more in ((0, 0), (1, 1)):
+        alone = super_resolve(colours[..., k], blur, 2, background=back + more, **about)
+        assert_allclose(both.image[..., k], alone.image, rtol=0, atol=0.05)
+    each = super_resolve(colours[..., 0], blur, 2, background=np.stack([back, back]), **about)
+    assert_array_equal(each.image, super_resolve(colours[..., 0], blur, 2, background=back,
+                                                 **about).image)  # fmt: skip
+
+
+def test_residuals_are_standardised():
+    frames, shifts, _, blur = counts(count=3, factor=2)
+    solution = super_resolve(frames, blur, 2, shifts=shifts, loss="poisson", background=5.0)
+    assert 0.8 < solution.residuals().std() < 1.1
+    assert_allclose(np.linalg.norm(solution.residuals()), solution.residual_norm, rtol=1e-6)
+    assert solution.weights is None
+
+
+def test_dark_frames():
+    for solver in ("auto", "richardson-lucy"):
+        solution = super_resolve(
+            np.zeros((2, 8, 8)), BLUR, 2, loss="poisson", solver=solver, beta=0, maxiter=50
+        )
+        assert 0 <= solution.image.max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"background": -1.0}, "background must not be negative"),
+        ({"background": np.ones(3)}, "background must be a number"),
+        ({"background": np.nan}, "finite"),
+        ({"gain": 0.0}, "gain must be positive"),
+        ({"read_noise": -1.0}, "read_noise"),
+        ({"photometry": "gain"}, "photometry"),
+        ({"bounds": (-2.0, -1.0)}, "negative"),
+        ({"solver": "richardson-lucy", "beta": 0.1}, "no prior"),
+        ({"solver": "richardson-lucy", "regulariser": "tv"}, "without a prior"),
+        ({"solver": "richardson-lucy", "bounds": (0, 5)}, "bounds"),
+        ({"solver": "reweighted"}, "quasi-newton"),
+        ({"solver": "cg"}, 'is for loss="gaussian"'),
+        ({"threshold": 1.0}, "huber"),
+        ({"loss": "gaussian", "background": 1.0}, "poisson"),
+        ({"loss": "huber", "gain": 2.0}, "poisson"),
+        ({"loss": "gaussian", "solver": "richardson-lucy"}, "other losses"),
+    ],
+)
+def test_refusals(options, match):
+    with pytest.raises(ValueError, match=match):
+        super_resolve(np.ones((2, 8, 8)), BLUR, 2, **{"loss": "poisson", **options})
