@@ -256,7 +256,7 @@ def test_psfs_are_written_and_read(name, text):
         ("degrade", ["--factor", "1,2"], "factor must be one integer or three, got 2"),
         ("superres", ["--factor", "1,0,2"], "factor must be positive"),
         ("superres", ["--boundary", "edge,wrap"], "boundary must be one"),
-        ("superres", ["--report", "r.png"], "a report shows images"),
+        ("superres", ["--report", "r.png"], "are for images, not for lines or volumes"),
         ("superres", ["--psf", "gaussian:sigma=1"], "a psf for each band is one of two axes"),
         ("superres", ["--channel-axis", 0], "not a single volume"),
         ("superres", ["--psf", "gaussian:sigma=1x2x3,size=3x3"], "different numbers of axes"),
@@ -275,3 +275,11 @@ def test_a_line_is_no_picture():
     np.save("a.npy", np.arange(9.0))
     said = run("degrade", "a.npy", "b.tif", "--factor", 1, blur="gaussian:sigma=1", code=1).stderr
     assert "holds no line; write a .npy, .fits" in said
+
+
+def test_a_psf_of_three_axes_is_drawn():
+    said = call("psf", "gaussian:sigma=2x1x1", "--plot", "p.png").stdout
+    assert images.Path("p.png").stat().st_size > 0
+    assert "(planes, rows, columns)" in " ".join(said.split())
+    np.save("line.npy", LINE)
+    assert "not a line" in call("psf", "line.npy", "--plot", "q.png", code=1).stderr

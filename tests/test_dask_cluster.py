@@ -165,3 +165,43 @@ def test_four_times_the_memory_of_a_worker(cluster, tmp_path):
     sizes = cluster.run(largest_resident_size).values()
     print("largest resident size", *sizes)
     assert max(sizes) < LIMIT
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("cluster", [LIMIT], indirect=True)
+def test_a_slab_of_a_volume(cluster, tmp_path):
+    """Of 2048^3 voxels, 34 GB; on disk are the planes that the products of a slab can reach."""
+    blur = np.multiply.outer(psf.gaussian((1, 21), (1, 4.0))[0], psf.gaussian(9, 1.5))
+    settings = {
+        "boundary": ("edge", "symmetric", "symmetric"), "decimation": "mean", "dtype": "f4",
+        "method": "separable",
+    }  # fmt: skip
+    A = DaskDHOperator((2048,) * 3, blur, (1, 2, 2), chunks=(32, 256, 256), **settings)
+    small = DaskDHOperator((128, 160, 160), blur, (1, 2, 2), chunks=64, **settings)
+    with dask.config.set(scheduler="sync"):  # compiles what the workers need
+        small.backproject(small.degrade(np.ones(small.dims, "f4"))).compute()
+    before = cluster.run(os.getpid)
+
+    def stored(name, chunks):
+        shape = tuple(map(sum, chunks))
+        sizes = tuple(some[0] for some in chunks)
+        path = tmp_path / name
+        return path, zarr.open_array(path, mode="w", shape=shape, chunks=sizes, dtype="f4")
+
+    def planes(start, stop):
+        return slice(start, stop), slice(None), slice(None)
+
+    files = {"volume": A.chunks, "frame": A.chunksd, "back": A.chunks}
+    (image, volume), (low, frame), (_, back) = (stored(*each) for each in files.items())
+    numbers = da.random.default_rng(0).random((192, 2048, 2048), chunks=(32, 256, 256), dtype="f4")
+    numbers.to_zarr(volume, region=planes(928, 1120))
+    A.degrade(da.from_zarr(image))[960:1088].to_zarr(frame, region=planes(960, 1088))
+    A.backproject(da.from_zarr(low))[992:1056].to_zarr(back, region=planes(992, 1056))
+    assert cluster.run(os.getpid) == before  # no worker was ended for what it took
+    sizes = cluster.run(largest_resident_size).values()
+    print("largest resident size", *sizes)
+    assert max(sizes) < LIMIT
+    here = small.operator.degrade(volume[960:1088, 960:1120, 960:1120])[32:96, 10:-10, 10:-10]
+    assert_allclose(frame[992:1056, 490:550, 490:550], here, 1e-5)
+    here = small.operator.backproject(frame[960:1088, 480:560, 480:560])[32:96, 20:-20, 20:-20]
+    assert_allclose(back[992:1056, 980:1100, 980:1100], here, 1e-5)

@@ -232,6 +232,45 @@ def test_without_matplotlib_says_what_to_install(monkeypatch):
         __import__("dhop.plots")
 
 
+class TestVolume:
+    given = np.random.default_rng(0).random((4, 5, 6))
+
+    @pytest.mark.parametrize("projections", [False, True])
+    def test_what_is_seen_along_each_axis(self, projections):
+        axes = plots.volume(self.given, voxel=(3, 1, 2), projections=projections)
+        middles = self.given[1], self.given[:, 2], self.given[:, :, 2]
+        for axis, (ax, middle) in enumerate(zip(axes, middles, strict=True)):
+            expected = self.given.max(axis=axis) if projections else middle
+            assert_array_equal(shown(ax), expected)
+        assert_allclose(axes[0].images[0].get_extent(), (-6, 6, 2.5, -2.5))
+        assert_allclose(axes[1].images[0].get_extent(), (-6, 6, 6, -6))
+        assert [ax.get_xlabel().split()[0] for ax in axes] == ["column", "column", "row"]
+
+    def test_a_psf_of_three_axes(self):
+        axes = plots.psf(self.given * 1j, log=True)
+        assert len(axes) == 3
+        assert_array_equal(shown(axes[0]), self.given[1])
+
+    def test_errors(self, ax):
+        with pytest.raises(ValueError, match="stack must have 3 dimensions, got 2"):
+            plots.volume(self.given[0])
+        with pytest.raises(ValueError, match="three Axes, got 1"):
+            plots.volume(self.given, ax=[ax])
+        with pytest.raises(ValueError, match="the psf has 3 axes"):
+            plots.row(DHOperator((4, 5, 6), self.given, 1), 0)
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_the_response_of_lines_and_volumes(ndim):
+    lines = [np.array([1.0, 2.0, 1.0]) / 4, np.array([3.0, 1.0]), np.array([1.0])]
+    blur = lines[0] if ndim == 1 else np.einsum("i,j,k->jik", *lines)
+    A = DHOperator((9,) * ndim, blur, 1)
+    ax = plots.frequency_response(A, axis=0 if ndim == 1 else 1)
+    frequency, gain = ax.lines[0].get_data()
+    scale = 1 if ndim == 1 else 4
+    assert_allclose(gain, scale * np.cos(np.pi * frequency) ** 2, 0, 1e-12)
+
+
 def test_field_shows_every_psf_at_its_node(ax):
     stamps = np.arange(1.0, 25).reshape(2, 2, 2, 3)
     plots.field(psf.Field(stamps, ([4, 8], [0, 9.5])), log=False, ax=ax)

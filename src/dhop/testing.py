@@ -35,6 +35,10 @@ def dottest(A: LinearOperator, *, trials: int = 3, seed: int = 0) -> None:
     >>> from dhop import DHOperator, testing
     >>> psf = np.arange(6.0).reshape(2, 3)
     >>> testing.dottest(DHOperator((7, 9), psf, 2, boundary="reflect"))
+
+    A volume:
+
+    >>> testing.dottest(DHOperator((5, 7, 9), psf[None], (1, 2, 2), boundary="edge"))
     """
     rng = np.random.default_rng(seed)
     M, N = A.shape

@@ -86,6 +86,8 @@ def psf(
         if pixel is not None and new_pixel is not None:
             made = psfs.resample(made, pixel, new_pixel)
         made = psfs.from_array(made, energy=energy)
+        if plot is not None and made.ndim == 1:
+            raise ValueError("a plot shows images and volumes, not a line")
         if out is not None:
             picture = io.Picture(made, io.SPACE[-made.ndim :], io.Original(made.dtype))
             io.write(out, picture, io.Options(overwrite=overwrite))

@@ -1,8 +1,8 @@
 """One operator cut into blocks, each with the pixels and outputs that it has to do with.
 
-Bits are kept: every sum of a block has the terms of the whole operator's, in the same order. For
-that the taps and factors of the whole are handed on, and blocks of rows are computed with the few
-rows more that kernels sum side by side with theirs.
+Bits of images are kept: every sum of a block has the terms of the whole operator's, in the same
+order. For that the taps and factors of the whole are handed on, and blocks of rows are computed
+with the few rows more that kernels sum side by side with theirs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -98,11 +98,11 @@ def _or_first(lines: Index) -> Index:
 
 
 class Block(ArrayOperator):
-    """The product of one block with images of two axes, on one thread."""
+    """The product of one block with lines, images or volumes, on one thread."""
 
     def __init__(self, model: Model, method: str, chosen: Mapping[np.dtype[Any], str]) -> None:
-        rows, columns = model.rows, model.columns
-        dims, dimsd = (rows.size, columns.size), (rows.outputs, columns.outputs)
+        axes = _axes(model)
+        dims, dimsd = tuple(axis.size for axis in axes), tuple(axis.outputs for axis in axes)
         super().__init__(model.dtype, dims, dimsd)
         self._products = Products(model, method, 1, chosen)
 
@@ -124,12 +124,12 @@ class Cut:
     chosen : mapping of dtype to str
         The methods of products, as chosen for the whole.
     adjoint : bool
-    windows : two sequences of Window
-        Of rows and of columns, without repetitions.
-    kinds : two sequences of int
-        Which of them each block of rows and of columns has.
-    rows : sequence of slice
-        What each block of rows keeps of what is computed.
+    windows : sequence of sequences of Window
+        Of each axis, without repetitions.
+    kinds : sequence of sequences of int
+        Which of them each block along an axis has.
+    kept : sequence of slice
+        What each block along the first axis keeps of what is computed.
     """
 
     def __init__(
@@ -140,32 +140,34 @@ class Cut:
         adjoint: bool,
         windows: Sequence[Sequence[Window]],
         kinds: Sequence[Sequence[int]],
-        rows: Sequence[slice],
+        kept: Sequence[slice],
     ) -> None:
-        self.args = model, method, chosen, adjoint, windows, kinds, rows
-        self._blocks: dict[tuple[int, int], Block] = {}
+        self.args = model, method, chosen, adjoint, windows, kinds, kept
+        self._blocks: dict[tuple[int, ...], Block] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Cut, self.args
 
-    def product(self, x: Array, row: int, column: int) -> Array:
-        """The block in a row and a column of blocks, from the lines it needs.
+    def product(self, x: Array, place: Sequence[int]) -> Array:
+        """The block at a place among blocks, from the lines it needs.
 
         Parameters
         ----------
-        x : ndarray, shape (..., rows, columns)
-        row, column : int
+        x : ndarray, whose last axes are those of the PSF
+        place : sequence of int
         """
-        adjoint, rows = self.args[3], self.args[6]
-        block = self._block(row, column)
+        adjoint, kept, ndim = self.args[3], self.args[6][place[0]], len(place)
+        block = self._block(place)
         shape = block.dims if adjoint else block.dimsd
-        return block.multiply(x, (*x.shape[:-2], *shape), adjoint)[..., rows[row], :]
+        product = block.multiply(x, (*x.shape[:-ndim], *shape), adjoint)
+        index: tuple[Any, ...] = (..., kept, *[slice(None)] * (ndim - 1))
+        return product[index]
 
-    def _block(self, row: int, column: int) -> Block:
+    def _block(self, place: Sequence[int]) -> Block:
         model, method, chosen, _, windows, kinds, _ = self.args
-        kind = kinds[0][row], kinds[1][column]
+        kind = tuple(some[k] for some, k in zip(kinds, place, strict=True))
         if kind not in self._blocks:
-            own = _on(model, windows[0][kind[0]], windows[1][kind[1]])
+            own = _on(model, [some[k] for some, k in zip(windows, kind, strict=True)])
             self._blocks[kind] = Block(own, method, chosen)
         return self._blocks[kind]
 
@@ -183,41 +185,49 @@ def cut(
     ----------
     model, method, chosen, adjoint
         Of `Cut`.
-    ranges : two sequences of (int, int)
-        Where each block of rows and of columns begins and ends: of pixels if `adjoint`, else of
-        outputs.
+    ranges : sequence of sequences of (int, int)
+        Where each block along an axis begins and ends: of pixels if `adjoint`, else of outputs.
 
     Returns
     -------
-    needed : two lists of ndarray
-        The lines that each block of rows and of columns needs.
+    needed : list of lists of ndarray
+        The lines along an axis that each block needs.
     cut : Cut
     """
     if "separable" in chosen.values():
         model.factors  # noqa: B018 - found once, here, and handed on
     make = pixel_part if adjoint else output_part
-    height = (model.size if adjoint else model.low)[0]
+    axes = _axes(model)
+    height = axes[0].size if adjoint else axes[0].outputs
+    group = GROUP if len(axes) == 2 else 1
     wider = [
-        (start - start % GROUP, min(stop + -stop % GROUP, height)) for start, stop in ranges[0]
+        (start - start % group, min(stop + -stop % group, height)) for start, stop in ranges[0]
     ]
-    rows = [
+    kept = [
         slice(start - first, stop - first)
         for (start, stop), (first, _) in zip(ranges[0], wider, strict=True)
     ]
     parts = [
         [make(axis, *ends) for ends in some]
-        for axis, some in zip(model.axes, (wider, ranges[1]), strict=True)
+        for axis, some in zip(axes, (wider, *ranges[1:]), strict=True)
     ]
     distinct = [_distinct([part.window for part in some]) for some in parts]
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]
     needed = [[part.needed for part in some] for some in parts]
-    model = _on(model, windows[0][0], windows[1][0])  # the tables of the whole stay here
-    return needed, Cut(model, method, chosen, adjoint, windows, kinds, rows)
+    model = _on(model, [some[0] for some in windows])  # the tables of the whole stay here
+    return needed, Cut(model, method, chosen, adjoint, windows, kinds, kept)
 
 
-def _on(model: Model, rows: Axis, columns: Axis) -> Model:
+def _axes(model: Model) -> tuple[Axis, ...]:
+    """Those of the PSF: a line has one, beside that of its single row."""
+    return model.axes[1:] if model.is_line else model.axes
+
+
+def _on(model: Model, axes: Sequence[Axis]) -> Model:
     """The same taps on other axes."""
-    other = replace(model, axes=(rows, columns), around=(1, 1, 1))
+    row = model.axes[:1] if model.is_line else ()
+    whole = (*row, *axes)
+    other = replace(model, axes=whole, around=(1,) * (len(whole) + 1))
     if "factors" in vars(model):  # found elsewhere, they could be rounded otherwise
         vars(other)["factors"] = model.factors
     return other

@@ -6,6 +6,7 @@ read where its block is computed, and travels to no other worker.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, product
 from math import prod
 from typing import Any, TypeAlias
 
@@ -18,14 +19,14 @@ Array: TypeAlias = NDArray[Any]
 DaskArray: TypeAlias = Any
 Key: TypeAlias = tuple[Any, ...]
 Ends: TypeAlias = tuple[int, int]
-Patch: TypeAlias = tuple[Ends, Ends]
+Patch: TypeAlias = tuple[Ends, ...]
 
 
 @dataclass(frozen=True)
 class CopyEdges:
-    """Patches of a chunk, rows and columns last. Views would keep all of the chunk in memory."""
+    """Patches of a chunk, the axes of the PSF last. Views would keep all of it in memory."""
 
-    axes: tuple[int, int]
+    axes: tuple[int, ...]
     patches: tuple[Patch, ...]
 
     def __call__(self, chunk: Array) -> dict[Patch, Array]:
@@ -38,54 +39,64 @@ class Mosaic:
 
     Attributes
     ----------
-    axes : (int, int)
-        Of rows and columns.
-    rows, columns : tuple of (int, int)
-        First line and end, within its chunk, of each row and column of patches.
+    axes : tuple of int
+        Of the PSF.
+    lines : tuple of tuples of (int, int)
+        For each of these axes, first line and end, within its chunk, of each patch along it.
     """
 
-    axes: tuple[int, int]
-    rows: tuple[Ends, ...]
-    columns: tuple[Ends, ...]
+    axes: tuple[int, ...]
+    lines: tuple[tuple[Ends, ...], ...]
 
     def assemble(self, sources: Iterator[Any]) -> Array:
-        """Put the patches together, rows and columns last.
+        """Put the patches together, the axes of the PSF last.
 
         Parameters
         ----------
         sources : iterator of (ndarray or dict)
-            Chunks, or their edges, row by row; no more are taken than there are patches.
+            Chunks, or their edges, in C order; no more are taken than there are patches.
         """
-        patches = [
-            [self._from(next(sources), (down, across)) for across in self.columns]
-            for down in self.rows
-        ]
-        return join(patches)
+        patches = [self._from(next(sources), patch) for patch in product(*self.lines)]
+        return join(patches, [len(some) for some in self.lines])
 
     def _from(self, source: Any, patch: Patch) -> Array:
         return source[patch] if isinstance(source, dict) else _patch(source, self.axes, patch)
 
 
-def join(patches: list[list[Array]]) -> Array:
-    """`numpy.block`, but for a single array, which is not copied."""
-    first = patches[0][0]
-    if len(patches) == len(patches[0]) == 1:
-        return first
-    height = sum(line[0].shape[-2] for line in patches)
-    width = sum(patch.shape[-1] for patch in patches[0])
-    whole = np.empty((*first.shape[:-2], height, width), first.dtype)
-    bottom = 0
-    for line in patches:
-        top, bottom, right = bottom, bottom + line[0].shape[-2], 0
-        for patch in line:
-            left, right = right, right + patch.shape[-1]
-            whole[..., top:bottom, left:right] = patch
+def join(patches: Sequence[Array], counts: Sequence[int]) -> Array:
+    """Patches in C order, so many along each of the last axes, as one array.
+
+    A single one is not copied.
+    """
+    if len(patches) == 1:
+        return patches[0]
+    first, ndim = patches[0], len(counts)
+    numbers = np.arange(len(patches)).reshape(counts)
+    edges = []
+    for axis in range(ndim):
+        alone = np.moveaxis(numbers, axis, 0).reshape(counts[axis], -1)[:, 0]
+        lengths = [patches[k].shape[axis - ndim] for k in alone]
+        edges.append(list(pairwise(accumulate(lengths, initial=0))))
+    lengths = [some[-1][1] for some in edges]
+    whole = np.empty((*first.shape[:-ndim], *lengths), first.dtype)
+    for patch, ends in zip(patches, product(*edges), strict=True):
+        whole[_index(ends)] = patch
     return whole
 
 
-def _patch(chunk: Array, axes: tuple[int, int], patch: Patch) -> Array:
-    down, across = patch
-    return np.moveaxis(chunk, axes, (-2, -1))[..., slice(*down), slice(*across)]
+def back(block: Array, axes: Sequence[int]) -> Array:
+    """A block whose last axes are those of the PSF, with these in their places."""
+    return np.ascontiguousarray(np.moveaxis(block, range(-len(axes), 0), axes))
+
+
+def _patch(chunk: Array, axes: Sequence[int], patch: Patch) -> Array:
+    last = np.moveaxis(chunk, axes, range(-len(axes), 0))
+    return last[_index(patch)]
+
+
+def _index(patch: Patch) -> tuple[Any, ...]:
+    """That of a patch along the last axes."""
+    return (..., *(slice(*ends) for ends in patch))
 
 
 class Halo:
@@ -96,36 +107,34 @@ class Halo:
     name : str
         Of the tasks that copy edges.
     x : dask.array.Array
-    axes : (int, int)
-        Of rows and columns. Along other axes a block needs one chunk.
+    axes : tuple of int
+        Of the PSF. Along other axes a block needs one chunk.
     """
 
-    def __init__(self, name: str, x: DaskArray, axes: tuple[int, int]) -> None:
+    def __init__(self, name: str, x: DaskArray, axes: tuple[int, ...]) -> None:
         self._name, self._x, self._axes = name, x, axes
         self._edges = [np.append(0, np.cumsum(x.chunks[axis])) for axis in axes]
         self._patches: dict[tuple[int, ...], dict[Patch, None]] = {}
 
-    def block(self, place: Sequence[int], rows: Index, columns: Index) -> tuple[Mosaic, list[Key]]:
+    def block(self, place: Sequence[int], lines: Sequence[Index]) -> tuple[Mosaic, list[Key]]:
         """A block and its sources.
 
         Parameters
         ----------
         place : sequence of int
-            Number of the chunk along all axes, of which those of rows and columns do not count.
-        rows, columns : ndarray
-            Lines of the array, ascending.
+            Number of the chunk along all axes, of which those of the PSF do not count.
+        lines : sequence of ndarray
+            Lines of the array along each axis of the PSF, ascending.
         """
         chunk = list(place)
-        down, across = (
-            _pieces(lines, edges) for lines, edges in zip((rows, columns), self._edges, strict=True)
-        )
+        pieces = [_pieces(some, edges) for some, edges in zip(lines, self._edges, strict=True)]
         sources: list[Key] = []
-        for chunk[self._axes[0]], high in down:
-            for chunk[self._axes[1]], wide in across:
-                sources.append(self._source(tuple(chunk), (high, wide)))
-        return Mosaic(
-            self._axes, *(tuple(ends for _, ends in some) for some in (down, across))
-        ), sources
+        for patch in product(*pieces):
+            for axis, (number, _) in zip(self._axes, patch, strict=True):
+                chunk[axis] = number
+            sources.append(self._source(tuple(chunk), tuple(ends for _, ends in patch)))
+        ends = tuple(tuple(ends for _, ends in some) for some in pieces)
+        return Mosaic(self._axes, ends), sources
 
     def _source(self, chunk: tuple[int, ...], patch: Patch) -> Key:
         size = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)

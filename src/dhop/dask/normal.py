@@ -7,14 +7,14 @@ nothing between the first product and the last is kept, moved or scheduled.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.blocks import Cut
-from dhop.dask.halo import Halo, Key, Mosaic, join
+from dhop.dask.halo import Halo, Key, Mosaic, back, join
 from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, da, dask
 from dhop.model.relations import Index
 
@@ -52,13 +52,13 @@ class NormalMatrix:
         halos = {w.name: Halo(f"{name}-{w.name}-edges", w, self._axes) for w in maps}
         tasks: dict[Key, Any] = {}
         for place in np.ndindex(*x.numblocks):
-            row, column = (place[axis] for axis in self._axes)
+            at = tuple(place[axis] for axis in self._axes)
             recipes, sources = [], []
             for term, weight in zip(self._terms, weights, strict=True):
-                recipe, needed = term.recipe(place, row, column, image, halos.get(weight))
+                recipe, needed = term.recipe(place, at, image, halos.get(weight))
                 recipes.append(recipe)
                 sources += needed
-            chunk = Chunk(self._axes, row, column, recipes)
+            chunk = Chunk(self._axes, at, recipes)
             tasks[name, *place] = chunk.product, self._cuts.key, sources
         for halo in (image, *halos.values()):
             tasks |= halo.tasks()
@@ -97,23 +97,22 @@ class _Term:
             self.weight = weight.rechunk(others, method="tasks")
 
     def recipe(
-        self, place: Sequence[int], row: int, column: int, image: Halo, weights: Halo | None
+        self, place: Sequence[int], at: Sequence[int], image: Halo, weights: Halo | None
     ) -> tuple["Recipe", list[Key]]:
         """What to do for a chunk, and its sources in the order in which they are needed."""
         observed, sources = [], []
-        for down in self._blocks[0][row]:
-            line = []
-            for across in self._blocks[1][column]:
-                lines = self._pixels[0][down], self._pixels[1][across]
-                mosaic, needed = image.block(place, *lines)
-                line.append((down, across, mosaic))
-                sources += needed
-            observed.append(line)
+        blocks = [some[k] for some, k in zip(self._blocks, at, strict=True)]
+        for numbers in product(*blocks):
+            lines = [some[k] for some, k in zip(self._pixels, numbers, strict=True)]
+            mosaic, needed = image.block(place, lines)
+            observed.append((numbers, mosaic))
+            sources += needed
+        counts = [len(some) for some in blocks]
         if weights is None:
-            return Recipe(observed, self.weight), sources
-        lines = self._outputs[0][row], self._outputs[1][column]
-        mosaic, needed = weights.block(place, *lines)
-        return Recipe(observed, mosaic), sources + needed
+            return Recipe(observed, counts, self.weight), sources
+        lines = [some[k] for some, k in zip(self._outputs, at, strict=True)]
+        mosaic, needed = weights.block(place, lines)
+        return Recipe(observed, counts, mosaic), sources + needed
 
 
 @dataclass(frozen=True)
@@ -122,13 +121,16 @@ class Recipe:
 
     Attributes
     ----------
-    observed : list of lists of (int, int, Mosaic)
-        Row and column of blocks of outputs, and their pixels.
+    observed : list of (tuple of int, Mosaic)
+        Places of blocks of outputs, in C order, and their pixels.
+    counts : list of int
+        How many of them there are along each axis.
     weight : float or Mosaic
         Of the outputs.
     """
 
-    observed: list[list[tuple[int, int, Mosaic]]]
+    observed: list[tuple[tuple[int, ...], Mosaic]]
+    counts: list[int]
     weight: Any
 
 
@@ -136,9 +138,8 @@ class Recipe:
 class Chunk:
     """All terms of the product in a chunk."""
 
-    axes: tuple[int, int]
-    row: int
-    column: int
+    axes: tuple[int, ...]
+    place: tuple[int, ...]
     recipes: list[Recipe]
 
     def product(self, cuts: list[tuple[Cut, Cut]], sources: list[Any]) -> Array:
@@ -146,17 +147,13 @@ class Chunk:
         given = iter(sources)
         total: Any = None
         for (forward, backward), recipe in zip(cuts, self.recipes, strict=True):
-            outputs = join(
-                [
-                    [forward.product(block.assemble(given), *number) for *number, block in line]
-                    for line in recipe.observed
-                ]
-            )
+            blocks = [forward.product(each.assemble(given), at) for at, each in recipe.observed]
+            outputs = join(blocks, recipe.counts)
             mapped = isinstance(recipe.weight, Mosaic)
             outputs *= recipe.weight.assemble(given) if mapped else recipe.weight
-            term = backward.product(outputs, self.row, self.column)
+            term = backward.product(outputs, self.place)
             total = term if total is None else np.add(total, term, out=total)
-        return np.ascontiguousarray(np.moveaxis(total, (-2, -1), self.axes))
+        return back(total, self.axes)
 
 
 def _runs(lines: Index) -> list[Ends]:

@@ -1,6 +1,7 @@
 """The operator on chunked arrays."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, cut
-from dhop.dask.halo import Halo, Mosaic
+from dhop.dask.halo import Halo, Mosaic, back
 from dhop.model.relations import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
 from dhop.runtime.arguments import DTYPES
@@ -29,8 +30,9 @@ class DaskDHOperator:
     Each chunk of a result is computed by the kernels of `DHOperator`, on one thread, from the
     pixels that it depends on. Nothing is computed before Dask is asked to.
 
-    The results of the methods ``"direct"`` and ``"separable"`` are those of `DHOperator` bit for
-    bit, whatever the chunks, as long as they are finite. Those of ``"fft"`` agree up to rounding.
+    The results of the methods ``"direct"`` and ``"separable"`` for images are those of `DHOperator`
+    bit for bit, whatever the chunks, as long as they are finite. Those of ``"fft"``, and of lines
+    and volumes, agree up to rounding.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class DaskDHOperator:
         Shape of the high-resolution and of the low-resolution array.
     chunks, chunksd : tuple of tuple of int
         Chunks of either.
-    image_axes : (int, int)
+    image_axes : tuple of int
         The axes that are blurred, ascending.
     dtype : dtype
 
@@ -83,15 +85,9 @@ class DaskDHOperator:
         self.operator = DHOperator(dims, psf, factor, **settings)
         if self.operator.terms() is None:
             raise TypeError("a PSF that varies works in memory only; blur with dhop.DHOperator")
-        if self.operator.psf.ndim != 2:
-            raise ValueError(
-                f"a psf in chunks must have 2 dimensions, got {self.operator.psf.ndim}; dhop."
-                "DHOperator takes 1 to 3"
-            )
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
-        first, second = sorted(self.operator.axes)
-        self.image_axes = first, second
+        self.image_axes = tuple(sorted(self.operator.axes))
         try:
             given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
         except (ValueError, TypeError, ZeroDivisionError) as error:
@@ -182,9 +178,9 @@ class DaskDHOperator:
         halo = Halo(f"{name}-edges", x, self.image_axes)
         tasks: dict[Any, Any] = {}
         for place in np.ndindex(*map(len, chunks)):
-            row, column = (place[axis] for axis in self.image_axes)
-            block, sources = halo.block(place, lines[0][row], lines[1][column])
-            tasks[name, *place] = (_block_product, blocks.key, block, row, column, sources)
+            at = tuple(place[axis] for axis in self.image_axes)
+            block, sources = halo.block(place, [some[k] for some, k in zip(lines, at, strict=True)])
+            tasks[name, *place] = (_block_product, blocks.key, block, Place(at), sources)
         tasks |= halo.tasks()
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
@@ -202,7 +198,7 @@ class DaskDHOperator:
         dtype : dtype
             To compute in.
         adjoint : bool
-        ranges : two sequences of (int, int), optional
+        ranges : sequence of sequences of (int, int), optional
             By default the chunks.
         """
         if ranges is None:
@@ -220,7 +216,7 @@ class DaskDHOperator:
         return self._cuts[dtype, adjoint]
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
-        """Pixels and outputs where blocks begin and end, along both axes."""
+        """Pixels and outputs where blocks begin and end, along each axis."""
         pixels, outputs = [], []
         for axis in self.image_axes:
             factor = self.operator.factor[self.operator.axes.index(axis)]
@@ -255,6 +251,13 @@ def as_dask(image: Any, chunks: Chunks) -> DaskArray:
     return da.from_array(image, chunks=chunks)
 
 
-def _block_product(cut: Cut, block: Mosaic, row: int, column: int, sources: list[Any]) -> Any:
-    product = cut.product(block.assemble(iter(sources)), row, column)
-    return np.ascontiguousarray(np.moveaxis(product, (-2, -1), block.axes))
+@dataclass(frozen=True)
+class Place:
+    """That of a block among blocks; a tuple of integers Dask would take for a task's key."""
+
+    numbers: tuple[int, ...]
+
+
+def _block_product(cut: Cut, block: Mosaic, place: Place, sources: list[Any]) -> Any:
+    product = cut.product(block.assemble(iter(sources)), place.numbers)
+    return back(product, block.axes)

@@ -181,7 +181,7 @@ dims, x0, maxiter, rtol, callback, progress
         a name or a PSF. All channels have one PSF. The image of a callback's step is a Dask array.
     beta : float
         Weight of the regulariser; take what `dhop.super_resolve` finds for a part of the frames.
-    shifts : array_like, shape (F, 2), optional
+    shifts : array_like, a number for each frame and axis, optional
         As for `dhop.super_resolve`; register a part of the frames to find them.
     chunks : int or tuple, optional
         Of the result, channels first, by default those of the frames times `factor`.
@@ -210,9 +210,9 @@ dims, x0, maxiter, rtol, callback, progress
     >>> super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
     <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
     """
-    array = _opened(frames)
-    stack = layouts.stacked(array, channel_axis)
-    axis = layouts.image_axis(channel_axis, array.ndim)
+    array, ndim = _opened(frames), blurs.dimensions(psf)
+    stack = layouts.stacked(array, channel_axis, ndim)
+    axis = layouts.image_axis(channel_axis, array.ndim, ndim)
     if isinstance(beta, str):
         raise ValueError(
             f"beta must be a number, got {beta!r}; for chunked frames it is not chosen: take what "
@@ -226,12 +226,12 @@ dims, x0, maxiter, rtol, callback, progress
             f"shifts={shifts!r} works in memory only; register a part of the frames, see "
             "dhop.registration.estimate_shifts"
         )
-    moves = observations.checked_shifts(shifts, len(stack))
-    steps = arguments.both("factor", factor, arguments.positive, "integer")
+    moves = observations.checked_shifts(shifts, len(stack), ndim)
+    steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
     size = observations.scene_dims(stack.shape, steps, dims)
     if chunks is None:
-        sizes = zip(stack.chunks[-2:], steps, strict=True)
-        chunks = (*stack.chunks[1:-2], *(max(some) * f for some, f in sizes))
+        sizes = zip(stack.chunks[-ndim:], steps, strict=True)
+        chunks = (*stack.chunks[1:-ndim], *(max(some) * f for some, f in sizes))
     common = {"boundary": boundary, "dtype": stack.dtype, "chunks": chunks}
 
     def make(blur: Any, center: Any) -> DaskDHOperator:
@@ -244,9 +244,9 @@ dims, x0, maxiter, rtol, callback, progress
     operators = observations.frame_operators(make, psfs, moves, steps, stack.shape[1:])
     A = operators[0]
     common["chunks"] = A.chunks
-    stencils = real_stencils(regulariser) if beta else []
+    stencils = real_stencils(regulariser, ndim) if beta else []
     penalties = [DaskDHOperator(size, stencil, 1, **common) for stencil in stencils]
-    maps, largest = _weights(weights, stack, axis)
+    maps, largest = _weights(weights, stack, axis, ndim)
     given = Problem(operators, penalties, list(stack), maps, largest, float(beta))
     start = None if x0 is None else _start(x0, A, stack.dtype, axis)
     name = "projected" if nonnegative else "cg"
@@ -372,14 +372,17 @@ def _opened(frames: Any) -> DaskArray:
     return da.from_array(frames if hasattr(frames, "shape") else dense(frames, "frames"))
 
 
-def _weights(weights: Any, stack: DaskArray, axis: int | None) -> tuple[list[Any], list[float]]:
+def _weights(
+    weights: Any, stack: DaskArray, axis: int | None, ndim: int
+) -> tuple[list[Any], list[float]]:
     """A number or a map for each frame, and the largest number of each."""
     if weights is None:
         return [1.0] * len(stack), [1.0] * len(stack)
     if isinstance(weights, str):
         arguments.choice("weights", weights, ("finite",))
         return list(da.isfinite(stack).astype(stack.dtype)), [1.0] * len(stack)
-    given = [_weight(weight, stack) for weight in layouts.weight_maps(weights, stack.shape, axis)]
+    maps = layouts.weight_maps(weights, stack.shape, axis, ndim)
+    given = [_weight(weight, stack) for weight in maps]
     least, largest = dask.compute([w.min() for w in given], [w.max() for w in given])
     if not all(0 <= low <= high < np.inf for low, high in zip(least, largest, strict=True)):
         raise ValueError("weights must be finite and not negative")

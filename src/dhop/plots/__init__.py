@@ -12,5 +12,15 @@ from dhop.plots.comparison import comparison  # noqa: E402
 from dhop.plots.matrix import row, spy  # noqa: E402
 from dhop.plots.points import field, psf  # noqa: E402
 from dhop.plots.spectra import frequency_response, singular_values  # noqa: E402
+from dhop.plots.volumes import volume  # noqa: E402
 
-__all__ = ["comparison", "field", "frequency_response", "psf", "row", "singular_values", "spy"]
+__all__ = [
+    "comparison",
+    "field",
+    "frequency_response",
+    "psf",
+    "row",
+    "singular_values",
+    "spy",
+    "volume",
+]

@@ -101,7 +101,7 @@ def row(
     Raises
     ------
     ValueError, IndexError
-        If there is no such pixel.
+        If there is no such pixel, or the operator is one of lines or volumes.
 
     Examples
     --------
@@ -109,6 +109,8 @@ def row(
     >>> A = DHOperator((400, 400), psf.gaussian(9, 1.5), 2, boundary="symmetric")
     >>> ax = plots.row(A, (0, 100))
     """
+    if A.psf.ndim != 2:
+        raise ValueError(f"a row is drawn as an image, the psf has {A.psf.ndim} axes; see `spy`")
     index = _index(pixel, A.dimsd)
     number = int(np.ravel_multi_index(index, A.dimsd))
     seen = _image(A, A.to_sparse(rows=[number]), index)

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 
 from dhop import psf as psfs
 from dhop.plots.axes import add_color_bar, new_axes
+from dhop.plots.volumes import FAINTEST, volume
 from dhop.psf.field import Field
 from dhop.runtime.arguments import psf_array
-
-FAINTEST = 1e-6  # of the peak, on a logarithmic scale
 
 
 def psf(
@@ -20,9 +19,11 @@ def psf(
 ) -> list[Axes]:
     """A PSF as an image, its sections through the middle, and its encircled energy.
 
+    Of a volume, `dhop.plots.volume`: its sections as images.
+
     Parameters
     ----------
-    psf : array_like, two-dimensional
+    psf : array_like, of two or three axes
         Of complex ones, absolute values are shown.
     log : bool
         Show values on a logarithmic scale, down to a millionth of the peak.
@@ -36,7 +37,8 @@ def psf(
     Raises
     ------
     ValueError, TypeError
-        If the PSF is not a finite two-dimensional array, or `ax` is neither one nor three.
+        If the PSF is not a finite array of two or three axes, or `ax` is neither one nor three;
+        of a volume, not three.
 
     Examples
     --------
@@ -44,6 +46,8 @@ def psf(
     >>> from dhop.psf import airy
     >>> image, sections, energy = plots.psf(airy(31, 4.0), log=True)
     """
+    if np.ndim(psf) == 3:
+        return volume(psf, log=log, ax=[ax] if isinstance(ax, Axes) else ax)
     array = psf_array(psf)
     array = np.abs(array) if array.dtype.kind == "c" else array.astype(float)
     axes = new_axes(3) if ax is None else [ax] if isinstance(ax, Axes) else list(ax)

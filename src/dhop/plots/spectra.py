@@ -10,7 +10,7 @@ from dhop.plots.axes import new_axes
 from dhop.runtime.arguments import integer
 
 
-def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) -> Axes:
+def frequency_response(A: DHOperator, *, axis: int | None = None, ax: Axes | None = None) -> Axes:
     r"""Gain of the operator along one axis, and which frequencies its decimation confuses.
 
     The gain of blur and decimation at the frequency :math:`\nu` is the absolute value of the
@@ -20,15 +20,15 @@ def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) 
 
         |T(\nu)| = \left|\sum_t \mathrm{folded}_t \, e^{-2 \pi i \nu t}\right|,
 
-    the frequency along the other axis being zero. A decimation by `factor` shows every frequency
+    the frequency along other axes being zero. A decimation by `factor` shows every frequency
     above :math:`1 / (2 \, \mathrm{factor})` as one below, its alias; these are drawn as dashed
     lines, at the frequency where they appear.
 
     Parameters
     ----------
     A : DHOperator
-    axis : {0, 1}
-        Which of the two axes that are blurred and decimated.
+    axis : int
+        Which of the axes that are blurred and decimated, by default the last.
     ax : Axes, optional
 
     Returns
@@ -45,11 +45,15 @@ def frequency_response(A: DHOperator, *, axis: int = 1, ax: Axes | None = None) 
     >>> from dhop import DHOperator, plots, psf
     >>> ax = plots.frequency_response(DHOperator((400, 400), psf.gaussian(9, 1.0), 3))
     """
-    if integer("axis", axis) not in (0, 1):
-        raise ValueError(f"axis must be 0 or 1, got {axis}")
     if not isinstance(A.psf, np.ndarray):
         raise TypeError("a PSF that varies has a response at each place: take that of psf.at(...)")
-    line = fold(A.psf, A.factor, A.decimation).sum(axis=1 - axis)
+    ndim = A.psf.ndim
+    axis = ndim - 1 if axis is None else integer("axis", axis)
+    if axis not in range(ndim):
+        choices = " or ".join(map(str, range(ndim)))
+        raise ValueError(f"axis must be {choices}, got {axis}")
+    others = tuple(k for k in range(ndim) if k != axis)
+    line = fold(A.psf, A.factor, A.decimation).sum(axis=others)
     factor = A.factor[axis]
     nyquist = 0.5 / factor
     ax = ax or new_axes()[0]
