@@ -256,7 +256,7 @@ def test_psfs_are_written_and_read(name, text):
         ("degrade", ["--factor", "1,2"], "factor must be one integer or three, got 2"),
         ("superres", ["--factor", "1,0,2"], "factor must be positive"),
         ("superres", ["--boundary", "edge,wrap"], "boundary must be one"),
-        ("superres", ["--report", "r.png"], "are for images, not for lines or volumes"),
+        ("superres", ["--report", "r.png"], "a report shows images, not lines or volumes"),
         ("superres", ["--psf", "gaussian:sigma=1"], "a psf for each band is one of two axes"),
         ("superres", ["--channel-axis", 0], "not a single volume"),
         ("superres", ["--psf", "gaussian:sigma=1x2x3,size=3x3"], "different numbers of axes"),

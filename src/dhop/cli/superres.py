@@ -217,7 +217,8 @@ def superres(
         blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
         factors = each_factor(factor, ndim)
         if ndim != 2 and (report is not None or motion is not None):
-            raise ValueError("--report and --motion are for images, not for lines or volumes")
+            what = "a report shows" if report is not None else "--motion is that of"
+            raise ValueError(f"{what} images, not lines or volumes")
         with progress("reading", len(frames)) as bar:
             stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
         original = originals[0]
