@@ -71,6 +71,8 @@ def files(tmp_path, monkeypatch):
     np.save("psf.npy", psf.gaussian(7, 1.0))
     np.save("blur.npy", np.multiply.outer([0.25, 0.5, 0.25], psf.gaussian(5, 1.0)))
     np.save("spectrum.npy", scene[30])
+    tifffile.imwrite("cells.tif", rng.poisson(100 + 400 * scene).astype(np.float32))
+    tifffile.imwrite("psf.tif", psf.gaussian(7, 1.0).astype(np.float32))
 
 
 @pytest.mark.parametrize("line", list(lines()))
