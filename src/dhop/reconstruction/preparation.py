@@ -7,7 +7,7 @@ frames.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -41,6 +41,7 @@ TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
 SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
 CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
 CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
+DEEP = 3  # times as long as the PSF is a volume that windows can cut
 FEW = 100  # classes and tiles tell nothing of a PSF
 OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
@@ -184,6 +185,11 @@ class Preparation:
             noise = arguments.real("noise", noise)
         if chosen == "discrepancy" and not (noise and noise > 0):
             raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
+        if self._thin and isinstance(regulariser, str):
+            planes = self._planes()
+            number = planes.weigh(regulariser, rule, noise, strength, estimated, progress)
+            self.curve = planes.curve
+            return number
         with reporting(progress, 1, "choosing beta") as advance:
             spectra = self._spectra() if chosen == "auto" else self._still()
             transfers = self._transfers(spectra)
@@ -202,6 +208,32 @@ class Preparation:
                 BetaWarning,
             )
         return number
+
+    @property
+    def _thin(self) -> bool:
+        """Whether a volume is hardly deeper than the PSF: no window can cut a part out of it."""
+        if len(self.factor) != 3:
+            return False
+        return self.frames.shape[-3] * self.factor[0] < DEEP * self.psf.shape[0]
+
+    def _planes(self) -> "Preparation":
+        """The planes of volumes as images of their own, blurred by the sum of the PSF's planes.
+
+        A good `beta` is that of the noise and the scene, which planes share with the volume.
+        """
+        shape = self.frames.shape
+        weights = self.weights and [
+            w if w.ndim == 0 else np.broadcast_to(w, shape[1:]).reshape(-1, *shape[-2:])
+            for w in self.weights
+        ]
+        return replace(
+            self,
+            frames=self.frames.reshape(len(self.frames), -1, *shape[-2:]),
+            weights=weights,
+            factor=self.factor[1:],
+            shifts=self.shifts[:, 1:],
+            psf=self.psf.sum(axis=0),
+        )
 
     def name_strangers(self, trust: Sequence[Array]) -> None:
         """Warn of frames of which the loss trusts no pixel fully."""
