@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import fft
 
-from dhop import DHOperator, FrameStack, singular_values, super_resolve
+from dhop import DHOperator, FrameStack, psf, singular_values, super_resolve
 from dhop.methods import PLANS
 
 METHODS = list(PLANS)
@@ -308,3 +308,21 @@ def test_standard_deviations(dims, factor, name, boundary):
     image = given if isinstance(given, np.ndarray) else given.image
     assert image.shape == dims
     assert_allclose(image, expected, 1e-6 if found.solver == "direct" else 0.2)
+
+
+@pytest.mark.parametrize("planes", [10, 36])
+def test_beta_of_volumes_that_scenes_run_out_of(planes):
+    """Whether they are hardly deeper than the PSF or much deeper."""
+    rng = np.random.default_rng(0)
+    truth = scene(rng, (planes + 24, 48, 48))
+    blur = psf.gaussian((9, 5, 5), (2.0, 1.0, 1.0))
+    A = DHOperator(truth.shape, blur, (1, 2, 2), decimation="mean", boundary="symmetric")
+    frame = A.degrade(truth)[12:-12]
+    frame += 0.02 * rng.standard_normal(frame.shape)
+
+    def error(beta):
+        settings = {"beta": beta, "boundary": ("edge", "symmetric", "symmetric")}
+        image = super_resolve(frame, blur, (1, 2, 2), **settings).image
+        return np.sqrt(np.mean((image - truth[12:-12])[3:-3] ** 2))
+
+    assert error("auto") <= 1.15 * min(map(error, 10.0 ** np.arange(-5, 0)))

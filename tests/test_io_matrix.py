@@ -213,16 +213,20 @@ def test_frames(cell, path):
 
 
 def test_point_spread_functions(cell, path):
+    if cell.refused and cell.ending == "npy" and np.load(path).ndim == 3:
+        assert psf.load(path).shape == np.load(path).shape  # a volume
+        return
     if cell.refused:
         with pytest.raises(ValueError, match=f"{cell.refused}|not one image"):
             psf.load(path)
         return
     meant = cell.numbers.astype(np.float64)
-    if meant.ndim == 3 and meant.shape[2] != 3:
+    coloured = meant.ndim == 3 and cell.ending != "npy"  # which says of no axis what it is
+    if coloured and meant.shape[2] != 3:
         with pytest.raises(ValueError, match="not one image"):
             psf.load(path)
         return
-    meant = meant.mean(axis=2) if meant.ndim == 3 else meant
+    meant = meant.mean(axis=2) if coloured else meant
     loaded = psf.load(path)
     assert_allclose(loaded / loaded.max(), meant / meant.max(), rtol=1e-13)
 

@@ -62,4 +62,4 @@ def test_the_bound_of_projected_gradients(seed):
     one = oracle.matrix(dims, blur, 2, boundary="reflect")
     (S,) = (oracle.matrix(dims, each, 1, boundary="symmetric") for each in stencils("laplacian"))
     largest = np.linalg.eigvalsh(one.T @ one + beta * S.T @ S)[-1]
-    assert 1.01 * largest <= solvers._bound(problem, sum(problem.scales())) <= 1.06 * largest
+    assert 1.01 * largest <= solvers.bound_of(problem, sum(problem.scales())) <= 1.06 * largest

@@ -100,8 +100,10 @@ def _or_first(lines: Index) -> Index:
 class Block(ArrayOperator):
     """The product of one block with lines, images or volumes, on one thread."""
 
-    def __init__(self, model: Model, method: str, chosen: Mapping[np.dtype[Any], str]) -> None:
-        axes = _axes(model)
+    def __init__(
+        self, model: Model, method: str, chosen: Mapping[np.dtype[Any], str], ndim: int
+    ) -> None:
+        axes = model.axes[-ndim:]  # a line has another one, that of its single row
         dims, dimsd = tuple(axis.size for axis in axes), tuple(axis.outputs for axis in axes)
         super().__init__(model.dtype, dims, dimsd)
         self._products = Products(model, method, 1, chosen)
@@ -168,7 +170,7 @@ class Cut:
         kind = tuple(some[k] for some, k in zip(kinds, place, strict=True))
         if kind not in self._blocks:
             own = _on(model, [some[k] for some, k in zip(windows, kind, strict=True)])
-            self._blocks[kind] = Block(own, method, chosen)
+            self._blocks[kind] = Block(own, method, chosen, len(windows))
         return self._blocks[kind]
 
 
@@ -197,7 +199,7 @@ def cut(
     if "separable" in chosen.values():
         model.factors  # noqa: B018 - found once, here, and handed on
     make = pixel_part if adjoint else output_part
-    axes = _axes(model)
+    axes = model.axes[-len(ranges) :]  # a line has another one, that of its single row
     height = axes[0].size if adjoint else axes[0].outputs
     group = GROUP if len(axes) == 2 else 1
     wider = [
@@ -218,15 +220,9 @@ def cut(
     return needed, Cut(model, method, chosen, adjoint, windows, kinds, kept)
 
 
-def _axes(model: Model) -> tuple[Axis, ...]:
-    """Those of the PSF: a line has one, beside that of its single row."""
-    return model.axes[1:] if model.is_line else model.axes
-
-
 def _on(model: Model, axes: Sequence[Axis]) -> Model:
     """The same taps on other axes."""
-    row = model.axes[:1] if model.is_line else ()
-    whole = (*row, *axes)
+    whole = (*model.axes[: -len(axes)], *axes)
     other = replace(model, axes=whole, around=(1,) * (len(whole) + 1))
     if "factors" in vars(model):  # found elsewhere, they could be rounded otherwise
         vars(other)["factors"] = model.factors
