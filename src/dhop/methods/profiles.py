@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.methods import Plan, cost, prepare
+from dhop.methods import Plan, Product, cost, prepare
 from dhop.model.axis import Axis
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
@@ -37,25 +37,23 @@ class ProfilesPlan(Plan):
             self._terms.append((along, across) if first else (across, along))
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        reliable = True
-        for number, (first, last) in enumerate(self._terms):
-            between = _empty(x, first.model.pixels, first.model.outputs)
-            reliable &= first.forward(x, between, workers)
-            between.flags.writeable = False
-            part = np.empty_like(out) if number else out
-            reliable &= last.forward(between, part, workers)
-            if number:
-                out += part
-        return reliable
+        return self._summed("forward", x, out, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
+        return self._summed("adjoint", y, out, workers)
+
+    def _summed(self, product: Product, given: Array, out: Array, workers: int | None) -> bool:
+        """The sum over the terms, both passes of each one after the other."""
         reliable = True
-        for number, (first, last) in enumerate(self._terms):
-            between = _empty(y, last.model.outputs, last.model.pixels)
-            reliable &= last.adjoint(y, between, workers)
+        for number, passes in enumerate(self._terms):
+            first, last = passes if product == "forward" else passes[::-1]
+            sizes = first.model.pixels, first.model.outputs
+            size, left = sizes if product == "forward" else sizes[::-1]
+            between = workspace.empty((given.size // size * left,), given.dtype)
+            reliable &= getattr(first, product)(given, between, workers)
             between.flags.writeable = False
             part = np.empty_like(out) if number else out
-            reliable &= first.adjoint(between, part, workers)
+            reliable &= getattr(last, product)(between, part, workers)
             if number:
                 out += part
         return reliable
@@ -66,7 +64,3 @@ def _along(model: Model, profile: Array, first: bool) -> Model:
     sizes = model.size if first else model.low
     axes = model.axes[0], Axis.batch(sizes[1] * sizes[2])
     return Model(axes, profile[:, None], model.dtype, (1, 1, 1))
-
-
-def _empty(given: Array, size: int, wanted: int) -> Array:
-    return workspace.empty((given.size // size * wanted,), given.dtype)
