@@ -14,6 +14,7 @@ from dhop.methods.lengths import transform_split
 from dhop.model.axis import Split
 from dhop.model.boundary import OUTSIDE
 from dhop.model.geometry import Model
+from dhop.model.relations import Index
 from dhop.runtime.parallel import row_blocks, run, threads
 
 Array = NDArray[Any]
@@ -148,41 +149,51 @@ def _multiplied(points: Array, spectrum: Array, out: Array | None, workers: int 
     return found
 
 
-def _placed(images: Array, split: Split, phase: int, axis: int) -> Array:
-    """The places of one phase of an axis, with what lies beyond the ends of the image."""
-    pixel = split.pixel[phase]
+def _run(pixel: Index) -> tuple[slice, slice] | None:
+    """Places and pixels of a phase that has nothing but zeros beside them, if that is so."""
     used = np.flatnonzero(pixel != OUTSIDE)
     if not used.size:
-        return np.zeros_like(images[_along(axis, slice(1))])
+        return slice(0), slice(0)
     first, last = int(used[0]), int(used[-1]) + 1
     steps = np.diff(pixel[first:last])
     step = int(steps[0]) if steps.size else 1
-    if step > 0 and (steps == step).all():
-        source = slice(int(pixel[first]), int(pixel[last - 1]) + 1, step)
-        shape = list(images.shape)
-        shape[axis + 1] = pixel.size
-        placed = np.zeros(shape, images.dtype)
-        placed[_along(axis, slice(first, last))] = images[_along(axis, source)]
+    if step < 1 or (steps != step).any():
+        return None
+    return slice(first, last), slice(int(pixel[first]), int(pixel[last - 1]) + 1, step)
+
+
+def _placed(images: Array, split: Split, phase: int, axis: int) -> Array:
+    """The places of one phase of an axis, with what lies beyond the ends of the image."""
+    pixel = split.pixel[phase]
+    run = _run(pixel)
+    if run is None:
+        placed = images.take(pixel.clip(0), axis + 1)
+        placed[_along(axis, pixel == OUTSIDE)] = 0
         return placed
-    placed = images.take(pixel.clip(0), axis + 1)
-    placed[_along(axis, pixel == OUTSIDE)] = 0
+    shape = list(images.shape)
+    shape[axis + 1] = pixel.size
+    placed = np.zeros(shape, images.dtype)
+    placed[_along(axis, run[0])] = images[_along(axis, run[1])]
     return placed
 
 
 def _gathered(parts: list[Array], split: Split, axis: int) -> Array:
     """What stands at all places of each pixel of an axis, added up; a part for each phase."""
     start, member = split.by_pixel
-    places = parts[0] if len(parts) == 1 else np.concatenate(parts, axis + 1)
     counts = np.diff(start)
-    if (counts == 1).all():
-        if member.size == member[-1] - member[0] + 1 and (np.diff(member) == 1).all():
-            return places[_along(axis, slice(int(member[0]), int(member[-1]) + 1))]
-        return places.take(member, axis + 1)
-    shape = list(places.shape)
+    runs = [_run(pixel) for pixel in split.pixel]
+    shape = list(parts[0].shape)
     shape[axis + 1] = split.size
-    found = np.zeros(shape, places.dtype)
+    if (counts == 1).all() and all(runs):
+        found = np.empty(shape, parts[0].dtype)
+        for part, (places, pixels) in zip(parts, filter(None, runs), strict=True):
+            found[_along(axis, pixels)] = part[_along(axis, places)]
+        return found
+    taken = np.concatenate(parts, axis + 1).take(member, axis + 1)
+    if (counts == 1).all():
+        return taken
+    found = np.zeros(shape, taken.dtype)
     seen = counts > 0
     if seen.any():
-        taken = places.take(member, axis + 1)
         found[_along(axis, seen)] = np.add.reduceat(taken, start[:-1][seen], axis + 1)
     return found
