@@ -78,12 +78,15 @@ class FourierPlan(Plan):
         for images, results in self._parts(y, out, self._outputs, self._pixels):
             given = images
             for axis in reversed(range(len(self._outputs))):
-                given = self._there(given, axis, count)
+                given = self._there(given, axis, count, given is not images)
+            alone = given if len(self._spectra) == 1 else None  # is not needed again
 
-            def synthesised(axes: int, phase: Phase, given: Array = given) -> Array:
+            def synthesised(
+                axes: int, phase: Phase, given: Array = given, alone: Array | None = alone
+            ) -> Array:
                 """The product for a phase of the other axes, with so many axes in pixels."""
                 if axes == 0:
-                    return _multiplied(given, self._spectra[phase].conj(), None, workers)
+                    return _multiplied(given, self._spectra[phase], alone, workers, adjoint=True)
                 axis = axes - 1
                 parts = [
                     self._back(synthesised(axis, (p, *phase)), axis, count)
@@ -136,14 +139,17 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
     return (slice(None),) * (axis + 1) + (part,)
 
 
-def _multiplied(points: Array, spectrum: Array, out: Array | None, workers: int | None) -> Array:
-    """Points times a spectrum, into `out` if it is given, by several threads."""
+def _multiplied(
+    points: Array, spectrum: Array, out: Array | None, workers: int | None, adjoint: bool = False
+) -> Array:
+    """Points times a spectrum, or its conjugate, by several threads; into `out` if it is given."""
     found = np.empty(points.shape, points.dtype) if out is None else out
     lines = points.reshape(len(points), spectrum.shape[0], -1)
     others, results = spectrum.reshape(len(spectrum), -1), found.reshape(lines.shape)
 
     def part(start: int, stop: int) -> None:
-        np.multiply(lines[:, start:stop], others[start:stop], out=results[:, start:stop])
+        some = others[start:stop].conj() if adjoint else others[start:stop]
+        np.multiply(lines[:, start:stop], some, out=results[:, start:stop])
 
     run(part, row_blocks(len(others), POINT * points.size, workers), workers)
     return found
@@ -185,6 +191,8 @@ def _gathered(parts: list[Array], split: Split, axis: int) -> Array:
     shape = list(parts[0].shape)
     shape[axis + 1] = split.size
     if (counts == 1).all() and all(runs):
+        if len(parts) == 1:
+            return parts[0][_along(axis, runs[0][0])]  # type: ignore[index]
         found = np.empty(shape, parts[0].dtype)
         for part, (places, pixels) in zip(parts, filter(None, runs), strict=True):
             found[_along(axis, pixels)] = part[_along(axis, places)]
