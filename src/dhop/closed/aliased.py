@@ -16,6 +16,7 @@ from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
+MIRRORED = 2**18  # numbers of a spectrum that are copied at a time
 LINE = 1.0  # nanoseconds a pixel and column tap, to compute a transfer function
 
 
@@ -184,8 +185,11 @@ class AliasedInverse(Inverse):
         """Fill in the frequencies whose opposites have been solved for."""
         basis = self.equations.basis
         rows = basis.rows[self.equations.count :].ravel()
-        columns = np.arange(spectrum.shape[1])
-        spectrum[rows] = spectrum[basis.opposite(rows)][:, -columns % columns.size].conj()
+        opposite, columns = basis.opposite(rows), np.arange(spectrum.shape[1])
+        some = max(1, MIRRORED // columns.size)
+        for start in range(0, rows.size, some):
+            part = slice(start, start + some)
+            spectrum[rows[part]] = spectrum[opposite[part]][:, -columns % columns.size].conj()
 
     def _solve(self, spectrum: Array, start: int, stop: int) -> None:
         raise NotImplementedError
