@@ -63,14 +63,14 @@ class FourierPlan(Plan):
         count = threads(self._cost, workers)
         for images, results in self._parts(x, out, self._pixels, self._outputs):
             total: Any = None
-            for phase, points in self._analysed(images, (), count):
+            for phase, points in self._analysed(images, (), count, workers):
                 if total is None:
                     total = _multiplied(points, self._spectra[phase], points, workers)
                 else:
                     total += _multiplied(points, self._spectra[phase], points, workers)
             for axis, size in enumerate(self._outputs):
                 total = self._back(total, axis, count)[_along(axis, slice(size))]
-            results[:] = total
+            _copy(total, results, workers)
         return bool(np.isfinite(out.sum()))
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
@@ -94,7 +94,7 @@ class FourierPlan(Plan):
                 ]
                 return _gathered(parts, self._splits[axis], axis)
 
-            results[:] = synthesised(len(self._pixels), ())
+            _copy(synthesised(len(self._pixels), ()), results, workers)
         return bool(np.isfinite(out.sum()))
 
     def _parts(
@@ -106,16 +106,18 @@ class FourierPlan(Plan):
         for start in range(0, len(images), count):
             yield images[start : start + count], results[start : start + count]
 
-    def _analysed(self, images: Array, phase: Phase, count: int) -> Iterator[tuple[Phase, Array]]:
+    def _analysed(
+        self, images: Array, phase: Phase, count: int, workers: int | None
+    ) -> Iterator[tuple[Phase, Array]]:
         """The spectra of all phases of the axes that are left, the last one first."""
         axis = len(self._splits) - len(phase) - 1
         if axis < 0:
             yield phase, images
             return
         for p in range(len(self._splits[axis].pixel)):
-            placed = _placed(images, self._splits[axis], p, axis)
+            placed = _placed(images, self._splits[axis], p, axis, workers)
             points = self._there(placed, axis, count, placed.dtype.kind == "c")
-            yield from self._analysed(points, (p, *phase), count)
+            yield from self._analysed(points, (p, *phase), count, workers)
 
     def _there(self, images: Array, axis: int, count: int, spare: bool = False) -> Array:
         """Transform an axis, with zeros behind it as far as the transform is longer.
@@ -168,18 +170,28 @@ def _run(pixel: Index) -> tuple[slice, slice] | None:
     return slice(first, last), slice(int(pixel[first]), int(pixel[last - 1]) + 1, step)
 
 
-def _placed(images: Array, split: Split, phase: int, axis: int) -> Array:
+def _copy(source: Array, target: Array, workers: int | None) -> None:
+    """Copy images by several threads."""
+
+    def part(start: int, stop: int) -> None:
+        target[:, start:stop] = source[:, start:stop]
+
+    run(part, row_blocks(target.shape[1], POINT * target.size, workers), workers)
+
+
+def _placed(images: Array, split: Split, phase: int, axis: int, workers: int | None) -> Array:
     """The places of one phase of an axis, with what lies beyond the ends of the image."""
     pixel = split.pixel[phase]
-    run = _run(pixel)
-    if run is None:
+    found = _run(pixel)
+    if found is None:
         placed = images.take(pixel.clip(0), axis + 1)
         placed[_along(axis, pixel == OUTSIDE)] = 0
         return placed
+    place, source = found
     shape = list(images.shape)
     shape[axis + 1] = pixel.size
     placed = np.zeros(shape, images.dtype)
-    placed[_along(axis, run[0])] = images[_along(axis, run[1])]
+    _copy(images[_along(axis, source)], placed[_along(axis, place)], workers)
     return placed
 
 
