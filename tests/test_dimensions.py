@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import fft
 
 from dhop import DHOperator, FrameStack, psf, singular_values, super_resolve
+from dhop.cautions import PSFWarning
 from dhop.methods import PLANS
 
 METHODS = list(PLANS)
@@ -326,3 +327,17 @@ def test_beta_of_volumes_that_scenes_run_out_of(planes):
         return np.sqrt(np.mean((image - truth[12:-12])[3:-3] ** 2))
 
     assert error("auto") <= 1.15 * min(map(error, 10.0 ** np.arange(-5, 0)))
+
+
+def test_beta_of_a_volume_under_a_wrong_psf():
+    """It rises until the image hardly rings, and says so."""
+    rng = np.random.default_rng(1)
+    truth = scene(rng, (24, 32, 32))
+    A = DHOperator(truth.shape, psf.gaussian((9, 5, 5), (1.5, 0.8, 0.8)), 1, boundary="wrap")
+    wide = psf.gaussian((15, 15, 15), (3.0, 2.4, 2.4))
+    frame = A.degrade(truth)
+    with pytest.warns(PSFWarning, match="beta was raised"):
+        image = super_resolve(frame, wide, 1, boundary="wrap").image
+    assert np.abs(image - 0.5).max() < 2.0  # it was a hundred
+    with pytest.warns(PSFWarning, match="beta was raised"):
+        super_resolve(1e3 * frame, wide, 1, boundary="wrap")

@@ -56,6 +56,8 @@ class TestFault01:
             import sys
             import numpy as np
             import dhop
+            for name in dhop.__all__:
+                getattr(dhop, name)
             assert "numba" not in sys.modules, "import dhop"
             for slow in "ndimage", "optimize", "signal":
                 assert "scipy." + slow not in sys.modules, "takes as long as all else"

@@ -1,20 +1,26 @@
-"""Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix."""
+"""Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix.
+
+What is named here is imported when somebody asks for it first.
+"""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dhop import cautions, motion, psf, testing
-from dhop.images import imread, imwrite
-from dhop.matrix.loading import load_matrix
-from dhop.operators.blur_decimate import DHOperator
-from dhop.operators.diagonal import DiagonalOperator
-from dhop.operators.spectrum import singular_values
-from dhop.operators.stack import FrameStack
-from dhop.operators.warp import WarpOperator
-from dhop.reconstruction.regularisers import regulariser_operator
-from dhop.reconstruction.solution import Solution
-from dhop.runtime.parallel import workers
-from dhop.super_resolution import super_resolve
+if TYPE_CHECKING:
+    from dhop import cautions, motion, psf, testing
+    from dhop import dask as dask
+    from dhop import plots as plots
+    from dhop.images import imread, imwrite
+    from dhop.matrix.loading import load_matrix
+    from dhop.operators.blur_decimate import DHOperator
+    from dhop.operators.diagonal import DiagonalOperator
+    from dhop.operators.spectrum import singular_values
+    from dhop.operators.stack import FrameStack
+    from dhop.operators.warp import WarpOperator
+    from dhop.reconstruction.regularisers import regulariser_operator
+    from dhop.reconstruction.solution import Solution
+    from dhop.runtime.parallel import workers
+    from dhop.super_resolution import super_resolve
 
 __all__ = [
     "DHOperator",
@@ -35,18 +41,35 @@ __all__ = [
     "workers",
 ]
 
-LATER = ("dask", "plots")  # modules of extras, which are imported when somebody asks for them
+HOMES = {
+    "DHOperator": "operators.blur_decimate",
+    "DiagonalOperator": "operators.diagonal",
+    "FrameStack": "operators.stack",
+    "Solution": "reconstruction.solution",
+    "WarpOperator": "operators.warp",
+    "imread": "images",
+    "imwrite": "images",
+    "load_matrix": "matrix.loading",
+    "regulariser_operator": "reconstruction.regularisers",
+    "singular_values": "operators.spectrum",
+    "super_resolve": "super_resolution",
+    "workers": "runtime.parallel",
+}
+MODULES = ("cautions", "dask", "motion", "plots", "psf", "testing")  # some of them need extras
 
 
 def __getattr__(name: str) -> Any:
-    if name in LATER:
+    if name in MODULES:
         return import_module(f"dhop.{name}")
     if name == "__version__":
         from importlib.metadata import version
 
         return version("dhop")
-    raise AttributeError(f"module 'dhop' has no attribute {name!r}")
+    if name not in HOMES:
+        raise AttributeError(f"module 'dhop' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"dhop.{HOMES[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *LATER, "__version__"])
+    return sorted({*__all__, *MODULES, "__version__"})

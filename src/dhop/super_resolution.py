@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import RangeWarning
+from dhop.cautions import PSFWarning, RangeWarning
 from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames import layouts, motions, observations
 from dhop.frames.motions import Motion
@@ -43,6 +43,7 @@ Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
+RAISED = 100.0  # times the beta of a volume, of which it must be said
 DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
@@ -323,6 +324,9 @@ def super_resolve(
         corrected = known.photometry.corrected(stack)
         return problem.Problem(operator, corrected, regulariser, number, boundary, ndim)
 
+    low, high = ranges.visible_range(stack, known.weights)
+    pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
+    span = low / pixels, high / pixels
     if isinstance(beta, str):
         problem.check_squares(FrameStack(operators, known.weights), stack)
     else:
@@ -333,6 +337,13 @@ def super_resolve(
     elif isinstance(beta, str):
         strength = sum(FrameStack(operators, known.weights).strengths())
         number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
+        if ndim == 3:  # nobody has compared its PSF with others
+            chosen, number = number, ranges.plausible(posed, number, span)
+            if number > RAISED * chosen:
+                known.warn(
+                    f"beta was raised from {chosen:.3g} to {number:.3g}, so that the image stays "
+                    "near the range of the frames; the psf may be too wide", PSFWarning,
+                )  # fmt: skip
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
 
@@ -365,9 +376,6 @@ def super_resolve(
             posed(number), found, denoiser, variance, axis,
             callback=solvers.outward(callback, axis), progress=progress,
         )  # fmt: skip
-    low, high = ranges.visible_range(stack, known.weights)
-    pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
-    span = low / pixels, high / pixels
     for _ in range(DOUBLINGS):
         chosen = estimated and isinstance(beta, str) and denoiser is None
         if not (chosen and ranges.rings(found.x, span)):

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
 
 import numpy as np
+import scipy
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from scipy import io as scipy_io
 from scipy import sparse as scipy_sparse
 
 from dhop.io.replacement import MANIFEST, replacing, require_replaceable
@@ -156,7 +156,7 @@ def _write_text(file: Any, rows: sparse.Rows, entries: int, blocks: Any) -> None
             moved = part.coords[0].astype(np.int64) + block.start, part.coords[1]
             text = io.BytesIO()
             whole = scipy_sparse.coo_array((part.data, moved), shape=rows.shape)
-            scipy_io.mmwrite(text, whole, symmetry="general")
+            scipy.io.mmwrite(text, whole, symmetry="general")
             text.seek(0)
             while text.readline().startswith(b"%"):
                 pass
@@ -168,7 +168,7 @@ def _mat(part: Path, rows: sparse.Rows, entries: int, blocks: Any) -> None:
     whole = scipy_sparse.vstack([S for _, S in blocks()], format="csc")
     kind = np.result_type(rows.dtype, np.float64)
     with open(part, "wb") as file:
-        scipy_io.savemat(file, {"A": whole.astype(kind)})
+        scipy.io.savemat(file, {"A": whole.astype(kind)})
 
 
 _WRITERS: dict[FileFormat, Callable[[Path, sparse.Rows, int, Any], None]] = {

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import io as scipy_io
 from scipy import sparse as scipy_sparse
 
 from dhop.io.replacement import MANIFEST
@@ -162,7 +162,7 @@ def _text(path: Path) -> Any:
             last = block[-1:]
     if last != b"\n":
         raise ValueError("the text does not end with a line")
-    return scipy_io.mmread(path, spmatrix=False)
+    return scipy.io.mmread(path, spmatrix=False)
 
 
 def _matlab(path: Path) -> Any:

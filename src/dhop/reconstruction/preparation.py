@@ -187,7 +187,8 @@ class Preparation:
             raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
         if self._thin and isinstance(regulariser, str):
             planes = self._planes()
-            number = planes.weigh(regulariser, rule, noise, strength, estimated, progress)
+            # Planes show no blur of their own to compare with: the PSF counts as it is.
+            number = planes.weigh(regulariser, rule, noise, strength, True, progress)
             self.curve = planes.curve
             return number
         with reporting(progress, 1, "choosing beta") as advance:

@@ -1,15 +1,20 @@
 """The range of values that frames show, and how far an image leaves it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.reconstruction.objective import inverse_near
+from dhop.reconstruction.problem import Problem
+
 Array = NDArray[Any]
 
 PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
+NOTABLE = 0.3  # the same, where it must be said
 FAR = 0.5  # the same below alone
+STEPS, GROWTH = 40, 3  # of a beta, at most, until an image is plausible
 
 
 def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
@@ -42,10 +47,24 @@ def rings(image: Array, span: tuple[float, float]) -> bool:
     return beyond(image, span)[0] > PLAUSIBLE
 
 
+def plausible(posed: Callable[[float], Problem], beta: float, span: tuple[float, float]) -> float:
+    """A `beta`, or a larger one at which the image does not leave the range of the frames by far.
+
+    It looks at the solution of equations that are near, if there are any.
+    """
+    for _ in range(STEPS):
+        problem = posed(beta)
+        near = inverse_near(problem)
+        if near is None or beyond(near(problem.residual()[0]), span)[0] <= NOTABLE:
+            break
+        beta *= GROWTH
+    return beta
+
+
 def caution(image: Array, span: tuple[float, float]) -> str | None:
     """What to say of an image that leaves the range of the frames by far."""
     both, one = beyond(image, span)
-    if both <= 1.5 * PLAUSIBLE and one <= FAR:
+    if both <= NOTABLE and one <= FAR:
         return None
     return (
         f"the image leaves the range of the frames, {span[0]:.3g} to {span[1]:.3g}, by far: "
