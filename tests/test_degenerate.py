@@ -72,6 +72,13 @@ def solve(**changes):
     return super_resolve(**given | changes)
 
 
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, 1j])
+@pytest.mark.parametrize("chosen", ["shifts", "psf"])
+def test_weights_are_looked_at_before_anything_is_chosen(weight, chosen):
+    with pytest.raises(ValueError, match="finite and not negative: frame 1"):
+        solve(weights=[1, weight], **{chosen: "estimate"})
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize(("changes", "error", "words"), REFUSED)
 def test_refusals(changes, error, words, solver):

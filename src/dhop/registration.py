@@ -12,7 +12,7 @@ from dhop.cautions import RegistrationWarning
 from dhop.estimation import groups
 from dhop.estimation.burst import Burst, Found
 from dhop.estimation.groups import Kind
-from dhop.operators.base import dense
+from dhop.operators.base import dense, frame_weight
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
@@ -254,8 +254,8 @@ def _checked(frames: Any, weights: Any) -> tuple[Array, list[Array]]:
         seen = [np.ones(stack.shape[1:], bool)] * len(stack)
     else:
         given = [
-            dense(each, "each of weights")
-            for each in arguments.sequence("weights", weights, "arrays")
+            frame_weight(each, number)
+            for number, each in enumerate(arguments.sequence("weights", weights, "arrays"))
         ]
         shapes = [each.shape for each in given]
         if len(given) != len(stack) or not set(shapes) <= {(), stack.shape[1:]}:

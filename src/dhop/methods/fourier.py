@@ -119,15 +119,15 @@ class FourierPlan(Plan):
             points = self._there(placed, axis, count, placed.dtype.kind == "c")
             yield from self._analysed(points, (p, *phase), count, workers)
 
-    def _there(self, images: Array, axis: int, count: int, spare: bool = False) -> Array:
+    def _there(self, images: Array, axis: int, count: int, overwrite: bool = False) -> Array:
         """Transform an axis, with zeros behind it as far as the transform is longer.
 
-        Images that are to `spare` may be overwritten.
+        It may write into them with `overwrite`.
         """
         real = self._real and axis == len(self._lengths) - 1
         transform = fft.rfft if real else fft.fft
         size = self._lengths[axis]
-        return np.asarray(transform(images, size, axis + 1, overwrite_x=spare, workers=count))
+        return np.asarray(transform(images, size, axis + 1, overwrite_x=overwrite, workers=count))
 
     def _back(self, points: Array, axis: int, count: int) -> Array:
         real = self._real and axis == len(self._lengths) - 1

@@ -342,6 +342,14 @@ def dense(x: Any, name: str = "the operand") -> Array:
     return arguments.numbers(name, x)
 
 
+def frame_weight(given: Any, number: int) -> Array:
+    """The weights of a frame, or one number for all of its pixels."""
+    array = dense(given, "each of weights")
+    if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
+        raise ValueError(f"weights must be real, finite and not negative: frame {number}")
+    return array
+
+
 def native(x: Array, dtype: np.dtype[Any]) -> Array:
     """The numbers of `x` as a kernel wants them: aligned, one after the other, read-only."""
     flags = x.flags

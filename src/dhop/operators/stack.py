@@ -14,7 +14,7 @@ from dhop.matrix import merging
 from dhop.matrix.sparse import Rows
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.base import ArrayOperator, dense
+from dhop.operators.base import ArrayOperator, dense, frame_weight
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
 from dhop.runtime import arguments
@@ -272,10 +272,8 @@ class FrameStack(NormalOperator):
         if len(given) != len(self.operators):
             raise ValueError(f"{len(self.operators)} operators, but {len(given)} weights")
         roots = []
-        for number, (weight, operator) in enumerate(zip(given, self.operators, strict=True)):
-            array = dense(weight, "each of weights")
-            if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
-                raise ValueError(f"weights must be real, finite and not negative: frame {number}")
+        for number, (each, operator) in enumerate(zip(given, self.operators, strict=True)):
+            array = frame_weight(each, number)
             if array.ndim and array.size != operator.shape[0]:
                 raise ValueError(
                     f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"

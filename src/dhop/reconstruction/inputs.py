@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
-from dhop.operators.base import dense
+from dhop.operators.base import dense, frame_weight
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -63,8 +63,8 @@ def weight_arrays(
         arguments.choice("weights", weights, ("finite",))
         return list(np.isfinite(stack).astype(np.float64))
     given = [
-        dense(each, "each of weights")
-        for each in layouts.weight_maps(weights, stack.shape, axis, ndim)
+        frame_weight(each, number)
+        for number, each in enumerate(layouts.weight_maps(weights, stack.shape, axis, ndim))
     ]
     return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
 
