@@ -25,6 +25,19 @@ def stored(matrix):
     return matrix.toarray().real.astype(int)
 
 
+@pytest.mark.parametrize("place", range(9))
+@pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
+def test_single_taps_that_look_past_the_border(boundary, place):
+    """In a mirror the same tap meets pixels of another parity, at another place of their block."""
+    taps = np.zeros((1, 9))
+    taps[0, place] = 3.0
+    options = {"boundary": boundary, "decimation": "sample"}
+    A = DHOperator((2, 8), taps, 2, **options)
+    expected = oracle.matrix((2, 8), taps, 2, **options)
+    for format in FORMATS:
+        assert_array_equal(A.to_sparse(format).toarray(), expected, format)
+
+
 @pytest.mark.parametrize("decimation", oracle.DECIMATIONS)
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 @pytest.mark.parametrize("psf", oracle.PSFS)

@@ -8,7 +8,10 @@ every line of `line0` with every column of `line1` ::
     data     | taps of line a = 0 | taps of line a = 1 | ... |    one line of the matrix
     indices  | line1 of a = 0     | line1 of a = 1     | ... |
 
-The taps of all lines are merged once for each `k0`; for neighbouring columns they are copied.
+The taps of all lines are merged once for each `k0`. Away from the borders a column meets what one
+shortly before it meets, some places further on: its line of the matrix is a copy of that one's, all
+indices larger by the same number. Near the borders the taps of a line are copied as a run, if what
+they meet follows each other, or else one by one.
 """
 
 import numpy as np
@@ -16,11 +19,13 @@ import numpy as np
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 
+NEIGHBOURS = 16  # columns before one, of which one may have its taps: as many as the factor
+
 
 @kernel
 def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
-         chosen, pointer, width, start, stop, indices, data):  # fmt: skip
-    """Write the compressed lines ``chosen[start:stop]`` of the matrix, or of its transpose.
+         chosen, pointer, width, indices, data):  # fmt: skip
+    """Write the `chosen` compressed lines of the matrix, or of its transpose.
 
     Line ``(b0, k0, b1, k1, b2)`` in C order meets ``(b0, line0[e0], b1, line1[e1], b2)`` through
     the tap ``weights[tap0[e0], tap1[e1]]``; taps that meet on one entry are added in float64.
@@ -48,15 +53,32 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     rounded = np.empty((most, T1), data.dtype)
     full = np.empty(most, np.bool_)
     lines = np.empty(most, np.int64)
-    step = _steps(start1, line1, tap1)
-    source, values, places = flat(rounded), flat(data), flat(indices)
+    taps, values, places = flat(rounded), flat(data), flat(indices)
+    twin = _twins(start1, line1, tap1, width)
+    step = _steps(start1, line1, tap1, twin)
+    block1, within = np.empty_like(line1), np.empty_like(line1)
+    for e in range(line1.size):
+        block1[e], within[e] = line1[e] // width, line1[e] % width
     count = 0
     current = -1
-    for place in range(start, stop):
+    for place in range(chosen.size):
         row = chosen[place]
         b2 = row % sizes[4]
         rest = row // sizes[4]
         k1 = rest % sizes[3]
+        entry = pointer[place]
+        back = (k1 - twin[k1]) * sizes[4]
+        if 0 < back <= place and chosen[place - back] == row - back:
+            source = pointer[place - back]
+            further = (line1[start1[k1]] - line1[start1[twin[k1]]]) // width * others[4]
+            n = pointer[place + 1] - entry
+            from_index, to_index = skip(places, source), skip(places, entry)
+            for i in range(n):
+                to_index[i] = from_index[i] + further
+            from_value, to_value = skip(values, source * width), skip(values, entry * width)
+            for i in range(n * width):
+                to_value[i] = from_value[i]
+            continue
         rest //= sizes[3]
         b1 = rest % sizes[2]
         rest //= sizes[2]
@@ -82,22 +104,16 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                     full[a] &= reached[a, u]
                     rounded[a, u] = merged[a, u]
         first, last = start1[k1], start1[k1 + 1]
-        entry = pointer[place]
         for a in range(count):
             base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
             if step[k1] != 0 and full[a]:
-                n = last - first
-                to = skip(values, entry * width + line1[first] % width)
+                to_value = skip(values, entry * width + within[first])
                 tap = a * T1 + tap1[first]
-                if step[k1] == 1:
-                    for i in range(n):
-                        to[i] = source[tap + i]
-                else:
-                    for i in range(n):
-                        to[i] = source[tap + step[k1] * i]
-                blocks = line1[last - 1] // width - line1[first] // width + 1
+                for i in range(last - first):
+                    to_value[i] = taps[tap + step[k1] * i]
                 to_index = skip(places, entry)
-                column = base // width + line1[first] // width * others[4]
+                column = base // width + block1[first] * others[4]
+                blocks = block1[last - 1] - block1[first] + 1
                 for i in range(blocks):
                     to_index[i] = column + others[4] * i
                 entry += blocks
@@ -115,11 +131,11 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                 else:
                     column = line1[e]
                     total = merged[a, u]
-                    if column // width != previous:
-                        previous = column // width
+                    if block1[e] != previous:
+                        previous = block1[e]
                         block += 1
                         indices[block] = base // width + previous * others[4]
-                data[block * width + column % width] = total
+                data[block * width + within[e]] = total
             entry = block + 1
 
 
@@ -133,12 +149,41 @@ def longest(start):
 
 
 @called
-def _steps(start, line, tap):
+def _twins(start, line, tap, width):
+    """For each line the nearest before it that has its taps in its order, or else itself.
+
+    What the two meet differs by one number, a multiple of `width`.
+    """
+    twins = np.empty(start.size - 1, np.int64)
+    for k in range(twins.size):
+        twins[k] = k
+        first, last = start[k], start[k + 1]
+        for other in range(k - 1, max(k - NEIGHBOURS, 0) - 1, -1):
+            begin = start[other]
+            if last - first != start[other + 1] - begin or first == last:
+                continue
+            further = line[first] - line[begin]
+            same = further % width == 0
+            for e in range(last - first):
+                if not same:
+                    break
+                same = tap[first + e] == tap[begin + e]
+                same &= line[first + e] == line[begin + e] + further
+            if same:
+                twins[k] = other
+                break
+    return twins
+
+
+@called
+def _steps(start, line, tap, twins):
     """For each line the distance of its taps, if what they meet follows each other; else 0."""
     steps = np.zeros(start.size - 1, np.int64)
     for k in range(steps.size):
         first, last = start[k], start[k + 1]
-        if first < last:
+        if twins[k] != k:
+            steps[k] = steps[twins[k]]
+        elif first < last:
             step = tap[first + 1] - tap[first] if last - first > 1 else 1
             for e in range(first + 1, last):
                 if line[e] != line[e - 1] + 1 or tap[e] - tap[e - 1] != step:

@@ -106,7 +106,7 @@ class ModelRows:
         tables = [table for each in relations for table in (each.start, each.line, each.tap)]
         fill(
             *tables, self._model.weights, sizes, self._others,
-            *of_one_dtype(rows, pointer), self.width, 0, rows.size, indices, data,
+            *of_one_dtype(rows, pointer), self.width, indices, data,
         )  # fmt: skip
 
 
