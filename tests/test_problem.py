@@ -11,13 +11,15 @@ from dhop.reconstruction import solvers
 from dhop.reconstruction.problem import Problem
 
 DIMS = (2, 3, 6, 8)
+RANDOM = np.random.default_rng(1).random((4, 4))
 
 
 @pytest.mark.parametrize("name", ["identity", "gradient", np.arange(6.0).reshape(2, 3)])
 @pytest.mark.parametrize("beta", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["none", "numbers", "maps"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_residual(name, beta, kind, dtype):
+@pytest.mark.parametrize("judging", [False, True])
+def test_residual(name, beta, kind, dtype, judging):
     """Each image has weights of its own; what has none may be anything."""
     rng = np.random.default_rng(0)
     blurs = [oracle.integers(rng, (3, 4)), oracle.integers(rng, (2, 3))]
@@ -33,6 +35,7 @@ def test_residual(name, beta, kind, dtype):
         weights[0][1, 2] = 0
         frames[0][weights[0] == 0] = np.nan
     problem = Problem(FrameStack(operators, weights), frames, name, beta, "symmetric")
+    problem = problem.judging() if judging else problem
     one = [oracle.matrix(DIMS[2:], each, 2, boundary="reflect") for each in blurs]
     dense = [np.kron(np.eye(6), each) for each in one]
     S = [oracle.matrix(DIMS[2:], each, 1, boundary="symmetric") for each in stencils(name)]
@@ -50,6 +53,15 @@ def test_residual(name, beta, kind, dtype):
         assert_allclose(r, expected, rtol=0, atol=1e-14 * abs(expected).max())
         assert_allclose(found, size, rtol=1e-14)
     assert len(problem.images) == 6
+
+
+def test_what_judges_takes_the_kernels_of_the_frames():
+    """Twice two kernels take four seconds to compile, and a closed form multiplies once."""
+    frames = np.ones((1, 32, 32))
+    for blur, method in ((np.outer([1, 2, 1.0], [1, 3, 1.0]), "separable"), (RANDOM, "direct")):
+        A = DHOperator((64, 64), blur, 2, method=method)
+        problem = Problem(FrameStack([A]), frames, "laplacian", 1.0, "symmetric")
+        assert problem.judging().S.method == method
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed import Equations
 from dhop.iteration.steps import norm
+from dhop.operators.blur_decimate import DHOperator, Method
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import closed_form, even_form, nearest_form
 from dhop.operators.stack import FrameStack
@@ -38,6 +39,8 @@ class Problem:
         That the regulariser continues images by.
     ndim : int
         Axes of an image, 2 or 3.
+    method : str
+        By which the regulariser multiplies.
     """
 
     operator: FrameStack
@@ -46,13 +49,14 @@ class Problem:
     beta: float
     boundary: Any
     ndim: int = 2
+    method: Method = "auto"
 
     @cached_property
     def S(self) -> LinearOperator:
         """The regulariser as an operator."""
         B = self.operator
         options = {"boundary": self.boundary, "dtype": B.dtype, "ndim": self.ndim}
-        return regulariser_operator(self.regulariser, B.dims, **options)
+        return regulariser_operator(self.regulariser, B.dims, method=self.method, **options)
 
     def normal(self, x: Array) -> Array:
         """The product of the matrix of the normal equations."""
@@ -119,6 +123,15 @@ class Problem:
         if exact:
             return closed_form(self.operator.terms(), self.regulariser)
         return nearest_form(self.operator.similar(), self.regulariser)
+
+    def judging(self) -> "Problem":
+        """The same for a few products in double precision, by kernels that the frames take."""
+        wide = np.dtype(np.float64)
+        shared = isinstance(self.regulariser, str) and all(
+            isinstance(A, DHOperator) and A.products.method(wide) == "separable"
+            for A in self.operator.operators
+        )
+        return replace(self, method="separable") if shared else self
 
     def even_equations(self) -> Equations | None:
         """The nearest closed form for frames whose pixels all have one weight."""

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.model.boundary import Boundary
-from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.blur_decimate import DHOperator, Method
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Stencils, stencils
 
@@ -22,6 +22,7 @@ def regulariser_operator(
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     dtype: DTypeLike = np.float64,
     ndim: int = 2,
+    method: Method = "auto",
 ) -> LinearOperator:
     """The operator `S` of the penalty ``beta * ||S x||^2``.
 
@@ -31,7 +32,7 @@ def regulariser_operator(
         A name or PSF, see `dhop.super_resolve`; an operator is taken as it is.
     dims : sequence of int
         Shape of the images, the last axes of which are looked at.
-    boundary, dtype
+    boundary, dtype, method
         As for `DHOperator`.
     ndim : int
         How many axes are looked at: one of spectra, two of images, three of volumes.
@@ -60,7 +61,7 @@ def regulariser_operator(
             )
         return regulariser
     operators = [
-        DHOperator(dims, stencil, 1, boundary=boundary, dtype=dtype)
+        DHOperator(dims, stencil, 1, boundary=boundary, dtype=dtype, method=method)
         for stencil in stencils(regulariser, ndim)
     ]
     return operators[0] if len(operators) == 1 else FrameStack(operators)

@@ -173,6 +173,8 @@ def solve(
     if root != 1:
         problem, strength = problem.divided(root), strength / root**2
     name, exact = _method(problem, solver, nonnegative)
+    if exact is not None:
+        problem = problem.judging()
     dims = None if name in ("lsqr", "lsmr") else problem.operator.dims
     with (
         reporting(progress, maxiter, name) as advance,
