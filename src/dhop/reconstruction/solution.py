@@ -14,6 +14,7 @@ from dhop.frames.layouts import inward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
 from dhop.registration import Registration
+from dhop.runtime import notebook
 from dhop.runtime.extras import needed
 from dhop.runtime.progress import Progress
 from dhop.selection import BetaCurve
@@ -118,6 +119,19 @@ class Solution:
             f"<Solution {self.image.shape} of {len(self.frames)} frames {self.frames.shape[1:]}, "
             f"{self.solver}, {self.iterations} iterations, {state}, beta {self.beta:.3g}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "image": " x ".join(map(str, self.image.shape)),
+            "frames": f"{len(self.frames)} of {' x '.join(map(str, self.frames.shape[1:]))}",
+            "solver": f"{self.solver}, {self.iterations} iterations",
+            "converged": "yes" if self.converged else "no",
+            "beta": f"{self.beta:.3g}"
+            + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
+            **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
+        }
+        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
         """The weighted residuals ``sqrt(w_i) (y_i - gain_i A_i x - offset_i)``.
