@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
 from dhop.runtime.arguments import numbers, real
+from dhop.runtime.notebook import card
 
 Array = NDArray[Any]
 
@@ -171,6 +172,17 @@ class Field:
         """Of the stamps."""
         return self.stamps.dtype
 
+    def _repr_html_(self) -> str:
+        rows, columns = ([f"{place:g}" for place in each[[0, -1]]] for each in self.positions)
+        facts = {"rows": " to ".join(rows), "columns": " to ".join(columns)}
+        return card(repr(self)[1:-1], facts | {"dtype": str(self.dtype)}, self.mosaic)
+
+    @property
+    def mosaic(self) -> Array:
+        """The PSFs side by side, each where it is on the grid, as one image."""
+        G0, G1, K0, K1 = self.stamps.shape
+        return self.stamps.transpose(0, 2, 1, 3).reshape(G0 * K0, G1 * K1)
+
     @property
     def mean(self) -> Array:
         """The mean of the PSFs at the nodes."""
@@ -288,6 +300,14 @@ class Modes:
 
     def __repr__(self) -> str:
         return f"<Modes of {len(self.stamps)} psfs of {self.shape} over {self.weights.shape[1:]}>"
+
+    def _repr_html_(self) -> str:
+        return card(repr(self)[1:-1], {"dtype": str(self.dtype)}, self.mosaic)
+
+    @property
+    def mosaic(self) -> Array:
+        """The PSFs side by side."""
+        return np.hstack(list(self.stamps))
 
     @property
     def shape(self) -> tuple[int, int]:
