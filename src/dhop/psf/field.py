@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
+from dhop.psf.arrays import resample
 from dhop.runtime.arguments import numbers, real
 
 Array = NDArray[Any]
@@ -188,6 +189,35 @@ class Field:
         if (sums == 0).any():
             raise ValueError("the sum of a psf of the field is zero, it cannot be made one")
         return Field(self.stamps / sums, self.positions)
+
+    def scaled(self, factor: float) -> "Field":
+        """The field of PSFs that are `factor` times as bright."""
+        return Field(self.stamps * factor, self.positions)
+
+    def resampled(
+        self, old: Sequence[float], new: Sequence[float], *, decimated: bool = True
+    ) -> "Field":
+        """The field in pixels of another size.
+
+        Parameters
+        ----------
+        old, new : sequence of float
+            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+        decimated : bool
+            Pixels begin together with those of the frame, as for sums and means. Otherwise the
+            middles of the first do, as for samples.
+        """
+        sizes = [[1 / each for each in pixels] for pixels in (old, new)]
+        center = [(size - 1) // 2 for size in self.shape]
+        stamps = [
+            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
+        ]
+        middle = 0.5 if decimated else 0.0
+        places = [
+            (nodes + middle) * after / before - middle
+            for nodes, before, after in zip(self.positions, old, new, strict=True)
+        ]
+        return Field(stamps, places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.
