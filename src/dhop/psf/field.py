@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
 from dhop.psf.arrays import resample
+from dhop.psf.stars import read_stars
 from dhop.runtime.arguments import numbers, real
 
 Array = NDArray[Any]
@@ -161,6 +162,57 @@ class Field:
         <Field of 1 x 2 psfs of (3, 3)>
         """
         return cls(*grids.arranged(data, places, oversampling, factor)).normalised()
+
+    @classmethod
+    def from_stars(
+        cls,
+        image: ArrayLike,
+        positions: ArrayLike,
+        *,
+        grid: int | Sequence[int] = 3,
+        size: int = 25,
+        factor: int = 1,
+    ) -> "Field":
+        """The PSFs that the stars of an image show, by photutils' `EPSFBuilder`.
+
+        The image is divided into tiles, and the middle of each is a node, with the effective PSF of
+        the stars in it. As those that `from_file` reads, it contains the pixel.
+
+        Parameters
+        ----------
+        image : array_like, shape (m0, m1)
+            Pixels that are NaN are left out. The median of the outermost pixels of each star's
+            stamp is taken for its background.
+        positions : array_like, shape (N, 2)
+            Row and column of stars that stand alone and are not saturated, to a pixel or better.
+            Those whose stamps reach beyond the image are left out.
+        grid : int or (int, int)
+            Tiles along each axis. Some ten stars in each show a PSF well.
+        size : int
+            Side of a stamp, odd.
+        factor : int
+            Pixels of the scene in a pixel of the image, along each axis.
+
+        Returns
+        -------
+        Field
+
+        Raises
+        ------
+        ValueError
+            If there is a tile without a star.
+        ModuleNotFoundError
+            Without photutils (``dhop[stars]``).
+
+        Examples
+        --------
+        .. code-block:: python
+
+            found = photutils.detection.DAOStarFinder(threshold, fwhm)(image)
+            positions = np.column_stack([found["ycentroid"], found["xcentroid"]])
+            field = psf.Field.from_stars(image, positions, grid=4, factor=2)
+        """
+        return cls(*read_stars(image, positions, grid, size, factor)).normalised()
 
     @property
     def shape(self) -> tuple[int, int]:
