@@ -80,12 +80,7 @@ class FieldOperator(_Varying):
         self.tabulated = FieldModel.build(
             self.dims, field.stamps, field.positions, self.factor, **self._rules()
         )
-        self.products = Products(
-            self.tabulated.model,
-            "direct",
-            self.workers,
-            plan=partial(_plan, self.tabulated),
-        )
+        self.products = field_products(self.tabulated, self.workers)
 
     def rows(self) -> Rows:
         return FieldRows(self.tabulated)
@@ -164,6 +159,11 @@ class ModesOperator(_Varying):
         means = modes.weights.mean(axis=(1, 2))
         mean = np.tensordot(means, modes.stamps, 1)
         return Model.build(self.dims, mean, self.factor, **self._rules())
+
+
+def field_products(tabulated: FieldModel, workers: int | None) -> Products:
+    """The products of a field."""
+    return Products(tabulated.model, "direct", workers, plan=partial(_plan, tabulated))
 
 
 def _plan(tabulated: FieldModel, method: str, model: Model, dtype: np.dtype[Any]) -> Plan:

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
+from dhop.psf.arrays import resample
+from dhop.psf.stars import read_stars
 from dhop.runtime.arguments import numbers, real
 from dhop.runtime.notebook import card
 
@@ -162,6 +164,57 @@ class Field:
         """
         return cls(*grids.arranged(data, places, oversampling, factor)).normalised()
 
+    @classmethod
+    def from_stars(
+        cls,
+        image: ArrayLike,
+        positions: ArrayLike,
+        *,
+        grid: int | Sequence[int] = 3,
+        size: int = 25,
+        factor: int = 1,
+    ) -> "Field":
+        """The PSFs that the stars of an image show, by photutils' `EPSFBuilder`.
+
+        The image is divided into tiles, and the middle of each is a node, with the effective PSF of
+        the stars in it. As those that `from_file` reads, it contains the pixel.
+
+        Parameters
+        ----------
+        image : array_like, shape (m0, m1)
+            Pixels that are NaN are left out. The median of the outermost pixels of each star's
+            stamp is taken for its background.
+        positions : array_like, shape (N, 2)
+            Row and column of stars that stand alone and are not saturated, to a pixel or better.
+            Those whose stamps reach beyond the image are left out.
+        grid : int or (int, int)
+            Tiles along each axis. Some ten stars in each show a PSF well.
+        size : int
+            Side of a stamp, odd.
+        factor : int
+            Pixels of the scene in a pixel of the image, along each axis.
+
+        Returns
+        -------
+        Field
+
+        Raises
+        ------
+        ValueError
+            If there is a tile without a star.
+        ModuleNotFoundError
+            Without photutils (``dhop[stars]``).
+
+        Examples
+        --------
+        .. code-block:: python
+
+            found = photutils.detection.DAOStarFinder(threshold, fwhm)(image)
+            positions = np.column_stack([found["ycentroid"], found["xcentroid"]])
+            field = psf.Field.from_stars(image, positions, grid=4, factor=2)
+        """
+        return cls(*read_stars(image, positions, grid, size, factor)).normalised()
+
     @property
     def shape(self) -> tuple[int, int]:
         """Of a PSF."""
@@ -200,6 +253,35 @@ class Field:
         if (sums == 0).any():
             raise ValueError("the sum of a psf of the field is zero, it cannot be made one")
         return Field(self.stamps / sums, self.positions)
+
+    def scaled(self, factor: float) -> "Field":
+        """The field of PSFs that are `factor` times as bright."""
+        return Field(self.stamps * factor, self.positions)
+
+    def resampled(
+        self, old: Sequence[float], new: Sequence[float], *, decimated: bool = True
+    ) -> "Field":
+        """The field in pixels of another size.
+
+        Parameters
+        ----------
+        old, new : sequence of float
+            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+        decimated : bool
+            Pixels begin together with those of the frame, as for sums and means. Otherwise the
+            middles of the first do, as for samples.
+        """
+        sizes = [[1 / each for each in pixels] for pixels in (old, new)]
+        center = [(size - 1) // 2 for size in self.shape]
+        stamps = [
+            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
+        ]
+        middle = 0.5 if decimated else 0.0
+        places = [
+            (nodes + middle) * after / before - middle
+            for nodes, before, after in zip(self.positions, old, new, strict=True)
+        ]
+        return Field(stamps, places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.

@@ -67,14 +67,19 @@ def dimensions(psf: Any) -> int:
     return 1 if _levels(psf) == 1 else 2
 
 
-def resampled(psf: Any, old: tuple[float, ...], new: tuple[float, ...]) -> Any:
-    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+def resampled(
+    psf: Any, old: tuple[float, ...], new: tuple[float, ...], *, decimated: bool = True
+) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were.
+
+    `decimated` as for `Field.resampled`.
+    """
     if old == new:
         return psf
     if isinstance(psf, list):
-        return [resampled(each, old, new) for each in psf]
+        return [resampled(each, old, new, decimated=decimated) for each in psf]
     if isinstance(psf, Field):
-        raise TypeError("a field takes a whole factor")
+        return psf.resampled(old, new, decimated=decimated)
     center = [(K - 1) // 2 for K in psf.shape]
     return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
 

@@ -150,7 +150,9 @@ class Preparation:
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
             given = blurs.blurs(psf, len(self.frames), channels, center)
-            self.psf = blurs.resampled(given, factor, self.factor)
+            self.psf = blurs.resampled(
+                given, factor, self.factor, decimated=self.decimation != "sample"
+            )
             oversight = blurs.off_centre(self.psf) if center is None else None
             if oversight:
                 self.warn(oversight, PSFWarning)
