@@ -396,7 +396,7 @@ def _each(psf: Any) -> list[Array]:
 
 
 def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis, in the mean of all."""
+    """Standard deviation of a PSF along an axis, in the mean of all that it extends along."""
     power = np.abs(psf)
     total = float(power.sum()) or 1.0
     squares = 0.0
@@ -405,4 +405,4 @@ def width(psf: Array) -> float:
         place = np.arange(line.size)
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
-    return float(np.sqrt(squares / psf.ndim))
+    return float(np.sqrt(squares / max(1, sum(n > 1 for n in psf.shape))))
