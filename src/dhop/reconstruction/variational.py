@@ -19,7 +19,7 @@ from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL, Product
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
-from dhop.reconstruction.data_terms import Data, Residuals
+from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
 from dhop.reconstruction.objective import Objective, View, inverse_near
 from dhop.reconstruction.penalties import Squares
@@ -238,7 +238,7 @@ class Variational:
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
             elif self.solver == "richardson-lucy":
-                iterates, enough = self._counted(objective, x, root)
+                iterates, enough = self._counted(objective, x, root, rtol > 0)
             else:
                 iterates = descending(objective, x, self.box)
             found = minimise(
@@ -274,7 +274,7 @@ class Variational:
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
         return Residuals(problem.operator, problem.frames, loss)
 
-    def _counted(self, objective: Objective, x: Array, root: float) -> tuple[Any, Any]:
+    def _counted(self, objective: Objective, x: Array, root: float, ends: bool) -> tuple[Any, Any]:
         """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
         assert self.counting is not None
         frames = objective.problem.frames
@@ -283,8 +283,11 @@ class Variational:
             A.rmatvec(weight.reshape(-1) / (self.counting.gain * root**2))
             for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
         )
-        enough = self.counting.discrepancy(frames, weights) / root**2
-        return richardson_lucy(objective.look, sums, x), lambda view: view.loss <= enough
+        enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
+        data = objective.data
+        assert isinstance(data, Photons)
+        iterates = richardson_lucy(objective.predict, objective.seen, data.bend, sums, x, enough)
+        return iterates, lambda view: view.loss <= enough
 
 
 def _inverse(problem: Problem, uniform: bool) -> Product | None:
