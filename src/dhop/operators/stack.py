@@ -160,8 +160,12 @@ class FrameStack(NormalOperator):
         """
         size = arguments.shape("dims", dims)
         blur = psf if isinstance(psf, Field) else arguments.psf_array(psf)
-        if isinstance(psf, Field) and center is not None:
-            raise ValueError("the psfs of a field are centred, give no center")
+        if isinstance(psf, Field) and (center is not None or psf.ndim != 2):
+            raise ValueError(
+                "the psfs of a field are centred, give no center"
+                if psf.ndim == 2
+                else f"motion is that of images, got {psf}"
+            )
         steps = arguments.both("factor", factor, arguments.positive_real)
         if shape is None:
             m0, m1 = (int(n / f) for n, f in zip(size[-2:], steps, strict=True))

@@ -63,7 +63,7 @@ def dimensions(psf: Any) -> int:
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
     if isinstance(psf, Field):
-        return 2
+        return psf.ndim
     return 1 if _levels(psf) == 1 else 2
 
 
