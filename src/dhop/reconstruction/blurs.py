@@ -176,3 +176,21 @@ def _levels(psf: Any) -> int:
 
 def _counted(count: int, channels: int) -> str:
     return f"{count} frames" + (f" of {channels} channels" if channels else "")
+
+
+def of_channels(psf: Any) -> list[Array]:
+    """The PSFs of the channels of a frame."""
+    return psf if isinstance(psf, list) else [psf]
+
+
+def width(psf: Array) -> float:
+    """Standard deviation of a PSF along an axis, in the mean of all that are longer than one."""
+    power = np.abs(psf)
+    total = float(power.sum()) or 1.0
+    squares = 0.0
+    for axis in range(psf.ndim):
+        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
+        place = np.arange(line.size)
+        middle = float(line @ place)
+        squares += float(line @ (place - middle) ** 2)
+    return float(np.sqrt(squares / max(sum(size > 1 for size in psf.shape), 1)))
