@@ -24,6 +24,7 @@ def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str
     rule = arguments.choices(
         "boundary", given["boundary"], 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
     )
+    target = given["target"]
     center, dims, x0, background = (given[key] for key in ("center", "dims", "x0", "background"))
     return given | {
         "frames": _row(frames),
@@ -36,6 +37,7 @@ def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str
         "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
         "background": _row(np.asarray(background)) if np.ndim(background) else background,
+        "target": None if target is None else _row(arguments.psf_array(target, "target", most=3)),
         "x0": None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
     }
 
