@@ -1,5 +1,6 @@
 """Frames of photon counts, against dense matrices and simulated counts."""
 
+import warnings
 from itertools import islice
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import xlogy
 
 from dhop import psf, super_resolve
+from dhop.cautions import CountWarning
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.reconstruction.photons import deviance
 
@@ -257,6 +259,7 @@ def test_dark_frames():
         ({"read_noise": -1.0}, "read_noise"),
         ({"photometry": "gain"}, "photometry"),
         ({"bounds": (-2.0, -1.0)}, "negative"),
+        ({"bounds": (-1.0, 9.0)}, "allow negative values"),
         ({"solver": "richardson-lucy", "beta": 0.1}, "no prior"),
         ({"solver": "richardson-lucy", "regulariser": "tv"}, "without a prior"),
         ({"solver": "richardson-lucy", "bounds": (0, 5)}, "bounds"),
@@ -271,3 +274,21 @@ def test_dark_frames():
 def test_refusals(options, match):
     with pytest.raises(ValueError, match=match):
         super_resolve(np.ones((2, 8, 8)), BLUR, 2, **{"loss": "poisson", **options})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_background_that_was_subtracted(dtype):
+    """Is told from read-out noise, from a background that is given, and from what is masked."""
+    frames = counts(peak=5, background=40.0, size=64)[0].astype(dtype)
+    quick = {"loss": "poisson", "beta": 0.1, "maxiter": 1}
+    with pytest.warns(CountWarning, match=r"of 4096 pixels are negative, .*background= instead"):
+        solution = super_resolve(frames - dtype(40), BLUR, 1, **quick)
+    assert any("negative" in note for note in solution.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CountWarning)
+        super_resolve(frames, BLUR, 1, background=40.1, **quick)
+        super_resolve(frames - dtype(40), BLUR, 1, read_noise=6.5, **quick)
+        masked = np.where(frames < 40, 0.0, 1.0)
+        super_resolve(frames - dtype(40), BLUR, 1, weights=[masked[0]], **quick)
+    with pytest.raises(ValueError, match="background= instead"):
+        super_resolve(frames - dtype(60), BLUR, 1, **quick)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning
+from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
@@ -115,6 +115,10 @@ class Variational:
         self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
     ) -> float:
         """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
+        if self.counting is not None:
+            text = self.counting.caution(known.frames, self.weights)
+            if text is not None:
+                known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
             if not (beta == "auto" or beta == 0):
                 raise ValueError('solver="richardson-lucy" has no prior: leave beta out')
