@@ -210,7 +210,8 @@ def super_resolve(
         ``"projected"`` is for images that are not negative. What is not made of squares, or has
         `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
         that are weighted anew. ``"richardson-lucy"``, accelerated, is for
-        ``"poisson"`` without a prior and ends when noise alone could be what is left.
+        ``"poisson"`` without a prior and ends when noise alone could be what is left, unless
+        `rtol` is zero.
     nonnegative : bool
         Whether to minimise over images without negative values only.
     bounds : (float, float), optional

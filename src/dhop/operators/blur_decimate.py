@@ -121,7 +121,7 @@ class DHOperator(NormalOperator):
         if cls is DHOperator and isinstance(given, Field | Modes):
             from dhop.operators import field
 
-            cls = field.FieldOperator if isinstance(given, Field) else field.ModesOperator
+            cls = field.kind_of(given)
         return super().__new__(cls)
 
     def __init__(

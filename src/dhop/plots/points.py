@@ -108,12 +108,19 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    ValueError
+        If it is a field of lines or volumes.
+
     Examples
     --------
     >>> from dhop import plots, psf
     >>> stamps = [[psf.gaussian(9, sigma) for sigma in (1.0, 1.5, 2.0)]]
     >>> ax = plots.field(psf.Field(stamps, ([50], [0, 50, 100])))
     """
+    if field.ndim != 2:
+        raise ValueError(f"a picture shows a field of images, got {field}")
     mosaic = np.abs(field.mosaic)
     peak = mosaic.max()
     G0, G1, K0, K1 = field.stamps.shape

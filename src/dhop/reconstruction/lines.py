@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts, observations
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
+from dhop.psf.field import Field
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str
     center, dims, x0, background = (given[key] for key in ("center", "dims", "x0", "background"))
     return given | {
         "frames": _row(frames),
-        "psf": _row(np.asarray(given["psf"])),
+        "psf": _blur(given["psf"]),
         "factor": (1, *arguments.integers("factor", given["factor"], 1)),
         "channel_axis": None if axis is None else -3,
         "center": None if center is None else (0, *arguments.integers("center", center, 1)),
@@ -48,6 +49,12 @@ def as_line(image: Array, axis: int | None) -> Array:
 
 def _row(lines: Array) -> Array:
     return lines[..., None, :]
+
+
+def _blur(psf: Any) -> Array | Field:
+    if isinstance(psf, Field):
+        return Field(psf.stamps[None, :, None], ([0], *psf.positions))
+    return _row(np.asarray(psf))
 
 
 def _shifts(shifts: Any, count: int) -> Any:

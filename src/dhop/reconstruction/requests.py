@@ -64,6 +64,12 @@ class Request(NamedTuple):
             low, high = _pair(self.bounds)
             if not low < high:
                 raise ValueError(f"bounds must be (low, high) with low < high, got {self.bounds!r}")
+            if (self.nonnegative or self.loss == "poisson") and -np.inf < low < 0:
+                one = "nonnegative=True" if self.nonnegative else 'loss="poisson"'
+                raise ValueError(
+                    f"bounds={self.bounds!r} allow negative values, {one} does not: give "
+                    f"bounds=(0, {high:g}), or leave one of them out"
+                )
         if self.denoiser is not None:
             if not callable(self.denoiser):
                 raise TypeError(f"denoiser must be callable, got {self.denoiser!r}")
