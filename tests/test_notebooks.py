@@ -72,6 +72,7 @@ def test_cards_tell_what_the_matrix_would_cost():
     assert f"{A.to_sparse().nnz} entries" in html
     assert f"CSR takes {A.sparse_nbytes()} bytes" in html
     assert f"{2 * A.to_sparse().nnz} entries" in FrameStack([A, A.H.H])._repr_html_()
+    assert f"{A.to_sparse().nnz} entries" in (2 * A.H)._repr_html_()
     assert "not counted" in (A @ A.H)._repr_html_()
 
 

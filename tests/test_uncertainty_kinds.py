@@ -13,6 +13,7 @@ GAUSS = psf.gaussian(5, 1.0)
 LINE = psf.gaussian((5,), 1.0)
 SMALL = psf.gaussian(3, 0.7)
 FRAMES = rng.random((3, 8, 8))
+SKEW = rng.random((3, 4))
 SHIFTS = [[0, 0], [0.3, -0.2], [-0.4, 0.1]]
 MASK = np.ones((8, 8))
 MASK[2:4, 3:5] = 0
@@ -63,7 +64,7 @@ KINDS = {
     ),
     "target": lambda: super_resolve(FRAMES[0], GAUSS, 2, beta=0.1, target=SMALL),
     "target of shifted": lambda: super_resolve(
-        FRAMES, GAUSS, 2, shifts=SHIFTS, beta=0.1, target=SMALL
+        FRAMES, GAUSS, 2, shifts=SHIFTS, beta=0.1, target=SKEW
     ),
     "target of colours": lambda: super_resolve(
         np.moveaxis(FRAMES, 0, -1), GAUSS, 2, beta=0.1, channel_axis=-1, target=SMALL
@@ -187,6 +188,19 @@ def test_samples(kind):
 def test_residuals_are_those_of_what_was_solved_for(kind):
     _, solution, _ = kind
     assert_allclose(np.linalg.norm(solution.residuals()), solution.residual_norm, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("case", "bounds"),
+    [
+        ("mask", None), ("huber", None), ("bounds", (0.2, 0.8)), ("poisson", (0, np.inf)),
+        ("huber with bounds", (0, np.inf)), ("target within bounds", (0.2, 0.8)),
+    ],
+)  # fmt: skip
+def test_bounds_are_told(case, bounds):
+    assert KINDS[case]().bounds == bounds
+    positive = super_resolve(FRAMES[0] - 0.5, GAUSS, 2, beta=0.1, nonnegative=True)
+    assert positive.bounds == (0, np.inf)
 
 
 def test_a_denoiser_is_no_prior():

@@ -89,7 +89,8 @@ def register(
         (the parameters of each frame times the logarithm of its independent pixels against the
         logarithm of what is left unexplained), or differs from that by less than 0.03 pixels.
     progress : callable or True, optional
-        Called as ``progress(done, total)``; True shows a bar on the terminal (needs rich).
+        Called as ``progress(done, total)``; True shows a bar on the terminal (needs rich) or in a
+        notebook.
 
     Returns
     -------

@@ -231,7 +231,8 @@ def super_resolve(
     callback : callable, optional
         Called with a `dhop.reconstruction.history.Step` after each iteration.
     progress : callable or True, optional
-        Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich).
+        Called as ``progress(done, maxiter)``; True shows a bar on the terminal (needs rich) or in a
+        notebook.
 
     Returns
     -------

@@ -75,7 +75,7 @@ class ExplicitOperator(ArrayOperator):
             Rows of the matrix, all by default. A part in ``"csc"`` is converted from ``"csr"``.
         progress : callable or True, optional
             Called as ``progress(done, total)``, in entries, now and then and from any thread but
-            never twice at a time. True shows a bar on the terminal (needs rich).
+            never twice at a time. True shows a bar on the terminal (needs rich) or in a notebook.
 
         Returns
         -------
