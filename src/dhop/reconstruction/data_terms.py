@@ -16,23 +16,23 @@ WIDE = np.dtype(np.float64)
 
 
 class Seen(NamedTuple):
-    """What one frame says of its prediction.
+    """What one frame says of its prediction, lazily if that is lazy.
 
     Attributes
     ----------
-    value : float
+    value : number
         Its loss.
     fall : ndarray
         Minus half the slope of that, for each pixel.
-    square : float
+    square : number
         Squared norm of the residuals, times the weights of a majoriser.
     weights, trust : ndarray
         Those of least squares of the same slope, or nearly, and how much pixels count.
     """
 
-    value: float
+    value: Any
     fall: Array
-    square: float
+    square: Any
     weights: Array
     trust: Array
 
@@ -114,6 +114,6 @@ class Photons:
         ratio = n / m
         excess = m - n + n * np.log(np.where(n > 0, ratio, 1.0))
         return Seen(
-            2 * float(np.sum(w * excess)), w * (ratio - 1) / self.gain,
-            float(np.sum(w * (n - m) ** 2 / m)), w / (self.gain**2 * m), np.ones_like(m),
+            2 * np.sum(w * excess), w * (ratio - 1) / self.gain,
+            np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
         )  # fmt: skip

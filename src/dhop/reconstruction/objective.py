@@ -75,8 +75,8 @@ class Objective:
         weights, trust = [], []
         for number, A in enumerate(self.problem.operator.operators):
             seen = self.data.see(number, A.matvec(wide))
-            loss += seen.value
-            square += seen.square
+            loss += float(seen.value)
+            square += float(seen.square)
             weights.append(seen.weights)
             trust.append(seen.trust)
             r += A.rmatvec(seen.fall)
