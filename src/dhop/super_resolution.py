@@ -431,18 +431,17 @@ def super_resolve(
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, noise: Any, photometry: Any, motion: Any, target: Any,
-    request: Request, **settings: Any,
+    frames: Any, psf: Any, factor: Any, *, motion: Any, target: Any, request: Request,
+    **settings: Any,
 ) -> Solution:  # fmt: skip
-    if isinstance(psf, str) or photometry is not None:
-        raise ValueError(
-            "psf='estimate' and photometry work in memory only; find them from a part of the frames"
-        )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
     if target is not None:
         raise ValueError("target works in memory only; convolve the image by dhop.dask")
+    request.check()
     request.check_for_chunks()
     from dhop.dask import super_resolve
 
-    return super_resolve(frames, psf, factor, **settings)
+    names = "loss", "threshold", "background", "gain", "read_noise", "bounds", "solver"
+    asked = {name: getattr(request, name) for name in names}
+    return super_resolve(frames, psf, factor, **settings, **asked)

@@ -2,7 +2,8 @@
 
 from dhop.dask.matrix import export_matrix, to_dask_blocks
 from dhop.dask.operator import DaskDHOperator
-from dhop.dask.solving import ChunkedSolution, super_resolve
+from dhop.dask.solution import ChunkedSolution
+from dhop.dask.solving import super_resolve
 
 __all__ = [
     "ChunkedSolution",
