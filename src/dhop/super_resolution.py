@@ -146,7 +146,8 @@ def super_resolve(
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
-        centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
+        centres do not lie on the image, or whose positions are NaN, have no weight; see
+        docs/howto/motion.md. Motions that are
         all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
         ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
         see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
