@@ -2,7 +2,11 @@
 
 import json
 import logging
+import shlex
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +195,21 @@ def test_nothing_of_a_help_is_cut_at_eighty_columns(command, monkeypatch):
     text = CliRunner().invoke(cli.app, [command, "--help"]).output
     assert "…" not in text
     assert "--config" in text
+
+
+def test_the_page_of_commands_is_that_of_the_program():
+    page = Path(__file__).parents[1] / "docs" / "commands.py"
+    subprocess.run([sys.executable, page, "--check"], check=True)
+
+
+def test_every_example_of_a_help_is_understood():
+    group = typer.main.get_command(cli.app)
+    found = 0
+    for name, command in group.commands.items():
+        for line in command.help.replace("\\\n", " ").splitlines():
+            if line.startswith("  dhop"):
+                words = shlex.split(line)
+                assert words[1] == name
+                command.make_context(name, words[2:])
+                found += 1
+    assert found > 20

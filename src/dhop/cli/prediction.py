@@ -20,8 +20,8 @@ UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 # Of solves on two cores of 2024, right to a factor of two or three.
 START = 0.5  # seconds, whatever the size
 CHOOSING, SOLVING = 1.5e-6, 3e-7  # seconds for each pixel of the frames and of the scene
-ITERATIONS, MORE = 10, 200  # of least squares, and of other losses and priors
-STEP = 3e-8  # seconds for each pixel of the scene in one of the latter, beside products
+SQUARES, LOSSES, PENALTIES = 10, 20, 250  # iterations of least squares, other losses and priors
+STEP = 1e-6  # seconds for each pixel of the scene in one of the latter two, beside products
 COPIES, VECTORS = 18, 8  # arrays of the size of all frames, and of the scene
 GUESSED = 8  # pixels of the guess of a PSF for each of the factor
 
@@ -64,6 +64,8 @@ class Solve:
     estimated : bool
         Whether the PSF is a guess, since it is to be estimated.
     solver : str
+    iterations : int
+        As a rule.
     plain : bool
         Whether least squares answer it.
     """
@@ -73,6 +75,7 @@ class Solve:
     operator: DHOperator
     estimated: bool
     solver: str
+    iterations: int
     plain: bool
 
     @classmethod
@@ -83,6 +86,7 @@ class Solve:
         named: Any = {name: arguments.get(name) for name in Request._fields}
         request = Request(**named)
         request.check()
+        iterations = PENALTIES if request.prior else SQUARES if request.plain else LOSSES
         estimated, ndim = isinstance(psf, str), len(factor)
         if estimated:
             choice("psf", psf, ("estimate",))
@@ -94,7 +98,10 @@ class Solve:
             dims, given, factor, boundary=arguments["boundary"],
             decimation=arguments["decimation"], dtype=stack.dtype,
         )  # fmt: skip
-        return cls(stack.shape, stack.dtype.itemsize, A, estimated, request.solver, request.plain)
+        return cls(
+            stack.shape, stack.dtype.itemsize, A, estimated, request.solver, iterations,
+            request.plain,
+        )  # fmt: skip
 
     @property
     def channels(self) -> int:
@@ -113,9 +120,8 @@ class Solve:
         one = seconds(self.operator)[self.operator.method] / available_cpus()
         products = 2 * self.frames[0] * self.channels * one
         choices = START + CHOOSING * prod(self.frames) + SOLVING * scene
-        if self.plain:
-            return choices + ITERATIONS * products
-        return choices + MORE * (products + STEP * scene)
+        beside = 0.0 if self.plain else STEP * scene
+        return choices + self.iterations * (products + beside)
 
     def lines(self) -> dict[str, str]:
         A = self.operator
