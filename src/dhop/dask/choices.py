@@ -19,7 +19,7 @@ from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import cameras, problem, solvers
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction.blurs import width
 from dhop.reconstruction.robust import settled
 from dhop.reconstruction.variational import Variational
 from dhop.registration import Registration
