@@ -10,8 +10,7 @@ from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.matrix.sparse import FORMATS
 from dhop.methods import cost
 from dhop.operators.spectrum import singular_values
-
-UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
+from dhop.runtime.memory import in_units
 
 
 def info(
@@ -57,7 +56,7 @@ def info(
             "method": A.method,
             "predicted time": ", ".join(f"{k} {_duration(v)}" for k, v in seconds.items()),
             "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
-            "explicit matrix": ", ".join(f"{k} {_readable(v)}" for k, v in nbytes.items()),
+            "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
             "singular values": _spread(conditioning),
         }
         show(lines, facts, as_json)
@@ -107,11 +106,3 @@ def _spread(conditioning: dict[str, Any]) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:,.4g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def _readable(nbytes: float) -> str:
-    for unit in UNITS:
-        if nbytes < 1000 or unit == UNITS[-1]:
-            break
-        nbytes /= 1000
-    return f"{nbytes:.4g} {unit}"

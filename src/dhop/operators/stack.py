@@ -200,6 +200,10 @@ class FrameStack(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameStack, (self.operators, self.weights)
 
+    def _said(self) -> str:
+        what = f"{len(self.operators)}{'' if self._roots is None else ' weighted'}"
+        return f"FrameStack of {what}, the first {self.operators[0]!r}"
+
     @property
     def weights(self) -> list[Array] | None:
         """Weight of each frame or of its pixels, as float64."""

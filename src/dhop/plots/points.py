@@ -121,10 +121,9 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     """
     if field.ndim != 2:
         raise ValueError(f"a picture shows a field of images, got {field}")
-    stamps = np.abs(field.stamps)
-    peak = stamps.max()
-    G0, G1, K0, K1 = stamps.shape
-    mosaic = stamps.transpose(0, 2, 1, 3).reshape(G0 * K0, G1 * K1)
+    mosaic = np.abs(field.mosaic)
+    peak = mosaic.max()
+    G0, G1, K0, K1 = field.stamps.shape
     ax = ax or new_axes()[0]
     image = ax.imshow(
         np.maximum(mosaic, FAINTEST * peak) if log else mosaic,

@@ -360,6 +360,8 @@ class Preparation:
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
         fitting, own = float(np.exp(free.parameters[0])), width(plain)
+        if 1 in plain.shape and fitting > own:
+            return given  # the lines of spectra have widths of their own
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
         sure = gain > limit and seen > FEW
@@ -398,7 +400,7 @@ def _each(psf: Any) -> list[Array]:
 
 
 def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis, in the mean of all."""
+    """Standard deviation of a PSF along an axis, in the mean of all that are longer than one."""
     power = np.abs(psf)
     total = float(power.sum()) or 1.0
     squares = 0.0
@@ -407,4 +409,4 @@ def width(psf: Array) -> float:
         place = np.arange(line.size)
         middle = float(line @ place)
         squares += float(line @ (place - middle) ** 2)
-    return float(np.sqrt(squares / psf.ndim))
+    return float(np.sqrt(squares / max(sum(size > 1 for size in psf.shape), 1)))

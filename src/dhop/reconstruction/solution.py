@@ -14,6 +14,7 @@ from dhop.frames.layouts import inward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
 from dhop.registration import Registration
+from dhop.runtime import arguments, notebook
 from dhop.runtime.extras import needed
 from dhop.runtime.progress import Progress
 from dhop.selection import BetaCurve
@@ -21,6 +22,7 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dhop.reconstruction.panels import Stretch
     from dhop.reconstruction.resolution import Resolution
     from dhop.reconstruction.uncertainty import Uncertainty, What
 
@@ -118,6 +120,19 @@ class Solution:
             f"<Solution {self.image.shape} of {len(self.frames)} frames {self.frames.shape[1:]}, "
             f"{self.solver}, {self.iterations} iterations, {state}, beta {self.beta:.3g}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "image": " x ".join(map(str, self.image.shape)),
+            "frames": f"{len(self.frames)} of {' x '.join(map(str, self.frames.shape[1:]))}",
+            "solver": f"{self.solver}, {self.iterations} iterations",
+            "converged": "yes" if self.converged else "no",
+            "beta": f"{self.beta:.3g}"
+            + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
+            **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
+        }
+        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
         """The weighted residuals ``sqrt(w_i) (y_i - gain_i A_i x - offset_i)``.
@@ -354,13 +369,19 @@ class Solution:
         images = (inward(np.asarray(each), self.channel_axis) for each in (self.image, truth))
         return metrics.compare(*images)
 
-    def plot(self, deviation: Array | None = None) -> "Figure":
-        """Frames, bicubic enlargement, result, residuals, convergence and the choice of `beta`.
+    def plot(self, deviation: Array | None = None, stretch: "Stretch" = "linear") -> "Figure":
+        """Frames and result, residuals, convergence and the choice of `beta`, on one page.
+
+        Images are shown beside a bicubic enlargement, volumes by their sections, and lines with
+        the pixels of all frames where they lie. Of several frames, too, how they are shifted, or
+        where they lie if they have moved, and how bright they are.
 
         Parameters
         ----------
         deviation : ndarray, of the shape of `image`, optional
             What `standard_deviation` returned, to be shown as well.
+        stretch : {"linear", "asinh"}
+            ``"asinh"`` shows faint and bright sources of a sky in one picture.
 
         Returns
         -------
@@ -370,7 +391,9 @@ class Solution:
         Raises
         ------
         ImportError
-            If matplotlib or scikit-image (``dhop[cli]``) is not installed.
+            If matplotlib or, for images, scikit-image (``dhop[cli]``) is not installed.
+        ValueError
+            If `deviation` has another shape, or for another `stretch`.
 
         Examples
         --------
@@ -379,8 +402,27 @@ class Solution:
         >>> super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01).plot()
         <Page size ...>
         """
+        arguments.choice("stretch", stretch, ("linear", "asinh"))
+        if deviation is not None and np.shape(deviation) != self.image.shape:
+            raise ValueError(
+                f"deviation must have the shape of the image, {self.image.shape}, got "
+                f"{np.shape(deviation)}"
+            )
         needed("matplotlib", "cli", "solution.plot()")
+        if self._line:
+            from dhop.reconstruction import report_lines
+
+            return report_lines.report(self, deviation)
+        if self.shifts.shape[1] == 3:
+            from dhop.reconstruction import report_volumes
+
+            return report_volumes.report(self, deviation, stretch)
         needed("skimage", "cli", "solution.plot()")
         from dhop.reconstruction.report import report
 
-        return report(self, deviation)
+        return report(self, deviation, stretch)
+
+    @property
+    def _line(self) -> bool:
+        """Whether it is one of lines, which were solved as images of one row."""
+        return len(self.operator.dims) > self.image.ndim

@@ -3,6 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
+
 
 def available() -> int | None:
     """Bytes this process may still take: free memory, limited by its cgroup (v2); None if unknown.
@@ -18,6 +20,21 @@ def available() -> int | None:
         used = int((group / "memory.current").read_text())
         limits.append(limit - used + _table(group / "memory.stat", " ")["inactive_file"])
     return max(0, min(limits)) if limits else None
+
+
+def in_units(size: float) -> str:
+    """A number of bytes for people.
+
+    Examples
+    --------
+    >>> in_units(12_013_140_004)
+    '12.01 GB'
+    """
+    for unit in UNITS:
+        if size < 1000 or unit == UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:.4g} {unit}"
 
 
 def require(size: int, what: str, advice: str = "") -> None:
