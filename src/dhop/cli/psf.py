@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dhop import io
 from dhop import psf as psfs
+from dhop.cli.fields import psf_at, show_field
 from dhop.cli.options import Hdu, Json, Overwrite, center_of, check_picture, check_target, one_of
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
@@ -49,6 +50,16 @@ def psf(
     energy: Annotated[
         float | None, typer.Option(help="Crop to the window that keeps this fraction.")
     ] = None,
+    field: Annotated[
+        bool,
+        typer.Option("--field", help="The file holds PSFs that vary over a detector: tell of all."),
+    ] = False,
+    at: Annotated[
+        str | None, typer.Option(help="Of a field, take the PSF of this row,column of the scene.")
+    ] = None,
+    factor: Annotated[
+        int, typer.Option(help="Of a field: pixels of the scene in one of the detector.")
+    ] = 1,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +72,8 @@ def psf(
       dhop psf moffat:fwhm=3,beta=2.5 --plot moffat.png --log
       dhop psf star.fits --background border --center peak --out psf.npy
       dhop psf fine.fits --hdu 1 --pixel 0.5 --new-pixel 2 --out psf.npy
+      dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --plot field.png
+      dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --at 1000,3000 --out psf.npy
     """
     with errors_in_words():
         if out is not None:
@@ -75,12 +88,19 @@ def psf(
             check_picture(plot, "a plot")
         if (pixel is None) != (new_pixel is None):
             raise ValueError("to resample, give both --pixel and --new-pixel")
-        made = parse_psf(
-            source,
-            hdu=hdu,
-            background=_background(background),
-            center=center_of(center),
-        )
+        if not field and (at is not None or factor != 1):
+            raise ValueError("--at and --factor are those of a field; give --field")
+        options: Any = {"background": _background(background), "center": center_of(center)}
+        if field:
+            known = psfs.Field.from_file(source, factor)
+            if at is None:
+                if out is not None:
+                    raise ValueError("--out writes the psf of one place; give --at row,column")
+                show_field(known, source, plot, log, overwrite, as_json)
+                return
+            made = psfs.from_array(psf_at(known, at), **options)
+        else:
+            made = parse_psf(source, hdu=hdu, **options)
         if rotate:
             made = psfs.rotate(made, rotate)
         if pixel is not None and new_pixel is not None:
