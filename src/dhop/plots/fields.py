@@ -10,6 +10,7 @@ from dhop.plots.volumes import FAINTEST
 from dhop.psf.ellipses import ellipse
 from dhop.psf.field import Field
 
+LABELS = 9  # along an axis
 ROUND = 0.01  # an ellipticity that is drawn no longer than it is
 STICK = 0.8  # of the width of a cell: the longest stick
 
@@ -43,7 +44,7 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     _of_images(field)
     mosaic = np.abs(field.mosaic)
     peak = mosaic.max()
-    G0, G1, K0, K1 = field.stamps.shape
+    K0, K1 = field.shape
     ax = ax or new_axes()[0]
     image = ax.imshow(
         np.maximum(mosaic, FAINTEST * peak) if log else mosaic,
@@ -52,8 +53,9 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
         interpolation="nearest",
     )
     rows, columns = field.positions
-    ax.set_xticks((np.arange(G1) + 0.5) * K1 - 0.5, [f"{place:g}" for place in columns])
-    ax.set_yticks((np.arange(G0) + 0.5) * K0 - 0.5, [f"{place:g}" for place in rows])
+    for set_ticks, places, size in (ax.set_xticks, columns, K1), (ax.set_yticks, rows, K0):
+        shown = np.arange(0, places.size, -(-places.size // LABELS))
+        set_ticks((shown + 0.5) * size - 0.5, [f"{place:g}" for place in places[shown]])
     ax.set(title="PSFs of the field", xlabel="column of the scene", ylabel="row of the scene")
     add_color_bar(image, "value")
     return ax
