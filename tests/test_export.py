@@ -20,7 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import dhop.matrix.export
 import dhop.matrix.sparse
 from dhop import DHOperator, load_matrix
-from dhop.io import replacement
+from dhop.runtime import system
 
 RNG = np.random.default_rng(3)
 NAMES = ["matrix.npz", "matrix", "matrix.mtx", "matrix.mtx.gz", "matrix.mat"]
@@ -197,7 +197,7 @@ class TestLargeMat:
 
 def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):
     """Which may take two steps: the old one comes back if the second fails."""
-    monkeypatch.setattr(replacement, "_exchange", lambda *_: False)
+    monkeypatch.setattr(system, "exchange", lambda *_: False)
     A, B = operator("float64"), operator("float64")
     path = A.export(tmp_path / "matrix")
     rename = Path.rename

@@ -70,7 +70,9 @@ def __getattr__(name: str) -> Any:
         return version("dhop")
     if name not in HOMES:
         raise AttributeError(f"module 'dhop' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"dhop.{HOMES[name]}"), name)
+    from dhop.runtime.signatures import shorten
+
+    found = globals()[name] = shorten(getattr(import_module(f"dhop.{HOMES[name]}"), name))
     return found
 
 

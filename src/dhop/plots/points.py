@@ -108,16 +108,22 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    ValueError
+        If it is a field of lines or volumes.
+
     Examples
     --------
     >>> from dhop import plots, psf
     >>> stamps = [[psf.gaussian(9, sigma) for sigma in (1.0, 1.5, 2.0)]]
     >>> ax = plots.field(psf.Field(stamps, ([50], [0, 50, 100])))
     """
-    stamps = np.abs(field.stamps)
-    peak = stamps.max()
-    G0, G1, K0, K1 = stamps.shape
-    mosaic = stamps.transpose(0, 2, 1, 3).reshape(G0 * K0, G1 * K1)
+    if field.ndim != 2:
+        raise ValueError(f"a picture shows a field of images, got {field}")
+    mosaic = np.abs(field.mosaic)
+    peak = mosaic.max()
+    G0, G1, K0, K1 = field.stamps.shape
     ax = ax or new_axes()[0]
     image = ax.imshow(
         np.maximum(mosaic, FAINTEST * peak) if log else mosaic,

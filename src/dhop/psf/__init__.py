@@ -18,6 +18,7 @@ from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.microscopy import confocal, widefield
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
+from dhop.runtime.signatures import shorten
 
 __all__ = [
     "Field",
@@ -42,3 +43,6 @@ __all__ = [
     "shift",
     "widefield",
 ]
+
+for name in __all__:
+    shorten(globals()[name])

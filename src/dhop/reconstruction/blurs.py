@@ -63,18 +63,23 @@ def dimensions(psf: Any) -> int:
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
     if isinstance(psf, Field):
-        return 2
+        return psf.ndim
     return 1 if _levels(psf) == 1 else 2
 
 
-def resampled(psf: Any, old: tuple[float, ...], new: tuple[float, ...]) -> Any:
-    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+def resampled(
+    psf: Any, old: tuple[float, ...], new: tuple[float, ...], *, decimated: bool = True
+) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were.
+
+    `decimated` as for `Field.resampled`.
+    """
     if old == new:
         return psf
     if isinstance(psf, list):
-        return [resampled(each, old, new) for each in psf]
+        return [resampled(each, old, new, decimated=decimated) for each in psf]
     if isinstance(psf, Field):
-        raise TypeError("a field takes a whole factor")
+        return psf.resampled(old, new, decimated=decimated)
     center = [(K - 1) // 2 for K in psf.shape]
     return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
 
@@ -171,3 +176,21 @@ def _levels(psf: Any) -> int:
 
 def _counted(count: int, channels: int) -> str:
     return f"{count} frames" + (f" of {channels} channels" if channels else "")
+
+
+def of_channels(psf: Any) -> list[Array]:
+    """The PSFs of the channels of a frame."""
+    return psf if isinstance(psf, list) else [psf]
+
+
+def width(psf: Array) -> float:
+    """Standard deviation of a PSF along an axis, in the mean of all that are longer than one."""
+    power = np.abs(psf)
+    total = float(power.sum()) or 1.0
+    squares = 0.0
+    for axis in range(psf.ndim):
+        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
+        place = np.arange(line.size)
+        middle = float(line @ place)
+        squares += float(line @ (place - middle) ** 2)
+    return float(np.sqrt(squares / max(sum(size > 1 for size in psf.shape), 1)))

@@ -1,10 +1,13 @@
 """Telling the caller how far a long piece of work is."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from dhop.runtime import notebook
 from dhop.runtime.extras import needed
 
 
@@ -19,6 +22,8 @@ class Stages(Protocol):
         """So much of it is done."""
 
 
+logger = logging.getLogger(__name__)
+
 Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 
 
@@ -26,11 +31,13 @@ Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[int], None]]:
     """A function to be called, from any thread, with each amount of work that is done.
 
+    The logger below `dhop` is told of the beginning and the end.
+
     Parameters
     ----------
     progress : callable, True or None
         Called with the work that is done and the `total`, one call at a time; True shows a bar on
-        the terminal.
+        the terminal, or in a notebook.
     total : int
     what : str
         Name of the bar.
@@ -38,8 +45,10 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
     Raises
     ------
     ImportError
-        If a bar is asked for and rich is not installed.
+        If a bar on the terminal is asked for and rich is not installed.
     """
+    logger.info("%s", what)
+    begin = time.perf_counter()
     if isinstance(progress, Stages):
         progress.begin(what)
         progress(0, total)
@@ -56,10 +65,17 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
                     show(done, total)
 
         yield advance
+    logger.info("%s: %.3g s", what, time.perf_counter() - begin)
 
 
 @contextmanager
 def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
+    display = notebook.shell()
+    if display is not None:
+        shown = notebook.Bar(display, what)
+        yield shown
+        shown.finish()
+        return
     bar_class = needed("rich.progress", "cli", "progress=True").Progress
     with bar_class() as bar:
         task = bar.add_task(what, total=total)
