@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.cautions import PSFWarning
+from dhop.dask import ome
 from dhop.dask.normal import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.dask.scratch import keepers
@@ -366,7 +367,7 @@ def _start(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any], axis: int | None) -
 
 def _opened(frames: Any) -> DaskArray:
     if isinstance(frames, str | os.PathLike):
-        return da.from_zarr(os.fspath(frames))
+        return ome.opened(os.fspath(frames))
     if isinstance(frames, da.Array):
         return frames
     return da.from_array(frames if hasattr(frames, "shape") else dense(frames, "frames"))
