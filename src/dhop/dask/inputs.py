@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask import ome
 from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.frames import layouts, observations
 from dhop.operators.base import dense
@@ -17,7 +18,7 @@ from dhop.runtime import arguments
 def opened(frames: Any) -> DaskArray:
     """Frames as they are, those of a path as the Zarr array there."""
     if isinstance(frames, str | os.PathLike):
-        return da.from_zarr(os.fspath(frames))
+        return ome.opened(os.fspath(frames))
     if isinstance(frames, da.Array):
         return frames
     return da.from_array(frames if hasattr(frames, "shape") else dense(frames, "frames"))
