@@ -27,7 +27,7 @@ def call(*words):
 class TestPackage:
     def test_names(self):
         assert dhop.__version__
-        modules = {"plots", "dask", "torch", "jax"}
+        modules = {"plots", "dask", "torch", "jax", "raw"}
         assert {*modules, "__version__", *dhop.__all__} == set(dir(dhop))
         assert all(hasattr(dhop, name) for name in dir(dhop))
         with pytest.raises(AttributeError, match="'nothing'"):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dhop import dask as dask
     from dhop import jax as jax
     from dhop import plots as plots
+    from dhop import raw as raw
     from dhop import torch as torch
     from dhop.images import imread, imwrite
     from dhop.matrix.loading import load_matrix
@@ -58,7 +59,7 @@ HOMES = {
     "workers": "runtime.parallel",
 }
 # some of them need extras
-MODULES = ("cautions", "dask", "jax", "motion", "plots", "psf", "testing", "torch")
+MODULES = ("cautions", "dask", "jax", "motion", "plots", "psf", "raw", "testing", "torch")
 
 
 def __getattr__(name: str) -> Any:

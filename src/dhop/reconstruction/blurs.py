@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.psf.arrays import resample, window
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
