@@ -134,6 +134,9 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="a field of images"):
         plots.field(line)
     volume = psf.Field(np.ones((1, 1, 1, 3, 3, 3)), [[0]] * 3)
+    for each in line, volume:
+        with pytest.raises(ValueError, match="a sequence has fields of images"):
+            super_resolve(np.ones((2, *(8,) * each.ndim)), [each, each], 2)
     with pytest.raises(ValueError, match='method "direct", not "fft"'):
         DHOperator((8, 8, 8), volume, 2, method="fft")
 

@@ -65,6 +65,10 @@ def dimensions(psf: Any) -> int:
         return 3
     if isinstance(psf, Field):
         return psf.ndim
+    if isinstance(psf, list | tuple):
+        other = [each for each in psf if isinstance(each, Field) and each.ndim != 2]
+        if other:
+            raise ValueError(f"a sequence has fields of images, got {other[0]}; give a single one")
     return 1 if _levels(psf) == 1 else 2
 
 
