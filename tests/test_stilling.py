@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from bursts import quality
 from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter
 
 from dhop import psf, super_resolve
 from dhop.frames import motions
@@ -38,6 +39,20 @@ def test_noise_and_psf_of_turned_frames(kind, name, noise, turn):
     known = super_resolve(frames, psf.gaussian(9, 1.0), 2, motion=list(given))
     estimated = super_resolve(frames, "estimate", 2, motion=list(given))
     assert quality(estimated.image, scene) > quality(known.image, scene) - 0.3
+
+
+def test_beta_of_turned_frames_with_a_sharp_psf():
+    sigma = 0.4
+    scene, given, frames = views("euclidean", "coins", sigma=sigma, turn=1.5)
+    point = np.zeros((9, 9))
+    point[4, 4] = 1
+    blur = gaussian_filter(point, sigma)  # sampled, not integrated over pixels
+    solution = super_resolve(frames, blur, 2, motion=list(given))
+    sweep = [
+        quality(super_resolve(frames, blur, 2, motion=list(given), beta=beta).image, scene)
+        for beta in solution.beta * np.array([0.3, 3])
+    ]
+    assert quality(solution.image, scene) > max(sweep) - 0.4
 
 
 def test_frames_that_are_only_shifted_stay_as_they_are():

@@ -20,8 +20,6 @@ Array = NDArray[Any]
 Motion: TypeAlias = ArrayLike | Callable[[Array, Array], Any]
 Pair: TypeAlias = tuple[float, float]
 
-SOMEWHERE = 0.31, 0.69  # of a frame, where the displacements of several frames differ
-
 
 def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any]:
     """A matrix, an array of positions or a callable for each frame.

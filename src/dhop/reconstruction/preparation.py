@@ -25,7 +25,7 @@ from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
-from dhop.reconstruction.stilling import stilled
+from dhop.reconstruction.stilling import Stills, stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -162,7 +162,7 @@ class Preparation:
         if center is not None:
             raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
-            self.psf = fit_blur(self._stilled(), self.decimation)[0]
+            self.psf = fit_blur(self._spectra(), self.decimation)[0]
             advance(1)
 
     def weigh(
@@ -195,12 +195,12 @@ class Preparation:
             self.curve = planes.curve
             return number
         with reporting(progress, 1, "choosing beta") as advance:
-            spectra = self._spectra() if chosen == "auto" else self._still()
+            spectra = self._spectra()
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
                 return _moderate(spectra, transfers, regulariser)
-            scene = self._scene(self._still(), estimated)
+            scene = self._scene(spectra, estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
@@ -254,7 +254,7 @@ class Preparation:
     def variance(self) -> float:
         """Of the noise of a pixel of weight one."""
         spectra = self._spectra()
-        return self._scene(self._still(), True).noise if spectra.values.any() else 0.0
+        return self._scene(spectra, True).noise if spectra.values.any() else 0.0
 
     def moderate(self, regulariser: Stencils) -> float:
         """A `beta` that is neither large nor small, whatever the frames hold."""
@@ -321,35 +321,22 @@ class Preparation:
         motion = self.motion
         return motion if motion and any(motions.as_shift(each) is None for each in motion) else None
 
+    @cached_property
+    def _stills(self) -> Stills:
+        """What can be compared of frames of which some have turned."""
+        assert self._turned is not None
+        frames, weights = self._corrected()
+        return stilled(frames, weights, self._turned, self.factor, self.decimation)
+
+    def _corrected(self) -> tuple[Array, list[Array] | None]:
+        return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
+
     def _spectra(self) -> Spectra:
-        shifts = self.shifts
-        if self._turned is not None:  # what differs from frame to frame are parts of a pixel
-            shape = self.frames.shape[-2], self.frames.shape[-1]
-            where = motions.SOMEWHERE
-            moves = np.array([motions.displacement(each, shape, where) for each in self._turned])
-            shifts = moves - np.rint(moves)
-        frames = self.photometry.corrected(self.frames)
-        return Spectra(frames, self.factor, shifts, self.photometry.weights(self.weights))
-
-    def _still(self) -> Spectra:
-        """Spectra of frames that lie on each other but for a shift: of one, if others turn."""
-        if self._turned is None:
-            return self._spectra()
-        weights = self.photometry.weights(self.weights)
-        used = next(i for i in range(len(self.frames)) if weights is None or np.any(weights[i]))
-        given = weights or [np.ones(())] * len(self.frames)
-        alone = [w if i == used else np.zeros(()) for i, w in enumerate(given)]
-        frames = self.photometry.corrected(self.frames)
-        return Spectra(frames, self.factor, np.zeros(self.shifts.shape), alone)
-
-    def _stilled(self) -> Spectra:
-        """Spectra of all frames, of those that turn as if they had only been shifted."""
-        if self._turned is None:
-            return self._spectra()
-        frames = self.photometry.corrected(self.frames)
-        weights = self.photometry.weights(self.weights)
-        stills = stilled(frames, weights, self._turned, self.factor, self.decimation)
-        return Spectra(stills.frames, self.factor, stills.shifts, stills.weights)
+        if self._turned is not None:
+            frames, shifts, weights = self._stills
+            return Spectra(frames, self.factor, shifts, weights)
+        frames, given = self._corrected()
+        return Spectra(frames, self.factor, self.shifts, given)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
