@@ -1,13 +1,11 @@
 """The thread policy: every block once, and no more threads than there are processors."""
 
 import asyncio
-import math
 import os
 import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,28 +292,6 @@ class TestProcessors:
             assert parallel.available_cpus() == 1
             assert parallel.threads(1e9) == parallel.threads(1e9, 5) == 1
         """)
-
-    @pytest.mark.parametrize(
-        ("files", "expected"),
-        [
-            ({}, math.inf),
-            ({"cpu.max": "max 100000\n"}, math.inf),
-            ({"cpu.max": "150000 100000\n"}, 1.5),
-            ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
-            ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
-        ],
-    )
-    def test_cgroup(self, monkeypatch, files, expected):
-        def read_text(path):
-            name = str(path).removeprefix("/sys/fs/cgroup/")
-            if name not in files:
-                raise FileNotFoundError(path)
-            return files[name]
-
-        monkeypatch.setattr(Path, "read_text", read_text)
-        assert parallel._cgroup_quota() == expected
-        cpus = parallel.available_cpus.__wrapped__()
-        assert cpus == 1 if expected < 1 else cpus >= 1
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
     def test_a_forked_child_looks_again(self):

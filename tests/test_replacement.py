@@ -13,8 +13,8 @@ from child import environment
 from exports import EVERY, POSIX, holds, operator, thesis
 
 from dhop import cautions
-from dhop.io import replacement
 from dhop.io.replacement import replacing, require_apart, require_replaceable
+from dhop.runtime import system
 
 
 def exported(path):
@@ -173,7 +173,7 @@ def test_fault_26_special_folders(tmp_path, monkeypatch):
 @pytest.fixture
 def no_exchange(monkeypatch):
     """As on a system that cannot exchange two names."""
-    monkeypatch.setattr(replacement, "_exchange", lambda *_: False)
+    monkeypatch.setattr(system, "exchange", lambda *_: False)
 
 
 @pytest.mark.usefixtures("no_exchange")
@@ -335,7 +335,7 @@ class TestExchange:
     @pytest.mark.parametrize("make", [thesis, link_to_a_file, os.mkfifo])
     def test_a_stranger_that_comes_meanwhile(self, tmp_path, monkeypatch, make):
         target = operator().export(tmp_path / "matrix")
-        exchange = replacement._exchange
+        exchange = system.exchange
         before = []
 
         def late(part, place):
@@ -346,7 +346,7 @@ class TestExchange:
                 before.append({k: v for k, v in tree(tmp_path).items() if not k.startswith(".")})
             return exchange(part, place)
 
-        monkeypatch.setattr(replacement, "_exchange", late)
+        monkeypatch.setattr(system, "exchange", late)
         with pytest.raises(FileExistsError, match=f"matrix is {STRANGE[make]}"):
             operator(2.0).export(target, overwrite=True)
         assert [tree(tmp_path)] == before

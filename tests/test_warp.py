@@ -55,6 +55,11 @@ def test_matrix_and_products(name, boundary, order):
     columns = W.to_sparse("csc")
     columns.check_format(True)
     assert (columns.tocsr() != S).nnz == 0
+    for operator, whole in ((W, S), (W.H, S.T.tocsr())):
+        chosen = [5, 5, 0, whole.shape[0] - 1, 5, 2, 0]  # some of them again
+        part = operator.to_sparse(rows=chosen)
+        part.check_format(True)
+        assert_array_equal(part.toarray(), whole[chosen].toarray())
     sums = abs(S).sum(axis=0).max(), abs(S).sum(axis=1).max()
     assert_array_equal(np.array(W.bounds()) * (1 + 1e-12) >= sums, True)
 

@@ -6,11 +6,12 @@ import numpy as np
 
 from dhop import DHOperator
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
-from dhop.cli.prediction import duration, readable
+from dhop.cli.prediction import duration
 from dhop.cli.prediction import seconds as predicted
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.matrix.sparse import FORMATS
 from dhop.operators.spectrum import singular_values
+from dhop.runtime.memory import in_units
 
 
 def info(
@@ -56,7 +57,7 @@ def info(
             "method": A.method,
             "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in seconds.items()),
             "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
-            "explicit matrix": ", ".join(f"{k} {readable(v)}" for k, v in nbytes.items()),
+            "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
             "singular values": _spread(conditioning),
         }
         show(lines, facts, as_json)

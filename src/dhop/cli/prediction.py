@@ -12,11 +12,11 @@ from dhop.methods import cost
 from dhop.psf import gaussian
 from dhop.reconstruction.requests import Request
 from dhop.runtime.arguments import choice
+from dhop.runtime.memory import in_units
 from dhop.runtime.parallel import available_cpus
 
 Array = NDArray[Any]
 
-UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 # Of solves on two cores of 2024, right to a factor of two or three.
 START = 0.5  # seconds, whatever the size
 CHOOSING, SOLVING = 1.5e-6, 3e-7  # seconds for each pixel of the frames and of the scene
@@ -39,14 +39,6 @@ def seconds(A: DHOperator) -> dict[str, float]:
 
 def duration(seconds: float) -> str:
     return f"{seconds:,.4g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def readable(nbytes: float) -> str:
-    for unit in UNITS:
-        if nbytes < 1000 or unit == UNITS[-1]:
-            break
-        nbytes /= 1000
-    return f"{nbytes:.4g} {unit}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +125,7 @@ class Solve:
             "psf": f"{extent(A.psf.shape)}{guess}",
             "method": A.method,
             "solver": self.solver,
-            "memory": f"about {readable(self.nbytes)}",
+            "memory": f"about {in_units(self.nbytes)}",
             "time": f"about {duration(self.seconds)} on this machine, compilation left out",
         }
 

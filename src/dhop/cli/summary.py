@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dhop import Solution
 from dhop.cli.terminal import extent
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction.blurs import width
 
 Array = NDArray[Any]
 

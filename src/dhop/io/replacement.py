@@ -6,14 +6,12 @@ the last time, and never removed. What is ours is removed file by file, so that 
 stays.
 """
 
-import ctypes
 import os
 import re
 import secrets
 import shutil
 import socket
 import stat
-import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -21,18 +19,17 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from io import BufferedWriter, FileIO, UnsupportedOperation
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dhop.cautions import Caution
+from dhop.runtime import system
 
 MANIFEST = "dhop-matrix.json"
 FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
 PROTECTED = "a write-protected file"
 LONGEST = 200  # bytes of a name that parts repeat; file systems hold 255, with their marks
+MARKS = 48  # characters that a part's name adds at most
 
-HERE, EXCHANGE = -100, 2  # of Linux's renameat2: names as of the working directory; its flag
-
-_LIBRARY: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 _in_use: set[str] = set()  # marks of the parts that this process writes now
 _turns = threading.RLock()  # of threads: one that replaces a folder finds it gone for a moment
 
@@ -107,7 +104,7 @@ def require_apart(target: Path, others: Iterable[Path]) -> None:
     Not even a whole result takes the place of what it was made from.
     """
     for other in others:
-        same = os.path.realpath(target) == os.path.realpath(other)
+        same = system.one_name(os.path.realpath(target), os.path.realpath(other))
         with suppress(OSError):  # which need not exist
             same = same or target.samefile(other)
         if same:
@@ -175,24 +172,34 @@ def _take_place(part: Path, target: Path, old: Path, overwrite: bool, folders: b
         shutil.copymode(target, part)
         os.replace(part, target)
         return
-    if overwrite and os.path.lexists(target) and _exchange(part, target):
+    if overwrite and os.path.lexists(target) and system.exchange(part, target):
         try:
             _require_ours(part, target, folders)
         except FileExistsError:
-            _exchange(part, target)
+            system.exchange(part, target)
             raise
         return
     if overwrite:  # a folder cannot be replaced in one step, nor exchanged on every system
         with suppress(FileNotFoundError):
-            target.rename(old)
+            _move_aside(target, old)
             _require_ours(old, target, folders)
     _rename(part, target)
+
+
+def _move_aside(target: Path, old: Path) -> None:
+    try:
+        target.rename(old)
+    except PermissionError as error:
+        if not system.POSIX:  # where files that are open hold their folder
+            advice = "in use; delete the matrix that maps it, or close the program that reads it"
+            raise PermissionError(error.errno, advice, str(target)) from error
+        raise
 
 
 def _rename(source: Path, target: Path) -> None:
     """Rename where nothing is yet; a folder and, where there are hard links, a file in one step."""
     taken = FileExistsError(f"something else has been written to {target} meanwhile")
-    if os.name == "posix" and stat.S_ISREG(source.lstat().st_mode):
+    if system.POSIX and stat.S_ISREG(source.lstat().st_mode):
         try:
             os.link(source, target)
         except FileExistsError:
@@ -210,17 +217,6 @@ def _rename(source: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise taken from None
         raise
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step, if the system can (Linux): neither is ever gone."""
-    if sys.platform != "linux":
-        return False
-    names = os.fsencode(one), os.fsencode(other)
-    try:
-        return _LIBRARY.renameat2(HERE, names[0], HERE, names[1], EXCHANGE) == 0
-    except AttributeError:  # an old or a small C library
-        return False
 
 
 def _discard(target: Path, *places: Path) -> None:
@@ -247,7 +243,8 @@ def _remove(path: Path) -> None:
 def _start(target: Path, kind: str) -> str:
     """What the names of parts begin with: the target's name, or a hash of one that is too long."""
     name = os.fsencode(target.name)
-    short = target.name if len(name) <= LONGEST else blake2s(name, digest_size=16).hexdigest()
+    fits = len(name) <= LONGEST and len(os.path.abspath(target)) + MARKS <= system.LONGEST_PATH
+    short = target.name if fits else blake2s(name, digest_size=16).hexdigest()
     return f".{short}.{kind}"
 
 
@@ -257,8 +254,7 @@ def _renew_turns() -> None:
     _turns = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turns)
+system.after_fork(_renew_turns)
 
 
 def _here() -> str:
@@ -281,12 +277,4 @@ def _alive(process: int, mark: str) -> bool:
     """Whether a process still writes a part; True where that is not known."""
     if process == os.getpid():
         return mark in _in_use
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return system.may_be_alive(process)

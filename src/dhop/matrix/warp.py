@@ -114,12 +114,17 @@ class WarpColumns(_Entries):
     def counts(self, rows: Index) -> Index:
         counts = np.zeros(rows.size, np.int64)
         self._go_through(rows, counts, np.zeros(0, np.int64), np.zeros(0, self.dtype))
-        return counts
+        return counts[_firsts(rows)]
 
     def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
         self._go_through(rows, pointer[:-1].astype(np.int64), indices, data)
+        firsts = _firsts(rows)
+        for again in np.flatnonzero(firsts != np.arange(rows.size)):
+            here, there = (slice(*pointer[k : k + 2].tolist()) for k in (again, firsts[again]))
+            indices[here], data[here] = indices[there], data[there]
 
     def _go_through(self, pixels: Index, pointer: Array, indices: Array, data: Array) -> None:
+        """Only where a pixel is named first."""
         from dhop.kernels.warp_entries import fill_columns
 
         if not pixels.size:
@@ -131,9 +136,7 @@ class WarpColumns(_Entries):
             near &= (number >= 0) & (least[number] <= last[k]) & (most[number] >= first[k])
         shape = last - first + 1
         order = np.full(shape.prod(), -1)
-        order[np.ravel_multi_index(tuple(places - first[:, None]), tuple(shape))] = np.arange(
-            pixels.size
-        )
+        order[np.ravel_multi_index(tuple(places - first[:, None]), tuple(shape))] = _firsts(pixels)
         window = np.concatenate([first, shape])
         fill_columns(*self._tables, np.flatnonzero(near), window, order, pointer, indices, data)
 
@@ -151,3 +154,9 @@ class WarpColumns(_Entries):
             least = np.where(windows < 0, axis.size, windows).min(axis=1)
             spans.append((number, least, windows.max(axis=1)))
         return spans
+
+
+def _firsts(numbers: Index) -> Index:
+    """For each number the place where it comes first."""
+    _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[which]

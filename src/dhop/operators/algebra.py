@@ -34,6 +34,9 @@ class Transpose(NormalOperator):
         self.conjugate = conjugate
         self.args = (operator,)
 
+    def _said(self) -> str:
+        return f"{'adjoint' if self.conjugate else 'transpose'} of {self.operator!r}"
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Transpose, (self.operator, self.conjugate)
 
@@ -85,6 +88,9 @@ class Scaled(NormalOperator):
         self.scale = scale
         self.args = (operator, scale)
 
+    def _said(self) -> str:
+        return f"{self.scale} times {self.operator!r}"
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Scaled, (self.operator, self.scale)
 
@@ -128,6 +134,9 @@ class Sum(NormalOperator):
         self.operators = operators
         self.args = operators
 
+    def _said(self) -> str:
+        return "sum of " + " and ".join(map(repr, self.operators))
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Sum, self.operators
 
@@ -155,6 +164,9 @@ class Product(NormalOperator):
         super().__init__(np.result_type(left.dtype, right.dtype), right.dims, left.dimsd)
         self.left, self.right = left, right
         self.args = (left, right)
+
+    def _said(self) -> str:
+        return f"product of {self.left!r} and {self.right!r}"
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Product, self.args

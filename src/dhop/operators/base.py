@@ -54,6 +54,19 @@ class ArrayOperator(LinearOperator):
             raise AttributeError(f"{name} is read-only")
         super().__setattr__(name, value)
 
+    def __repr__(self) -> str:
+        M, N = self.shape
+        return f"<{M}x{N} {self._said()}>"
+
+    def _said(self) -> str:
+        """What it is, in words."""
+        return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {self.dtype}"
+
+    def _repr_html_(self) -> str:
+        from dhop.operators.cards import card
+
+        return card(self)
+
     @property
     def dims(self) -> tuple[int, ...]:
         """Shape of the arrays that the operator takes."""

@@ -14,7 +14,8 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -121,7 +122,7 @@ class DHOperator(NormalOperator):
         if cls is DHOperator and isinstance(given, Field | Modes):
             from dhop.operators import field
 
-            cls = field.FieldOperator if isinstance(given, Field) else field.ModesOperator
+            cls = field.kind_of(given)
         return super().__new__(cls)
 
     def __init__(
@@ -241,15 +242,14 @@ class DHOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.psf, self.factor, self.settings())
 
-    def __repr__(self) -> str:
+    def _said(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         psf = f"psf {self.psf.shape}" if isinstance(self.psf, np.ndarray) else repr(self.psf)
         what = (
             f"{psf}, factor {self.factor}, {self.decimation}, "
             f"{'/'.join(boundary)}, {self.method}, {self.dtype}"
         )
-        M, N = self.shape
-        return f"<{M}x{N} {type(self).__name__} {self.dims} -> {self.dimsd}, {what}>"
+        return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {what}"
 
     def warmup(self, dtype: DTypeLike | None = None) -> None:
         """Compile and prepare what products need, by one product and one adjoint of zeros.

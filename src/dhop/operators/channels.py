@@ -36,6 +36,9 @@ class ChannelOperator(NormalOperator):
         first, count = self.operators[0], len(self.operators)
         super().__init__(first.dtype, (count, *first.dims), (count, *first.dimsd))
 
+    def _said(self) -> str:
+        return f"ChannelOperator of {len(self.operators)}, the first {self.operators[0]!r}"
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return ChannelOperator, (self.operators,)
 

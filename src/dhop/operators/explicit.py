@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.matrix import export, facts, sparse
 from dhop.matrix.sparse import Rows
 from dhop.operators.base import ArrayOperator
-from dhop.runtime import arguments
+from dhop.runtime import arguments, memory
 from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
@@ -111,6 +111,43 @@ class ExplicitOperator(ArrayOperator):
             return sparse.build(self.columns(), "csc", range(self.shape[1]), workers, progress)
         return sparse.build(self.rows(), "csr", chosen, workers, progress).tocsc()
 
+    def toarray(self, max_nbytes: int = 2**30) -> Array:
+        """The matrix as an array with all its zeros, to look at small ones.
+
+        Parameters
+        ----------
+        max_nbytes : int
+            What it may take.
+
+        Returns
+        -------
+        ndarray, shape (M, N)
+
+        Raises
+        ------
+        MemoryError
+            If it takes more, or more than there is; `to_sparse` stores no zeros.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import DHOperator
+        >>> DHOperator((1, 4), [[1.0, 1.0]], (1, 2)).H.toarray()
+        array([[2., 0.],
+               [1., 1.],
+               [0., 2.],
+               [0., 1.]])
+        """
+        size = self.shape[0] * self.shape[1] * self.dtype.itemsize
+        advice = "; `to_sparse` stores no zeros"
+        if size > arguments.positive("max_nbytes", max_nbytes):
+            raise MemoryError(
+                f"the array takes {size:,} bytes, more than max_nbytes={max_nbytes:,}{advice}"
+            )
+        memory.require(size, "the array", advice)
+        found: Array = self.to_sparse().toarray()
+        return found
+
     def row_blocks(self, max_nbytes: int = 2**28) -> Iterator[tuple[slice, Any]]:
         """The explicit matrix a few rows at a time.
 
@@ -169,7 +206,8 @@ class ExplicitOperator(ArrayOperator):
         format : {"npz", "npy", "mtx", "mtx.gz", "mat"}, optional
             ``"npz"`` for `scipy.sparse.load_npz`; ``"npy"``, a folder that `dhop.load_matrix` maps
             into memory; Matrix Market, as text, for `scipy.io.mmread` and nearly everything else;
-            MATLAB, of double precision and at most 2 GiB, built in memory.
+            MATLAB, of double precision: up to 2 GiB built in memory, larger ones as version 7.3,
+            which is HDF5 (needs ``dhop[mat]``).
         overwrite : bool
             Whether to replace what is there: a file, or a folder that an export has written and
             that holds nothing else. Any other folder, a symbolic link and what is no file are
@@ -205,7 +243,7 @@ class ExplicitOperator(ArrayOperator):
         if format is not None:
             format = arguments.choice("format", format, export.FILE_FORMATS)
         return export.export(
-            self.rows(), path, format,
+            self.rows(), path, format, columns=self.columns,
             overwrite=overwrite, progress=progress, workers=self.workers,
         )  # fmt: skip
 

@@ -31,6 +31,10 @@ class GramOperator(NormalOperator):
         self.args = (operator, weights)
         self.weights = None if weights is None else _weights(weights, operator)
 
+    def _said(self) -> str:
+        kind = "Gram operator" if self.weights is None else "weighted Gram operator"
+        return f"{kind} of {self.operator!r}"
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return GramOperator, (self.operator, self.weights)
 

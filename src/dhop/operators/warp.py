@@ -186,13 +186,12 @@ class WarpOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.dimsd, self.coordinates, self.settings())
 
-    def __repr__(self) -> str:
+    def _said(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         what = "positions" if len(self.coordinates) == self._axes else "matrix"
-        M, N = self.shape
         return (
-            f"<{M}x{N} WarpOperator {self.dims} -> {self.dimsd}, {what}, order {self.order}, "
-            f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}>"
+            f"WarpOperator {self.dims} -> {self.dimsd}, {what}, order {self.order}, "
+            f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}"
         )
 
     @cached_property

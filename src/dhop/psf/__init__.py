@@ -12,12 +12,14 @@ are for images, and `rotate` for images and the planes of volumes.
 from dhop.model.shifting import shift
 from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
 from dhop.psf.estimation import estimate
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
 from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.microscopy import confocal, widefield
+from dhop.psf.modes import Modes
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
+from dhop.runtime.signatures import shorten
 
 __all__ = [
     "Field",
@@ -42,3 +44,6 @@ __all__ = [
     "shift",
     "widefield",
 ]
+
+for name in __all__:
+    shorten(globals()[name])

@@ -14,6 +14,7 @@ from dhop.frames.layouts import inward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
 from dhop.registration import Registration
+from dhop.runtime import arguments, notebook
 from dhop.runtime.extras import needed
 from dhop.runtime.progress import Progress
 from dhop.selection import BetaCurve
@@ -21,6 +22,7 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dhop.reconstruction.panels import Stretch
     from dhop.reconstruction.resolution import Resolution
     from dhop.reconstruction.uncertainty import Uncertainty, What
 
@@ -77,6 +79,15 @@ class Solution:
         That the regulariser continues the image by.
     nonnegative : bool
         Whether the image was not allowed to have negative values.
+    bounds : (float, float) or None
+        Least and largest value that the image was allowed to have.
+    edge : float or None
+        The step up to which total variation took differences for noise.
+    target : ndarray or None
+        The PSF that the image is shown through, of sum one.
+    estimate : ndarray or None
+        If there is a `target`: the image that it was found from, of the least misfit, and which
+        `residuals` are those of.
     weights : ndarray, of the shape of `frames`, or None
         How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
         for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
@@ -110,6 +121,10 @@ class Solution:
     regulariser: Any = field(default="laplacian", repr=False)
     boundary: Any = field(default="symmetric", repr=False)
     nonnegative: bool = field(default=False, repr=False)
+    bounds: tuple[float, float] | None = field(default=None, repr=False)
+    edge: float | None = field(default=None, repr=False)
+    target: Array | None = field(default=None, repr=False)
+    estimate: Array | None = field(default=None, repr=False)
     weights: Array | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
@@ -118,6 +133,20 @@ class Solution:
             f"<Solution {self.image.shape} of {len(self.frames)} frames {self.frames.shape[1:]}, "
             f"{self.solver}, {self.iterations} iterations, {state}, beta {self.beta:.3g}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "image": " x ".join(map(str, self.image.shape)),
+            "frames": f"{len(self.frames)} of {' x '.join(map(str, self.frames.shape[1:]))}",
+            "solver": f"{self.solver}, {self.iterations} iterations",
+            "converged": "yes" if self.converged else "no",
+            "beta": f"{self.beta:.3g}"
+            + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
+            **({} if self.target is None else {"target": str(self.target.shape)}),
+            **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
+        }
+        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
         """The weighted residuals ``sqrt(w_i) (y_i - gain_i A_i x - offset_i)``.
@@ -136,8 +165,13 @@ class Solution:
         True
         """
         data = self.operator.data(self.photometry.corrected(self.frames))
-        product = self.operator.matvec(inward(self.image, self.channel_axis).reshape(-1))
+        product = self.operator.matvec(inward(self.scene, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
+
+    @property
+    def scene(self) -> Array:
+        """What was solved for: the image, or what it was found from if there is a `target`."""
+        return self.image if self.estimate is None else self.estimate
 
     @cached_property
     def _uncertainty(self) -> "Uncertainty":
@@ -160,8 +194,9 @@ class Solution:
         The root of the diagonal of :math:`\sigma^2 (N + \beta P)^{-1}`, with the `noise`
         :math:`\sigma`, :math:`N = \sum_i w_i A_i^H A_i` and :math:`P = S^H S`: exact in a closed
         form, else by probing with random signs, always the same. It holds for scenes as smooth as
-        `beta` expects, see docs/explanation/uncertainty.md. Where pixels are not to be negative,
-        those at zero have none and the others that of a Gaussian, which is an approximation.
+        `beta` expects, see docs/explanation/uncertainty.md. With bounds pixels at one of them have
+        none and the others that of a Gaussian, and total variation has that of the nearest
+        Gaussian: both are approximations.
 
         Parameters
         ----------
@@ -187,7 +222,8 @@ class Solution:
         Raises
         ------
         ValueError
-            If `beta` is zero, a number out of range, or the residuals tell nothing of the noise.
+            If `beta` is zero, a number out of range, the residuals tell nothing of the noise, or
+            the image is a denoiser's.
 
         Examples
         --------
@@ -291,8 +327,8 @@ class Solution:
     ) -> Array:
         """Images drawn from the posterior, whose deviation is `standard_deviation`.
 
-        What is computed from each of them is uncertain by as much as it varies. Where pixels are
-        not to be negative, those at zero are held there, and the others clipped.
+        What is computed from each of them is uncertain by as much as it varies. With bounds pixels
+        at one of them are held there, and the others clipped.
 
         Parameters
         ----------
@@ -354,13 +390,19 @@ class Solution:
         images = (inward(np.asarray(each), self.channel_axis) for each in (self.image, truth))
         return metrics.compare(*images)
 
-    def plot(self, deviation: Array | None = None) -> "Figure":
-        """Frames, bicubic enlargement, result, residuals, convergence and the choice of `beta`.
+    def plot(self, deviation: Array | None = None, stretch: "Stretch" = "linear") -> "Figure":
+        """Frames and result, residuals, convergence and the choice of `beta`, on one page.
+
+        Images are shown beside a bicubic enlargement, volumes by their sections, and lines with
+        the pixels of all frames where they lie. Of several frames, too, how they are shifted, or
+        where they lie if they have moved, and how bright they are.
 
         Parameters
         ----------
         deviation : ndarray, of the shape of `image`, optional
             What `standard_deviation` returned, to be shown as well.
+        stretch : {"linear", "asinh"}
+            ``"asinh"`` shows faint and bright sources of a sky in one picture.
 
         Returns
         -------
@@ -370,7 +412,9 @@ class Solution:
         Raises
         ------
         ImportError
-            If matplotlib or scikit-image (``dhop[cli]``) is not installed.
+            If matplotlib or, for images, scikit-image (``dhop[cli]``) is not installed.
+        ValueError
+            If `deviation` has another shape, or for another `stretch`.
 
         Examples
         --------
@@ -379,8 +423,27 @@ class Solution:
         >>> super_resolve(np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01).plot()
         <Page size ...>
         """
+        arguments.choice("stretch", stretch, ("linear", "asinh"))
+        if deviation is not None and np.shape(deviation) != self.image.shape:
+            raise ValueError(
+                f"deviation must have the shape of the image, {self.image.shape}, got "
+                f"{np.shape(deviation)}"
+            )
         needed("matplotlib", "cli", "solution.plot()")
+        if self._line:
+            from dhop.reconstruction import report_lines
+
+            return report_lines.report(self, deviation)
+        if self.shifts.shape[1] == 3:
+            from dhop.reconstruction import report_volumes
+
+            return report_volumes.report(self, deviation, stretch)
         needed("skimage", "cli", "solution.plot()")
         from dhop.reconstruction.report import report
 
-        return report(self, deviation)
+        return report(self, deviation, stretch)
+
+    @property
+    def _line(self) -> bool:
+        """Whether it is one of lines, which were solved as images of one row."""
+        return len(self.operator.dims) > self.image.ndim

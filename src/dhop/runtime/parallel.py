@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
@@ -30,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES
-from dhop.runtime import arguments
+from dhop.runtime import arguments, system
 
 WORTH_WAKING = 7e4  # nanoseconds of work for each thread, which may take half as long to wake
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
@@ -82,23 +81,7 @@ def workers(count: int) -> Iterator[None]:
 @cache
 def available_cpus() -> int:
     """Processors this process may use: its affinity mask, limited by the quota of its cgroup."""
-    try:
-        cpus = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this platform
-        cpus = os.cpu_count() or 1
-    return max(1, math.ceil(min(cpus, _cgroup_quota())))
-
-
-def _cgroup_quota() -> float:
-    """Processors' worth of time that the cgroup (v2 or v1) grants, infinite without a limit."""
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # no cgroup v2, or its quota is "max"
-        quota, period = (group / "cpu.max").read_text().split()
-        return int(quota) / int(period)
-    with suppress(OSError, ValueError):
-        quota, period = ((group / f"cpu/cpu.cfs_{x}_us").read_text() for x in ("quota", "period"))
-        return int(quota) / int(period) if int(quota) > 0 else math.inf
-    return math.inf
+    return max(1, math.ceil(min(system.processors(), system.processor_quota())))
 
 
 @cache
@@ -184,8 +167,7 @@ def _reset() -> None:
         cached.cache_clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
+system.after_fork(_reset)
 
 
 def threads(work: float, workers: int | None = None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from dhop.runtime import notebook
 from dhop.runtime.extras import needed
 
 
@@ -36,7 +37,7 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
     ----------
     progress : callable, True or None
         Called with the work that is done and the `total`, one call at a time; True shows a bar on
-        the terminal.
+        the terminal, or in a notebook.
     total : int
     what : str
         Name of the bar.
@@ -44,7 +45,7 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
     Raises
     ------
     ImportError
-        If a bar is asked for and rich is not installed.
+        If a bar on the terminal is asked for and rich is not installed.
     """
     logger.info("%s", what)
     begin = time.perf_counter()
@@ -69,6 +70,12 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
 
 @contextmanager
 def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
+    display = notebook.shell()
+    if display is not None:
+        shown = notebook.Bar(display, what)
+        yield shown
+        shown.finish()
+        return
     bar_class = needed("rich.progress", "cli", "progress=True").Progress
     with bar_class() as bar:
         task = bar.add_task(what, total=total)

@@ -1,0 +1,32 @@
+"""Signatures that `help` shows on one screen: types are told in words below them."""
+
+import inspect
+from typing import Any
+
+
+def shorten(thing: Any) -> Any:
+    """Leave the types out of what `help` shows of a function, or of a class and its methods.
+
+    NumPy's alias of what is like an array alone takes four lines.
+
+    Examples
+    --------
+    >>> def twice(x: int | float = 1) -> int | float: ...
+    >>> inspect.signature(shorten(twice))
+    <Signature (x=1)>
+    """
+    if inspect.isclass(thing):
+        for kind in thing.__mro__:
+            if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+                for name, each in vars(kind).items():
+                    if inspect.isfunction(each) and not name.startswith("_"):
+                        shorten(each)
+        _plain(thing, list(inspect.signature(thing.__init__).parameters.values())[1:])
+    elif inspect.isfunction(thing):
+        _plain(thing, list(inspect.signature(thing).parameters.values()))
+    return thing
+
+
+def _plain(thing: Any, parameters: list[inspect.Parameter]) -> None:
+    empty = inspect.Parameter.empty
+    thing.__signature__ = inspect.Signature([p.replace(annotation=empty) for p in parameters])
