@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dhop import cli, images, psf
 from dhop.cli import light
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction.blurs import width
 
 
 def run(*words):

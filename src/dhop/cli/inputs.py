@@ -156,6 +156,11 @@ def _weights(
         return None
     paths = [Path(text) for text in texts]
     if any(_names_a_file(path) for path in paths):
+        for path in paths:
+            if not io.file_of(path).exists():
+                raise FileNotFoundError(
+                    f"there is no file {path}; write weights as 1,0.5,2, or name images"
+                )
         found = [images.load_weights(path, frames_axis, ndim) for path in paths]
         maps = _for_each_frame("weights", paths, found, stack, ndim)
         # A map is of the shape of its frame, all channels alike.

@@ -30,6 +30,7 @@ class Repeatable(TyperCommand):
         target = ctx.params.get("save_config")
         if target is None:
             return super().invoke(ctx)
+        target = Path(target)  # older versions of Typer have text here
         settings = _given(ctx)
         with errors_in_words():
             overwrite = bool(ctx.params.get("overwrite"))
@@ -161,7 +162,7 @@ def _word(parameter: Any) -> str:
 def _check(target: Path, overwrite: bool, params: dict[str, Any]) -> None:
     values = [each for name in params if name not in OWN for each in _each(params[name])]
     images.check_folder(target)
-    require_apart(target, (each for each in values if isinstance(each, Path)))
+    require_apart(target, (Path(each) for each in values if isinstance(each, str | Path)))
     require_replaceable(target, overwrite, option="--overwrite")
 
 

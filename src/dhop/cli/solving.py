@@ -192,7 +192,12 @@ Report: TypeAlias = Annotated[
     Path | None, _option(OUTPUT, "Picture to write of how it went, PNG, PDF or SVG.")
 ]
 Truth: TypeAlias = Annotated[
-    Path | None, _option(OUTPUT, "Image to compare with: PSNR, SSIM, relative RMSE.")
+    Path | None,
+    _option(
+        OUTPUT,
+        "Image to compare with: PSNR, SSIM, relative RMSE. Beside "
+        "files of integers, one of floating point has white at 1.",
+    ),
 ]
 DryRun: TypeAlias = Annotated[
     bool,
