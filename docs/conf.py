@@ -2,6 +2,7 @@
 
 import inspect
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -12,11 +13,13 @@ author = copyright = "The dhop developers"
 release = version = installed_version("dhop")
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
 nitpicky = False
@@ -24,6 +27,14 @@ html_theme = "furo"
 html_title = "dhop"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+plot_basedir = str(Path(__file__).parent)
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = True
 
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")

@@ -136,3 +136,14 @@ def test_what_does_not_fit_is_refused():
     volume = psf.Field(np.ones((1, 1, 1, 3, 3, 3)), [[0]] * 3)
     with pytest.raises(ValueError, match='method "direct", not "fft"'):
         DHOperator((8, 8, 8), volume, 2, method="fft")
+
+
+def test_all_psfs_as_one_image():
+    line = psf.Field([[1, 2], [3, 4], [5, 6]], [[0, 1, 2]])
+    assert_array_equal(line.mosaic, [[1, 2], [3, 4], [5, 6]])
+    rng = np.random.default_rng(0)
+    stamps = rng.random((2, 3, 2, 3, 4, 5))
+    found = psf.Field(stamps, [[0, 1], [0, 1, 2], [0, 1]]).mosaic
+    rows = [np.hstack(list(stamps[g, h, :, 1])) for g in range(2) for h in range(3)]
+    assert_array_equal(found, np.vstack(rows))
+    assert "0 to 2" in line._repr_html_()

@@ -195,6 +195,12 @@ def test_a_denoiser_is_no_prior():
         solution.standard_deviation()
 
 
+@pytest.mark.parametrize("blur", [1j * GAUSS, psf.Field(1j * FIELD.stamps, FIELD.positions)])
+def test_complex_psfs_are_refused(blur):
+    with pytest.raises(TypeError, match="psf must be real"):
+        super_resolve(FRAMES[0], blur, 2, beta=0.1)
+
+
 class TestTarget:
     @pytest.mark.parametrize("case", [each for each in KINDS if each.startswith("target")])
     def test_the_image_is_the_estimate_seen_through_it(self, case):

@@ -146,7 +146,8 @@ def super_resolve(
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
-        centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
+        centres do not lie on the image, or whose positions are NaN, have no weight; see
+        docs/howto/motion.md. Motions that are
         all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
         ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
         see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
@@ -431,18 +432,17 @@ def super_resolve(
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, noise: Any, photometry: Any, motion: Any, target: Any,
-    request: Request, **settings: Any,
+    frames: Any, psf: Any, factor: Any, *, motion: Any, target: Any, request: Request,
+    **settings: Any,
 ) -> Solution:  # fmt: skip
-    if isinstance(psf, str) or photometry is not None:
-        raise ValueError(
-            "psf='estimate' and photometry work in memory only; find them from a part of the frames"
-        )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
     if target is not None:
         raise ValueError("target works in memory only; convolve the image by dhop.dask")
+    request.check()
     request.check_for_chunks()
     from dhop.dask import super_resolve
 
-    return super_resolve(frames, psf, factor, **settings)
+    names = "loss", "threshold", "background", "gain", "read_noise", "bounds", "solver"
+    asked = {name: getattr(request, name) for name in names}
+    return super_resolve(frames, psf, factor, **settings, **asked)

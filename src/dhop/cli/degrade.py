@@ -75,8 +75,9 @@ def degrade(
     \b
     Examples:
       dhop degrade scene.png --factor 2 --psf disk:radius=2.5 --out frame.png
-      dhop degrade a.tif --factor 3 --psf psf.fits --noise 5 --out b.tif
-      dhop degrade stack.tif --factor 1,2,2 --psf gaussian:sigma=4x1.5x1.5 --out b.tif
+      dhop degrade scene.png --factor 3 --psf psf.fits --noise 5 --out small.tif
+      dhop degrade stack.tif --factor 1,2,2 --psf gaussian:sigma=4x1.5x1.5 \\
+        --out blurred.tif
     """
     with errors_in_words():
         check_target(out, overwrite, [image, psf])

@@ -51,7 +51,7 @@ def factor_of(text: str) -> int | tuple[int, ...]:
 def size_of(text: str) -> tuple[int, ...]:
     """What `Sized` makes one text of."""
     try:
-        return tuple(map(int, text.split()))
+        return tuple(map(int, text.replace(",", " ").split()))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not rows and columns as 800 800") from None
 

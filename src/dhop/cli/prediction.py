@@ -17,10 +17,12 @@ from dhop.runtime.parallel import available_cpus
 
 Array = NDArray[Any]
 
-ITERATIONS = 40  # of a solve as a rule, and what chooses beta
-VECTORS = 12  # of the size of the scene that iterations and choices hold
-COPIES = 4  # of the frames
-BESIDE = 3e-8  # seconds for each pixel of the scene and iteration, beside products
+# Of solves on two cores of 2024, right to a factor of two or three.
+START = 0.5  # seconds, whatever the size
+CHOOSING, SOLVING = 1.5e-6, 3e-7  # seconds for each pixel of the frames and of the scene
+SQUARES, LOSSES, PENALTIES = 10, 20, 250  # iterations of least squares, other losses and priors
+STEP = 1e-6  # seconds for each pixel of the scene in one of the latter two, beside products
+COPIES, VECTORS = 18, 8  # arrays of the size of all frames, and of the scene
 GUESSED = 8  # pixels of the guess of a PSF for each of the factor
 
 
@@ -54,6 +56,10 @@ class Solve:
     estimated : bool
         Whether the PSF is a guess, since it is to be estimated.
     solver : str
+    iterations : int
+        As a rule.
+    plain : bool
+        Whether least squares answer it.
     """
 
     frames: tuple[int, ...]
@@ -61,6 +67,8 @@ class Solve:
     operator: DHOperator
     estimated: bool
     solver: str
+    iterations: int
+    plain: bool
 
     @classmethod
     def of(
@@ -68,7 +76,9 @@ class Solve:
     ) -> "Solve":
         """That of `dhop.super_resolve` with these arguments, whose names it checks."""
         named: Any = {name: arguments.get(name) for name in Request._fields}
-        Request(**named).check()
+        request = Request(**named)
+        request.check()
+        iterations = PENALTIES if request.prior else SQUARES if request.plain else LOSSES
         estimated, ndim = isinstance(psf, str), len(factor)
         if estimated:
             choice("psf", psf, ("estimate",))
@@ -80,7 +90,10 @@ class Solve:
             dims, given, factor, boundary=arguments["boundary"],
             decimation=arguments["decimation"], dtype=stack.dtype,
         )  # fmt: skip
-        return cls(stack.shape, stack.dtype.itemsize, A, estimated, arguments["solver"])
+        return cls(
+            stack.shape, stack.dtype.itemsize, A, estimated, request.solver, iterations,
+            request.plain,
+        )  # fmt: skip
 
     @property
     def channels(self) -> int:
@@ -94,11 +107,13 @@ class Solve:
 
     @property
     def seconds(self) -> float:
-        """Of products of both directions, about, and what else iterations and choices do."""
-        one = seconds(self.operator)[self.operator.method]
-        products = 2 * self.frames[0] * self.channels * one / available_cpus()
-        other = BESIDE * self.channels * prod(self.operator.dims)
-        return ITERATIONS * (products + other)
+        """About, of choices, products of both directions, and the rest of iterations."""
+        scene = self.channels * prod(self.operator.dims)
+        one = seconds(self.operator)[self.operator.method] / available_cpus()
+        products = 2 * self.frames[0] * self.channels * one
+        choices = START + CHOOSING * prod(self.frames) + SOLVING * scene
+        beside = 0.0 if self.plain else STEP * scene
+        return choices + self.iterations * (products + beside)
 
     def lines(self) -> dict[str, str]:
         A = self.operator
@@ -111,8 +126,7 @@ class Solve:
             "method": A.method,
             "solver": self.solver,
             "memory": f"about {in_units(self.nbytes)}",
-            "time": f"about {duration(self.seconds)}, for {ITERATIONS} iterations, "
-            "compilation left out",
+            "time": f"about {duration(self.seconds)} on this machine, compilation left out",
         }
 
     def facts(self) -> dict[str, Any]:

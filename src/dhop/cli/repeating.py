@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.logging import RichHandler
 from typer.core import TyperCommand
 
-from dhop import __version__
+from dhop import __version__, images
 from dhop.cli.terminal import console, errors_in_words
 from dhop.io.replacement import replacing, require_apart, require_replaceable
 
@@ -78,11 +77,19 @@ def _value(value: Any, parameter: Any) -> Any:
     return value if isinstance(value, bool) else str(value)
 
 
+class _Shown(logging.Handler):
+    """Lines on the error stream, above a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console(stderr=True).print(self.format(record), style="dim")
+
+
 def _tell(asked: bool) -> bool:
     logger = logging.getLogger(LOGGER)
-    logger.handlers = [each for each in logger.handlers if not isinstance(each, RichHandler)]
+    logger.handlers = [each for each in logger.handlers if not isinstance(each, _Shown)]
     if asked:
-        shown = RichHandler(console=console(stderr=True), show_path=False, show_level=False)
+        shown = _Shown()
+        shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.addHandler(shown)
         logger.setLevel(logging.INFO)
     return asked
@@ -153,6 +160,7 @@ def _word(parameter: Any) -> str:
 
 def _check(target: Path, overwrite: bool, params: dict[str, Any]) -> None:
     values = [each for name in params if name not in OWN for each in _each(params[name])]
+    images.check_folder(target)
     require_apart(target, (each for each in values if isinstance(each, Path)))
     require_replaceable(target, overwrite, option="--overwrite")
 

@@ -99,7 +99,7 @@ def superres(
     \b
     A photographer, with one picture or a burst from the hand:
       dhop superres photo.jpg --factor 2 --psf estimate --out big.png
-      dhop superres hand/*.jpg --factor 2 --psf estimate --motion auto \\
+      dhop superres burst/*.png --factor 2 --psf estimate --motion auto \\
         --linear --out sr.png
     \b
     An astronomer, with dithered frames, bad pixels and a star's PSF:
@@ -108,10 +108,10 @@ def superres(
     \b
     A microscopist, with a stack of planes and photon counts:
       dhop superres stack.tif --factor 1,2,2 --psf blur.npy --loss poisson \\
-        --background 100 --out sr.tif
+        --out sr.tif
     \b
     Remote sensing, with scenes of several passes and bands:
-      dhop superres pass*.tif --factor 2 --psf gaussian:sigma=1.2 \\
+      dhop superres burst/*.tif --factor 2 --psf gaussian:sigma=1.2 \\
         --register --photometry both --out sr.tif
     """
     with errors_in_words():

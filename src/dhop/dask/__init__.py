@@ -3,7 +3,8 @@
 from dhop.dask.matrix import export_matrix, to_dask_blocks
 from dhop.dask.ome import OmeImage, open_ome_zarr, write_ome_zarr
 from dhop.dask.operator import DaskDHOperator
-from dhop.dask.solving import ChunkedSolution, super_resolve
+from dhop.dask.solution import ChunkedSolution
+from dhop.dask.solving import super_resolve
 
 __all__ = [
     "ChunkedSolution",

@@ -14,7 +14,8 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.runtime import arguments
 
 Array = NDArray[Any]

@@ -19,7 +19,8 @@ from dhop.operators.base import ArrayOperator, algebra
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.explicit import ExplicitOperator
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 
 Array = NDArray[Any]
 

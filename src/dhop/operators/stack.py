@@ -133,7 +133,8 @@ class FrameStack(NormalOperator):
         shape : (int, int), optional
             Of a frame, by default ``dims // factor``.
         weights : sequence of (float or array_like), optional
-            As for `FrameStack`. Pixels whose centres do not lie on the scene have the weight zero.
+            As for `FrameStack`. Pixels whose centres do not lie on the scene, or whose positions
+            are NaN, have the weight zero.
         center, decimation, boundary, dtype, workers
             As for `DHOperator`.
         order : {3, 1}

@@ -37,9 +37,7 @@ class Field:
 
     Attributes
     ----------
-    stamps : ndarray
-        Read-only.
-    positions : tuple of ndarray of float64
+    stamps, positions : ndarray, and tuple of ndarray
         Read-only.
     ndim : int
         Axes of a PSF, 1 to 3.
@@ -74,7 +72,7 @@ class Field:
 
     def __init__(self, stamps: ArrayLike, positions: Sequence[ArrayLike]) -> None:
         shapes = "(G0, G1, K0, K1), of lines (G0, K0), or of volumes (G0, G1, G2, K0, K1, K2)"
-        self.stamps = _stamps(stamps, shapes, (2, 4, 6))
+        self.stamps = checked_stamps(stamps, shapes, (2, 4, 6))
         self.ndim = self.stamps.ndim // 2
         names = AXES[-self.ndim :]
         try:
@@ -248,10 +246,9 @@ class Field:
         return self.stamps.dtype
 
     def _repr_html_(self) -> str:
-        names = ("planes", "rows", "columns")[-self.ndim :]
         facts = {
-            name: " to ".join(f"{place:g}" for place in each[[0, -1]])
-            for name, each in zip(names, self.positions, strict=True)
+            name: f"{nodes[0]:g} to {nodes[-1]:g}"
+            for name, nodes in zip(AXES[-self.ndim :], self.positions, strict=True)
         }
         return card(repr(self)[1:-1], facts | {"dtype": str(self.dtype)}, self.mosaic)
 
@@ -259,15 +256,13 @@ class Field:
     def mosaic(self) -> Array:
         """The PSFs side by side, each where it is on the grid, as one image.
 
-        Of volumes, the middle planes of those at the middle depth.
+        Lines are rows of it; of volumes these are the middle planes, nodes of one depth together.
         """
-        stamps = self.stamps
-        if self.ndim == 3:
-            stamps = stamps[len(stamps) // 2, :, :, stamps.shape[3] // 2]
-        elif self.ndim == 1:
-            stamps = stamps[None, :, None]
-        G0, G1, K0, K1 = stamps.shape
-        return stamps.transpose(0, 2, 1, 3).reshape(G0 * K0, G1 * K1)
+        if self.ndim == 1:
+            return self.stamps
+        stamps = self.stamps if self.ndim == 2 else self.stamps[:, :, :, self.shape[0] // 2]
+        G1, K0, K1 = stamps.shape[-3:]
+        return stamps.reshape(-1, G1, K0, K1).swapaxes(1, 2).reshape(-1, G1 * K1)
 
     @property
     def mean(self) -> Array:
@@ -353,11 +348,6 @@ class Field:
         -------
         ndarray, shape (K0, K1)
 
-        Raises
-        ------
-        TypeError
-            If these are not as many numbers as there are axes.
-
         Examples
         --------
         >>> from dhop import psf
@@ -378,86 +368,14 @@ class Field:
         return np.asarray(mixed)
 
 
-class Modes:
-    """PSFs as a sum of a few, each times a map: eigen-PSFs, or polynomials of the position.
-
-    Parameters
-    ----------
-    stamps : array_like, shape (R, K0, K1)
-        Copied.
-    weights : array_like, shape (R, n0, n1)
-        Of each pixel of the scene. Real.
-
-    Attributes
-    ----------
-    stamps, weights : ndarray
-        Read-only.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, or numbers are not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dhop import DHOperator, psf
-    >>> stamps = [psf.gaussian(5, 0.5), psf.gaussian(5, 1.0)]
-    >>> ramp = np.broadcast_to(np.linspace(0, 1, 8), (8, 8))
-    >>> A = DHOperator((8, 8), psf.Modes(stamps, [1 - ramp, ramp]), 2)
-    >>> A.shape
-    (16, 64)
-    """
-
-    ndim = 2
-
-    def __init__(self, stamps: ArrayLike, weights: ArrayLike) -> None:
-        self.stamps = _stamps(stamps, "(R, K0, K1)", (3,))
-        array = numbers("weights", weights)
-        if array.ndim != 3 or len(array) != len(self.stamps):
-            raise ValueError(
-                f"weights must have the shape ({len(self.stamps)}, n0, n1), got {array.shape}"
-            )
-        if array.dtype.kind == "c" or not np.isfinite(array).all():
-            raise ValueError("weights must be real and finite")
-        self.weights = _frozen(array.astype(np.float64))
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Modes, (self.stamps, self.weights)
-
-    def __repr__(self) -> str:
-        return f"<Modes of {len(self.stamps)} psfs of {self.shape} over {self.weights.shape[1:]}>"
-
-    def _repr_html_(self) -> str:
-        return card(repr(self)[1:-1], {"dtype": str(self.dtype)}, self.mosaic)
-
-    @property
-    def mosaic(self) -> Array:
-        """The PSFs side by side."""
-        return np.hstack(list(self.stamps))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of a PSF."""
-        return self.stamps.shape[1], self.stamps.shape[2]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the stamps."""
-        return self.stamps.dtype
-
-    def at(self, row: int, column: int) -> Array:
-        """The PSF of one pixel of the scene, an array of shape (K0, K1)."""
-        return np.asarray(np.tensordot(self.weights[:, row, column], self.stamps, 1))
-
-
-def _stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Array:
+def checked_stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Array:
+    """The PSFs, of their own memory and read-only, or an error that names the shape they need."""
     array = np.array(numbers("stamps", given), order="C", subok=False)
     if array.ndim not in ndims or array.size == 0:
         raise ValueError(f"stamps must have the shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("stamps must be finite, they contain NaN or Inf")
-    return _frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
+    return frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
@@ -468,10 +386,11 @@ def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
         )
     if array.dtype.kind == "c" or not np.isfinite(array).all() or (np.diff(array) <= 0).any():
         raise ValueError(f"the {name} of positions must be real, finite and ascend, got {given!r}")
-    return _frozen(array.astype(np.float64))
+    return frozen(array.astype(np.float64))
 
 
-def _frozen(array: Array) -> Array:
+def frozen(array: Array) -> Array:
+    """The array, read-only."""
     array.flags.writeable = False
     return array
 

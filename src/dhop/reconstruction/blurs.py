@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.psf.arrays import resample, window
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -144,10 +145,12 @@ def _prepared(psf: Any, center: Any) -> Any:
     if isinstance(psf, Field):
         if center is not None:
             raise ValueError("the psfs of a field are centred, give no center")
+        _require_real(psf.dtype)
         return psf.normalised()
     if isinstance(psf, Modes):
         raise TypeError("super-resolution takes a Field, whose nodes can move, not Modes")
     array = arguments.psf_array(psf, most=3)
+    _require_real(array.dtype)
     if center is not None:
         origin = arguments.integers("center", center, array.ndim)
         if not all(0 <= k < K for k, K in zip(origin, array.shape, strict=True)):
@@ -163,6 +166,14 @@ def _prepared(psf: Any, center: Any) -> Any:
     if abs(total - 1) <= ROUNDING * size or abs(total) < NO_SUM * size or size == 0:
         return array
     return np.asarray(array / total)
+
+
+def _require_real(dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "c":
+        raise TypeError(
+            "psf must be real: super-resolution is of real images; for complex ones give SciPy's "
+            "lsqr a DHOperator"
+        )
 
 
 def _levels(psf: Any) -> int:

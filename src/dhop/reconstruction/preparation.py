@@ -25,6 +25,7 @@ from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
+from dhop.reconstruction.stilling import stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -161,7 +162,7 @@ class Preparation:
         if center is not None:
             raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
-            self.psf = fit_blur(self._still(), self.decimation)[0]
+            self.psf = fit_blur(self._stilled(), self.decimation)[0]
             advance(1)
 
     def weigh(
@@ -340,6 +341,15 @@ class Preparation:
         alone = [w if i == used else np.zeros(()) for i, w in enumerate(given)]
         frames = self.photometry.corrected(self.frames)
         return Spectra(frames, self.factor, np.zeros(self.shifts.shape), alone)
+
+    def _stilled(self) -> Spectra:
+        """Spectra of all frames, of those that turn as if they had only been shifted."""
+        if self._turned is None:
+            return self._spectra()
+        frames = self.photometry.corrected(self.frames)
+        weights = self.photometry.weights(self.weights)
+        stills = stilled(frames, weights, self._turned, self.factor, self.decimation)
+        return Spectra(stills.frames, self.factor, stills.shifts, stills.weights)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)

@@ -86,12 +86,10 @@ class Request(NamedTuple):
 
     def check_for_chunks(self) -> None:
         """Refuse what works in memory only."""
-        if not self.plain or self.denoiser is not None:
-            raise ValueError(
-                'chunked frames are solved with loss="gaussian", regularisers of squares and no '
-                "bounds but nonnegative=True; others work in memory only"
-            )
-        if self.solver not in ("auto", "projected" if self.nonnegative else "cg"):
+        if self.denoiser is not None:
+            raise ValueError("a denoiser works in memory only")
+        own = ("projected" if self.nonnegative else "cg",)
+        if self.solver not in ("auto", *(own if self.plain else ("reweighted", "quasi-newton"))):
             raise ValueError(
                 f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
             )

@@ -142,6 +142,7 @@ class Solution:
             "converged": "yes" if self.converged else "no",
             "beta": f"{self.beta:.3g}"
             + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
+            **({} if self.target is None else {"target": str(self.target.shape)}),
             **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
         }
         seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))

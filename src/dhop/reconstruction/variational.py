@@ -209,6 +209,14 @@ class Variational:
         dims = problem.operator.dims
         return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
 
+    def quadratic(self, problem: Problem) -> Problem:
+        """The problem with squares of about the curvature of the prior in its place."""
+        return replace(problem, beta=self.curvature(problem.beta))
+
+    def curvature(self, beta: float) -> float:
+        """The weight of squares that are about as curved as the prior."""
+        return beta if self.prior is None or not beta else FLAT * beta / (2 * self.edge)
+
     def solve(
         self,
         problem: Problem,
@@ -220,9 +228,7 @@ class Variational:
         progress: Progress = None,
     ) -> Found:
         """See `dhop.reconstruction.solvers.solve`."""
-        beta = problem.beta
-        if self.prior is not None and beta:  # in the place of squares of about the same curvature
-            problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
+        beta, problem = problem.beta, self.quadratic(problem)
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
         origin = self._origin(problem)
