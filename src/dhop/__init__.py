@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dhop.operators.spectrum import singular_values
     from dhop.operators.stack import FrameStack
     from dhop.operators.warp import WarpOperator
-    from dhop.reconstruction.regularisers import regulariser_operator
+    from dhop.reconstruction.regularisers import guided_regulariser, regulariser_operator
     from dhop.reconstruction.solution import Solution
     from dhop.runtime.parallel import workers
     from dhop.super_resolution import super_resolve
@@ -32,6 +32,7 @@ __all__ = [
     "Solution",
     "WarpOperator",
     "cautions",
+    "guided_regulariser",
     "imread",
     "imwrite",
     "load_matrix",
@@ -50,6 +51,7 @@ HOMES = {
     "FrameStack": "operators.stack",
     "Solution": "reconstruction.solution",
     "WarpOperator": "operators.warp",
+    "guided_regulariser": "reconstruction.regularisers",
     "imread": "images",
     "imwrite": "images",
     "load_matrix": "matrix.loading",
