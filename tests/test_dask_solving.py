@@ -129,11 +129,17 @@ def test_vectors_in_files(tmp_path, nonnegative):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"beta": "auto"}, "a part of them"),
+        ({"beta": "automatic"}, "beta must be"),
+        ({"regulariser": "tv", "beta": "gcv"}, "regularisers of squares"),
         ({"beta": -1.0}, "not negative"),
         ({"beta": 1.0, "maxiter": 0}, "maxiter"),
         ({"beta": 1.0, "shifts": [[0, 0], [1, 1]]}, "1 pairs"),
-        ({"beta": 1.0, "shifts": "estimate"}, "a part of the frames"),
+        ({"beta": 1.0, "shifts": "guess"}, "shifts must be"),
+        ({"beta": 1.0, "psf": "guess"}, "psf must be"),
+        ({"beta": 1.0, "loss": "poisson", "background": np.ones(3)}, "background must be a number"),
+        ({"beta": 1.0, "loss": "poisson", "photometry": "gain"}, "photometry"),
+        ({"beta": 1.0, "loss": "huber", "solver": "lsqr"}, "in memory"),
+        ({"beta": 1.0, "bounds": (-2, -1), "nonnegative": True}, "no value"),
         ({"beta": 1.0, "weights": [1.0, 2.0]}, "1 frames, but 2"),
         ({"beta": 1.0, "weights": [-1.0]}, "not negative"),
         ({"beta": 1.0, "dims": (20, 20)}, "gives frames of"),
@@ -141,7 +147,7 @@ def test_vectors_in_files(tmp_path, nonnegative):
 )
 def test_arguments_that_make_no_sense(arguments, words):
     with pytest.raises(ValueError, match=words):
-        super_resolve(da.ones((4, 4)), BLUR, 2, **arguments)
+        super_resolve(da.ones((4, 4)), **{"psf": BLUR, "factor": 2} | arguments)
 
 
 def test_frames_that_are_not_finite():

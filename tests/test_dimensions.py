@@ -329,6 +329,27 @@ def test_beta_of_volumes_that_scenes_run_out_of(planes):
     assert error("auto") <= 1.15 * min(map(error, 10.0 ** np.arange(-5, 0)))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_beta_of_spectra_with_lines(seed):
+    """Lines are not edges; the frames are samples of one spectrum, a pixel of it apart."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(880)
+    truth[rng.integers(0, 880, 44)] = rng.exponential(3.0, 44)
+    profile = np.exp(-0.5 * (np.arange(-4, 5) / 1.2) ** 2)
+    truth = 1 + np.convolve(truth, profile / profile.sum(), "same")
+    blur = psf.gaussian((13,), (2.0,))
+    whole = DHOperator((880,), blur, 1, boundary="symmetric") @ truth
+    frames = np.stack([whole[k : k + 860].reshape(-1, 2).mean(axis=1) for k in (10, 11)])
+    frames = frames[:, 20:-10] + 0.005 * rng.standard_normal((2, 400))
+    truth = truth[50:850]
+
+    def error(beta):
+        image = super_resolve(frames, blur, 2, shifts=[(0.0,), (-0.5,)], beta=beta).image
+        return np.sqrt(np.mean((image - truth)[8:-8] ** 2))
+
+    assert error("auto") <= 1.3 * min(map(error, 10.0 ** np.arange(-5, 0, 0.5)))
+
+
 def test_beta_of_a_volume_under_a_wrong_psf():
     """It rises until the image hardly rings, and says so."""
     rng = np.random.default_rng(1)

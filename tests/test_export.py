@@ -15,7 +15,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 from child import run
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import dhop.matrix.export
 import dhop.matrix.sparse
@@ -119,10 +119,80 @@ def test_format(tmp_path):
         A.export(tmp_path / "a", format="hdf5")
 
 
-def test_mat_has_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(dhop.matrix.export, "LARGEST_MAT", 1000)
-    with pytest.raises(ValueError, match="2 GiB"):
-        operator().export(tmp_path / "a.mat")
+class TestLargeMat:
+    """Above a limit a .mat file is HDF5, as MATLAB's version 7.3."""
+
+    @pytest.fixture(autouse=True)
+    def limits(self, monkeypatch):
+        monkeypatch.setattr(dhop.matrix.export, "LARGEST_MAT", 1000)
+        monkeypatch.setattr(dhop.matrix.export, "BLOCK", 5000)
+
+    def test_without_h5py(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "h5py", None)
+        with pytest.raises(ModuleNotFoundError, match=r"2 GiB needs h5py.*dhop\[mat\]"):
+            operator().export(tmp_path / "a.mat")
+        assert not os.listdir(tmp_path)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+    def test_is_matlabs(self, tmp_path, dtype):
+        """The layout that MATLAB documents, read without our reader."""
+        h5py = pytest.importorskip("h5py")
+        A = operator(dtype)
+        path = A.export(tmp_path / "a.mat")
+        head = path.read_bytes()[:512]
+        assert head.startswith(b"MATLAB 7.3 MAT-file")
+        assert head[124:128] == b"\x00\x02IM"
+        with h5py.File(path) as file:
+            assert list(file) == ["A"]
+            assert file["A"].attrs["MATLAB_class"] == b"double"
+            text = file["A"].attrs.get_id("MATLAB_class").get_type()
+            assert text.get_strpad() == h5py.h5t.STR_NULLTERM  # libmatio reads no other
+            height = file["A"].attrs["MATLAB_sparse"]
+            data, ir, jc = (file["A"][name][:] for name in ("data", "ir", "jc"))
+        assert height.dtype == ir.dtype == jc.dtype == np.uint64
+        if A.dtype.kind == "c":
+            data = data["real"] + 1j * data["imag"]
+        assert data.dtype.itemsize == (16 if A.dtype.kind == "c" else 8)
+        matrix = scipy.sparse.csc_array((data, ir.astype(int), jc.astype(int)))
+        matrix.resize(int(height), jc.size - 1)
+        assert_array_equal(matrix.toarray(), A.to_sparse().toarray())
+        assert_array_equal(load_matrix(path).toarray(), A.to_sparse().toarray())
+
+    @pytest.mark.parametrize("make", [lambda A: A.H, lambda A: 2j * A, lambda A: A.gram()])
+    def test_of_expressions(self, tmp_path, make):
+        pytest.importorskip("h5py")
+        E = make(operator("complex128"))
+        found = load_matrix(E.export(tmp_path / "a.mat"))
+        assert_allclose(found.toarray(), E.to_sparse().toarray(), rtol=0, atol=1e-12)
+
+    def test_another_reader(self, tmp_path):
+        mat73 = pytest.importorskip("mat73")
+        for A in operator(), DHOperator((40, 40), np.zeros((3, 3)), 2):
+            found = mat73.loadmat(A.export(tmp_path / "a.mat", overwrite=True))["A"]
+            assert_array_equal(found.toarray(), A.to_sparse().toarray())
+
+    def test_damaged(self, tmp_path):
+        """Refused: no such matrix, indices out of range, parts that do not fit, an end too soon."""
+        h5py = pytest.importorskip("h5py")
+        A = operator()
+        path = A.export(tmp_path / "a.mat")
+        whole = path.read_bytes()
+
+        def wrong(file, name):
+            if name == "A":
+                file.move("A", "B")
+            else:
+                file["A"][name][1] = 10**6
+
+        for name in ("A", "ir", "jc"):
+            path.write_bytes(whole)
+            with h5py.File(path, "r+") as file:
+                wrong(file, name)
+            with pytest.raises(ValueError, match="broken"):
+                load_matrix(path)
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises((ValueError, OSError)):
+            load_matrix(path)
 
 
 def test_fault_26_interrupted_while_a_folder_is_replaced(tmp_path, monkeypatch):

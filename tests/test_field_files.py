@@ -1,5 +1,7 @@
 """Fields of PSFs as they are published, against the profiles that the files were made of."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,32 @@ def test_other_models_of_piff_are_refused(tmp_path):
         file["psf_model"].data["type"] = "Moffat"
     with pytest.raises(ValueError, match="got Moffat by BasisPolynomial"):
         psf.Field.from_file(tmp_path / "sky.piff")
+
+
+def test_the_command_line_tells_and_takes(tmp_path, monkeypatch):
+    cli = pytest.importorskip("dhop.cli")
+    from typer.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    stdpsf("grid.fits")
+
+    def call(*words, code=0):
+        result = CliRunner().invoke(cli.app, ["psf", "grid.fits", *words])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    told = json.loads(call("--field", "--factor", "4", "--plot", "field.png", "--json"))
+    assert told["grid"] == [2, 2]
+    assert told["columns"] == [0, 240]
+    np.testing.assert_allclose(told["sigma"], [4 * 1.0, 4 * 1.4], rtol=1e-3)
+    np.testing.assert_allclose(told["ellipticity"], 0, atol=1e-3)
+    assert (tmp_path / "field.png").stat().st_size
+    assert "2 x 2 psfs" in call("--field")
+    call("--field", "--factor", "2", "--at", "80,0", "--out", "one.npy")
+    found = np.load("one.npy")
+    reach = found.shape[0] // 2
+    expected = profile(WIDTHS[0, 40], np.arange(-reach, reach + 1) / 2)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
+    assert "give --field" in call("--at", "1,2", code=1)
+    assert "--at row,column" in call("--field", "--out", "two.npy", code=1)
+    assert "at must be row,column" in call("--field", "--at", "1", code=1)

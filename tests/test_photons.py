@@ -1,5 +1,6 @@
 """Frames of photon counts, against dense matrices and simulated counts."""
 
+import warnings
 from itertools import islice
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import xlogy
 
 from dhop import psf, super_resolve
+from dhop.cautions import CountWarning
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.reconstruction.photons import deviance
 
@@ -32,10 +34,21 @@ def error(image, scene):
     return np.sqrt(np.mean((image - scene)[8:-8, 8:-8] ** 2))
 
 
+def lengths(n, w, m, ways):
+    """How far three of Newton's steps go each way, from nothing."""
+    t = np.zeros(2)
+    for _ in range(3):
+        ahead = np.maximum(m + t @ ways, 1e-3 * m)
+        t = t + np.linalg.solve(
+            (ways * (w * n / ahead**2)) @ ways.T, ways @ (w * (n / ahead - 1))
+        )  # fmt: skip
+    return t.clip([1, 0], [2, 1])
+
+
 @pytest.mark.parametrize("decimation", ["sum", "mean", "sample"])
 @pytest.mark.parametrize("boundary", ["constant", "reflect", "wrap"])
 def test_richardson_lucy_is_the_formula(boundary, decimation):
-    """Two steps, the second of them accelerated: borders, masks, frames, gain, background."""
+    """Three steps: borders, masks, frames, gain, background."""
     rng = np.random.default_rng(0)
     frames = rng.poisson(9.0, (2, 4, 5)) * 3.0
     weights = rng.integers(0, 2, frames.shape).astype(float)
@@ -50,7 +63,7 @@ def test_richardson_lucy_is_the_formula(boundary, decimation):
     frames[weights == 0] = np.nan
     super_resolve(
         frames, BLUR, 2, shifts=[(0, 0), (0.5, -0.5)], weights=weights, background=back, gain=3.0,
-        boundary=boundary, decimation=decimation, x0=x0, maxiter=2, rtol=0.0, read_noise=1.5,
+        boundary=boundary, decimation=decimation, x0=x0, maxiter=3, rtol=0.0, read_noise=1.5,
         callback=lambda step: images.append(step.image.ravel().copy()), **LUCY,
     )  # fmt: skip
     w = weights.ravel()
@@ -58,29 +71,34 @@ def test_richardson_lucy_is_the_formula(boundary, decimation):
     b = np.tile(back.ravel(), 2) / 3 + 0.25
     sums = A.T @ w
 
-    def step(x):
-        ratio = A.T @ (w * n / (A @ x / 3 + b))
-        return np.where(sums > 0, x * ratio / np.where(sums > 0, sums, 1), x)
+    def loss(x):
+        m = A @ x / 3 + b
+        return np.sum(w * (m - n + xlogy(n, n / m)))
 
-    first = step(x0.ravel())
-    assert_allclose(images[0], first, rtol=1e-10)
-    if len(images) > 1:  # else the first fits as well as noise allows
-        before, second = first - x0.ravel(), step(first)
-        speed = np.clip((second - first) @ before / (before @ before), 0, 1)
-        assert_allclose(images[1], (second + speed * (second - first)).clip(0), rtol=1e-10)
+    x, last = x0.ravel(), None
+    for image in images:
+        m = A @ x / 3 + b
+        ratio = A.T @ (w * n / m)
+        plain = np.where(sums > 0, x * ratio / np.where(sums > 0, sums, 1), x)
+        new = plain
+        if last is not None:
+            ways = np.array([plain - x, last])
+            far = np.maximum(x + lengths(n, w, m, ways @ A.T / 3) @ ways, 0.6 * x)
+            new = far if loss(far) <= loss(x) else plain
+        assert_allclose(image, new, rtol=1e-8)
+        x, last = new, new - x
+    assert len(images) == 3
 
 
 def test_photons_are_kept():
     """Without a background what an image sends to the frames is what they have counted."""
     rng = np.random.default_rng(0)
     frames = rng.poisson(9.0, (8, 10)).astype(float)
-    seen = []
-    super_resolve(
-        frames, BLUR, 2, decimation="sum", boundary="constant", rtol=0.0, maxiter=1,
-        callback=lambda step: seen.append(step.image.copy()), **LUCY,
-    )  # fmt: skip
+    image = super_resolve(
+        frames, BLUR, 2, decimation="sum", boundary="constant", rtol=0.0, maxiter=40, **LUCY
+    ).image
     A = oracle.matrix((16, 20), BLUR, 2, boundary="constant")
-    assert_allclose((A @ seen[0].ravel()).sum(), frames.sum(), rtol=1e-12)
+    assert_allclose((A @ image.ravel()).sum(), frames.sum(), rtol=1e-3)
 
 
 def test_loss_falls_and_the_rule_stops_near_the_best():
@@ -118,10 +136,22 @@ def test_acceleration_halves_the_iterations():
         m = A.matvec(x) + 5
         if 2 * np.sum(m - n + n * np.log(n / m)) <= solution.history[-1].loss:
             break
-    assert 5 < solution.iterations < 0.6 * taken
+    assert solution.converged
+    assert 3 < solution.iterations < 0.6 * taken
 
 
-def test_what_is_ahead_is_left_where_the_loss_is_larger():
+def test_without_a_tolerance_it_goes_on():
+    frames, _, _, blur = counts(peak=300, size=64)
+    known = {"background": 5.0, **LUCY}
+    solution = super_resolve(frames, blur, 1, **known)
+    on = super_resolve(frames, blur, 1, rtol=0.0, maxiter=solution.iterations + 2, **known)
+    assert solution.converged
+    assert on.iterations == solution.iterations + 2
+    assert on.history[-1].loss < solution.history[-1].loss
+    assert not on.converged
+
+
+def test_the_plain_step_where_the_loss_is_larger():
     """Iterations far beyond what the noise allows, on a matrix and few photons."""
     rng = np.random.default_rng(3)
     A = rng.random((12, 10)) ** 8
@@ -132,7 +162,13 @@ def test_what_is_ahead_is_left_where_the_loss_is_larger():
         value = 2 * np.sum(m - n + xlogy(n, n / m))
         return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
 
-    iterates = richardson_lucy(look, A.sum(axis=0), np.ones(10))
+    def bend(products):
+        m = np.maximum(products[0] + 1e-3, 1e-9)
+        return 2 * np.sum(m - n + xlogy(n, n / m)), [n / m - 1], [n / m**2]
+
+    iterates = richardson_lucy(
+        lambda x: [A @ x], lambda x, products: look(x), bend, A.sum(axis=0), np.ones(10)
+    )
     values = [view.value for _, view in islice(iterates, 400)]
     assert (np.diff(values) <= 1e-12).all()
     least = minimize(
@@ -223,6 +259,7 @@ def test_dark_frames():
         ({"read_noise": -1.0}, "read_noise"),
         ({"photometry": "gain"}, "photometry"),
         ({"bounds": (-2.0, -1.0)}, "negative"),
+        ({"bounds": (-1.0, 9.0)}, "allow negative values"),
         ({"solver": "richardson-lucy", "beta": 0.1}, "no prior"),
         ({"solver": "richardson-lucy", "regulariser": "tv"}, "without a prior"),
         ({"solver": "richardson-lucy", "bounds": (0, 5)}, "bounds"),
@@ -237,3 +274,21 @@ def test_dark_frames():
 def test_refusals(options, match):
     with pytest.raises(ValueError, match=match):
         super_resolve(np.ones((2, 8, 8)), BLUR, 2, **{"loss": "poisson", **options})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_background_that_was_subtracted(dtype):
+    """Is told from read-out noise, from a background that is given, and from what is masked."""
+    frames = counts(peak=5, background=40.0, size=64)[0].astype(dtype)
+    quick = {"loss": "poisson", "beta": 0.1, "maxiter": 1}
+    with pytest.warns(CountWarning, match=r"of 4096 pixels are negative, .*background= instead"):
+        solution = super_resolve(frames - dtype(40), BLUR, 1, **quick)
+    assert any("negative" in note for note in solution.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CountWarning)
+        super_resolve(frames, BLUR, 1, background=40.1, **quick)
+        super_resolve(frames - dtype(40), BLUR, 1, read_noise=6.5, **quick)
+        masked = np.where(frames < 40, 0.0, 1.0)
+        super_resolve(frames - dtype(40), BLUR, 1, weights=[masked[0]], **quick)
+    with pytest.raises(ValueError, match="background= instead"):
+        super_resolve(frames - dtype(60), BLUR, 1, **quick)

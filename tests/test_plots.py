@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import DHOperator, FrameStack, plots, psf
 from dhop.plots import matrix
+from dhop.psf.ellipses import ellipse
 
 mpl.use("agg")
 
@@ -34,6 +35,9 @@ DRAW = {
     "psf": lambda **options: plots.psf(psf.airy(9, 2.0), **options)[0],
     "field": lambda **options: plots.field(
         psf.Field([[psf.box(3), psf.gaussian(3, 1.0)]], ([4], [0, 9])), **options
+    ),
+    "widths": lambda **options: plots.widths(
+        psf.Field([[psf.gaussian(9, 1.0)] * 2], ([4], [0, 9])), **options
     ),
     "spy": lambda **options: plots.spy(DHOperator((6, 8), psf.box(3), 2), **options),
     "row": lambda **options: plots.row(DHOperator((6, 8), psf.box(3), 2), 3, **options),
@@ -278,3 +282,30 @@ def test_field_shows_every_psf_at_its_node(ax):
     assert_array_equal(shown(ax)[:2, 3:], stamps[0, 1])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "9.5"]
     assert ax.get_yticks().tolist() == [0.5, 2.5]
+
+
+@pytest.mark.parametrize("turn", [0, 30, 90, 135])
+def test_widths_are_those_of_the_gaussians(ax, turn):
+    """Gaussians sampled along and across a direction, counter-clockwise with rows downward."""
+    rows, columns = np.mgrid[-15:16, -15:16]
+    angle = np.radians(turn)
+    along = columns * np.cos(angle) - rows * np.sin(angle)
+    across = columns * np.sin(angle) + rows * np.cos(angle)
+    stamps = [[np.exp(-0.5 * ((along / a) ** 2 + (across / b) ** 2))]
+              for a, b in ((3.0, 1.5), (2.0, 2.0))]  # fmt: skip
+    plots.widths(psf.Field(stamps, ([0, 10], [4])), ax=ax)
+    widths, sticks = ax.collections
+    assert_allclose(np.ravel(widths.get_array()), [np.sqrt(4.5), 2], rtol=1e-6)
+    expected = [0.5 * np.cos(angle), 0.5 * np.sin(angle)]
+    found = np.array([sticks.U[0], sticks.V[0]])
+    assert_allclose(found * np.sign(found @ expected), expected, atol=1e-5)
+    assert_allclose([sticks.U[1], sticks.V[1]], 0, atol=1e-5)
+    assert ax.yaxis_inverted()
+
+
+def test_noise_far_from_a_psf_does_not_widen_it():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[-30:31, -30:31]
+    stamp = np.exp(-(rows**2 + columns**2) / 8) + 1e-3 * rng.standard_normal((61, 61))
+    assert abs(ellipse(stamp).sigma - 2) < 0.02
+    assert np.isnan(ellipse(np.zeros((5, 5)))).all()

@@ -147,7 +147,7 @@ def test_bounds_alone():
     exact = super_resolve(frames, BLUR, 2, shifts=shifts, rtol=1e-9)
     assert_allclose(inside.image, exact.image, rtol=0, atol=1e-6)
     positive = super_resolve(
-        frames - 0.4, BLUR, 2, shifts=shifts, nonnegative=True, bounds=(-1, 0.2), beta=1e-3
+        frames - 0.4, BLUR, 2, shifts=shifts, nonnegative=True, bounds=(0, 0.2), beta=1e-3
     )
     assert positive.image.min() == 0
     assert positive.image.max() == 0.2
@@ -167,6 +167,8 @@ def test_constant_frames():
         ({"bounds": (1, 0)}, "low < high"),
         ({"bounds": (0, np.nan)}, "bounds must be numbers"),
         ({"bounds": (-2, -1), "nonnegative": True}, "negative"),
+        ({"bounds": (-1, 2), "nonnegative": True}, r"give bounds=\(0, 2\)"),
+        ({"bounds": (-np.inf, -1), "nonnegative": True}, "leave no value"),
         ({"bounds": (0, 1), "solver": "direct"}, "solver='direct'"),
         ({"regulariser": "tv", "solver": "lsqr"}, "solver='lsqr'"),
         ({"regulariser": "tv", "beta": "gcv"}, "regularisers of squares"),

@@ -72,6 +72,9 @@ def files(tmp_path, monkeypatch):
     units = [fits.ImageHDU(values, name=name) for name, values in visit.items()]
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
     fits.writeto("psf.fits", psf.gaussian(7, 1.0))
+    cards = {"NXPSFS": 2, "NYPSFS": 1, "IPSFX01": 1, "IPSFX02": 4096, "JPSFY01": 1025}
+    fields = np.array([psf.gaussian(41, sigma) for sigma in (4.0, 6.0)])
+    fits.writeto("STDPSF_WFC3UV_F606W.fits", fields, fits.Header(cards))
     np.save("psf.npy", psf.gaussian(7, 1.0))
     np.save("blur.npy", np.multiply.outer([0.25, 0.5, 0.25], psf.gaussian(5, 1.0)))
     np.save("spectrum.npy", scene[30])

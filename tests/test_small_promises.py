@@ -27,7 +27,8 @@ def call(*words):
 class TestPackage:
     def test_names(self):
         assert dhop.__version__
-        assert {"plots", "dask", "__version__", *dhop.__all__} == set(dir(dhop))
+        modules = {"plots", "dask", "torch", "jax", "raw"}
+        assert {*modules, "__version__", *dhop.__all__} == set(dir(dhop))
         assert all(hasattr(dhop, name) for name in dir(dhop))
         with pytest.raises(AttributeError, match="'nothing'"):
             dhop.nothing  # noqa: B018

@@ -1,6 +1,7 @@
 """How sure a solution is, against dense inverses."""
 
 import dataclasses
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -453,3 +454,28 @@ def test_progress_is_told():
     )
     assert seen
     assert seen[-1][0] == seen[-1][1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_inverses_of_one_frame_are_right_however_small_the_penalty(seed):
+    """Against rational numbers: of a rank and a diagonal of any sizes, zeros among them."""
+    from dhop.kernels.pairs import add_inverse_one
+
+    rng = np.random.default_rng(seed)
+    t = rng.standard_normal(4) * 10.0 ** rng.integers(-6, 1, 4)
+    d = 10.0 ** rng.integers(-20, 1, 4)
+    t[seed % 5 : seed % 5 + 1] = 0
+    places = np.arange(4).reshape(1, 2, 2, 1)
+    out = np.zeros((1, 2, 2, 4))
+    columns = np.arange(2).reshape(1, 2)
+    tables = columns, False, places, np.ones(places.shape)
+    add_inverse_one(t.reshape(2, 2).copy(), 0.7, d.reshape(2, 2).copy(), *tables, out)
+    found = out.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
+    one, other = [Fraction(x) for x in t], [Fraction(x) for x in d]
+    w = Fraction(0.7)
+    whole = 1 + w * sum(x * x / y for x, y in zip(one, other, strict=True))
+    for a in range(4):
+        for b in range(4):
+            exact = (a == b) / other[a] - w * one[a] * one[b] / (other[a] * other[b] * whole)
+            size = np.sqrt(found[a, a] * found[b, b])
+            assert_allclose(found[a, b], float(exact), rtol=0, atol=1e-13 * size)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dhop import cautions, motion, psf, testing
     from dhop import dask as dask
+    from dhop import jax as jax
     from dhop import plots as plots
+    from dhop import raw as raw
+    from dhop import torch as torch
     from dhop.images import imread, imwrite
     from dhop.matrix.loading import load_matrix
     from dhop.operators.blur_decimate import DHOperator
@@ -55,7 +58,8 @@ HOMES = {
     "super_resolve": "super_resolution",
     "workers": "runtime.parallel",
 }
-MODULES = ("cautions", "dask", "motion", "plots", "psf", "testing")  # some of them need extras
+# some of them need extras
+MODULES = ("cautions", "dask", "jax", "motion", "plots", "psf", "raw", "testing", "torch")
 
 
 def __getattr__(name: str) -> Any:

@@ -33,3 +33,7 @@ class MetadataWarning(Caution):
 
 class RangeWarning(Caution):
     """The image leaves the range of the data by far."""
+
+
+class CountWarning(Caution):
+    """Frames that are taken for counts of photons hold what is none."""

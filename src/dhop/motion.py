@@ -7,7 +7,8 @@ is one of
 - a 3 x 3 matrix that multiplies ``(row, column, 1)``; the result is divided by its last number, so
   that projective maps are matrices too. A scene that appears `dy` rows further down and `dx`
   columns further right than in frame 0 has ``[[1, 0, -dy], [0, 1, -dx], [0, 0, 1]]``;
-- an array (2, m0, m1), the rows and the columns in frame 0 of all pixels of the frame;
+- an array (2, m0, m1), the rows and the columns in frame 0 of all pixels of the frame; NaN for
+  those that are nowhere in it, which have no weight in a super-resolution;
 - a function ``(rows, columns) -> (rows, columns)`` of arrays.
 
 Other packages count x, along the columns, first; some give the way back. `from_skimage`,
@@ -49,7 +50,7 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     Raises
     ------
     ValueError, TypeError
-        If the motion is none, is not finite, or has its horizon in the frame.
+        If the motion is none, is infinite or all NaN, or has its horizon in the frame.
 
     Examples
     --------
@@ -157,7 +158,7 @@ def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
     ----------
     pixmap : array_like, shape (m0, m1, 2)
         ``pixmap[row, column]`` is ``(x, y)`` in the image that is drizzled to, which takes the
-        place of frame 0. NaN where a pixel has no place there, which `super_resolve` refuses.
+        place of frame 0. NaN where a pixel has no place there; it has no weight then.
 
     Returns
     -------
@@ -201,7 +202,7 @@ def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.flo
     -------
     ndarray, shape (2, m0, m1)
         NaN where a pixel of the frame is nowhere in the projection of the reference, as on the
-        other side of the sky, which `super_resolve` refuses.
+        other side of the sky; it has no weight then.
 
     Raises
     ------

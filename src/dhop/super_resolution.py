@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
+from math import isfinite, prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -26,6 +26,7 @@ from dhop.reconstruction import (
     problem,
     ranges,
     solvers,
+    targets,
 )  # fmt: skip
 from dhop.reconstruction.inputs import Frames, Weights
 from dhop.reconstruction.preparation import Moves, Preparation
@@ -67,6 +68,7 @@ def super_resolve(
     gain: float = 1.0,
     read_noise: float = 0.0,
     denoiser: Callable[[Array, float], Array] | None = None,
+    target: ArrayLike | None = None,
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
     bounds: tuple[float, float] | None = None,
@@ -144,7 +146,8 @@ def super_resolve(
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
-        centres do not lie on the image have no weight; see docs/howto/motion.md. Motions that are
+        centres do not lie on the image, or whose positions are NaN, have no weight; see
+        docs/howto/motion.md. Motions that are
         all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
         ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
         see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
@@ -195,6 +198,11 @@ def super_resolve(
     denoiser : callable, optional
         Called with an image and the standard deviation of its noise, gives the image without: plug
         and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
+    target : array_like, optional
+        The PSF that the image is wanted at, in high-resolution pixels, instead of as sharp as the
+        frames allow: ``image`` is the solution convolved with it, the best estimate of the scene as
+        that PSF shows it, and its response is the target where the frames tell as much. See
+        docs/howto/target.md.
     solver : str
         ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
         PSF that continues symmetrically, and for one with a separable PSF and the regulariser
@@ -203,7 +211,8 @@ def super_resolve(
         ``"projected"`` is for images that are not negative. What is not made of squares, or has
         `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
         that are weighted anew. ``"richardson-lucy"``, accelerated, is for
-        ``"poisson"`` without a prior and ends when noise alone could be what is left.
+        ``"poisson"`` without a prior and ends when noise alone could be what is left, unless
+        `rtol` is zero.
     nonnegative : bool
         Whether to minimise over images without negative values only.
     bounds : (float, float), optional
@@ -258,7 +267,7 @@ def super_resolve(
             weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
             decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
-            motion=motion, request=request,
+            motion=motion, target=target, request=request,
         )  # fmt: skip
     array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
@@ -270,11 +279,14 @@ def super_resolve(
             decimation=decimation, maxiter=maxiter, rtol=rtol, callback=callback,
             progress=progress, motion=motion, loss=loss, threshold=threshold,
             background=background, gain=gain, read_noise=read_noise, bounds=bounds,
-            denoiser=denoiser,
+            denoiser=denoiser, target=target,
         )  # fmt: skip
         row = super_resolve(**rows)
         axis = layouts.image_axis(channel_axis, array.ndim, 1)
-        return replace(row, image=lines.as_line(row.image, axis), channel_axis=axis)
+        sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
+        image = lines.as_line(row.image, axis)
+        return replace(row, image=image, estimate=sharp, channel_axis=axis)
+    wanted = None if target is None else targets.checked(target, ndim)
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
     given = inputs.weight_arrays(weights, stack, axis, ndim)
@@ -388,8 +400,10 @@ def super_resolve(
         known.warn(far, RangeWarning)
     if found.weights is not None:
         known.name_strangers(found.weights)
+    G = targets.through(wanted, A.dims, boundary=boundary, dtype=image.dtype)
+    shown = layouts.outward(image if G is None else G.degrade(image), axis)
     return Solution(
-        image=layouts.outward(image, axis),
+        image=shown,
         converged=found.converged,
         iterations=len(found.history),
         residual_norm=found.misfit,
@@ -409,21 +423,26 @@ def super_resolve(
         regulariser=request.regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
+        bounds=request.box if any(map(isfinite, request.box)) else None,
+        edge=None if special is None else special.edge,
+        target=wanted,
+        estimate=None if G is None else layouts.outward(image, axis),
         weights=None if found.weights is None else np.stack(found.weights),
     )
 
 
 def _chunked(
-    frames: Any, psf: Any, factor: Any, *, noise: Any, photometry: Any, motion: Any,
-    request: Request, **settings: Any,
+    frames: Any, psf: Any, factor: Any, *, motion: Any, target: Any, request: Request,
+    **settings: Any,
 ) -> Solution:  # fmt: skip
-    if isinstance(psf, str) or photometry is not None:
-        raise ValueError(
-            "psf='estimate' and photometry work in memory only; find them from a part of the frames"
-        )
     if motion is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
+    if target is not None:
+        raise ValueError("target works in memory only; convolve the image by dhop.dask")
+    request.check()
     request.check_for_chunks()
     from dhop.dask import super_resolve
 
-    return super_resolve(frames, psf, factor, **settings)
+    names = "loss", "threshold", "background", "gain", "read_noise", "bounds", "solver"
+    asked = {name: getattr(request, name) for name in names}
+    return super_resolve(frames, psf, factor, **settings, **asked)

@@ -8,6 +8,7 @@ try:
 
     from dhop.cli import bench, deconvolve, degrade, demo, export, info, psf, superres
     from dhop.cli.options import Sized
+    from dhop.cli.repeating import Repeatable, repeatable
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"the command line needs {(error.name or 'more').partition('.')[0]}; "
@@ -50,7 +51,7 @@ for command in (
     export.export,
     bench.bench,
 ):
-    app.command(cls=Sized if command in SIZED else None)(command)
+    app.command(cls=Sized if command in SIZED else Repeatable)(repeatable(command))
 
 
 def main() -> None:

@@ -5,17 +5,23 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dhop.cli.options import Boundary, Dtype, Json, Psf, new_operator
+from dhop.cli.options import DATA, SOLVER, Boundary, Dtype, Json, Psf, new_operator
 from dhop.cli.terminal import console, errors_in_words, extent, new_table, show
 
 
 def bench(
-    size: Annotated[int, typer.Option(help="Rows and columns of the image.")] = 800,
-    factor: Annotated[int, typer.Option(help="Decimation factor of both axes.")] = 2,
+    size: Annotated[
+        int, typer.Option(help="Rows and columns of the image.", rich_help_panel=DATA)
+    ] = 800,
+    factor: Annotated[
+        int, typer.Option(help="Decimation factor of both axes.", rich_help_panel=DATA)
+    ] = 2,
     psf: Psf = "gaussian:sigma=3",
     boundary: Boundary = "constant",
     dtype: Dtype = "float32",
-    adjoint: Annotated[bool, typer.Option("--adjoint", help="Time A.H instead of A.")] = False,
+    adjoint: Annotated[
+        bool, typer.Option("--adjoint", help="Time A.H instead of A.", rich_help_panel=SOLVER)
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Time a product by each method, and by what else is installed, in turn.

@@ -3,28 +3,33 @@
 from inspect import signature
 from typing import Any
 
+from dhop.cli.solving import Sharpening
 from dhop.cli.superres import superres
 
 
-def deconvolve(**options: Any) -> None:
+def deconvolve(frames: Any, **options: Any) -> None:
     """Sharpen an image, or several of one view, that a known blur has softened.
 
-    The pixels stay as many; otherwise it is superres, with all of its options. Photon counts of a
-    microscope take --loss poisson, with --background and --gain.
+    The pixels stay as many; otherwise it is superres, with all of its options.
+    Photon counts of a microscope take --loss poisson, with --background and
+    --gain.
 
     \b
     Examples:
-      dhop deconvolve photo.jpg --psf gaussian:sigma=1.5 --regulariser huber-tv --out sharp.png
-      dhop deconvolve cells.tif --psf psf.tif --loss poisson --background 100 --out sharp.tif
-      dhop deconvolve cells.tif --psf psf.tif --loss poisson --background 100 \\
-        --solver richardson-lucy --out sharp.tif
+      dhop deconvolve photo.jpg --psf gaussian:sigma=1.5 \\
+        --regulariser huber-tv --out sharp.png
+      dhop deconvolve cells.tif --psf psf.tif --loss poisson \\
+        --background 100 --out sharp.tif
+      dhop deconvolve cells.tif --psf psf.tif --loss poisson \\
+        --background 100 --solver richardson-lucy --out sharp.tif
     """
-    superres(factor=1, **options)
+    superres(frames, factor=1, **options)
 
 
-# The options of superres, but for the factor.
+# The options of superres, but for those of a decimation.
 _every = signature(superres).parameters
-_own = {name: option for name, option in _every.items() if name != "factor"}
+_own = {name: each for name, each in _every.items() if name not in ("factor", "decimation")}
+_own["psf"] = _own["psf"].replace(annotation=Sharpening)
 deconvolve.__signature__ = signature(superres).replace(  # type: ignore[attr-defined]
     parameters=list(_own.values())
 )

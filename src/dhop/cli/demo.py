@@ -8,7 +8,17 @@ import numpy as np
 import typer
 
 from dhop import DHOperator, super_resolve
-from dhop.cli.options import Json, Overwrite, check_noise, check_picture, check_target
+from dhop.cli.options import (
+    NOISE,
+    OUTPUT,
+    PRIOR,
+    PSF,
+    Json,
+    Overwrite,
+    check_noise,
+    check_picture,
+    check_target,
+)
 from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.metrics import compare
@@ -16,10 +26,18 @@ from dhop.runtime.extras import needed
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("dhop-demo.png"),
-    sigma: Annotated[float, typer.Option(help="Width of the Gaussian blur in pixels.")] = 1.5,
-    noise: Annotated[float, typer.Option(help="Standard deviation, full scale is 1.")] = 0.003,
-    beta: Annotated[float, typer.Option(help="Weight of the regulariser.")] = 0.001,
+    out: Annotated[Path, typer.Option(help="Picture to write.", rich_help_panel=OUTPUT)] = Path(
+        "dhop-demo.png"
+    ),
+    sigma: Annotated[
+        float, typer.Option(help="Width of the Gaussian blur in pixels.", rich_help_panel=PSF)
+    ] = 1.5,
+    noise: Annotated[
+        float, typer.Option(help="Standard deviation, full scale is 1.", rich_help_panel=NOISE)
+    ] = 0.003,
+    beta: Annotated[
+        float, typer.Option(help="Weight of the regulariser.", rich_help_panel=PRIOR)
+    ] = 0.001,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

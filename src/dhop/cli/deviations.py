@@ -23,12 +23,13 @@ def check(path: Path, header: Original, shape: tuple[int, ...], axes: str) -> No
 def write(
     path: Path,
     solution: Solution,
+    image: Array,
     deviation: Array,
     header: Original,
     axes: str,
     options: Options,
 ) -> None:
-    """Write deviations as floating-point numbers.
+    """Write deviations as floating-point numbers, of the image as it is written.
 
     FITS holds image, deviations and data quality, the extensions ERR and DQ behind SCI; other files
     hold the deviations alone.
@@ -39,7 +40,7 @@ def write(
         return
     others = {"ERR": deviation, "DQ": _unseen(solution).astype(np.int32) * NO_DATA}
     first = "C" + axes[:-1] if axes.endswith("C") else axes
-    io.write(path, Picture(solution.image, first, header, others=others), options)
+    io.write(path, Picture(image, first, header, others=others), options)
 
 
 def _unseen(solution: Solution) -> Array:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dhop.cli.options import (
+    OUTPUT,
     Boundary,
     Decimation,
     Dtype,
@@ -28,7 +29,10 @@ def export(
     decimation: Decimation = "sum",
     dtype: Dtype = "float32",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file, or a folder of an export.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a file, or a folder of an export.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 
 from dhop import DHOperator
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
+from dhop.cli.prediction import duration
+from dhop.cli.prediction import seconds as predicted
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.matrix.sparse import FORMATS
-from dhop.methods import cost
 from dhop.operators.spectrum import singular_values
 from dhop.runtime.memory import in_units
 
@@ -35,7 +36,7 @@ def info(
     with errors_in_words():
         A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
         nbytes = {format: A.sparse_nbytes(format) for format in FORMATS}
-        seconds = _predicted(A)
+        seconds = predicted(A)
         conditioning = _conditioning(A)
         facts = {
             "dims": A.dims,
@@ -54,23 +55,12 @@ def info(
             "psf": f"{extent(A.psf.shape)}, sum {A.psf.sum():.6g}",
             "operator": f"{extent(A.shape)}, {A.dtype}",
             "method": A.method,
-            "predicted time": ", ".join(f"{k} {_duration(v)}" for k, v in seconds.items()),
+            "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in seconds.items()),
             "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
             "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
             "singular values": _spread(conditioning),
         }
         show(lines, facts, as_json)
-
-
-def _predicted(A: DHOperator) -> dict[str, float]:
-    """Seconds of a product by each method, on one core."""
-    model = A.model
-    nanoseconds = {
-        "direct": sum(cost.direct(model, A.dtype)) / 2,
-        "separable": sum(cost.separable(model, A.dtype, len(model.factors[0]))) / 2,
-        "fft": cost.fft(model, A.dtype),
-    }
-    return {name: 1e-9 * (cost.PYTHON + each) for name, each in nanoseconds.items()}
 
 
 def _conditioning(A: DHOperator) -> dict[str, Any]:
@@ -102,7 +92,3 @@ def _spread(conditioning: dict[str, Any]) -> str:
     if smallest is not None:
         return f"{largest:.4g} to {smallest:.4g}, {conditioning['unknown']}"
     return f"at most {conditioning['norm_bound']:.4g}; {conditioning['unknown']}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:,.4g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

@@ -80,6 +80,40 @@ def read_truth(
     return image
 
 
+def read_background(
+    path: Path,
+    stack: Array,
+    frames_axis: int | None = None,
+    channel_axis: int | None = None,
+    ndim: int = 2,
+) -> Array:
+    """The numbers of an image, for all frames or one for each, of the shape of the frames."""
+    axes = [frames_axis] if frames_axis is None else [frames_axis, None]
+    for axis in axes:
+        try:
+            pixels, original = images.load(
+                path, frames_axis=axis, channel_axis=channel_axis, ndim=ndim
+            )
+            break
+        except ValueError:  # of one image for all frames, if it has no axis of frames
+            if axis is axes[-1]:
+                raise
+    spare = pixels.ndim - ndim - (axis is not None)
+    array = np.moveaxis(pixels, -1, -ndim - 1) if spare else pixels
+    if array.shape[-ndim:] != stack.shape[-ndim:]:
+        raise ValueError(f"{path} is {array.shape[-ndim:]}, but a frame is {stack.shape[-ndim:]}")
+    if stack.ndim == ndim + 2 and not spare:  # all channels alike
+        array = np.expand_dims(array, -ndim - 1)
+    try:
+        whole = np.broadcast_to(array, stack.shape)
+    except ValueError:
+        raise ValueError(
+            f"{path} is of shape {array.shape}, which is that of no background of frames of shape "
+            f"{stack.shape}"
+        ) from None
+    return np.asarray(whole * (original.white or 1))
+
+
 def read_weights(
     texts: list[str], masks: list[str], stack: Array, frames_axis: int | None = None, ndim: int = 2
 ) -> list[Any] | None:
@@ -110,13 +144,18 @@ def read_shifts(path: Path, ndim: int = 2) -> Array:
         raise ValueError(f"{path} must have {numbers} a line: {error}") from None
 
 
+def _names_a_file(path: Path) -> bool:
+    """Whether a text names a file: one that is there, or would be read if it were."""
+    return io.file_of(path).is_file() or io.ending(io.file_of(path)) in io.FORMATS
+
+
 def _weights(
     texts: list[str], stack: Array, frames_axis: int | None, ndim: int
 ) -> list[Any] | None:
     if not texts:
         return None
     paths = [Path(text) for text in texts]
-    if all(io.file_of(path).is_file() for path in paths):
+    if any(_names_a_file(path) for path in paths):
         found = [images.load_weights(path, frames_axis, ndim) for path in paths]
         maps = _for_each_frame("weights", paths, found, stack, ndim)
         # A map is of the shape of its frame, all channels alike.

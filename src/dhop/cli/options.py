@@ -9,12 +9,13 @@ from typing import Annotated, Any, TypeAlias, get_args
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from typer.core import TyperCommand
 
 from dhop import DHOperator, images
 from dhop.cautions import MetadataWarning
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.io import Original, file_of, unit_note
+from dhop.cli.repeating import Repeatable
+from dhop.io import Original, file_of, format_of, unit_note
+from dhop.io.photographs import JPEG, WEBP
 from dhop.io.replacement import require_apart, require_replaceable
 from dhop.model.boundary import BOUNDARIES
 from dhop.model.decimation import Decimation as Decimations
@@ -23,6 +24,11 @@ from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
+# Panels of help texts, in all commands the same.
+DATA, PSF, MOTION, NOISE = "Data", "Blur", "Motion and brightness", "Noise and loss"
+PRIOR, SOLVER, OUTPUT = "Prior", "Solver", "Output"
+
+QUALITY = 95
 DTYPES = ("float32", "float64")
 
 
@@ -45,12 +51,12 @@ def factor_of(text: str) -> int | tuple[int, ...]:
 def size_of(text: str) -> tuple[int, ...]:
     """What `Sized` makes one text of."""
     try:
-        return tuple(map(int, text.split()))
+        return tuple(map(int, text.replace(",", " ").split()))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not rows and columns as 800 800") from None
 
 
-class Sized(TyperCommand):
+class Sized(Repeatable):
     """A command whose ``--size`` takes as many integers as follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -72,20 +78,27 @@ Factor: TypeAlias = Annotated[
         metavar="INTEGERS",
         help="Decimation factor: pixels per low-resolution pixel, one for all axes or, as in "
         "1,2,2, one for each.",
+        rich_help_panel=DATA,
     ),
 ]
-Psf: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        help=f"Blur in high-resolution pixels: {SYNTAX}.",
-        autocompletion=one_of([f"{name}:" for name in PSFS]),
-    ),
-]
+
+
+def psf_option(begin: str, end: str = "", *more: str) -> Any:
+    """The option `--psf`, with how a PSF is written."""
+    return typer.Option(
+        help=f"{begin}, {SYNTAX}. {end}".strip(),
+        autocompletion=one_of([*more, *(f"{name}:" for name in PSFS)]),
+        rich_help_panel=PSF,
+    )
+
+
+Psf: TypeAlias = Annotated[str, psf_option("Blur in high-resolution pixels")]
 Center: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="Pixel that is the psf's origin: peak, centroid or its index, as row,column.",
         autocompletion=one_of(["peak", "centroid"]),
+        rich_help_panel=PSF,
     ),
 ]
 Size: TypeAlias = Annotated[
@@ -95,6 +108,7 @@ Size: TypeAlias = Annotated[
         metavar="INTEGERS",
         help="Rows and columns of the high-resolution image; three sizes of a volume, one of a "
         "line.",
+        rich_help_panel=DATA,
     ),
 ]
 Boundary: TypeAlias = Annotated[
@@ -103,6 +117,7 @@ Boundary: TypeAlias = Annotated[
         help=f"What lies outside the image: {', '.join(BOUNDARIES)}; one or, as in edge,wrap, one "
         "for each axis.",
         autocompletion=one_of(BOUNDARIES),
+        rich_help_panel=PSF,
     ),
 ]
 Decimation: TypeAlias = Annotated[
@@ -110,40 +125,61 @@ Decimation: TypeAlias = Annotated[
     typer.Option(
         help="What a low-resolution pixel is of those below it: mean, sum, sample.",
         autocompletion=one_of(get_args(Decimations)),
+        rich_help_panel=PSF,
     ),
 ]
 Dtype: TypeAlias = Annotated[
-    str, typer.Option(help="float32 or float64.", autocompletion=one_of(DTYPES))
+    str,
+    typer.Option(help="float32 or float64.", autocompletion=one_of(DTYPES), rich_help_panel=SOLVER),
 ]
 Bits: TypeAlias = Annotated[
     int | None,
-    typer.Option(help="8 or 16 for integers, 32 for floating point; by default as was read."),
+    typer.Option(
+        help="8 or 16 for integers, 32 for floating point; by default as was read.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Quality: TypeAlias = Annotated[int, typer.Option(help="Of JPEG and WebP, 1 to 100.")]
+Quality: TypeAlias = Annotated[
+    int, typer.Option(help="Of JPEG and WebP, 1 to 100.", rich_help_panel=OUTPUT)
+]
 FramesAxis: TypeAlias = Annotated[
     int | None,
     typer.Option(
         help="Axis that counts frames in a file of several: 0 for pages of a TIFF or planes of a "
-        "FITS cube. It holds for masks and weights too. With a psf of three axes they are a volume."
+        "FITS cube. It holds for masks and weights too. With a psf of three axes they are "
+        "a volume.",
+        rich_help_panel=DATA,
     ),
 ]
 ChannelAxis: TypeAlias = Annotated[
     int | None,
-    typer.Option(help="Axis that counts channels, where a file does not say so."),
+    typer.Option(
+        help="Axis that counts channels, where a file does not say so.", rich_help_panel=DATA
+    ),
 ]
 Hdu: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="Image in a FITS file: its number, name, or name and version as in SCI,2. Any file "
-        "may name its own: night.fits[SCI,2]."
+        "may name its own: night.fits[SCI,2].",
+        rich_help_panel=DATA,
     ),
 ]
 Overwrite: TypeAlias = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files that are there, but none that is read.")
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace files that are there, but none that is read.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Json: TypeAlias = Annotated[
     bool,
-    typer.Option("--json", help="Print JSON, for scripts; null for numbers that are not finite."),
+    typer.Option(
+        "--json",
+        help="Print JSON, for scripts; null for numbers that are not finite.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
@@ -180,10 +216,18 @@ def center_of(text: str | None) -> Any:
         raise ValueError(f"center must be peak, centroid or row,column, got {text!r}") from None
 
 
-def caution_unit(original: Original, decimation: str) -> None:
-    """Say if the values of a decimation are not in the unit of the file."""
+def caution_unit(original: Original, decimation: str, factor: Sequence[int]) -> None:
+    """Say if the values of a decimation, if there is any, are not in the unit of the file."""
+    if max(factor) == 1:
+        return
     if note := unit_note(original, decimation):
         warnings.warn(note, MetadataWarning, stacklevel=2)
+
+
+def check_quality(out: Path, quality: int) -> None:
+    """Refuse a quality for what has none."""
+    if quality != QUALITY and format_of(out) not in (JPEG, WEBP):
+        raise ValueError(f"--quality is of JPEG and WebP, and {out.name} is neither")
 
 
 def check_noise(noise: float) -> None:

@@ -16,10 +16,10 @@ from dhop.io import file_of
 Value: TypeAlias = float | tuple[float, ...]
 
 SYNTAX = (
-    "gaussian:sigma=1.5[,size=13][,angle=30], box:size=3, disk:radius=2.5, "
-    "motion:length=9[,angle=30], airy:radius=2[,obstruction=0.3][,size=21], "
-    "moffat:fwhm=3,beta=2.5[,size=25], or a file (FITS, TIFF, PNG, .npy); "
-    "sigma=2x3 and size=13x9 are rows x columns, sigma=4x2x2 makes a volume"
+    "gaussian:sigma=1.5, box:size=3, disk:radius=2.5, motion:length=9, airy:radius=2, "
+    "moffat:fwhm=3,beta=2.5, or a file (FITS, TIFF, PNG, .npy). More may follow: ,size=13 but for "
+    "disk and motion, ,angle=30 for gaussian and motion, ,obstruction=0.3 for airy; sigma=2x3 and "
+    "size=13x9 are rows x columns, sigma=4x2x2 makes a volume"
 )
 
 

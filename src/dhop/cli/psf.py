@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from dhop import io
 from dhop import psf as psfs
-from dhop.cli.options import Hdu, Json, Overwrite, center_of, check_picture, check_target, one_of
+from dhop.cli.fields import psf_at, show_field
+from dhop.cli.options import (
+    OUTPUT,
+    PSF,
+    Hdu,
+    Json,
+    Overwrite,
+    center_of,
+    check_picture,
+    check_target,
+    one_of,
+)
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.io import figures
@@ -26,29 +37,65 @@ def psf(
             metavar="PSF", help=f"{SYNTAX}.", autocompletion=one_of([f"{name}:" for name in PSFS])
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write it to: .npy, .fits or .tif.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw it to: .png, .pdf, .svg.")] = None,
-    log: Annotated[bool, typer.Option("--log", help="Draw on a logarithmic scale.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to: .npy, .fits or .tif.", rich_help_panel=OUTPUT)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw it to: .png, .pdf, .svg.", rich_help_panel=OUTPUT)
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="Draw on a logarithmic scale.", rich_help_panel=OUTPUT)
+    ] = False,
     hdu: Hdu = None,
     background: Annotated[
         str,
-        typer.Option(help="Subtract a number, or `border`, the median of the outermost pixels."),
+        typer.Option(
+            help="Subtract a number, or `border`, the median of the outermost pixels.",
+            rich_help_panel=PSF,
+        ),
     ] = "0",
     center: Annotated[
         str | None,
         typer.Option(
             help="Put into the middle: peak, centroid, or a pixel by its index, as row,column.",
             autocompletion=one_of(["peak", "centroid"]),
+            rich_help_panel=PSF,
         ),
     ] = None,
-    rotate: Annotated[float, typer.Option(help="Turn by degrees, counter-clockwise.")] = 0.0,
-    pixel: Annotated[float | None, typer.Option(help="Size of its pixels, in any unit.")] = None,
+    rotate: Annotated[
+        float, typer.Option(help="Turn by degrees, counter-clockwise.", rich_help_panel=PSF)
+    ] = 0.0,
+    pixel: Annotated[
+        float | None, typer.Option(help="Size of its pixels, in any unit.", rich_help_panel=PSF)
+    ] = None,
     new_pixel: Annotated[
-        float | None, typer.Option(help="Size of pixels to resample to, in the same unit.")
+        float | None,
+        typer.Option(help="Size of pixels to resample to, in the same unit.", rich_help_panel=PSF),
     ] = None,
     energy: Annotated[
-        float | None, typer.Option(help="Crop to the window that keeps this fraction.")
+        float | None,
+        typer.Option(help="Crop to the window that keeps this fraction.", rich_help_panel=PSF),
     ] = None,
+    field: Annotated[
+        bool,
+        typer.Option(
+            "--field",
+            help="The file holds PSFs that vary over a detector: tell of all.",
+            rich_help_panel=PSF,
+        ),
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a field, take the PSF of this row,column of the scene.", rich_help_panel=PSF
+        ),
+    ] = None,
+    factor: Annotated[
+        int,
+        typer.Option(
+            help="Of a field: pixels of the scene in one of the detector.", rich_help_panel=PSF
+        ),
+    ] = 1,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +108,8 @@ def psf(
       dhop psf moffat:fwhm=3,beta=2.5 --plot moffat.png --log
       dhop psf star.fits --background border --center peak --out psf.npy
       dhop psf fine.fits --hdu 1 --pixel 0.5 --new-pixel 2 --out psf.npy
+      dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --plot field.png
+      dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --at 1000,3000 --out psf.npy
     """
     with errors_in_words():
         if out is not None:
@@ -73,14 +122,23 @@ def psf(
         if plot is not None:
             check_target(plot, overwrite, [source] if out is None else [source, out])
             check_picture(plot, "a plot")
+        if log and plot is None:
+            raise ValueError("--log is of --plot, and there is none")
         if (pixel is None) != (new_pixel is None):
             raise ValueError("to resample, give both --pixel and --new-pixel")
-        made = parse_psf(
-            source,
-            hdu=hdu,
-            background=_background(background),
-            center=center_of(center),
-        )
+        if not field and (at is not None or factor != 1):
+            raise ValueError("--at and --factor are those of a field; give --field")
+        options: Any = {"background": _background(background), "center": center_of(center)}
+        if field:
+            known = psfs.Field.from_file(source, factor)
+            if at is None:
+                if out is not None:
+                    raise ValueError("--out writes the psf of one place; give --at row,column")
+                show_field(known, source, plot, log, overwrite, as_json)
+                return
+            made = psfs.from_array(psf_at(known, at), **options)
+        else:
+            made = parse_psf(source, hdu=hdu, **options)
         if rotate:
             made = psfs.rotate(made, rotate)
         if pixel is not None and new_pixel is not None:

@@ -8,30 +8,29 @@ from numpy.typing import NDArray
 
 from dhop import Solution
 from dhop.cli.terminal import extent
-from dhop.reconstruction.preparation import width
+from dhop.reconstruction.blurs import width
 
 Array = NDArray[Any]
 
 OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
 
 
-def lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, str]:
-    frames, ndim = solution.frames, solution.shifts.shape[1]
+def lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, str]:
+    shape, moves = _as_given(solution, ndim)
     lines = {
-        "frames": f"{len(frames)} of {_seen(frames.shape[1:], ndim)}",
+        "frames": f"{shape[0]} of {_seen(shape[1:], ndim)}",
         "result": f"{_seen(solution.image.shape, ndim)}, {out}",
         "operator": extent(solution.operator.shape),
         "beta": f"{solution.beta:.3g}",
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
     }
     if not isinstance(solution.psf, list):
-        lines["psf"] = f"{extent(solution.psf.shape)}, width {width(solution.psf):.2f}"
+        lines["psf"] = f"{extent(solution.psf.shape[-ndim:])}, width {width(solution.psf):.2f}"
     if solution.motion is not None:
         found = solution.registration
         lines["motion"] = "given" if found is None else found.model
-    if solution.shifts.any():
-        moves = (",".join(f"{move:.2f}" for move in moves) for moves in solution.shifts)
-        lines["shifts"] = "  ".join(moves)
+    if moves.any():
+        lines["shifts"] = "  ".join(",".join(f"{each:.2f}" for each in move) for move in moves)
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
@@ -45,16 +44,23 @@ def lines(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str
     return lines
 
 
+def _as_given(solution: Solution, ndim: int) -> tuple[tuple[int, ...], Array]:
+    """The shape of the frames and their shifts; lines are solved as images of one row."""
+    shape = solution.frames.shape
+    return (*shape[:-2], shape[-1]) if ndim == 1 else shape, solution.shifts[:, -ndim:]
+
+
 def _seen(shape: tuple[int, ...], ndim: int) -> str:
     """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
     return extent((*shape[-ndim:], *shape[:-ndim]))
 
 
-def facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str, Any]:
+def facts(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, Any]:
     registered = solution.registration
+    shape, moves = _as_given(solution, ndim)
     return {
         "out": out,
-        "frames": solution.frames.shape,
+        "frames": shape,
         "shape": solution.image.shape,
         "operator": solution.operator.shape,
         "solver": solution.solver,
@@ -62,7 +68,7 @@ def facts(solution: Solution, out: Path, compared: dict[str, float]) -> dict[str
         "converged": solution.converged,
         "residual_norm": solution.residual_norm,
         "beta": solution.beta,
-        "shifts": solution.shifts.tolist(),
+        "shifts": moves.tolist(),
         "model": None if registered is None else registered.model,
         "motion": _matrices(solution),
         "psf_width": None if isinstance(solution.psf, list) else width(solution.psf),

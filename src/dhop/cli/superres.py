@@ -3,17 +3,19 @@
 import os
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from dhop import images, super_resolve
-from dhop.cli import deviations, summary
+from dhop.cli import deviations, light, prediction, summary
+from dhop.cli import solving as asked
 from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
+    QUALITY,
     Bits,
     Boundary,
     Center,
@@ -30,190 +32,106 @@ from dhop.cli.options import (
     caution_unit,
     center_of,
     check_picture,
+    check_quality,
     check_target,
     each_factor,
-    one_of,
 )
-from dhop.cli.parsing import PSFS, SYNTAX
-from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, extent, progress, show
-from dhop.estimation.photometry import Terms
+from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, progress, show
+from dhop.cli.units import Unit, is_number, written
 from dhop.io import SPACE, Options, Original, figures
 from dhop.iteration.steps import RTOL
-from dhop.psf import stencils
-from dhop.reconstruction import losses, penalties, solvers
-from dhop.registration import MODELS
-from dhop.selection import Rule
+from dhop.reconstruction import penalties
 
 Array = NDArray[Any]
 
 NOT_CONVERGED = 3
-REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
+PENALTIES = get_args(penalties.Name)
 
 
 def superres(
-    frames: Annotated[list[Path], typer.Argument(help="Images of one view, all of one size.")],
+    frames: asked.Frames,
+    *,
     factor: Factor,
-    psf: Annotated[
-        list[str],
-        typer.Option(
-            help=f"Blur in high-resolution pixels: estimate, {SYNTAX}. Several times: one for each "
-            "band.",
-            autocompletion=one_of(["estimate", *(f"{name}:" for name in PSFS)]),
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
-    ],
-    center: Center = None,
-    register: Annotated[bool, typer.Option("--register", help="Find the shifts.")] = False,
-    shifts: Annotated[
-        Path | None,
-        typer.Option(
-            help="Text or .npy, for each frame how many of its pixels the scene lies further down "
-            "and further right than in the first one."
-        ),
-    ] = None,
-    refine: Annotated[
-        bool, typer.Option("--refine", help="Improve the given --shifts, or zeros.")
-    ] = False,
-    motion: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How frames move: {', '.join(MODELS)} find it; wcs takes the sky coordinates of "
-            "FITS; or text, .json or .npy: 3 x 3 matrices, each from (row, column, 1) of a frame "
-            "to the first frame.",
-            autocompletion=one_of(NAMES),
-        ),
-    ] = None,
-    photometry: Annotated[
-        str | None,
-        typer.Option(
-            help=f"What differs from frame to frame: {', '.join(get_args(Terms))}.",
-            autocompletion=one_of(get_args(Terms)),
-        ),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A number for each frame, as 1,0.5,2, or an image of them, several times an image "
-            "for each frame; best 1 over the noise squared."
-        ),
-    ] = None,
-    mask: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Leave out bad pixels: 'finite' those that are NaN or infinite, an image those "
-            "where it is not 0. Several times: an image for each frame."
-        ),
-    ] = None,
-    beta: Annotated[
-        str, typer.Option(help=f"Weight of the regulariser, or {', '.join(get_args(Rule))}.")
-    ] = "auto",
-    noise: Annotated[
-        float | None,
-        typer.Option(
-            help="Standard deviation of the noise, for --beta discrepancy and --errors; white is "
-            "1, other numbers are as in the file. With weights of 1 over its square it is 1."
-        ),
-    ] = None,
-    regulariser: Annotated[
-        str,
-        typer.Option(
-            help=f"What is kept small: {', '.join(REGULARISERS)}; tv and huber-tv keep edges.",
-            autocompletion=one_of(REGULARISERS),
-        ),
-    ] = "laplacian",
-    loss: Annotated[
-        str,
-        typer.Option(
-            help=f"What residuals cost: {', '.join(get_args(losses.Name))}; huber where cosmic "
-            "rays, hot pixels or what moves must not show, poisson for photon counts.",
-            autocompletion=one_of(get_args(losses.Name)),
-        ),
-    ] = "gaussian",
-    threshold: Annotated[
-        float | None, typer.Option(help="Of --loss huber and l1: largest residual that fits.")
-    ] = None,
-    background: Annotated[
-        str, typer.Option(help="Of --loss poisson: a number, as files hold it, or an image.")
-    ] = "0",
-    gain: Annotated[
-        float, typer.Option(help="Of --loss poisson: what one photon adds to a pixel's number.")
-    ] = 1.0,
-    read_noise: Annotated[
-        float, typer.Option(help="Of --loss poisson: noise beside, in the pixels' numbers.")
-    ] = 0.0,
-    solver: Annotated[
-        str,
-        typer.Option(
-            help=f"One of {', '.join(get_args(solvers.Name))}.",
-            autocompletion=one_of(get_args(solvers.Name)),
-        ),
-    ] = "auto",
-    nonnegative: Annotated[bool, typer.Option("--nonnegative", help="No values below 0.")] = False,
-    bounds: Annotated[
-        str | None, typer.Option(help="Least and largest value of the result, as 0,1.")
-    ] = None,
-    boundary: Boundary = "symmetric",
-    decimation: Decimation = "mean",
-    maxiter: Annotated[int, typer.Option(help="Most iterations.")] = 500,
-    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = RTOL,
-    bits: Bits = None,
-    quality: Quality = 95,
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
-    errors: Annotated[
-        Path | None,
-        typer.Option(
-            help="Image to write of the standard deviation of each pixel: TIFF or .npy; FITS has "
-            "the image, too, and which pixels no frame saw, as SCI, ERR and DQ."
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Picture to write of how it went, PNG, PDF or SVG.")
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="Image to compare with: PSNR, SSIM, relative RMSE.")
-    ] = None,
+    linear: asked.Linear = False,
+    mask: asked.Mask = None,
+    weights: asked.Weights = None,
+    psf: asked.Psfs,
+    center: Center = None,
+    boundary: Boundary = "symmetric",
+    decimation: Decimation = "mean",
+    register: asked.Register = False,
+    shifts: asked.Shifts = None,
+    refine: asked.Refine = False,
+    motion: asked.Motion = None,
+    photometry: asked.Photometry = None,
+    loss: asked.Loss = "gaussian",
+    noise: asked.Noise = None,
+    threshold: asked.Threshold = None,
+    background: asked.Background = "0",
+    gain: asked.Gain = 1.0,
+    read_noise: asked.ReadNoise = 0.0,
+    regulariser: asked.Regulariser = "laplacian",
+    beta: asked.Beta = "auto",
+    nonnegative: asked.Nonnegative = False,
+    bounds: asked.Bounds = None,
+    solver: asked.Solver = "auto",
+    maxiter: asked.Maxiter = 500,
+    rtol: asked.Rtol = RTOL,
+    dry_run: asked.DryRun = False,
+    out: asked.Out,
+    bits: Bits = None,
+    quality: Quality = QUALITY,
+    errors: asked.Errors = None,
+    report: asked.Report = None,
+    truth: asked.Truth = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Super-resolve one or several frames of the same view, all colours together.
 
-    With a psf of three axes the images are volumes, as stacks of pages are. Ctrl-C ends the
-    iterations and writes the image as it is by then. The exit code is 3 if the image was written
-    but is not converged.
+    With a psf of three axes the images are volumes, as stacks of pages are.
+    Ctrl-C ends the iterations and writes the image as it is by then. The exit
+    code is 3 if the image was written but is not converged.
 
     \b
-    Examples:
+    A photographer, with one picture or a burst from the hand:
       dhop superres photo.jpg --factor 2 --psf estimate --out big.png
-      dhop superres frame.png --factor 2 --psf gaussian:sigma=1.5 --out big.png
-      dhop superres burst/*.png --factor 3 --psf gaussian:sigma=1.2 --register --out sr.tif
-      dhop superres night/*.fits --factor 2 --psf psf.fits --mask finite --register --out sr.fits
-      dhop superres night/*.fits --factor 2 --psf psf.fits --out sr.fits --errors errors.fits
-      dhop superres hand/*.jpg --factor 2 --psf gaussian:sigma=1 --motion auto --out sr.tif
-      dhop superres stack.tif --factor 1,2,2 --psf blur.npy --nonnegative --out sr.tif
+      dhop superres burst/*.png --factor 2 --psf estimate --motion auto \\
+        --linear --out sr.png
+    \b
+    An astronomer, with dithered frames, bad pixels and a star's PSF:
+      dhop superres night/*.fits --factor 2 --psf psf.fits --motion wcs \\
+        --mask finite --loss huber --out sr.fits --errors errors.fits
+    \b
+    A microscopist, with a stack of planes and photon counts:
+      dhop superres stack.tif --factor 1,2,2 --psf blur.npy --loss poisson \\
+        --out sr.tif
+    \b
+    Remote sensing, with scenes of several passes and bands:
+      dhop superres burst/*.tif --factor 2 --psf gaussian:sigma=1.2 \\
+        --register --photometry both --out sr.tif
     """
     with errors_in_words():
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
         read += [each for each in (shifts, truth) if each is not None]
         read += [motion] if motion is not None and motion not in NAMES else []
-        read += [] if _is_number(background) else [background]
+        read += [] if is_number(background) else [background]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
+        check_quality(out, quality)
         if report is not None:
             check_target(report, overwrite, [*read, out])
             check_picture(report, "a report")
         if errors is not None:
             check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
-        if psf == ["estimate"] and center is not None:
-            raise ValueError("--center is of a psf that is given, not of an estimated one")
-        if register and shifts is not None:
-            raise ValueError("take either --register or --shifts, not both")
-        if motion is not None and (register or refine or shifts is not None):
-            raise ValueError("take --motion alone, without --register, --shifts or --refine")
+        _check_together(
+            psf, center, register, shifts, refine, motion, noise=noise,
+            used=errors is not None or beta == "discrepancy" or regulariser in PENALTIES,
+        )  # fmt: skip
         blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
         factors = each_factor(factor, ndim)
         if ndim != 2 and (report is not None or motion is not None):
@@ -222,7 +140,12 @@ def superres(
         with progress("reading", len(frames)) as bar:
             stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
         original = originals[0]
-        caution_unit(original, decimation)
+        if linear:
+            if original.white is None:
+                raise ValueError(f"--linear is for photographs, of which {frames[0]} is none")
+            stack = light.decoded(stack)
+        unit = Unit(original.white)
+        caution_unit(original, decimation, factors)
         header = original.resized(factors, sampled=decimation == "sample")
         sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
         shape = *sizes, *stack.shape[1:-ndim]
@@ -232,14 +155,42 @@ def superres(
             deviations.check(errors, header, shape, axes)
         images.check_range(out, stack, bits, original)
         wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
+        if wanted is not None and linear:
+            wanted = light.decoded(wanted)
         every = read_weights(weights or [], mask or [], stack, frames_axis, ndim)
         moves: Any = (
             "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
         )
         motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
-            moves = moves if register else "refine" if shifts is None else ("refine", moves)
-        unit = 1 / (original.white or 1) if loss == "poisson" else 1.0
+            moves = "refine" if shifts is None else ("refine", moves)
+        arguments: dict[str, Any] = {
+            "shifts": moves,
+            "motion": motions,
+            "weights": every,
+            "regulariser": regulariser,
+            "beta": float(beta) if is_number(beta) else beta,
+            "noise": None if noise is None else unit.noise(noise),
+            "photometry": photometry,
+            "loss": loss,
+            "threshold": None if threshold is None else unit.positive("threshold", threshold),
+            "solver": solver,
+            "background": unit.background(
+                background, stack, frames_axis=frames_axis, channel_axis=channel_axis, ndim=ndim
+            ),
+            "gain": gain if loss != "poisson" else unit.positive("gain", gain),
+            "read_noise": unit.positive("read-noise", read_noise, zero=True),
+            "nonnegative": nonnegative,
+            "bounds": None if bounds is None else unit.bounds(bounds, stack, nonnegative),
+            "boundary": boundary_of(boundary),
+            "decimation": decimation,
+            "maxiter": maxiter,
+            "rtol": rtol,
+        }
+        if dry_run:
+            expected = prediction.Solve.of(stack, blurs, factors, arguments)
+            show(expected.lines(), expected.facts(), as_json)
+            return
         latest: list[Array] = []
 
         def keep(step: Any) -> None:
@@ -249,36 +200,14 @@ def superres(
         def save(image: Array) -> None:
             with progress("writing", 1) as bar:
                 picture = np.moveaxis(image, 0, -1) if image.ndim > ndim else image
+                picture = light.encoded(picture) if linear else picture
                 _save(out, picture, bits, header, options, axes)
                 bar(1, 1)
 
         try:
             with progress("super-resolving", maxiter) as bar:
                 solution = super_resolve(
-                    stack,
-                    blurs,
-                    factors,
-                    shifts=moves,
-                    motion=motions,
-                    weights=every,
-                    regulariser=regulariser,
-                    beta=_beta(beta),
-                    noise=noise,
-                    photometry=photometry,  # type: ignore[arg-type]
-                    loss=loss,  # type: ignore[arg-type]
-                    threshold=threshold,
-                    solver=solver,  # type: ignore[arg-type]
-                    background=_background(background, stack, unit),
-                    gain=gain * unit,
-                    read_noise=read_noise * unit,
-                    nonnegative=nonnegative,
-                    bounds=None if bounds is None else _bounds(bounds),
-                    boundary=boundary_of(boundary),
-                    decimation=decimation,  # type: ignore[arg-type]
-                    maxiter=maxiter,
-                    rtol=rtol,
-                    callback=keep,
-                    progress=bar,
+                    stack, blurs, factors, callback=keep, progress=bar, **arguments
                 )
         except KeyboardInterrupt:
             note = "interrupted: there is no image yet to be saved"
@@ -291,19 +220,53 @@ def superres(
         deviation = None
         if errors is not None:
             with progress("standard deviations", 1) as bar:
-                deviation = solution.standard_deviation(noise, progress=bar)
-            deviations.write(errors, solution, deviation, header, axes, options)
+                deviation = solution.standard_deviation(arguments["noise"], progress=bar)
+            number = written(out, bits, header)
+            shown, erring = solution.image, deviation
+            if linear:
+                shown, erring = light.encoded(shown), erring * light.slope(shown)
+            erring = number * erring
+            deviations.write(errors, solution, number * shown, erring, header, axes, options)
         if report is not None:
             figures.save(solution.plot(deviation), report, overwrite=overwrite)
         compared = {} if wanted is None else solution.metrics(wanted)
-        facts, lines = (each(solution, out, compared) for each in (summary.facts, summary.lines))
+        facts, lines = (
+            each(solution, out, compared, ndim) for each in (summary.facts, summary.lines)
+        )
         if deviation is not None:
-            facts |= {"errors": errors, "deviation": float(np.median(deviation))}
+            facts |= {"errors": errors, "deviation": float(np.median(erring))}
             lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
         show(lines, facts, as_json)
         if not solution.converged:
             console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
             raise typer.Exit(NOT_CONVERGED)
+
+
+def _check_together(
+    psf: list[str],
+    center: str | None,
+    register: bool,
+    shifts: Path | None,
+    refine: bool,
+    motion: str | None,
+    *,
+    noise: float | None,
+    used: bool,
+) -> None:
+    """Refuse options that contradict each other, or would do nothing."""
+    if psf == ["estimate"] and center is not None:
+        raise ValueError("--center is of a psf that is given, not of an estimated one")
+    if register and shifts is not None:
+        raise ValueError("take either --register or --shifts, not both")
+    if motion is not None and (register or refine or shifts is not None):
+        raise ValueError("take --motion alone, without --register, --shifts or --refine")
+    if register and refine:
+        raise ValueError("--register refines what it finds: take it without --refine")
+    if noise is not None and not used:
+        raise ValueError(
+            "--noise would do nothing: it is for --beta discrepancy, --errors and "
+            f"--regulariser {' or '.join(PENALTIES)}"
+        )
 
 
 def _blurs(texts: list[str], path: Path, hdu: str | None, center: Any) -> tuple[Any, int]:
@@ -329,37 +292,3 @@ def _save(
         free = next(name for name in names if not os.path.lexists(name))
         images.write(free, image, bits, header, options, axes)
         raise FileExistsError(f"{error}; the image is in {free}") from None
-
-
-def _beta(text: str) -> Any:
-    return float(text) if _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _bounds(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(each) for each in text.split(","))
-    except ValueError:
-        raise ValueError(f"--bounds must be two numbers, as 0,1, got {text!r}") from None
-    return low, high
-
-
-def _background(text: str, stack: Array, unit: float) -> Any:
-    """A number in a unit, or the image of that name, of one frame."""
-    if _is_number(text):
-        return float(text) * unit
-    image = images.imread(Path(text))
-    plane = image if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    if plane.shape not in (stack.shape[-2:], stack.shape[1:]):
-        raise ValueError(
-            f"--background {text} is {extent(image.shape)}, the frames are "
-            f"{extent(stack.shape[1:])}"
-        )
-    return plane

@@ -236,7 +236,7 @@ class FactorisedInverse(AliasedInverse):
     def _add_inverse(
         self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
     ) -> None:
-        from dhop.kernels.aliases import add_inverse
+        from dhop.kernels.pairs import add_inverse
 
         equations = self.equations
         penalty = self.beta * equations.penalty(start, stop)
@@ -263,7 +263,7 @@ class OneFrameInverse(AliasedInverse):
     def _add_inverse(
         self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
     ) -> None:
-        from dhop.kernels.aliases import add_inverse_one
+        from dhop.kernels.pairs import add_inverse_one
 
         tables = self.equations.basis.columns, noise, columns.places, columns.scales
         add_inverse_one(*self._system(start, stop), *tables, lines)

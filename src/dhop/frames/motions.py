@@ -26,6 +26,8 @@ SOMEWHERE = 0.31, 0.69  # of a frame, where the displacements of several frames 
 def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any]:
     """A matrix, an array of positions or a callable for each frame.
 
+    Positions may be NaN, of pixels that are nowhere in frame 0; such have no weight.
+
     Parameters
     ----------
     motion : sequence
@@ -49,13 +51,20 @@ def _array(motion: Any, number: int, shape: tuple[int, int]) -> Array:
             f"the motion of frame {number} must be a real 3 x 3 matrix or positions of shape "
             f"{(2, *shape)}, got {array.shape}"
         )
+    if array.shape != (3, 3):
+        found = ~np.isnan(array).any(axis=0)
+        if np.isinf(array).any() or not found.any():
+            raise ValueError(
+                f"the motion of frame {number} must be finite, or NaN where pixels are nowhere in "
+                "frame 0, but not everywhere"
+            )
+        return np.where(found, array, np.nan)
     if not np.isfinite(array).all():
         raise ValueError(f"the motion of frame {number} must be finite")
-    if array.shape == (3, 3):
-        corners = [[r, c, 1] for r in (0, shape[0] - 1) for c in (0, shape[1] - 1)]
-        sides = np.array(corners) @ array[2]
-        if not ((sides > 0).all() or (sides < 0).all()):
-            raise ValueError(f"the motion of frame {number} has its horizon in the frame")
+    corners = [[r, c, 1] for r in (0, shape[0] - 1) for c in (0, shape[1] - 1)]
+    sides = np.array(corners) @ array[2]
+    if not ((sides > 0).all() or (sides < 0).all()):
+        raise ValueError(f"the motion of frame {number} has its horizon in the frame")
     return array.astype(np.float64)
 
 
@@ -92,9 +101,27 @@ def positions(motion: Any, rows: Array, columns: Array) -> Array:
 def centres(motion: Any, shape: tuple[int, int]) -> Array:
     """Where the pixels of a frame lie in frame 0."""
     if not callable(motion) and motion.shape != (3, 3):
-        return np.asarray(motion)
+        return np.asarray(motion)  # NaN of pixels that are nowhere
     rows, columns = np.indices(shape, np.float64)
     return positions(motion, rows, columns)
+
+
+def completed(places: Array) -> Array:
+    """Positions with those that are NaN as they would be if the map went on smoothly.
+
+    An affine map is fitted to all that is known, and what the nearest known pixel differs from it
+    by is added.
+    """
+    unknown = np.isnan(places[0])
+    if not unknown.any():
+        return places
+    from scipy.ndimage import distance_transform_edt
+
+    grid = np.stack([*np.indices(unknown.shape), np.ones(unknown.shape)])
+    matrix = np.linalg.lstsq(grid[:, ~unknown].T, places[:, ~unknown].T)[0].T
+    smooth = np.tensordot(matrix, grid, 1)
+    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    return smooth + (places - smooth)[:, *nearest]
 
 
 def displacement(motion: Any, shape: tuple[int, int], place: Sequence[float]) -> Array:
@@ -104,8 +131,24 @@ def displacement(motion: Any, shape: tuple[int, int], place: Sequence[float]) ->
         found = positions(motion, *at[:, None])[:, 0]
     else:
         at = np.rint(at)
-        found = motion[:, int(at[0]), int(at[1])]
+        found = completed(motion)[:, int(at[0]), int(at[1])]
     return np.asarray(at - found)
+
+
+def cut(motion: Any, first: tuple[int, int], size: tuple[int, int]) -> Any:
+    """The motion of a part of a frame in the same part of frame 0."""
+    if callable(motion):
+
+        def moved(rows: Array, columns: Array) -> Array:
+            found = positions(motion, rows + first[0], columns + first[1])
+            return found - np.reshape(first, (2, *(1,) * rows.ndim))
+
+        return moved
+    if motion.shape == (3, 3):
+        there = of_shift(-np.array(first, np.float64))
+        return np.linalg.inv(there) @ motion @ there
+    rows, columns = (slice(b, b + n) for b, n in zip(first, size, strict=True))
+    return completed(motion)[:, rows, columns] - np.reshape(first, (2, 1, 1))
 
 
 class Grid(NamedTuple):
@@ -157,7 +200,8 @@ class Grid(NamedTuple):
         if callable(motion):
             found = positions(motion, *np.meshgrid(rows, columns, indexing="ij"))
         else:
-            found = np.stack([_between(each, rows, columns, k) for k, each in enumerate(motion)])
+            places = completed(motion)
+            found = np.stack([_between(each, rows, columns, k) for k, each in enumerate(places)])
         return self._in_scene(found)
 
     def seen(self, motion: Any, scene: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -187,6 +231,7 @@ class Grid(NamedTuple):
         """
         found = self._in_scene(centres(motion, self.shape))
         size = np.array(block)[:, None, None]
+        found = np.where(np.isnan(found), -np.inf, found).clip(-size, None)  # NaN is nowhere
         rows, columns = np.floor((found + 0.5) / size).astype(int) + 1
         on = (rows > 0) & (rows <= shape[0]) & (columns > 0) & (columns <= shape[1])
         total = np.zeros((len(weights), shape[0] + 2, shape[1] + 2))

@@ -3,11 +3,11 @@ r"""What the frames themselves tell of scene, noise and blur: a model of few num
 The scene is taken as random, with a power that falls as that of edges does, :math:`S(K) = \rho
 |K|^{-2p}` with :math:`p = 3/2` or more: edges in all directions have the power :math:`|K|^{-3}`,
 smooth scenes less at high frequencies. (So it is in two dimensions; in three, edges have
-:math:`p = 2`.) Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it
-through. What frames have in common beyond that, up to the highest
-frequencies, no optics can have let through: it is the `floor`, of errors of the model. What they do
-not have in common is noise. So the spectra of a class of aliases, see `dhop.frames.windows`, have
-the covariance
+:math:`p = 2`. Spectra may have lines instead, whose power is the same at all frequencies.)
+Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it through. What
+frames have in common beyond that, up to the highest frequencies, no optics can have let through: it
+is the `floor`, of errors of the model. What they do not have in common is noise. So the spectra of
+a class of aliases, see `dhop.frames.windows`, have the covariance
 
 .. math:: C = \sigma^2 I + E (|H B|^2 S + \kappa) E^H
 
@@ -111,14 +111,15 @@ class Likelihood:
             Of these.
         """
         low, high = self._noises()
-        edges = (len(self.spectra.factor) + 1) / 2
+        axes = sum(size > 1 for size in self.spectra.tile)
+        edges = (axes + 1) / 2
         limits = [*bounds, (edges, SMOOTHEST), LEVELS, FLOORS, (low, high)]
         alone = len(self.spectra) == 1
         if alone:  # has nothing in common with others
             limits[-2] = (FLOORS[0], FLOORS[0])
         if alone and not bounds:  # what may be texture is not taken for noise
             limits[-4] = (edges - ROUGHER, SMOOTHEST)
-        if self.spectra.sparse:  # points have the same power at all frequencies
+        if self.spectra.sparse or axes == 1:  # points and lines have one power at all frequencies
             limits[-4] = (0.0, SMOOTHEST)
         best: Any = None
         for start in starts:

@@ -75,8 +75,9 @@ def quasi_newton(
         r = view.residual
         free = movable(x, r, low, high) if bounded else 1.0
         found = None
-        for d in _directions(r, pairs, free, scale, precondition):
-            found = _searched(look, x, view, d.astype(x.dtype), low, high)
+        for d in _directions(r, pairs, free, scale, precondition, keep):
+            (d,) = keep(d.astype(x.dtype))
+            found = _searched(look, x, view, d, low, high, keep)
             if found is not None:
                 break
             pairs.clear()
@@ -93,11 +94,11 @@ def movable(x: Array, r: Array, low: float, high: float) -> Array:
 
 
 def _directions(
-    r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None
+    r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Iterator[Array]:
     """The quasi-Newton direction, and without memory if that does not help."""
     if pairs:
-        yield _two_loops(free * r, pairs, free, scale, precondition)
+        yield _two_loops(free * r, pairs, free, scale, precondition, keep)
     yield _start(free * r, free, scale, precondition)
 
 
@@ -106,13 +107,14 @@ def _start(r: Array, free: Array, scale: float, precondition: Product | None) ->
 
 
 def _two_loops(
-    q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None
+    q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Array:
     used = []
-    for s, y in reversed(pairs):
-        y = free * y
-        sy = float(inner(free * s, y))
-        if sy > CURVED * float(inner(y, y)) ** 0.5 * float(inner(s, s)) ** 0.5:
+    masked = [(s, free * y) for s, y in reversed(pairs)]
+    sizes = keep(*(inner(*each) for s, y in masked for each in ((free * s, y), (y, y), (s, s))))
+    for number, (s, y) in enumerate(masked):
+        sy, yy, ss = map(float, sizes[3 * number : 3 * number + 3])
+        if sy > CURVED * yy**0.5 * ss**0.5:
             a = float(inner(s, q)) / sy
             q = q - a * y
             used.append((s, y, sy, a))
@@ -127,7 +129,13 @@ def _two_loops(
 
 
 def _searched(
-    look: Callable[[Array], Any], x: Array, view: Any, d: Array, low: float, high: float
+    look: Callable[[Array], Any],
+    x: Array,
+    view: Any,
+    d: Array,
+    low: float,
+    high: float,
+    keep: Keep,
 ) -> tuple[Array, Any] | None:
     """A point along the bent path that is lower as far as the slope promises, if there is one."""
     step = 1.0
@@ -135,7 +143,8 @@ def _searched(
         new = x + x.dtype.type(step) * d
         if isfinite(low) or isfinite(high):
             new = new.clip(low, high)
-        promise = 2 * float(inner(view.residual, new - x))
+        new, slope = keep(new, inner(view.residual, new - x))
+        promise = 2 * float(slope)
         if not promise > 0:
             return None
         seen = look(new)

@@ -47,7 +47,7 @@ def add_outer(transfer, weight, columns, packed):
     t = np.empty(f0 * columns.shape[1], transfer.dtype)
     for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(transfer, k0 * f0, columns[k1], t)
+            gather(transfer, k0 * f0, columns[k1], t)
             entry = 0
             line = packed[k0, k1]
             for a in range(t.size):
@@ -68,7 +68,7 @@ def factorise(packed, penalty, columns, factors):
     d = np.empty(f0 * columns.shape[1], penalty.dtype)
     for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(penalty, k0 * f0, columns[k1], d)
+            gather(penalty, k0 * f0, columns[k1], d)
             _factorise(packed[k0, k1], d, factors[k0, k1])
 
 
@@ -79,8 +79,8 @@ def solve(factors, rows, columns, spectrum):
     for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
             _take(spectrum, rows[k0], columns[k1], x)
-            _forward(factors[k0, k1], x)
-            _backward(factors[k0, k1], x)
+            forward(factors[k0, k1], x, 0)
+            backward(factors[k0, k1], x, 0)
             _put(x, rows[k0], columns[k1], spectrum)
 
 
@@ -94,59 +94,15 @@ def trace(factors, penalty, columns, sums):
     for k0 in range(factors.shape[0]):
         total = 0.0
         for k1 in range(columns.shape[0]):
-            _gather(penalty, k0 * f0, columns[k1], d)
+            gather(penalty, k0 * f0, columns[k1], d)
             for a in range(F):
                 for c in range(F):
                     x[c] = 0
                 x[a] = 1
-                _forward(factors[k0, k1], x)
+                forward(factors[k0, k1], x, a)
                 for c in range(a, F):
                     total += d[a] * (x[c] * np.conj(x[c])).real
         sums[k0] = total
-
-
-@kernel
-def add_inverse(factors, penalty, columns, noise, places, scales, out):
-    """Add up what the inverses ``C = (L L^H)^-1`` say of pairs of frequencies.
-
-    Parameters
-    ----------
-    factors : (c0, c1, F (F + 1) / 2) array
-    penalty : (c0 f0, n1) array
-        Lines of a band.
-    columns : (c1, f1) int array
-    noise : bool
-        Whether ``C - C diag(penalty) C`` takes the place of `C`.
-    places, scales : (c1, f1, f1, p) arrays
-        Of a pair of members in the columns: to which entries of a line it is added, how often.
-    out : (c0, f0, f0, q) array
-        A line for each pair of members in the rows.
-    """
-    f0 = out.shape[1]
-    F = f0 * columns.shape[1]
-    d = np.empty(F, penalty.dtype)
-    x = np.empty(F, factors.dtype)
-    C = np.empty((F, F), factors.dtype)
-    for k0 in range(out.shape[0]):
-        for k1 in range(columns.shape[0]):
-            _gather(penalty, k0 * f0, columns[k1], d)
-            for b in range(F):
-                for a in range(F):
-                    x[a] = 0
-                x[b] = 1
-                _forward(factors[k0, k1], x)
-                _backward(factors[k0, k1], x)
-                if noise:
-                    for a in range(F):
-                        C[a, b] = x[a]
-                        x[a] *= d[a]
-                    _forward(factors[k0, k1], x)
-                    _backward(factors[k0, k1], x)
-                    for a in range(F):
-                        x[a] = C[a, b] - x[a]
-                for a in range(F):
-                    C[a, b] = x[a]
-            _add_pairs(C, places[k1], scales[k1], out[k0])
 
 
 @kernel
@@ -168,10 +124,10 @@ def solve_one(transfer, weight, penalty, rows, columns, spectrum):
     x = np.empty(F, spectrum.dtype)
     for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
-            _gather(transfer, k0 * f0, columns[k1], t)
-            _gather(penalty, k0 * f0, columns[k1], d)
+            gather(transfer, k0 * f0, columns[k1], t)
+            gather(penalty, k0 * f0, columns[k1], d)
             _take(spectrum, rows[k0], columns[k1], x)
-            _solve_one(t, weight, d, x)
+            eliminate(t, weight, d, x)
             _put(x, rows[k0], columns[k1], spectrum)
 
 
@@ -184,49 +140,18 @@ def trace_one(transfer, weight, penalty, columns, sums):
     for k0 in range(sums.size):
         total = 0.0
         for k1 in range(columns.shape[0]):
-            _gather(transfer, k0 * f0, columns[k1], t)
-            _gather(penalty, k0 * f0, columns[k1], d)
-            p, others = _pivot(t, weight, d)
+            gather(transfer, k0 * f0, columns[k1], t)
+            gather(penalty, k0 * f0, columns[k1], d)
+            p, others = pivot(t, weight, d)
             if p < 0:
                 continue
             free = d[p] * (1 + others)
-            whole = free + weight * _square(t[p])
+            whole = free + weight * squared(t[p])
             total += free / whole
             for a in range(t.size):
                 if a != p and d[a] > 0:
-                    total += 1 - weight * _square(t[a]) / d[a] * d[p] / whole
+                    total += 1 - weight * squared(t[a]) / d[a] * d[p] / whole
         sums[k0] = total
-
-
-@kernel
-def add_inverse_one(transfer, weight, penalty, columns, noise, places, scales, out):
-    """As `add_inverse`, of ``weight * conj(t) t^T + diag(penalty)``."""
-    f0 = out.shape[1]
-    F = f0 * columns.shape[1]
-    t = np.empty(F, transfer.dtype)
-    d = np.empty(F, penalty.dtype)
-    x = np.empty(F, out.dtype)
-    C = np.empty((F, F), out.dtype)
-    for k0 in range(out.shape[0]):
-        for k1 in range(columns.shape[0]):
-            _gather(transfer, k0 * f0, columns[k1], t)
-            _gather(penalty, k0 * f0, columns[k1], d)
-            if noise:
-                for a in range(F):
-                    x[a] = np.conj(t[a])
-                _solve_one(t, weight, d, x)
-                for a in range(F):
-                    for b in range(F):
-                        C[a, b] = weight * x[a] * np.conj(x[b])
-            else:
-                for b in range(F):
-                    for a in range(F):
-                        x[a] = 0
-                    x[b] = 1
-                    _solve_one(t, weight, d, x)
-                    for a in range(F):
-                        C[a, b] = x[a]
-            _add_pairs(C, places[k1], scales[k1], out[k0])
 
 
 @kernel
@@ -258,7 +183,7 @@ def spread(transfer, rows, columns, observed, spectrum):
 
 
 @called
-def _gather(band, first, columns, out):
+def gather(band, first, columns, out):
     """What a band of lines says of a class whose lines begin at `first`."""
     e = 0
     for r0 in range(first, first + out.size // columns.size):
@@ -286,23 +211,12 @@ def _put(x, rows, columns, spectrum):
 
 
 @called
-def _add_pairs(C, places, scales, out):
-    """What a class says of pairs of its members, added to the lines of its row."""
-    f1 = places.shape[0]
-    for a in range(C.shape[0]):
-        for b in range(C.shape[0]):
-            for p in range(places.shape[2]):
-                scale = scales[a % f1, b % f1, p]
-                out[a // f1, b // f1, places[a % f1, b % f1, p]] += scale * C[a, b]
-
-
-@called
-def _square(x):
+def squared(x):
     return (x * np.conj(x)).real
 
 
 @called
-def _pivot(t, weight, d):
+def pivot(t, weight, d):
     """Where the frame outweighs the penalty most, and the sum of this ratio over the others.
 
     Where the penalty of another is zero up to rounding nothing tells the two apart: `t` and `d` of
@@ -311,13 +225,13 @@ def _pivot(t, weight, d):
     """
     p, most, whole = -1, 0.0, 0.0
     for a in range(t.size):
-        square = weight * _square(t[a])
+        square = weight * squared(t[a])
         if square + d[a] > 0 and (p < 0 or square * d[p] > most * d[a]):
             p, most, whole = a, square, square + d[a]
     others = 0.0
     for a in range(t.size):
         if p >= 0 and a != p:
-            square = weight * _square(t[a])
+            square = weight * squared(t[a])
             if d[a] > 0 and d[a] + square * (d[p] / whole) > KNOWN * (d[a] + square):
                 others += square / d[a]
             else:
@@ -327,13 +241,13 @@ def _pivot(t, weight, d):
 
 
 @called
-def _solve_one(t, weight, d, x):
+def eliminate(t, weight, d, x):
     """Eliminate all but the pivot.
 
     What the frame says of the others is subtracted before anything is divided by the penalty, which
     may be so small that nothing would be left of it afterwards.
     """
-    p, others = _pivot(t, weight, d)
+    p, others = pivot(t, weight, d)
     if p < 0:
         for a in range(x.size):
             x[a] = 0
@@ -344,7 +258,7 @@ def _solve_one(t, weight, d, x):
             if t[p] != 0:
                 x[a] -= np.conj(t[a] / t[p]) * x[p]
             seen += t[a] * x[a] / d[a]
-    whole = d[p] * (1 + others) + weight * _square(t[p])
+    whole = d[p] * (1 + others) + weight * squared(t[p])
     x[p] = (x[p] - weight * np.conj(t[p]) * seen) / whole
     for a in range(x.size):
         if a != p:
@@ -373,21 +287,23 @@ def _factorise(packed, penalty, factor):
 
 
 @called
-def _forward(factor, x):
-    row = 0
-    for a in range(x.size):
+def forward(factor, x, first):
+    """Of an `x` that is zero before `first`."""
+    row = first * (first + 1) // 2
+    for a in range(first, x.size):
         total = x[a]
-        for b in range(a):
+        for b in range(first, a):
             total -= factor[row + b] * x[b]
         x[a] = total * factor[row + a]
         row += a + 1
 
 
 @called
-def _backward(factor, x):
+def backward(factor, x, first):
+    """What comes out from `first` on."""
     row = factor.size
-    for a in range(x.size - 1, -1, -1):
+    for a in range(x.size - 1, first - 1, -1):
         row -= a + 1
         x[a] *= factor[row + a]
-        for b in range(a):
+        for b in range(first, a):
             x[b] -= np.conj(factor[row + b]) * x[a]

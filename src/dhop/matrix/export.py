@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse as scipy_sparse
 
 from dhop.io.replacement import MANIFEST, replacing, require_replaceable
-from dhop.matrix import sparse
+from dhop.matrix import matlab, sparse
 from dhop.runtime.progress import Progress, reporting
 
 FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
@@ -28,7 +28,7 @@ FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 
 BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
 TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
-LARGEST_MAT = 2**31 - 1  # bytes
+LARGEST_MAT = 2**31 - 1  # bytes of a .mat file that is not HDF5
 VERSION = 1  # of the folder
 LEAST_TEXT = len("1 1 1\n")  # bytes of an entry
 
@@ -40,17 +40,21 @@ def export(
     path: str | os.PathLike[str],
     format: FileFormat | None,
     *,
+    columns: Callable[[], sparse.Rows],
     overwrite: bool,
     progress: Progress,
     workers: int | None,
 ) -> Path:
-    """Write the matrix of some rows; see `DHOperator.export`."""
+    """Write the matrix of some rows, or `columns`; see `DHOperator.export`."""
     target = Path(path)
     format = format or format_of(target)
     require_replaceable(target, overwrite, folders=True)
     entries = rows.total()
+    write = _WRITERS[format]
     if format == "mat" and 2 * sparse.nbytes(rows, "csc", entries, rows.shape[1]) > LARGEST_MAT:
-        raise ValueError("a .mat file holds at most 2 GiB; export to .npz, .mtx or a folder")
+        matlab.require()
+        rows, write = columns(), matlab.write
+        require_room(target, matlab.nbytes(rows, entries))
     if format == "mtx":
         require_room(target, entries * LEAST_TEXT)
     elif format in ("npz", "npy"):
@@ -66,7 +70,7 @@ def export(
                 yield block
                 advance(block[1].nnz)
 
-        _WRITERS[format](part, rows, entries, blocks)
+        write(part, rows, entries, blocks)
     return target
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse as scipy_sparse
 
 from dhop.io.replacement import MANIFEST
-from dhop.matrix import sparse
+from dhop.matrix import matlab, sparse
 from dhop.matrix.export import TEXT_BLOCK, VERSION, FileFormat, format_of
 from dhop.runtime import memory
 from dhop.runtime.arguments import DTYPES
@@ -78,7 +78,7 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
         if matrix.format != "csr":
             memory.require(8 * matrix.shape[0], f"the row pointer of {source}")
         return scipy_sparse.csr_array(matrix)
-    except (MemoryError, OSError):
+    except (MemoryError, OSError, ImportError):
         raise
     except Exception as error:  # readers of broken files raise anything
         message = f"{source} is broken, or holds no matrix that was exported: {error!r}"
@@ -168,6 +168,8 @@ def _text(path: Path) -> Any:
 def _matlab(path: Path) -> Any:
     """The sparse array A, without SciPy's reader, which damaged files crash."""
     file = np.memmap(path, np.uint8, "r")
+    if file[124:128].tobytes() == matlab.HEADER[-4:]:
+        return matlab.read(path)
     order = {b"IM": "<", b"MI": ">"}[file[126:128].tobytes()]
     ((kind, content),) = _elements(file[128:], order)
     if kind != 14:

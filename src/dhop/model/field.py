@@ -5,6 +5,7 @@ product of two hats: 1 at its own node, 0 at the neighbours, linear between, and
 grid. So a pixel is blurred by four PSFs at most, and the hats of a pixel add up to 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -80,7 +81,7 @@ class FieldModel:
         cls,
         dims: tuple[int, ...],
         stamps: Array,
-        positions: tuple[NDArray[np.float64], NDArray[np.float64]],
+        positions: Sequence[NDArray[np.float64]],
         factor: tuple[int, ...],
         *,
         decimation: Decimation,
@@ -90,18 +91,22 @@ class FieldModel:
         axes: tuple[int, ...],
         dtype: np.dtype[Any],
     ) -> "FieldModel":
-        """Fold all PSFs and tabulate their axes; the arguments are those of `DHOperator`."""
+        """Fold all PSFs and tabulate their axes; the arguments are those of `DHOperator`.
+
+        Of lines or images; a line is an image of one row.
+        """
+        nodes = tuple(range(len(axes)))
         with np.errstate(over="ignore", invalid="ignore"):
-            folded = fold(stamps, (1, 1, *factor), decimation)
+            folded = fold(stamps, (*(1 for _ in nodes), *factor), decimation)
             rounded = folded.astype(dtype)
         if not np.isfinite(rounded).all():
             raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        taps = np.flip(np.where(rounded == 0, 0, folded), (2, 3))
-        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=(0, 1))
+        taps = np.flip(np.where(rounded == 0, 0, folded), tuple(range(len(nodes), stamps.ndim)))
+        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=nodes)
         model = Model.tabulated(
             dims,
             used.astype(taps.dtype),
-            stamps.shape[2:],
+            stamps.shape[len(nodes) :],
             factor,
             decimation=decimation,
             boundary=boundary,
@@ -114,7 +119,10 @@ class FieldModel:
             Hats.of(place, np.arange(dims[axis]))
             for place, axis in zip(positions, axes, strict=True)
         ]
-        if axes[0] > axes[1]:
+        if len(axes) == 1:
+            taps, used = taps[None, :, None], used[None]
+            hats.insert(0, Hats.of(np.zeros(1), np.zeros(1)))
+        elif axes[0] > axes[1]:
             taps, used, hats = taps.transpose(1, 0, 3, 2), used.T, hats[::-1]
         # The box of the taps is the one that the model has cut out.
         first = [int(np.argmax(used.any(axis=1 - k))) for k in (0, 1)]

@@ -14,7 +14,8 @@ from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Bound
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -121,7 +122,7 @@ class DHOperator(NormalOperator):
         if cls is DHOperator and isinstance(given, Field | Modes):
             from dhop.operators import field
 
-            cls = field.FieldOperator if isinstance(given, Field) else field.ModesOperator
+            cls = field.kind_of(given)
         return super().__new__(cls)
 
     def __init__(

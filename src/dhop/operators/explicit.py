@@ -206,7 +206,8 @@ class ExplicitOperator(ArrayOperator):
         format : {"npz", "npy", "mtx", "mtx.gz", "mat"}, optional
             ``"npz"`` for `scipy.sparse.load_npz`; ``"npy"``, a folder that `dhop.load_matrix` maps
             into memory; Matrix Market, as text, for `scipy.io.mmread` and nearly everything else;
-            MATLAB, of double precision and at most 2 GiB, built in memory.
+            MATLAB, of double precision: up to 2 GiB built in memory, larger ones as version 7.3,
+            which is HDF5 (needs ``dhop[mat]``).
         overwrite : bool
             Whether to replace what is there: a file, or a folder that an export has written and
             that holds nothing else. Any other folder, a symbolic link and what is no file are
@@ -242,7 +243,7 @@ class ExplicitOperator(ArrayOperator):
         if format is not None:
             format = arguments.choice("format", format, export.FILE_FORMATS)
         return export.export(
-            self.rows(), path, format,
+            self.rows(), path, format, columns=self.columns,
             overwrite=overwrite, progress=progress, workers=self.workers,
         )  # fmt: skip
 

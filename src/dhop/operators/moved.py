@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from dhop.closed.terms import Term
 from dhop.frames.motions import Grid, as_shift, displacement
 from dhop.matrix import facts
+from dhop.matrix.field import FieldRows
 from dhop.matrix.sparse import ModelRows, Rows
 from dhop.methods.products import Products
 from dhop.model.axis import Axis
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
+from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.model.shifting import shift
 from dhop.operators.algebra import Product
 from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.field import field_products
 from dhop.operators.normal import NormalOperator
 from dhop.operators.warp import WarpOperator
 from dhop.psf.arrays import resample
+from dhop.psf.field import Field
 
 Array = NDArray[Any]
 
@@ -34,8 +38,8 @@ class CameraOperator(NormalOperator):
     batch : tuple of int
         Axes before the images.
     grid : Grid
-    psf : ndarray
-        On the fine pixels.
+    psf : ndarray or Field
+        On the fine pixels, counted from where the frame begins.
     dtype : dtype
     workers : int or None
     """
@@ -44,21 +48,29 @@ class CameraOperator(NormalOperator):
         self,
         batch: tuple[int, ...],
         grid: Grid,
-        psf: Array,
+        psf: Array | Field,
         dtype: np.dtype[Any],
         workers: int | None,
     ) -> None:
         dims = (*batch, *grid.size)
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
-        whole = Model.build(
-            dims, psf, grid.fine, decimation=grid.decimation, boundary=("constant", "constant"),
-            center=(psf.shape[0] - 1, psf.shape[1] - 1), phase=(0, 0),
-            axes=(len(dims) - 2, len(dims) - 1), dtype=dtype,
-        )  # fmt: skip
-        axes = [_first(axis, count) for axis, count in zip(whole.axes, grid.shape, strict=True)]
-        self.model = replace(whole, axes=tuple(axes))
-        self.products = Products(self.model, "auto", workers)
+        rules: dict[str, Any] = {
+            "decimation": grid.decimation, "boundary": ("constant", "constant"),
+            "center": (psf.shape[0] - 1, psf.shape[1] - 1), "phase": (0, 0),
+            "axes": (len(dims) - 2, len(dims) - 1), "dtype": dtype,
+        }  # fmt: skip
+        self.tabulated: FieldModel | None = None
+        if isinstance(psf, Field):
+            rows, columns = psf.positions
+            nodes = rows + grid.first[0], columns + grid.first[1]
+            whole = FieldModel.build(dims, psf.stamps, nodes, grid.fine, **rules)
+            self.model = _trimmed(whole.model, grid)
+            self.tabulated = replace(whole, model=self.model)
+            self.products = field_products(self.tabulated, workers)
+        else:
+            self.model = _trimmed(Model.build(dims, psf, grid.fine, **rules), grid)
+            self.products = Products(self.model, "auto", workers)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return CameraOperator, self.args
@@ -71,13 +83,19 @@ class CameraOperator(NormalOperator):
         self.products.apply(x, "adjoint" if adjoint else "forward", out)
 
     def rows(self) -> Rows:
-        return ModelRows(self.model)
+        return self._entries(transposed=False)
 
     def columns(self) -> Rows:
-        return ModelRows(self.model, transposed=True)
+        return self._entries(transposed=True)
+
+    def _entries(self, *, transposed: bool) -> Rows:
+        if self.tabulated is not None:
+            return FieldRows(self.tabulated, transposed=transposed)
+        return ModelRows(self.model, transposed=transposed)
 
     def bounds(self) -> tuple[float, float]:
-        return facts.column_norm(self.model), facts.row_norm(self.model)
+        model = self.model if self.tabulated is None else self.tabulated.largest
+        return facts.column_norm(model), facts.row_norm(model)
 
 
 class MovedOperator(Product):
@@ -89,8 +107,9 @@ class MovedOperator(Product):
     ----------
     dims : tuple of int
         Shape of the scene; axes before the last two are a batch.
-    psf : ndarray
-        On pixels of which a whole number, `factor` or the next above, are one of the frame.
+    psf : ndarray or Field
+        On pixels of which a whole number, `factor` or the next above, are one of the frame. A field
+        belongs to the camera: its positions are such pixels of the frame, not of the scene.
     factor : (float, float)
         Pixels of the scene in one of the frame.
     shape : (int, int)
@@ -116,7 +135,7 @@ class MovedOperator(Product):
     def __init__(
         self,
         dims: tuple[int, ...],
-        psf: Array,
+        psf: Array | Field,
         factor: tuple[float, ...],
         shape: tuple[int, int],
         motion: Any,
@@ -137,8 +156,9 @@ class MovedOperator(Product):
         grid = self._grid = Grid.build(
             shape, factor, (psf.shape[0], psf.shape[1]), center, decimation
         )
-        if decimation == "sum":  # over pixels of the scene
-            psf = psf * (factor[0] / grid.fine[0] * factor[1] / grid.fine[1])
+        if decimation == "sum" and factor != grid.fine:  # over pixels of the scene
+            area = factor[0] / grid.fine[0] * factor[1] / grid.fine[1]
+            psf = psf.scaled(area) if isinstance(psf, Field) else psf * area
         camera = CameraOperator(dims[:-2], grid, psf, np.dtype(dtype), workers)
         warp = WarpOperator(
             dims, camera.dims, grid.coordinates(motion), order=order, boundary=boundary,
@@ -160,6 +180,8 @@ class MovedOperator(Product):
     def similar(self, weights: Array | None = None) -> list[Term] | None:
         """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
         psf, factor, shape, motion = self._given
+        if isinstance(psf, Field):
+            psf = psf.mean
         center, decimation = self._settings["center"], self._settings["decimation"]
         if factor != self._grid.fine:
             old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
@@ -182,7 +204,7 @@ class MovedOperator(Product):
 
 def frame_operator(
     dims: tuple[int, ...],
-    psf: Array,
+    psf: Array | Field,
     factor: tuple[float, ...],
     shape: tuple[int, int],
     motion: Any,
@@ -197,11 +219,20 @@ def frame_operator(
     move = as_shift(motion)
     fits = tuple(f * m for f, m in zip(factor, shape, strict=True)) == dims[-2:]
     if move is not None and fits and all(f == int(f) for f in factor):
-        moved, origin = shift(psf, (move * factor).tolist(), center)
+        distance = (move * factor).tolist()
+        moved, origin = (
+            psf.moved(distance) if isinstance(psf, Field) else shift(psf, distance, center)
+        )
         own = {name: value for name, value in options.items() if name != "order"}
         fine = int(factor[0]), int(factor[1])
         return DHOperator(dims, moved, fine, center=origin, **own)
     return MovedOperator(dims, psf, factor, shape, motion, center=center, **options)
+
+
+def _trimmed(model: Model, grid: Grid) -> Model:
+    """The model with the outputs only that are pixels of the frame."""
+    axes = [_first(axis, count) for axis, count in zip(model.axes, grid.shape, strict=True)]
+    return replace(model, axes=tuple(axes))
 
 
 def _first(axis: Axis, outputs: int) -> Axis:

@@ -17,6 +17,7 @@ from dhop.model.decimation import Decimation
 from dhop.operators.base import ArrayOperator, dense, frame_weight
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
+from dhop.psf.field import Field
 from dhop.runtime import arguments
 from dhop.runtime.arguments import DTYPES, sequence
 from dhop.runtime.parallel import row_blocks, run
@@ -96,7 +97,7 @@ class FrameStack(NormalOperator):
     def from_motion(
         cls,
         dims: Sequence[int],
-        psf: ArrayLike,
+        psf: ArrayLike | Field,
         factor: float | Sequence[float],
         motion: Sequence[Motion],
         *,
@@ -120,8 +121,9 @@ class FrameStack(NormalOperator):
         dims : (int, int)
             Shape of the scene, of which pixel (0, 0) is the first that pixel (0, 0) of frame 0
             covers. Axes before the last two are a batch.
-        psf : array_like, two-dimensional
-            On pixels of which `factor`, or the next whole number above it, are one of a frame.
+        psf : array_like, two-dimensional, or Field
+            On pixels of which `factor`, or the next whole number above it, are one of a frame. The
+            positions of a field are such pixels of the camera, not of the scene.
         factor : float or (float, float)
             Pixels of the scene in one of a frame.
         motion : sequence
@@ -131,7 +133,8 @@ class FrameStack(NormalOperator):
         shape : (int, int), optional
             Of a frame, by default ``dims // factor``.
         weights : sequence of (float or array_like), optional
-            As for `FrameStack`. Pixels whose centres do not lie on the scene have the weight zero.
+            As for `FrameStack`. Pixels whose centres do not lie on the scene, or whose positions
+            are NaN, have the weight zero.
         center, decimation, boundary, dtype, workers
             As for `DHOperator`.
         order : {3, 1}
@@ -157,7 +160,13 @@ class FrameStack(NormalOperator):
         True
         """
         size = arguments.shape("dims", dims)
-        blur = arguments.psf_array(psf)
+        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf)
+        if isinstance(psf, Field) and (center is not None or psf.ndim != 2):
+            raise ValueError(
+                "the psfs of a field are centred, give no center"
+                if psf.ndim == 2
+                else f"motion is that of images, got {psf}"
+            )
         steps = arguments.both("factor", factor, arguments.positive_real)
         if shape is None:
             m0, m1 = (int(n / f) for n, f in zip(size[-2:], steps, strict=True))

@@ -9,8 +9,9 @@ from dhop.runtime.extras import needed
 needed("matplotlib", "plot", "dhop.plots")
 
 from dhop.plots.comparison import comparison  # noqa: E402
+from dhop.plots.fields import field, widths  # noqa: E402
 from dhop.plots.matrix import row, spy  # noqa: E402
-from dhop.plots.points import field, psf  # noqa: E402
+from dhop.plots.points import psf  # noqa: E402
 from dhop.plots.spectra import frequency_response, singular_values  # noqa: E402
 from dhop.plots.volumes import volume  # noqa: E402
 
@@ -23,4 +24,5 @@ __all__ = [
     "singular_values",
     "spy",
     "volume",
+    "widths",
 ]

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from dhop import psf as psfs
 from dhop.plots.axes import add_color_bar, new_axes
 from dhop.plots.volumes import FAINTEST, volume
-from dhop.psf.field import Field
 from dhop.runtime.arguments import psf_array
 
 
@@ -91,42 +90,3 @@ def psf(
     )
     axes[2].grid(alpha=0.3)
     return axes
-
-
-def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
-    """The PSFs of a field, each at its node, which is written beside them.
-
-    Parameters
-    ----------
-    field : dhop.psf.Field
-        Of complex PSFs, absolute values are shown.
-    log : bool
-        Show values on a logarithmic scale, down to a millionth of the peak.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> from dhop import plots, psf
-    >>> stamps = [[psf.gaussian(9, sigma) for sigma in (1.0, 1.5, 2.0)]]
-    >>> ax = plots.field(psf.Field(stamps, ([50], [0, 50, 100])))
-    """
-    mosaic = np.abs(field.mosaic)
-    peak = mosaic.max()
-    G0, G1, K0, K1 = field.stamps.shape
-    ax = ax or new_axes()[0]
-    image = ax.imshow(
-        np.maximum(mosaic, FAINTEST * peak) if log else mosaic,
-        norm=LogNorm(FAINTEST * peak, peak) if log else None,
-        cmap="viridis",
-        interpolation="nearest",
-    )
-    rows, columns = field.positions
-    ax.set_xticks((np.arange(G1) + 0.5) * K1 - 0.5, [f"{place:g}" for place in columns])
-    ax.set_yticks((np.arange(G0) + 0.5) * K0 - 0.5, [f"{place:g}" for place in rows])
-    ax.set(title="PSFs of the field", xlabel="column of the scene", ylabel="row of the scene")
-    add_color_bar(image, "value")
-    return ax

@@ -12,10 +12,11 @@ are for images, and `rotate` for images and the planes of volumes.
 from dhop.model.shifting import shift
 from dhop.psf.arrays import encircled_energy, estimate_support, normalise, resample, rotate
 from dhop.psf.estimation import estimate
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
 from dhop.psf.fitting import refine
 from dhop.psf.measured import from_array, from_file, load
 from dhop.psf.microscopy import confocal, widefield
+from dhop.psf.modes import Modes
 from dhop.psf.optics import airy, moffat
 from dhop.psf.shapes import box, disk, gaussian, motion
 from dhop.runtime.signatures import shorten

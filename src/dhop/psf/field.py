@@ -9,10 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
+from dhop.psf.arrays import resample
+from dhop.psf.stars import read_stars
 from dhop.runtime.arguments import numbers, real
 from dhop.runtime.notebook import card
 
 Array = NDArray[Any]
+
+AXES = "planes", "rows", "columns"
+COUNTS = {1: "one sequence", 2: "two sequences", 3: "three sequences"}
 
 
 class Field:
@@ -24,18 +29,19 @@ class Field:
     Parameters
     ----------
     stamps : array_like, shape (G0, G1, K0, K1)
-        The PSF of each node, in pixels of the scene. Copied.
-    positions : (array_like, array_like)
+        The PSF of each node, in pixels of the scene. Of lines (G0, K0), and of volumes
+        (G0, G1, G2, K0, K1, K2), planes first. Copied.
+    positions : sequence of array_like, one for each axis
         Rows, of shape (G0,), and columns, (G1,), of the nodes, in pixels of the scene, ascending
         and not necessarily even. They may lie outside the scene.
 
     Attributes
     ----------
-    stamps : ndarray
+    stamps, positions : ndarray, and tuple of ndarray
         Read-only.
-    positions : tuple of two ndarray of float64
-        Read-only.
-    shape : (int, int)
+    ndim : int
+        Axes of a PSF, 1 to 3.
+    shape : tuple of int
         Of a PSF.
 
     Raises
@@ -56,27 +62,38 @@ class Field:
     >>> A = DHOperator((64, 64), field, 2, boundary="wrap")
     >>> bool(np.allclose(A.column_sums(), 1))  # every source keeps its flux
     True
+
+    A volume whose PSF becomes wider with depth:
+
+    >>> planes = [psf.gaussian((5, 7, 7), sigma) for sigma in (0.5, 1.0, 1.5)]
+    >>> psf.Field(np.reshape(planes, (3, 1, 1, 5, 7, 7)), ([0, 10, 30], [0], [0]))
+    <Field of 3 x 1 x 1 psfs of (5, 7, 7)>
     """
 
-    ndim = 2
-
     def __init__(self, stamps: ArrayLike, positions: Sequence[ArrayLike]) -> None:
-        self.stamps = _stamps(stamps, "(G0, G1, K0, K1)", 4)
+        shapes = "(G0, G1, K0, K1), of lines (G0, K0), or of volumes (G0, G1, G2, K0, K1, K2)"
+        self.stamps = checked_stamps(stamps, shapes, (2, 4, 6))
+        self.ndim = self.stamps.ndim // 2
+        names = AXES[-self.ndim :]
         try:
-            rows, columns = positions
-        except (TypeError, ValueError):
-            raise ValueError("positions must be two sequences: of rows, and of columns") from None
-        self.positions = (
-            _ascending("rows", rows, self.stamps.shape[0]),
-            _ascending("columns", columns, self.stamps.shape[1]),
+            places = list(positions)
+        except TypeError:
+            places = []
+        if len(places) != self.ndim:
+            raise ValueError(
+                f"positions must be {COUNTS[self.ndim]}: of {', and of '.join(names)}; or stamps "
+                f"must have the shape {shapes}, got {self.stamps.shape}"
+            )
+        self.positions = tuple(
+            _ascending(name, place, count)
+            for name, place, count in zip(names, places, self.grid, strict=True)
         )
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Field, (self.stamps, self.positions)
 
     def __repr__(self) -> str:
-        G0, G1 = self.stamps.shape[:2]
-        return f"<Field of {G0} x {G1} psfs of {self.shape}>"
+        return f"<Field of {' x '.join(map(str, self.grid))} psfs of {self.shape}>"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], factor: int = 1) -> "Field":
@@ -162,10 +179,66 @@ class Field:
         """
         return cls(*grids.arranged(data, places, oversampling, factor)).normalised()
 
+    @classmethod
+    def from_stars(
+        cls,
+        image: ArrayLike,
+        positions: ArrayLike,
+        *,
+        grid: int | Sequence[int] = 3,
+        size: int = 25,
+        factor: int = 1,
+    ) -> "Field":
+        """The PSFs that the stars of an image show, by photutils' `EPSFBuilder`.
+
+        The image is divided into tiles, and the middle of each is a node, with the effective PSF of
+        the stars in it. As those that `from_file` reads, it contains the pixel.
+
+        Parameters
+        ----------
+        image : array_like, shape (m0, m1)
+            Pixels that are NaN are left out. The median of the outermost pixels of each star's
+            stamp is taken for its background.
+        positions : array_like, shape (N, 2)
+            Row and column of stars that stand alone and are not saturated, to a pixel or better.
+            Those whose stamps reach beyond the image are left out.
+        grid : int or (int, int)
+            Tiles along each axis. Some ten stars in each show a PSF well.
+        size : int
+            Side of a stamp, odd.
+        factor : int
+            Pixels of the scene in a pixel of the image, along each axis.
+
+        Returns
+        -------
+        Field
+
+        Raises
+        ------
+        ValueError
+            If there is a tile without a star.
+        ModuleNotFoundError
+            Without photutils (``dhop[stars]``).
+
+        Examples
+        --------
+        .. code-block:: python
+
+            found = photutils.detection.DAOStarFinder(threshold, fwhm)(image)
+            positions = np.column_stack([found["ycentroid"], found["xcentroid"]])
+            field = psf.Field.from_stars(image, positions, grid=4, factor=2)
+        """
+        return cls(*read_stars(image, positions, grid, size, factor)).normalised()
+
     @property
-    def shape(self) -> tuple[int, int]:
+    def grid(self) -> tuple[int, ...]:
+        """Nodes along each axis."""
+        return self.stamps.shape[: self.ndim]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
         """Of a PSF."""
-        return self.stamps.shape[2], self.stamps.shape[3]
+        return self.stamps.shape[self.ndim :]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -173,20 +246,29 @@ class Field:
         return self.stamps.dtype
 
     def _repr_html_(self) -> str:
-        rows, columns = ([f"{place:g}" for place in each[[0, -1]]] for each in self.positions)
-        facts = {"rows": " to ".join(rows), "columns": " to ".join(columns)}
+        facts = {
+            name: f"{nodes[0]:g} to {nodes[-1]:g}"
+            for name, nodes in zip(AXES[-self.ndim :], self.positions, strict=True)
+        }
         return card(repr(self)[1:-1], facts | {"dtype": str(self.dtype)}, self.mosaic)
 
     @property
     def mosaic(self) -> Array:
-        """The PSFs side by side, each where it is on the grid, as one image."""
-        G0, G1, K0, K1 = self.stamps.shape
-        return self.stamps.transpose(0, 2, 1, 3).reshape(G0 * K0, G1 * K1)
+        """The PSFs side by side, each where it is on the grid, as one image.
+
+        Lines are rows of it; of volumes these are the middle planes, nodes of one depth together.
+        """
+        if self.ndim == 1:
+            return self.stamps
+        stamps = self.stamps if self.ndim == 2 else self.stamps[:, :, :, self.shape[0] // 2]
+        G1, K0, K1 = stamps.shape[-3:]
+        return stamps.reshape(-1, G1, K0, K1).swapaxes(1, 2).reshape(-1, G1 * K1)
 
     @property
     def mean(self) -> Array:
         """The mean of the PSFs at the nodes."""
-        return np.asarray(self.stamps.mean(axis=(0, 1), dtype=np.result_type(self.dtype, float)))
+        nodes = tuple(range(self.ndim))
+        return np.asarray(self.stamps.mean(axis=nodes, dtype=np.result_type(self.dtype, float)))
 
     def normalised(self) -> "Field":
         """The field of PSFs of sum one.
@@ -196,10 +278,42 @@ class Field:
         ValueError
             If the sum of a PSF is zero.
         """
-        sums = self.stamps.sum(axis=(2, 3), keepdims=True, dtype=np.result_type(self.dtype, float))
+        sums = self.stamps.sum(
+            axis=tuple(range(self.ndim, 2 * self.ndim)), keepdims=True,
+            dtype=np.result_type(self.dtype, float),
+        )  # fmt: skip
         if (sums == 0).any():
             raise ValueError("the sum of a psf of the field is zero, it cannot be made one")
         return Field(self.stamps / sums, self.positions)
+
+    def scaled(self, factor: float) -> "Field":
+        """The field of PSFs that are `factor` times as bright."""
+        return Field(self.stamps * factor, self.positions)
+
+    def resampled(
+        self, old: Sequence[float], new: Sequence[float], *, decimated: bool = True
+    ) -> "Field":
+        """The field in pixels of another size.
+
+        Parameters
+        ----------
+        old, new : sequence of float
+            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+        decimated : bool
+            Pixels begin together with those of the frame, as for sums and means. Otherwise the
+            middles of the first do, as for samples.
+        """
+        sizes = [[1 / each for each in pixels] for pixels in (old, new)]
+        center = [(size - 1) // 2 for size in self.shape]
+        stamps = [
+            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
+        ]
+        middle = 0.5 if decimated else 0.0
+        places = [
+            (nodes + middle) * after / before - middle
+            for nodes, before, after in zip(self.positions, old, new, strict=True)
+        ]
+        return Field(stamps, places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.
@@ -207,7 +321,7 @@ class Field:
         Parameters
         ----------
         distance : sequence of float
-            Pixels of the scene, along rows and columns.
+            Pixels of the scene along each axis.
 
         Returns
         -------
@@ -222,12 +336,13 @@ class Field:
         places = [nodes - d for nodes, d in zip(self.positions, distance, strict=True)]
         return Field(stamps, places), center
 
-    def at(self, row: float, column: float) -> Array:
+    def at(self, *place: float) -> Array:
         """The PSF of one place of the scene.
 
         Parameters
         ----------
-        row, column : float
+        *place : float
+            Row and column; of lines the column, of volumes plane, row and column.
 
         Returns
         -------
@@ -240,9 +355,11 @@ class Field:
         >>> float(field.at(5, 12.5)[0, 0]), float(field.at(5, 99)[0, 0])
         (2.5, 4.0)
         """
+        if len(place) != self.ndim:
+            raise TypeError(f"a place of this field is {self.ndim} numbers, got {len(place)}")
         mixed = self.stamps
-        for place, nodes in zip((row, column), self.positions, strict=True):
-            where = real("a position", place)
+        for each, nodes in zip(place, self.positions, strict=True):
+            where = real("a position", each)
             mixed = sum(
                 part * mixed[node]
                 for node, part in enumerate(_hats(where, nodes))
@@ -251,86 +368,14 @@ class Field:
         return np.asarray(mixed)
 
 
-class Modes:
-    """PSFs as a sum of a few, each times a map: eigen-PSFs, or polynomials of the position.
-
-    Parameters
-    ----------
-    stamps : array_like, shape (R, K0, K1)
-        Copied.
-    weights : array_like, shape (R, n0, n1)
-        Of each pixel of the scene. Real.
-
-    Attributes
-    ----------
-    stamps, weights : ndarray
-        Read-only.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, or numbers are not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dhop import DHOperator, psf
-    >>> stamps = [psf.gaussian(5, 0.5), psf.gaussian(5, 1.0)]
-    >>> ramp = np.broadcast_to(np.linspace(0, 1, 8), (8, 8))
-    >>> A = DHOperator((8, 8), psf.Modes(stamps, [1 - ramp, ramp]), 2)
-    >>> A.shape
-    (16, 64)
-    """
-
-    ndim = 2
-
-    def __init__(self, stamps: ArrayLike, weights: ArrayLike) -> None:
-        self.stamps = _stamps(stamps, "(R, K0, K1)", 3)
-        array = numbers("weights", weights)
-        if array.ndim != 3 or len(array) != len(self.stamps):
-            raise ValueError(
-                f"weights must have the shape ({len(self.stamps)}, n0, n1), got {array.shape}"
-            )
-        if array.dtype.kind == "c" or not np.isfinite(array).all():
-            raise ValueError("weights must be real and finite")
-        self.weights = _frozen(array.astype(np.float64))
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Modes, (self.stamps, self.weights)
-
-    def __repr__(self) -> str:
-        return f"<Modes of {len(self.stamps)} psfs of {self.shape} over {self.weights.shape[1:]}>"
-
-    def _repr_html_(self) -> str:
-        return card(repr(self)[1:-1], {"dtype": str(self.dtype)}, self.mosaic)
-
-    @property
-    def mosaic(self) -> Array:
-        """The PSFs side by side."""
-        return np.hstack(list(self.stamps))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of a PSF."""
-        return self.stamps.shape[1], self.stamps.shape[2]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the stamps."""
-        return self.stamps.dtype
-
-    def at(self, row: int, column: int) -> Array:
-        """The PSF of one pixel of the scene, an array of shape (K0, K1)."""
-        return np.asarray(np.tensordot(self.weights[:, row, column], self.stamps, 1))
-
-
-def _stamps(given: ArrayLike, shape: str, ndim: int) -> Array:
+def checked_stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Array:
+    """The PSFs, of their own memory and read-only, or an error that names the shape they need."""
     array = np.array(numbers("stamps", given), order="C", subok=False)
-    if array.ndim != ndim or array.size == 0:
+    if array.ndim not in ndims or array.size == 0:
         raise ValueError(f"stamps must have the shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("stamps must be finite, they contain NaN or Inf")
-    return _frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
+    return frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
@@ -341,10 +386,11 @@ def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
         )
     if array.dtype.kind == "c" or not np.isfinite(array).all() or (np.diff(array) <= 0).any():
         raise ValueError(f"the {name} of positions must be real, finite and ascend, got {given!r}")
-    return _frozen(array.astype(np.float64))
+    return frozen(array.astype(np.float64))
 
 
-def _frozen(array: Array) -> Array:
+def frozen(array: Array) -> Array:
+    """The array, read-only."""
     array.flags.writeable = False
     return array
 

@@ -16,7 +16,7 @@ from dhop.io.reading import ContentError
 
 Array = NDArray[Any]
 
-NODES = 17  # along each axis of the detector
+NODES = 33  # along each axis of the detector: interpolation stays below what tree rings do
 FIRST_LANCZOS = 3  # of files that do not say it
 SKY_DEGREE = 2  # of the polynomial that leads from the detector to the sky
 

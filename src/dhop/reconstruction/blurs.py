@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.psf.arrays import resample, window
-from dhop.psf.field import Field, Modes
+from dhop.psf.field import Field
+from dhop.psf.modes import Modes
 from dhop.psf.origin import NO_SUM, displaced
 from dhop.runtime import arguments
 
@@ -63,18 +64,23 @@ def dimensions(psf: Any) -> int:
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
     if isinstance(psf, Field):
-        return 2
+        return psf.ndim
     return 1 if _levels(psf) == 1 else 2
 
 
-def resampled(psf: Any, old: tuple[float, ...], new: tuple[float, ...]) -> Any:
-    """The PSFs on other pixels, of which `new` are as large as `old` were."""
+def resampled(
+    psf: Any, old: tuple[float, ...], new: tuple[float, ...], *, decimated: bool = True
+) -> Any:
+    """The PSFs on other pixels, of which `new` are as large as `old` were.
+
+    `decimated` as for `Field.resampled`.
+    """
     if old == new:
         return psf
     if isinstance(psf, list):
-        return [resampled(each, old, new) for each in psf]
+        return [resampled(each, old, new, decimated=decimated) for each in psf]
     if isinstance(psf, Field):
-        raise TypeError("a field takes a whole factor")
+        return psf.resampled(old, new, decimated=decimated)
     center = [(K - 1) // 2 for K in psf.shape]
     return resample(psf, [1 / f for f in old], [1 / f for f in new], center=center)
 
@@ -139,10 +145,12 @@ def _prepared(psf: Any, center: Any) -> Any:
     if isinstance(psf, Field):
         if center is not None:
             raise ValueError("the psfs of a field are centred, give no center")
+        _require_real(psf.dtype)
         return psf.normalised()
     if isinstance(psf, Modes):
         raise TypeError("super-resolution takes a Field, whose nodes can move, not Modes")
     array = arguments.psf_array(psf, most=3)
+    _require_real(array.dtype)
     if center is not None:
         origin = arguments.integers("center", center, array.ndim)
         if not all(0 <= k < K for k, K in zip(origin, array.shape, strict=True)):
@@ -160,6 +168,14 @@ def _prepared(psf: Any, center: Any) -> Any:
     return np.asarray(array / total)
 
 
+def _require_real(dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "c":
+        raise TypeError(
+            "psf must be real: super-resolution is of real images; for complex ones give SciPy's "
+            "lsqr a DHOperator"
+        )
+
+
 def _levels(psf: Any) -> int:
     """How deep sequences and arrays are nested."""
     if isinstance(psf, np.ndarray):
@@ -171,3 +187,21 @@ def _levels(psf: Any) -> int:
 
 def _counted(count: int, channels: int) -> str:
     return f"{count} frames" + (f" of {channels} channels" if channels else "")
+
+
+def of_channels(psf: Any) -> list[Array]:
+    """The PSFs of the channels of a frame."""
+    return psf if isinstance(psf, list) else [psf]
+
+
+def width(psf: Array) -> float:
+    """Standard deviation of a PSF along an axis, in the mean of all that are longer than one."""
+    power = np.abs(psf)
+    total = float(power.sum()) or 1.0
+    squares = 0.0
+    for axis in range(psf.ndim):
+        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
+        place = np.arange(line.size)
+        middle = float(line @ place)
+        squares += float(line @ (place - middle) ** 2)
+    return float(np.sqrt(squares / max(sum(size > 1 for size in psf.shape), 1)))

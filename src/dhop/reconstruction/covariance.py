@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.cautions import ConvergenceWarning
 from dhop.iteration.rounds import Rounds, Verdict, forgiven
 from dhop.iteration.steps import norm
+from dhop.operators.base import ArrayOperator
 from dhop.operators.inverse import InverseOperator, inverse_of
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
 
 MOST = 1000  # iterations of a solution
+NOTHING = 1e-6  # of a pixel: rounding of a target
 TOGETHER = 2**24  # numbers of images and frames that are solved for together
 
 
@@ -31,10 +33,23 @@ class Covariance:
         With a `beta` that is not zero.
     free : ndarray of bool, shape (N,), optional
         The pixels that may vary; the others keep their values. All by default.
+    similar : Problem, optional
+        With a closed form that is near, if the problem itself has none.
+    target : ArrayOperator, optional
+        What images are shown through: where it is `G`, what is asked for are the covariances
+        :math:`G K^{-1} G^H`.
     """
 
-    def __init__(self, problem: Problem, free: Array | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        free: Array | None = None,
+        similar: Problem | None = None,
+        target: ArrayOperator | None = None,
+    ) -> None:
         self.problem = problem
+        self.similar = similar or problem
+        self.target = target
         self.dims = problem.operator.dims
         self.size = problem.operator.shape[1]
         self.dtype = problem.operator.dtype
@@ -64,7 +79,7 @@ class Covariance:
         """The closed form or one that is near, if there is any."""
         if self.closed is not None:
             return self.closed
-        found = self.problem.equations(exact=False)
+        found = self.similar.equations(exact=False)
         return None if found is None else self._inverse(found)
 
     @cached_property
@@ -76,17 +91,34 @@ class Covariance:
 
     def control(self, noise: bool) -> "Control | None":
         r"""An inverse that is near and whose diagonal is known, if there is one."""
-        found = None if self.free is not None else self.problem.even_equations()
+        if self.free is not None or self.target is not None:
+            return None
+        found = self.similar.even_equations()
         return None if found is None else Control(self._inverse(found), noise)
 
     def kept(self, x: Array) -> Array:
         """Vectors with zeros where nothing may vary."""
         return np.asarray(x if self.free is None else x * self.free)
 
+    def shown(self, x: Array) -> Array:
+        """Vectors as the target shows them."""
+        return x if self.target is None else self.target.matmat(x.T).T
+
+    @cached_property
+    def uncertain(self) -> NDArray[np.bool_]:
+        """The pixels, as they are shown, that may vary."""
+        if self.free is None:
+            return np.ones(self.size, bool)
+        return np.asarray(abs(self.shown(self.free[None].astype(self.dtype))[0]) > NOTHING)
+
+    def unshown(self, x: Array) -> Array:
+        """The products with the adjoint of that."""
+        return x if self.target is None else self.target.rmatmat(x.T).T
+
     def data(self, x: Array) -> Array:
-        """The products with `N`."""
+        """The products with `N`, of scenes that may have any pixels."""
         B = self.problem.operator
-        return self.kept(B.rmatmat(B.matmat(self.kept(x).T)).T)
+        return self.kept(B.rmatmat(B.matmat(x.T)).T)
 
     def penalty(self, x: Array) -> Array:
         r"""The products with :math:`\beta P`."""
@@ -175,7 +207,7 @@ class Covariance:
         return float(np.vdot(seen, self.solve(seen, rtol))) / count
 
     def _inverse(self, equations: Any) -> InverseOperator:
-        return inverse_of(self.problem.operator, equations, self.problem.beta)
+        return inverse_of(self.problem.operator, equations, self.similar.beta)
 
 
 class Control:

@@ -16,23 +16,23 @@ WIDE = np.dtype(np.float64)
 
 
 class Seen(NamedTuple):
-    """What one frame says of its prediction.
+    """What one frame says of its prediction, lazily if that is lazy.
 
     Attributes
     ----------
-    value : float
+    value : number
         Its loss.
     fall : ndarray
         Minus half the slope of that, for each pixel.
-    square : float
+    square : number
         Squared norm of the residuals, times the weights of a majoriser.
     weights, trust : ndarray
         Those of least squares of the same slope, or nearly, and how much pixels count.
     """
 
-    value: float
+    value: Any
     fall: Array
-    square: float
+    square: Any
     weights: Array
     trust: Array
 
@@ -112,8 +112,22 @@ class Photons:
     def see(self, number: int, product: Array) -> Seen:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         ratio = n / m
-        excess = m - n + n * np.log(np.where(n > 0, ratio, 1.0))
         return Seen(
-            2 * float(np.sum(w * excess)), w * (ratio - 1) / self.gain,
-            float(np.sum(w * (n - m) ** 2 / m)), w / (self.gain**2 * m), np.ones_like(m),
+            self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain,
+            np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
         )  # fmt: skip
+
+    def bend(self, products: Sequence[Array]) -> tuple[float, list[Array], list[Array]]:
+        """The loss, and for each frame minus half its slope and half its curvature."""
+        value, slopes, curvatures = 0.0, [], []
+        for number, product in enumerate(products):
+            n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
+            ratio = n / m
+            value += float(self._loss(n, w, m, ratio))
+            slopes.append(w * (ratio - 1) / self.gain)
+            curvatures.append(w * ratio / (self.gain**2 * m))
+        return value, slopes, curvatures
+
+    @staticmethod
+    def _loss(n: Array, w: Array, m: Array, ratio: Array) -> Any:
+        return 2 * np.sum(w * (m - n + n * np.log(np.where(n > 0, ratio, 1.0))))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts, observations
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
+from dhop.psf.field import Field
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -23,10 +24,11 @@ def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str
     rule = arguments.choices(
         "boundary", given["boundary"], 1, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
     )
+    target = given["target"]
     center, dims, x0, background = (given[key] for key in ("center", "dims", "x0", "background"))
     return given | {
         "frames": _row(frames),
-        "psf": _row(np.asarray(given["psf"])),
+        "psf": _blur(given["psf"]),
         "factor": (1, *arguments.integers("factor", given["factor"], 1)),
         "channel_axis": None if axis is None else -3,
         "center": None if center is None else (0, *arguments.integers("center", center, 1)),
@@ -35,6 +37,7 @@ def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str
         "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
         "background": _row(np.asarray(background)) if np.ndim(background) else background,
+        "target": None if target is None else _row(arguments.psf_array(target, "target", most=3)),
         "x0": None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
     }
 
@@ -46,6 +49,12 @@ def as_line(image: Array, axis: int | None) -> Array:
 
 def _row(lines: Array) -> Array:
     return lines[..., None, :]
+
+
+def _blur(psf: Any) -> Array | Field:
+    if isinstance(psf, Field):
+        return Field(psf.stamps[None, :, None], ([0], *psf.positions))
+    return _row(np.asarray(psf))
 
 
 def _shifts(shifts: Any, count: int) -> Any:

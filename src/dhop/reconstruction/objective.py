@@ -68,21 +68,31 @@ class Objective:
     precondition: Product | None = None
 
     def look(self, x: Array) -> View:
-        """Value, gradient and majoriser at an image."""
+        """Value, gradient and majoriser at an image, in double precision."""
         wide = x.astype(np.float64, copy=False)
-        r = np.zeros(wide.shape)
+        return self.seen(wide, self.predict(wide))
+
+    def predict(self, x: Array) -> list[Array]:
+        """The product with an image, for each frame."""
+        return [A.matvec(x) for A in self.problem.operator.operators]
+
+    def seen(self, x: Array, products: Sequence[Array]) -> View:
+        """Value, gradient and majoriser at an image whose products are known."""
+        r = np.zeros(x.shape)
         loss, square = 0.0, 0.0
         weights, trust = [], []
-        for number, A in enumerate(self.problem.operator.operators):
-            seen = self.data.see(number, A.matvec(wide))
-            loss += seen.value
-            square += seen.square
+        for number, (A, product) in enumerate(
+            zip(self.problem.operator.operators, products, strict=True)
+        ):
+            seen = self.data.see(number, product)
+            loss += float(seen.value)
+            square += float(seen.square)
             weights.append(seen.weights)
             trust.append(seen.trust)
-            r += A.rmatvec(seen.fall)
+            r += A.rmatvec(seen.fall.astype(x.dtype, copy=False))
         prior = 0.0
         if self.beta:
-            cost = self.penalty.cost(wide)
+            cost = self.penalty.cost(x)
             prior = self.beta * cost.value
             r -= self.beta * cost.slope
         return View(r, loss, prior, square, weights, trust)

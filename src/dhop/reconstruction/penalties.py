@@ -81,13 +81,13 @@ class Variation:
         slope = sum(
             transposed(weight * step, axis) for step, axis in zip(steps, self.axes, strict=True)
         )
-        return Cost(value, slope.reshape(x.shape))
+        return Cost(float(value), slope.reshape(x.shape))
 
 
-def blunted(size: Array, threshold: float) -> tuple[float, Array]:
+def blunted(size: Array, threshold: float) -> tuple[Any, Array]:
     """The sum of sizes whose tip is rounded up to a threshold, and half its slope over the size."""
     t = threshold
-    value = float(np.sum(np.where(size < t, size * size / (2 * t), size - t / 2)))
+    value = np.sum(np.where(size < t, size * size / (2 * t), size - t / 2))
     return value, 1 / (2 * np.maximum(size, t))
 
 

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 NEAR = 5  # pixels a side over which counts are averaged: their variance is that of nobody's noise
 MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
 FEW = 1e-4
+FAR = 5.0  # standard deviations of the read-out noise: so far below zero it takes no count
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,32 @@ class Counting:
         if not read_noise and (background < 0).any():
             raise ValueError("background must not be negative: photons are not")
         return cls(background, float(gain), float(read_noise))
+
+    def caution(self, frames: Array, weights: Sequence[Array]) -> str | None:
+        """What to say of frames, less their background, that hold what no count of photons is.
+
+        Raises
+        ------
+        ValueError
+            If they are negative on the whole.
+        """
+        counted, negative, least, total = 0, 0, 0.0, 0.0
+        for frame, back, weight in zip(frames, self.background, weights, strict=True):
+            seen = (frame.astype(np.float64) + back)[np.broadcast_to(weight > 0, frame.shape)]
+            # What rounding leaves of a subtracted background is no negative count.
+            below = seen < -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(back).max()
+            counted, negative = counted + seen.size, negative + int(below.sum())
+            least, total = min(least, float(seen.min(initial=0))), total + float(seen.sum())
+        if not negative:
+            return None
+        text = (
+            f"{negative} of {counted} pixels are negative, down to {least:.3g}, which counts of "
+            "photons are not. If a background was subtracted, give the frames as they were and "
+            "background= instead; noise that is not of photons is read_noise="
+        )
+        if total < 0:
+            raise ValueError(f'loss="poisson": {text}')
+        return text
 
     def means(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
         """The expected counts, background included, as those around each pixel tell them."""

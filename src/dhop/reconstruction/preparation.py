@@ -25,6 +25,7 @@ from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
+from dhop.reconstruction.stilling import stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -150,7 +151,9 @@ class Preparation:
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
             given = blurs.blurs(psf, len(self.frames), channels, center)
-            self.psf = blurs.resampled(given, factor, self.factor)
+            self.psf = blurs.resampled(
+                given, factor, self.factor, decimated=self.decimation != "sample"
+            )
             oversight = blurs.off_centre(self.psf) if center is None else None
             if oversight:
                 self.warn(oversight, PSFWarning)
@@ -159,7 +162,7 @@ class Preparation:
         if center is not None:
             raise ValueError("center is the origin of a psf that is given, not of an estimated one")
         with reporting(progress, 1, "estimating the psf") as advance:
-            self.psf = fit_blur(self._still(), self.decimation)[0]
+            self.psf = fit_blur(self._stilled(), self.decimation)[0]
             advance(1)
 
     def weigh(
@@ -339,17 +342,26 @@ class Preparation:
         frames = self.photometry.corrected(self.frames)
         return Spectra(frames, self.factor, np.zeros(self.shifts.shape), alone)
 
+    def _stilled(self) -> Spectra:
+        """Spectra of all frames, of those that turn as if they had only been shifted."""
+        if self._turned is None:
+            return self._spectra()
+        frames = self.photometry.corrected(self.frames)
+        weights = self.photometry.weights(self.weights)
+        stills = stilled(frames, weights, self._turned, self.factor, self.decimation)
+        return Spectra(stills.frames, self.factor, stills.shifts, stills.weights)
+
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
         if isinstance(self.psf, list):
-            each = [blurs.mean(_each(self.psf[i])) for i in spectra.used]
+            each = [blurs.mean(blurs.of_channels(self.psf[i])) for i in spectra.used]
             return np.stack([spectra.transfer(one) * pixels for one in each])
         return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
     def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
         """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
         if isinstance(self.psf, list):
-            every = [one for i in spectra.used for one in _each(self.psf[i])]
+            every = [one for i in spectra.used for one in blurs.of_channels(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
         plain = blurs.plain(self.psf)
         given = given_blur(spectra, self.decimation, plain)
@@ -357,7 +369,9 @@ class Preparation:
             return given
         _, free = fit_blur(spectra, self.decimation)
         gain = given.misfit - free.misfit
-        fitting, own = float(np.exp(free.parameters[0])), width(plain)
+        fitting, own = float(np.exp(free.parameters[0])), blurs.width(plain)
+        if 1 in plain.shape and fitting > own:
+            return given  # the lines of spectra have widths of their own
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
         sure = gain > limit and seen > FEW
@@ -388,21 +402,3 @@ def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
         arguments.choice("shifts[0]", shifts[0], ("refine",))
         return observations.checked_shifts(shifts[1], count, ndim), True
     return observations.checked_shifts(shifts, count, ndim), False
-
-
-def _each(psf: Any) -> list[Array]:
-    """The PSFs of the channels of a frame."""
-    return psf if isinstance(psf, list) else [psf]
-
-
-def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis, in the mean of all."""
-    power = np.abs(psf)
-    total = float(power.sum()) or 1.0
-    squares = 0.0
-    for axis in range(psf.ndim):
-        line = power.sum(axis=tuple(k for k in range(psf.ndim) if k != axis)) / total
-        place = np.arange(line.size)
-        middle = float(line @ place)
-        squares += float(line @ (place - middle) ** 2)
-    return float(np.sqrt(squares / psf.ndim))

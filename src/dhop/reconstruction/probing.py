@@ -95,7 +95,7 @@ def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
     """The pixels that frames see well and those that they do not, which are correlated farther."""
     ones = np.ones((1, covariance.size), covariance.dtype)
     seen = covariance.data(ones)[0]
-    free = np.ones(covariance.size, bool) if covariance.free is None else covariance.free
+    free = covariance.uncertain
     well = seen > POORLY * np.median(seen[free]) if free.any() else free
     return [part for part in (free & well, free & ~well) if part.any()]
 
@@ -186,7 +186,7 @@ class _Probing:
         total = np.zeros(self._covariance.size)
         for batch in self._covariance.batches(count):
             pulls = self._covariance.pulls(len(batch), rng, self._noise)
-            found = self._solved(pulls, [teeth] * len(batch))
+            found = self._covariance.shown(self._solved(pulls, [teeth] * len(batch)))
             total += (found.astype(np.float64) ** 2).sum(axis=0)
             advance(len(batch))
         return total / count
@@ -214,8 +214,10 @@ class _Probing:
 
     def _until(self, combs: Array, teeth: Sequence[Array]) -> Array:
         """Products whose entries at the teeth change no more."""
-        found = self._solved(combs, teeth)
-        return self._solved(self._covariance.data(found), teeth) if self._noise else found
+        found = self._solved(self._covariance.unshown(combs), teeth)
+        if self._noise:
+            found = self._solved(self._covariance.data(found), teeth)
+        return self._covariance.shown(found)
 
     def _solved(self, b: Array, teeth: Sequence[Array]) -> Array:
         covariance = self._covariance
@@ -225,7 +227,8 @@ class _Probing:
         before: Any = 0.0
         start = next(steps)[1]
         for x, residual in islice(steps, MOST):
-            now = np.concatenate([x[k, at] for k, at in enumerate(teeth)])
+            seen = covariance.shown(x)
+            now = np.concatenate([seen[k, at] for k, at in enumerate(teeth)])
             changes.append(norm(now - before) / (norm(now) or 1.0))
             if _left(changes) < TOLERANCE or residual <= SOLVED * start:
                 break

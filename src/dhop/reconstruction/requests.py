@@ -42,6 +42,13 @@ class Request(NamedTuple):
         named = isinstance(self.regulariser, str)
         return self.regulariser if named and self.regulariser in get_args(penalties.Name) else None
 
+    @property
+    def box(self) -> tuple[float, float]:
+        """Least and largest value that an image may have."""
+        low, high = (-np.inf, np.inf) if self.bounds is None else _pair(self.bounds)
+        positive = self.nonnegative or self.loss == "poisson"
+        return max(low, 0.0) if positive else low, high
+
     def check(self) -> None:
         """Refuse names and numbers that mean nothing, or nothing together."""
         arguments.choice("loss", self.loss, get_args(losses.Name))
@@ -57,6 +64,12 @@ class Request(NamedTuple):
             low, high = _pair(self.bounds)
             if not low < high:
                 raise ValueError(f"bounds must be (low, high) with low < high, got {self.bounds!r}")
+            if (self.nonnegative or self.loss == "poisson") and -np.inf < low < 0:
+                one = "nonnegative=True" if self.nonnegative else 'loss="poisson"'
+                raise ValueError(
+                    f"bounds={self.bounds!r} allow negative values, {one} does not: give "
+                    f"bounds=(0, {high:g}), or leave one of them out"
+                )
         if self.denoiser is not None:
             if not callable(self.denoiser):
                 raise TypeError(f"denoiser must be callable, got {self.denoiser!r}")
@@ -73,12 +86,10 @@ class Request(NamedTuple):
 
     def check_for_chunks(self) -> None:
         """Refuse what works in memory only."""
-        if not self.plain or self.denoiser is not None:
-            raise ValueError(
-                'chunked frames are solved with loss="gaussian", regularisers of squares and no '
-                "bounds but nonnegative=True; others work in memory only"
-            )
-        if self.solver not in ("auto", "projected" if self.nonnegative else "cg"):
+        if self.denoiser is not None:
+            raise ValueError("a denoiser works in memory only")
+        own = ("projected" if self.nonnegative else "cg",)
+        if self.solver not in ("auto", *(own if self.plain else ("reweighted", "quasi-newton"))):
             raise ValueError(
                 f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
             )
@@ -102,11 +113,9 @@ class Request(NamedTuple):
         from dhop.reconstruction import photons
         from dhop.reconstruction.variational import Variational
 
-        low, high = (-np.inf, np.inf) if self.bounds is None else _pair(self.bounds)
+        low, high = self.box
         maps = weights or [np.ones(())] * len(frames)
         counting, own = None, weights
-        if self.nonnegative or self.loss == "poisson":
-            low = max(low, 0.0)
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")
         if self.loss == "poisson":

@@ -79,6 +79,15 @@ class Solution:
         That the regulariser continues the image by.
     nonnegative : bool
         Whether the image was not allowed to have negative values.
+    bounds : (float, float) or None
+        Least and largest value that the image was allowed to have.
+    edge : float or None
+        The step up to which total variation took differences for noise.
+    target : ndarray or None
+        The PSF that the image is shown through, of sum one.
+    estimate : ndarray or None
+        If there is a `target`: the image that it was found from, of the least misfit, and which
+        `residuals` are those of.
     weights : ndarray, of the shape of `frames`, or None
         How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
         for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
@@ -112,6 +121,10 @@ class Solution:
     regulariser: Any = field(default="laplacian", repr=False)
     boundary: Any = field(default="symmetric", repr=False)
     nonnegative: bool = field(default=False, repr=False)
+    bounds: tuple[float, float] | None = field(default=None, repr=False)
+    edge: float | None = field(default=None, repr=False)
+    target: Array | None = field(default=None, repr=False)
+    estimate: Array | None = field(default=None, repr=False)
     weights: Array | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
@@ -129,6 +142,7 @@ class Solution:
             "converged": "yes" if self.converged else "no",
             "beta": f"{self.beta:.3g}"
             + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
+            **({} if self.target is None else {"target": str(self.target.shape)}),
             **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
         }
         seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
@@ -151,8 +165,13 @@ class Solution:
         True
         """
         data = self.operator.data(self.photometry.corrected(self.frames))
-        product = self.operator.matvec(inward(self.image, self.channel_axis).reshape(-1))
+        product = self.operator.matvec(inward(self.scene, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
+
+    @property
+    def scene(self) -> Array:
+        """What was solved for: the image, or what it was found from if there is a `target`."""
+        return self.image if self.estimate is None else self.estimate
 
     @cached_property
     def _uncertainty(self) -> "Uncertainty":
@@ -175,8 +194,9 @@ class Solution:
         The root of the diagonal of :math:`\sigma^2 (N + \beta P)^{-1}`, with the `noise`
         :math:`\sigma`, :math:`N = \sum_i w_i A_i^H A_i` and :math:`P = S^H S`: exact in a closed
         form, else by probing with random signs, always the same. It holds for scenes as smooth as
-        `beta` expects, see docs/explanation/uncertainty.md. Where pixels are not to be negative,
-        those at zero have none and the others that of a Gaussian, which is an approximation.
+        `beta` expects, see docs/explanation/uncertainty.md. With bounds pixels at one of them have
+        none and the others that of a Gaussian, and total variation has that of the nearest
+        Gaussian: both are approximations.
 
         Parameters
         ----------
@@ -202,7 +222,8 @@ class Solution:
         Raises
         ------
         ValueError
-            If `beta` is zero, a number out of range, or the residuals tell nothing of the noise.
+            If `beta` is zero, a number out of range, the residuals tell nothing of the noise, or
+            the image is a denoiser's.
 
         Examples
         --------
@@ -306,8 +327,8 @@ class Solution:
     ) -> Array:
         """Images drawn from the posterior, whose deviation is `standard_deviation`.
 
-        What is computed from each of them is uncertain by as much as it varies. Where pixels are
-        not to be negative, those at zero are held there, and the others clipped.
+        What is computed from each of them is uncertain by as much as it varies. With bounds pixels
+        at one of them are held there, and the others clipped.
 
         Parameters
         ----------

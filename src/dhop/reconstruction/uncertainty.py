@@ -6,11 +6,13 @@ the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 
 :math:`K = N + \beta P`. The noise alone would let the solution vary by
 :math:`\sigma^2 K^{-1} N K^{-1}`.
 
-Images without negative values: pixels that are zero are held there, those above vary as if nothing
-held them.
+Images with bounds, as those without negative values: pixels that are at one are held there, those
+between vary as if nothing held them. Total variation is the squares that touch it, see
+`dhop.reconstruction.reweighting`. Of an image at a `target`, :math:`G x`, all are those of that.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -20,12 +22,16 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
+from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.penalties import Name as Prior
+from dhop.reconstruction.penalties import Variation
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.resolution import Resolution, places, widths
+from dhop.reconstruction.reweighting import Reweighted
 from dhop.reconstruction.solvers import root_of_two
+from dhop.reconstruction.targets import through
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -48,10 +54,8 @@ class Uncertainty:
     """
 
     def __init__(self, solution: "Solution") -> None:
-        if isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior):
-            raise ValueError(
-                "deviations are known for regularisers that are squares, not for total variation"
-            )
+        if solution.solver == "plug-and-play":
+            raise ValueError("a denoiser is no prior of which deviations are known")
         if not solution.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
         self._solution = solution
@@ -59,15 +63,46 @@ class Uncertainty:
             solution.operator, solution.frames, solution.regulariser, solution.beta,
             solution.boundary, solution.shifts.shape[1],
         )  # fmt: skip
-        self._root = root_of_two(max(problem.scales()))
+        varies = isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior)
+        smooth = replace(problem, regulariser="gradient") if varies else problem
+        self._root = root_of_two(max(smooth.scales()))
         if self._root != 1:
             problem = problem.divided(self._root)
-        image = self._inward(solution.image).reshape(len(problem.images), -1)
+        scene = self._inward(solution.scene).reshape(-1)
+        low, high = solution.bounds or (-np.inf, np.inf)
+        free = None if solution.bounds is None else (scene > low) & (scene < high)
+        self._reweighted: Reweighted | None = None
         self.images: list[Covariance] = []
+        if varies:
+            self._reweighted = self._of_variation(problem, scene, free)
+            self.images.append(self._reweighted.here)
+            return
         for number, one in enumerate(problem.images):
-            free = image[number] > 0 if solution.nonnegative else None
-            same = (each for each in self.images if each.serves(one, free))
-            self.images.append(next(same, None) or Covariance(one, free))
+            size = scene.size // len(problem.images)
+            own = None if free is None else free[number * size : (number + 1) * size]
+            same = (each for each in self.images if each.serves(one, own))
+            target = self._through(one.operator.dims)
+            self.images.append(next(same, None) or Covariance(one, own, target=target))
+
+    def _of_variation(self, problem: Problem, scene: Array, free: Array | None) -> Reweighted:
+        """The covariances of total variation, of all channels together."""
+        solution, dims = self._solution, problem.operator.dims
+        assert solution.edge is not None
+        variation = Variation(dims, range(len(dims))[-problem.ndim :], solution.edge)
+        target = self._through(dims)
+        return Reweighted(
+            problem, variation, scene, lambda one, near: Covariance(one, free, near, target)
+        )
+
+    def _through(self, dims: tuple[int, ...]) -> DHOperator | None:
+        given = self._solution
+        return through(given.target, dims, boundary=given.boundary, dtype=given.operator.dtype)
+
+    def _posterior(self, sigma: float) -> "list[Covariance]":
+        """The covariances of what is known of the scene, for noise in the units that are solved."""
+        if self._reweighted is None:
+            return self.images
+        return [self._reweighted.about(sigma)]
 
     def deviation(
         self, noise: float | None, what: What, probes: int, progress: Progress
@@ -76,56 +111,65 @@ class Uncertainty:
         arguments.choice("what", what, get_args(What))
         arguments.positive("probes", probes)
         sigma = self._sigma(noise)
+        images = self._posterior(sigma) if what == "posterior" else self.images
         rng = np.random.default_rng(0)
         found: dict[int, tuple[Array, float]] = {}
-        for one in self.images:
+        for one in images:
             if id(one) not in found:
-                if one.closed is not None:
+                if one.closed is not None and one.target is None:
                     found[id(one)] = one.closed.diagonal(what == "noise"), 0.0
                 else:
                     found[id(one)] = probed(one, what == "noise", probes, rng, progress)
-        variances = np.concatenate([found[id(one)][0].reshape(-1) for one in self.images])
-        error = sqrt(np.mean([found[id(one)][1] ** 2 for one in self.images])) / 2
+        variances = np.concatenate([found[id(one)][0].reshape(-1) for one in images])
+        error = sqrt(np.mean([found[id(one)][1] ** 2 for one in images])) / 2
         return self._outward(sigma * np.sqrt(variances.clip(0))), error
 
     def response(self, pixel: Sequence[int]) -> Array:
         """The solution for frames of a scene that is one pixel, without noise."""
-        one, unit, place = self._unit(pixel)
-        return self._placed(one.solve(one.data(unit), RTOL), place)
+        one, unit, place = self._unit(pixel, self.images)
+        return self._placed(one.shown(one.solve(one.data(unit), RTOL)), place)
 
     def covariance(self, pixel: Sequence[int], noise: float | None) -> Array:
         """The covariances of all pixels with one."""
-        one, unit, place = self._unit(pixel)
-        return self._placed(self._sigma(noise) ** 2 * one.solve(unit, RTOL), place)
+        sigma = self._sigma(noise)
+        one, unit, place = self._unit(pixel, self._posterior(sigma))
+        return self._placed(sigma**2 * one.shown(one.solve(one.unshown(unit), RTOL)), place)
 
     def resolution(self, grid: int | Sequence[int]) -> Resolution:
         """The widths of the responses at a grid of pixels of each image."""
         first = self.images[0]
         shape = tuple(first.dims[axis] for axis in first.axes)
-        counts = _grid(grid, shape)
+        line = len(self._solution.operator.dims) > self._solution.image.ndim
+        counts = (1, *_grid(grid, shape[1:])) if line else _grid(grid, shape)
         pixels = places(shape, counts)
         found: dict[int, Array] = {}
         for one in self.images:
             if id(one) not in found:
                 found[id(one)] = _widths(one, pixels.reshape(-1, len(shape)))
         each = np.concatenate([found[id(one)] for one in self.images])
-        channels = each.shape[:1] if len(self._solution.image.shape) > len(shape) else ()
-        return Resolution(pixels, each.reshape(*channels, *pixels.shape))
+        each = each.reshape(len(each), *pixels.shape)
+        if line:  # which was solved as an image of one row
+            pixels, each = pixels[0, :, 1:], each[:, 0, :, 1:]
+        several = self._solution.image.ndim > pixels.shape[-1]
+        return Resolution(pixels, each if several else each[0])
 
     def samples(self, count: int, rng: Any, noise: float | None) -> Array:
         """Images drawn from the posterior."""
         arguments.positive("n", count)
         sigma, rng = self._sigma(noise), np.random.default_rng(rng)
-        image = self._inward(self._solution.image).reshape(-1)
-        drawn = np.empty((count, image.size), image.dtype)
-        for number, one in enumerate(self.images):
+        scene = self._inward(self._solution.scene).reshape(-1)
+        drawn = np.empty((count, scene.size), scene.dtype)
+        for number, one in enumerate(self._posterior(sigma)):
             part = slice(number * one.size, (number + 1) * one.size)
             for batch in one.batches(count):
                 found = one.solve(one.pulls(len(batch), rng), RTOL)
                 drawn[batch.start : batch.stop, part] = sigma * found
-        drawn += image
-        if self._solution.nonnegative:
-            drawn.clip(0, out=drawn)
+        drawn += scene
+        if self._solution.bounds is not None:
+            drawn.clip(*self._solution.bounds, out=drawn)
+        target = self._through(self._solution.operator.dims)
+        if target is not None:
+            drawn = target.matmat(drawn.T).T
         return np.stack([self._outward(each) for each in drawn])
 
     @cached_property
@@ -159,7 +203,9 @@ class Uncertainty:
             raise ValueError(f"noise must not be negative, got {noise!r}")
         return sigma / self._root
 
-    def _unit(self, pixel: Sequence[int]) -> tuple[Covariance, Array, slice]:
+    def _unit(
+        self, pixel: Sequence[int], images: "list[Covariance]"
+    ) -> tuple[Covariance, Array, slice]:
         """The covariance that a pixel belongs to, its unit vector, and where the image is."""
         shape = self._solution.image.shape
         index = tuple(
@@ -172,9 +218,9 @@ class Uncertainty:
             raise ValueError(f"pixel must be an index of the image of shape {shape}, got {pixel!r}")
         numbers = self._inward(np.arange(self._solution.image.size).reshape(shape)).ravel()
         at = int(np.flatnonzero(numbers == np.arange(numbers.size).reshape(shape)[index])[0])
-        size = self.images[0].size
+        size = images[0].size
         number, own = divmod(at, size)
-        one = self.images[number]
+        one = images[number]
         return one, one.units([own]), slice(number * size, (number + 1) * size)
 
     def _placed(self, row: Array, place: slice) -> Array:
@@ -212,7 +258,7 @@ def _widths(one: Covariance, pixels: Array) -> Array:
     found = []
     for batch in one.batches(at.size):
         some = at[batch.start : batch.stop]
-        rows = one.solve(one.data(one.units(some)), RTOL)
+        rows = one.shown(one.solve(one.data(one.units(some)), RTOL))
         for row, own in zip(rows, some, strict=True):
             (image,) = np.flatnonzero((numbers == own).reshape(len(numbers), -1).any(axis=1))
             found.append(widths(row[numbers[image]]))

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning
+from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL, Product
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
-from dhop.reconstruction.data_terms import Data, Residuals
+from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
 from dhop.reconstruction.objective import Objective, View, inverse_near
 from dhop.reconstruction.penalties import Squares
@@ -115,6 +115,10 @@ class Variational:
         self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
     ) -> float:
         """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
+        if self.counting is not None:
+            text = self.counting.caution(known.frames, self.weights)
+            if text is not None:
+                known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
             if not (beta == "auto" or beta == 0):
                 raise ValueError('solver="richardson-lucy" has no prior: leave beta out')
@@ -205,6 +209,14 @@ class Variational:
         dims = problem.operator.dims
         return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
 
+    def quadratic(self, problem: Problem) -> Problem:
+        """The problem with squares of about the curvature of the prior in its place."""
+        return replace(problem, beta=self.curvature(problem.beta))
+
+    def curvature(self, beta: float) -> float:
+        """The weight of squares that are about as curved as the prior."""
+        return beta if self.prior is None or not beta else FLAT * beta / (2 * self.edge)
+
     def solve(
         self,
         problem: Problem,
@@ -216,9 +228,7 @@ class Variational:
         progress: Progress = None,
     ) -> Found:
         """See `dhop.reconstruction.solvers.solve`."""
-        beta = problem.beta
-        if self.prior is not None and beta:  # in the place of squares of about the same curvature
-            problem = replace(problem, beta=FLAT * beta / (2 * self.edge))
+        beta, problem = problem.beta, self.quadratic(problem)
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
         origin = self._origin(problem)
@@ -238,7 +248,7 @@ class Variational:
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
             elif self.solver == "richardson-lucy":
-                iterates, enough = self._counted(objective, x, root)
+                iterates, enough = self._counted(objective, x, root, rtol > 0)
             else:
                 iterates = descending(objective, x, self.box)
             found = minimise(
@@ -274,7 +284,7 @@ class Variational:
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
         return Residuals(problem.operator, problem.frames, loss)
 
-    def _counted(self, objective: Objective, x: Array, root: float) -> tuple[Any, Any]:
+    def _counted(self, objective: Objective, x: Array, root: float, ends: bool) -> tuple[Any, Any]:
         """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
         assert self.counting is not None
         frames = objective.problem.frames
@@ -283,8 +293,11 @@ class Variational:
             A.rmatvec(weight.reshape(-1) / (self.counting.gain * root**2))
             for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
         )
-        enough = self.counting.discrepancy(frames, weights) / root**2
-        return richardson_lucy(objective.look, sums, x), lambda view: view.loss <= enough
+        enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
+        data = objective.data
+        assert isinstance(data, Photons)
+        iterates = richardson_lucy(objective.predict, objective.seen, data.bend, sums, x, enough)
+        return iterates, lambda view: view.loss <= enough
 
 
 def _inverse(problem: Problem, uniform: bool) -> Product | None:

@@ -194,7 +194,7 @@ def psf_array(value: Any, name: str = "psf", most: int = 2) -> NDArray[Any]:
     return psf
 
 
-def operator_dtype(value: Any, psf: NDArray[Any]) -> np.dtype[Any]:
+def operator_dtype(value: Any, psf: Any) -> np.dtype[Any]:
     """The operator's dtype: `value`, or the PSF's if supported, or the nearest that is."""
     if value is None:
         if psf.dtype in DTYPES:

@@ -1,6 +1,8 @@
 """Telling the caller how far a long piece of work is."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -20,12 +22,16 @@ class Stages(Protocol):
         """So much of it is done."""
 
 
+logger = logging.getLogger(__name__)
+
 Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 
 
 @contextmanager
 def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[int], None]]:
     """A function to be called, from any thread, with each amount of work that is done.
+
+    The logger below `dhop` is told of the beginning and the end.
 
     Parameters
     ----------
@@ -41,6 +47,8 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
     ImportError
         If a bar on the terminal is asked for and rich is not installed.
     """
+    logger.info("%s", what)
+    begin = time.perf_counter()
     if isinstance(progress, Stages):
         progress.begin(what)
         progress(0, total)
@@ -57,6 +65,7 @@ def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[i
                     show(done, total)
 
         yield advance
+    logger.info("%s: %.3g s", what, time.perf_counter() - begin)
 
 
 @contextmanager

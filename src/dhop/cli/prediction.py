@@ -1,0 +1,143 @@
+"""What a product or a solve would take, without computing it."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dhop import DHOperator
+from dhop.cli.terminal import extent
+from dhop.methods import cost
+from dhop.psf import gaussian
+from dhop.reconstruction.requests import Request
+from dhop.runtime.arguments import choice
+from dhop.runtime.memory import in_units
+from dhop.runtime.parallel import available_cpus
+
+Array = NDArray[Any]
+
+# Of solves on two cores of 2024, right to a factor of two or three.
+START = 0.5  # seconds, whatever the size
+CHOOSING, SOLVING = 1.5e-6, 3e-7  # seconds for each pixel of the frames and of the scene
+SQUARES, LOSSES, PENALTIES = 10, 20, 250  # iterations of least squares, other losses and priors
+STEP = 1e-6  # seconds for each pixel of the scene in one of the latter two, beside products
+COPIES, VECTORS = 18, 8  # arrays of the size of all frames, and of the scene
+GUESSED = 8  # pixels of the guess of a PSF for each of the factor
+
+
+def seconds(A: DHOperator) -> dict[str, float]:
+    """Seconds of a product by each method, on one core."""
+    model = A.model
+    nanoseconds = {
+        "direct": sum(cost.direct(model, A.dtype)) / 2,
+        "separable": sum(cost.separable(model, A.dtype, len(model.factors[0]))) / 2,
+        "fft": cost.fft(model, A.dtype),
+    }
+    return {name: 1e-9 * (cost.PYTHON + each) for name, each in nanoseconds.items()}
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:,.4g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+@dataclass(frozen=True)
+class Solve:
+    """What `dhop superres` would do.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Their shape.
+    itemsize : int
+        Bytes of a number.
+    operator : DHOperator
+        That of a channel of a frame.
+    estimated : bool
+        Whether the PSF is a guess, since it is to be estimated.
+    solver : str
+    iterations : int
+        As a rule.
+    plain : bool
+        Whether least squares answer it.
+    """
+
+    frames: tuple[int, ...]
+    itemsize: int
+    operator: DHOperator
+    estimated: bool
+    solver: str
+    iterations: int
+    plain: bool
+
+    @classmethod
+    def of(
+        cls, stack: Array, psf: Any, factor: tuple[int, ...], arguments: dict[str, Any]
+    ) -> "Solve":
+        """That of `dhop.super_resolve` with these arguments, whose names it checks."""
+        named: Any = {name: arguments.get(name) for name in Request._fields}
+        request = Request(**named)
+        request.check()
+        iterations = PENALTIES if request.prior else SQUARES if request.plain else LOSSES
+        estimated, ndim = isinstance(psf, str), len(factor)
+        if estimated:
+            choice("psf", psf, ("estimate",))
+            given = gaussian(GUESSED * max(factor) + 1, max(factor) / 2)
+        else:
+            given = psf[0][0] if isinstance(psf, list) else psf
+        dims = [size * each for size, each in zip(stack.shape[-ndim:], factor, strict=True)]
+        A = DHOperator(
+            dims, given, factor, boundary=arguments["boundary"],
+            decimation=arguments["decimation"], dtype=stack.dtype,
+        )  # fmt: skip
+        return cls(
+            stack.shape, stack.dtype.itemsize, A, estimated, request.solver, iterations,
+            request.plain,
+        )  # fmt: skip
+
+    @property
+    def channels(self) -> int:
+        return prod(self.frames[1 : -len(self.operator.dims)])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of frames, images and what the solver keeps beside, about."""
+        scene = self.channels * prod(self.operator.dims)
+        return self.itemsize * (COPIES * prod(self.frames) + VECTORS * scene)
+
+    @property
+    def seconds(self) -> float:
+        """About, of choices, products of both directions, and the rest of iterations."""
+        scene = self.channels * prod(self.operator.dims)
+        one = seconds(self.operator)[self.operator.method] / available_cpus()
+        products = 2 * self.frames[0] * self.channels * one
+        choices = START + CHOOSING * prod(self.frames) + SOLVING * scene
+        beside = 0.0 if self.plain else STEP * scene
+        return choices + self.iterations * (products + beside)
+
+    def lines(self) -> dict[str, str]:
+        A = self.operator
+        guess = ", a guess of what is to be estimated" if self.estimated else ""
+        bands = f" x {self.channels}" if self.channels > 1 else ""
+        return {
+            "frames": f"{self.frames[0]} of {extent(A.dimsd)}{bands}",
+            "result": f"{extent(A.dims)}{bands}",
+            "psf": f"{extent(A.psf.shape)}{guess}",
+            "method": A.method,
+            "solver": self.solver,
+            "memory": f"about {in_units(self.nbytes)}",
+            "time": f"about {duration(self.seconds)} on this machine, compilation left out",
+        }
+
+    def facts(self) -> dict[str, Any]:
+        A = self.operator
+        return {
+            "frames": self.frames,
+            "shape": (*self.frames[1 : -len(A.dims)], *A.dims),
+            "psf": A.psf.shape,
+            "estimated": self.estimated,
+            "method": A.method,
+            "solver": self.solver,
+            "nbytes": self.nbytes,
+            "seconds": self.seconds,
+        }

@@ -1,0 +1,95 @@
+"""Options that are numbers of the files, as the library takes them: white is 1 there."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop import images
+from dhop.cautions import RangeWarning
+from dhop.cli.inputs import read_background
+from dhop.io import Original
+
+Array = NDArray[Any]
+
+ROUNDING = 12**-0.5  # standard deviation of what integers leave out
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What 1 of a file is to the library.
+
+    Attributes
+    ----------
+    white : int or None
+        The number that stands for white in files of integers; others are what they are.
+    """
+
+    white: int | None
+
+    @property
+    def one(self) -> float:
+        return 1 / (self.white or 1)
+
+    def positive(self, name: str, number: float, *, zero: bool = False) -> float:
+        """A number that is finite and positive, or zero where it may be."""
+        if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
+            least = "not be negative" if zero else "be positive"
+            raise ValueError(f"{name} must {least}, and be finite, got {number:g}")
+        return number * self.one
+
+    def noise(self, number: float) -> float:
+        """A standard deviation; what integers cannot show is worth a word."""
+        scaled = self.positive("noise", number, zero=True)
+        if self.white and 0 < number < ROUNDING:
+            warnings.warn(
+                f"noise of {number:g} is less than what integers leave out, {ROUNDING:.2f}; it is "
+                f"in the numbers of the file, where white is {self.white}",
+                RangeWarning,
+                stacklevel=2,
+            )
+        return scaled
+
+    def bounds(self, text: str, shown: Array, nonnegative: bool) -> tuple[float, float]:
+        """Least and largest value, of an image of which frames show `shown`."""
+        try:
+            low, high = (float(each) for each in text.split(","))
+        except ValueError:
+            raise ValueError(f"--bounds must be two numbers, as 0,255, got {text!r}") from None
+        if not low < high:
+            raise ValueError(f"--bounds must be a smaller and a larger number, got {text}")
+        if nonnegative and low < 0:
+            raise ValueError(f"--nonnegative contradicts --bounds {text}: take one of them")
+        middle = float(np.nanmedian(shown)) / self.one
+        if not low <= middle <= high:
+            warnings.warn(
+                f"--bounds {text} leave out what half of the frames' pixels show: their median is "
+                f"{middle:g}, in the numbers of the files",
+                RangeWarning,
+                stacklevel=2,
+            )
+        return low * self.one, high * self.one
+
+    def background(self, text: str, stack: Array, **reading: Any) -> Any:
+        """A number, or an array of the shape of the frames from a file of such numbers."""
+        if is_number(text):
+            return float(text) * self.one
+        return read_background(Path(text), stack, **reading) * self.one
+
+
+def written(out: Path, bits: int | None, original: Original) -> float:
+    """The number of a file to be written that stands for 1."""
+    kind = images.kind_of(out, bits, original)
+    counts = original.white is None and kind == original.dtype
+    return 1.0 if kind.kind == "f" or counts else float(np.iinfo(kind).max)

@@ -1,0 +1,91 @@
+"""Least squares of chunked images, by the iterations that solve them in memory."""
+
+from collections.abc import Iterator
+from math import isfinite
+
+import numpy as np
+
+from dhop.dask.operator import DaskArray, da, dask
+from dhop.dask.problem import WIDE, Problem
+from dhop.dask.scratch import Vectors
+from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
+from dhop.iteration.steps import Leave, norm
+from dhop.reconstruction import solvers
+from dhop.reconstruction.solvers import Callback, Found
+from dhop.runtime.progress import Progress, reporting
+
+
+def least_squares(
+    given: Problem,
+    start: DaskArray | None,
+    nonnegative: bool,
+    vectors: Vectors,
+    *,
+    maxiter: int,
+    rtol: float,
+    callback: Callback | None,
+    progress: Progress,
+) -> Found:
+    """Conjugate gradients, or projected ones where images are not to be negative.
+
+    Parameters
+    ----------
+    given : Problem
+    start : dask.array.Array or None
+        The first guess.
+    nonnegative : bool
+    vectors : Vectors
+    maxiter, rtol, callback, progress
+        As for `dhop.super_resolve`.
+    """
+    A, dtype = given.operators[0], given.frames.dtype
+    name = "projected" if nonnegative else "cg"
+    scales = given.scales()
+    square = solvers.root_of_two(max(scales)) ** 2
+    problem, strength = given.divided(square), sum(scales) / square
+    bound = problem.bound() if nonnegative else 0.0
+
+    def counts(x: DaskArray | float, r: DaskArray) -> DaskArray:
+        return np.minimum(-r, bound * x) if nonnegative else r
+
+    def judge(x: DaskArray) -> Verdict:
+        x = x.astype(WIDE)
+        r = vectors.hold(problem.rhs() - problem.normal(x))
+        return Verdict(r, norm(counts(x, r)), forgiven(dtype, strength, norm(x), scale))
+
+    def projected(
+        r: DaskArray, x: DaskArray, unit: float, leave: Leave
+    ) -> Iterator[tuple[DaskArray, float]]:
+        steps = by_projected_gradients(problem.normal, bound, vectors.keep)
+        return steps(vectors.hold(r), x, unit, leave)
+
+    with (
+        reporting(progress, maxiter, name) as advance,
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        rhs = vectors.hold(problem.rhs())
+        scale = norm(rhs)
+        if not isfinite(scale):
+            raise ValueError(
+                "frames must be finite, they contain NaN or Inf, or overflow with their weights; "
+                "weights='finite' leaves those out"
+            )
+        if scale == 0 and not any(dask.compute(*[np.any(weight) for weight in given.weights])):
+            raise ValueError("weights must not all be zero: no pixel is observed")
+        first = Verdict(rhs, norm(counts(0.0, rhs)), 0.0)
+        x = da.zeros(A.dims, dtype=dtype, chunks=A.chunks)
+        if start is not None and scale:
+            x = vectors.hold(start.clip(0) if nonnegative else start)
+            first = judge(x)
+        record = solvers.Recorder(scale, callback, advance, A.dims)
+        rounds = Rounds(
+            judge, x, first, rtol * scale, maxiter, record.add, vectors.keep, vectors.hold,
+            vectors.hold,
+        )  # fmt: skip
+        del first, rhs
+        if nonnegative:
+            rounds.run(projected, patience=PATIENCE)
+        else:
+            rounds.solve(problem.normal, None, False)
+        misfit = norm(da.stack(given.residuals(rounds.x)))
+    return Found(rounds.x, rounds.converged, name, record.history, misfit)

@@ -1,0 +1,112 @@
+"""Images in chunks that are not least squares: what `Variational` does in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from dhop.dask.objective import ChunkedObjective, Residuals, Squares, Variation
+from dhop.dask.operator import DaskArray, da
+from dhop.dask.problem import WIDE, Problem
+from dhop.dask.scratch import Vectors
+from dhop.reconstruction import losses, solvers
+from dhop.reconstruction.data_terms import Photons
+from dhop.reconstruction.minimising import minimise
+from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.variational import DARK, LEAST, Variational
+from dhop.runtime.progress import Progress
+
+
+def minimised(
+    given: Problem,
+    how: Variational,
+    start: DaskArray | None,
+    seen: Sequence[Any],
+    vectors: Vectors,
+    *,
+    maxiter: int,
+    rtol: float,
+    callback: Callback | None,
+    progress: Progress,
+) -> tuple[Found, Problem]:
+    """The image of the least objective, and the least squares that it is of, too.
+
+    Parameters
+    ----------
+    given : Problem
+        Its weights are those of the loss, its `beta` is that of the prior.
+    how : Variational
+        With the threshold of a robust loss. The background of `counting` is a Dask array, and has
+        been subtracted from the frames.
+    start : dask.array.Array or None
+    seen : sequence of (float or dask.array.Array)
+        The weights as the caller gave them.
+    vectors : Vectors
+    maxiter, rtol, callback, progress
+        As for `dhop.super_resolve`.
+    """
+    squares = replace(given, beta=how.curvature(given.beta))
+    root = solvers.root_of_two(max(squares.scales()))
+    problem, A = squares.divided(root**2), given.operators[0]
+    penalty = Squares(given.penalties) if how.prior is None else Variation(A, how.edge)
+    origin = x = _origin(given, how, seen).astype(given.frames.dtype)
+    if start is not None:
+        x = start.clip(*how.box)
+        x = x if how.counting is None else np.maximum(x, DARK * origin)
+    data = _data(problem, how, [weight / root**2 for weight in seen], root)
+    objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
+    x = vectors.hold(x)
+    if how.solver == "reweighted":
+        iterates = objective.reweighted(x)
+    else:
+        iterates = objective.descending(x, how.box)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = minimise(
+            objective, x, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
+            origin=origin, callback=callback, progress=progress,
+        )  # fmt: skip
+    last = [data.see(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
+    trust = [each.trust for each in last] if how.robust else None
+    ended = replace(squares, weights=[root**2 * each.weights for each in last])
+    return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
+
+
+def _data(
+    problem: Problem, how: Variational, seen: Sequence[Any], root: float
+) -> Residuals | Photons:
+    if how.counting is not None:
+        return _photons(problem.frames, how.counting, seen)
+    if how.threshold is None:
+        return Residuals(problem, losses.Square())
+    return Residuals(problem, losses.robust(how.loss, how.threshold / root))
+
+
+def _photons(frames: DaskArray, counting: Counting, weights: Sequence[Any]) -> Photons:
+    """See `Counting.photons`."""
+    beside = (counting.read_noise / counting.gain) ** 2
+    back = [each / counting.gain + beside for each in counting.background]
+    counts = [
+        (da.where(w > 0, y, 0).astype(WIDE) / counting.gain + b).clip(0)
+        for y, w, b in zip(frames, weights, back, strict=True)
+    ]
+    return Photons(counts, back, counting.gain, weights)
+
+
+def _origin(given: Problem, how: Variational, seen: Sequence[Any]) -> DaskArray:
+    """The zero image, or where photons are counted, an even one as bright as the frames."""
+    A = given.operators[0]
+    level = 0.0
+    if how.counting is not None:
+        block = float(A.degrade(da.ones(A.dims, chunks=A.chunks)).mean()) or 1.0
+        on = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in seen]
+        pairs = list(zip(given.frames, on, strict=True))
+        total = float(sum(da.where(w, y, 0).astype(WIDE).sum() for y, w in pairs))
+        count = float(sum(w.sum() for w in on)) or 1.0
+        level = max(total / count / block, 0.0) + LEAST * how.counting.gain
+    low, high = how.box
+    level = min(max(level, low), high)
+    assert isfinite(level)
+    return da.full(A.dims, level, chunks=A.chunks, dtype=WIDE)

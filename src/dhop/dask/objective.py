@@ -1,0 +1,152 @@
+"""Losses, priors and bounds of chunked images, for the iterations that minimise them in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dhop.dask.operator import DaskArray, DaskDHOperator, da
+from dhop.dask.problem import WIDE, Problem, weighted
+from dhop.iteration.majorising import improvement, majorised
+from dhop.iteration.quasi_newton import quasi_newton
+from dhop.iteration.rounds import moved, power_of_two
+from dhop.iteration.steps import Keep, inner, norm
+from dhop.reconstruction.data_terms import Photons, Seen
+from dhop.reconstruction.losses import Loss
+from dhop.reconstruction.minimising import Box, Iterates
+from dhop.reconstruction.objective import View
+from dhop.reconstruction.penalties import blunted
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """A loss of the weighted residuals of chunked frames."""
+
+    problem: Problem
+    loss: Loss
+
+    def see(self, number: int, product: DaskArray) -> Seen:
+        """What a frame says, if `product` is ``A x``."""
+        frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
+        misfit = weighted(frame.astype(WIDE) - product, root)
+        weights = self.loss.weights(misfit)
+        fall = weights * misfit
+        return Seen(
+            self.loss.value(misfit), root * fall, inner(fall, misfit), root * root * weights,
+            self.loss.trust(misfit),
+        )  # fmt: skip
+
+
+class Squares:
+    """``||S x||^2``."""
+
+    def __init__(self, penalties: Sequence[DaskDHOperator]) -> None:
+        self._operators = penalties
+
+    def cost(self, x: DaskArray) -> tuple[Any, DaskArray]:
+        """Its value and half its gradient."""
+        looked_at = [S.degrade(x) for S in self._operators]
+        slopes = [S.backproject(u) for S, u in zip(self._operators, looked_at, strict=True)]
+        return sum(inner(u, u) for u in looked_at), sum(slopes)
+
+
+class Variation:
+    """Total variation, see `dhop.reconstruction.penalties.Variation`.
+
+    Parameters
+    ----------
+    A : DaskDHOperator
+        Of images of the same chunks.
+    threshold : float
+    """
+
+    def __init__(self, A: DaskDHOperator, threshold: float) -> None:
+        self._threshold = threshold
+        ndim = len(A.image_axes)
+        self._channels = tuple(k for k in range(len(A.dims)) if k not in A.image_axes)
+        self._differences = []
+        for axis in range(ndim):  # the next pixel less this one
+            along = np.arange(ndim) == axis
+            self._differences.append(
+                DaskDHOperator(
+                    A.dims, np.reshape([1.0, -1.0], np.where(along, 2, 1)), 1,
+                    center=along.astype(int).tolist(), boundary="symmetric", chunks=A.chunks,
+                    method="direct",
+                )
+            )  # fmt: skip
+
+    def cost(self, x: DaskArray) -> tuple[Any, DaskArray]:
+        """Its value and half its gradient."""
+        steps = [D.degrade(x) for D in self._differences]
+        squares: DaskArray = sum(
+            np.sum(step * step, self._channels, keepdims=True) for step in steps
+        )
+        value, weight = blunted(np.sqrt(squares), self._threshold)
+        slopes = [
+            D.backproject(weight * step) for D, step in zip(self._differences, steps, strict=True)
+        ]
+        return value, sum(slopes)
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkedObjective:
+    """What `dhop.reconstruction.objective.Objective` is, of chunked images.
+
+    Attributes
+    ----------
+    problem : Problem
+        Operators and weights, and least squares that are of about the same strength.
+    data : Residuals or Photons
+    penalty : Squares or Variation
+    beta : float
+        Its weight.
+    keep : callable
+        Of `dhop.iteration.steps`.
+    """
+
+    problem: Problem
+    data: Residuals | Photons
+    penalty: Squares | Variation
+    beta: float
+    keep: Keep
+
+    def look(self, x: DaskArray) -> View:
+        """Value, gradient and majoriser at an image, in one pass over the chunks."""
+        wide = x.astype(WIDE)
+        operators = self.problem.operators
+        seen = [self.data.see(i, A.degrade(wide)) for i, A in enumerate(operators)]
+        r = sum(A.backproject(each.fall) for A, each in zip(operators, seen, strict=True))
+        loss, square = sum(each.value for each in seen), sum(each.square for each in seen)
+        prior: Any = da.zeros(())
+        if self.beta:
+            value, slope = self.penalty.cost(wide)
+            prior = self.beta * value
+            r = r - self.beta * slope
+        r, loss, prior, square = self.keep(r, loss, prior, square)
+        weights, trust = [each.weights for each in seen], [each.trust for each in seen]
+        return View(r, float(loss), float(prior), float(square), weights, trust)
+
+    def majoriser(self, view: View) -> Problem:
+        """The least squares of the same gradient at the image of a view."""
+        return replace(self.problem, weights=view.weights)
+
+    def descending(self, x: DaskArray, box: Box) -> Iterates:
+        """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
+        scale = 1 / (sum(self.problem.scales()) or 1.0)
+        return quasi_newton(self.look, x, scale, *box, keep=self.keep)
+
+    def reweighted(self, x: DaskArray) -> Iterates:
+        """Least squares that are weighted anew; an iteration weighs once."""
+        return majorised(self.look, self._improved, x)
+
+    def _improved(self, x: DaskArray, view: View) -> DaskArray:
+        size = norm(view.residual)
+        if not size:
+            return x
+        unit = power_of_two(size)
+        # Kept, since each of many products would compute them again.
+        r, *weights = self.keep((view.residual / unit).astype(x.dtype), *view.weights)
+        normal = replace(self.problem, weights=weights).normal
+        (new,) = self.keep(moved(x, unit, improvement(normal, r, None, self.keep)))
+        return new

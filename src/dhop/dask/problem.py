@@ -1,0 +1,106 @@
+"""What is solved in chunks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from dhop.dask.normal import NormalMatrix
+from dhop.dask.operator import DaskArray, DaskDHOperator, da
+from dhop.operators.stack import FrameStack
+
+WIDE = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    r"""The normal equations of :math:`\sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2`.
+
+    Attributes
+    ----------
+    operators, penalties : sequences of DaskDHOperator
+        The frames `A_i`, and what the regulariser puts under each other.
+    frames : dask.array.Array, shape (F, ...)
+    weights : sequence of (float or dask.array.Array)
+        Of the pixels of each frame.
+    largest : sequence of float
+        The largest weight of each frame.
+    beta : float
+    """
+
+    operators: Sequence[DaskDHOperator]
+    penalties: Sequence[DaskDHOperator]
+    frames: DaskArray
+    weights: Sequence[Any]
+    largest: Sequence[float]
+    beta: float
+
+    @property
+    def operator(self) -> FrameStack:
+        """The frames' operators in memory, without weights."""
+        return FrameStack([A.operator for A in self.operators])
+
+    def divided(self, square: float) -> "Problem":
+        """The problem of the same solution, its terms divided by a number."""
+        return replace(
+            self,
+            weights=[weight / square for weight in self.weights],
+            largest=[weight / square for weight in self.largest],
+            beta=self.beta / square,
+        )
+
+    @cached_property
+    def matrices(self) -> dict[np.dtype[Any], NormalMatrix]:
+        """The matrix, for images in the precision of the frames and in double precision."""
+        return {dtype: self._matrix(dtype) for dtype in {self.frames.dtype, WIDE}}
+
+    def _matrix(self, dtype: np.dtype[Any]) -> NormalMatrix:
+        weights = [w.astype(dtype) if isinstance(w, da.Array) else w for w in self.weights]
+        factors = [*weights, *[self.beta] * len(self.penalties)]
+        return NormalMatrix([*self.operators, *self.penalties], factors, dtype)
+
+    def normal(self, x: DaskArray) -> DaskArray:
+        """The product with the matrix."""
+        return self.matrices[x.dtype](x)
+
+    def rhs(self) -> DaskArray:
+        """The right-hand side, in double precision."""
+        pairs = zip(self.operators, self.frames, self.weights, strict=True)
+        return reduce(add, [A.backproject(weighted(y.astype(WIDE), w)) for A, y, w in pairs])
+
+    def scales(self) -> list[float]:
+        """About the largest eigenvalue of each term."""
+        return [
+            factor * sum(A.operator.strengths())
+            for A, factor in zip(self._all, self._factors, strict=True)
+        ]
+
+    def bound(self) -> float:
+        """No less than the largest eigenvalue: from the largest sums of rows and columns."""
+        return sum(
+            factor * A.operator.norm(1) * A.operator.norm(np.inf)
+            for A, factor in zip(self._all, self._factors, strict=True)
+        )
+
+    @property
+    def _all(self) -> list[DaskDHOperator]:
+        return [*self.operators, *self.penalties]
+
+    @property
+    def _factors(self) -> list[float]:
+        return [*self.largest, *[self.beta] * len(self.penalties)]
+
+    def residuals(self, x: DaskArray) -> list[DaskArray]:
+        """The frames ``sqrt(w_i) (y_i - A_i x)``, in double precision."""
+        return [
+            weighted(y.astype(WIDE), np.sqrt(w)) - np.sqrt(w) * A.degrade(x.astype(WIDE))
+            for A, y, w in zip(self.operators, self.frames, self.weights, strict=True)
+        ]
+
+
+def weighted(frame: DaskArray, weight: Any) -> DaskArray:
+    """The product, zero where the weight is, whatever the frame holds there."""
+    return weight * da.where(weight == 0, 0, frame)

@@ -1,0 +1,177 @@
+"""Tiles of chunked frames, small enough for memory: each is a burst of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.dask.operator import DaskArray, dask
+from dhop.estimation.photometry import Photometry
+from dhop.frames import motions
+from dhop.model.decimation import Decimation
+from dhop.reconstruction import inputs
+from dhop.reconstruction.preparation import Preparation
+from dhop.reconstruction.requests import Request
+from dhop.reconstruction.variational import Variational
+
+Array = NDArray[Any]
+
+SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
+PLACES = 0.5, 0.25, 0.75  # of the middles of tiles along an axis
+
+
+@dataclass
+class Tile:
+    """A part of all frames.
+
+    Attributes
+    ----------
+    known : Preparation
+        What is known of it.
+    special : Variational or None
+        How to solve it, if not by least squares.
+    frames : ndarray
+        Without their background.
+    starts : ndarray of int, shape (F, ndim)
+        Where it begins in each frame.
+    """
+
+    known: Preparation
+    special: Variational | None
+    frames: Array
+    starts: Array
+
+    @property
+    def moved(self) -> Array:
+        """Whole pixels by which it lies elsewhere than in frame 0."""
+        return self.starts - self.starts[0]
+
+
+def read_tiles(
+    stack: DaskArray,
+    weights: Sequence[Any] | None,
+    background: DaskArray | None,
+    shifts: Array,
+    motion: Sequence[Any] | None,
+    factor: tuple[int, ...],
+    decimation: Decimation,
+    request: Request,
+    changes: bool,
+) -> list[Tile]:
+    """Some tiles, in which all frames show about the same part of the scene; the middle one first.
+
+    Parameters
+    ----------
+    stack : dask.array.Array, shape (F, ..., m0, m1)
+    weights : sequence of (float or dask.array.Array) or None
+    background : dask.array.Array or None
+        Of the shape of the frames.
+    shifts : ndarray, shape (F, ndim)
+        As far as they are known, of the middles of frames that have moved in other ways.
+    motion : sequence or None
+        As `dhop.frames.motions` has it.
+    factor, decimation
+    request : Request
+    changes : bool
+        Whether the brightness is to be found, too.
+    """
+    shape = stack.shape[-len(factor) :]
+    cuts = [_starts(place, shape, shifts, motion) for place in _places(shape)]
+    parts = [[_part(start, shape) for start in starts] for starts in cuts]
+    given = dask.compute(
+        [
+            [
+                [stack[i][part] for i, part in enumerate(some)],
+                None if weights is None
+                else [_cut(w, part) for w, part in zip(weights, some, strict=True)],
+                None if background is None
+                else [background[i][part] for i, part in enumerate(some)],
+            ]
+            for some in parts
+        ]
+    )[0]  # fmt: skip
+    tiles = []
+    for starts, (frames, maps, back) in zip(cuts, given, strict=True):
+        pixels = np.stack(frames)
+        if maps is not None:
+            maps = [np.asarray(w, np.float64) for w in maps]
+        if not all(inputs.finite_where_weighted(pixels, maps)):
+            raise ValueError(
+                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
+            )
+        if back is not None:
+            request = request._replace(background=np.stack(back))
+        special = None
+        answer = request.answer(pixels, maps, None, changes)
+        if answer is not None:
+            special, pixels, maps = answer
+        left = shifts - (starts - starts[0])
+        known = Preparation(pixels, maps, factor, decimation, left, Photometry.none(len(pixels)))
+        if motion is not None:
+            known.motion = [
+                _of_part(each, start, starts[0], pixels.shape[-2:])
+                for each, start in zip(motion, starts, strict=True)
+            ]
+        tiles.append(Tile(known, special, pixels, starts))
+    # Where nothing is to be seen, nothing can be chosen.
+    return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
+
+
+def _places(shape: Sequence[int]) -> list[Array]:
+    """Where tiles begin: in the middle, and if there is more than that, around it."""
+    side = SIDE[len(shape)]
+    rest = np.array([max(m - side, 0) for m in shape])
+    lattice = np.array(np.meshgrid(*[[0, 1]] * len(shape), indexing="ij")).reshape(len(shape), -1)
+    at = [np.full(len(shape), PLACES[0]), *np.where(lattice.T, PLACES[2], PLACES[1])]
+    found = [tuple(((m * place).astype(int) - side // 2).clip(0, rest)) for place in at
+             for m in [np.array(shape)]]  # fmt: skip
+    return [np.array(each) for each in dict.fromkeys(found)]
+
+
+def _starts(
+    place: Array, shape: Sequence[int], shifts: Array, motion: Sequence[Any] | None
+) -> Array:
+    """Where a tile begins in each frame."""
+    side = np.array([min(SIDE[len(shape)], m) for m in shape])
+    moves = shifts
+    if motion is not None:
+        middle = (place + side / 2) / np.maximum(np.array(shape) - 1, 1)
+        moves = np.array(
+            [motions.displacement(each, (shape[0], shape[1]), middle) for each in motion]
+        )
+    return np.array((place + np.rint(moves - moves[0]).astype(int)).clip(0, np.array(shape) - side))
+
+
+def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
+    side = SIDE[len(shape)]
+    return (..., *(slice(s, s + min(side, m)) for s, m in zip(start.tolist(), shape, strict=True)))
+
+
+def _cut(weight: Any, part: tuple[Any, ...]) -> Any:
+    return weight[part] if getattr(weight, "ndim", 0) else weight
+
+
+def _tells(frames: Array, weights: Sequence[Array] | None) -> bool:
+    """Whether a tile shows anything."""
+    for i, frame in enumerate(frames):
+        seen = frame if weights is None else frame[np.broadcast_to(weights[i] > 0, frame.shape)]
+        if seen.size and float(seen.min()) < float(seen.max()):
+            return True
+    return False
+
+
+def _of_part(motion: Any, start: Array, origin: Array, shape: tuple[int, ...]) -> Any:
+    """The motion of a part of a frame, to that of frame 0."""
+    (r, c), (r0, c0) = start.tolist(), origin.tolist()
+    if callable(motion):
+        return lambda rows, columns: (
+            np.stack(motion(rows + r, columns + c)) - np.reshape([r0, c0], (2, 1, 1))
+        )
+    if motion.shape == (3, 3):
+        into, onto = np.eye(3), np.eye(3)
+        into[:2, 2], onto[:2, 2] = (r, c), (-r0, -c0)
+        return onto @ motion @ into
+    here = motion[:, r : r + shape[0], c : c + shape[1]]
+    return here - np.reshape([r0, c0], (2, 1, 1))
