@@ -15,6 +15,7 @@ from scipy.special import xlogy
 from dhop import psf, super_resolve
 from dhop.cautions import CountWarning
 from dhop.iteration.richardson_lucy import richardson_lucy
+from dhop.psf.stencils import stencils
 from dhop.reconstruction.photons import deviance
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
@@ -292,3 +293,33 @@ def test_a_background_that_was_subtracted(dtype):
         super_resolve(frames - dtype(40), BLUR, 1, weights=[masked[0]], **quick)
     with pytest.raises(ValueError, match="background= instead"):
         super_resolve(frames - dtype(60), BLUR, 1, **quick)
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "edge"])
+def test_the_minimum_of_block_sums(boundary):
+    """Where an inverse of most of the equations leads up along the bounds; masked, on a matrix."""
+    rng = np.random.default_rng(1)
+    about = {"boundary": boundary, "decimation": "sum"}
+    A = np.vstack([oracle.matrix((8, 10), BLUR, 2, **about)] * 3)
+    scene = 0.2 * rng.random((8, 10))
+    scene[2:5, 2:6] += 1
+    n = rng.poisson((A @ scene.ravel() + 0.3) / 0.05) + 4.0
+    w = rng.integers(1, 3, n.size) * (rng.random(n.size) > 0.15)
+    S = np.vstack([oracle.matrix((8, 10), s, 1, boundary=boundary) for s in stencils("laplacian")])
+
+    def cost(x):
+        m, bent = (A @ x + 0.3) / 0.05 + 4, S @ x
+        value = 2 * np.sum(w * (m - n + xlogy(n, n / m))) + 0.05 * bent @ bent
+        return value, A.T @ (2 * w * (1 - n / m) / 0.05) + 0.1 * S.T @ bent
+
+    least = minimize(
+        cost, np.full(80, 0.3), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 80,
+        options={"maxiter": 20000, "maxfun": 10**6, "ftol": 1e-15, "gtol": 1e-10},
+    )  # fmt: skip
+    frames = 0.05 * (n - 4).reshape(3, 4, 5)
+    solution = super_resolve(
+        frames, BLUR, 2, loss="poisson", background=0.3, gain=0.05, read_noise=0.1, beta=0.05,
+        weights=w.reshape(frames.shape).astype(float), rtol=1e-9, maxiter=3000, **about,
+    )  # fmt: skip
+    assert solution.converged
+    assert cost(solution.image.ravel())[0] <= least.fun * (1 + 1e-8)

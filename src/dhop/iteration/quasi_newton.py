@@ -96,10 +96,15 @@ def movable(x: Array, r: Array, low: float, high: float) -> Array:
 def _directions(
     r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Iterator[Array]:
-    """The quasi-Newton direction, and without memory if that does not help."""
+    """The quasi-Newton direction, without memory if that does not help, or that of the gradient.
+
+    The last is the only one that surely leads down where bounds bend the way.
+    """
     if pairs:
         yield _two_loops(free * r, pairs, free, scale, precondition, keep)
     yield _start(free * r, free, scale, precondition)
+    if precondition is not None:
+        yield scale * (free * r)
 
 
 def _start(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
