@@ -78,10 +78,10 @@ SOLVED = {
     "brightness": (BRIGHTER, {"photometry": "both", "beta": 1.0}),
     "huber": (SPIKES, {"loss": "huber", "weights": MAPS}),
     "variation": (FRAMES, {"regulariser": "huber-tv", "beta": 0.5, "noise": 0.05}),
-    "bounds": (FRAMES, {"bounds": (0.3, 0.9)}),
+    "bounds": (FRAMES, {"bounds": (0.4, 0.8), "beta": 20.0}),
     "photons": (
         FRAMES,
-        {"loss": "poisson", "gain": 0.1, "background": SKY, "read_noise": 0.2, "weights": MAPS},
+        {"loss": "poisson", "gain": 0.1, "background": SKY, "read_noise": 0.2, "rtol": 0.01},
     ),
 }
 
