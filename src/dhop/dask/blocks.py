@@ -7,15 +7,17 @@ with the few rows more that kernels sum side by side with theirs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
+from dhop.methods.field import FieldPlan
 from dhop.methods.products import Products
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
+from dhop.model.field import FieldModel, Hats
 from dhop.model.geometry import Model
 from dhop.model.relations import Index
 from dhop.operators.base import ArrayOperator
@@ -101,15 +103,32 @@ class Block(ArrayOperator):
     """The product of one block with lines, images or volumes, on one thread."""
 
     def __init__(
-        self, model: Model, method: str, chosen: Mapping[np.dtype[Any], str], ndim: int
+        self,
+        model: Model,
+        method: str,
+        chosen: Mapping[np.dtype[Any], str],
+        ndim: int,
+        field: FieldModel | None,
     ) -> None:
         axes = model.axes[-ndim:]  # a line has another one, that of its single row
         dims, dimsd = tuple(axis.size for axis in axes), tuple(axis.outputs for axis in axes)
         super().__init__(model.dtype, dims, dimsd)
-        self._products = Products(model, method, 1, chosen)
+        if field is None:
+            self._products = Products(model, method, 1, chosen)
+        else:
+            self._products = Products(
+                model, "direct", 1, plan=lambda method, model, dtype: FieldPlan(field, dtype)
+            )
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, "adjoint" if adjoint else "forward", out)
+
+
+class Varying(NamedTuple):
+    """A PSF that varies: the taps of all nodes, and the hats of the pixels of each block."""
+
+    taps: Array
+    hats: Sequence[Sequence[Hats]]
 
 
 class Cut:
@@ -132,6 +151,7 @@ class Cut:
         Which of them each block along an axis has.
     kept : sequence of slice
         What each block along the first axis keeps of what is computed.
+    varying : Varying or None
     """
 
     def __init__(
@@ -143,8 +163,9 @@ class Cut:
         windows: Sequence[Sequence[Window]],
         kinds: Sequence[Sequence[int]],
         kept: Sequence[slice],
+        varying: Varying | None = None,
     ) -> None:
-        self.args = model, method, chosen, adjoint, windows, kinds, kept
+        self.args = model, method, chosen, adjoint, windows, kinds, kept, varying
         self._blocks: dict[tuple[int, ...], Block] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -166,11 +187,15 @@ class Cut:
         return product[index]
 
     def _block(self, place: Sequence[int]) -> Block:
-        model, method, chosen, _, windows, kinds, _ = self.args
+        model, method, chosen, _, windows, kinds, _, varying = self.args
         kind = tuple(some[k] for some, k in zip(kinds, place, strict=True))
         if kind not in self._blocks:
             own = _on(model, [some[k] for some, k in zip(windows, kind, strict=True)])
-            self._blocks[kind] = Block(own, method, chosen, len(windows))
+            field = None
+            if varying is not None:
+                rows, columns = (some[k] for some, k in zip(varying.hats, kind, strict=True))
+                field = FieldModel(own, varying.taps, rows, columns)
+            self._blocks[kind] = Block(own, method, chosen, len(windows), field)
         return self._blocks[kind]
 
 
@@ -180,6 +205,7 @@ def cut(
     chosen: Mapping[np.dtype[Any], str],
     adjoint: bool,
     ranges: Sequence[Sequence[tuple[int, int]]],
+    field: FieldModel | None = None,
 ) -> tuple[list[list[Index]], Cut]:
     """Cut the products of a model in one direction into blocks.
 
@@ -189,6 +215,8 @@ def cut(
         Of `Cut`.
     ranges : sequence of sequences of (int, int)
         Where each block along an axis begins and ends: of pixels if `adjoint`, else of outputs.
+    field : FieldModel, optional
+        Of a PSF that varies.
 
     Returns
     -------
@@ -213,11 +241,25 @@ def cut(
         [make(axis, *ends) for ends in some]
         for axis, some in zip(axes, (wider, *ranges[1:]), strict=True)
     ]
-    distinct = [_distinct([part.window for part in some]) for some in parts]
+    varying = None
+    if field is None:
+        distinct = [_distinct([part.window for part in some]) for some in parts]
+    else:  # no two blocks are blurred the same way
+        distinct = [([part.window for part in some], list(range(len(some)))) for some in parts]
+        pixels = [
+            [np.arange(*ends) if adjoint else part.needed
+             for ends, part in zip(given, some, strict=True)]
+            for given, some in zip((wider, *ranges[1:]), parts, strict=True)
+        ]  # fmt: skip
+        hats = [
+            [replace(own, cell=own.cell[some], fraction=own.fraction[some]) for some in lines]
+            for own, lines in zip((field.rows, field.columns), pixels, strict=True)
+        ]
+        varying = Varying(field.taps, hats)
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]
     needed = [[part.needed for part in some] for some in parts]
     model = _on(model, [some[0] for some in windows])  # the tables of the whole stay here
-    return needed, Cut(model, method, chosen, adjoint, windows, kinds, kept)
+    return needed, Cut(model, method, chosen, adjoint, windows, kinds, kept, varying)
 
 
 def _on(model: Model, axes: Sequence[Axis]) -> Model:

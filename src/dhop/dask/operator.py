@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, cut
 from dhop.dask.halo import Halo, Mosaic, back
+from dhop.model.field import FieldModel
 from dhop.model.relations import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
 from dhop.runtime.arguments import DTYPES
@@ -83,8 +84,9 @@ class DaskDHOperator:
         **settings: Any,
     ) -> None:
         self.operator = DHOperator(dims, psf, factor, **settings)
-        if self.operator.terms() is None:
-            raise TypeError("a PSF that varies works in memory only; blur with dhop.DHOperator")
+        self._field: FieldModel | None = getattr(self.operator, "tabulated", None)
+        if self._field is None and self.operator.terms() is None:
+            raise TypeError("modes work in memory only; blur with dhop.DHOperator, or by a Field")
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self.image_axes = tuple(sorted(self.operator.axes))
@@ -206,7 +208,8 @@ class DaskDHOperator:
             ranges = [list(pairwise(some)) for some in edges]
         products = self.operator.products
         chosen = {dtype: products.method(dtype)}
-        return cut(self.operator.model, products.asked, chosen, adjoint, ranges)
+        model = self.operator.model if self._field is None else self._field.model
+        return cut(model, products.asked, chosen, adjoint, ranges, self._field)
 
     def _travelling(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
         """The lines that blocks need, and the blocks as Dask's."""

@@ -1,12 +1,19 @@
 """What a solver found, in chunks."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
+from dhop.dask.deviations import Deviations
 from dhop.dask.operator import DaskArray, da
 from dhop.dask.problem import Problem
 from dhop.frames import layouts
+from dhop.reconstruction.penalties import Name as Prior
 from dhop.reconstruction.solution import Solution
+from dhop.runtime import arguments
+from dhop.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from dhop.reconstruction.uncertainty import What
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,8 +33,42 @@ class ChunkedSolution(Solution):
     def _uncertainty(self) -> NoReturn:
         """Refused: the methods that use it work in memory."""
         raise TypeError(
-            "the uncertainty of a solution in chunks is not computed; solve for a part in memory"
+            "of a solution in chunks standard_deviation alone is computed; for more solve for a "
+            "part in memory"
         )
+
+    def standard_deviation(
+        self,
+        noise: float | None = None,
+        what: "What" = "posterior",
+        *,
+        probes: int = 64,
+        progress: Progress = None,
+        return_error: bool = False,
+    ) -> DaskArray:
+        """How far each pixel of the image may be from the scene, see `Solution`; a Dask array.
+
+        It is computed block by block, with what lies around: pixels that are correlated farther
+        than 16 pixels of the frames are not, here. `return_error` and `progress` are for memory.
+        """
+        if return_error or progress is not None:
+            raise ValueError("return_error and progress work in memory only")
+        arguments.choice("what", what, ("posterior", "noise"))
+        arguments.positive("probes", probes)
+        if isinstance(self.regulariser, str) and self.regulariser in get_args(Prior):
+            raise ValueError(
+                "deviations are known for regularisers that are squares, not for total variation"
+            )
+        if not self.beta > 0:
+            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        image = layouts.inward(self.image, self.channel_axis) if self.nonnegative else None
+        blocks = Deviations(self.problem, self.regulariser, self.boundary, image)
+        if noise is None:
+            noise = blocks.noise(self.residual_norm)
+        elif not arguments.real("noise", noise) >= 0:
+            raise ValueError(f"noise must not be negative, got {noise!r}")
+        found = blocks.of_pixels(noise, what, probes)
+        return layouts.outward(found.rechunk(self.problem.operators[0].chunks), self.channel_axis)
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""

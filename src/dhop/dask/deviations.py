@@ -1,0 +1,213 @@
+"""How sure each pixel of a chunked image is: block by block, with what lies around it.
+
+A pixel is correlated with those near it alone. So the deviations of a block are those of a small
+problem in memory, of the frames' pixels that lie over the block and `AROUND` more on every side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.dask.operator import DaskArray, DaskDHOperator, da, dask
+from dhop.dask.problem import Problem
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.stack import FrameStack
+from dhop.psf.field import Field
+from dhop.reconstruction import problem
+from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.probing import probed
+from dhop.reconstruction.solvers import root_of_two
+
+Array = NDArray[Any]
+
+AROUND = 16  # pixels of the frames, and as many as the PSF covers
+EACH = 512  # pixels of the image along each axis of a block, at most
+SOME = 5  # blocks that degrees of freedom are counted in
+SIGNS = 2**17  # pixels of images that they are estimated with, at least
+TOLERANCE = 1e-3  # of these
+
+
+@dataclass(frozen=True)
+class Small:
+    """The problem of a block of the image and of what lies around it.
+
+    Attributes
+    ----------
+    operators : sequence of (array, dict)
+        The PSF and the settings of each.
+    dims, factor : tuple of int
+    inner : tuple of slice
+        Where the block lies in it.
+    regulariser, beta, boundary
+        As for `dhop.super_resolve`.
+    """
+
+    operators: Sequence[tuple[Any, dict[str, Any]]]
+    dims: tuple[int, ...]
+    factor: tuple[int, ...]
+    inner: tuple[Any, ...]
+    regulariser: Any
+    beta: float
+    boundary: Any
+
+    def covariances(self, weights: list[Any], image: Any) -> tuple[list[Covariance], float]:
+        """Those of each channel, and the root that its problem is divided by."""
+        made: dict[tuple[int, int], DHOperator] = {}
+        operators = []
+        for psf, settings in self.operators:  # frames that see the same way share theirs
+            key = id(psf), id(settings)
+            if key not in made:
+                made[key] = DHOperator(self.dims, psf, self.factor, **settings)
+            operators.append(made[key])
+        stack = FrameStack(operators, [np.asarray(w) for w in weights])
+        frames = np.zeros((len(operators), *operators[0].dimsd), stack.dtype)
+        posed = problem.Problem(
+            stack, frames, self.regulariser, self.beta, self.boundary, len(self.factor)
+        )
+        root = root_of_two(max(posed.scales()))
+        images = posed.divided(root).images
+        free = [None] * len(images) if image is None else image.reshape(len(images), -1) > 0
+        return [Covariance(one, some) for one, some in zip(images, free, strict=True)], root
+
+    def variances(self, weights: list[Any], image: Any, noise: bool, probes: int) -> Array:
+        """Those of the block's pixels, for noise of one."""
+        found = []
+        covariances, root = self.covariances(weights, image)
+        for one in covariances:
+            if one.closed is not None:
+                found.append(one.closed.diagonal(noise))
+            else:
+                found.append(probed(one, noise, probes, np.random.default_rng(0)).values)
+        return np.concatenate(found, axis=None).reshape(self.dims)[self.inner] / root**2
+
+    def determined(self, weights: list[Any], image: Any) -> tuple[float, int]:
+        """How many numbers of the data determine the image, and how many pixels that has."""
+        rng = np.random.default_rng(0)
+        used, pixels = 0.0, 0
+        for one in self.covariances(weights, image)[0]:
+            count = int(np.clip(SIGNS // one.size, 1, 64))
+            used += one.determined(count, rng, TOLERANCE)
+            pixels += one.size
+        return used, pixels
+
+
+class Deviations:
+    """The blocks of an image.
+
+    Parameters
+    ----------
+    given : Problem
+        The least squares that the image is of.
+    regulariser, boundary
+        As for `dhop.super_resolve`.
+    image : dask.array.Array or None
+        Whose pixels above zero vary; None if all do. Channels first.
+    """
+
+    def __init__(
+        self, given: Problem, regulariser: Any, boundary: Any, image: DaskArray | None
+    ) -> None:
+        self._given, self._image = given, image
+        self._rest = regulariser, given.beta, boundary
+        A = given.operators[0]
+        self._axes = A.image_axes
+        self._lines = [_blocks(A, number) for number in range(len(self._axes))]
+
+    def noise(self, misfit: float) -> float:
+        """The standard deviation of the noise of a pixel of weight one, from all residuals."""
+        given = self._given
+        seen = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in given.weights]
+        places = list(np.ndindex(*map(len, self._lines)))
+        some = places[:: ceil(len(places) / SOME)]
+        counted = [dask.delayed(Small.determined)(*self._small(place)) for place in some]
+        counts, found = dask.compute([on.sum() for on in seen], counted)
+        used = sum(one for one, _ in found) / sum(pixels for _, pixels in found)
+        left = float(sum(counts)) - used * float(np.prod(given.operators[0].dims))
+        if not left >= 1:
+            raise ValueError(
+                "the residuals say nothing of the noise: the image follows the frames; give noise"
+            )
+        return misfit / sqrt(left)
+
+    def of_pixels(self, noise: float, what: str, probes: int) -> DaskArray:
+        """The standard deviation of each pixel, channels first, not yet computed."""
+        A = self._given.operators[0]
+        channels = A.dims[: -len(self._axes)]
+        rows = np.empty(tuple(map(len, self._lines)), dtype=object)
+        for place in np.ndindex(*rows.shape):
+            small, *parts = self._small(place)
+            found = dask.delayed(Small.variances)(small, *parts, what == "noise", probes)
+            size = [each.stop - each.start for each in small.inner[1:]]
+            rows[place] = da.from_delayed(found, (*channels, *size), np.float64)
+        whole = da.block(rows.tolist())
+        return (noise * da.sqrt(whole.clip(0))).astype(self._given.frames.dtype)
+
+    def _small(self, place: Sequence[int]) -> tuple[Small, list[Any], Any]:
+        """The problem of a block, the weights of its frames, and its image if it is asked for."""
+        given = self._given
+        A = given.operators[0]
+        own = [some[k] for some, k in zip(self._lines, place, strict=True)]
+        dims = list(A.dims)
+        for axis, (_, _, pixels) in zip(self._axes, own, strict=True):
+            dims[axis] = len(pixels)
+        outputs = [each for each, _, _ in own]
+        inner = (..., *(where for _, where, _ in own))
+        first = [int(pixels[0]) for _, _, pixels in own]
+        known: dict[int, tuple[Any, dict[str, Any]]] = {}
+        recipes = [
+            known.setdefault(id(B), (_moved(B.operator.psf, first), B.operator.settings()))
+            for B in given.operators
+        ]
+        small = Small(recipes, tuple(dims), A.operator.factor, inner, *self._rest)
+        weights = [_taken(w, outputs) if getattr(w, "ndim", 0) else w for w in given.weights]
+        image = None if self._image is None else _taken(self._image, [p for _, _, p in own])
+        return small, weights, image
+
+
+def _blocks(A: DaskDHOperator, number: int) -> list[tuple[Array, slice, Array]]:
+    """Along an axis: the outputs of each small problem, where its block lies, and its pixels."""
+    axis, operator = A.image_axes[number], A.operator
+    index = operator.axes.index(axis)
+    factor, size, sized = operator.factor[index], A.dims[axis], A.dimsd[axis]
+    around = AROUND + ceil(operator.psf.shape[index] / factor)
+    edges = np.append(0, np.cumsum(A.chunksd[axis]))
+    step = max(EACH // factor, 1)
+    starts = [k for a, b in pairwise(edges.tolist()) for k in range(a, b, step)]
+    wraps = operator.boundary[index] == "wrap"
+    whole = wraps and (size != factor * sized or isinstance(operator.psf, Field))
+    found = []
+    for start, stop in pairwise([*starts, sized]):
+        low, high = start - around, stop + around
+        if whole or (wraps and high - low >= sized):
+            low, high = 0, sized
+        elif not wraps:
+            low, high = max(low, 0), min(high, sized)
+        end = size if high == sized else factor * high
+        pixels = np.arange(factor * low, end) % size
+        last = size if stop == sized else factor * stop
+        where = slice(factor * (start - low), last - factor * low)
+        found.append((np.arange(low, high) % sized, where, pixels))
+    return found
+
+
+def _moved(psf: Any, first: list[int]) -> Any:
+    """A PSF as it is, a field with its positions counted from a pixel."""
+    if not isinstance(psf, Field):
+        return psf
+    rows, columns = psf.positions
+    return Field(psf.stamps, (rows - first[0], columns - first[1]))
+
+
+def _taken(array: DaskArray, lines: Sequence[Array]) -> DaskArray:
+    """Lines along each of the last axes."""
+    for axis, some in zip(range(-len(lines), 0), lines, strict=True):
+        index: Any = some
+        if (np.diff(some) == 1).all():
+            index = slice(int(some[0]), int(some[-1]) + 1)
+        array = array[(..., index, *[slice(None)] * (-axis - 1))]
+    return array

@@ -1,0 +1,88 @@
+"""Standard deviations in chunks, against dense inverses."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from dhop import FrameStack, psf
+from dhop.reconstruction.regularisers import regulariser_operator
+
+da = pytest.importorskip("dask.array")
+dask = pytest.importorskip("dask")
+
+from dhop.dask import deviations, super_resolve  # noqa: E402
+
+RNG = np.random.default_rng(0)
+BLUR = psf.gaussian(5, 1.0)
+FIELD = psf.Field([[psf.gaussian(5, s)] for s in (0.7, 1.4)], ([5, 25], [10]))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Blocks of a few pixels, in one thread."""
+    monkeypatch.setattr(deviations, "AROUND", 4)
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+def dense(solution, weights, beta, boundary):
+    """The inverse of the normal equations, and the data's part of these."""
+    stack = FrameStack(solution.operator.operators, weights)
+    B = stack.to_sparse().toarray()
+    S = regulariser_operator("laplacian", stack.dims, boundary=boundary)
+    S = S.matmat(np.eye(stack.shape[1]))
+    return np.linalg.inv(B.T @ B + beta * S.T @ S), B.T @ B
+
+
+@pytest.mark.parametrize(
+    ("blur", "boundary", "mapped"),
+    [(BLUR, "symmetric", True), (BLUR, "wrap", True),
+     (FIELD, "constant", False)],
+)  # fmt: skip
+def test_against_the_dense_inverse(blur, boundary, mapped):
+    frames = RNG.random((2, 24, 6))
+    maps = [RNG.uniform(0.5, 2, frames.shape[1:]) if mapped else 1.5, 0.7]
+    found = super_resolve(
+        da.from_array(frames, chunks=(2, 8, 6)), blur, 2, beta=1.0, weights=maps,
+        shifts=[[0, 0], [0.4, 0.5]], boundary=boundary,
+    )  # fmt: skip
+    inverse, data = dense(found, maps, 1.0, boundary)
+    shape = found.image.shape
+    for what, variance in ("posterior", inverse), ("noise", inverse @ data @ inverse):
+        expected = 0.3 * np.sqrt(np.diag(variance)).reshape(shape)
+        result = found.standard_deviation(0.3, what, probes=100)
+        assert result.chunks == found.image.chunks
+        ratio = result.compute() / expected
+        assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
+    freedom = frames.size - np.trace(inverse @ data)
+    sigma = found.residual_norm / np.sqrt(freedom)
+    own = found.standard_deviation(probes=100).compute()
+    again = found.standard_deviation(sigma, probes=100).compute()
+    assert_allclose(own / again, 1, atol=0.05)
+
+
+def test_channels_and_images_that_are_not_negative():
+    frames = RNG.standard_normal((1, 2, 12, 10))
+    given = {"beta": 0.5, "nonnegative": True, "rtol": 1e-5}
+    found = super_resolve(da.from_array(frames, chunks=(1, 2, 6, 10)), BLUR, 2, **given)
+    image = found.image.compute()
+    result = found.standard_deviation(1.0, probes=100).compute()
+    assert (result[image == 0] == 0).all()
+    inverse, _ = dense(found, None, 0.5, "symmetric")
+    K = np.linalg.inv(inverse)
+    free = image.ravel() > 0
+    expected = np.sqrt(np.diag(np.linalg.inv(K[np.ix_(free, free)])))
+    ratio = result.ravel()[free] / expected
+    assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
+
+
+def test_what_is_refused():
+    frame = da.from_array(RNG.random((8, 8)))
+    found = super_resolve(frame, BLUR, 2, beta=0.1, maxiter=1)
+    for words, given in (("negative", {"noise": -1.0}), ("what", {"what": "all"})):
+        with pytest.raises(ValueError, match=words):
+            found.standard_deviation(**given)
+    with pytest.raises(ValueError, match="beta=0"):
+        super_resolve(frame, BLUR, 2, beta=0.0, maxiter=1).standard_deviation(1.0)
+    with pytest.raises(TypeError, match="part in memory"):
+        found.response((0, 0))
