@@ -113,3 +113,9 @@ def test_spectra_are_solved_as_in_memory():
     expected = dhop.super_resolve(spectra, line, 2, **given).image
     found = dhop.super_resolve(da.from_array(spectra, chunks=(2, 10)), line, 2, **given)
     assert_allclose(found.image.compute(), expected, 0, 1e-6)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"beta": 1.0, "loss": "huber"}, {"shifts": "estimate"}])
+def test_nothing_is_chosen_from_spectra(chosen):
+    with pytest.raises(ValueError, match="take them into memory"):
+        dhop.dask.super_resolve(da.ones((2, 30)), [0.25, 0.5, 0.25], 2, **chosen)

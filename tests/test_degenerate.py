@@ -54,7 +54,7 @@ REFUSED = [
     ({"beta": np.nan}, ValueError, "beta must be finite"),
     ({"beta": 1.7e308}, ValueError, "beta overflow"),
     ({"psf": 1e308 * np.ones((5, 5))}, ValueError, "sum of the psf overflows"),
-    ({"psf": 1j * BLUR}, TypeError, "complex psf"),
+    ({"psf": 1j * BLUR}, TypeError, "psf must be real"),
 ]
 IN_MEMORY = [
     (operator(lambda x: np.nan * x), ValueError, "regulariser must give .*finite"),

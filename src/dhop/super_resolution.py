@@ -258,31 +258,17 @@ def super_resolve(
     >>> solution
     <Solution (32, 32) of 1 frames (16, 16), direct, 1 iterations, converged, beta 0.0001>
     """
+    asked = locals()
     request = Request(
         loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,
         denoiser,
     )  # fmt: skip
     if inputs.is_chunked(frames):
-        return _chunked(
-            frames, psf, factor, noise=noise, beta=beta, shifts=shifts,
-            weights=weights, regulariser=regulariser, nonnegative=nonnegative, boundary=boundary,
-            decimation=decimation, dims=dims, x0=x0, maxiter=maxiter, rtol=rtol, callback=callback,
-            progress=progress, photometry=photometry, channel_axis=channel_axis, center=center,
-            motion=motion, target=target, request=request,
-        )  # fmt: skip
+        return _chunked(request, asked)
     array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
     if ndim == 1:
-        rows = lines.as_images(
-            array, channel_axis, psf=psf, factor=factor, center=center, shifts=shifts,
-            weights=weights, boundary=boundary, dims=dims, x0=x0, regulariser=regulariser,
-            beta=beta, noise=noise, photometry=photometry, solver=solver, nonnegative=nonnegative,
-            decimation=decimation, maxiter=maxiter, rtol=rtol, callback=callback,
-            progress=progress, motion=motion, loss=loss, threshold=threshold,
-            background=background, gain=gain, read_noise=read_noise, bounds=bounds,
-            denoiser=denoiser, target=target,
-        )  # fmt: skip
-        row = super_resolve(**rows)
+        row = super_resolve(**lines.as_images(array, channel_axis, asked))
         axis = layouts.image_axis(channel_axis, array.ndim, 1)
         sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
         image = lines.as_line(row.image, axis)
@@ -432,18 +418,14 @@ def super_resolve(
     )
 
 
-def _chunked(
-    frames: Any, psf: Any, factor: Any, *, motion: Any, target: Any, request: Request,
-    **settings: Any,
-) -> Solution:  # fmt: skip
-    if motion is not None:
+def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
+    if asked.pop("motion") is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
-    if target is not None:
+    if asked.pop("target") is not None:
         raise ValueError("target works in memory only; convolve the image by dhop.dask")
     request.check()
     request.check_for_chunks()
+    del asked["denoiser"]
     from dhop.dask import super_resolve
 
-    names = "loss", "threshold", "background", "gain", "read_noise", "bounds", "solver"
-    asked = {name: getattr(request, name) for name in names}
-    return super_resolve(frames, psf, factor, **settings, **asked)
+    return super_resolve(**asked)

@@ -99,8 +99,7 @@ class Choices:
             elif isinstance(own, np.ndarray):
                 own = known.shifts
             known.frames = tile.frames if tile.special is None else tile.special.seen(tile.frames)
-            if known.motion is None:
-                known.align(own, None, terms, None)
+            known.align(own, None, terms, None)
 
         self._each("aligning", look, progress)
         found = np.stack([tile.known.shifts + tile.moved for tile in self.tiles])

@@ -154,10 +154,15 @@ x0, maxiter, rtol, callback, progress
     asked = chosen, isinstance(shifts, str | tuple), isinstance(psf, str), photometry is not None
     survey = None
     if any(asked) or not request.plain:
+        if ndim == 1:
+            raise ValueError(
+                "of spectra in chunks nothing is chosen: give beta and shifts as numbers and leave "
+                "losses and penalties out, or take them into memory, where all of it works"
+            )
         survey = Survey.of(stack, maps)
         known.look(
             read_tiles(
-                stack, None if weights is None else maps, dark, moves, None, steps, decimation,
+                stack, None if weights is None else maps, dark, moves, steps, decimation,
                 request, photometry is not None,
             ),
             stack.shape,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from dhop.dask.operator import DaskArray, dask
 from dhop.estimation.photometry import Photometry
-from dhop.frames import motions
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import inputs
 from dhop.reconstruction.preparation import Preparation
@@ -54,7 +53,6 @@ def read_tiles(
     weights: Sequence[Any] | None,
     background: DaskArray | None,
     shifts: Array,
-    motion: Sequence[Any] | None,
     factor: tuple[int, ...],
     decimation: Decimation,
     request: Request,
@@ -69,16 +67,14 @@ def read_tiles(
     background : dask.array.Array or None
         Of the shape of the frames.
     shifts : ndarray, shape (F, ndim)
-        As far as they are known, of the middles of frames that have moved in other ways.
-    motion : sequence or None
-        As `dhop.frames.motions` has it.
+        As far as they are known.
     factor, decimation
     request : Request
     changes : bool
         Whether the brightness is to be found, too.
     """
     shape = stack.shape[-len(factor) :]
-    cuts = [_starts(place, shape, shifts, motion) for place in _places(shape)]
+    cuts = [_starts(place, shape, shifts) for place in _places(shape)]
     parts = [[_part(start, shape) for start in starts] for starts in cuts]
     given = dask.compute(
         [
@@ -109,11 +105,6 @@ def read_tiles(
             special, pixels, maps = answer
         left = shifts - (starts - starts[0])
         known = Preparation(pixels, maps, factor, decimation, left, Photometry.none(len(pixels)))
-        if motion is not None:
-            known.motion = [
-                _of_part(each, start, starts[0], pixels.shape[-2:])
-                for each, start in zip(motion, starts, strict=True)
-            ]
         tiles.append(Tile(known, special, pixels, starts))
     # Where nothing is to be seen, nothing can be chosen.
     return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
@@ -130,18 +121,11 @@ def _places(shape: Sequence[int]) -> list[Array]:
     return [np.array(each) for each in dict.fromkeys(found)]
 
 
-def _starts(
-    place: Array, shape: Sequence[int], shifts: Array, motion: Sequence[Any] | None
-) -> Array:
+def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
     """Where a tile begins in each frame."""
     side = np.array([min(SIDE[len(shape)], m) for m in shape])
-    moves = shifts
-    if motion is not None:
-        middle = (place + side / 2) / np.maximum(np.array(shape) - 1, 1)
-        moves = np.array(
-            [motions.displacement(each, (shape[0], shape[1]), middle) for each in motion]
-        )
-    return np.array((place + np.rint(moves - moves[0]).astype(int)).clip(0, np.array(shape) - side))
+    moves = np.rint(shifts - shifts[0]).astype(int)
+    return np.array((place + moves).clip(0, np.array(shape) - side))
 
 
 def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
@@ -160,18 +144,3 @@ def _tells(frames: Array, weights: Sequence[Array] | None) -> bool:
         if seen.size and float(seen.min()) < float(seen.max()):
             return True
     return False
-
-
-def _of_part(motion: Any, start: Array, origin: Array, shape: tuple[int, ...]) -> Any:
-    """The motion of a part of a frame, to that of frame 0."""
-    (r, c), (r0, c0) = start.tolist(), origin.tolist()
-    if callable(motion):
-        return lambda rows, columns: (
-            np.stack(motion(rows + r, columns + c)) - np.reshape([r0, c0], (2, 1, 1))
-        )
-    if motion.shape == (3, 3):
-        into, onto = np.eye(3), np.eye(3)
-        into[:2, 2], onto[:2, 2] = (r, c), (-r0, -c0)
-        return onto @ motion @ into
-    here = motion[:, r : r + shape[0], c : c + shape[1]]
-    return here - np.reshape([r0, c0], (2, 1, 1))

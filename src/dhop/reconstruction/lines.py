@@ -13,8 +13,8 @@ from dhop.runtime import arguments
 Array = NDArray[Any]
 
 
-def as_images(frames: Array, channel_axis: int | None, **given: Any) -> dict[str, Any]:
-    """The arguments of `dhop.super_resolve` for images of one row, from those for lines."""
+def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `dhop.super_resolve` for images of one row, from those given for lines."""
     if given["motion"] is not None:
         raise ValueError("motion is that of images; lines take shifts")
     layouts.stacked(frames, channel_axis, 1)

@@ -66,6 +66,8 @@ class Request(NamedTuple):
                 raise ValueError(f"bounds must be (low, high) with low < high, got {self.bounds!r}")
             if (self.nonnegative or self.loss == "poisson") and -np.inf < low < 0:
                 one = "nonnegative=True" if self.nonnegative else 'loss="poisson"'
+                if high <= 0:
+                    raise ValueError(f"bounds={self.bounds!r} and {one} leave no value")
                 raise ValueError(
                     f"bounds={self.bounds!r} allow negative values, {one} does not: give "
                     f"bounds=(0, {high:g}), or leave one of them out"
