@@ -440,13 +440,6 @@ def test_what_cannot_be_told():
         one.standard_deviation()
 
 
-def test_chunks_are_refused():
-    da = pytest.importorskip("dask.array")
-    frames = da.from_array(np.ones((12, 12)), chunks=6)
-    with pytest.raises(TypeError, match="in chunks"):
-        super_resolve(frames, GAUSS, 2, beta=0.1).standard_deviation()
-
-
 def test_progress_is_told():
     seen = []
     Dense(count=3).solution.standard_deviation(
