@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage.transform import resize
 
 from dhop import psf, super_resolve
-from dhop.reconstruction.preparation import Preparation, width
+from dhop.reconstruction.blurs import width
+from dhop.reconstruction.preparation import Preparation
 
 
 @pytest.mark.parametrize(
