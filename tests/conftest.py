@@ -1,4 +1,5 @@
 import gc
+import signal
 
 import numpy as np
 import oracle
@@ -20,6 +21,9 @@ settings.load_profile("normal")
 
 
 def pytest_configure(config):
+    # A shell's background jobs ignore Ctrl-C, and so would the children that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # SciPy's own test module, of which we run a part, wears these.
     for marker in (
         "skip_xp_backends",

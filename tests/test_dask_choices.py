@@ -74,11 +74,12 @@ def test_what_is_chosen_is_what_is_in_memory(name):
     assert_array_equal(found.psf, expected.psf)
 
 
+IDENTITY = {"regulariser": "identity", "beta": 1.0}
 SOLVED = {
     "brightness": (BRIGHTER, {"photometry": "both", "beta": 1.0}),
-    "huber": (SPIKES, {"loss": "huber", "weights": MAPS}),
-    "variation": (FRAMES, {"regulariser": "huber-tv", "beta": 0.5, "noise": 0.05}),
-    "bounds": (FRAMES, {"bounds": (0.4, 0.8), "regulariser": "identity", "beta": 1.0}),
+    "huber": (SPIKES, {"loss": "huber", "weights": MAPS} | IDENTITY),
+    "variation": (FRAMES, {"regulariser": "huber-tv", "beta": 0.1, "noise": 0.05}),
+    "bounds": (FRAMES, {"bounds": (0.4, 0.8)} | IDENTITY),
     "photons": (
         FRAMES,
         {
@@ -88,8 +89,7 @@ SOLVED = {
             "read_noise": 0.2,
             "weights": MAPS,
             "regulariser": "identity",
-            "beta": 1.0,
-            "rtol": 1e-5,
+            "beta": 20.0,
         },
     ),
 }
@@ -99,19 +99,18 @@ SOLVED = {
 @pytest.mark.parametrize("name", SOLVED)
 def test_the_image_is_what_is_found_in_memory(name):
     frames, changes = SOLVED[name]
-    given = {"psf": BLUR, "factor": 2, "shifts": SHIFTS, "beta": 5.0, "rtol": 1e-3} | changes
-    expected = dhop.super_resolve(frames, **given | {"rtol": 1e-7})
+    given = {"psf": BLUR, "factor": 2, "shifts": SHIFTS, "rtol": 1e-5} | changes
+    expected = dhop.super_resolve(frames, **given | {"rtol": 1e-8})
     found = dhop.super_resolve(da.from_array(frames, chunks=(3, 10, 20)), **given)
     assert found.converged
     assert expected.converged
-    assert_allclose(found.image.compute(), expected.image, rtol=0, atol=5e-3)
-    assert_allclose(found.residual_norm, expected.residual_norm, 1e-3)
-    assert_allclose(found.history[-1].loss or 0, expected.history[-1].loss or 0, 5e-3)
+    assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-4)
+    assert_allclose(found.residual_norm, expected.residual_norm, 1e-4)
+    assert_allclose(found.history[-1].loss or 0, expected.history[-1].loss or 0, 1e-4)
     assert (found.weights is None) == (expected.weights is None)
     if found.weights is not None:
-        assert_allclose(found.weights.compute(), expected.weights, rtol=0, atol=0.03)
-    # In memory they come from images that are solved for as exactly as the last one.
-    assert_allclose(found.photometry.gains, expected.photometry.gains, 1e-3)
+        assert_allclose(found.weights.compute(), expected.weights, rtol=0, atol=1e-3)
+    assert_allclose(found.photometry.gains, expected.photometry.gains, 1e-9)
 
 
 class TestSeveralTiles:
@@ -140,9 +139,7 @@ class TestSeveralTiles:
 
         frames = np.stack([map_coordinates(scene, [y + 70 - a, x + 50 - b]) for a, b in far])
         part = da.from_array(frames, chunks=96)
-        read = tiles.read_tiles(
-            part, None, None, np.array(far), None, (2, 2), "mean", request(), False
-        )
+        read = tiles.read_tiles(part, None, None, np.array(far), (2, 2), "mean", request(), False)
         assert len(read) == 5
         middle = read[0]
         assert_array_equal(middle.moved, [[0, 0], [24, 0]])  # as far as there are pixels

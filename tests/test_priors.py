@@ -16,7 +16,7 @@ BLUR = psf.gaussian(9, 1.0)
 MARGIN = 16
 
 
-def frames_of(name, count, size=128, noise=0.01):
+def frames_of(name, count, size=80, noise=0.01):
     scene = photograph(name, size + 2 * MARGIN)
     frames, shifts = burst(scene, BLUR, 2, noise, count, margin=MARGIN, seed=3, boundary="constant")
     return frames, shifts, scene[MARGIN:-MARGIN, MARGIN:-MARGIN]

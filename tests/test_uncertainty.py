@@ -440,6 +440,16 @@ def test_what_cannot_be_told():
         one.standard_deviation()
 
 
+def test_chunks_are_refused():
+    """What is more than standard deviations."""
+    da = pytest.importorskip("dask.array")
+    frames = da.from_array(np.ones((12, 12)), chunks=6)
+    solution = super_resolve(frames, GAUSS, 2, beta=0.1)
+    for refused in (solution.covariance, solution.response):
+        with pytest.raises(TypeError, match="of a solution in chunks"):
+            refused((3, 3))
+
+
 def test_progress_is_told():
     seen = []
     Dense(count=3).solution.standard_deviation(
