@@ -61,18 +61,21 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     assert_allclose(own / again, 1, atol=0.05)
 
 
-def test_channels_and_images_that_are_not_negative():
+@pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3)}])
+def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))
-    given = {"beta": 0.5, "nonnegative": True, "rtol": 1e-5}
-    found = super_resolve(da.from_array(frames, chunks=(1, 2, 6, 10)), BLUR, 2, **given)
-    image = found.image.compute()
-    result = found.standard_deviation(1.0, probes=100).compute()
-    assert (result[image == 0] == 0).all()
-    inverse, _ = dense(found, None, 0.5, "symmetric")
-    K = np.linalg.inv(inverse)
-    free = image.ravel() > 0
+    found = super_resolve(
+        da.from_array(frames, chunks=(1, 2, 6, 10)), BLUR, 2, beta=0.5, rtol=1e-5, **given
+    )
+    image = found.image.compute().ravel()
+    low, high = given.get("bounds", (0, np.inf))
+    free = (image > low) & (image < high)
+    assert 0 < free.sum() < free.size
+    result = found.standard_deviation(1.0, probes=100).compute().ravel()
+    assert (result[~free] == 0).all()
+    K = np.linalg.inv(dense(found, None, 0.5, "symmetric")[0])
     expected = np.sqrt(np.diag(np.linalg.inv(K[np.ix_(free, free)])))
-    ratio = result.ravel()[free] / expected
+    ratio = result[free] / expected
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
 
 
@@ -86,3 +89,5 @@ def test_what_is_refused():
         super_resolve(frame, BLUR, 2, beta=0.0, maxiter=1).standard_deviation(1.0)
     with pytest.raises(TypeError, match="part in memory"):
         found.response((0, 0))
+    with pytest.raises(TypeError, match="report"):
+        found.plot()

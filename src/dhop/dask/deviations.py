@@ -55,7 +55,7 @@ class Small:
     beta: float
     boundary: Any
 
-    def covariances(self, weights: list[Any], image: Any) -> tuple[list[Covariance], float]:
+    def covariances(self, weights: list[Any], free: Any) -> tuple[list[Covariance], float]:
         """Those of each channel, and the root that its problem is divided by."""
         made: dict[tuple[int, int], DHOperator] = {}
         operators = []
@@ -71,13 +71,13 @@ class Small:
         )
         root = root_of_two(max(posed.scales()))
         images = posed.divided(root).images
-        free = [None] * len(images) if image is None else image.reshape(len(images), -1) > 0
-        return [Covariance(one, some) for one, some in zip(images, free, strict=True)], root
+        own = [None] * len(images) if free is None else free.reshape(len(images), -1)
+        return [Covariance(one, some) for one, some in zip(images, own, strict=True)], root
 
-    def variances(self, weights: list[Any], image: Any, noise: bool, probes: int) -> Array:
+    def variances(self, weights: list[Any], free: Any, noise: bool, probes: int) -> Array:
         """Those of the block's pixels, for noise of one."""
         found = []
-        covariances, root = self.covariances(weights, image)
+        covariances, root = self.covariances(weights, free)
         for one in covariances:
             if one.closed is not None:
                 found.append(one.closed.diagonal(noise))
@@ -85,11 +85,11 @@ class Small:
                 found.append(probed(one, noise, probes, np.random.default_rng(0)).values)
         return np.concatenate(found, axis=None).reshape(self.dims)[self.inner] / root**2
 
-    def determined(self, weights: list[Any], image: Any) -> tuple[float, int]:
+    def determined(self, weights: list[Any], free: Any) -> tuple[float, int]:
         """How many numbers of the data determine the image, and how many pixels that has."""
         rng = np.random.default_rng(0)
         used, pixels = 0.0, 0
-        for one in self.covariances(weights, image)[0]:
+        for one in self.covariances(weights, free)[0]:
             count = int(np.clip(SIGNS // one.size, 1, 64))
             used += one.determined(count, rng, TOLERANCE)
             pixels += one.size
@@ -105,14 +105,14 @@ class Deviations:
         The least squares that the image is of.
     regulariser, boundary
         As for `dhop.super_resolve`.
-    image : dask.array.Array or None
-        Whose pixels above zero vary; None if all do. Channels first.
+    free : dask.array.Array of bool or None
+        Which pixels of the image vary; None if all do. Channels first.
     """
 
     def __init__(
-        self, given: Problem, regulariser: Any, boundary: Any, image: DaskArray | None
+        self, given: Problem, regulariser: Any, boundary: Any, free: DaskArray | None
     ) -> None:
-        self._given, self._image = given, image
+        self._given, self._free = given, free
         self._rest = regulariser, given.beta, boundary
         A = given.operators[0]
         self._axes = A.image_axes
@@ -148,7 +148,7 @@ class Deviations:
         return (noise * da.sqrt(whole.clip(0))).astype(self._given.frames.dtype)
 
     def _small(self, place: Sequence[int]) -> tuple[Small, list[Any], Any]:
-        """The problem of a block, the weights of its frames, and its image if it is asked for."""
+        """The problem of a block, the weights of its frames, and which of its pixels vary."""
         given = self._given
         A = given.operators[0]
         own = [some[k] for some, k in zip(self._lines, place, strict=True)]
@@ -165,8 +165,8 @@ class Deviations:
         ]
         small = Small(recipes, tuple(dims), A.operator.factor, inner, *self._rest)
         weights = [_taken(w, outputs) if getattr(w, "ndim", 0) else w for w in given.weights]
-        image = None if self._image is None else _taken(self._image, [p for _, _, p in own])
-        return small, weights, image
+        free = None if self._free is None else _taken(self._free, [p for _, _, p in own])
+        return small, weights, free
 
 
 def _blocks(A: DaskDHOperator, number: int) -> list[tuple[Array, slice, Array]]:

@@ -1,7 +1,7 @@
 """What a solver found, in chunks."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from dhop.dask.deviations import Deviations
 from dhop.dask.operator import DaskArray, da
@@ -61,14 +61,21 @@ class ChunkedSolution(Solution):
             )
         if not self.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
-        image = layouts.inward(self.image, self.channel_axis) if self.nonnegative else None
-        blocks = Deviations(self.problem, self.regulariser, self.boundary, image)
+        free = None
+        if self.bounds is not None:
+            image = layouts.inward(self.image, self.channel_axis)
+            free = (image > self.bounds[0]) & (image < self.bounds[1])
+        blocks = Deviations(self.problem, self.regulariser, self.boundary, free)
         if noise is None:
             noise = blocks.noise(self.residual_norm)
         elif not arguments.real("noise", noise) >= 0:
             raise ValueError(f"noise must not be negative, got {noise!r}")
         found = blocks.of_pixels(noise, what, probes)
         return layouts.outward(found.rechunk(self.problem.operators[0].chunks), self.channel_axis)
+
+    def plot(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a report shows all of an image at once."""
+        raise TypeError("a report is of a solution in memory: solve for a part of the frames there")
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""

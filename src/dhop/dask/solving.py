@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from math import prod
+from math import isfinite, prod
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
@@ -242,6 +242,8 @@ x0, maxiter, rtol, callback, progress
         regulariser=regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
+        bounds=request.box if any(map(isfinite, request.box)) else None,
+        edge=None if how is None else how.edge,
         weights=trusted,
         problem=solved,
     )
