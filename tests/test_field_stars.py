@@ -48,6 +48,19 @@ def test_stars_show_the_psf_of_their_tile(factor):
         np.testing.assert_allclose(stamp.sum(), 1)
 
 
+def test_a_star_that_is_lost_costs_no_other():
+    pytest.importorskip("photutils")
+    image, at = stars(np.random.default_rng(2), (60, 60))
+    row, column = np.rint(at[0]).astype(int)
+    lost = image.copy()
+    lost[row - 8 : row + 9, column - 8 : column + 9] = np.nan
+    found, expected = (
+        psf.Field.from_stars(one, places, grid=1, size=13)
+        for one, places in ((lost, at), (image, at[1:]))
+    )
+    np.testing.assert_array_equal(found.stamps, expected.stamps)
+
+
 def test_what_stars_cannot_tell_is_refused():
     pytest.importorskip("photutils")
     image, at = stars(np.random.default_rng(1))
@@ -63,6 +76,9 @@ def test_what_stars_cannot_tell_is_refused():
         psf.Field.from_stars(image, at[:, :1])
     with pytest.raises(ValueError, match="two axes"):
         psf.Field.from_stars(image[0], at)
+    for nothing in (0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="brighter than its surroundings"):
+            psf.Field.from_stars(np.full((40, 40), nothing), [(20, 20)], grid=1)
 
 
 def test_without_photutils_it_says_what_is_missing(monkeypatch):

@@ -284,6 +284,15 @@ def test_field_shows_every_psf_at_its_node(ax):
     assert ax.get_yticks().tolist() == [0.5, 2.5]
 
 
+@pytest.mark.parametrize("draw", [plots.field, plots.widths])
+def test_fields_of_nothing_and_what_is_none(draw, ax):
+    draw(psf.Field(np.zeros((1, 2, 3, 3)), ([0], [0, 4])), ax=ax)
+    with pytest.raises(TypeError, match="got Modes"):
+        draw(psf.Modes(np.ones((2, 3, 3)), np.ones((2, 4, 4))), ax=ax)
+    with pytest.raises(ValueError, match="field of images"):
+        draw(psf.Field(np.ones((2, 3)), ([0, 4],)), ax=ax)
+
+
 @pytest.mark.parametrize("turn", [0, 30, 90, 135])
 def test_widths_are_those_of_the_gaussians(ax, turn):
     """Gaussians sampled along and across a direction, counter-clockwise with rows downward."""

@@ -119,7 +119,7 @@ class FakeRaw:
     raw_image_visible = np.full((4, 6), 600, np.uint16)
     black_level_per_channel = (100, 100, 100, 100)
     white_level = 1100
-    camera_whitebalance = (2.0, 1.0, 1.5, 0.0)
+    camera_whitebalance = (2048.0, 1024.0, 1536.0, 0.0)
 
     def __enter__(self):
         return self

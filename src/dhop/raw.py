@@ -89,7 +89,9 @@ def read(path: str | os.PathLike[str]) -> Mosaic:
         pixels = (raw.raw_image_visible - black) / (raw.white_level - black)
         letters = raw.color_desc.decode()
         pattern = "".join(letters[colours[place]] for place in PLACES)
-        gains = dict(zip(letters, raw.camera_whitebalance, strict=True))
+        gains: dict[str, float] = {}
+        for letter, gain in zip(letters, raw.camera_whitebalance, strict=True):
+            gains[letter] = gains.get(letter) or gain  # many files leave the second green at 0
     green = gains.get("G") or 1.0
     balance = {letter: (gains[letter] or green) / green for letter in dict.fromkeys(pattern)}
     return Mosaic(pixels, pattern, balance)

@@ -34,6 +34,8 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If it is a field of lines or volumes.
+    TypeError
+        If it is no field.
 
     Examples
     --------
@@ -44,6 +46,7 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
     _of_images(field)
     mosaic = np.abs(field.mosaic)
     peak = mosaic.max()
+    log = log and peak > 0
     K0, K1 = field.shape
     ax = ax or new_axes()[0]
     image = ax.imshow(
@@ -81,6 +84,8 @@ def widths(field: Field, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If it is a field of lines or volumes.
+    TypeError
+        If it is no field.
 
     Examples
     --------
@@ -111,6 +116,8 @@ def widths(field: Field, *, ax: Axes | None = None) -> Axes:
 
 
 def _of_images(field: Field) -> None:
+    if not isinstance(field, Field):
+        raise TypeError(f"a field has PSFs at places, got {type(field).__name__}")
     if field.ndim != 2:
         raise ValueError(f"a picture shows a field of images, got {field}")
 

@@ -201,7 +201,7 @@ class Field:
             stamp is taken for its background.
         positions : array_like, shape (N, 2)
             Row and column of stars that stand alone and are not saturated, to a pixel or better.
-            Those whose stamps reach beyond the image are left out.
+            Those whose stamps reach beyond the image, or that have no pixels, are left out.
         grid : int or (int, int)
             Tiles along each axis. Some ten stars in each show a PSF well.
         size : int
@@ -216,7 +216,7 @@ class Field:
         Raises
         ------
         ValueError
-            If there is a tile without a star.
+            If there is a tile without a star, or with none that can be seen.
         ModuleNotFoundError
             Without photutils (``dhop[stars]``).
 

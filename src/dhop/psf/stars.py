@@ -68,11 +68,17 @@ def _effective(image: Array, places: Array, nearest: Array, reach: int) -> Array
         stamp = image[i - reach : i + reach + 1, j - reach : j + reach + 1]
         seen = np.isfinite(stamp)
         border = np.concatenate([stamp[0], stamp[-1], stamp[1:-1, 0], stamp[1:-1, -1]])
-        stamp = np.where(seen, stamp - np.nanmedian(border), 0)
+        border = border[np.isfinite(border)]
+        if not (seen[reach, reach] and border.size):  # saturated, or beside the sensor
+            continue
+        stamp = np.where(seen, stamp - np.median(border), 0)
+        if not stamp.sum() > 0:
+            continue
         center = column - j + reach, row - i + reach
-        stars.append(
-            photutils.EPSFStar(stamp, weights=seen.astype(float), cutout_center=center)
-        )  # fmt: skip
+        weights = seen.astype(float)
+        stars.append(photutils.EPSFStar(stamp, weights=weights, cutout_center=center))
+    if not stars:
+        raise ValueError(f"no star at {places[0]} or of its tile is brighter than its surroundings")
     build = photutils.EPSFBuilder(oversampling=OVERSAMPLING, progress_bar=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of single stars that it leaves out
