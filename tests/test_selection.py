@@ -45,7 +45,7 @@ def curves_of(frames, shifts, rules, noise=None, weights=None):
     ],
 )
 def test_near_the_best_of_a_sweep(noise, factor, regulariser):
-    scene = photograph("camera", 160)
+    scene = photograph("camera", 96)
     frames, shifts = burst(scene, BLUR, factor, noise, 8)
     options = {"shifts": shifts, "rtol": 1e-4, "regulariser": regulariser}
     sweep = [
