@@ -80,6 +80,8 @@ def files(tmp_path, monkeypatch):
     np.save("spectrum.npy", scene[30])
     tifffile.imwrite("cells.tif", rng.poisson(100 + 400 * scene).astype(np.float32))
     tifffile.imwrite("psf.tif", psf.gaussian(7, 1.0).astype(np.float32))
+    counts = rng.poisson(10 + 90 * np.stack([scene] * 3)).astype(np.uint16)
+    tifffile.imwrite("counts.tif", counts, photometric="minisblack")
 
 
 @pytest.mark.parametrize("line", list(lines()))
