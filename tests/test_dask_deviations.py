@@ -61,7 +61,7 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     assert_allclose(own / again, 1, atol=0.05)
 
 
-@pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3)}])
+@pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3), "maxiter": 3}])
 def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))
     found = super_resolve(

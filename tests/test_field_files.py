@@ -192,3 +192,12 @@ def test_the_command_line_tells_and_takes(tmp_path, monkeypatch):
     assert "give --field" in call("--at", "1,2", code=1)
     assert "--at row,column" in call("--field", "--out", "two.npy", code=1)
     assert "at must be row,column" in call("--field", "--at", "1", code=1)
+
+
+def test_points_have_no_width_that_could_be_told(capsys):
+    fields = pytest.importorskip("dhop.cli.fields")
+    points = np.zeros((1, 2, 3, 3))
+    points[..., 1, 1] = 1
+    fields.show_field(psf.Field(points, ([0], [0, 4])), "points", None, False, False, True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["sigma"] == told["ellipticity"] == [None, None]

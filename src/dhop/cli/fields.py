@@ -34,8 +34,8 @@ def show_field(
         "shape": field.shape,
         "rows": ends[0],
         "columns": ends[1],
-        "sigma": [float(np.nanmin(sigma)), float(np.nanmax(sigma))],
-        "ellipticity": [float(np.nanmin(ellipticity)), float(np.nanmax(ellipticity))],
+        "sigma": _ends(sigma),
+        "ellipticity": _ends(ellipticity),
     }
     lines = {
         "field": f"{extent(field.grid)} psfs of {extent(field.shape)}, {source}",
@@ -58,6 +58,12 @@ def _draw(path: Path, field: psfs.Field, log: bool, overwrite: bool) -> None:
     plots.field(field, log=log, ax=left)
     plots.widths(field, ax=right)
     figures.save(figure, path, overwrite=overwrite)
+
+
+def _ends(numbers: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest of those that are known; NaN of points, which have no width."""
+    known = numbers[np.isfinite(numbers)]
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
 def _range(ends: Any) -> str:

@@ -127,7 +127,7 @@ class Choices:
         if terms is not None:
             self._settle_brightness()
 
-    def blur(self, psf: Any, given: Any, center: Any, progress: Progress) -> None:
+    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
         """Estimate the PSF, or take what is given."""
         if isinstance(psf, str):
             self._each(

@@ -168,7 +168,7 @@ x0, maxiter, rtol, callback, progress
             stack.shape,
         )  # fmt: skip
         known.align(shifts, photometry, progress)
-        known.blur(psf, psfs, center, progress)
+        known.blur(psf, center, progress)
     number = known.weigh(beta, noise, isinstance(psf, str), progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 What: TypeAlias = Literal["posterior", "noise"]
 
-PROBES = 64  # most combs
 SIGNS = 2**17  # pixels of images that degrees of freedom are estimated with
 
 
