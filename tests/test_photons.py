@@ -9,11 +9,12 @@ import oracle
 import pytest
 from bursts import burst, photograph
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
 from dhop import psf, super_resolve
-from dhop.cautions import CountWarning
+from dhop.cautions import CountWarning, PSFWarning
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.psf.stencils import stencils
 from dhop.reconstruction.photons import deviance
@@ -323,3 +324,61 @@ def test_the_minimum_of_block_sums(boundary):
     )  # fmt: skip
     assert solution.converged
     assert cost(solution.image.ravel())[0] <= least.fun * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("peak", [300, 5000])
+def test_beta_of_one_frame(peak):
+    """Noise is larger where it is bright than in quiet parts; a sweep is hardly better."""
+    frames, _, scene, blur = counts(peak=peak, size=128)
+    about = {"loss": "poisson", "background": 5.0, "rtol": 1e-4, "maxiter": 100}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PSFWarning)
+        chosen = super_resolve(frames, blur, 1, **about)
+    others = [
+        super_resolve(frames, blur, 1, beta=chosen.beta * 10.0**k, **about) for k in (-1, -0.5, 1)
+    ]
+    least = min(error(each.image, scene) for each in others)
+    assert error(chosen.image, scene) < 1.05 * least
+    assert error(chosen.image, scene) < 0.9 * error(frames[0] - 5.0, scene)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dark_without_a_background(dtype):
+    """Of frames whose dark was clipped to zero, the minimum; steps that touch it come back."""
+    frames = counts(peak=255, background=0.0)[0]
+    frames = (frames - np.quantile(frames, 0.1)).clip(0).astype(dtype)
+    blur = psf.gaussian(9, 1.4)
+    solution = super_resolve(frames, blur, 1, loss="poisson", beta=0.01)
+    assert solution.converged
+    assert solution.iterations > 20
+    A = solution.operator.operators[0]
+    m = A.matvec(solution.image.ravel().astype(float))
+    assert (m > 1e-3 * frames.ravel()).all()
+
+
+def test_beta_of_a_stack_that_is_hardly_deeper_than_its_psf():
+    """A stack, whose planes are blurred across too; a sweep is hardly better."""
+    rng = np.random.default_rng(0)
+    shape = (24, 48, 48)
+    places = np.indices(shape)
+    scene = np.zeros(shape)
+    for _ in range(30):
+        middle, radius = [rng.uniform(0, n) for n in shape], rng.uniform(2, 7)
+        squares = sum((p - c) ** 2 for p, c in zip(places, middle, strict=True))
+        scene[squares < radius**2] += rng.uniform(20, 100)
+    blur = psf.gaussian((13, 9, 9), (2.5, 1.3, 1.3))
+    clean = gaussian_filter(scene, (2.5, 1.3, 1.3), mode="reflect", radius=(6, 4, 4))
+    frames = rng.poisson(clean + 10.0).astype(np.float32)
+    about = {"loss": "poisson", "background": 10.0, "rtol": 1e-3, "maxiter": 60}
+    chosen = super_resolve(frames, blur, 1, **about)
+    others = [super_resolve(frames, blur, 1, beta=chosen.beta * f, **about) for f in (0.1, 10)]
+    least = min(error(each.image, scene) for each in others)
+    assert error(chosen.image, scene) < least
+    assert error(chosen.image, scene) < 0.8 * error(frames - 10, scene)
+
+
+def test_beta_of_bright_frames():
+    """Of so little noise that the likelihood's search comes where rounding is more."""
+    frames, shifts, _, blur = counts(peak=5000, count=2, factor=2, size=128)
+    about = {"shifts": shifts, "loss": "poisson", "background": 5.0, "maxiter": 1}
+    assert super_resolve(frames, blur, 2, **about).beta > 0

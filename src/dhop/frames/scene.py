@@ -158,10 +158,8 @@ class Likelihood:
         rings[order] = np.arange(order.size) * RINGS // order.size
         counts = np.bincount(rings)
         model = power
-        diagonal = np.arange(self._phases.shape[1])
         for _ in range(STEPS):
-            covariance = (self._phases * power[:, None, :]) @ self._back
-            covariance[:, diagonal, diagonal] += variance
+            covariance = self._covariance(power, variance)
             gain = power[:, :, None] * (self._back @ np.linalg.inv(covariance))
             known = np.sum(gain * self._phases.swapaxes(1, 2), axis=2).real
             squares = np.sum((gain @ self._moments) * gain.conj(), axis=2).real
@@ -169,6 +167,14 @@ class Likelihood:
             ratios = np.bincount(rings, (expected / model).ravel()) / counts
             power = model * ratios[rings].reshape(power.shape)
         return power
+
+    def _covariance(self, power: Array, variance: float) -> Array:
+        """Of the spectra, with as much noise at least as keeps rounding from making it singular."""
+        covariance = (self._phases * power[:, None, :]) @ self._back
+        diagonal = np.arange(covariance.shape[1])
+        smallest = 1e-14 * np.trace(covariance.real, axis1=1, axis2=2)[:, None]
+        covariance[:, diagonal, diagonal] += variance + smallest
+        return covariance
 
     def _noises(self) -> tuple[float, float]:
         """Bounds of the noise's logarithm: no more frames than aliases do not show it."""
@@ -185,9 +191,7 @@ class Likelihood:
         transfer = np.abs(make(parameters) * self._pixels) ** 2
         power = np.exp(level - 2 * exponent * self._log_radius)
         signal, common = transfer * power, np.exp(floor)
-        covariance = (self._phases * (signal + common)[:, None, :]) @ self._back
-        diagonal = np.arange(covariance.shape[1])
-        covariance[:, diagonal, diagonal] += 1
+        covariance = self._covariance(signal + common, 1.0)
         inverse = np.linalg.inv(covariance)
         variance = self._scale * np.exp(noise)
         left = np.sum(inverse * self._moments.swapaxes(1, 2)).real / len(power) + self._rest

@@ -51,6 +51,8 @@ class Spectra:
         A number or a map for each frame.
     work : float
         Classes of aliases that are looked at, times their squared number.
+    quiet : float, optional
+        The attribute, where noise is not the same all over the frames.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class Spectra:
         shifts: Array,
         weights: Sequence[Any] | None = None,
         work: float = WORK,
+        quiet: float | None = None,
     ) -> None:
         ndim = len(factor)
         shape = frames.shape[-ndim:]
@@ -96,8 +99,9 @@ class Spectra:
         tiles = _tiles(frames, maps, whole - whole.min(axis=0), size, self.tile)
         windows = _windows(self.tile, rest)
         roots = np.sqrt(self.weights)
-        quiets = [min(map(quiet_noise, own)) for own in tiles]
-        self.quiet = float(np.median(roots * quiets))
+        if quiet is None:
+            quiet = float(np.median(roots * [min(map(quiet_noise, own)) for own in tiles]))
+        self.quiet = quiet
         over = tuple(range(-ndim, 0))
         self.sparse = bool(np.median(_kurtosis(tiles, over)) > SPARSE)
         window = windows[:, None]

@@ -13,6 +13,8 @@ from dhop.reconstruction.losses import Loss
 Array = NDArray[Any]
 
 WIDE = np.dtype(np.float64)
+STEEPEST = 1e3  # counts over their mean, from which on the likelihood goes on as a straight line
+DARKEST = 1e-12  # photons that are expected, at least
 
 
 class Seen(NamedTuple):
@@ -81,7 +83,8 @@ class Photons:
     .. math:: 2 \sum w \left(m - n + n \log \frac{n}{m}\right), \quad m = \frac{A x + b}{g}
 
     Gaussian noise beside the photons is taken for photons of the same variance, that is, its
-    variance is added to both.
+    variance is added to both. Where an image is darker than any that is likely the loss grows as a
+    straight line: its own slope has no end, and steps that touched the bound would not come back.
 
     Attributes
     ----------
@@ -107,11 +110,11 @@ class Photons:
     def mean(self, number: int, product: Array) -> Array:
         """The expected counts."""
         m = product / self.gain + self.backgrounds[number]
-        return np.maximum(m, np.finfo(WIDE).tiny)
+        return np.maximum(m, DARKEST)
 
     def see(self, number: int, product: Array) -> Seen:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-        ratio = n / m
+        ratio = np.minimum(n / m, STEEPEST)
         return Seen(
             self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain,
             np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
@@ -122,7 +125,7 @@ class Photons:
         value, slopes, curvatures = 0.0, [], []
         for number, product in enumerate(products):
             n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-            ratio = n / m
+            ratio = np.minimum(n / m, STEEPEST)
             value += float(self._loss(n, w, m, ratio))
             slopes.append(w * (ratio - 1) / self.gain)
             curvatures.append(w * ratio / (self.gain**2 * m))
@@ -130,4 +133,4 @@ class Photons:
 
     @staticmethod
     def _loss(n: Array, w: Array, m: Array, ratio: Array) -> Any:
-        return 2 * np.sum(w * (m - n + n * np.log(np.where(n > 0, ratio, 1.0))))
+        return 2 * np.sum(w * (m - ratio * m + n * np.log(np.where(n > 0, ratio, 1.0))))

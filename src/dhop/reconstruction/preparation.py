@@ -42,7 +42,8 @@ TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
 SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
 CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
 CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
-DEEP = 3  # times as long as the PSF is a volume that windows can cut
+DEEP = 3  # times as deep as the PSF is wide at half its height: what windows can cut
+WIDE = 2.355  # standard deviations of a Gaussian at half its height
 FEW = 100  # classes and tiles tell nothing of a PSF
 OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
@@ -70,6 +71,8 @@ class Preparation:
     curve : BetaCurve or None
     notes : list of str
         What the caller was warned of.
+    quiet : float or None
+        As `dhop.frames.windows.Spectra` has it, of noise that is not the same all over.
     """
 
     frames: Array
@@ -83,6 +86,7 @@ class Preparation:
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
+    quiet: float | None = None
 
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and note it for reports."""
@@ -215,10 +219,14 @@ class Preparation:
 
     @property
     def _thin(self) -> bool:
-        """Whether a volume is hardly deeper than the PSF: no window can cut a part out of it."""
+        """Whether a volume is hardly deeper than the PSF: no window can cut a part out of it.
+
+        Arrays are longer than what PSFs hold, so their depth is that of a Gaussian as wide.
+        """
         if len(self.factor) != 3:
             return False
-        return self.frames.shape[-3] * self.factor[0] < DEEP * self.psf.shape[0]
+        deep = WIDE * blurs.width(blurs.plain(self.psf).sum(axis=(1, 2)))
+        return self.frames.shape[-3] * self.factor[0] < DEEP * deep
 
     def _planes(self) -> "Preparation":
         """The planes of volumes as images of their own, blurred by the sum of the PSF's planes.
@@ -334,9 +342,9 @@ class Preparation:
     def _spectra(self) -> Spectra:
         if self._turned is not None:
             frames, shifts, weights = self._stills
-            return Spectra(frames, self.factor, shifts, weights)
+            return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
         frames, given = self._corrected()
-        return Spectra(frames, self.factor, self.shifts, given)
+        return Spectra(frames, self.factor, self.shifts, given, quiet=self.quiet)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)

@@ -67,7 +67,9 @@ class Request(NamedTuple):
             if (self.nonnegative or self.loss == "poisson") and -np.inf < low < 0:
                 one = "nonnegative=True" if self.nonnegative else 'loss="poisson"'
                 if high <= 0:
-                    raise ValueError(f"bounds={self.bounds!r} and {one} leave no value")
+                    raise ValueError(
+                        f"bounds={self.bounds!r} and {one} leave no value, for these are negative"
+                    )
                 raise ValueError(
                     f"bounds={self.bounds!r} allow negative values, {one} does not: give "
                     f"bounds=(0, {high:g}), or leave one of them out"

@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
+from dhop.frames.noise import quiet_noise
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL, Product
@@ -129,11 +130,30 @@ class Variational:
             return known.weigh(problem.regulariser, str(beta), noise, *settings)
         clean, problem = self._without_outliers(known, problem)
         if self.prior is None:
+            clean = self._counted_noise(clean)
             number = clean.weigh(problem.regulariser, str(beta), noise, *settings)
         else:
             number = self._weighed(clean, problem, beta, noise, *settings)
         known.curve = clean.curve
         return number
+
+    def _counted_noise(self, known: Preparation) -> Preparation:
+        """The same with what is known of the noise of photons, which is largest where it is bright.
+
+        Quiet parts are dark ones then, so the noise is that of counts over their deviations.
+        Several frames tell it by what they do not have in common.
+        """
+        if self.counting is None or len(known.frames) > 1 or known.weights is None:
+            return known
+        weight, frame = known.weights[0], known.frames[0].astype(np.float64)
+        seen = np.broadcast_to(weight > 0, frame.shape)
+        if not seen.any():
+            return known
+        each = weight[weight > 0]
+        spread = np.sqrt(np.mean(each) * np.mean(1 / each))
+        return replace(
+            known, quiet=spread * quiet_noise(np.sqrt(weight) * np.where(seen, frame, 0), seen)
+        )
 
     def _without_outliers(
         self, known: Preparation, problem: Problem
