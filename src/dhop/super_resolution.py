@@ -336,7 +336,7 @@ def super_resolve(
     elif isinstance(beta, str):
         strength = sum(FrameStack(operators, known.weights).strengths())
         number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
-        if ndim == 3:  # nobody has compared its PSF with others
+        if ndim == 3 and beta == "auto" and not nonnegative:  # no PSF was compared with this one
             chosen, number = number, ranges.plausible(posed, number, span)
             if number > RAISED * chosen:
                 known.warn(

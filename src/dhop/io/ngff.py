@@ -59,6 +59,7 @@ class Grid:
 
         Examples
         --------
+        >>> from dhop.io.ngff import Grid
         >>> Grid("yx", (0.2, 0.2), (0.0, 0.0), ("micrometer", "micrometer")).resized(2).scale
         (0.1, 0.1)
         """
