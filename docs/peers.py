@@ -116,12 +116,12 @@ Where `dhop` is worse or slower here:
 - `loss="poisson"` with `"huber-tv"` is not in the table: for 100 photons it took minutes.
 - `richardson_lucy` with the right number of iterations is up to 0.25 dB ahead of the one that
   ends by itself, and with noise of one per cent a little ahead of the defaults.
-- The defaults take about seven times as long as `unsupervised_wiener`, for the choice of `beta` looks
-  at scene, blur and noise.
+- The defaults take about seven times as long as `unsupervised_wiener`, for the choice of `beta`
+  looks at scene, blur and noise.
 
 Where it is better: with noise of one per cent, defaults are 0.4 dB ahead of `unsupervised_wiener`
-and total variation 1.1 dB; with 100 photons, `loss="poisson"` 2.2 dB. Richardson's and Lucy's iteration
-finds its end within 0.25 dB of the best, in as much time or less.
+and total variation 1.1 dB; with 100 photons, `loss="poisson"` 2.2 dB. Richardson's and Lucy's
+iteration finds its end within 0.25 dB of the best, in as much time or less.
 
 {versions}, Python {python}.
 

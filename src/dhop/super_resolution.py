@@ -341,7 +341,8 @@ def super_resolve(
             if number > RAISED * chosen:
                 known.warn(
                     f"beta was raised from {chosen:.3g} to {number:.3g}, so that the image stays "
-                    "near the range of the frames; the psf may be too wide", PSFWarning,
+                    "near the range of the frames; the psf may be too wide, or the noise photons'",
+                    PSFWarning,
                 )  # fmt: skip
     if number < 0:
         raise ValueError(f"beta must not be negative, got {beta!r}")
