@@ -382,3 +382,17 @@ def test_beta_of_bright_frames():
     frames, shifts, _, blur = counts(peak=5000, count=2, factor=2, size=128)
     about = {"shifts": shifts, "loss": "poisson", "background": 5.0, "maxiter": 1}
     assert super_resolve(frames, blur, 2, **about).beta > 0
+
+
+@pytest.mark.parametrize("unit", [1e-3, 65535.0])
+def test_beta_does_not_depend_on_the_unit(unit):
+    """The same counts in another unit have other weights, by 10 or so orders of magnitude."""
+    rng = np.random.default_rng(1)
+    counts = 257.0 * rng.poisson(20 + 100 * np.outer(np.hanning(24), np.hanning(20)))
+    blur = psf.gaussian(7, 1.0)
+    settings = {"loss": "poisson", "maxiter": 1}
+    expected = super_resolve(counts, blur, 2, background=2570.0, **settings)
+    found = super_resolve(
+        counts / unit, blur, 2, background=2570.0 / unit, gain=1 / unit, **settings
+    )
+    assert_allclose(found.beta / unit**2, expected.beta, rtol=1e-3)

@@ -85,7 +85,9 @@ class Likelihood:
         squares = float(np.mean(np.abs(Y) ** 2, axis=(0, 1)).sum())
         # Of more frames than aliases, all that is not noise alone is in as many combinations of
         # them, those of an orthonormal basis of the phases.
-        basis, self._phases = np.linalg.qr(spectra.phases)
+        basis, phases = np.linalg.qr(spectra.phases)
+        self._unit = float(np.mean(spectra.weights)) or 1.0  # that powers are counted in
+        self._phases = phases / np.sqrt(self._unit)
         moved = np.einsum("cfb,rcf->rcb", basis.conj(), Y)
         self._back = np.ascontiguousarray(self._phases.conj().swapaxes(1, 2))
         self._moments = np.einsum("rca,rcb->cab", moved, moved.conj()) / len(Y)
@@ -139,8 +141,8 @@ class Likelihood:
         seen = common if alone else self._observed(common, variance)
         return Scene(
             noise=float(variance),
-            floor=np.maximum(seen - EXCESS * signal, 0),
-            power=power,
+            floor=np.maximum(seen - EXCESS * signal, 0) / self._unit,
+            power=power / self._unit,
             transfer=transfer,
             exponent=float(exponent),
             parameters=np.array(parameters),
