@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import isfinite, prod
+from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -411,7 +411,7 @@ def super_resolve(
         regulariser=request.regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
-        bounds=request.box if any(map(isfinite, request.box)) else None,
+        bounds=request.limits,
         edge=None if special is None else special.edge,
         target=wanted,
         estimate=None if G is None else layouts.outward(image, axis),

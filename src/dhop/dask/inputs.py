@@ -12,6 +12,7 @@ from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
 from dhop.frames import layouts, observations
 from dhop.operators.base import dense
 from dhop.reconstruction import solvers
+from dhop.reconstruction.requests import background_map
 from dhop.runtime import arguments
 
 
@@ -63,23 +64,7 @@ def given_shifts(shifts: Any, count: int, ndim: int) -> tuple[Any, NDArray[np.fl
 def background_of(given: Any, stack: DaskArray, axis: int | None) -> DaskArray:
     """What each pixel of the frames shows of no scene: a number, one map, or one for each frame."""
     array = given if isinstance(given, da.Array) else da.from_array(dense(given, "background"))
-    count, plane = len(stack), stack.shape[-2:]
-    whole = layouts.outward_shape(stack.shape[1:], axis)
-    if array.dtype.kind == "c" or not bool(da.isfinite(array).all()):
-        raise ValueError("background must be real and finite")
-    array = array.astype(np.float64)
-    if array.shape == whole:
-        array = layouts.inward(array, axis)
-    elif array.shape == (count, *whole):
-        array = da.stack([layouts.inward(each, axis) for each in array])
-    elif array.shape == (count, *plane):
-        array = array.reshape(count, *(1,) * (stack.ndim - 3), *plane)
-    elif array.shape not in ((), plane):
-        raise ValueError(
-            f"background must be a number, a map of {whole} or one for each frame, got an array "
-            f"of shape {array.shape}"
-        )
-    return da.broadcast_to(array, stack.shape).rechunk(stack.chunks)
+    return background_map(array, stack.shape, axis).rechunk(stack.chunks)
 
 
 class Survey(NamedTuple):

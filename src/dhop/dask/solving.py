@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from math import isfinite, prod
+from math import prod
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
@@ -242,7 +242,7 @@ x0, maxiter, rtol, callback, progress
         regulariser=regulariser,
         boundary=boundary,
         nonnegative=nonnegative,
-        bounds=request.box if any(map(isfinite, request.box)) else None,
+        bounds=request.limits,
         edge=None if how is None else how.edge,
         weights=trusted,
         problem=solved,

@@ -49,6 +49,11 @@ class Request(NamedTuple):
         positive = self.nonnegative or self.loss == "poisson"
         return max(low, 0.0) if positive else low, high
 
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The `box`, None if it holds all numbers."""
+        return self.box if np.isfinite(self.box).any() else None
+
     def check(self) -> None:
         """Refuse names and numbers that mean nothing, or nothing together."""
         arguments.choice("loss", self.loss, get_args(losses.Name))
@@ -125,7 +130,7 @@ class Request(NamedTuple):
         if self.loss == "poisson":
             if changes:
                 raise ValueError('loss="poisson" counts photons: it does not go with photometry')
-            back = _background(self.background, frames.shape, axis)
+            back = background_map(dense(self.background, "background"), frames.shape, axis)
             counting = photons.Counting.checked(back, self.gain, self.read_noise)
             frames = (frames - back).astype(frames.dtype)
             own = counting.weights(frames, maps)
@@ -145,11 +150,13 @@ def _pair(bounds: Any) -> tuple[float, float]:
     return low, high
 
 
-def _background(given: ArrayLike, shape: tuple[int, ...], axis: int | None) -> Array:
-    """What each pixel of the frames shows of no scene: a number, one map, or one for each frame."""
-    array = dense(given, "background")
+def background_map(array: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+    """What each pixel of the frames shows of no scene, an array of NumPy or Dask.
+
+    It is given as a number, one map, or one for each frame.
+    """
     count, plane, whole = shape[0], shape[-2:], layouts.outward_shape(shape[1:], axis)
-    if array.dtype.kind == "c" or not np.isfinite(array).all():
+    if array.dtype.kind == "c" or not bool(np.isfinite(array).all()):
         raise ValueError("background must be real and finite")
     array = array.astype(np.float64)
     if array.shape == whole:
