@@ -72,6 +72,15 @@ class TestProduct:
         adjoint = traced(lambda: A.backproject(frame))
         assert adjoint <= image.nbytes + spectra + band + self.TRIFLES
 
+    def test_volume(self):
+        """Besides its spectra, the rows of a few frequencies in all planes; see FftPlan."""
+        A = DHOperator((40, 128, 128), np.ones((3, 9, 9)), 1, method="fft", dtype="f4", workers=1)
+        A.warmup()
+        image = np.ones(A.dims, "f4")
+        spectra = 1.3 * image.nbytes + 2 * 40 * 140 * 64 + 4 * 2**20
+        workspace._waiting.clear()
+        assert traced(lambda: A.degrade(image)) <= image.nbytes + spectra + self.TRIFLES
+
     @pytest.mark.parametrize("method", ["direct", "separable"])
     def test_into_out(self, method):
         """Nothing of the image's size."""
