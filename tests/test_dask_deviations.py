@@ -34,6 +34,7 @@ def dense(solution, weights, beta, boundary):
     return np.linalg.inv(B.T @ B + beta * S.T @ S), B.T @ B
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blur", "boundary", "mapped"),
     [(BLUR, "symmetric", True), (BLUR, "wrap", True),
@@ -61,6 +62,7 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     assert_allclose(own / again, 1, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3), "maxiter": 3}])
 def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))

@@ -39,6 +39,7 @@ def test_both_products_and_the_normal_matrix(boundary, factor):
     assert_allclose(normal.compute().ravel(), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_solving_is_what_it_is_in_memory():
     """The field stays with the camera where the scene is shifted."""
     frames = RNG.random((2, 12, 10))

@@ -325,6 +325,7 @@ def test_standard_deviations(dims, factor, name, boundary):
     assert_allclose(image, expected, 1e-6 if found.solver == "direct" else 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planes", [10, 36])
 def test_beta_of_volumes_that_scenes_run_out_of(planes):
     """Whether they are hardly deeper than the PSF or much deeper."""

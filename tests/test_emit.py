@@ -208,6 +208,7 @@ PRODUCTS = """
 """
 
 
+@pytest.mark.slow
 @child.COMPILED
 def test_vectors_of_a_processor_without_avx512():
     """Products of whole numbers are exact, whatever the processor's registers."""
@@ -222,6 +223,7 @@ def test_vectors_of_a_processor_without_avx512():
     assert child.run(code, env={"NUMBA_CPU_FEATURES": features}).split() == ["32", "0"]
 
 
+@pytest.mark.slow
 @child.COMPILED
 @pytest.mark.parametrize("method", ["separable", pytest.param("fft", marks=pytest.mark.fuzz)])
 def test_a_newer_llvmlite(method):

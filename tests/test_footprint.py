@@ -99,6 +99,7 @@ def test_to_sparse(name):
     assert traced(lambda: A.to_sparse(name)) <= 1.02 * A.sparse_nbytes(name)
 
 
+@pytest.mark.slow
 @linux
 def test_to_sparse_resident():
     """As the system sees it, 200 MB."""
@@ -115,6 +116,7 @@ def test_to_sparse_resident():
     )
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("name", ["m.npz", "m", pytest.param("m.mtx", marks=pytest.mark.fuzz)])
 def test_export_resident(tmp_path, name):
@@ -134,6 +136,7 @@ def test_export_resident(tmp_path, name):
     )
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("products", "operators"), [(1000, 100), pytest.param(10_000, 1000, marks=pytest.mark.fuzz)]
