@@ -185,19 +185,22 @@ def _place(t, p1, p2, low):
 @exact
 def _locate_planes(where, t, line, begin, count, low, height, at, behind):
     """Go on to the planes of outputs whose rows and columns are located."""
-    first, step, last, slope = 0.0, 0.0, 1.0, 0.0
-    planes = skip(where, line * t.m2 + begin)
-    if t.kind != MAPPED:
-        first, step = _along(where, t, 0, line)
+    if t.kind == MAPPED:
+        planes = skip(where, line * t.m2 + begin)
+        for k in range(count):
+            _go_on(t, planes[k], k, low, height, at, behind)
+        return
+    first, step = _along(where, t, 0, line)
+    last, slope = 1.0, 0.0
     if t.kind == PROJECTIVE:
         last, slope = _along(where, t, 3, line)
     for k in range(count):
-        if t.kind == MAPPED:
-            p = planes[k]
-        else:
-            p = first + step * (begin + k)
-            if t.kind == PROJECTIVE:
-                p = p / (last + slope * (begin + k))
-        here = (p >= t.low0) & (p < t.end0) & (at[k] >= 0)
-        at[k] = at[k] + (int(np.floor(p)) - low) * height * t.c2 if here else -1
-        behind[k] = like(p - np.floor(p), behind)
+        c = begin + k
+        _go_on(t, (first + step * c) / (last + slope * c), k, low, height, at, behind)
+
+
+@exact
+def _go_on(t, p, k, low, height, at, behind):
+    here = (p >= t.low0) & (p < t.end0) & (at[k] >= 0)
+    at[k] = at[k] + (int(np.floor(p)) - low) * height * t.c2 if here else -1
+    behind[k] = like(p - np.floor(p), behind)
