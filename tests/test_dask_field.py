@@ -39,6 +39,20 @@ def test_both_products_and_the_normal_matrix(boundary, factor):
     assert_allclose(normal.compute().ravel(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+def test_every_method_of_images_and_volumes(method):
+    stamps = RNG.random((3, 1, 2, 3, 2, 3))
+    volume = psf.Field(stamps, ([1, 5, 9], [0], [3, 8]))
+    for field, dims in ((FIELD, (21, 18)), (volume, (10, 12, 11))):
+        given = {"boundary": "reflect", "method": method}
+        matrix = DHOperator(dims, field, 2, **given).to_sparse()
+        A = DaskDHOperator(dims, field, 2, chunks=6, **given)
+        x, y = RNG.random(A.dims), RNG.random(A.dimsd)
+        assert A.degrade(x).npartitions > 3
+        assert_allclose(A.degrade(x).compute().ravel(), matrix @ x.ravel(), rtol=1e-12)
+        assert_allclose(A.backproject(y).compute().ravel(), matrix.T @ y.ravel(), rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_solving_is_what_it_is_in_memory():
     """The field stays with the camera where the scene is shifted."""

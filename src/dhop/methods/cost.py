@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 
 from dhop.methods.lengths import segment_outputs, transform_length
+from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
+from dhop.model.tiling import Tiling
 
 MULTIPLY = 0.024  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
@@ -47,7 +49,13 @@ STEPS = 9e4  # of transforms, whatever their size
 LINES = 5e3  # the same of lines, by scipy.fft
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
+MIXED = 1.05  # what strips of a field cost more, whose taps are mixed
+TILE = 2.5e4  # of a tile, whatever its size
+LIT = 0.7  # a number of a tile or of its outputs
 PYTHON = 3e3  # what a product costs in Python, whatever its size
+
+LARGEST = 2**22  # numbers of a tile
+SPECTRA = 2**24  # numbers in the spectra of all nodes; of large images as many as pixels
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
@@ -160,5 +168,66 @@ def choose(model: Model, dtype: np.dtype[Any]) -> str:
     if found["direct"] < SMALL * ARITHMETIC[dtype.name]:
         return "direct"
     if STEADY * found["separable"] < found["fft"]:
+        del found["fft"]
+    return min(found, key=lambda method: found[method])
+
+
+def direct_field(field: FieldModel, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """As `direct`, of a field of lines or images: each pixel is in two strips."""
+    columns, nodes = field.model.columns, field.columns.nodes
+    margin = columns.taps / columns.factor / columns.outputs
+    strips = MIXED * (min(nodes, 2) + nodes * margin)
+    forward, adjoint = direct(field.model, dtype)
+    return strips * forward, strips * adjoint
+
+
+def tiling(field: FieldModel, dtype: np.dtype[Any], method: str) -> Tiling:
+    """The tiles of a field; spectra are the smaller, the smaller those are."""
+    numbers = LARGEST
+    if method == "fft":
+        nodes = prod(hats.nodes for hats in field.hats)
+        numbers = min(numbers, max(SPECTRA, field.model.pixels) // nodes)
+    return Tiling(field, dtype, numbers)
+
+
+def tiled(tiles: Tiling, dtype: np.dtype[Any], method: str, most: float = inf) -> float:
+    """Nanoseconds of a product of a field in tiles, in either direction; inf if above `most`."""
+    total, known = 0.0, {}
+    for tile in tiles.tiles:
+        if tile.node not in known:
+            model = tiles.models[tile.node]
+            placed = TILE + ARITHMETIC[dtype.name] * LIT * (model.pixels + model.outputs)
+            known[tile.node] = placed + _by_method(model, dtype, method) / 2
+        total += known[tile.node]
+        if total > most:
+            return inf
+    return total
+
+
+def _by_method(model: Model, dtype: np.dtype[Any], method: str) -> float:
+    """Nanoseconds of a product and its adjoint by a method."""
+    if method == "fft":
+        return 2 * fft(model, dtype)
+    if method == "direct":
+        return sum(direct(model, dtype))
+    if len(model.axes) == 3:
+        return _profiles(model, dtype)
+    return sum(separable(model, dtype, len(model.factors[0])))
+
+
+def choose_field(field: FieldModel, model: Model, dtype: np.dtype[Any]) -> str:
+    """As `choose`, of a field, whose model is `model`."""
+    images = len(model.axes) == 2
+    if images and sum(direct_field(field, dtype)) < SMALL * ARITHMETIC[dtype.name]:
+        return "direct"
+    whole = tiling(field, dtype, "direct")
+    best = sum(direct_field(field, dtype)) / 2 if images else tiled(whole, dtype, "direct")
+    found = {"direct": best}
+    found["fft"] = tiled(tiling(field, dtype, "fft"), dtype, "fft")
+    # In higher precision the rounded taps are what counts, and those are not separable.
+    if np.finfo(dtype).eps == np.finfo(model.dtype).eps and not model.is_line:
+        least = min(found.values()) / STEADY
+        found["separable"] = tiled(whole, dtype, "separable", least)
+    if STEADY * found.get("separable", inf) < found["fft"]:
         del found["fft"]
     return min(found, key=lambda method: found[method])

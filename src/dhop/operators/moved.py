@@ -69,7 +69,7 @@ class CameraOperator(NormalOperator):
             whole = FieldModel.build(dims, psf.stamps, nodes, grid.fine, **rules)
             self.model = _trimmed(whole.model, grid)
             self.tabulated = replace(whole, model=self.model)
-            self.products = field_products(self.tabulated, workers)
+            self.products = field_products(self.tabulated, "auto", workers)
         else:
             self.model = _trimmed(Model.build(dims, psf, grid.fine, **rules), grid)
             self.products = Products(self.model, "auto", workers)
