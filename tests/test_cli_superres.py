@@ -114,6 +114,23 @@ class TestBurst:
         )  # fmt: skip
         assert_array_equal(np.load(out), expected.image)
 
+    def test_an_image_at_a_target(self, burst, tmp_path):
+        out, wanted = tmp_path / "out.npy", tmp_path / "wanted.npy"
+        np.save(wanted, psf.gaussian((9, 5), 1.2))
+        succeed(burst[0], out=out, beta=0.01, bits=32, target=wanted)
+        frame = images.imread(burst[0]).astype(np.float32)
+        given = {"beta": 0.01, "target": psf.gaussian((9, 5), 1.2)}
+        assert_array_equal(np.load(out), super_resolve(frame, BLUR, FACTOR, **given).image)
+        for text, words in (
+            ("gaussian:sigma=1x1x1", "target must have the 2 axes"),
+            ("gaussian", "write it as gaussian:sigma=..."), ("no.npy", "neither a file nor"),
+        ):  # fmt: skip
+            result = run(burst[0], out=tmp_path / "no.npy", beta=0.01, target=text)
+            assert result.exit_code == 1
+            assert words in result.stderr
+        result = run(burst[0], out=wanted, beta=0.01, target=wanted, overwrite=True)
+        assert "would take the place of" in result.stderr
+
     def test_one_frame_and_its_report(self, burst, tmp_path):
         report = tmp_path / "report.png"
         result = succeed(burst[0], out=tmp_path / "out.png", report=report)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias, get_args
 import typer
 
 from dhop.cli.motions import NAMES
-from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, SOLVER, psf_option
+from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, PSF, SOLVER, psf_option
 from dhop.estimation.photometry import Terms
 from dhop.psf import stencils
 from dhop.reconstruction import losses, penalties, solvers
@@ -73,6 +73,14 @@ Sharpening: TypeAlias = Annotated[
         "Blur in pixels: estimate (a Gaussian that fits)",
         "Several times: one for each band.",
         "estimate",
+    ),
+]
+Target: TypeAlias = Annotated[
+    str | None,
+    _option(
+        PSF,
+        "PSF that the image is wanted at, in its pixels, written as that of --psf; by default it "
+        "is as sharp as the frames allow.",
     ),
 ]
 Register: TypeAlias = Annotated[bool, _option(MOTION, "Find the shifts.", "--register")]

@@ -36,6 +36,7 @@ from dhop.cli.options import (
     check_target,
     each_factor,
 )
+from dhop.cli.parsing import parse_psf
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, progress, show
 from dhop.cli.units import Unit, is_number, written
 from dhop.io import SPACE, Options, Original, figures
@@ -60,6 +61,7 @@ def superres(
     weights: asked.Weights = None,
     psf: asked.Psfs,
     center: Center = None,
+    target: asked.Target = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     register: asked.Register = False,
@@ -119,6 +121,7 @@ def superres(
         read += [each for each in (shifts, truth) if each is not None]
         read += [motion] if motion is not None and motion not in NAMES else []
         read += [] if is_number(background) else [background]
+        read += [] if target is None else [target]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
@@ -186,6 +189,7 @@ def superres(
             "decimation": decimation,
             "maxiter": maxiter,
             "rtol": rtol,
+            "target": None if target is None else parse_psf(target, ndim=ndim),
         }
         if dry_run:
             expected = prediction.Solve.of(stack, blurs, factors, arguments)

@@ -30,7 +30,7 @@ from dhop.frames import layouts, observations
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.reconstruction import blurs, losses, penalties, ranges, solvers
+from dhop.reconstruction import blurs, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
@@ -64,6 +64,7 @@ def super_resolve(
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
     bounds: tuple[float, float] | None = None,
+    target: ArrayLike | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -88,8 +89,8 @@ def super_resolve(
     frames : dask.array.Array, array_like or path
         A path is that of a Zarr array. For what the axes mean see `dhop.super_resolve`.
     psf, factor, channel_axis, center, shifts, weights, regulariser, beta, noise, photometry, \
-loss, threshold, background, gain, read_noise, nonnegative, bounds, boundary, decimation, dims, \
-x0, maxiter, rtol, callback, progress
+loss, threshold, background, gain, read_noise, nonnegative, bounds, target, boundary, \
+decimation, dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and of the background, and `x0`, may be Dask
         arrays, the regulariser is a name or a PSF. All channels have one PSF. The image of a
         callback's step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
@@ -137,6 +138,7 @@ x0, maxiter, rtol, callback, progress
         raise ValueError(f"beta must be a finite number, not negative, got {beta!r}")
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     shifts, moves = given_shifts(shifts, len(stack), ndim)
+    wanted = None if target is None else targets.checked(target, ndim)
     steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
     size = observations.scene_dims(stack.shape, steps, dims)
     squares = "gradient" if request.prior else regulariser
@@ -218,12 +220,15 @@ x0, maxiter, rtol, callback, progress
             far = ranges.caution(extremes(found.x), span)
             if far:
                 known.warn(far, RangeWarning)
-        image = kept.image(found.x)
+        image = shown = kept.image(found.x)
+        if wanted is not None:
+            rules: Any = {"boundary": boundary, "dtype": stack.dtype, "chunks": A.chunks}
+            shown = kept.image(DaskDHOperator(size, wanted, 1, **rules).degrade(image))
     trusted = None
     if found.weights is not None:
         trusted = da.stack([u * w for u, w in zip(known.trust, found.weights, strict=True)])
     return ChunkedSolution(
-        image=layouts.outward(image, axis),
+        image=layouts.outward(shown, axis),
         converged=found.converged,
         iterations=len(found.history),
         residual_norm=found.misfit,
@@ -244,6 +249,8 @@ x0, maxiter, rtol, callback, progress
         nonnegative=nonnegative,
         bounds=request.limits,
         edge=None if how is None else how.edge,
+        target=wanted,
+        estimate=None if wanted is None else layouts.outward(image, axis),
         weights=trusted,
         problem=solved,
     )

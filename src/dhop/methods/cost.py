@@ -18,7 +18,7 @@ fifth less than `separable`, since its time depends on what else is in the cache
 for threads share the work of `fft` less well.
 """
 
-from math import inf, log2
+from math import inf, log2, prod
 from typing import Any
 
 import numpy as np

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed.terms import Term
 from dhop.frames import motions
@@ -14,7 +14,8 @@ from dhop.matrix import merging
 from dhop.matrix.sparse import Rows
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.base import ArrayOperator, dense, frame_weight
+from dhop.operators.base import ArrayOperator, dense
+from dhop.operators.given import checked_roots, linear_operators
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
@@ -70,7 +71,7 @@ class FrameStack(NormalOperator):
         operators: Iterable[LinearOperator],
         weights: Sequence[ArrayLike] | NDArray[Any] | None = None,
     ) -> None:
-        self.operators = _linear_operators(operators)
+        self.operators = linear_operators(operators)
         if not self.operators:
             raise ValueError("a stack needs at least one operator")
         columns = {operator.shape[1] for operator in self.operators}
@@ -91,7 +92,7 @@ class FrameStack(NormalOperator):
             (int(self._edges[-1]),),
         )
         self.args = self.operators
-        self._roots = self._checked_roots(weights)
+        self._roots = checked_roots(weights, self.operators)
 
     @classmethod
     def from_motion(
@@ -280,22 +281,6 @@ class FrameStack(NormalOperator):
                 np.multiply(frame, root, out=frame, casting="same_kind")
         return y
 
-    def _checked_roots(self, weights: Any) -> list[Array] | None:
-        if weights is None:
-            return None
-        given = sequence("weights", weights, "numbers or arrays")
-        if len(given) != len(self.operators):
-            raise ValueError(f"{len(self.operators)} operators, but {len(given)} weights")
-        roots = []
-        for number, (each, operator) in enumerate(zip(given, self.operators, strict=True)):
-            array = frame_weight(each, number)
-            if array.ndim and array.size != operator.shape[0]:
-                raise ValueError(
-                    f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"
-                )
-            roots.append(np.sqrt(array.reshape(-1 if array.ndim else ()), dtype=np.float64))
-        return roots
-
     def root(self, number: int, dtype: np.dtype[Any]) -> Any:
         """The root of a frame's weights in the precision of a dtype."""
         return 1 if self._roots is None else self._roots[number].astype(dtype.type(0).real.dtype)
@@ -399,15 +384,3 @@ class FrameStack(NormalOperator):
             if not isinstance(operator, ArrayOperator):
                 raise TypeError(f"this asks for a stack of DHOperators, it holds {operator!r}")
         return list(self.operators)
-
-
-def _linear_operators(given: Any) -> tuple[LinearOperator, ...]:
-    operators = [
-        dense(each, "each of operators") if isinstance(each, np.ndarray) else each
-        for each in sequence("operators", given, "LinearOperators")
-    ]
-    try:
-        return tuple(aslinearoperator(each) for each in operators)
-    except (TypeError, ValueError) as error:
-        message = f"operators must be LinearOperators or what scipy makes one of: {error}"
-        raise TypeError(message) from None
