@@ -13,7 +13,7 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
-from dhop import cli, psf
+from dhop import cli, psf, raw
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/start.md", "docs/*/*.md"]
@@ -60,6 +60,10 @@ def files(tmp_path, monkeypatch):
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
     tifffile.imwrite("mosaic.tif", scene.astype(np.float32))
+    for name in ("photo.dng", *(f"burst/{number}.dng" for number in range(3))):
+        Path(name).touch()
+    mosaic = raw.Mosaic(scene, "RGGB", {"R": 2.0, "G": 1.0, "B": 1.5})
+    monkeypatch.setattr(raw, "read", lambda path: mosaic)  # without rawpy
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
     matrices = [[[1, 0, n], [0, 1, 2 * n], [0, 0, 1]] for n in range(3)]
     Path("motion.json").write_text(json.dumps(matrices))
