@@ -190,11 +190,11 @@ class Grid(NamedTuple):
 
     def coordinates(self, motion: Any) -> Array:
         """Where the fine pixels lie in the scene, as `WarpOperator` takes it."""
-        into = self._matrix(self.fine, self.first)
-        onto = np.linalg.inv(self._matrix(self.factor, (0, 0)))
         if not callable(motion) and motion.shape == (3, 3):
+            into = self._matrix(self.fine, self.first)
+            onto = np.linalg.inv(self._matrix(self.factor, (0, 0)))
             return np.asarray(onto @ motion @ into)
-        rows, columns = (into[k, k] * np.arange(n) + into[k, 2] for k, n in enumerate(self.size))
+        rows, columns = self.lines()
         if callable(motion):
             found = positions(motion, *np.meshgrid(rows, columns, indexing="ij"))
         else:
@@ -202,11 +202,20 @@ class Grid(NamedTuple):
             found = np.stack([_between(each, rows, columns, k) for k, each in enumerate(places)])
         return self._in_scene(found)
 
-    def seen(self, motion: Any, scene: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Which pixels of the frame have their centres on the scene."""
+    def lines(self) -> tuple[Array, Array]:
+        """Rows and columns of the fine pixels in the frame."""
+        into = self._matrix(self.fine, self.first)
+        rows, columns = (into[k, k] * np.arange(n) + into[k, 2] for k, n in enumerate(self.size))
+        return rows, columns
+
+    def seen(
+        self, motion: Any, scene: tuple[int, ...], inside: Sequence[float] = (0.0, 0.0)
+    ) -> NDArray[np.bool_]:
+        """Which pixels of the frame have their centres on the scene, or so many of its inside."""
         found = self._in_scene(centres(motion, self.shape))
-        size = np.array(scene)[:, None, None]
-        return np.asarray(((found >= -0.5) & (found <= size - 0.5)).all(axis=0))
+        least = np.reshape(inside, (2, 1, 1)) - 0.5
+        most = np.reshape(scene, (2, 1, 1)) - 1 - least
+        return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
     def crowd(
         self, motion: Any, block: tuple[int, int], shape: Sequence[int], weights: Array
