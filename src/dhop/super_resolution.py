@@ -140,7 +140,8 @@ def super_resolve(
         there is a number for each axis. Those of images can be found: ``"estimate"``
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
-        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
+        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`),
+        if halves of the frames predict each other better then.
     motion : sequence, or str, optional
         Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
@@ -149,9 +150,9 @@ def super_resolve(
         centres do not lie on the image, or whose positions are NaN, have no weight; see
         docs/howto/motion.md. Of volumes 4 x 4 matrices or what has a plane before rows, and of
         lines 2 x 2 matrices or what has columns only. Motions that are all shifts are taken as
-        `shifts`. Those of images are found by ``"euclidean"``, ``"similarity"``,
-        ``"affine"`` and ``"projective"``, and ``"auto"`` with the simplest of these that explains
-        the frames, see `dhop.registration.register`; frames that do not fit are left out.
+        `shifts`. Those of images are found and refined by ``"euclidean"``, ``"similarity"``,
+        ``"affine"`` and ``"projective"``, and by ``"auto"`` with the simplest of these that
+        explains the frames, see `dhop.registration.register`; frames that do not fit are left out.
         ``"shift"`` is ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map

@@ -220,11 +220,15 @@ class Grid(NamedTuple):
         into = self._matrix(self.fine, self.first)
         return [into[k, k] * np.arange(n) + into[k, -1] for k, n in enumerate(self.size)]
 
-    def seen(self, motion: Any, scene: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Which pixels of the frame have their centres on the scene."""
+    def seen(
+        self, motion: Any, scene: tuple[int, ...], inside: Sequence[float] | float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Which pixels of the frame have their centres on the scene, or so many of its inside."""
         found = self._in_scene(centres(motion, self.shape))
-        size = np.reshape(scene, (-1, *(1,) * len(self.shape)))
-        return np.asarray(((found >= -0.5) & (found <= size - 0.5)).all(axis=0))
+        axes = -1, *(1,) * len(self.shape)
+        least = np.reshape(np.broadcast_to(inside, len(scene)), axes) - 0.5
+        most = np.reshape(scene, axes) - 1 - least
+        return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
     def crowd(
         self, motion: Any, block: tuple[int, ...], shape: Sequence[int], weights: Array

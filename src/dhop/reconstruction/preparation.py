@@ -17,15 +17,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
-from dhop.estimation.refinement import refine
 from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs
+from dhop.reconstruction import blurs, refining
 from dhop.reconstruction.least_turned import least_turned
+from dhop.reconstruction.middle import Middle
 from dhop.reconstruction.stilling import Stills, stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
@@ -35,8 +35,6 @@ from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
 Array = NDArray[Any]
 Moves: TypeAlias = Literal["estimate", "refine"]
 
-REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
-GIVEN = 0.5  # ... and of what is to be refined
 VISIBLE = 0.25  # pixels of a shift that nobody spoke of
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
@@ -115,12 +113,9 @@ class Preparation:
             self.shifts = given
         found = self.registration
         gains = np.ones(len(self.frames)) if found is None else found.gains
-        if improve and self.motion is None and len(self.frames) > 1:
-            with reporting(progress, 1, "refining shifts") as advance:
-                self.shifts, gains = refine(
-                    self.frames, self.factor, self.shifts, self.weights, self.decimation, gains,
-                    REGISTERED if found is not None else GIVEN,
-                )  # fmt: skip
+        if improve and len(self.frames) > 1:
+            with reporting(progress, 1, "refining") as advance:
+                gains = self._refine(gains)
                 advance(1)
         elif shifts is None and len(self.frames) > 1 and not volumes:
             self._look_for_shifts()
@@ -276,14 +271,10 @@ class Preparation:
         return _moderate(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
-        stack = np.nan_to_num(self.frames)
-        grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
-        seen = None
-        if self.weights is not None:
-            seen = [w if w.ndim < 3 else w.min(axis=0) for w in self.weights]
+        grey, seen = self._grey()
         found = register(grey, seen, model=model, progress=progress)
         self.registration, self.shifts = found, self._take(found.motions)
-        weights = self.weights or [np.ones(())] * len(stack)
+        weights = self.weights or [np.ones(())] * len(grey)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:
             names = ", ".join(map(str, strangers))
@@ -294,23 +285,32 @@ class Preparation:
                 RegistrationWarning,
             )
 
-    def _look_for_shifts(self) -> None:
-        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
-        part: Any = (
-            ...,
-            *(
-                slice(max((m - SAMPLE) // 2, 0), (m - SAMPLE) // 2 + SAMPLE if m > SAMPLE else m)
-                for m in self.frames.shape[-2:]
-            ),
-        )
+    def _refine(self, gains: Array) -> Array:
+        """Shifts or motions of the least residual; brightness that belongs to them."""
+        given = self.frames, self.weights, self.factor, self.decimation
+        if self.motion is None:
+            spread = refining.GIVEN if self.registration is None else refining.REGISTERED
+            self.shifts, bright = refining.refined_shifts(*given, self.shifts, gains, spread)
+            return bright
+        assert self.registration is not None
+        motion, bright = refining.refined_motions(*given, self.registration)
+        self.shifts = self._take(motion)
+        return bright
+
+    def _grey(self, part: Any = ...) -> tuple[Array, list[Array] | None]:
+        """Means over channels or planes, of all or a part of the pixels, and their weights."""
         stack = np.nan_to_num(self.frames[part])
         grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
-        seen = None
-        if self.weights is not None:
-            seen = [
-                w if w.ndim < 2 else np.min(w.reshape(-1, *w.shape[-2:]), axis=0)[part]
-                for w in self.weights
-            ]
+        if self.weights is None:
+            return grey, None
+        maps = [w if w.ndim < 2 else w.reshape(-1, *w.shape[-2:]) for w in self.weights]
+        return grey, [w if w.ndim < 2 else w.min(axis=0)[part] for w in maps]
+
+    def _look_for_shifts(self) -> None:
+        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
+        first = (max((m - SAMPLE) // 2, 0) for m in self.frames.shape[-2:])
+        part = (..., *(slice(b, b + SAMPLE) for b in first))
+        grey, seen = self._grey(part)
         found = register(grey, seen)
         strangers = [i for i, fits in enumerate(found.fits) if not fits]
         if strangers and min(grey.shape[-2:]) >= TELLING:
@@ -339,8 +339,8 @@ class Preparation:
     def _stills(self) -> Stills:
         """What can be compared of frames of which some have turned."""
         assert self._turned is not None
-        frames, weights = self._corrected()
-        return stilled(frames, weights, self._turned, self.factor, self.decimation)
+        given = (*self._corrected(), self._turned, self.factor, self.decimation)
+        return stilled(Middle.build(*given))
 
     def _corrected(self) -> tuple[Array, list[Array] | None]:
         return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
@@ -352,7 +352,7 @@ class Preparation:
             return frames, self.shifts, weights
         if len(self.factor) == 3:
             return least_turned(frames, weights, self._turned)
-        return self._stills
+        return self._stills[:3]
 
     def _spectra(self) -> Spectra:
         frames, shifts, weights = self._comparable()
