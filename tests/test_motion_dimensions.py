@@ -27,10 +27,18 @@ def turned(degrees, shape, shift=0.0):
     return matrix
 
 
-def dense(dims, blur, factor, shape, places, center, decimation, boundary):
-    """``D H W`` from `warps` and `oracle`, on a fine grid with a wide margin.
+def positions_of(matrix, at):
+    """Where a matrix takes places, an array for each axis."""
+    found = np.tensordot(matrix[:, :-1], np.stack(at), 1)
+    found += matrix[:, -1].reshape(-1, *(1,) * len(at))
+    return found[:-1] / found[-1]
 
-    `places` takes places in a frame, an array for each axis, to those in frame 0.
+
+def dense(dims, blur, factor, shape, places, center, decimation, boundary, weight=None):
+    """``D H diag(weight) W`` from `warps` and `oracle`, on a fine grid with a wide margin.
+
+    `places` takes places in a frame, an array for each axis, to those in frame 0, and `weight` fine
+    pixels along the first axis of the camera to numbers.
     """
     margin = [f * (1 + k // f) for f, k in zip(factor, blur.shape, strict=True)]
     size = [f * m + 2 * e for f, m, e in zip(factor, shape, margin, strict=True)]
@@ -44,6 +52,8 @@ def dense(dims, blur, factor, shape, places, center, decimation, boundary):
         W = warps.volume_matrix(dims, np.stack(scene), 3, (boundary,) * 3)
     A = oracle.matrix(tuple(size), blur, tuple(factor), center=center, decimation=decimation)
     whole = A.reshape(*(n // f for n, f in zip(size, factor, strict=True)), -1)
+    if weight is not None:
+        W = weight(fine[0] - margin[0]).reshape(-1, 1) * W
     kept = tuple(slice(e // f, e // f + m) for e, f, m in zip(margin, factor, shape, strict=True))
     return whole[kept].reshape(np.prod(shape), -1) @ W
 
@@ -69,10 +79,8 @@ def test_frames_against_dense_matrices(decimation, factor, taps, center, boundar
         matrix[-1, :-1] = 0.02
 
     def places(*at):
-        found = np.tensordot(matrix[:, :-1], np.stack(at), 1)
-        found += matrix[:, -1].reshape(-1, *(1,) * ndim)
         bent = 0.2 * np.sin(at[-1]) if kind == "callable" else 0.0
-        return found[:-1] / found[-1] + bent
+        return positions_of(matrix, at) + bent
 
     def given(*at):
         return places(*at) if ndim > 1 else places(*at)[0]
@@ -129,16 +137,29 @@ def test_a_batch_its_pickle_and_what_lies_beside_the_scene():
     assert_array_equal(B.operators[0].degrade(x), [one.degrade(volume) for volume in x])
 
 
-def test_a_field_of_psfs_moves_with_the_camera():
-    """A field whose PSFs are all one is that PSF; that of volumes is refused."""
-    stamp = psf.gaussian((3,), 0.8)
-    field = psf.Field(np.stack([stamp, stamp]), [[0, 7]])
-    motion = [np.array([[0.9, 0.3], [0, 1]])]
-    one, many = (FrameStack.from_motion((16,), each, 2, motion) for each in (stamp, field))
-    assert_allclose(many @ np.eye(16), one @ np.eye(16), atol=1e-14)
-    field = psf.Field(np.ones((1, 2, 1, 3, 3, 3)), ([0], [0, 7], [0]))
-    with pytest.raises(ValueError, match="one psf, not through a field"):
-        FrameStack.from_motion((8, 8, 8), field, 2, [turned(15.0, (4, 4, 4))])
+@pytest.mark.parametrize(("shape", "nodes"), [((9,), [[0, 13]]), ((2, 3, 3), [[0.5, 3], [2], [1]])])
+def test_a_field_of_psfs_moves_with_the_camera(shape, nodes):
+    """Two PSFs, between which light is shared by where it is in the camera."""
+    ndim, rng = len(shape), np.random.default_rng(2)
+    dims, factor = tuple(2 * m for m in shape), (2,) * ndim
+    stamps = rng.random((2, *(3,) * ndim))
+    field = psf.Field(stamps.reshape(*(len(each) for each in nodes), *(3,) * ndim), nodes)
+    matrix = turned(20.0, shape, 0.3) if ndim == 3 else np.array([[0.9, 0.4], [0.0, 1.0]])
+
+    def share(k):
+        low, high = nodes[0]
+        return lambda at: abs(1 - k - ((at - low) / (high - low)).clip(0, 1))
+
+    def places(*at):
+        return positions_of(matrix, at)
+
+    expected = sum(
+        dense(dims, stamp, factor, shape, places, (1,) * ndim, "sum", "wrap", share(k))
+        for k, stamp in enumerate(stamps)
+    )
+    B = FrameStack.from_motion(dims, field, 2, [matrix], boundary="wrap")
+    assert_allclose(B.operators[0] @ np.eye(B.shape[1]), expected, atol=1e-9 * expected.max())
+    assert_allclose(B.operators[0].H @ np.eye(B.shape[0]), expected.T, atol=1e-9 * expected.max())
 
 
 def test_super_resolution_of_lines_is_the_dense_solution():

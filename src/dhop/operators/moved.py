@@ -155,8 +155,6 @@ class MovedOperator(Product):
             "center": center, "decimation": decimation, "boundary": boundary, "order": order,
             "dtype": dtype, "workers": workers,
         }  # fmt: skip
-        if isinstance(psf, Field) and psf.ndim == 3:
-            raise ValueError("volumes that turn are seen through one psf, not through a field")
         grid = self._grid = Grid.build(shape, factor, psf.shape, center, decimation)
         if decimation == "sum" and factor != grid.fine:  # over pixels of the scene
             area = prod(factor) / prod(grid.fine)

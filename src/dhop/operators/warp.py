@@ -134,7 +134,7 @@ class WarpOperator(NormalOperator):
             raise TypeError(f"dtype must be float32 or float64, got {kind}")
         super().__init__(kind, dims, dimsd)
         self._axes = axes
-        self.warp = _warp(
+        self.warp = warp_of(
             dims[-axes:], dimsd[-axes:], self._coordinates, order, self._boundary,
             conserve == "flux",
         )  # fmt: skip
@@ -143,6 +143,16 @@ class WarpOperator(NormalOperator):
     def coordinates(self) -> Array:
         """The matrix or the positions, read-only."""
         return self._coordinates
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the coordinates are positions, no matrix."""
+        return len(self.coordinates) == self.warped
+
+    @property
+    def warped(self) -> int:
+        """How many axes are warped, the last ones."""
+        return self._axes
 
     @property
     def order(self) -> int:
@@ -192,7 +202,7 @@ class WarpOperator(NormalOperator):
 
     def _said(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
-        what = "positions" if len(self.coordinates) == self._axes else "matrix"
+        what = "positions" if self.mapped else "matrix"
         return (
             f"WarpOperator {self.dims} -> {self.dimsd}, {what}, order {self.order}, "
             f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}"
@@ -258,7 +268,7 @@ def _axes(shape: tuple[int, ...]) -> int:
     return min(max(shape[0] - 1 if matrix else len(shape) - 1, 1), 3)
 
 
-def _warp(
+def warp_of(
     dims: tuple[int, ...],
     dimsd: tuple[int, ...],
     coordinates: Array,
