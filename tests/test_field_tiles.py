@@ -96,6 +96,9 @@ def test_groups_do_not_overlap(boundary):
     field = psf.Field(rng.random((4, 3, 9, 7)), ([2, 9, 15, 30], [-3, 8.5, 19]))
     A = DHOperator((33, 21), field, 2, boundary=boundary)
     tiles = Tiling(A.tabulated, A.dtype, 300)
+    assert len(tiles.tiles) > len(Tiling(A.tabulated, A.dtype, 2**20).tiles)
+    for model in tiles.models.values():  # no longer than a PSF, and what begins a step earlier
+        assert all(axis.size <= axis.taps + 1 for axis in model.axes)
     for groups, what in ((tiles.by_outputs, "outputs"), (tiles.by_pixels, "lit")):
         assert sum(map(len, groups)) == len(tiles.tiles)
         for group in groups:
