@@ -69,6 +69,19 @@ def test_every_method_is_the_matrix(seed, ndim, method):
     assert_array_equal(pickle.loads(pickle.dumps(A)) @ X, A @ X)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_is_the_operator_of_pylops(method):
+    """Which has PSFs of odd sizes at even steps, zeros outside, and no decimation."""
+    nonstationary = pytest.importorskip("pylops.signalprocessing").NonStationaryConvolve2D
+    rng = np.random.default_rng(8)
+    stamps, places = rng.random((3, 4, 5, 7)), ([2, 10, 18], [1, 7, 13, 19])
+    A = DHOperator((24, 22), psf.Field(stamps, places), 1, method=method)
+    other = nonstationary((24, 22), stamps, *places)
+    x, y = rng.random((2, 24 * 22))
+    assert_allclose(A @ x, other @ x, rtol=1e-12)
+    assert_allclose(A.H @ y, other.H @ y, rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["separable", "fft", "direct"])
 @pytest.mark.parametrize(("dims", "grid"), [((90, 70), (12, 11)), ((12, 30, 25), (3, 2, 1))])
 def test_bits_do_not_depend_on_workers(dims, grid, method, monkeypatch):
