@@ -62,6 +62,7 @@ def test_tiles_are_for_those_who_ask():
     assert DaskDHOperator((1024, 1024), field, 1, method="fft").operator.method == "fft"
 
 
+@pytest.mark.slow
 def test_solving_is_what_it_is_in_memory():
     """The field stays with the camera where the scene is shifted."""
     frames = RNG.random((2, 12, 10))

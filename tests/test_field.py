@@ -138,6 +138,7 @@ def test_a_source_is_blurred_with_the_psf_of_its_place():
         np.testing.assert_allclose(seen, field.at(row, column), rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", oracle.DTYPES)
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 def test_rounding_is_that_of_as_many_products(boundary, dtype):

@@ -147,6 +147,7 @@ def test_piff_grids_of_pixels(tmp_path, missing):
         np.testing.assert_allclose(field.at(row, column), seen / seen.sum(), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interp", [None, "galsim.Lanczos(5)"])
 def test_piff_grids_between_their_pixels(tmp_path, interp):
     grids = np.array([profile(1.2, np.arange(-4, 5)), np.zeros((9, 9))])

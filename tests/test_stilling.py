@@ -26,6 +26,7 @@ def views(kind, name, *, count=12, sigma=1.0, noise=0.01, **amounts):
     return wide[40:-40, 40:-40], given, frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name", "noise", "turn"),
     [("euclidean", "camera", 0.01, 1.5), ("affine", "coins", 0.003, 10.0)],
@@ -41,6 +42,7 @@ def test_noise_and_psf_of_turned_frames(kind, name, noise, turn):
     assert quality(estimated.image, scene) > quality(known.image, scene) - 0.3
 
 
+@pytest.mark.slow
 def test_beta_of_turned_frames_with_a_sharp_psf():
     sigma = 0.4
     scene, given, frames = views("euclidean", "coins", sigma=sigma, turn=1.5)
@@ -71,6 +73,7 @@ def test_frames_that_are_only_shifted_stay_as_they_are():
     assert not stills.weights[2][10:20, 30:33].any()
 
 
+@pytest.mark.slow
 def test_a_turned_frame_becomes_a_shifted_one():
     """As SciPy makes both of one scene, off the border."""
     _, given, frames = views("euclidean", "camera", noise=0.0, turn=6.0, seed=4)

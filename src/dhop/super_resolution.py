@@ -147,11 +147,12 @@ def super_resolve(
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
         centres do not lie on the image, or whose positions are NaN, have no weight; see
-        docs/howto/motion.md. Motions that are
-        all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
-        ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
-        see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
-        ``shifts="estimate"``.
+        docs/howto/motion.md. Of volumes 4 x 4 matrices or what has a plane before rows, and of
+        lines 2 x 2 matrices or what has columns only. Motions that are all shifts are taken as
+        `shifts`. Those of images are found by ``"euclidean"``, ``"similarity"``,
+        ``"affine"`` and ``"projective"``, and ``"auto"`` with the simplest of these that explains
+        the frames, see `dhop.registration.register`; frames that do not fit are left out.
+        ``"shift"`` is ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
@@ -422,8 +423,6 @@ def super_resolve(
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
     if asked.pop("motion") is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
-    if asked.pop("target") is not None:
-        raise ValueError("target works in memory only; convolve the image by dhop.dask")
     request.check()
     request.check_for_chunks()
     del asked["denoiser"]

@@ -35,7 +35,7 @@ def lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int) 
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
     if solution.weights is not None:
-        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
+        lines["outliers"] = f"{float(np.mean(solution.weights < OUTLYING)):.2%} of pixels"
     if compared:
         lines["compared"] = (
             f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "

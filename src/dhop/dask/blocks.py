@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask.halo import LARGE
 from dhop.kernels import GROUP
 from dhop.methods import prepare_field
 from dhop.methods.products import Products
@@ -22,6 +23,7 @@ from dhop.model.field import FieldModel, Hats
 from dhop.model.geometry import Model
 from dhop.model.relations import Index
 from dhop.operators.base import ArrayOperator
+from dhop.runtime import workspace
 
 Array = NDArray[Any]
 
@@ -181,7 +183,9 @@ class Cut:
         adjoint, kept, ndim = self.args[3], self.args[6][place[0]], len(place)
         block = self._block(place)
         shape = block.dims if adjoint else block.dimsd
-        product = block.multiply(x, (*x.shape[:-ndim], *shape), adjoint)
+        shape = *x.shape[:-ndim], *shape
+        out = workspace.empty(shape, np.result_type(block.dtype, x.dtype), LARGE)
+        product = block.multiply(x, shape, adjoint, out)
         index: tuple[Any, ...] = (..., kept, *[slice(None)] * (ndim - 1))
         return product[index]
 

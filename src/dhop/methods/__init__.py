@@ -22,11 +22,8 @@ PLANS = {
     "fft": ("dhop.methods.fft", "FftPlan"),
 }
 # What other plans are for.
-VOLUMES = PLANS | {
-    "separable": ("dhop.methods.profiles", "ProfilesPlan"),
-    "fft": ("dhop.methods.fourier", "FourierPlan"),
-}
-LINES = PLANS | {"fft": VOLUMES["fft"]}
+VOLUMES = PLANS | {"separable": ("dhop.methods.profiles", "ProfilesPlan")}
+LINES = PLANS | {"fft": ("dhop.methods.fourier", "FourierPlan")}
 
 
 class Plan:

@@ -40,11 +40,13 @@ TRANSFORM = 0.14  # a point of a transform down the columns, times the logarithm
 POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
+ACROSS = 0.2  # a point of a transform across planes, times the logarithm of its length
+PLANE = 1e4  # a plane that is transformed, whatever its size
 LIBRARY = 0.24  # a point of a transform by scipy.fft, times the logarithm of their number
 PLACED = 1.0  # a point that is brought to its place or back
 AXIAL = 1.5  # a number that is summed along the first axis of a volume
 STEPS = 9e4  # of transforms, whatever their size
-LINES = 5e3  # the same of lines and volumes, by scipy.fft
+LINES = 5e3  # the same of lines, by scipy.fft
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
 MIXED = 1.05  # what strips of a field cost more, whose taps are mixed
@@ -99,24 +101,27 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> tuple[float, flo
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms, in either direction."""
-    if len(model.axes) == 3 or model.is_line:
+    if model.is_line:
         return _fourier(model, dtype)
-    rows, columns = model.axes
-    length = transform_length(rows)
-    down = (columns.size * rows.factor + columns.outputs) * length
-    points = rows.factor * columns.factor * length * transform_length(columns)
-    sums = TRANSFORM * down * log2(length + 1) + POINT * points + OUTER * max(0, points - NEAR)
+    plane, rows, columns = model.volume
+    depth, length = transform_length(plane), transform_length(rows)
+    down = plane.size * columns.size * rows.factor + plane.outputs * columns.outputs
+    along = rows.factor * columns.factor * length * transform_length(columns)
+    points = plane.factor * depth * along
+    sums = TRANSFORM * down * length * log2(length + 1) + OUTER * max(0, points - NEAR)
+    sums += POINT * max(plane.size, plane.outputs) * along
+    if len(model.axes) == 3:
+        sums += ACROSS * points * log2(depth + 1) + PLANE * (plane.size + plane.outputs)
     return STEPS + FOURIER[dtype.name] * sums
 
 
 def _fourier(model: Model, dtype: np.dtype[Any]) -> float:
-    """As `fft`, of lines and of volumes."""
-    phases = prod(axis.factor for axis in model.axes)
-    axis, outputs, count = model.columns, segment_outputs(model, "fft"), 1
-    points = prod(transform_length(axis) for axis in model.axes)
+    """As `fft`, of lines."""
+    axis, outputs = model.columns, segment_outputs(model, "fft")
+    points, count = transform_length(axis), 1
     if outputs < axis.outputs:
         points, count = outputs + -(-axis.taps // axis.factor), -(-axis.outputs // outputs)
-    sums = points * (LIBRARY * log2(points + 1) * (phases + 1) + PLACED * phases)
+    sums = points * (LIBRARY * log2(points + 1) * (axis.factor + 1) + PLACED * axis.factor)
     return LINES + FOURIER[dtype.name] * sums * count
 
 

@@ -25,6 +25,7 @@ from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs
+from dhop.reconstruction.least_turned import least_turned
 from dhop.reconstruction.stilling import Stills, stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
@@ -98,9 +99,9 @@ class Preparation:
         volumes = len(self.factor) == 3
         if motion is not None and shifts is not None:
             raise ValueError("give either shifts or motion, not both")
-        if motion is not None and volumes:
-            raise ValueError("motion is that of images; volumes take shifts")
         model: Model = "shift"
+        if isinstance(motion, str) and volumes:
+            raise ValueError("the motion of volumes cannot be estimated; give 4 x 4 matrices")
         if isinstance(motion, str):
             model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
         elif motion is not None:
@@ -128,20 +129,22 @@ class Preparation:
 
     def _take(self, motion: Any) -> Array:
         """Take the motions, and return shifts: all that there is, or those of the middles."""
-        shape = self.frames.shape[-2], self.frames.shape[-1]
+        shape = self.frames.shape[-len(self.factor) :]
         given = motions.checked_motions(motion, len(self.frames), shape)
         shifts = [motions.as_shift(each) for each in given]
         if all(shift is not None for shift in shifts):
             return np.array(shifts)
         self.motion = given
-        return np.array([motions.displacement(each, shape, (0.5, 0.5)) for each in given])
+        middle = (0.5,) * len(shape)
+        return np.array([motions.displacement(each, shape, middle) for each in given])
 
     def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
         """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
         if self.motion is None:
             return
-        shape = self.frames.shape[-2], self.frames.shape[-1]
-        grid = motions.Grid.build(shape, factor, (1, 1), (0, 0), self.decimation)
+        ndim = len(factor)
+        shape = self.frames.shape[-ndim:]
+        grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, self.decimation)
         seen = [grid.seen(each, scene) for each in self.motion]
         if not all(each.all() for each in seen):
             weights = self.weights or [np.ones(())] * len(seen)
@@ -233,17 +236,20 @@ class Preparation:
 
         A good `beta` is that of the noise and the scene, which planes share with the volume.
         """
-        shape = self.frames.shape
-        weights = self.weights and [
+        frames, shifts, weights = self._comparable()
+        shape = frames.shape
+        weights = weights and [
             w if w.ndim == 0 else np.broadcast_to(w, shape[1:]).reshape(-1, *shape[-2:])
-            for w in self.weights
+            for w in weights
         ]
         return replace(
             self,
-            frames=self.frames.reshape(len(self.frames), -1, *shape[-2:]),
+            frames=frames.reshape(len(frames), -1, *shape[-2:]),
             weights=weights,
             factor=self.factor[1:],
-            shifts=self.shifts[:, 1:],
+            shifts=shifts[:, 1:],
+            motion=None,
+            photometry=Photometry.none(len(frames)),
             psf=self.psf.sum(axis=0),
         )
 
@@ -339,12 +345,18 @@ class Preparation:
     def _corrected(self) -> tuple[Array, list[Array] | None]:
         return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
 
+    def _comparable(self) -> tuple[Array, Array, list[Array] | None]:
+        """Frames that differ by shifts, these, and their weights."""
+        frames, weights = self._corrected()
+        if self._turned is None:
+            return frames, self.shifts, weights
+        if len(self.factor) == 3:
+            return least_turned(frames, weights, self._turned)
+        return self._stills
+
     def _spectra(self) -> Spectra:
-        if self._turned is not None:
-            frames, shifts, weights = self._stills
-            return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
-        frames, given = self._corrected()
-        return Spectra(frames, self.factor, self.shifts, given, quiet=self.quiet)
+        frames, shifts, weights = self._comparable()
+        return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
