@@ -3,8 +3,8 @@
 python docs/field_speed.py            # prints the tables of docs/explanation/field.md; some minutes
 python docs/field_speed.py --only 21  # of PSFs of 21 x 21
 
-Products take turns, and the least of several times counts: ratios of one run can be compared, its
-seconds are those of the machine. PyLops' operator has hats on sources, too, and the same result.
+Times are those of all processors together, which other programs hardly change, and the least of
+several; products take turns. PyLops' operator has hats on sources, too, and the same result.
 """
 
 import argparse
@@ -42,15 +42,15 @@ def gaussian_field(taps):
 
 
 def least(calls, repeats=REPEATS):
-    """Seconds of each call, by turns, after one that prepares."""
+    """Processor time of each call, by turns, after one that prepares."""
     for call in calls:
         call()
     taken = np.full((repeats, len(calls)), np.inf)
     for times in taken:
         for k, call in enumerate(calls):
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            times[k] = time.perf_counter() - start
+            times[k] = time.process_time() - start
     return taken.min(axis=0)
 
 

@@ -36,8 +36,9 @@ def case(ndim, seed, batch=True):
         "phase": tuple(int(rng.integers(f)) for f in factor),
     }
     axes = tuple(range(ndim))
-    if batch and seed % 2:  # anywhere, of axes in any order
-        dims = {1: (2, *dims), 2: (*dims[:1], 2, *dims[1:]), 3: (*dims, 2)}[ndim]
-        axes = {1: (1,), 2: (2, 0), 3: tuple(rng.permutation(3).tolist())}[ndim]
-        dims = tuple(max(size, 3) for size in dims)
+    if batch and seed % 2:  # before lines, anywhere among and behind others, of axes in any order
+        place = seed // 2 % ndim + 1 if ndim > 1 else 0
+        dims = (*dims[:place], 2, *dims[place:])
+        axes = tuple(rng.permutation([axis for axis in range(ndim + 1) if axis != place]).tolist())
+        dims = tuple(size if axis == place else max(size, 3) for axis, size in enumerate(dims))
     return dims, psf.Field(stamps, nodes), factor, options | {"axes": axes}

@@ -53,6 +53,15 @@ def test_every_method_of_images_and_volumes(method):
         assert_allclose(A.backproject(y).compute().ravel(), matrix.T @ y.ravel(), rtol=1e-12)
 
 
+def test_tiles_are_for_those_who_ask():
+    """All chunks together would hold the spectra of the whole scene."""
+    stamps = RNG.random((9, 9, 41, 41))
+    field = psf.Field(stamps, (127 * np.arange(9), 127 * np.arange(9)))
+    assert DHOperator((1024, 1024), field, 1).method == "fft"
+    assert DaskDHOperator((1024, 1024), field, 1).operator.method == "direct"
+    assert DaskDHOperator((1024, 1024), field, 1, method="fft").operator.method == "fft"
+
+
 @pytest.mark.slow
 def test_solving_is_what_it_is_in_memory():
     """The field stays with the camera where the scene is shifted."""

@@ -69,6 +69,19 @@ def test_every_method_is_the_matrix(seed, ndim, method):
     assert_array_equal(pickle.loads(pickle.dumps(A)) @ X, A @ X)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_is_the_operator_of_pylops(method):
+    """Which has PSFs of odd sizes at even steps, zeros outside, and no decimation."""
+    nonstationary = pytest.importorskip("pylops.signalprocessing").NonStationaryConvolve2D
+    rng = np.random.default_rng(8)
+    stamps, places = rng.random((3, 4, 5, 7)), ([2, 10, 18], [1, 7, 13, 19])
+    A = DHOperator((24, 22), psf.Field(stamps, places), 1, method=method)
+    other = nonstationary((24, 22), stamps, *places)
+    x, y = rng.random((2, 24 * 22))
+    assert_allclose(A @ x, other @ x, rtol=1e-12)
+    assert_allclose(A.H @ y, other.H @ y, rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["separable", "fft", "direct"])
 @pytest.mark.parametrize(("dims", "grid"), [((90, 70), (12, 11)), ((12, 30, 25), (3, 2, 1))])
 def test_bits_do_not_depend_on_workers(dims, grid, method, monkeypatch):
@@ -96,6 +109,9 @@ def test_groups_do_not_overlap(boundary):
     field = psf.Field(rng.random((4, 3, 9, 7)), ([2, 9, 15, 30], [-3, 8.5, 19]))
     A = DHOperator((33, 21), field, 2, boundary=boundary)
     tiles = Tiling(A.tabulated, A.dtype, 300)
+    assert len(tiles.tiles) > len(Tiling(A.tabulated, A.dtype, 2**20).tiles)
+    for model in tiles.models.values():  # no longer than a PSF, and what begins a step earlier
+        assert all(axis.size <= axis.taps + 1 for axis in model.axes)
     for groups, what in ((tiles.by_outputs, "outputs"), (tiles.by_pixels, "lit")):
         assert sum(map(len, groups)) == len(tiles.tiles)
         for group in groups:

@@ -55,7 +55,7 @@ LIT = 0.7  # a number of a tile or of its outputs
 PYTHON = 3e3  # what a product costs in Python, whatever its size
 
 LARGEST = 2**22  # numbers of a tile
-SPECTRA = 2**24  # numbers in the spectra of all nodes; of large images as many as pixels
+SPECTRA = 2**23  # numbers in the spectra of all nodes; of large images as many as pixels
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
