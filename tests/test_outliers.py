@@ -107,6 +107,24 @@ def test_the_psf_survives(made):
     assert 0.8 < found.psf.max() / BLUR.max() < 1.25
 
 
+@pytest.mark.parametrize("name", ["camera", "coffee"])
+def test_one_exposure(name):
+    """No other frame tells what fits; a sweep is hardly better than what is chosen."""
+    scene = photograph(name, 96 + 2 * MARGIN)
+    frames, _ = burst(scene, BLUR, 2, 0.01, 1, margin=MARGIN, seed=1, boundary="constant")
+    truth, bad = scene[MARGIN:-MARGIN, MARGIN:-MARGIN], struck(frames)
+    about = {"loss": "huber", "rtol": 1e-4}
+    chosen = super_resolve(bad, BLUR, 2, **about)
+    found = quality(chosen.image, truth)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        squares = super_resolve(bad, BLUR, 2)
+    assert found > quality(squares.image, truth) + 3
+    for factor in (0.1, 10):
+        other = super_resolve(bad, BLUR, 2, beta=factor * chosen.beta, **about)
+        assert quality(other.image, truth) < found + 0.1
+
+
 def test_channels_and_masks():
     """Outliers of one channel; what has no weight is no outlier."""
     scene = photograph("camera", 96)

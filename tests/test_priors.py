@@ -111,6 +111,25 @@ def test_risk_of_a_linear_estimate():
         assert abs(risk(beta) - error) < 0.05
 
 
+def test_risk_where_the_noise_differs():
+    """Of shrinking again, in a norm that has weights of its own."""
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((1, 200, 200))
+    variances = np.where(np.arange(200) < 100, 0.04, 1.0)
+    roots = np.where(np.arange(200) % 3, 1.0, 0.0) * np.ones(truth.shape)
+    frames = truth + np.sqrt(variances) * rng.standard_normal(truth.shape)
+    frames[roots == 0] = np.nan
+
+    def solve(y, beta, x):
+        return (np.where(roots > 0, y, 0) / (1 + beta * variances)).ravel()
+
+    risk = Risk(solve, lambda x: x, frames, roots, variances, np.zeros(40000))
+    for beta in (0.1, 0.5, 2.0):
+        wrong = solve(frames, beta, None).reshape(truth.shape) - truth
+        error = np.sum((roots * wrong) ** 2) / np.sum(roots**2 * variances)
+        assert abs(risk(beta) - error) < 0.05
+
+
 def test_colours_keep_their_edges_together():
     """An edge that one channel shows clearly helps one that shows it badly."""
     scene = np.zeros((48, 48))
