@@ -8,7 +8,7 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
-from dhop.cautions import BetaWarning
+from dhop.cautions import BetaWarning, PSFWarning
 from dhop.reconstruction.penalties import Variation, differences, transposed
 from dhop.reconstruction.stein import Risk
 
@@ -128,6 +128,21 @@ def test_risk_where_the_noise_differs():
         wrong = solve(frames, beta, None).reshape(truth.shape) - truth
         error = np.sum((roots * wrong) ** 2) / np.sum(roots**2 * variances)
         assert abs(risk(beta) - error) < 0.05
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_psf_that_is_too_wide(count):
+    """The risk trusts the PSF; what the best smooth image leaves unexplained tells otherwise."""
+    scene = photograph("coins", 80 + 2 * MARGIN)
+    frames, shifts = burst(
+        scene, psf.gaussian(5, 0.5), 2, 0.003, count, margin=MARGIN, boundary="constant"
+    )
+    with pytest.warns(PSFWarning, match="hold detail"):
+        image = super_resolve(
+            frames, psf.gaussian(13, 1.7), 2, shifts=shifts, regulariser="huber-tv", rtol=1e-3
+        ).image
+    assert frames.min() - 0.3 < image.min()
+    assert image.max() < frames.max() + 0.3
 
 
 def test_colours_keep_their_edges_together():

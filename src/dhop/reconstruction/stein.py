@@ -84,8 +84,13 @@ class Risk:
         return self.seen[beta][0]
 
 
-def choose(risk: Risk, beta: float, advance: Callable[[int], None]) -> BetaCurve:
-    """The `beta` of the least risk, beginning with a guess: three around it, and a parabola."""
+def choose(
+    risk: Risk, beta: float, advance: Callable[[int], None], least: float = 0.0
+) -> BetaCurve:
+    """The `beta` of the least risk, beginning with a guess: three around it, and a parabola.
+
+    It is larger if need be, so that at least this part of the squared noise remains as residuals.
+    """
 
     def look(k: int) -> float:
         advance(1)
@@ -103,6 +108,11 @@ def choose(risk: Risk, beta: float, advance: Callable[[int], None]) -> BetaCurve
     bend = scores[0] - 2 * scores[1] + scores[2]
     shift = 0.5 * (scores[0] - scores[2]) / bend if settled and bend > 0 else 0.0
     best = beta * FACTOR ** (at + float(np.clip(shift, -0.5, 0.5)))
+    for _ in range(MOST if least else 0):
+        risk(best)
+        if risk.seen[best][1] >= least:
+            break
+        best *= FACTOR
     betas = np.array(sorted(risk.seen))
     table = np.array([risk.seen[each] for each in betas])
     unknown = np.full(len(betas), np.nan)

@@ -27,10 +27,10 @@ from dhop.reconstruction.noisiness import differ, over_expected, variances, with
 from dhop.reconstruction.objective import Objective, View, inverse_near
 from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.photons import Counting
-from dhop.reconstruction.preparation import Preparation
+from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import settled, without_outliers
+from dhop.reconstruction.robust import agreed, settled, without_outliers
 from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -42,6 +42,7 @@ FLAT = 0.5  # about the part of an image that is flatter than that
 FIRST = 0.7  # times the variance over the mean step: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
+PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
 OTHER = 5.0  # times more or less noise than photons have is worth a word
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
@@ -121,7 +122,7 @@ class Variational:
         """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
         if self.counting is not None:
             text = self.counting.caution(known.frames, self.weights)
-            if text is None:
+            if text is None and min(known.frames.shape[-2:]) >= TELLING:
                 ratio = over_expected(known.frames, known.weights or ())
                 if ratio and not 1 / OTHER < ratio < OTHER:
                     text = self.counting.contradicted(ratio)
@@ -152,13 +153,11 @@ class Variational:
         if self.robust:
             first = replace(known, frames=self.seen(known.frames), notes=[])
             if len(frames) > 1:
-                beta = first.moderate(problem.regulariser)
-            else:  # no other frame tells what fits, and a sharp image fits all
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    beta = first.weigh(problem.regulariser, "auto", None, strength, True, None)
-            frames, trust = without_outliers(replace(problem, beta=beta), self.threshold)
-            weights = [w * t for w, t in zip(weights, trust, strict=True)]
+                moderate = replace(problem, beta=first.moderate(problem.regulariser))
+                frames, trust = without_outliers(moderate, self.threshold)
+                weights = [w * t for w, t in zip(weights, trust, strict=True)]
+            else:
+                frames = self._without_spikes(first, problem, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -166,6 +165,25 @@ class Variational:
             replace(known, frames=frames, weights=maps, photometry=photometry),
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
+
+    def _without_spikes(self, first: Preparation, problem: Problem, strength: float) -> Array:
+        """A single frame without spikes in the residuals of a smooth image.
+
+        No other frame tells what fits, and a sharp image fits all. The weight that is chosen is too
+        large as long as spikes remain, which makes them stand out the more.
+        """
+        frames = problem.frames
+        clean, last = first.photometry.corrected(first.frames), np.inf
+        for _ in range(PASSES):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                seen = replace(first, frames=clean, photometry=Photometry.none(1))
+                beta = seen.weigh(problem.regulariser, "auto", None, strength, True, None)
+            if beta > FALLING * last:
+                break
+            fit = agreed(replace(problem, beta=beta))
+            clean, last = (fit + self.seen(frames - fit)).astype(clean.dtype), beta
+        return clean
 
     def _weighed(
         self,
@@ -207,6 +225,10 @@ class Variational:
         if not (step and usual):
             known.curve = None
             return squares
+        # What the best smooth image leaves is noise, too: a psf that is wrong must not be trusted.
+        misfit = np.where(seen, roots * frames, 0).reshape(-1) - B.matvec(x)
+        excess = max(float(misfit @ misfit) / float(np.sum(each * roots**2, where=seen)), 1.0)
+        each *= excess
         gaussian = replace(self, loss="gaussian", counting=None, box=EVERYTHING)
         gaussian.solver = "quasi-newton"
 
@@ -217,7 +239,7 @@ class Variational:
         first = FIRST * float(np.mean(each * roots**2, where=seen)) / step
         with reporting(progress, stein.MOST, "choosing beta") as advance:
             risk = stein.Risk(solve, B.matvec, frames, roots, each, x)
-            known.curve = stein.choose(risk, first, advance)
+            known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
         if not known.curve.settled:
             known.warn(
                 f"the data do not settle beta by 'auto': {known.curve.beta:.3g} is at the end of "
