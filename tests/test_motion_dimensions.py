@@ -212,6 +212,7 @@ def volumes(count=4, turn=6.0):
     return scene, ideal + 0.01 * rng.standard_normal(ideal.shape), motion, blur
 
 
+@pytest.mark.slow
 def test_super_resolution_of_volumes_that_turned():
     """Known motion makes of several volumes more than one has; unknown it makes less."""
     scene, frames, motion, blur = volumes()
@@ -233,6 +234,7 @@ def test_super_resolution_of_volumes_that_turned():
     assert_allclose(chosen.beta, super_resolve(frames[0], blur, 2).beta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [
     {"regulariser": "huber-tv"},
     {"loss": "huber"},
