@@ -72,6 +72,21 @@ def test_no_rule_costs_more_than_twice_the_least_error(noise):
     assert not curve.settled
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.001])
+@pytest.mark.parametrize("scene", ["bump", "waves"])
+def test_smooth_scenes_do_not_contradict_the_psf(scene, noise):
+    """What little they show of high frequencies is what windows make of low ones."""
+    n = np.arange(48)
+    image = np.outer(np.hanning(48), np.hanning(48))
+    if scene == "waves":
+        image = np.add.outer(np.sin(n / 8), np.cos(n / 12)) / 4
+    frames, shifts = burst(image, BLUR, 2, noise, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solution = super_resolve(frames, BLUR, 2, shifts=shifts)
+    assert rms(solution.image, image) < 0.005
+
+
 @pytest.mark.slow
 def test_masked_pixels_do_not_count():
     """A mask is what it fills in, and no smaller weight of the frame."""

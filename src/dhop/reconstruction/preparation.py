@@ -44,6 +44,7 @@ CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the
 DEEP = 3  # times as deep as the PSF is wide at half its height: what windows can cut
 WIDE = 2.355  # standard deviations of a Gaussian at half its height
 FEW = 100  # classes and tiles tell nothing of a PSF
+SMOOTH = 2.5  # exponent of scenes whose fine detail is that of the windows, and not of a PSF
 OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
 
@@ -381,7 +382,7 @@ class Preparation:
             return given  # the lines of spectra have widths of their own
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
-        sure = gain > limit and seen > FEW
+        sure = gain > limit and seen > FEW and free.exponent < SMOOTH
         if sure and not 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH:
             what = (
                 "hold detail that the psf would have removed"
