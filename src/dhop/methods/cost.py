@@ -18,7 +18,7 @@ fifth less than `separable`, since its time depends on what else is in the cache
 for threads share the work of `fft` less well.
 """
 
-from math import inf, log2, prod
+from math import inf, log2
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ LIT = 0.7  # a number of a tile or of its outputs
 PYTHON = 3e3  # what a product costs in Python, whatever its size
 
 LARGEST = 2**22  # numbers of a tile
-SPECTRA = 2**23  # numbers in the spectra of all nodes; of large images as many as pixels
+SPECTRA = 2**24  # numbers in the spectra of all nodes; of large images as many as pixels
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
@@ -183,11 +183,8 @@ def direct_field(field: FieldModel, dtype: np.dtype[Any]) -> tuple[float, float]
 
 def tiling(field: FieldModel, dtype: np.dtype[Any], method: str) -> Tiling:
     """The tiles of a field; spectra are the smaller, the smaller those are."""
-    numbers = LARGEST
-    if method == "fft":
-        nodes = prod(hats.nodes for hats in field.hats)
-        numbers = min(numbers, max(SPECTRA, field.model.pixels) // nodes)
-    return Tiling(field, dtype, numbers)
+    together = max(SPECTRA, field.model.pixels) if method == "fft" else inf
+    return Tiling(field, dtype, LARGEST, together)
 
 
 def tiled(tiles: Tiling, dtype: np.dtype[Any], method: str, most: float = inf) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise, product
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -99,8 +99,9 @@ class Tiling:
     field : FieldModel
     dtype : dtype
         Of the products; taps are rounded to it.
-    numbers : int
-        Of pixels and margin of a tile, at most, as long as it is longer than the PSF.
+    numbers, together : float
+        Pixels and margin of a tile, and of one tile for each node together, at most, as long as
+        tiles are longer than the PSF.
 
     Attributes
     ----------
@@ -110,10 +111,12 @@ class Tiling:
         Of each node.
     """
 
-    def __init__(self, field: FieldModel, dtype: np.dtype[Any], numbers: int) -> None:
+    def __init__(
+        self, field: FieldModel, dtype: np.dtype[Any], numbers: float, together: float = inf
+    ) -> None:
         axes = field.model.axes
         stretches = [_stretches(axis, hats) for axis, hats in zip(axes, field.hats, strict=True)]
-        sizes = _sizes(axes, [_longest(each) for each in stretches], numbers)
+        sizes = _sizes(axes, [_longest(each) for each in stretches], numbers, together)
         along = [
             _pieces(axis, hats, _cut(each, size))
             for axis, hats, each, size in zip(axes, field.hats, stretches, sizes, strict=True)
@@ -171,14 +174,29 @@ def _stretches(axis: Axis, hats: Hats) -> list[Stretch]:
     return found
 
 
-def _longest(stretches: Sequence[Stretch]) -> int:
-    return max((end - begin for _, begin, end in stretches), default=1)
+def _longest(stretches: Sequence[Stretch]) -> dict[int, int]:
+    """The longest stretch of each node."""
+    longest: dict[int, int] = {}
+    for node, begin, end in stretches:
+        longest[node] = max(longest.get(node, 0), end - begin)
+    return longest
 
 
-def _sizes(axes: Sequence[Axis], longest: Sequence[int], numbers: int) -> list[int]:
+def _sizes(
+    axes: Sequence[Axis], longest: Sequence[dict[int, int]], numbers: float, together: float
+) -> list[int]:
     """How long pieces may be: what is longest beside the PSF is halved until tiles are small."""
-    sizes = list(longest)
-    while prod(size + axis.taps for size, axis in zip(sizes, axes, strict=True)) > numbers:
+    sizes = [max(each.values(), default=1) for each in longest]
+
+    def tiles() -> tuple[int, int]:
+        """Numbers of the largest, and of one for each node."""
+        along = [
+            [min(length, size) + axis.taps for length in each.values()]
+            for axis, each, size in zip(axes, longest, sizes, strict=True)
+        ]
+        return prod(max(each, default=0) for each in along), prod(map(sum, along))
+
+    while any(count > most for count, most in zip(tiles(), (numbers, together), strict=True)):
         lengths = [size / axis.taps for size, axis in zip(sizes, axes, strict=True)]
         k = int(np.argmax(lengths))
         if lengths[k] <= 1:
@@ -200,9 +218,8 @@ def _pieces(axis: Axis, hats: Hats, stretches: Sequence[Stretch]) -> list[Piece]
     """Pieces that begin where an output of theirs reads its last tap, if need be in the dark."""
     margin = axis.taps - 1
     begins = [begin - (begin - margin) % axis.factor for _, begin, _ in stretches]
-    longest: dict[int, int] = {}
-    for (node, _, end), begin in zip(stretches, begins, strict=True):
-        longest[node] = max(longest.get(node, 0), end - begin)
+    shifted = zip(stretches, begins, strict=True)
+    longest = _longest([(node, begin, end) for (node, _, end), begin in shifted])
     found = []
     for (node, first, last), begin in zip(stretches, begins, strict=True):
         size = longest[node]
