@@ -165,12 +165,16 @@ def test_the_plain_step_where_the_loss_is_larger():
         value = 2 * np.sum(m - n + xlogy(n, n / m))
         return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
 
+    def cost(products):
+        m = np.maximum(products[0] + 1e-3, 1e-9)
+        return 2 * np.sum(m - n + xlogy(n, n / m))
+
     def bend(products):
         m = np.maximum(products[0] + 1e-3, 1e-9)
-        return 2 * np.sum(m - n + xlogy(n, n / m)), [n / m - 1], [n / m**2]
+        return [n / m - 1], [n / m**2]
 
     iterates = richardson_lucy(
-        lambda x: [A @ x], lambda x, products: look(x), bend, A.sum(axis=0), np.ones(10)
+        lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)
     )
     values = [view.value for _, view in islice(iterates, 400)]
     assert (np.diff(values) <= 1e-12).all()

@@ -339,7 +339,9 @@ class Variational:
         enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
         data = objective.data
         assert isinstance(data, Photons)
-        iterates = richardson_lucy(objective.predict, objective.seen, data.bend, sums, x, enough)
+        iterates = richardson_lucy(
+            objective.predict, objective.seen, data.cost, data.bend, sums, x, enough
+        )
         return iterates, lambda view: view.loss <= enough
 
 
