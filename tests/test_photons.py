@@ -165,12 +165,16 @@ def test_the_plain_step_where_the_loss_is_larger():
         value = 2 * np.sum(m - n + xlogy(n, n / m))
         return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
 
+    def cost(products):
+        m = np.maximum(products[0] + 1e-3, 1e-9)
+        return 2 * np.sum(m - n + xlogy(n, n / m))
+
     def bend(products):
         m = np.maximum(products[0] + 1e-3, 1e-9)
-        return 2 * np.sum(m - n + xlogy(n, n / m)), [n / m - 1], [n / m**2]
+        return [n / m - 1], [n / m**2]
 
     iterates = richardson_lucy(
-        lambda x: [A @ x], lambda x, products: look(x), bend, A.sum(axis=0), np.ones(10)
+        lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)
     )
     values = [view.value for _, view in islice(iterates, 400)]
     assert (np.diff(values) <= 1e-12).all()
@@ -394,12 +398,10 @@ def test_beta_does_not_depend_on_the_unit(unit):
     counts = 257.0 * rng.poisson(20 + 100 * np.outer(np.hanning(24), np.hanning(20)))
     blur = psf.gaussian(7, 1.0)
     settings = {"loss": "poisson", "maxiter": 1}
-    with pytest.warns(CountWarning, match="if a photon adds about"):
-        expected = super_resolve(counts, blur, 2, background=2570.0, **settings)
-    with pytest.warns(CountWarning, match="if a photon adds about"):
-        found = super_resolve(
-            counts / unit, blur, 2, background=2570.0 / unit, gain=1 / unit, **settings
-        )
+    expected = super_resolve(counts, blur, 2, background=2570.0, **settings)
+    found = super_resolve(
+        counts / unit, blur, 2, background=2570.0 / unit, gain=1 / unit, **settings
+    )
     assert_allclose(found.beta / unit**2, expected.beta, rtol=1e-3)
 
 
@@ -418,7 +420,7 @@ def test_squares_of_counts(peak, regulariser):
 
 
 def test_total_variation_of_few_photons(monkeypatch):
-    """The inverse for a map of weights iterates in each step: one solution may take it, not all."""
+    """The inverse for a map of weights iterates in each step; weights that differ do without."""
     made = []
     inverse = MaskedEquations.inverse
     monkeypatch.setattr(
@@ -428,7 +430,7 @@ def test_total_variation_of_few_photons(monkeypatch):
     about = {"loss": "poisson", "regulariser": "huber-tv", "rtol": 1e-4}
     solution = super_resolve(frames, blur, 1, **about)
     assert solution.converged
-    assert len(made) <= 1
+    assert not made
     others = [super_resolve(frames, blur, 1, beta=solution.beta * f, **about) for f in (0.25, 4)]
     assert error(solution.image, scene) < 1.02 * min(error(each.image, scene) for each in others)
 

@@ -9,7 +9,7 @@ from dhop.iteration.steps import Keep, as_they_are, inner
 
 Array: TypeAlias = Any
 Products: TypeAlias = list[Array]
-Bend: TypeAlias = Callable[[Products], tuple[float, Products, Products]]
+Bend: TypeAlias = Callable[[Products], tuple[Products, Products]]
 
 KEPT = 0.6  # of a pixel is left by one iteration: what has become dark by noise hardly recovers
 ENDS = (1.0, 2.0), (0.0, 1.0)  # plain changes that one iteration makes, and last changes
@@ -20,6 +20,7 @@ NEAR = 1e-3  # of a prediction is the least that it is taken for meanwhile
 def richardson_lucy(
     predict: Callable[[Array], Products],
     look: Callable[[Array, Products], Any],
+    cost: Callable[[Products], float],
     bend: Bend,
     sensitivity: Array,
     x: Array,
@@ -40,8 +41,10 @@ def richardson_lucy(
         The products with an image, one for each frame.
     look : callable
         Gives from an image and these the `value` of the loss and its `residual`.
+    cost : callable
+        Gives from predictions the loss alone.
     bend : callable
-        Gives from predictions the loss, minus half its slopes and half its curvatures.
+        Gives from predictions minus half the slopes of the loss and half its curvatures.
     sensitivity : array
         Sums of the columns; where they are zero nothing is seen and the image stays.
     x : array
@@ -76,7 +79,7 @@ def richardson_lucy(
         new, way = np.maximum(x + d, 0), predict(d)
         ahead = [m + a for m, a in zip(products, way, strict=True)]
         seen = None
-        if last is not None and bend(ahead)[0] > goal:
+        if last is not None and (not goal or cost(ahead) > goal):
             some, more = _lengths(bend, products, way, last[1])
             far = np.maximum(x + some * d + more * last[0], x.dtype.type(KEPT) * x)
             there = predict(far)
@@ -100,7 +103,7 @@ def _lengths(bend: Bend, products: Products, one: Products, other: Products) -> 
             np.maximum(m + t[0] * a + t[1] * b, NEAR * m)
             for m, a, b in zip(products, one, other, strict=True)
         ]
-        _, slopes, curvatures = bend(ahead)
+        slopes, curvatures = bend(ahead)
         g, H = np.zeros(2), np.zeros((2, 2))
         for f, c, *ways in zip(slopes, curvatures, one, other, strict=True):
             g += [float(inner(f, way)) for way in ways]

@@ -120,16 +120,23 @@ class Photons:
             np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
         )  # fmt: skip
 
-    def bend(self, products: Sequence[Array]) -> tuple[float, list[Array], list[Array]]:
-        """The loss, and for each frame minus half its slope and half its curvature."""
-        value, slopes, curvatures = 0.0, [], []
+    def cost(self, products: Sequence[Array]) -> float:
+        """The loss of all frames."""
+        total = 0.0
+        for number, product in enumerate(products):
+            n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
+            total += float(self._loss(n, w, m, np.minimum(n / m, STEEPEST)))
+        return total
+
+    def bend(self, products: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """For each frame minus half the slope of the loss and half its curvature."""
+        slopes, curvatures = [], []
         for number, product in enumerate(products):
             n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
             ratio = np.minimum(n / m, STEEPEST)
-            value += float(self._loss(n, w, m, ratio))
             slopes.append(w * (ratio - 1) / self.gain)
             curvatures.append(w * ratio / (self.gain**2 * m))
-        return value, slopes, curvatures
+        return slopes, curvatures
 
     @staticmethod
     def _loss(n: Array, w: Array, m: Array, ratio: Array) -> Any:

@@ -219,7 +219,7 @@ class Variational:
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(problem, regulariser="laplacian", beta=squares)
+        smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         step = self._penalty(problem).mean_step(x.astype(np.float64))
         if not (step and usual):
@@ -339,7 +339,9 @@ class Variational:
         enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
         data = objective.data
         assert isinstance(data, Photons)
-        iterates = richardson_lucy(objective.predict, objective.seen, data.bend, sums, x, enough)
+        iterates = richardson_lucy(
+            objective.predict, objective.seen, data.cost, data.bend, sums, x, enough
+        )
         return iterates, lambda view: view.loss <= enough
 
 
@@ -353,6 +355,18 @@ def _inverse(problem: Problem) -> Product | None:
         means = [np.mean(weight) for weight in B.weights or ()]
         problem = replace(problem, operator=FrameStack(B.operators, means))
     return inverse_near(problem)
+
+
+def _evened(problem: Problem) -> Problem:
+    """The problem whose frames have the mean of their weights where they have any.
+
+    Of weights that are all the same there is a closed form, which choices from spectra take, too.
+    """
+    even = []
+    for weight in problem.operator.weights or ():
+        mean = np.mean(weight, where=weight > 0) if weight.any() else np.zeros(())
+        even.append(mean if weight.all() else np.where(weight > 0, mean, 0.0))
+    return replace(problem, operator=FrameStack(problem.operator.operators, even))
 
 
 def _never(view: View) -> bool:
