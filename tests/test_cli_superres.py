@@ -68,6 +68,7 @@ def succeed(*frames, out, **options):
 
 
 class TestBurst:
+    @pytest.mark.slow
     def test_registered_frames_beat_bicubic(self, burst, scene, tmp_path):
         images.write(tmp_path / "truth.tif", scene, 32)
         out = tmp_path / "sr.tif"
@@ -143,6 +144,7 @@ class TestBurst:
         assert "--maxiter" in result.stderr
         assert out.exists()
 
+    @pytest.mark.slow
     def test_everything_from_the_frames(self, burst, tmp_path):
         result = succeed(*burst, out=tmp_path / "out.png", psf="estimate", register=True, json=True)
         found = json.loads(result.stdout)
@@ -347,6 +349,7 @@ def test_ctrl_c_before_there_is_an_image(burst, tmp_path, monkeypatch):
     assert not (tmp_path / "out.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     import pty
@@ -407,6 +410,7 @@ class TestErrors:
         np.savetxt(folder / "shifts.txt", MOVES[:3])
         return paths, {"shifts": folder / "shifts.txt", "mask": folder / "mask.npy", "beta": 0.01}
 
+    @pytest.mark.slow
     def test_fits_has_image_deviations_and_quality(self, scene, tmp_path):
         fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
         sky = wcs.WCS(naxis=2)
@@ -440,6 +444,7 @@ class TestErrors:
         assert_allclose(facts["deviation"], np.median(deviation), rtol=1e-3)
         assert images.imread(errors).shape == (128, 128)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ending", ["tif", "npy"])
     def test_other_files_have_deviations_alone(self, scene, tmp_path, ending):
         paths, options = self.frames(scene, tmp_path)
@@ -474,6 +479,7 @@ class TestErrors:
 
 
 class TestLosses:
+    @pytest.mark.slow
     def test_cosmic_rays(self, burst, scene, tmp_path):
         paths = []
         for number, path in enumerate(burst):

@@ -36,6 +36,7 @@ def dense(solution, weights, beta, boundary):
     return np.linalg.inv(B.T @ B + beta * S.T @ S), B.T @ B
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blur", "boundary", "mapped"),
     [(BLUR, "symmetric", True), (BLUR, "wrap", True),
@@ -91,6 +92,7 @@ def test_images_at_a_target(tmp_path, scratch, options):
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3), "maxiter": 3}])
 def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))

@@ -15,6 +15,7 @@ from scipy.special import xlogy
 
 from dhop import psf, super_resolve
 from dhop.cautions import CountWarning, PSFWarning
+from dhop.closed.masked import MaskedEquations
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.psf.stencils import stencils
 from dhop.reconstruction.photons import deviance
@@ -326,6 +327,7 @@ def test_the_minimum_of_block_sums(boundary):
     assert cost(solution.image.ravel())[0] <= least.fun * (1 + 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peak", [300, 5000])
 def test_beta_of_one_frame(peak):
     """Noise is larger where it is bright than in quiet parts; a sweep is hardly better."""
@@ -356,6 +358,7 @@ def test_the_dark_without_a_background(dtype):
     assert (m > 1e-3 * frames.ravel()).all()
 
 
+@pytest.mark.slow
 def test_beta_of_a_stack_that_is_hardly_deeper_than_its_psf():
     """A stack, whose planes are blurred across too; a sweep is hardly better."""
     rng = np.random.default_rng(0)
@@ -391,8 +394,57 @@ def test_beta_does_not_depend_on_the_unit(unit):
     counts = 257.0 * rng.poisson(20 + 100 * np.outer(np.hanning(24), np.hanning(20)))
     blur = psf.gaussian(7, 1.0)
     settings = {"loss": "poisson", "maxiter": 1}
-    expected = super_resolve(counts, blur, 2, background=2570.0, **settings)
-    found = super_resolve(
-        counts / unit, blur, 2, background=2570.0 / unit, gain=1 / unit, **settings
-    )
+    with pytest.warns(CountWarning, match="if a photon adds about"):
+        expected = super_resolve(counts, blur, 2, background=2570.0, **settings)
+    with pytest.warns(CountWarning, match="if a photon adds about"):
+        found = super_resolve(
+            counts / unit, blur, 2, background=2570.0 / unit, gain=1 / unit, **settings
+        )
     assert_allclose(found.beta / unit**2, expected.beta, rtol=1e-3)
+
+
+@pytest.mark.parametrize("regulariser", ["laplacian", "huber-tv"])
+@pytest.mark.parametrize("peak", [100, 2000])
+def test_squares_of_counts(peak, regulariser):
+    """The quiet parts of a frame of photons are the dark ones; a sweep is hardly better."""
+    frames, _, scene, blur = counts(peak=peak, background=0.0, size=128)
+    about = {"regulariser": regulariser, "rtol": 1e-3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chosen = super_resolve(frames, blur, 1, **about)
+    others = [super_resolve(frames, blur, 1, beta=chosen.beta * f, **about) for f in (0.2, 5)]
+    least = min(error(each.image, scene) for each in others)
+    assert error(chosen.image, scene) < 1.04 * least
+
+
+def test_total_variation_of_few_photons(monkeypatch):
+    """The inverse for a map of weights iterates in each step: one solution may take it, not all."""
+    made = []
+    inverse = MaskedEquations.inverse
+    monkeypatch.setattr(
+        MaskedEquations, "inverse", lambda *args, **more: made.append(1) or inverse(*args, **more)
+    )
+    frames, _, scene, blur = counts(peak=100, background=0.0, size=96)
+    about = {"loss": "poisson", "regulariser": "huber-tv", "rtol": 1e-4}
+    solution = super_resolve(frames, blur, 1, **about)
+    assert solution.converged
+    assert len(made) <= 1
+    others = [super_resolve(frames, blur, 1, beta=solution.beta * f, **about) for f in (0.25, 4)]
+    assert error(solution.image, scene) < 1.02 * min(error(each.image, scene) for each in others)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_gain_that_the_noise_contradicts(count):
+    """Numbers of 8 bits that are no counts, and counts in another unit."""
+    drawn, shifts, scene, blur = counts(peak=200, count=count, size=96)
+    quick = {"loss": "poisson", "beta": 0.1, "maxiter": 1, "shifts": shifts}
+    with pytest.warns(CountWarning, match="about 2[0-9] to a pixel") as caught:
+        solution = super_resolve(25 * drawn, blur, 1, background=125.0, **quick)
+    assert str(caught[0].message) in solution.notes
+    quiet, _ = burst(scene, blur, 1, 1.0, count, seed=1)
+    with pytest.warns(CountWarning, match="if they count no photons take another loss"):
+        super_resolve(quiet.clip(0), blur, 1, **quick)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CountWarning)
+        super_resolve(25 * drawn, blur, 1, background=125.0, gain=25.0, **quick)
+        super_resolve(np.full((8, 8), 7.0), blur, 1, loss="poisson", beta=0.1, maxiter=1)

@@ -8,7 +8,7 @@ from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
-from dhop.cautions import BetaWarning
+from dhop.cautions import BetaWarning, PSFWarning
 from dhop.reconstruction.penalties import Variation, differences, transposed
 from dhop.reconstruction.stein import Risk
 
@@ -60,6 +60,7 @@ def test_differences_have_their_transpose():
         assert_allclose(np.sum(differences(x, axis) * y), np.sum(x * transposed(y, axis)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "gain"), [(4, 0.4), (1, 0.3)])
 def test_edges_are_kept(count, gain):
     """On average of three photographs, and nowhere much worse; the table is in docs/losses.md."""
@@ -74,6 +75,7 @@ def test_edges_are_kept(count, gain):
     assert min(gains) > -0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", ["tv", "huber-tv"])
 def test_the_choice_is_near_the_best(regulariser):
     frames, shifts, truth = frames_of("astronaut", 4, size=96)
@@ -109,6 +111,40 @@ def test_risk_of_a_linear_estimate():
     for beta in (0.1, 0.25, 1.0):
         error = np.mean((frames / (1 + beta) - truth) ** 2) / 0.25
         assert abs(risk(beta) - error) < 0.05
+
+
+def test_risk_where_the_noise_differs():
+    """Of shrinking again, in a norm that has weights of its own."""
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((1, 200, 200))
+    variances = np.where(np.arange(200) < 100, 0.04, 1.0)
+    roots = np.where(np.arange(200) % 3, 1.0, 0.0) * np.ones(truth.shape)
+    frames = truth + np.sqrt(variances) * rng.standard_normal(truth.shape)
+    frames[roots == 0] = np.nan
+
+    def solve(y, beta, x):
+        return (np.where(roots > 0, y, 0) / (1 + beta * variances)).ravel()
+
+    risk = Risk(solve, lambda x: x, frames, roots, variances, np.zeros(40000))
+    for beta in (0.1, 0.5, 2.0):
+        wrong = solve(frames, beta, None).reshape(truth.shape) - truth
+        error = np.sum((roots * wrong) ** 2) / np.sum(roots**2 * variances)
+        assert abs(risk(beta) - error) < 0.05
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_psf_that_is_too_wide(count):
+    """The risk trusts the PSF; what the best smooth image leaves unexplained tells otherwise."""
+    scene = photograph("coins", 80 + 2 * MARGIN)
+    frames, shifts = burst(
+        scene, psf.gaussian(5, 0.5), 2, 0.003, count, margin=MARGIN, boundary="constant"
+    )
+    with pytest.warns(PSFWarning, match="hold detail"):
+        image = super_resolve(
+            frames, psf.gaussian(13, 1.7), 2, shifts=shifts, regulariser="huber-tv", rtol=1e-3
+        ).image
+    assert frames.min() - 0.3 < image.min()
+    assert image.max() < frames.max() + 0.3
 
 
 def test_colours_keep_their_edges_together():

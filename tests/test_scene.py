@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from bursts import burst, photograph
 from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter
 
 from dhop import psf
-from dhop.frames.noise import quiet_noise
+from dhop.frames.noise import growing_noise, quiet_noise
 from dhop.frames.scene import Likelihood
 from dhop.frames.windows import Spectra
 from dhop.psf.estimation import fit_blur, given_blur
@@ -51,6 +52,7 @@ def test_gradient():
         assert_allclose(gradient[k], (ends[0] - ends[1]) / (2 * step), rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.003, 0.02])
 @pytest.mark.parametrize("sigma", [0.8, 1.5])
 def test_noise_and_width_are_found(sigma, noise):
@@ -102,3 +104,32 @@ def test_noise_beside_masked_pixels_is_not_judged():
     mask[9] = 0  # the first row of the second of three parts
     assert_allclose(quiet_noise(image, mask), quiet_noise(image[17:]), rtol=0.3)
     assert quiet_noise(image[:18], mask[:18]) == 0
+
+
+def counted(name):
+    """A scene that has been blurred, a mean of one."""
+    if name == "stars":
+        scene = np.full((192, 192), 0.02)
+        at = np.random.default_rng(5).integers(0, 192, (2, 40))
+        np.add.at(scene, tuple(at), np.random.default_rng(6).exponential(5, 40))
+    else:
+        scene = photograph(name, 192)
+    scene = gaussian_filter(scene, 1.0)
+    return scene / scene.mean()
+
+
+@pytest.mark.parametrize("name", ["camera", "astronaut", "coffee", "coins", "stars"])
+def test_noise_that_grows_with_the_brightness(name):
+    """Of photons about the mean count; where noise is the same all over nothing grows."""
+    scene, rng = counted(name), np.random.default_rng(0)
+    for mean in (10, 1000):
+        counts = rng.poisson(mean * scene)
+        noise = growing_noise(counts.astype(float))
+        assert 0.65 * mean < noise.variance < 1.15 * mean
+        if noise.growing:
+            assert_allclose(noise.at(mean * scene).mean(), noise.variance, rtol=0.06)
+        even = growing_noise(scene + 0.03 * rng.standard_normal(scene.shape))
+        assert even.growing == 0
+        assert_allclose(np.sqrt(even.variance), 0.03, rtol=0.1)
+    assert growing_noise(np.full((40, 40), 3.0)) == (0, 0, 3)
+    assert growing_noise(np.ones((2, 2))) == (0, 0, 0)

@@ -186,7 +186,7 @@ Solver: TypeAlias = Annotated[
 Maxiter: TypeAlias = Annotated[int, _option(SOLVER, "Most iterations.")]
 Rtol: TypeAlias = Annotated[float, _option(SOLVER, "Relative tolerance.")]
 Out: TypeAlias = Annotated[
-    Path, _option(OUTPUT, "Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    Path, _option(OUTPUT, "Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy, FITS or .zarr.")
 ]
 Errors: TypeAlias = Annotated[
     Path | None,
@@ -207,12 +207,33 @@ Truth: TypeAlias = Annotated[
         "files of integers, one of floating point has white at 1.",
     ),
 ]
+Chunks: TypeAlias = Annotated[
+    bool | None,
+    _option(
+        SOLVER,
+        "Solve chunk by chunk, with files on the disk, or all in memory; by default what fits.",
+        "--chunks/--whole",
+    ),
+]
+Scratch: TypeAlias = Annotated[
+    Path | None,
+    _option(SOLVER, "Folder of these files, by default that of --out. They are removed."),
+]
+Err: TypeAlias = Annotated[
+    bool,
+    _option(
+        DATA,
+        "Whether extensions ERR of FITS files are weights, 1 over their squares, and DQ says which "
+        "pixels not to use.",
+        "--err/--no-err",
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     _option(
         SOLVER,
         "Say sizes, method, memory and time, and that all files are there; compute and write "
-        "nothing.",
+        "nothing. Of .npy, TIFF, FITS and Zarr only the headers are read.",
         "--dry-run",
     ),
 ]

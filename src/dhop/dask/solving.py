@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import Problem
 from dhop.dask.scratch import vectors
 from dhop.dask.solution import ChunkedSolution
+from dhop.dask.tiled import TiledInverse
 from dhop.dask.tiles import read_tiles
 from dhop.estimation.photometry import Terms
 from dhop.frames import layouts, observations
@@ -78,11 +80,12 @@ def super_resolve(
 ) -> Solution:
     """Estimate the high-resolution image behind frames larger than memory.
 
-    The iterations are those of `dhop.super_resolve`. There is no closed form here and no
-    preconditioner, so that more of them are needed than in memory. Between iterations the vectors,
-    four or five of the size of the image, with quasi-Newton steps twenty, stay in the memory of the
-    workers or of this process, or in files in `scratch`. Where the iterations of least squares
-    claim to have converged the frames are read once more, to judge the image itself.
+    The iterations are those of `dhop.super_resolve`. There is no closed form of a whole image here:
+    those of tiles, a chunk with what lies around it each, precondition conjugate gradients. Between
+    iterations the vectors, five or six of the size of the image, with quasi-Newton steps twenty,
+    stay in the memory of the workers or of this process, or in files in `scratch`. Where the
+    iterations of least squares claim to have converged the frames are read once more, to judge the
+    image itself.
 
     Parameters
     ----------
@@ -194,6 +197,10 @@ decimation, dims, x0, maxiter, rtol, callback, progress
     seen = [w if c == 1 else c * w for w, c in zip(maps, counts, strict=True)]
     corrected = known.corrected(stack if dark is None else (stack - dark).astype(stack.dtype))
     start = None if x0 is None else first_guess(x0, A, stack.dtype, axis)
+
+    def near(given: Problem) -> TiledInverse | None:
+        return TiledInverse.of(given, squares, boundary)
+
     with vectors(scratch) as kept:
 
         def solve(beta: float, start: DaskArray | None) -> tuple[Found, Problem]:
@@ -206,7 +213,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
             }  # fmt: skip
             if how is not None:
                 return minimised(given, how, start, seen, kept, **settings)
-            return least_squares(given, start, nonnegative, kept, **settings), given
+            return least_squares(given, start, nonnegative, kept, near, **settings), given
 
         found, solved = solve(number, start)
         if survey is not None and (chosen or isinstance(psf, str)):
@@ -224,9 +231,14 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         if wanted is not None:
             rules: Any = {"boundary": boundary, "dtype": stack.dtype, "chunks": A.chunks}
             shown = kept.image(DaskDHOperator(size, wanted, 1, **rules).degrade(image))
-    trusted = None
-    if found.weights is not None:
-        trusted = da.stack([u * w for u, w in zip(known.trust, found.weights, strict=True)])
+        trusted = None
+        # What losses make of residuals is of vectors that go.
+        if found.weights is not None:
+            pairs = zip(known.trust, found.weights, strict=True)
+            trusted = kept.image(da.stack([u * w for u, w in pairs]))
+        if how is not None:
+            maps = [da.broadcast_to(da.asarray(w), stack.shape[1:]) for w in solved.weights]
+            solved = replace(solved, weights=list(kept.image(da.stack(maps))))
     return ChunkedSolution(
         image=layouts.outward(shown, axis),
         converged=found.converged,

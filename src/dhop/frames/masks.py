@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+NEAR = 5  # pixels a side over which brightness is averaged, so that a pixel's own noise is not it
+
 
 def filled(frame: Array, weights: Array) -> Array:
     """The frame with the nearest pixel that has a weight in the place of those that have none.
@@ -37,3 +39,18 @@ def filled(frame: Array, weights: Array) -> Array:
         missing, return_distances=False, return_indices=True
     )
     return np.asarray(frame[tuple(nearest)])
+
+
+def surroundings(image: Array, weights: Array) -> Array:
+    """The mean of each pixel and of those around it in its plane.
+
+    What has no weight is replaced by the nearest pixel that has one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(surroundings(np.arange(25.0).reshape(5, 5), np.ones((5, 5)))[2, 2])
+    12.0
+    """
+    known = filled(image.astype(np.float64), weights)
+    return np.asarray(scipy.ndimage.uniform_filter(known, [1] * (known.ndim - 2) + [NEAR] * 2))

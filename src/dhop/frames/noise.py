@@ -1,6 +1,6 @@
 """The noise of a single image, from its quietest parts."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -12,6 +12,35 @@ SECOND = np.array([1.0, -2.0, 1.0])  # a difference that planes and edges along 
 SIDE = 8  # pixels of a part
 QUIET = 0.1  # of all parts are at most as noisy as the one that is taken
 SHARE = 0.82  # of the true noise is what that one shows where there is noise alone
+LEVELS, ENOUGH = 8, 24  # of brightness that are told apart, and parts of each
+GROWING = np.linspace(0.1, 1, 10)  # parts of the variance that may be those of photons
+LEAST = 1e-6  # of the mean variance is that of what is black
+CLEARLY = 1.2  # times the variance of the quietest parts: from there on brightness explains it
+
+
+class Noise(NamedTuple):
+    """Noise whose variance grows with the brightness, as that of photons does.
+
+    Attributes
+    ----------
+    variance : float
+        Its mean over the image.
+    growing : float
+        The part of that which is proportional to the brightness.
+    usual : float
+        The mean brightness.
+    """
+
+    variance: float
+    growing: float
+    usual: float
+
+    def at(self, brightness: Array) -> Array:
+        """The variance where the image is so bright."""
+        if not self.growing:
+            return np.full(brightness.shape, self.variance)
+        relative = brightness.clip(0) / self.usual
+        return self.variance * (1 - self.growing + self.growing * relative)
 
 
 def quiet_noise(image: Array, weights: Array | None = None) -> float:
@@ -44,27 +73,85 @@ def quiet_noise(image: Array, weights: Array | None = None) -> float:
     >>> round(quiet_noise(noisy), 1)
     0.5
     """
+    powers = _powers(image, weights)[1]
+    return float(np.sqrt(_quiet(powers))) if powers.size else 0.0
+
+
+def growing_noise(image: Array, weights: Array | None = None) -> Noise:
+    """The largest noise, in mean variance, that no brightness contradicts.
+
+    Where photons are counted the quietest parts are the dark ones, and quieter than the rest. So
+    the quiet parts of each brightness bound a variance that is a constant and a multiple of the
+    brightness. A. Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for
+    single-image raw-data", IEEE Trans. Image Process. 17 (2008) 1737-1754,
+    https://doi.org/10.1109/TIP.2008.2001399, fit such a line to all parts. Noise is the same
+    everywhere unless brightness explains clearly more than the quietest parts show.
+
+    Parameters
+    ----------
+    image, weights
+        As for `quiet_noise`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhop.frames.noise import growing_noise
+    >>> scene = np.add.outer(np.arange(128.0), np.arange(128.0))
+    >>> noise = growing_noise(np.random.default_rng(0).poisson(scene))
+    >>> bool(0.8 < noise.variance / scene.mean() < 1.2), bool(noise.growing > 0.7)
+    (True, True)
+    """
+    means, powers = _powers(image, weights)
+    if not powers.size:
+        return Noise(0.0, 0.0, 0.0)
+    means = means.clip(0)
+    usual, least = float(means.mean()), _quiet(powers)
+    groups = np.array_split(np.argsort(means), np.clip(powers.size // ENOUGH, 1, LEVELS))
+    if not (usual and least) or len(groups) == 1:
+        return Noise(least, 0.0, usual)
+    variances = np.empty(GROWING.size)
+    for k, part in enumerate(GROWING):
+        each = powers / np.maximum(1 - part + part * means / usual, LEAST)
+        variances[k] = min(_quiet(each[group]) for group in groups)
+    most = int(np.argmax(variances))
+    if variances[most] < CLEARLY * least:
+        return Noise(least, 0.0, usual)
+    return Noise(float(variances[most]), float(GROWING[most]), usual)
+
+
+def _quiet(powers: Array) -> float:
+    """The variance of the noise, by the mean squares of second differences in parts."""
+    return float(np.quantile(powers, QUIET)) / SHARE**2
+
+
+def _powers(image: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Means, and mean squares of second differences, of all parts that are known and not constant.
+
+    They are those of white noise.
+    """
     planes = image.reshape(-1, *image.shape[-2:])
     row = planes.shape[1] == 1
     if min(planes.shape[1 + row :]) < 3:
-        return 0.0
+        return np.empty(0), np.empty(0)
     seen = np.ones(planes.shape, bool)
     if weights is not None:
         seen = np.broadcast_to(weights, image.shape).reshape(planes.shape)
-    second = scipy.ndimage.convolve1d(np.where(seen > 0, planes, 0.0), SECOND, 2)[..., 1:-1]
+    known = np.where(seen > 0, planes, 0.0)
+    second = scipy.ndimage.convolve1d(known, SECOND, 2)[..., 1:-1]
     whole = scipy.ndimage.minimum_filter(seen, (1, 1 if row else 3, 3))[..., 1:-1] > 0
+    level = known[..., 1:-1]
     if not row:
         second = scipy.ndimage.convolve1d(second, SECOND, 1)[:, 1:-1]
-        whole = whole[:, 1:-1]
+        whole, level = whole[:, 1:-1], level[:, 1:-1]
     second /= np.sqrt(6 if row else 36)
-    parts = [_parts(each, (1, SIDE**2) if row else (SIDE, SIDE)) for each in (second, whole)]
-    complete = parts[1].all(axis=1)
-    if not complete.any():
-        return 0.0
-    powers = np.mean(parts[0][complete] ** 2, axis=1)
+    side = (1, SIDE**2) if row else (SIDE, SIDE)
+    parts, complete, bright = (_parts(each, side) for each in (second, whole, level))
+    kept = complete.all(axis=1)
+    means, powers = bright[kept].mean(axis=1), np.mean(parts[kept] ** 2, axis=1)
     if powers.any():
-        powers = powers[powers > 0]  # what is constant is saturated
-    return float(np.sqrt(np.quantile(powers, QUIET)) / SHARE)
+        changing = powers > 0  # what is constant is saturated
+        return means[changing], powers[changing]
+    return means, powers
 
 
 def _parts(planes: Array, least: tuple[int, int]) -> Array:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.frames.masks import filled
-from dhop.frames.noise import quiet_noise
+from dhop.frames.noise import growing_noise, quiet_noise
 
 Array = NDArray[Any]
 
@@ -100,7 +100,7 @@ class Spectra:
         windows = _windows(self.tile, rest)
         roots = np.sqrt(self.weights)
         if quiet is None:
-            quiet = float(np.median(roots * [min(map(quiet_noise, own)) for own in tiles]))
+            quiet = float(np.median(roots * [_noise(own) for own in tiles]))
         self.quiet = quiet
         over = tuple(range(-ndim, 0))
         self.sparse = bool(np.median(_kurtosis(tiles, over)) > SPARSE)
@@ -202,6 +202,14 @@ def _distinct(
         distances = [float(np.abs(shifts[i] - middle).max()) for i in weighted]
         used, copies = [weighted[int(np.argmin(distances))]], [1.0]
     return np.array(used, int), np.array(copies)
+
+
+def _noise(images: Array) -> float:
+    """Of the quietest of them, or of all if it grows with the brightness."""
+    growing = growing_noise(images)
+    if growing.growing:
+        return float(np.sqrt(growing.variance))
+    return min(map(quiet_noise, images))
 
 
 def _like(frame: Array, weight: Array) -> Array:

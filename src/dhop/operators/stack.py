@@ -119,19 +119,21 @@ class FrameStack(NormalOperator):
 
         Parameters
         ----------
-        dims : (int, int)
+        dims : sequence of int
             Shape of the scene, of which pixel (0, 0) is the first that pixel (0, 0) of frame 0
-            covers. Axes before the last two are a batch.
-        psf : array_like, two-dimensional, or Field
-            On pixels of which `factor`, or the next whole number above it, are one of a frame. The
-            positions of a field are such pixels of the camera, not of the scene.
-        factor : float or (float, float)
+            covers. Axes before those of the PSF are a batch.
+        psf : array_like or Field
+            Of one to three axes, which are those that move. On pixels of which `factor`, or the
+            next whole number above it, are one of a frame. The positions of a field are such pixels
+            of the camera, not of the scene.
+        factor : float or sequence of float
             Pixels of the scene in one of a frame.
         motion : sequence
             For each frame where its pixels lie in frame 0, in low-resolution pixels: a 3 x 3 matrix
             that takes ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``,
-            or a callable that takes rows and columns, two arrays, to theirs.
-        shape : (int, int), optional
+            or a callable that takes rows and columns, two arrays, to theirs. Of volumes a 4 x 4
+            matrix, and planes come first; of lines a 2 x 2 matrix, and there are columns only.
+        shape : sequence of int, optional
             Of a frame, by default ``dims // factor``.
         weights : sequence of (float or array_like), optional
             As for `FrameStack`. Pixels whose centres do not lie on the scene, or whose positions
@@ -161,36 +163,36 @@ class FrameStack(NormalOperator):
         True
         """
         size = arguments.shape("dims", dims)
-        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf)
-        if isinstance(psf, Field) and (center is not None or psf.ndim != 2):
+        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf, most=3)
+        if isinstance(psf, Field) and center is not None:
+            raise ValueError("the psfs of a field are centred, give no center")
+        scene = size[-blur.ndim :]
+        steps = arguments.each("factor", factor, blur.ndim, arguments.positive_real)
+        pixels = None if shape is None else arguments.shape("shape", shape)
+        if len(scene) < blur.ndim or (pixels and len(pixels) != blur.ndim):
             raise ValueError(
-                "the psfs of a field are centred, give no center"
-                if psf.ndim == 2
-                else f"motion is that of images, got {psf}"
+                f"the psf has {blur.ndim} axes, and so must dims and shape, got {size} and {shape}"
             )
-        steps = arguments.both("factor", factor, arguments.positive_real)
-        if shape is None:
-            m0, m1 = (int(n / f) for n, f in zip(size[-2:], steps, strict=True))
-        else:
-            m0, m1 = arguments.shape("shape", shape)
+        pixels = pixels or tuple(int(n / f) for n, f in zip(scene, steps, strict=True))
         moves = sequence("motion", motion, "matrices, arrays of positions or callables")
-        moves = motions.checked_motions(motion, len(moves), (m0, m1))
+        moves = motions.checked_motions(motion, len(moves), pixels)
         origin = (
-            ((blur.shape[0] - 1) // 2, (blur.shape[1] - 1) // 2)
+            tuple((k - 1) // 2 for k in blur.shape)
             if center is None
-            else arguments.pair("center", center)
+            else arguments.integers("center", center, blur.ndim)
         )
         frames = [
             frame_operator(
-                size, blur, steps, (m0, m1), each, center=origin, decimation=decimation,
+                size, blur, steps, pixels, each, center=origin, decimation=decimation,
                 boundary=boundary, order=order, dtype=arguments.operator_dtype(dtype, blur),
                 workers=workers,
             )
             for each in moves
         ]  # fmt: skip
         given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
-        grid = motions.Grid.build((m0, m1), steps, (1, 1), (0, 0), decimation)
-        seen = [grid.seen(each, (size[-2], size[-1])) for each in moves]
+        one, none = (1,) * blur.ndim, (0,) * blur.ndim
+        grid = motions.Grid.build(pixels, steps, one, none, decimation)
+        seen = [grid.seen(each, scene) for each in moves]
         masks: list[Any] = [
             w
             if on.all()

@@ -8,13 +8,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.masks import filled
+from dhop.frames.masks import NEAR, surroundings
 from dhop.reconstruction.data_terms import Photons
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
 
-NEAR = 5  # pixels a side over which counts are averaged: their variance is that of nobody's noise
 MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
 FEW = 1e-4
 FAR = 5.0  # standard deviations of the read-out noise: so far below zero it takes no count
@@ -75,13 +74,19 @@ class Counting:
             raise ValueError(f'loss="poisson": {text}')
         return text
 
+    def contradicted(self, ratio: float) -> str:
+        """What to say of frames whose noise has a variance that is so many times the expected."""
+        return (
+            f"the noise of the frames has {ratio:.2g} times the variance of photons with "
+            f"gain={self.gain:g}; if a photon adds about {ratio * self.gain:.2g} to a pixel give "
+            "that gain, and if they count no photons take another loss"
+        )
+
     def means(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
         """The expected counts, background included, as those around each pixel tell them."""
         found = []
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            counts = filled((frame.astype(np.float64) + back) / self.gain, weight)
-            sizes = [1] * (counts.ndim - 2) + [NEAR] * 2
-            around = scipy.ndimage.uniform_filter(counts, sizes)
+            around = surroundings((frame.astype(np.float64) + back) / self.gain, weight)
             found.append(around.clip(1 / NEAR**2))
         return found
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import Residuals
 from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
 from dhop.reconstruction.minimising import improved
@@ -92,6 +93,15 @@ def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
     frames = np.where(odd, np.divide(usual, each, where=odd, out=np.ones_like(each)) ** 2, 1.0)
     fit = [size for size, strange in zip(sizes, odd, strict=True) if not strange]
     return NORMAL * float(np.median(np.concatenate(fit))), frames
+
+
+def agreed(problem: Problem) -> Array:
+    """The frames of an image that is not pulled by outliers."""
+    root = root_of_two(max(problem.scales()))
+    x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = settled(problem.divided(root), x).x
+    return FrameStack(problem.operator.operators).matvec(x).reshape(problem.frames.shape)
 
 
 def without_outliers(problem: Problem, threshold: float | None) -> tuple[Array, Array]:

@@ -3,10 +3,11 @@ r"""The weight of a prior that is not quadratic, by Stein's unbiased estimate of
 Of all `beta` the best expects the least :math:`\|A \hat x - A x\|^2`, whose unbiased estimate needs
 no truth:
 
-.. math:: \sum w r^2 - M \sigma^2
-    + 2 \sigma^2 \operatorname{tr} \frac{\partial A \hat x}{\partial y}
+.. math:: \sum w r^2 - \sum w \sigma^2
+    + 2 \operatorname{tr} w \sigma^2 \frac{\partial A \hat x}{\partial y}
 
-The trace is that of one random direction: how far the prediction moves along it if the frames do.
+for pixels of any noise. The trace is that of one random direction: how far the prediction moves
+along it if the frames do.
 """
 
 from collections.abc import Callable
@@ -35,8 +36,8 @@ class Risk:
         Gives from an image the frames without noise, times the roots of their weights.
     frames, roots : ndarray, shape (F, ...)
         The data, and the roots of their weights.
-    variance : float
-        Of the noise of a pixel of weight one.
+    variances : ndarray
+        Of the noise of each pixel, of the shape of the frames or one that they have.
     x : ndarray
         The first guess.
 
@@ -55,41 +56,41 @@ class Risk:
         predict: Callable[[Array], Array],
         frames: Array,
         roots: Array,
-        variance: float,
+        variances: Array,
         x: Array,
     ) -> None:
         self._solve, self._predict = solve, predict
-        self._frames, self._variance = frames, variance
         self._data = np.where(roots > 0, roots * frames, 0).reshape(-1)
         signs = np.random.default_rng(0).choice([-1.0, 1.0], frames.shape)
-        self._signs = np.where(roots > 0, signs, 0.0).reshape(-1)
-        move = (
-            MOVED
-            * np.sqrt(variance)
-            * np.divide(signs, roots, out=np.zeros(frames.shape), where=roots > 0)
-        )
-        self._moved = (frames + move).astype(frames.dtype)
+        noise = np.where(roots > 0, signs * np.sqrt(variances), 0.0)
+        self._frames, self._moved = frames, (frames + MOVED * noise).astype(frames.dtype)
+        self._noise = (roots * noise).reshape(-1)
+        self._power = float(np.sum(self._noise**2))
         self._x = [x, x]
         self.seen: dict[float, tuple[float, float]] = {}
 
     def __call__(self, beta: float) -> float:
-        """The estimated mean square error of a prediction, over the variance of the noise."""
+        """The estimated square error of predictions, over that of the frames."""
         if beta not in self.seen:
             self._x = [
                 self._solve(frames, beta, x)
                 for frames, x in zip((self._frames, self._moved), self._x, strict=True)
             ]
             one, other = (self._predict(x) for x in self._x)
-            step = MOVED * np.sqrt(self._variance)
-            trace = float(self._signs @ (other - one)) / step
-            count = float(np.count_nonzero(self._signs))
-            square = float(np.sum((one - self._data) ** 2)) / self._variance
-            self.seen[beta] = ((square - count + 2 * trace) / count, square / count)
+            trace = float(self._noise @ (other - one)) / MOVED
+            square = float(np.sum((one - self._data) ** 2))
+            risk = square - self._power + 2 * trace
+            self.seen[beta] = (risk / self._power, square / self._power)
         return self.seen[beta][0]
 
 
-def choose(risk: Risk, beta: float, advance: Callable[[int], None]) -> BetaCurve:
-    """The `beta` of the least risk, beginning with a guess: three around it, and a parabola."""
+def choose(
+    risk: Risk, beta: float, advance: Callable[[int], None], least: float = 0.0
+) -> BetaCurve:
+    """The `beta` of the least risk, beginning with a guess: three around it, and a parabola.
+
+    It is larger if need be, so that at least this part of the squared noise remains as residuals.
+    """
 
     def look(k: int) -> float:
         advance(1)
@@ -107,6 +108,11 @@ def choose(risk: Risk, beta: float, advance: Callable[[int], None]) -> BetaCurve
     bend = scores[0] - 2 * scores[1] + scores[2]
     shift = 0.5 * (scores[0] - scores[2]) / bend if settled and bend > 0 else 0.0
     best = beta * FACTOR ** (at + float(np.clip(shift, -0.5, 0.5)))
+    for _ in range(MOST if least else 0):
+        risk(best)
+        if risk.seen[best][1] >= least:
+            break
+        best *= FACTOR
     betas = np.array(sorted(risk.seen))
     table = np.array([risk.seen[each] for each in betas])
     unknown = np.full(len(betas), np.nan)

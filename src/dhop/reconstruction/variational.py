@@ -4,8 +4,10 @@
 and to solve.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from math import sqrt
+from statistics import harmonic_mean
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
-from dhop.frames.noise import quiet_noise
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL, Product
@@ -22,13 +23,14 @@ from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
+from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
 from dhop.reconstruction.objective import Objective, View, inverse_near
 from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.photons import Counting
-from dhop.reconstruction.preparation import Preparation
+from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import settled, without_outliers
+from dhop.reconstruction.robust import agreed, settled, without_outliers
 from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -40,6 +42,8 @@ FLAT = 0.5  # about the part of an image that is flatter than that
 FIRST = 0.7  # times the variance over the mean step: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
+PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
+OTHER = 5.0  # times more or less noise than photons have is worth a word
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
@@ -118,6 +122,10 @@ class Variational:
         """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
         if self.counting is not None:
             text = self.counting.caution(known.frames, self.weights)
+            if text is None and min(known.frames.shape[-2:]) >= TELLING:
+                ratio = over_expected(known.frames, known.weights or ())
+                if ratio and not 1 / OTHER < ratio < OTHER:
+                    text = self.counting.contradicted(ratio)
             if text is not None:
                 known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
@@ -128,43 +136,28 @@ class Variational:
             return beta
         if isinstance(problem.regulariser, LinearOperator):
             return known.weigh(problem.regulariser, str(beta), noise, *settings)
-        clean, problem = self._without_outliers(known, problem)
+        clean, problem = self._without_outliers(known, problem, settings[0])
+        clean = with_quiet_noise(clean)
         if self.prior is None:
-            clean = self._counted_noise(clean)
             number = clean.weigh(problem.regulariser, str(beta), noise, *settings)
         else:
             number = self._weighed(clean, problem, beta, noise, *settings)
         known.curve = clean.curve
         return number
 
-    def _counted_noise(self, known: Preparation) -> Preparation:
-        """The same with what is known of the noise of photons, which is largest where it is bright.
-
-        Quiet parts are dark ones then, so the noise is that of counts over their deviations.
-        Several frames tell it by what they do not have in common.
-        """
-        if self.counting is None or len(known.frames) > 1 or known.weights is None:
-            return known
-        weight, frame = known.weights[0], known.frames[0].astype(np.float64)
-        seen = np.broadcast_to(weight > 0, frame.shape)
-        if not seen.any():
-            return known
-        each = weight[weight > 0]
-        spread = np.sqrt(np.mean(each) * np.mean(1 / each))
-        return replace(
-            known, quiet=spread * quiet_noise(np.sqrt(weight) * np.where(seen, frame, 0), seen)
-        )
-
     def _without_outliers(
-        self, known: Preparation, problem: Problem
+        self, known: Preparation, problem: Problem, strength: float
     ) -> tuple[Preparation, Problem]:
         weights = problem.operator.weights or [np.ones(())] * len(problem.frames)
         frames = problem.frames
         if self.robust:
-            first = replace(known, frames=self.seen(known.frames))
-            moderate = replace(problem, beta=first.moderate(problem.regulariser))
-            frames, trust = without_outliers(moderate, self.threshold)
-            weights = [w * t for w, t in zip(weights, trust, strict=True)]
+            first = replace(known, frames=self.seen(known.frames), notes=[])
+            if len(frames) > 1:
+                moderate = replace(problem, beta=first.moderate(problem.regulariser))
+                frames, trust = without_outliers(moderate, self.threshold)
+                weights = [w * t for w, t in zip(weights, trust, strict=True)]
+            else:
+                frames = self._without_spikes(first, problem, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -172,6 +165,25 @@ class Variational:
             replace(known, frames=frames, weights=maps, photometry=photometry),
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
+
+    def _without_spikes(self, first: Preparation, problem: Problem, strength: float) -> Array:
+        """A single frame without spikes in the residuals of a smooth image.
+
+        No other frame tells what fits, and a sharp image fits all. The weight that is chosen is too
+        large as long as spikes remain, which makes them stand out the more.
+        """
+        frames = problem.frames
+        clean, last = first.photometry.corrected(first.frames), np.inf
+        for _ in range(PASSES):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                seen = replace(first, frames=clean, photometry=Photometry.none(1))
+                beta = seen.weigh(problem.regulariser, "auto", None, strength, True, None)
+            if beta > FALLING * last:
+                break
+            fit = agreed(replace(problem, beta=beta))
+            clean, last = (fit + self.seen(frames - fit)).astype(clean.dtype), beta
+        return clean
 
     def _weighed(
         self,
@@ -187,26 +199,36 @@ class Variational:
         if isinstance(beta, str) and beta != "auto":
             raise ValueError(f'beta={beta!r} is for regularisers of squares; take "auto"')
         B, frames = problem.operator, problem.frames
-        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
         roots = np.stack(
             [np.sqrt(np.broadcast_to(w, frames.shape[1:])) for w in known.weights or ()]
         )
+        seen = roots > 0
+        if noise is None:
+            each = variances(known)
+        else:
+            least = arguments.real("noise", noise) ** 2
+            each = np.divide(least, roots**2, out=np.zeros(roots.shape), where=seen)
+        means = [float(own[on].mean()) for own, on in zip(each, seen, strict=True) if on.any()]
+        usual = harmonic_mean(means)  # frames that are noisy count little
         block = B.shape[1] * len(frames) / B.shape[0]  # pixels of the image in one of a frame
         sums = block if known.decimation == "sum" else 1.0
-        usual = float(np.mean(roots[roots > 0] ** 2)) if roots.any() else 1.0
         low, high = visible_range(frames, known.weights)
         self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
         if self.prior == "huber-tv":
-            self.edge = max(EDGE * sqrt(variance / usual) / sums, self.edge)
+            self.edge = max(EDGE * sqrt(usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
         smooth = replace(problem, regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         step = self._penalty(problem).mean_step(x.astype(np.float64))
-        if not (step and variance):
+        if not (step and usual):
             known.curve = None
             return squares
+        # What the best smooth image leaves is noise, too: a psf that is wrong must not be trusted.
+        misfit = np.where(seen, roots * frames, 0).reshape(-1) - B.matvec(x)
+        excess = max(float(misfit @ misfit) / float(np.sum(each * roots**2, where=seen)), 1.0)
+        each *= excess
         gaussian = replace(self, loss="gaussian", counting=None, box=EVERYTHING)
         gaussian.solver = "quasi-newton"
 
@@ -214,9 +236,10 @@ class Variational:
             given = replace(problem, frames=frames, beta=beta)
             return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
 
+        first = FIRST * float(np.mean(each * roots**2, where=seen)) / step
         with reporting(progress, stein.MOST, "choosing beta") as advance:
-            risk = stein.Risk(solve, B.matvec, frames, roots, variance, x)
-            known.curve = stein.choose(risk, FIRST * variance / step, advance)
+            risk = stein.Risk(solve, B.matvec, frames, roots, each, x)
+            known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
         if not known.curve.settled:
             known.warn(
                 f"the data do not settle beta by 'auto': {known.curve.beta:.3g} is at the end of "
@@ -261,7 +284,7 @@ class Variational:
                 threshold = threshold if self.threshold is None else self.threshold / root
             penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
             data = self._data(problem, threshold, root)
-            near = _inverse(problem, uniform=self.counting is not None)
+            near = _inverse(problem)
             objective = Objective(problem, data, penalty, beta, near)
             x = x.clip(*self.box)
             enough = _never
@@ -320,10 +343,13 @@ class Variational:
         return iterates, lambda view: view.loss <= enough
 
 
-def _inverse(problem: Problem, uniform: bool) -> Product | None:
-    """An inverse near the problem's, or near that of the mean weights of its frames."""
-    if uniform:
-        B = problem.operator
+def _inverse(problem: Problem) -> Product | None:
+    """An inverse near the problem's, where weights differ near that of their means.
+
+    The inverse for a map of weights iterates itself, which is worth it for masks alone.
+    """
+    B = problem.operator
+    if any(map(differ, B.weights or ())):
         means = [np.mean(weight) for weight in B.weights or ()]
         problem = replace(problem, operator=FrameStack(B.operators, means))
     return inverse_near(problem)
