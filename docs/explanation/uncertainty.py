@@ -91,7 +91,7 @@ def cost():
     for count, factor, size, boundary, seen in (
         (1, 2, 2048, "wrap", 1.0), (1, 2, 2048, "symmetric", 1.0), (4, 2, 1024, "wrap", 1.0),
         (16, 2, 1024, "symmetric", 1.0), (16, 4, 1024, "symmetric", 1.0),
-        (16, 2, 1024, "symmetric", 0.95), (16, 4, 1024, "symmetric", 0.95),
+        (16, 2, 1024, "symmetric", 0.95), (16, 4, 512, "symmetric", 0.95),
     ):  # fmt: skip
         rng = np.random.default_rng(0)
         shifts = moves(count, rng)
