@@ -122,11 +122,12 @@ class Photons:
 
     def bend(self, products: Sequence[Array]) -> tuple[float, list[Array], list[Array]]:
         """The loss, and for each frame minus half its slope and half its curvature."""
-        value, slopes, curvatures = 0.0, [], []
+        value: Any = 0.0
+        slopes, curvatures = [], []
         for number, product in enumerate(products):
             n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
             ratio = np.minimum(n / m, STEEPEST)
-            value += float(self._loss(n, w, m, ratio))
+            value = value + self._loss(n, w, m, ratio)
             slopes.append(w * (ratio - 1) / self.gain)
             curvatures.append(w * ratio / (self.gain**2 * m))
         return value, slopes, curvatures
