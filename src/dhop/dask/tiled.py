@@ -98,10 +98,12 @@ class Tiles:
     def solve(self, mosaic: Mosaic, place: Place, sources: list[Any]) -> Array:
         """What a tile makes of its part of an image, the axes of the PSF last."""
         spans = [some[k] for some, k in zip(self.args[-1], place.numbers, strict=True)]
-        image = mosaic.assemble(iter(sources))
-        windows = np.ix_(*[span.window.astype(image.dtype) for span in spans])
-        for window in windows:
-            image = image * window
+        given = mosaic.assemble(iter(sources))
+        first, *others = windows = np.ix_(*[span.window.astype(given.dtype) for span in spans])
+        image = given * first  # it may be a chunk itself, that others read
+        del given
+        for window in others:
+            image *= window
         inverse = self.inverse(image.shape[-len(spans) :])
         assert inverse is not None
         found = inverse.rounded(image.ravel()).reshape(image.shape)
