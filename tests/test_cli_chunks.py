@@ -181,6 +181,19 @@ def test_what_chunks_do_not_do_is_said(tmp_path, monkeypatch, more, words):
         assert "--scratch is for chunks" in solve("a.npy", "o.npy", "--whole", *more).stderr
 
 
+def test_bounds_of_chunks(tmp_path):
+    """They hold, and that they leave out what frames show is said."""
+    np.save(tmp_path / "a.npy", np.linspace(0, 1, 120).reshape(10, 12))
+    words = "--maxiter", 5, "--chunks", "--overwrite", "--bounds"
+    for bounds, said in (("0,1", False), ("0.9,1", True)):
+        result = solve(tmp_path / "a.npy", tmp_path / "o.npy", *words, bounds)
+        assert result.exit_code in (0, 3), result.output
+        low, high = map(float, bounds.split(","))
+        found = np.load(tmp_path / "o.npy")
+        assert low <= found.min() <= found.max() <= high
+        assert ("leave out what half" in result.stderr) == said
+
+
 def test_outliers_in_chunks(tmp_path):
     """What the loss makes of residuals outlives the files that it comes from."""
     frame = np.full((10, 12), 0.5)

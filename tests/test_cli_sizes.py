@@ -20,7 +20,7 @@ DISK = psf.disk(1.5)  # of which some taps are zero
 @pytest.mark.parametrize("factor", [1, 2, (3, 2)])
 def test_facts_of_large_operators_are_those_of_short_ones(monkeypatch, boundary, factor):
     """Of lengths that a dense matrix can still be of."""
-    monkeypatch.setattr(scaling, "LONG", 4)
+    monkeypatch.setattr(scaling, "LONG", {2: 4})
     monkeypatch.setattr(scaling, "REACHES", 2)
     make = partial(DHOperator, psf=DISK, factor=factor, boundary=boundary, dtype="f4")
     dims = 25, 31

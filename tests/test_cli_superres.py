@@ -468,7 +468,7 @@ class TestErrors:
     def test_what_holds_no_such_numbers_is_refused_before_the_work(self, scene, tmp_path):
         images.write(tmp_path / "in.png", scene, 8)
         for name, message in (
-            ("errors.png", "holds no 32 bits"),
+            ("errors.png", "which .png does not hold; write a .tif"),
             ("sr.tif", "sr.tif would take the place"),
             ("in.png", "in.png would take the place"),
         ):  # fmt: skip

@@ -14,14 +14,15 @@ from dhop.runtime import memory
 from dhop.runtime.extras import needed
 from dhop.runtime.memory import in_units
 
-SIDES = {1: 2**18, 2: 2048, 3: 128}  # pixels of the scene in a chunk, by the number of axes
+SIDES = {1: 2**18, 2: 1024, 3: 96}  # pixels of the scene in a chunk, by the number of axes
+MARGIN = 1.5  # of the bytes that are predicted, which are right to about that
 VECTORS, MORE = 10, 20  # of the size of the scene, in files, of least squares and of the rest
 
 
 def needed_for(plan: Solve, asked: bool | None) -> bool:
-    """Whether to work in chunks: as was asked for, else if memory does not hold the rest."""
+    """Whether to work in chunks: as was asked for, else if memory may not hold the whole."""
     free = memory.available()
-    return asked if asked is not None else free is not None and plan.nbytes > free
+    return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
 
 
 def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) -> None:
@@ -36,7 +37,7 @@ def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) 
     whole : mapping of str to value
         Options that do; one is given if it is neither None nor False.
     """
-    why = "" if asked else f", and about {in_units(plan.nbytes)} are more than is free"
+    why = "" if asked else f", and about {in_units(plan.nbytes)} are more than may be taken"
     for option, given in whole.items():
         if given is not None and given is not False:
             raise ValueError(f"{option} works in memory only{why}; --whole tries it all the same")

@@ -14,7 +14,7 @@ from dhop import DHOperator
 from dhop.cli import prediction
 from dhop.matrix import sparse
 
-LONG = 2**14  # pixels of an axis
+LONG = {1: 2**20, 2: 2**14, 3: 2**9}  # pixels of an axis, by their number
 REACHES = 8  # of the PSF and the factor, which axes are longer than in any case
 
 
@@ -42,10 +42,11 @@ class Scaled:
     @classmethod
     def of(cls, dims: Sequence[int], make: Callable[[Sequence[int]], DHOperator]) -> "Scaled":
         """That of some dims, of which `make` would make it."""
-        first = make([min(each, LONG) for each in dims])
+        long = LONG[len(dims)]
+        first = make([min(each, long) for each in dims])
         reach = zip(dims, first.psf.shape, first.factor, strict=True)
         more = tuple(
-            max(0, (size - max(LONG, REACHES * (taps + step))) // step)
+            max(0, (size - max(long, REACHES * (taps + step))) // step)
             for size, taps, step in reach
         )
         left = [size - step * k for size, step, k in zip(dims, first.factor, more, strict=True)]

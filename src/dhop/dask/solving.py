@@ -100,7 +100,8 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         and what is an outlier) comes from up to five tiles of the frames, of 512 x 512 pixels,
         which are taken into memory; how far they agree is in the notes of the solution.
     solver : str
-        ``"auto"``, ``"cg"``, ``"projected"``, ``"reweighted"`` or ``"quasi-newton"``.
+        ``"auto"``, ``"cg"``, ``"projected"``, ``"reweighted"``, ``"quasi-newton"`` or
+        ``"richardson-lucy"``.
     chunks : int or tuple, optional
         Of the result, channels first, by default those of the frames times `factor`.
     scratch : path, optional
@@ -224,7 +225,8 @@ decimation, dims, x0, maxiter, rtol, callback, progress
                     break
                 number *= 2
                 found, solved = solve(number, found.x)
-            far = ranges.caution(extremes(found.x), span)
+            # An image that is not finished says nothing of the PSF.
+            far = ranges.caution(extremes(found.x), span) if found.converged else None
             if far:
                 known.warn(far, RangeWarning)
         image = shown = kept.image(found.x)

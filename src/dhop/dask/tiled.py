@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 
 from dhop.dask.halo import Halo, Key, Mosaic, along, back
 from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, Place, da, dask
@@ -97,10 +98,12 @@ class Tiles:
     def solve(self, mosaic: Mosaic, place: Place, sources: list[Any]) -> Array:
         """What a tile makes of its part of an image, the axes of the PSF last."""
         spans = [some[k] for some, k in zip(self.args[-1], place.numbers, strict=True)]
-        image = mosaic.assemble(iter(sources))
-        windows = np.ix_(*[span.window.astype(image.dtype) for span in spans])
-        for window in windows:
-            image = image * window
+        given = mosaic.assemble(iter(sources))
+        first, *others = windows = np.ix_(*[span.window.astype(given.dtype) for span in spans])
+        image = given * first  # it may be a chunk itself, that others read
+        del given
+        for window in others:
+            image *= window
         inverse = self.inverse(image.shape[-len(spans) :])
         assert inverse is not None
         found = inverse.rounded(image.ravel()).reshape(image.shape)
@@ -195,24 +198,27 @@ def _solve(tiles: Tiles, mosaic: Mosaic, place: Place, sources: list[Any]) -> Ar
 
 
 def _spans(A: DaskDHOperator, number: int) -> list[Span]:
-    """Along an axis; none if chunks are too short for windows."""
+    """Those along an axis, as long as each other so that one closed form serves all; or none."""
     axis, operator = A.image_axes[number], A.operator
     index = operator.axes.index(axis)
-    factor, chunks = operator.factor[index], A.chunks[axis]
+    factor, chunks, size = operator.factor[index], A.chunks[axis], A.dims[axis]
     around = -(-(AROUND + operator.psf.shape[index]) // factor) * factor
     if len(chunks) > 1:
         around = min(around, min(chunks) // 2 // factor * factor)
-    if not around:
+    if not around:  # chunks are too short for windows
         return []
+    length = factor * next_fast_len(-(-(max(chunks) + 2 * around) // factor), real=True)
     rising = np.sqrt((np.arange(2 * around) + 0.5) / (2 * around))
     edges = [0, *np.cumsum(chunks).tolist()]
     found = []
     for start, stop in pairwise(edges):
-        first, last = max(start - around, 0), min(stop + around, A.dims[axis])
-        window = np.ones(last - first)
+        first = max(0, min(start - around, (size - length) // factor * factor))
+        last = size if stop == size else min(first + length, size)
+        window = np.zeros(last - first)
+        window[max(start - around, 0) - first : min(stop + around, size) - first] = 1
         if start:
-            window[: 2 * around] = rising
-        if stop < A.dims[axis]:
-            window[-2 * around :] = rising[::-1]
+            window[start - around - first :][: 2 * around] = rising
+        if stop < size:
+            window[stop - around - first :][: 2 * around] = rising[::-1]
         found.append(Span(first, last, window))
     return found
