@@ -102,7 +102,7 @@ def main():
         show("nearest PSF, of the output", count, on_outputs(scene, nearest, flat), 1)
         show("hats on outputs", count, on_outputs(scene, weights, flat), 4)
         field = psf.Field(grid_stamps, (places, places))
-        A = DHOperator(scene.shape, field, 1, **OPTIONS)
+        A = DHOperator(scene.shape, field, 1, method="direct", **OPTIONS)
         show("hats on sources: `psf.Field`", count, A.degrade(scene), cost(A, scene))
     samples = grid(17)[1].reshape(-1, TAPS * TAPS)
     for count in (2, 4, 8, 16):

@@ -54,6 +54,7 @@ def compiled(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_fault_27_no_place_for_a_cache(tmp_path):
     """Neither beside the source, nor where it was asked for, nor at home: files are in the way."""
     package = tmp_path / "dhop"
@@ -71,6 +72,7 @@ def test_fault_27_no_place_for_a_cache(tmp_path):
     run(here + work(PRODUCT), env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "size"),
     [
@@ -89,6 +91,7 @@ def test_fault_27_damaged_files(compiled, suffix, size):
     run(work(), env={"NUMBA_CACHE_DIR": str(compiled)})
 
 
+@pytest.mark.slow
 def test_fault_27_full_disk(tmp_path):
     """No file can grow beyond a few hundred bytes."""
     pytest.importorskip("resource")
@@ -99,6 +102,7 @@ def test_fault_27_full_disk(tmp_path):
     run(limit + work(), env={"NUMBA_CACHE_DIR": str(tmp_path)})
 
 
+@pytest.mark.slow
 def test_fault_27_deleted_while_running(tmp_path):
     deletion = f"""
     import shutil
@@ -109,6 +113,7 @@ def test_fault_27_deleted_while_running(tmp_path):
     run(work() + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rounds", "processes"),
     [(1, 3), pytest.param(20, 8, marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)])],
@@ -128,12 +133,14 @@ def test_fault_27_many_processes_fill_an_empty_cache(tmp_path, rounds, processes
         run(work(warnings=0), env=cache)
 
 
+@pytest.mark.slow
 def test_cache_switched_off(tmp_path):
     """Nothing is written, and nobody is warned."""
     run(work(warnings=0), env={"NUMBA_CACHE_DIR": str(tmp_path), "DHOP_DISABLE_CACHE": "1"})
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_warmup_compiles_all_that_products_need():
     """Of the operator's dtype, or of the one that is named."""
     run(
@@ -156,6 +163,7 @@ def test_warmup_compiles_all_that_products_need():
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_index_heals(compiled):
     """The process that finds it warns; the next one does not."""
     for path in compiled.rglob("*.nbi"):
@@ -164,6 +172,7 @@ def test_a_damaged_index_heals(compiled):
     run(work(warnings=0), env={"NUMBA_CACHE_DIR": str(compiled)})
 
 
+@pytest.mark.slow
 def test_a_change_of_an_inner_loop_is_compiled(tmp_path):
     """Numba's own stamp covers the file of a kernel, not what it includes."""
     package = tmp_path / "dhop"

@@ -296,6 +296,7 @@ class TestPsf:
         assert facts("psf", path, "--hdu", "fine")["shape"] == [1, 5]
         assert "holds no image in part '7'" in words(call("psf", path, "--hdu", 7, code=1))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
     def test_draws(self, tmp_path, ending):
         picture = tmp_path / f"a.{ending}"

@@ -53,6 +53,8 @@ def test_found(folder, given):
         assert facts["model"] == "euclidean"
         assert_allclose(np.array(facts["motion"])[:, :2, :2], given[:, :2, :2], atol=0.002)
         assert facts["fits"] == [True] * 4
+        assert facts["refined"][0] == 0
+        assert 0 <= max(facts["refined"]) < 0.1
     frames = np.stack([images.imread(folder / f"frame{number}.png") for number in range(4)])
     expected = super_resolve(
         frames.astype("f4"), cli.parsing.parse_psf("gaussian:sigma=1"), 2, motion="euclidean",

@@ -66,6 +66,7 @@ def test_version():
     assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"dhop {expected}\n"
 
 
+@pytest.mark.slow
 def test_exit_codes_and_streams(tmp_path):
     done = run(*INFO)
     assert done.returncode == 0
@@ -84,6 +85,7 @@ def test_exit_codes_and_streams(tmp_path):
     assert CliRunner().invoke(cli.app, ["nothing"]).exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_a_pipe_that_nobody_reads(flags):
     process = subprocess.Popen(
@@ -95,6 +97,7 @@ def test_a_pipe_that_nobody_reads(flags):
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_bars_in_a_terminal_only(tmp_path):
     arguments = ["--size", 100, 100, "--factor", 2, "--psf", "box:size=9"]
     piped = run("export", tmp_path / "a.npz", *arguments)
@@ -106,6 +109,7 @@ def test_bars_in_a_terminal_only(tmp_path):
     assert "nonzeros" in shown
 
 
+@pytest.mark.slow
 def test_a_bar_ends_where_the_iterations_do(tmp_path):
     frame, out = tmp_path / "frame.npy", tmp_path / "out.npy"
     np.save(frame, np.random.default_rng(0).random((20, 20)))
@@ -121,6 +125,7 @@ def test_a_bar_ends_where_the_iterations_do(tmp_path):
         assert last == (iterations, iterations)
 
 
+@pytest.mark.slow
 def test_colours_in_a_terminal_only():
     code, shown = in_terminal("psf", "box:size=0")
     assert code == 1
@@ -154,6 +159,7 @@ def test_completion():
     assert found.stdout == result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "arguments", "extra"),
     [

@@ -47,6 +47,7 @@ LAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_integers_are_solved_as_the_same_numbers(pair, tmp_path, monkeypatch, law):
     folder, times = pair

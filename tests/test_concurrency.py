@@ -30,6 +30,7 @@ def test_works_without_threads_to_be_had():
 
 
 class TestFault28:
+    @pytest.mark.slow
     @COMPILED
     @pytest.mark.parametrize("layer", LAYERS)
     @pytest.mark.parametrize("repeats", [3, pytest.param(100, marks=pytest.mark.fuzz)])
@@ -67,6 +68,7 @@ class TestFault28:
             timeout=200,
         )
 
+    @pytest.mark.slow
     @COMPILED
     def test_fault_28_compiled_once(self):
         """Eight threads that all find nothing compiled: one of them does it."""
@@ -90,6 +92,7 @@ class TestFault28:
             env={"DHOP_DISABLE_CACHE": "1", "NUMBA_OPT": "0"},
         )
 
+    @pytest.mark.slow
     def test_fault_28_dask_threads(self):
         dask = pytest.importorskip("dask")
         assert dask
@@ -104,6 +107,7 @@ class TestFault28:
             warnings="ignore",  # of dask's own
         )
 
+    @pytest.mark.slow
     def test_fault_28_joblib_threads(self):
         pytest.importorskip("joblib")
         run(
@@ -160,6 +164,7 @@ class TestFault29:
             timeout=30,
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
     def test_fault_29_multiprocessing(self, method):
         """Pickles of A, A.H, A.T and 2 * A load in the child, and multiply as here."""
@@ -181,6 +186,7 @@ class TestFault29:
             timeout=60,
         )
 
+    @pytest.mark.slow
     def test_fault_29_joblib_processes(self):
         """Which say how many threads each of them may use."""
         pytest.importorskip("joblib")

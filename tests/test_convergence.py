@@ -118,6 +118,7 @@ def check(problem, **options):
     return solution.converged
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.PSFWarning")  # any psf will do
 @pytest.mark.parametrize("seed", range(30))
 def test_random_problems(seed):
@@ -164,6 +165,7 @@ class TestClaims:
         x0 = 1e6 * np.random.default_rng(1).standard_normal(problem.dims)
         assert check(problem, x0=x0, solver=solver)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("solver", ["auto", "cg", "lsqr", "lsmr", "projected"])
     @pytest.mark.parametrize("beta", [1e8, 1e9])

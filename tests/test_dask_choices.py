@@ -59,6 +59,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_is_chosen_is_what_is_in_memory(name):
@@ -95,6 +96,7 @@ SOLVED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("name", SOLVED)
 def test_the_image_is_what_is_found_in_memory(name):
@@ -118,6 +120,7 @@ class TestSeveralTiles:
     def small(self, monkeypatch):
         monkeypatch.setitem(tiles.SIDE, 2, 48)
 
+    @pytest.mark.slow
     def test_they_agree(self):
         frames = burst(192)
         given = {"shifts": "estimate", "photometry": "gain", "maxiter": 1}
@@ -145,6 +148,7 @@ class TestSeveralTiles:
         assert_array_equal(middle.moved, [[0, 0], [24, 0]])  # as far as there are pixels
         assert_allclose(middle.known.shifts, [[0, 0], [36.5, 0.25]])
 
+    @pytest.mark.slow
     def test_frames_that_turn(self):
         """Tiles of which each sees another shift."""
         y, x = np.mgrid[:160, :160]
@@ -157,6 +161,7 @@ class TestSeveralTiles:
         with pytest.warns(RegistrationWarning, match="motion="):
             super_resolve(da.from_array(frames), BLUR, 2, beta=0.1, shifts="estimate", maxiter=1)
 
+    @pytest.mark.slow
     def test_nothing_to_see_in_some(self):
         """The corner tiles have no weight, and have no say."""
         frames, on = burst(192, noise=0.02), np.zeros((96, 96))
@@ -180,6 +185,7 @@ def request(**changes):
     return Request(**given | changes)
 
 
+@pytest.mark.slow
 def test_a_frame_of_something_else_is_named():
     frames = np.concatenate([burst(40), burst(40)[:1, ::-1, ::-1]])
     given = {"loss": "huber", "beta": 1.0, "rtol": 1e-4, "shifts": [*SHIFTS, [0, 0]]}
@@ -190,6 +196,7 @@ def test_a_frame_of_something_else_is_named():
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["huber", "poisson"])
 def test_vectors_in_files(tmp_path, loss):
     """The same as in memory, and nothing is left of them but the image."""

@@ -1,9 +1,11 @@
 """Standard deviations in chunks, against dense inverses."""
 
 import numpy as np
+import oracle
 import pytest
 from numpy.testing import assert_allclose
 
+import dhop
 from dhop import FrameStack, psf
 from dhop.reconstruction.regularisers import regulariser_operator
 
@@ -34,6 +36,7 @@ def dense(solution, weights, beta, boundary):
     return np.linalg.inv(B.T @ B + beta * S.T @ S), B.T @ B
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blur", "boundary", "mapped"),
     [(BLUR, "symmetric", True), (BLUR, "wrap", True),
@@ -61,6 +64,35 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     assert_allclose(own / again, 1, atol=0.05)
 
 
+@pytest.mark.parametrize(
+    ("scratch", "options"), [(True, {}), (False, {"bounds": (0.2, 0.8), "maxiter": 3})]
+)
+def test_images_at_a_target(tmp_path, scratch, options):
+    """As in memory; deviations are those of the image that the target shows."""
+    frames, wanted = RNG.random((2, 8, 6)), psf.gaussian((5, 3), 0.8)
+    given = {"beta": 1.0, "shifts": [[0, 0], [0.4, 0.5]]} | options
+    found = super_resolve(
+        da.from_array(frames, chunks=(2, 4, 6)), BLUR, 2, target=2 * wanted,
+        scratch=tmp_path if scratch else None, **given,
+    )  # fmt: skip
+    G = oracle.matrix(found.image.shape, wanted, 1, boundary="symmetric")
+    scene = found.scene.compute().ravel()
+    assert_allclose(found.image.compute().ravel(), G @ scene, atol=1e-12)
+    if not options:
+        expected = dhop.super_resolve(frames, BLUR, 2, target=wanted, **given)
+        assert_allclose(found.image.compute(), expected.image, atol=1e-4)
+    assert_allclose(np.linalg.norm(found.residuals().compute()), found.residual_norm, rtol=1e-6)
+    low, high = options.get("bounds", (-np.inf, np.inf))
+    free = np.flatnonzero((scene > low) & (scene < high))
+    K = np.linalg.inv(dense(found, None, 1.0, "symmetric")[0])
+    held = np.zeros_like(K)
+    held[np.ix_(free, free)] = np.linalg.inv(K[np.ix_(free, free)])
+    ratio = found.standard_deviation(0.3, probes=100).compute().ravel()
+    ratio /= 0.3 * np.sqrt((G @ held @ G.T).diagonal())
+    assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3), "maxiter": 3}])
 def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))
@@ -87,6 +119,11 @@ def test_what_is_refused():
             found.standard_deviation(**given)
     with pytest.raises(ValueError, match="beta=0"):
         super_resolve(frame, BLUR, 2, beta=0.0, maxiter=1).standard_deviation(1.0)
+    with pytest.raises(ValueError, match="target must have the 2 axes"):
+        super_resolve(frame, BLUR, 2, beta=0.1, target=np.ones(3))
+    rough = super_resolve(frame, BLUR, 2, beta=0.1, regulariser="tv", maxiter=1)
+    with pytest.raises(ValueError, match="total variation work in memory only"):
+        rough.standard_deviation(1.0)
     with pytest.raises(TypeError, match="part in memory"):
         found.response((0, 0))
     with pytest.raises(TypeError, match="report"):

@@ -31,7 +31,7 @@ def test_a_laptop(scan):
         exec(compile(block, PAGE.name, "exec"), names)
     A = DHOperator(scan.shape, psf.gaussian(21, 3.0), 4, decimation="mean", dtype="f4")
     assert_array_equal(zarr.open_array("frame.zarr")[:], A.degrade(scan))
-    assert names["solution"].iterations == 20
+    assert names["solution"].converged
     assert_array_equal(zarr.open_array("sharp.zarr")[:], names["solution"].image.compute())
 
 

@@ -39,6 +39,30 @@ def test_both_products_and_the_normal_matrix(boundary, factor):
     assert_allclose(normal.compute().ravel(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+def test_every_method_of_images_and_volumes(method):
+    stamps = RNG.random((3, 1, 2, 3, 2, 3))
+    volume = psf.Field(stamps, ([1, 5, 9], [0], [3, 8]))
+    for field, dims in ((FIELD, (21, 18)), (volume, (10, 12, 11))):
+        given = {"boundary": "reflect", "method": method}
+        matrix = DHOperator(dims, field, 2, **given).to_sparse()
+        A = DaskDHOperator(dims, field, 2, chunks=6, **given)
+        x, y = RNG.random(A.dims), RNG.random(A.dimsd)
+        assert A.degrade(x).npartitions > 3
+        assert_allclose(A.degrade(x).compute().ravel(), matrix @ x.ravel(), rtol=1e-12)
+        assert_allclose(A.backproject(y).compute().ravel(), matrix.T @ y.ravel(), rtol=1e-12)
+
+
+def test_tiles_are_for_those_who_ask():
+    """All chunks together would hold the spectra of the whole scene."""
+    stamps = RNG.random((9, 9, 41, 41))
+    field = psf.Field(stamps, (127 * np.arange(9), 127 * np.arange(9)))
+    assert DHOperator((1024, 1024), field, 1).method == "fft"
+    assert DaskDHOperator((1024, 1024), field, 1).operator.method == "direct"
+    assert DaskDHOperator((1024, 1024), field, 1, method="fft").operator.method == "fft"
+
+
+@pytest.mark.slow
 def test_solving_is_what_it_is_in_memory():
     """The field stays with the camera where the scene is shifted."""
     frames = RNG.random((2, 12, 10))

@@ -27,6 +27,7 @@ def test_blocks_make_the_matrix(operator):
         assert_array_equal(getattr(whole, name), getattr(expected, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
 def test_files_are_those_of_export(operator, tmp_path, scheduler):
     operator.operator.export(tmp_path / "one")

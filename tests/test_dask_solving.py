@@ -63,6 +63,7 @@ def test_it_is_what_super_resolve_finds_in_memory():
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_psf_for_each_frame():
     frames, psfs = RNG.random((2, 8, 6)), [BLUR, psf.gaussian(7, 1.5)]
     found = super_resolve(da.from_array(frames, chunks=4), psfs, 2, beta=0.1, rtol=1e-9)

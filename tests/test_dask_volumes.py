@@ -40,6 +40,7 @@ def check(dims, psf, factor, chunks, **settings):
         assert_allclose(result.compute(), plain(array), 0, scale * np.linalg.norm(array))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_volumes(method, boundary):
@@ -49,6 +50,7 @@ def test_volumes(method, boundary):
     check((7, 6, 9), RNG.random((9, 13, 2)), 1, 3, center=(-2, 9, 1), **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_lines(method, boundary):
@@ -94,6 +96,7 @@ def test_normal_equations(dims, shape, factor, boundary):
         assert_allclose(found.compute().ravel(), expected, 1e-12, 1e-12)
 
 
+@pytest.mark.slow
 def test_a_volume_is_solved_as_in_memory():
     blur = np.einsum("i,j,k->ijk", *[[0.25, 0.5, 0.25]] * 3)
     frames = RNG.random((2, 5, 4, 6))

@@ -82,6 +82,20 @@ def test_other_methods_are_the_matrix(ndim, method, dtype):
         assert abs(A.H @ y - dense.conj().T @ y).max() <= scale * np.linalg.norm(y)
 
 
+@pytest.mark.parametrize("boundary", ["wrap", ("wrap", "symmetric", "wrap")])
+@pytest.mark.parametrize("method", METHODS)
+def test_normal_equations(method, boundary):
+    """One round trip of the Fourier method where every axis wraps."""
+    rng = np.random.default_rng(6)
+    for dims, shape, factor in [((4, 6, 10), (3, 3, 4), (2, 1, 2)), ((5, 6, 8), (7, 2, 3), 1)]:
+        psf = rng.integers(-4, 5, shape).astype(float)
+        A = DHOperator(dims, psf, factor, method=method, boundary=boundary)
+        dense = oracle.matrix(dims, psf, factor, boundary=boundary)
+        x = rng.integers(-9, 10, A.shape[1]).astype(float)
+        expected = dense.T @ (dense @ x)
+        assert_allclose(A.gram() @ x, expected, rtol=0, atol=1e-13 * abs(expected).max())
+
+
 BATCHES = [
     ((2, 4, 5, 6), None),
     ((4, 2, 5, 6), (0, 2, 3)),
@@ -311,6 +325,7 @@ def test_standard_deviations(dims, factor, name, boundary):
     assert_allclose(image, expected, 1e-6 if found.solver == "direct" else 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planes", [10, 36])
 def test_beta_of_volumes_that_scenes_run_out_of(planes):
     """Whether they are hardly deeper than the PSF or much deeper."""

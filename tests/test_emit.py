@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
 
-from dhop.kernels import points, polyphase, shares, taps, transform, warp
+from dhop.kernels import points, polyphase, shares, taps, transform, warp_taps
 from dhop.kernels.emit import lanes
 from dhop.kernels.flat import flat
 from dhop.kernels.vectors import BYTES
@@ -54,7 +54,7 @@ def check(plain, emitted, *arguments, tolerance=0):
 def test_all_that_is_emitted_is_tested_here():
     """And every emitted function has the parameters of its plain loop."""
     source = inspect.getsource(inspect.getmodule(check))
-    for module in points, polyphase, shares, taps, transform, warp:
+    for module in points, polyphase, shares, taps, transform, warp_taps:
         for name in vars(module):
             if name.endswith("_emitted"):
                 assert f"{module.__name__.split('.')[-1]}.{name}" in source
@@ -87,14 +87,19 @@ def test_sums_of_windows(n, keep, dtype):
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (0.25, 0.75), (0.9375, 0.125)])
 def test_splines(a, b, dtype, monkeypatch):
-    """Of four rows of coefficients, and their transpose; nothing else is touched."""
-    monkeypatch.setattr(warp, "cubic", getattr(warp.cubic, "py_func", warp.cubic))
-    near = numbers(np.random.default_rng(0), 40, dtype)
-    a, b, size = dtype(a), dtype(b), dtype(1.5)
+    """Of four rows of coefficients, or of four planes, and back; nothing else is touched."""
+    for name in "cubic", "_plane", "spread":  # what the plain loops call
+        function = getattr(warp_taps, name)
+        monkeypatch.setattr(warp_taps, name, getattr(function, "py_func", function))
+    near, target = numbers(np.random.default_rng(0), 160, dtype), np.zeros(3, dtype)
+    image = near, 9, dtype(a), dtype(b), dtype(1.5)
+    volume = near, 9, 41, dtype(0.375), *image[2:]
     tolerance = 50 * np.finfo(dtype).eps
-    target = np.zeros(3, dtype)
-    check(warp._gather, warp._gather_emitted, near, 9, a, b, size, target, tolerance=tolerance)
-    check(warp._spread, warp._spread_emitted, near, 9, a, b, size, tolerance=tolerance)
+    check(warp_taps.gather, warp_taps.gather_emitted, *image, target, tolerance=tolerance)
+    check(warp_taps.spread, warp_taps.spread_emitted, *image, tolerance=tolerance)
+    check(warp_taps.gather_volume, warp_taps.gather_volume_emitted, *volume, target,
+          tolerance=tolerance)  # fmt: skip
+    check(warp_taps.spread_volume, warp_taps.spread_volume_emitted, *volume, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -208,6 +213,7 @@ PRODUCTS = """
 """
 
 
+@pytest.mark.slow
 @child.COMPILED
 def test_vectors_of_a_processor_without_avx512():
     """Products of whole numbers are exact, whatever the processor's registers."""
@@ -222,6 +228,7 @@ def test_vectors_of_a_processor_without_avx512():
     assert child.run(code, env={"NUMBA_CPU_FEATURES": features}).split() == ["32", "0"]
 
 
+@pytest.mark.slow
 @child.COMPILED
 @pytest.mark.parametrize("method", ["separable", pytest.param("fft", marks=pytest.mark.fuzz)])
 def test_a_newer_llvmlite(method):

@@ -292,6 +292,7 @@ class TestFault26:
     def run(self, folder, names, code):
         run(self.START.format(folder=str(folder), names=names) + code)
 
+    @pytest.mark.slow
     def test_fault_26_no_room(self, tmp_path, names):
         """No file may grow beyond a few thousand bytes."""
         self.run(tmp_path, names, """
@@ -303,6 +304,7 @@ class TestFault26:
             assert (load_matrix(target, mmap=False).toarray() == expected).all()
         """)  # fmt: skip
 
+    @pytest.mark.slow
     def test_fault_26_no_permission(self, tmp_path, names):
         """Nobody may write into somebody else's folder."""
         self.run(tmp_path, names, """
@@ -318,6 +320,7 @@ class TestFault26:
             assert (load_matrix(target, mmap=False).toarray() == expected).all()
         """)  # fmt: skip
 
+    @pytest.mark.slow
     def test_fault_26_vanishing_folder(self, tmp_path, names):
         self.run(tmp_path, names, """
         import dhop.matrix.export
@@ -358,6 +361,7 @@ def test_fault_26_leftovers_of_the_dead_are_removed(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [alive.name, "a.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("name", [pytest.param("a.npz", marks=pytest.mark.fuzz), "a"])
 def test_fault_26_killed_at_any_moment(tmp_path, name):

@@ -72,6 +72,7 @@ class TestFault25:
         assert f"{A.sparse_nbytes(name):,}" in str(caught.value)
         assert A.to_sparse(name, rows=[0]).shape == (1, A.shape[1])
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
     @pytest.mark.parametrize(
         "product",

@@ -2,6 +2,7 @@
 
 import pickle
 
+import fields
 import numpy as np
 import oracle
 import pytest
@@ -10,49 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dhop import DHOperator, plots, psf, super_resolve
 
 
-def dense(dims, field, factor, axes, **options):
-    """The definition: the matrix of each PSF, its columns times the hat of its node."""
-    total = 0
-    for node in np.ndindex(field.stamps.shape[: field.ndim]):
-        weight = np.ones(dims)
-        for k, nodes, axis in zip(node, field.positions, axes, strict=True):
-            hat = np.interp(np.arange(dims[axis]), nodes, np.eye(nodes.size)[k])
-            weight = weight * np.expand_dims(hat, [a for a in range(len(dims)) if a != axis])
-        matrix = oracle.matrix(dims, field.stamps[node], factor, axes=axes, **options)
-        total = total + matrix * weight.ravel()
-    return total
-
-
-def a_case(ndim, seed):
-    """Integers at nodes that are 1, 2 or 4 pixels apart: every interpolation is exact."""
-    rng = np.random.default_rng(10 * ndim + seed)
-    factor = tuple(rng.integers(1, 3, ndim).tolist())
-    dims = tuple(rng.integers(6 - ndim, 13 - 2 * ndim, ndim).tolist())
-    grid = tuple(rng.integers(1, 4, ndim).tolist())
-    dtype = (np.float64, np.complex128, np.float32)[seed % 3]
-    stamps = oracle.integers(rng, (*grid, *rng.integers(1, 4, ndim)), dtype, bound=3) * 64
-    nodes = [
-        np.cumsum(2 ** rng.integers(0, 3, size)) - rng.integers(0, 4) for size in grid
-    ]  # fmt: skip
-    options = {
-        "decimation": ("sum", "sample", "mean")[seed % 3],
-        "boundary": tuple(rng.choice(oracle.BOUNDARIES, ndim).tolist()),
-        "phase": tuple(int(rng.integers(f)) for f in factor),
-    }
-    axes = tuple(range(ndim))
-    if seed % 2:  # a batch, before lines and behind volumes, whose axes are in any order
-        dims = (2, *dims) if ndim == 1 else (*dims, 2)
-        axes = (1,) if ndim == 1 else tuple(rng.permutation(3).tolist())
-        dims = tuple(max(size, 3) for size in dims[:-1]) + dims[-1:]
-    return dims, psf.Field(stamps, nodes), factor, options | {"axes": axes}
-
-
 @pytest.mark.parametrize("seed", range(9))
 @pytest.mark.parametrize("ndim", [1, 3])
 def test_is_the_sum_of_its_definition(ndim, seed):
-    dims, field, factor, options = a_case(ndim, seed)
+    dims, field, factor, options = fields.case(ndim, seed)
     A, rng = DHOperator(dims, field, factor, **options), np.random.default_rng(seed)
-    expected = dense(dims, field, factor, **options)
+    expected = fields.dense(dims, field, factor, **options)
     assert A.shape == expected.shape
     X = oracle.integers(rng, (A.shape[1], 2), A.dtype)
     Y = oracle.integers(rng, (A.shape[0], 2), A.dtype)
@@ -112,7 +76,7 @@ def test_super_resolution_solves_with_the_field(ndim):
         nodes = [place - m for place, m in zip(known.positions, move, strict=True)]
         center = [1 - int(m) for m in move]
         moved = psf.Field(known.stamps, nodes)
-        rows.append(dense(dims, moved, factor, tuple(range(ndim)), center=center, **options))
+        rows.append(fields.dense(dims, moved, factor, tuple(range(ndim)), center=center, **options))
     matrix = np.concatenate(rows)
     normal = matrix.T @ matrix + 0.02 * np.eye(matrix.shape[1])
     expected = np.linalg.solve(normal, matrix.T @ frames.ravel())
@@ -137,8 +101,6 @@ def test_what_does_not_fit_is_refused():
     for each in line, volume:
         with pytest.raises(ValueError, match="a sequence has fields of images"):
             super_resolve(np.ones((2, *(8,) * each.ndim)), [each, each], 2)
-    with pytest.raises(ValueError, match='method "direct", not "fft"'):
-        DHOperator((8, 8, 8), volume, 2, method="fft")
 
 
 def test_all_psfs_as_one_image():

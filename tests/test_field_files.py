@@ -147,6 +147,7 @@ def test_piff_grids_of_pixels(tmp_path, missing):
         np.testing.assert_allclose(field.at(row, column), seen / seen.sum(), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interp", [None, "galsim.Lanczos(5)"])
 def test_piff_grids_between_their_pixels(tmp_path, interp):
     grids = np.array([profile(1.2, np.arange(-4, 5)), np.zeros((9, 9))])
@@ -155,6 +156,31 @@ def test_piff_grids_between_their_pixels(tmp_path, interp):
     reach = field.shape[0] // 2
     expected = profile(1.2, np.arange(-reach, reach + 1) / 3)
     np.testing.assert_allclose(field.at(9, 9), expected, atol=2e-2 * expected.max())
+
+
+def test_piff_with_the_pixels_of_a_detector(tmp_path):
+    """Twice as large ones in the middle: the star is half as wide there, in pixels."""
+    grids = np.array([profile(1.2, np.arange(-4, 5)), np.zeros((9, 9))])
+    piff(tmp_path / "sky.piff", 16 * grids, 0)
+
+    def jacobian(column, row):
+        step = -0.5 if abs(column - 200) < 40 else -0.25
+        return [[0, step], [step, 0]]
+
+    field = psf.Field.from_file(tmp_path / "sky.piff", jacobian=jacobian)
+    plain = psf.Field.from_file(tmp_path / "sky.piff")
+    middle = field.at(200, 200)
+    np.testing.assert_array_equal(field.at(200, 50), plain.at(200, 50))
+    some = plain.at(200, 50)[::2, ::2]
+    np.testing.assert_allclose(middle[2:-2, 2:-2], some / some.sum(), atol=1e-9)
+    for wrong in ([[1, 0], [1, 0]], [1, 0], [[np.nan, 0], [0, 1]]):
+        with pytest.raises(ValueError, match=r"jacobian must give .* of 0, 0"):
+            psf.Field.from_file(tmp_path / "sky.piff", jacobian=lambda *_, wrong=wrong: wrong)
+    with pytest.raises(ValueError, match=r"jacobian fails of 0, 0: .*division by zero"):
+        psf.Field.from_file(tmp_path / "sky.piff", jacobian=lambda column, row: 1 / column)
+    stdpsf(tmp_path / "grid.fits")
+    with pytest.raises(ValueError, match="no model of Piff"):
+        psf.Field.from_file(tmp_path / "grid.fits", jacobian=jacobian)
 
 
 def test_other_models_of_piff_are_refused(tmp_path):

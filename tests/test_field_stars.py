@@ -30,6 +30,7 @@ def stars(rng, shape=(120, 240), step=24):
     return image + rng.standard_normal(shape), at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1, 2])
 def test_stars_show_the_psf_of_their_tile(factor):
     pytest.importorskip("photutils")

@@ -88,6 +88,7 @@ def damaged(whole, rng):
     return bytes(found)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.MetadataWarning")
 @pytest.mark.parametrize("name", FILES)
 def test_random_damages(tmp_path, name):

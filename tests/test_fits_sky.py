@@ -119,6 +119,7 @@ def coordinates(path, key=" "):
         return wcs.WCS(unit.header, units, key=key), unit.header
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("decimation", ["mean", "sample"])
 @pytest.mark.parametrize("command", ["superres", "degrade"])

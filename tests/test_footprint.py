@@ -72,6 +72,15 @@ class TestProduct:
         adjoint = traced(lambda: A.backproject(frame))
         assert adjoint <= image.nbytes + spectra + band + self.TRIFLES
 
+    def test_volume(self):
+        """Besides its spectra, the rows of a few frequencies in all planes; see FftPlan."""
+        A = DHOperator((40, 128, 128), np.ones((3, 9, 9)), 1, method="fft", dtype="f4", workers=1)
+        A.warmup()
+        image = np.ones(A.dims, "f4")
+        spectra = 1.3 * image.nbytes + 2 * 40 * 140 * 64 + 4 * 2**20
+        workspace._waiting.clear()
+        assert traced(lambda: A.degrade(image)) <= image.nbytes + spectra + self.TRIFLES
+
     @pytest.mark.parametrize("method", ["direct", "separable"])
     def test_into_out(self, method):
         """Nothing of the image's size."""
@@ -90,6 +99,7 @@ def test_to_sparse(name):
     assert traced(lambda: A.to_sparse(name)) <= 1.02 * A.sparse_nbytes(name)
 
 
+@pytest.mark.slow
 @linux
 def test_to_sparse_resident():
     """As the system sees it, 200 MB."""
@@ -106,6 +116,7 @@ def test_to_sparse_resident():
     )
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("name", ["m.npz", "m", pytest.param("m.mtx", marks=pytest.mark.fuzz)])
 def test_export_resident(tmp_path, name):
@@ -125,6 +136,7 @@ def test_export_resident(tmp_path, name):
     )
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("products", "operators"), [(1000, 100), pytest.param(10_000, 1000, marks=pytest.mark.fuzz)]

@@ -208,7 +208,11 @@ class TestBadFiles:
             ("a.xyz", None, "its ending is none of"),
             ("a.png", 12, "bits must be 8 or 16, or 32"),
             ("a.jpg", 16, r"holds no 16 bits; write a \.png or \.tif"),
-            ("a.png", 32, r"holds no 32 bits; write a \.npy or \.tif or \.ome\.tif or \.fits$"),
+            (
+                "a.png",
+                32,
+                r"holds no 32 bits; write a \.npy or \.tif or \.ome\.tif or \.fits or \.zarr$",
+            ),
         ],
     )
     def test_what_cannot_be_written(self, tmp_path, name, bits, words):

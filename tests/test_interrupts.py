@@ -47,6 +47,7 @@ INTERRUPT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("method", ["direct", at_length("separable"), at_length("fft")])
 def test_fault_30_product(method, times):
@@ -72,6 +73,7 @@ def test_fault_30_product(method, times):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 def test_fault_30_to_sparse(times):
     run(
@@ -91,6 +93,7 @@ def test_fault_30_to_sparse(times):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("name", ["matrix", at_length("matrix.npz"), at_length("matrix.mtx")])
 def test_fault_30_export(tmp_path, name, times):
@@ -166,6 +169,7 @@ def test_fault_30_interrupt_of_a_notebook():
         manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 def test_fault_30_exception_in_a_block():
     """Whatever a block raises reaches the caller, once the other blocks have ended."""
     run(

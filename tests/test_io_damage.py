@@ -219,6 +219,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_few_bytes_neither_hang_nor_fill_the_memory(tmp_path):
     for name, content in HOSTILE.items():

@@ -82,6 +82,7 @@ class TestFolder:
         with pytest.raises(ValueError, match="start with 0"):
             load_matrix(folder, **options)
 
+    @pytest.mark.slow
     @READ
     @pytest.mark.parametrize("stretch", [1, 5, 2**20])
     def test_indices_that_are_none(self, folder, options, stretch, monkeypatch):
@@ -123,6 +124,7 @@ def test_matlab_is_read_as_scipy_reads_it(tmp_path, dtype, dims):
     assert_array_equal(found.toarray(), scipys.toarray())
 
 
+@pytest.mark.slow
 def test_random_damages(tmp_path):
     """Of what has a checksum, what opens is right; of the rest, it can be multiplied with."""
     run(

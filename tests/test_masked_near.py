@@ -31,6 +31,7 @@ def shifted(dims, boundary):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("boundary", "count", "kind"),
     [

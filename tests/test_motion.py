@@ -66,8 +66,10 @@ def test_refusals():
         motion.positions(np.diag([1, np.nan, 1]), SHAPE)
     with pytest.raises(ValueError, match="horizon"):
         motion.positions([[1, 0, 0], [0, 1, 0], [-0.05, 0, 1]], SHAPE)
-    with pytest.raises(ValueError, match="rows and columns"):
+    with pytest.raises(ValueError, match="4 x 4 matrix"):
         motion.positions(np.eye(3), (3, 4, 5))
+    with pytest.raises(ValueError, match="one to three axes"):
+        motion.positions(np.eye(5), (2, 3, 4, 5))
     with pytest.raises(TypeError, match="array of numbers"):
         motion.positions("shift", SHAPE)
     with pytest.raises(ValueError, match=r"\(2, 3\) or \(3, 3\)"):

@@ -222,6 +222,7 @@ def views():
     return wide, blur, shifts, scene, frames, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("degrees", "zoom", "tilt", "lost", "gained"),
     [
@@ -275,6 +276,7 @@ def test_what_solutions_know_of_motions(views):
     assert masks[1].reshape(SHAPE)[20:40, 20:40].all()
 
 
+@pytest.mark.slow
 def test_an_image_that_is_larger_than_what_frames_show(views):
     """What no frame shows is continued, and does not take hundreds of iterations."""
     wide, blur, shifts, scene, _, _ = views
@@ -338,6 +340,7 @@ def boxes(size, count, factor, shift):
     return matrix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["shifts", "motion", "estimate"])
 def test_a_ratio_that_is_no_whole_number(given):
     scene, blur = photograph(size=120), psf.gaussian(9, 1.3)

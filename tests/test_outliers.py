@@ -35,6 +35,7 @@ def struck(frames, part=0.01):
     return np.where(np.random.default_rng(5).random(frames.shape) < part, 1.0, frames)
 
 
+@pytest.mark.slow
 def test_cosmic_rays(made):
     frames, shifts, truth, clean = made
     bad = struck(frames)
@@ -46,6 +47,7 @@ def test_cosmic_rays(made):
     assert np.median(solution.weights[bad == 1]) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", ["camera"], indirect=True)
 def test_a_frame_that_is_clean_loses_little(made):
     frames, shifts, truth, clean = made
@@ -56,6 +58,7 @@ def test_a_frame_that_is_clean_loses_little(made):
     assert quality(absolute.image, truth) > clean - 1
 
 
+@pytest.mark.slow
 def test_what_moves(made):
     """A fifth of three frames is covered."""
     frames, shifts, truth, _ = made
@@ -70,6 +73,7 @@ def test_what_moves(made):
     assert quality(solution.image, truth) > expected - 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", ["astronaut"], indirect=True)
 def test_registration_survives(made):
     frames, _, truth, clean = made
@@ -107,6 +111,7 @@ def test_the_psf_survives(made):
     assert 0.8 < found.psf.max() / BLUR.max() < 1.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["camera", "coffee"])
 def test_one_exposure(name):
     """No other frame tells what fits; a sweep is hardly better than what is chosen."""
@@ -127,6 +132,7 @@ def test_one_exposure(name):
         assert quality(other.image, truth) < found + 0.1
 
 
+@pytest.mark.slow
 def test_one_exposure_with_a_psf_that_is_too_wide():
     """Edges that it does not explain are no spikes: the image stays as smooth as without."""
     scene = photograph("coins", 96 + 2 * MARGIN)
@@ -139,6 +145,7 @@ def test_one_exposure_with_a_psf_that_is_too_wide():
     assert found > 0.4 * expected
 
 
+@pytest.mark.slow
 def test_channels_and_masks():
     """Outliers of one channel; what has no weight is no outlier."""
     scene = photograph("camera", 96)

@@ -63,6 +63,7 @@ def test_lines_of_channels_and_of_sums():
     assert_array_equal(ax.lines[5].get_ydata(), solution.image[:, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [None, 2])
 def test_volumes(channels):
     shape = (6, 8, 10) if channels is None else (channels, 6, 8, 10)

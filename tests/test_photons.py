@@ -331,6 +331,7 @@ def test_the_minimum_of_block_sums(boundary):
     assert cost(solution.image.ravel())[0] <= least.fun * (1 + 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peak", [300, 5000])
 def test_beta_of_one_frame(peak):
     """Noise is larger where it is bright than in quiet parts; a sweep is hardly better."""
@@ -361,6 +362,7 @@ def test_the_dark_without_a_background(dtype):
     assert (m > 1e-3 * frames.ravel()).all()
 
 
+@pytest.mark.slow
 def test_beta_of_a_stack_that_is_hardly_deeper_than_its_psf():
     """A stack, whose planes are blurred across too; a sweep is hardly better."""
     rng = np.random.default_rng(0)

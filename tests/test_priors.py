@@ -60,6 +60,7 @@ def test_differences_have_their_transpose():
         assert_allclose(np.sum(differences(x, axis) * y), np.sum(x * transposed(y, axis)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "gain"), [(4, 0.4), (1, 0.3)])
 def test_edges_are_kept(count, gain):
     """On average of three photographs, and nowhere much worse; the table is in docs/losses.md."""
@@ -74,6 +75,7 @@ def test_edges_are_kept(count, gain):
     assert min(gains) > -0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", ["tv", "huber-tv"])
 def test_the_choice_is_near_the_best(regulariser):
     frames, shifts, truth = frames_of("astronaut", 4, size=96)

@@ -334,6 +334,7 @@ def test_sizes_are_integers(make, size):
         make(size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

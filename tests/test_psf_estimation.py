@@ -11,6 +11,7 @@ from dhop.reconstruction.blurs import width
 from dhop.reconstruction.preparation import Preparation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "true"),
     [
@@ -32,6 +33,7 @@ def test_families(family, true):
     assert np.corrcoef(padded[0].ravel(), padded[1].ravel())[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_nearly_as_good_as_the_known_psf():
     scene = photograph("coffee", 288)
     truth = scene[24:-24, 24:-24]
@@ -43,6 +45,7 @@ def test_nearly_as_good_as_the_known_psf():
     assert_allclose(found.psf.sum(), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["camera", "astronaut", "coins", "brick", "grass", "page"])
 def test_a_single_photograph_is_no_worse_than_bicubic(name):
     truth = photograph(name, 190)

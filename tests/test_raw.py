@@ -54,6 +54,7 @@ def test_planes_are_the_model_of_the_mosaic(pattern):
         assert_allclose(found.ravel(), np.linalg.solve(normal, A.T @ y), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", PATTERNS[::2])
 def test_better_than_bilinear(pattern):
     rng = np.random.default_rng(1)

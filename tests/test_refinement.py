@@ -9,6 +9,7 @@ from dhop import cautions, psf, super_resolve
 from dhop.estimation.refinement import refine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "factor", "sigma"), [("camera", 2, 1.0), ("coffee", 3, 1.5)])
 def test_shifts_and_gains(name, factor, sigma):
     blur = psf.gaussian(2 * round(4 * sigma) + 1, sigma)
@@ -33,6 +34,7 @@ def test_the_first_frame_that_is_used_stays():
     assert_array_equal(gains[:2], 1)
 
 
+@pytest.mark.slow
 def test_ways_to_ask_for_it():
     frames, truth = burst(photograph("camera", 160), psf.gaussian(9, 1.0), 2, 0.01, 8, spread=0.3)
     options = {"beta": 0.01, "rtol": 1e-3}
@@ -47,6 +49,7 @@ def test_ways_to_ask_for_it():
         super_resolve(frames, blur, 2, shifts="guess", **options)
 
 
+@pytest.mark.slow
 def test_a_stranger_is_left_out():
     frames, truth = burst(photograph("camera", 208), psf.gaussian(9, 1.0), 2, 0.01, 8, margin=24)
     frames[6] = photograph("coins", 80)

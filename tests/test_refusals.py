@@ -165,6 +165,7 @@ def check_damaged_file(name, how, where, new):
         assert (matrix @ np.ones(matrix.shape[1])).shape == (matrix.shape[0],)
 
 
+@pytest.mark.slow
 @damage
 @example("mtx", "cut", 0.995, b" ")
 @example("mtx", "changed", 0.9, b"1.91\x001\x00 1\n0 ")
@@ -232,6 +233,7 @@ def test_any_super_resolution_for_long(legal, changes):
     check_super_resolution(legal, changes)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from(["frames", "weights"]), THINGS, min_size=1)
     | st.fixed_dictionaries({"weights": st.lists(THINGS, min_size=3, max_size=3)})

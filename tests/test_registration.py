@@ -74,6 +74,7 @@ def alone(frames, weights=None):
     assert_array_equal([found.gains, found.offsets], [[1, 1], [0, 0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("name", ["camera", "coffee", "moon"])
 def test_known_shifts_of_a_photograph(name, factor):
@@ -280,6 +281,7 @@ def test_very_different_noise():
     check([frames[0], frames[1] + noise], FULL, 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", [5.3, 8, 17])
 def test_of_a_pattern_the_smallest_shift(period):
     x = np.arange(128.0)
@@ -297,6 +299,7 @@ def test_of_a_pattern_the_smallest_shift(period):
         check(grid + noise, (-0.7, dx))
 
 
+@pytest.mark.slow
 def test_something_else():
     """Neither other textures, nor other stars, nor photographs, nor noise."""
     rng = np.random.default_rng(32)

@@ -358,6 +358,7 @@ class TestExchange:
         assert holds(target, operator())
         assert os.listdir(tmp_path) == ["matrix"]
 
+    @pytest.mark.slow
     def test_killed_at_any_moment(self, tmp_path):
         target = operator().export(tmp_path / "matrix")
         code = f"""

@@ -190,6 +190,7 @@ class TestLarge:
         )
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["a.npz", "a"])
     def test_an_export_of_many_short_rows(self, tmp_path, name):
         """Four million of one entry each, 20 bytes a row, in 4 bytes a row."""

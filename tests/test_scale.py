@@ -126,6 +126,7 @@ def test_byte_order_changes_nothing(name):
     assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "way"),
     [(np.float32, {"nonnegative": True, "regulariser": "identity"}), (np.float64, {})],

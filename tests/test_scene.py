@@ -52,6 +52,7 @@ def test_gradient():
         assert_allclose(gradient[k], (ends[0] - ends[1]) / (2 * step), rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.003, 0.02])
 @pytest.mark.parametrize("sigma", [0.8, 1.5])
 def test_noise_and_width_are_found(sigma, noise):

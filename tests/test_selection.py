@@ -36,6 +36,7 @@ def curves_of(frames, shifts, rules, noise=None, weights=None):
     return [choose_beta(spectra, transfers, scene, "laplacian", rule, noise) for rule in rules]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "factor", "regulariser"),
     [
@@ -71,6 +72,22 @@ def test_no_rule_costs_more_than_twice_the_least_error(noise):
     assert not curve.settled
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.001])
+@pytest.mark.parametrize("scene", ["bump", "waves"])
+def test_smooth_scenes_do_not_contradict_the_psf(scene, noise):
+    """What little they show of high frequencies is what windows make of low ones."""
+    n = np.arange(48)
+    image = np.outer(np.hanning(48), np.hanning(48))
+    if scene == "waves":
+        image = np.add.outer(np.sin(n / 8), np.cos(n / 12)) / 4
+    frames, shifts = burst(image, BLUR, 2, noise, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solution = super_resolve(frames, BLUR, 2, shifts=shifts)
+    assert rms(solution.image, image) < 0.005
+
+
+@pytest.mark.slow
 def test_masked_pixels_do_not_count():
     """A mask is what it fills in, and no smaller weight of the frame."""
     scene = photograph("camera", 160)
@@ -101,6 +118,7 @@ def test_one_frame(sigma, noise):
     assert quality(chosen.image, scene) > max(sweep) - 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.01, 0.1, 1.0])
 def test_a_smooth_scene_and_noisy_frames(noise):
     """Where far more smoothing is needed than elsewhere, up to frames of nothing but noise."""
@@ -147,6 +165,7 @@ def test_small_stamps():
         assert rms(super_resolve(frame, blur, 2).image, truth) < 1.5 * best, seed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.7, 1.4])
 def test_a_wrong_psf_does_not_end_in_noise(wrong):
     scene = photograph("camera", 288)
@@ -212,6 +231,7 @@ def test_discrepancy_leaves_the_noise():
     assert_allclose(again.beta, 4 * solution.beta, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [1e-6, 10.0])
 def test_a_noise_that_cannot_be(noise):
     frames, shifts = burst(photograph("camera", 160), BLUR, 2, 0.02, 8)
@@ -223,6 +243,7 @@ def test_a_noise_that_cannot_be(noise):
     assert -0.5 < solution.image.min() < solution.image.max() < 1.5
 
 
+@pytest.mark.slow
 def test_does_not_depend_on_the_scale():
     frames, shifts = burst(photograph("camera", 160), BLUR, 2, 0.02, 8)
     rules = "auto", "gcv", "lcurve"

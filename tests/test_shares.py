@@ -8,8 +8,9 @@ import numba
 import numpy as np
 import oracle
 import pytest
+from scipy import ndimage
 
-from dhop import DHOperator, psf
+from dhop import DHOperator, WarpOperator, psf
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels import flat as kernels_flat
 from dhop.kernels import shares as kernels
@@ -220,3 +221,21 @@ def test_windows_of_a_field_begin_inside(factor, boundary, monkeypatch):
     x = np.arange(143.0) % 7
     np.testing.assert_allclose(A @ x, expected @ x, atol=1e-9)
     np.testing.assert_allclose(A.H @ (expected @ x), expected.T @ (expected @ x), atol=1e-8)
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="of interpreted loops")
+@pytest.mark.parametrize("dims", [(7, 5), (3, 4, 5)])
+@pytest.mark.parametrize("order", [1, 3])
+def test_coefficients_of_a_warp_begin_inside(order, dims, monkeypatch):
+    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    matrix = np.eye(len(dims) + 1)
+    matrix[0, :2], matrix[1, :2], matrix[:2, -1] = (0.9, 0.3), (-0.3, 0.9), (-2.0, 1.5)
+    W = WarpOperator(dims, dims, matrix, order=order)
+    x = np.arange(W.shape[1]) % 7.0
+    image = np.pad(x.reshape(dims), 40)
+    places = np.indices(dims, float).reshape(len(dims), -1)
+    at = matrix[:-1, :-1] @ places + matrix[:-1, -1:]
+    expected = ndimage.map_coordinates(image, at + 40, order=order, mode="mirror")
+    np.testing.assert_allclose(W @ x, expected, atol=1e-9)
+    y = np.cos(np.arange(W.shape[0]))
+    np.testing.assert_allclose((W.H @ y) @ x, y @ expected, atol=1e-9)

@@ -13,7 +13,7 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
-from dhop import cli, psf
+from dhop import cli, psf, raw
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/start.md", "docs/*/*.md"]
@@ -59,6 +59,11 @@ def files(tmp_path, monkeypatch):
         tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
+    tifffile.imwrite("mosaic.tif", scene.astype(np.float32))
+    for name in ("photo.dng", *(f"burst/{number}.dng" for number in range(3))):
+        Path(name).touch()
+    mosaic = raw.Mosaic(scene, "RGGB", {"R": 2.0, "G": 1.0, "B": 1.5})
+    monkeypatch.setattr(raw, "read", lambda path: mosaic)  # without rawpy
     imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
     matrices = [[[1, 0, n], [0, 1, 2 * n], [0, 0, 1]] for n in range(3)]
     Path("motion.json").write_text(json.dumps(matrices))
@@ -89,7 +94,8 @@ def test_shell_line(files, line):
     command, *words = shlex.split(line.partition(">")[0].replace("800 800", "80 80"))
     assert command == "dhop"
     words = [name for word in words for name in (sorted(glob.glob(word)) or [word])]
-    written = [words[words.index(flag) + 1] for flag in WRITTEN if flag in words]
+    flags = [flag for flag in WRITTEN if flag in words and "--dry-run" not in words]
+    written = [words[words.index(flag) + 1] for flag in flags]
     for name in written:
         Path(name).unlink(missing_ok=True)
     result = CliRunner().invoke(cli.app, words)

@@ -45,6 +45,7 @@ def test_fault_26_threads_with_one_target(tmp_path, name, there, overwrite):
         assert os.listdir(target.parent) == [name]
 
 
+@pytest.mark.slow
 def test_fault_26_processes_with_one_target(tmp_path):
     """Each as often as it can, until all have written: they take and lose the name, whole."""
     target = tmp_path / "matrix"

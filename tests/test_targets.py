@@ -230,6 +230,7 @@ def test_a_result_finds_a_place(monkeypatch, overwrite):
     assert Path("1.a.fits.gz").read_text() == "precious"
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("there", [False, True])
 def test_a_disk_that_is_full_at_any_moment(there):
@@ -267,6 +268,7 @@ def test_a_disk_that_is_full_at_any_moment(there):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("ending", ["png", "tif", "npy", "fits.gz"])
 def test_killed_at_any_moment(ending):

@@ -32,6 +32,7 @@ def check(frames, given, model, tolerance, weights=None):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["camera", "coffee"])
 def test_each_kind(kind, name):
@@ -48,6 +49,7 @@ def test_each_kind(kind, name):
     assert_allclose(found.shifts, middle - there[:, :2] / there[:, 2:], atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [-20, 20])
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])
 @pytest.mark.parametrize("name", ["camera", "brick", "grass"])
@@ -129,6 +131,7 @@ def test_stars():
     check(frames, given, "euclidean", 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.5, 1.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_simplest_kind_that_explains_the_frames(kind, sigma):
@@ -138,6 +141,7 @@ def test_the_simplest_kind_that_explains_the_frames(kind, sigma):
     assert distances(found, given).max() < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moon", "grass", "brick", "coffee"])
 def test_shifts_are_taken_for_nothing_else(name):
     given = motions("shift", 3, SHAPE)
@@ -151,6 +155,7 @@ def test_shifts_are_taken_for_nothing_else(name):
     assert np.abs(turns).max() < 0.1
 
 
+@pytest.mark.slow
 def test_other_scenes():
     rng = np.random.default_rng(6)
     images = [photograph(name)[:60, :60] for name in ("camera", "coffee", "brick", "text")]
@@ -161,6 +166,7 @@ def test_other_scenes():
         assert_array_equal(found.motions, [np.eye(3)] * 2)
 
 
+@pytest.mark.slow
 def test_strangers_are_named():
     given = motions("euclidean", 4, SHAPE, turn=6)
     frames = burst(photograph(), given, SHAPE)
@@ -174,6 +180,7 @@ def test_strangers_are_named():
     assert_array_equal(chosen.fits, [True, True, False, True])
 
 
+@pytest.mark.slow
 def test_most_frames_do_not_fit_the_first():
     given = motions("euclidean", 4, SHAPE, turn=6)
     frames = burst(photograph(), given, SHAPE)
@@ -198,6 +205,7 @@ def test_nothing_to_hold_on_to(model):
     assert not register(np.ones((2, 9, 9)), [0, 1], model=model).fits[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["euclidean", "similarity", "projective"])
 def test_super_resolution_as_good_as_of_known_motions(kind):
     """Within 0.3 dB, and 2 dB better than one frame."""
@@ -225,6 +233,7 @@ def test_super_resolution_leaves_strangers_out():
     assert_allclose(found.image, alone.image, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_super_resolution_takes_shifts_for_shifts():
     blur, given = psf.gaussian(9, 1.0), motions("shift", 3, (40, 40), shift=0.5)
     frames = burst(photograph(), given, (40, 40))

@@ -143,6 +143,7 @@ def test_rows_of_a_large_image_are_looked_at_together(probes, most):
     assert probes == 64 or true > 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["posterior", "noise"])
 def test_wide_gaps_have_the_deviations_of_samples(what):
     """No combs can tell them, and no pixel there is sure."""
@@ -168,6 +169,7 @@ def test_it_is_the_same_again():
     assert_array_equal(solution.standard_deviation(), solution.standard_deviation())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["symmetric", "shifted", "holes", "reflect", "separable, reflect"])
 @pytest.mark.parametrize("pixel", [(0, 0), (11, 14), (7, 15), (-1, 3)])
 def test_rows(case, pixel):
@@ -196,6 +198,7 @@ def width_by_fourier(sigma, beta):
     return 2 * x[np.argmax(profile < profile[0] / 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "beta"), [(0.8, 1e-3), (1.5, 1e-4), (1.5, 1.0), (2.5, 0.1)])
 def test_widths_of_a_gaussian_are_those_of_the_fourier_formula(sigma, beta):
     frame = np.zeros((64, 64))
@@ -230,6 +233,7 @@ def test_widths_tell_axes_places_and_channels_apart():
         solution.resolution(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["symmetric", "shifted", "holes", "reflect"])
 def test_samples_have_the_covariance(case):
     dense = Dense(**{**CLOSED, **PROBED}[case])
@@ -272,6 +276,7 @@ def not_negative(mean, precision, chains=1000, sweeps=80):
     return np.mean(kept, axis=(0, 1)), np.std(kept, axis=(0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "beta"), [(0.02, 0.05), (0.05, 0.2)])
 def test_images_without_negative_values(noise, beta):
     """What is far above zero varies as the sampler says; what is at zero is held there."""
@@ -315,6 +320,7 @@ def test_an_image_of_zeros_does_not_vary():
     assert np.isnan(solution.resolution(2).widths).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["symmetric", "shifted", "holes"])
 def test_coverage(case):
     """Of scenes drawn from the prior 68.3 percent of the pixels are within a deviation."""

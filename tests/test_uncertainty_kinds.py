@@ -123,6 +123,7 @@ def kind(request):
     return request.param, solution, Dense(solution)
 
 
+@pytest.mark.slow
 def test_deviations(kind):
     _, solution, dense = kind
     for what in ("posterior", "noise"):
@@ -166,6 +167,7 @@ def test_widths(kind):
     assert (places < np.array(np.moveaxis(solution.image, axis or 0, 0).shape)[-size:]).all()
 
 
+@pytest.mark.slow
 def test_samples(kind):
     """Their deviation is that of the dense inverse; bounds hold."""
     _, solution, dense = kind
@@ -309,6 +311,7 @@ class TestTotalVariation:
         drawn = solution.samples(300, noise=self.SIGMA).reshape(300, -1)
         assert_allclose(np.mean(drawn.std(axis=0) / np.sqrt(K.diagonal())), 1, atol=0.06)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("prior", ["huber-tv", "tv"])
     def test_deviations_are_near_those_of_a_sampler(self, prior):
         """A tenth to a third too small, for a Gaussian has no tails."""

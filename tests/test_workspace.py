@@ -95,6 +95,7 @@ class TestEmpty:
         assert workspace.empty((100,), np.dtype(float)).flags.owndata
         assert workspace.empty((workspace.KEPT + 1,), np.dtype(np.uint8)).flags.owndata
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "view", [np.ravel, np.transpose, lambda a: a[3:, ::-1], lambda a: a.view(np.uint8)]
     )

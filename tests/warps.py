@@ -9,10 +9,11 @@ ZERO_FROM = {1: 1, 3: 12}  # pixels outside an image that zeros surround
 
 
 def positions(matrix, shape):
-    """Rows and columns that a 3 x 3 matrix takes the pixels of a shape to, (2, *shape)."""
-    r, c = np.mgrid[: shape[0], : shape[1]].astype(float)
-    p0, p1, w = (a * r + b * c + t for a, b, t in np.asarray(matrix, float))
-    return np.stack([p0 / w, p1 / w])
+    """Where a matrix takes the pixels of a shape to, an array for each axis."""
+    pixels = np.indices(shape, float)
+    ones = np.ones((1, *shape))
+    *found, w = np.tensordot(np.asarray(matrix, float), np.concatenate([pixels, ones]), 1)
+    return np.stack(found) / w
 
 
 def matrix(dims, places, order, boundary, area=1.0):
@@ -31,14 +32,35 @@ def matrix(dims, places, order, boundary, area=1.0):
     return np.stack([(area * column).ravel() for column in columns], axis=1)
 
 
+def lines(size, places, order, boundary):
+    """Along one axis: for each of some places, what each of `size` pixels is worth."""
+    padded = np.pad(np.eye(size), [(0, 0), (MARGIN, MARGIN)], mode=boundary)
+    found = np.stack([
+        ndimage.map_coordinates(line, places[None] + MARGIN, order=order, mode="mirror")
+        for line in padded
+    ], axis=-1)  # fmt: skip
+    if boundary == "constant":
+        reach = ZERO_FROM[order]
+        found[(places < -reach) | (places > size - 1 + reach)] = 0
+    return found
+
+
+def volume_matrix(dims, places, order, boundary):
+    """As `matrix`, of volumes: splines of several axes are products of such along each."""
+    axes = [
+        lines(*each, order, rule)
+        for *each, rule in zip(dims, places.reshape(3, -1), boundary, strict=True)
+    ]
+    return np.einsum("pi,pj,pk->pijk", *axes).reshape(len(axes[0]), -1)
+
+
 def affine(rng, dims, shape, least=0.5, most=2.0):
     """A random affine map of scales from `least` to `most`, centre nearly onto centre."""
-    (u, _, v) = np.linalg.svd(rng.standard_normal((2, 2)))
-    linear = u @ np.diag(np.exp(rng.uniform(np.log(least), np.log(most), 2))) @ v
-    middle = (np.array(dims) - 1) / 2 + rng.uniform(-2, 2, 2)
-    found = np.eye(3)
-    found[:2, :2] = linear
-    found[:2, 2] = middle - linear @ ((np.array(shape) - 1) / 2)
+    count = len(dims)
+    (u, _, v) = np.linalg.svd(rng.standard_normal((count, count)))
+    linear = u @ np.diag(np.exp(rng.uniform(np.log(least), np.log(most), count))) @ v
+    found = about_centres(linear, dims, shape)
+    found[:-1, -1] += rng.uniform(-2, 2, count)
     return found
 
 
@@ -46,7 +68,12 @@ def turned(degrees, dims, shape):
     """A turn about the centres."""
     angle = np.deg2rad(degrees)
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    found = np.eye(3)
-    found[:2, :2] = linear
-    found[:2, 2] = (np.array(dims) - 1) / 2 - linear @ ((np.array(shape) - 1) / 2)
+    return about_centres(linear, dims, shape)
+
+
+def about_centres(linear, dims, shape):
+    """A linear map that takes the centre of a shape to that of another."""
+    found = np.eye(len(dims) + 1)
+    found[:-1, :-1] = linear
+    found[:-1, -1] = (np.array(dims) - 1) / 2 - linear @ ((np.array(shape) - 1) / 2)
     return found

@@ -86,17 +86,22 @@ def photograph():
 
 def cost():
     """Processor time of a deviation over that of the solution."""
-    print("| frames | image | how | posterior | noise | stated error |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for count, size, boundary in (
-        (1, 2048, "wrap"), (1, 2048, "symmetric"), (4, 1024, "wrap"), (16, 1024, "symmetric"),
+    print("| frames | factor | image | how | posterior | noise | stated error |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for count, factor, size, boundary, seen in (
+        (1, 2, 2048, "wrap", 1.0), (1, 2, 2048, "symmetric", 1.0), (4, 2, 1024, "wrap", 1.0),
+        (16, 2, 1024, "symmetric", 1.0), (16, 4, 1024, "symmetric", 1.0),
+        (16, 2, 1024, "symmetric", 0.95), (16, 4, 512, "symmetric", 0.95),
     ):  # fmt: skip
         rng = np.random.default_rng(0)
         shifts = moves(count, rng)
-        frames = rng.standard_normal((count, size // 2, size // 2))
+        frames = rng.standard_normal((count, size // factor, size // factor))
+        given = {"shifts": shifts, "beta": 0.01, "boundary": boundary}
+        if seen < 1:
+            given["weights"] = list((rng.random(frames.shape) < seen).astype(float))
 
-        def solve(frames=frames, shifts=shifts, boundary=boundary):
-            return super_resolve(frames, BLUR, 2, shifts=shifts, beta=0.01, boundary=boundary)
+        def solve(frames=frames, factor=factor, given=given):
+            return super_resolve(frames, BLUR, factor, **given)
 
         solution = solve()
         base = seconds(solve)
@@ -109,9 +114,12 @@ def cost():
 
             ratios.append(f"{seconds(deviate) / base - 1:.1f}")
             errors.append(f"{100 * deviate()[1]:.1f} %")
-        how = "closed form" if solution.solver == "direct" else "probing"
-        cells = [f"{count}, {boundary}", f"{size} x {size}", how, *ratios, ", ".join(errors)]
-        print("| " + " | ".join(cells) + " |", flush=True)
+        how = "closed form" if solution.solver == "direct" else "small image"
+        if seen < 1:
+            how = "probing"
+        masked = "" if seen == 1 else ", 5 % masked"
+        cells = [f"{count}, {boundary}{masked}", str(factor), f"{size} x {size}", how, *ratios]
+        print("| " + " | ".join([*cells, ", ".join(errors)]) + " |", flush=True)
 
 
 def seconds(work, repeats=2):

@@ -5,8 +5,9 @@ FITS needs ``dhop[fits]`` as well.
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +17,10 @@ from dhop.cautions import MetadataWarning
 from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
+Reader: TypeAlias = Callable[[Path], Picture]
 
 BITS = {8: "u1", 16: "u2", 32: "f4"}
+ORDER = f"F{SPACE}C"  # of the axes of an array of frames
 BLOCK = 2**20  # values that are rounded at a time
 FLOATS = "write floating point: a .tif with 32 bits, a .npy or a .fits"
 
@@ -147,25 +150,39 @@ def load(
     With `compact` it is of float32 if that holds the numbers of the file without loss.
     """
     picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis, ndim)
+    return numbers(picture, path, compact), picture.original
+
+
+def numbers(picture: Picture, path: Path, compact: bool = False) -> Any:
+    """The pixels of a picture whose axes are interpreted, see `load`; of Dask if they are."""
     white = picture.original.white
+    with np.errstate(invalid="ignore"):  # NaN of damaged files
+        pixels = picture.values(ORDER).astype(computed(picture, path, compact))
+    if isinstance(pixels, np.ndarray):
+        pixels = np.ascontiguousarray(pixels)
+    if white is not None:
+        pixels /= pixels.dtype.type(white)
+    return pixels
+
+
+def computed(picture: Picture, path: Path, compact: bool = False) -> np.dtype[Any]:
+    """The type to compute with."""
     kind = picture.original.dtype
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {kind}, not the numbers of an image")
     single = compact and kind.kind in "buif" and kind.itemsize <= 2
-    with np.errstate(invalid="ignore"):  # NaN of damaged files
-        pixels: Array = picture.values(f"F{SPACE}C").astype("f4" if single else "f8", order="C")
-    if white is not None:
-        pixels /= pixels.dtype.type(white)
-    return pixels, picture.original
+    return np.dtype("f4" if single else "f8")
 
 
 def is_line(path: Path, hdu: int | str | None = None) -> bool:
     """Whether a file of numbers has a single axis."""
     numeric = io.FORMATS.get(io.ending(io.file_of(path))) in (io.FITS, io.NPY)
-    return numeric and io.read(path, hdu).pixels.ndim == 1
+    return numeric and io.opened(path, hdu).pixels.ndim == 1
 
 
-def load_mask(path: Path, frames_axis: int | None = None, ndim: int = 2) -> NDArray[np.bool_]:
+def load_mask(
+    path: Path, frames_axis: int | None = None, ndim: int = 2, reader: Reader = io.read
+) -> NDArray[np.bool_]:
     """Read where an image is not 0, of which all values must be exact.
 
     Returns
@@ -173,19 +190,21 @@ def load_mask(path: Path, frames_axis: int | None = None, ndim: int = 2) -> NDAr
     ndarray of bool, shape ([frames,] rows, columns)
         Where any channel is not 0.
     """
-    picture = io.read(path)
+    picture = reader(path)
     if picture.lossy:
         raise ValueError(f"{path} may be compressed with losses, which blur a mask; take a PNG")
     if "transparency" in picture.original.kept:
         raise ValueError(f"{path} has transparent pixels, which a mask must not have")
     picture = _one_or_many(picture, path, frames_axis, ndim)
-    marked = picture.arranged(f"F{SPACE}C") != 0
+    marked = picture.arranged(ORDER) != 0
     return marked.any(axis=-1) if "C" in picture.axes else marked
 
 
-def load_weights(path: Path, frames_axis: int | None = None, ndim: int = 2) -> Array:
+def load_weights(
+    path: Path, frames_axis: int | None = None, ndim: int = 2, reader: Reader = io.read
+) -> Array:
     """Read the numbers of a grey image as they are in the file, whatever is white."""
-    picture = _one_or_many(io.read(path), path, frames_axis, ndim)
+    picture = _one_or_many(reader(path), path, frames_axis, ndim)
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {picture.pixels.dtype}, not weights")
     if "C" in picture.axes:
@@ -210,12 +229,13 @@ def write(
     Returns
     -------
     int
-        How many values integers could not hold: those were clipped.
+        How many values integers could not hold: those were clipped. They are not counted in chunks.
     """
     known = Original(image.dtype) if original is None else original
     kind = kind_of(path, bits, known)
     if kind.kind == "f":
-        pixels, clipped = image.astype(kind, order="C"), 0
+        pixels, clipped = image.astype(kind, copy=False), 0
+        pixels = np.ascontiguousarray(pixels) if isinstance(pixels, np.ndarray) else pixels
     else:
         counts = known.white is None and known.dtype == kind
         pixels, clipped = _rounded(image, kind, 1 if counts else np.iinfo(kind).max)
@@ -254,7 +274,7 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
     kind = kind_of(path, bits, original)
     if kind.kind == "f" or original.white is not None or kind == original.dtype:
         return
-    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
+    largest = float(np.abs(np.where(np.isfinite(values), values, 0)).max())
     if largest and not 1 / np.iinfo(kind).max < largest <= 2:
         raise ValueError(
             f"values up to {largest:g} do not fit integers, which stand for 0 to 1; {FLOATS}"
@@ -299,6 +319,8 @@ def kind_of(path: Path, bits: int | None, original: Original) -> np.dtype[Any]:
 def _rounded(image: Array, kind: np.dtype[Any], one: int) -> tuple[Array, int]:
     """Integers, of which `one` stands for 1, in little memory, and how many were clipped."""
     least, most = np.iinfo(kind).min, np.iinfo(kind).max
+    if not isinstance(image, np.ndarray):
+        return np.rint(image.astype(np.float64) * one).clip(least, most).astype(kind), 0
     rounded, clipped = np.empty(image.shape, kind), 0
     step = max(1, BLOCK * len(image) // image.size) if image.size else 1
     for start in range(0, len(image), step):

@@ -1,15 +1,18 @@
 """Motions: where the pixels of a frame lie in frame 0.
 
 A motion takes the place ``(row, column)`` of a pixel of the frame, counted from 0 in the middle of
-the first one, to the place in frame 0 that shows the same of the scene, in pixels of the frames. It
-is one of
+the first one, to the place in frame 0 that shows the same of the scene, in pixels of the frames;
+of a volume ``(plane, row, column)``, and of a line ``column`` alone. It is one of
 
 - a 3 x 3 matrix that multiplies ``(row, column, 1)``; the result is divided by its last number, so
   that projective maps are matrices too. A scene that appears `dy` rows further down and `dx`
-  columns further right than in frame 0 has ``[[1, 0, -dy], [0, 1, -dx], [0, 0, 1]]``;
+  columns further right than in frame 0 has ``[[1, 0, -dy], [0, 1, -dx], [0, 0, 1]]``. Of a volume
+  4 x 4, of a line 2 x 2;
 - an array (2, m0, m1), the rows and the columns in frame 0 of all pixels of the frame; NaN for
-  those that are nowhere in it, which have no weight in a super-resolution;
-- a function ``(rows, columns) -> (rows, columns)`` of arrays.
+  those that are nowhere in it, which have no weight in a super-resolution. Of a volume
+  (3, m0, m1, m2), of a line (1, m);
+- a function ``(rows, columns) -> (rows, columns)`` of arrays, of which a volume has three, and a
+  line one.
 
 Other packages count x, along the columns, first; some give the way back. `from_skimage`,
 `from_opencv`, `from_pixmap` and `from_wcs` make motions of what they have.
@@ -40,8 +43,9 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     Parameters
     ----------
     motion : array_like, shape (3, 3) or (2, m0, m1), or callable
-    shape : (int, int)
-        Rows and columns of the frame.
+        Of a volume or a line with as many axes more or less.
+    shape : sequence of int
+        Rows and columns of the frame, before them planes of a volume.
 
     Returns
     -------
@@ -61,8 +65,12 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     <BLANKLINE>
            [[ 2. ,  3. ,  4. ],
             [ 2. ,  3. ,  4. ]]])
+    >>> positions([[0.5, 1], [0, 1]], (4,))  # of a line
+    array([[1. , 1.5, 2. , 2.5]])
     """
-    size = _size(shape)
+    size = arguments.shape("shape", shape)
+    if len(size) > 3:
+        raise ValueError(f"a frame has one to three axes, got {size}")
     (given,) = motions.checked_motions([motion], 1, size)
     return np.asarray(motions.centres(given, size), np.float64)
 

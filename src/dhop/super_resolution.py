@@ -140,18 +140,20 @@ def super_resolve(
         there is a number for each axis. Those of images can be found: ``"estimate"``
         registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
         and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
-        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`).
+        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`),
+        if halves of the frames predict each other better then.
     motion : sequence, or str, optional
         Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
         pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
         ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
         that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
         centres do not lie on the image, or whose positions are NaN, have no weight; see
-        docs/howto/motion.md. Motions that are
-        all shifts are taken as `shifts`. ``"euclidean"``, ``"similarity"``, ``"affine"`` and
-        ``"projective"`` find them, ``"auto"`` with the simplest of these that explains the frames,
-        see `dhop.registration.register`; frames that do not fit are left out. ``"shift"`` is
-        ``shifts="estimate"``.
+        docs/howto/motion.md. Of volumes 4 x 4 matrices or what has a plane before rows, and of
+        lines 2 x 2 matrices or what has columns only. Motions that are all shifts are taken as
+        `shifts`. Those of images are found and refined by ``"euclidean"``, ``"similarity"``,
+        ``"affine"`` and ``"projective"``, and by ``"auto"`` with the simplest of these that
+        explains the frames, see `dhop.registration.register`; frames that do not fit are left out.
+        ``"shift"`` is ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
@@ -422,8 +424,6 @@ def super_resolve(
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
     if asked.pop("motion") is not None:
         raise ValueError("motion works in memory only; chunked frames take shifts")
-    if asked.pop("target") is not None:
-        raise ValueError("target works in memory only; convolve the image by dhop.dask")
     request.check()
     request.check_for_chunks()
     del asked["denoiser"]

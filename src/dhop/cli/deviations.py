@@ -17,6 +17,11 @@ NO_DATA = 1  # in a plane of data quality
 
 def check(path: Path, header: Original, shape: tuple[int, ...], axes: str) -> None:
     """Refuse a file that does not hold what `write` writes."""
+    if images.BITS[32] not in io.format_of(path).types:
+        raise ValueError(
+            f"--errors {path.name}: standard deviations are fractions, which {io.ending(path)} "
+            "does not hold; write a .tif, .npy, .zarr or .fits"
+        )
     images.check(path, 32, header if io.format_of(path) is io.FITS else None, shape, axes)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from dhop import DHOperator
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.prediction import duration
-from dhop.cli.prediction import seconds as predicted
+from dhop.cli.scaling import Scaled
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.matrix.sparse import FORMATS
 from dhop.operators.spectrum import singular_values
@@ -34,42 +34,50 @@ def info(
       dhop info --size 800 800 --factor 2 --psf psf.fits --json
     """
     with errors_in_words():
-        A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
-        nbytes = {format: A.sparse_nbytes(format) for format in FORMATS}
-        seconds = predicted(A)
-        conditioning = _conditioning(A)
+        A = Scaled.of(
+            size,
+            lambda dims: new_operator(
+                dims, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype
+            ),
+        )
+        near, nnz = A.near, A.nnz
+        nbytes = {format: A.nbytes(format) for format in FORMATS}
+        conditioning = _conditioning(near, alone=not any(A.more))
         facts = {
             "dims": A.dims,
             "dimsd": A.dimsd,
             "shape": A.shape,
-            "psf": A.psf.shape,
-            "dtype": A.dtype.name,
-            "nnz": A.nnz,
+            "psf": near.psf.shape,
+            "dtype": near.dtype.name,
+            "nnz": nnz,
             "nbytes": nbytes,
-            "method": A.method,
-            "predicted_seconds": seconds,
+            "method": near.method,
+            "predicted_seconds": A.seconds,
             **conditioning,
         }
         lines = {
             "image": f"{extent(A.dims)} -> {extent(A.dimsd)}",
-            "psf": f"{extent(A.psf.shape)}, sum {A.psf.sum():.6g}",
-            "operator": f"{extent(A.shape)}, {A.dtype}",
-            "method": A.method,
-            "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in seconds.items()),
-            "nonzeros": f"{A.nnz:,}, {A.nnz / A.shape[0]:.4g} a row",
+            "psf": f"{extent(near.psf.shape)}, sum {near.psf.sum():.6g}",
+            "operator": f"{extent(A.shape)}, {near.dtype}",
+            "method": near.method,
+            "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in A.seconds.items()),
+            "nonzeros": f"{nnz:,}, {nnz / A.shape[0]:.4g} a row",
             "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
             "singular values": _spread(conditioning),
         }
         show(lines, facts, as_json)
 
 
-def _conditioning(A: DHOperator) -> dict[str, Any]:
+def _conditioning(A: DHOperator, alone: bool) -> dict[str, Any]:
     """The extreme singular values and their quotient; None where they are unknown, and why.
 
     The largest is at most the root of the largest absolute row sum times the largest column sum.
+    This bound is that of any size; the values are those of `A` `alone`.
     """
     bound = float(np.sqrt(A.norm(np.inf) * A.norm(1)))
     try:
+        if not alone:
+            raise ValueError("such a large matrix has too many singular values")
         values = singular_values(A)
     except ValueError as error:
         unknown = {"largest": None, "smallest": None, "condition": None, "unknown": str(error)}

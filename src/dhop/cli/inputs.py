@@ -2,9 +2,10 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,52 +14,172 @@ from dhop import images, io
 from dhop.cli.terminal import Bar
 from dhop.io import npy
 from dhop.io.reading import require_file
+from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
+ArrayOf: TypeAlias = Callable[[Any, io.Picture], Any]  # of pixels in a file, and their outline
+
+BAD = 1  # of a plane of data quality: not to be used
 
 
-def read_frames(
-    paths: list[Path],
-    bar: Bar,
-    frames_axis: int | None = None,
-    channel_axis: int | None = None,
-    hdu: str | None = None,
-    ndim: int = 2,
-) -> tuple[Array, list[io.Original]]:
-    """Frames of shape (F, rows, columns) or (F, channels, rows, columns), one or more of a file.
+@dataclass(frozen=True)
+class Frames:
+    """The frames of files, of which nothing but headers is read until somebody wants more.
 
-    Lines and volumes have an axis less or more.
-
-    What float32 holds without loss is computed with in float32, in half the memory. And what each
-    file says besides.
+    Attributes
+    ----------
+    paths : list of Path
+    pictures : list of Picture
+        With pixels that are in memory, or else are what can be sliced to them.
+    outlines : list of Picture
+        The same with zeros, which take no memory, and axes that are interpreted.
+    hdu : str or None
+        The image in each file.
+    ndim : int
+        Of an image.
     """
-    found: list[Array] = []
-    originals: list[io.Original] = []
-    for number, path in enumerate(paths, 1):
-        pixels, original = images.load(
-            path,
-            hdu,
-            frames_axis=frames_axis,
-            channel_axis=channel_axis,
-            compact=True,
-            ndim=ndim,
-        )
-        frames = pixels if frames_axis is not None else pixels[np.newaxis]
-        if found and frames.shape[1:] != found[0].shape[1:]:
+
+    paths: list[Path]
+    pictures: list[io.Picture]
+    outlines: list[io.Picture]
+    hdu: str | None
+    ndim: int
+
+    @classmethod
+    def opened(
+        cls,
+        paths: list[Path],
+        bar: Bar,
+        frames_axis: int | None = None,
+        channel_axis: int | None = None,
+        hdu: str | None = None,
+        ndim: int = 2,
+    ) -> "Frames":
+        """One or more frames of each file; they must be of one kind and size."""
+        frames = cls(paths, [], [], hdu, ndim)
+        for number, path in enumerate(paths, 1):
+            picture = io.opened(path, hdu)
+            outline = np.broadcast_to(np.zeros((), picture.pixels.dtype), picture.pixels.shape)
+            empty = replace(picture, pixels=outline)
+            frames.pictures.append(picture)
+            frames.outlines.append(io.interpreted(empty, path, frames_axis, channel_axis, ndim))
+            own, first = _size(frames.outlines[-1]), _size(frames.outlines[0])
+            if own != first:
+                raise ValueError(f"{path} is {own}, but {paths[0]} is {first}")
+            bar(number, len(paths))
+        scaled = [original.white is not None for original in frames.originals]
+        if len({*scaled}) > 1:
             raise ValueError(
-                f"{path} is {frames.shape[1:]}, but {paths[0]} is {found[0].shape[1:]}"
+                f"{paths[scaled.index(True)]} has a white, which is 1, and "
+                f"{paths[scaled.index(False)]} has numbers without one; take frames of one kind"
             )
-        found.append(frames)
-        originals.append(original)
-        bar(number, len(paths))
-    scaled = [original.white is not None for original in originals]
-    if len({*scaled}) > 1:
-        raise ValueError(
-            f"{paths[scaled.index(True)]} has a white, which is 1, and "
-            f"{paths[scaled.index(False)]} has numbers without one; take frames of one kind"
-        )
-    stack = found[0] if len(found) == 1 else np.concatenate(found)
-    return np.moveaxis(stack, -1, 1) if stack.ndim == ndim + 2 else stack, originals
+        return frames
+
+    @property
+    def originals(self) -> list[io.Original]:
+        """What each file says besides."""
+        return [picture.original for picture in self.pictures]
+
+    @property
+    def outline(self) -> Array:
+        """Zeros of the shape and type of all frames, which take no memory."""
+        pairs = list(zip(self.outlines, self.paths, strict=True))
+        kind = np.result_type(*(images.computed(*pair, compact=True) for pair in pairs))
+        count = sum(len(_by_frames(each.arranged(images.ORDER), each)) for each in self.outlines)
+        zeros = np.broadcast_to(np.zeros((), kind), (count, *_size(self.outlines[0])))
+        return self._channels_first(zeros)
+
+    def read(self, array_of: ArrayOf, bar: Bar) -> Any:
+        """All frames, of shape (F, rows, columns) or (F, channels, rows, columns).
+
+        Lines and volumes have an axis less or more. What float32 holds without loss is computed
+        with in float32, in half the memory.
+        """
+        found = []
+        for number, path in enumerate(self.paths):
+            outline = self.outlines[number]
+            pixels = array_of(self.pictures[number].pixels, outline)
+            self.pictures[number] = outline  # whose numbers are not needed twice
+            picture = replace(outline, pixels=pixels.reshape(outline.pixels.shape))
+            found.append(_by_frames(images.numbers(picture, path, compact=True), outline))
+            bar(number + 1, len(self.paths))
+        return self._joined(found)
+
+    def certain(self, array_of: ArrayOf) -> Any:
+        """1 over the squares of the errors that FITS files tell, 0 of pixels not to be used.
+
+        Of the shape of the frames; None if not every file has an extension ERR.
+        """
+        found = []
+        for path, outline in zip(self.paths, self.outlines, strict=True):
+            told = [io.beside(path, self.hdu, name) for name in ("ERR", "DQ")]
+            error, quality = (
+                None if each is None
+                else array_of(each.pixels, outline).reshape(outline.pixels.shape)
+                for each in told
+            )  # fmt: skip
+            if error is None:
+                return None
+            used = np.isfinite(error) & (error > 0)
+            if quality is not None:
+                used = used & (quality.astype(np.int64) & BAD == 0)
+            weight = np.where(used, 1 / np.where(used, error, 1).astype(np.float64) ** 2, 0.0)
+            found.append(
+                _by_frames(replace(outline, pixels=weight).arranged(images.ORDER), outline)
+            )
+        return self._joined(found)
+
+    def _joined(self, found: list[Any]) -> Any:
+        """Frames of all files, their channels first."""
+        stack = found[0] if len(found) == 1 else np.concatenate(found)
+        return self._channels_first(stack)
+
+    def _channels_first(self, stack: Any) -> Any:
+        return np.moveaxis(stack, -1, 1) if stack.ndim == self.ndim + 2 else stack
+
+
+def in_memory(pixels: Any, outline: io.Picture) -> Array:
+    return np.asarray(pixels)
+
+
+def in_chunks(side: int) -> ArrayOf:
+    """What makes Dask arrays, in chunks of about so many pixels along each axis of space."""
+    da = needed("dask.array", "dask", "working in chunks")
+    return lambda pixels, outline: da.from_array(pixels, _cuts(pixels, outline, side), name=False)
+
+
+def _by_frames(pixels: Any, picture: io.Picture) -> Any:
+    return pixels if "F" in picture.axes else pixels[np.newaxis]
+
+
+def _size(picture: io.Picture) -> tuple[int, ...]:
+    """The shape of a frame of a picture whose axes are interpreted."""
+    return _by_frames(picture.arranged(images.ORDER), picture).shape[1:]
+
+
+def _cuts(pixels: Any, outline: io.Picture, side: int) -> list[int]:
+    """Lengths of chunks of an array in a file, whole ones of the file's own.
+
+    Colours of a pixel stay together, planes of channels are apart, and so are frames.
+    """
+    together = "C" if outline.axes.endswith("C") else ""
+    named = zip(outline.axes, outline.pixels.shape, strict=True)
+    letters = [letter for letter, length in named if length > 1]
+    own = getattr(pixels, "chunks", None) or (1,) * pixels.ndim
+    cuts = []
+    for length, step in zip(pixels.shape, own, strict=True):
+        letter = letters.pop(0) if length > 1 else ""
+        most = length if letter == together else side if letter in io.SPACE else 1
+        cuts.append(min(length, -(-most // step) * step))
+    return cuts
+
+
+def require_maps(texts: list[str], masks: list[str]) -> None:
+    """Refuse weights and masks that name a file which is not there."""
+    for text in (*texts, *masks):
+        path = Path(text)
+        if _names_a_file(path) and not io.file_of(path).exists():
+            raise FileNotFoundError(f"there is no file {path}")
 
 
 def read_truth(
@@ -115,11 +236,19 @@ def read_background(
 
 
 def read_weights(
-    texts: list[str], masks: list[str], stack: Array, frames_axis: int | None = None, ndim: int = 2
+    texts: list[str],
+    masks: list[str],
+    stack: Any,
+    frames_axis: int | None = None,
+    ndim: int = 2,
+    certain: Any = None,
 ) -> list[Any] | None:
-    """A number or a map for each frame, zero where a mask is set; None if there is neither."""
-    weights = _weights(texts, stack, frames_axis, ndim)
-    good = _good(masks, stack, frames_axis, ndim)
+    """A number or a map for each frame, zero where a mask is set; None if there is neither.
+
+    Maps are Dask arrays if the frames are. `certain` are maps that the files tell.
+    """
+    weights = _weights(texts, stack, frames_axis, ndim) if certain is None else list(certain)
+    good = _good(masks, stack, certain, frames_axis, ndim)
     if good is None:
         return weights
     return [
@@ -161,7 +290,8 @@ def _weights(
                 raise FileNotFoundError(
                     f"there is no file {path}; write weights as 1,0.5,2, or name images"
                 )
-        found = [images.load_weights(path, frames_axis, ndim) for path in paths]
+        reader = _reader(stack)
+        found = [images.load_weights(path, frames_axis, ndim, reader) for path in paths]
         maps = _for_each_frame("weights", paths, found, stack, ndim)
         # A map is of the shape of its frame, all channels alike.
         return [np.broadcast_to(weight, stack.shape[1:]) for weight in maps]
@@ -176,21 +306,37 @@ def _weights(
     return numbers
 
 
-def _good(masks: list[str], stack: Array, frames_axis: int | None, ndim: int) -> Array | None:
-    """Where no mask is set; None if there is none."""
+def _good(masks: list[str], stack: Array, certain: Any, frames_axis: int | None, ndim: int) -> Any:
+    """Where no mask is set, and something is certain; None if there is neither."""
     finite = np.isfinite(stack)
     paths = [Path(name) for name in masks if name != "finite"]
-    good = finite if len(paths) < len(masks) else np.ones(stack.shape, bool)
+    good = finite if len(paths) < len(masks) else np.ones_like(finite)
+    if certain is not None:
+        good = good & (certain > 0)
     if paths:
-        marked = [images.load_mask(path, frames_axis, ndim) for path in paths]
+        reader = _reader(stack)
+        marked = [images.load_mask(path, frames_axis, ndim, reader) for path in paths]
         maps = _for_each_frame("masks", paths, marked, stack, ndim)
-        for frame, bad in zip(good, maps, strict=True):
-            frame &= ~bad
+        good = np.stack([frame & ~bad for frame, bad in zip(good, maps, strict=True)])
     if not good.any():
         raise ValueError("the masks leave no pixel of any frame")
     if (good & ~finite).any():
         raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
-    return good if masks else None
+    return good if masks or certain is not None else None
+
+
+def _reader(stack: Any) -> images.Reader:
+    """What reads maps into memory, or leaves them in the file if the frames are there, too."""
+    if isinstance(stack, np.ndarray):
+        return io.read
+    da = needed("dask.array", "dask", "maps in chunks")
+
+    def opened(path: Path) -> io.Picture:
+        picture = io.opened(path)
+        array = da.from_array(picture.pixels, "auto", name=False)
+        return replace(picture, pixels=array)
+
+    return opened
 
 
 def _for_each_frame(

@@ -11,6 +11,7 @@ from dhop.cli.terminal import extent
 from dhop.methods import cost
 from dhop.psf import gaussian
 from dhop.reconstruction.requests import Request
+from dhop.runtime import memory
 from dhop.runtime.arguments import choice
 from dhop.runtime.memory import in_units
 from dhop.runtime.parallel import available_cpus
@@ -72,9 +73,12 @@ class Solve:
 
     @classmethod
     def of(
-        cls, stack: Array, psf: Any, factor: tuple[int, ...], arguments: dict[str, Any]
+        cls, outline: Array, psf: Any, factor: tuple[int, ...], arguments: dict[str, Any]
     ) -> "Solve":
-        """That of `dhop.super_resolve` with these arguments, whose names it checks."""
+        """That of `dhop.super_resolve` with these arguments, whose names it checks.
+
+        Of the frames nothing but shape and type is looked at.
+        """
         named: Any = {name: arguments.get(name) for name in Request._fields}
         request = Request(**named)
         request.check()
@@ -85,13 +89,13 @@ class Solve:
             given = gaussian(GUESSED * max(factor) + 1, max(factor) / 2)
         else:
             given = psf[0][0] if isinstance(psf, list) else psf
-        dims = [size * each for size, each in zip(stack.shape[-ndim:], factor, strict=True)]
+        dims = [size * each for size, each in zip(outline.shape[-ndim:], factor, strict=True)]
         A = DHOperator(
             dims, given, factor, boundary=arguments["boundary"],
-            decimation=arguments["decimation"], dtype=stack.dtype,
+            decimation=arguments["decimation"], dtype=outline.dtype,
         )  # fmt: skip
         return cls(
-            stack.shape, stack.dtype.itemsize, A, estimated, request.solver, iterations,
+            outline.shape, outline.dtype.itemsize, A, estimated, request.solver, iterations,
             request.plain,
         )  # fmt: skip
 
@@ -100,10 +104,14 @@ class Solve:
         return prod(self.frames[1 : -len(self.operator.dims)])
 
     @property
+    def scene(self) -> int:
+        """Bytes of the image."""
+        return self.itemsize * self.channels * prod(self.operator.dims)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of frames, images and what the solver keeps beside, about."""
-        scene = self.channels * prod(self.operator.dims)
-        return self.itemsize * (COPIES * prod(self.frames) + VECTORS * scene)
+        return self.itemsize * COPIES * prod(self.frames) + VECTORS * self.scene
 
     @property
     def seconds(self) -> float:
@@ -115,8 +123,9 @@ class Solve:
         beside = 0.0 if self.plain else STEP * scene
         return choices + self.iterations * (products + beside)
 
-    def lines(self) -> dict[str, str]:
-        A = self.operator
+    def lines(self, in_chunks: bool) -> dict[str, str]:
+        A, free = self.operator, memory.available()
+        room = "" if free is None else f", {in_units(free)} are free"
         guess = ", a guess of what is to be estimated" if self.estimated else ""
         bands = f" x {self.channels}" if self.channels > 1 else ""
         return {
@@ -125,11 +134,11 @@ class Solve:
             "psf": f"{extent(A.psf.shape)}{guess}",
             "method": A.method,
             "solver": self.solver,
-            "memory": f"about {in_units(self.nbytes)}",
+            "memory": f"about {in_units(self.nbytes)}{room}{', so in chunks' if in_chunks else ''}",
             "time": f"about {duration(self.seconds)} on this machine, compilation left out",
         }
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, in_chunks: bool) -> dict[str, Any]:
         A = self.operator
         return {
             "frames": self.frames,
@@ -139,5 +148,7 @@ class Solve:
             "method": A.method,
             "solver": self.solver,
             "nbytes": self.nbytes,
+            "free": memory.available(),
+            "in_chunks": in_chunks,
             "seconds": self.seconds,
         }

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias, get_args
 import typer
 
 from dhop.cli.motions import NAMES
-from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, SOLVER, psf_option
+from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, PSF, SOLVER, psf_option
 from dhop.estimation.photometry import Terms
 from dhop.psf import stencils
 from dhop.reconstruction import losses, penalties, solvers
@@ -73,6 +73,14 @@ Sharpening: TypeAlias = Annotated[
         "Blur in pixels: estimate (a Gaussian that fits)",
         "Several times: one for each band.",
         "estimate",
+    ),
+]
+Target: TypeAlias = Annotated[
+    str | None,
+    _option(
+        PSF,
+        "PSF that the image is wanted at, in its pixels, written as that of --psf; by default it "
+        "is as sharp as the frames allow.",
     ),
 ]
 Register: TypeAlias = Annotated[bool, _option(MOTION, "Find the shifts.", "--register")]
@@ -178,7 +186,7 @@ Solver: TypeAlias = Annotated[
 Maxiter: TypeAlias = Annotated[int, _option(SOLVER, "Most iterations.")]
 Rtol: TypeAlias = Annotated[float, _option(SOLVER, "Relative tolerance.")]
 Out: TypeAlias = Annotated[
-    Path, _option(OUTPUT, "Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy or FITS.")
+    Path, _option(OUTPUT, "Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy, FITS or .zarr.")
 ]
 Errors: TypeAlias = Annotated[
     Path | None,
@@ -199,12 +207,33 @@ Truth: TypeAlias = Annotated[
         "files of integers, one of floating point has white at 1.",
     ),
 ]
+Chunks: TypeAlias = Annotated[
+    bool | None,
+    _option(
+        SOLVER,
+        "Solve chunk by chunk, with files on the disk, or all in memory; by default what fits.",
+        "--chunks/--whole",
+    ),
+]
+Scratch: TypeAlias = Annotated[
+    Path | None,
+    _option(SOLVER, "Folder of these files, by default that of --out. They are removed."),
+]
+Err: TypeAlias = Annotated[
+    bool,
+    _option(
+        DATA,
+        "Whether extensions ERR of FITS files are weights, 1 over their squares, and DQ says which "
+        "pixels not to use.",
+        "--err/--no-err",
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     _option(
         SOLVER,
         "Say sizes, method, memory and time, and that all files are there; compute and write "
-        "nothing.",
+        "nothing. Of .npy, TIFF, FITS and Zarr only the headers are read.",
         "--dry-run",
     ),
 ]

@@ -1,5 +1,6 @@
 """What ``dhop superres`` tells of its result."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from dhop import Solution
 from dhop.cli.terminal import extent
+from dhop.frames import motions
 from dhop.reconstruction.blurs import width
 
 Array = NDArray[Any]
@@ -29,13 +31,16 @@ def lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int) 
     if solution.motion is not None:
         found = solution.registration
         lines["motion"] = "given" if found is None else found.model
+    moved = _refined(solution)
+    if moved is not None and max(moved) > 0:
+        lines["refined"] = f"by up to {max(moved):.3f} pixels"
     if moves.any():
         lines["shifts"] = "  ".join(",".join(f"{each:.2f}" for each in move) for move in moves)
     if not solution.photometry.trivial:
         pairs = zip(solution.photometry.gains, solution.photometry.offsets, strict=True)
         lines["brightness"] = "  ".join(f"{gain:.3f},{offset:+.3g}" for gain, offset in pairs)
     if solution.weights is not None:
-        lines["outliers"] = f"{np.mean(solution.weights < OUTLYING):.2%} of pixels"
+        lines["outliers"] = f"{float(np.mean(solution.weights < OUTLYING)):.2%} of pixels"
     if compared:
         lines["compared"] = (
             f"PSNR {compared['psnr']:.2f} dB, SSIM {compared['ssim']:.4f}, "
@@ -76,10 +81,28 @@ def facts(solution: Solution, out: Path, compared: dict[str, float], ndim: int) 
         "offsets": solution.photometry.offsets.tolist(),
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
+        "refined": _refined(solution),
         "trust": None if solution.weights is None else _of_frames(solution.weights),
         "warnings": solution.notes,
         **compared,
     }
+
+
+def _refined(solution: Solution) -> list[float] | None:
+    """Pixels that the last step of registration has moved each frame by, most at its corners."""
+    if solution.registration is None:
+        return None
+    shape = solution.frames.shape[-2:]
+    moves = solution.motion or [motions.of_shift(shift) for shift in solution.shifts]
+
+    def apart(one: Any, other: Any) -> float:
+        ways = [
+            motions.displacement(one, shape, corner) - motions.displacement(other, shape, corner)
+            for corner in product((0, 1), repeat=2)
+        ]
+        return float(np.hypot(*np.transpose(ways)).max())
+
+    return [apart(*pair) for pair in zip(moves, solution.registration.motions, strict=True)]
 
 
 def _matrices(solution: Solution) -> list[Any] | None:

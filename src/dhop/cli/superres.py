@@ -1,7 +1,9 @@
 """``dhop superres``."""
 
-import os
-from itertools import count
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,10 +11,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dhop import images, super_resolve
-from dhop.cli import deviations, light, prediction, summary
+from dhop import Solution, images, super_resolve
+from dhop.cli import chunked, deviations, inputs, light, mosaics, prediction, summary
 from dhop.cli import solving as asked
-from dhop.cli.inputs import read_frames, read_shifts, read_truth, read_weights
+from dhop.cli.inputs import Frames, read_shifts, read_truth, read_weights, require_maps
+from dhop.cli.mosaics import Burst
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
     QUALITY,
@@ -36,9 +39,11 @@ from dhop.cli.options import (
     check_target,
     each_factor,
 )
-from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, progress, show
-from dhop.cli.units import Unit, is_number, written
-from dhop.io import SPACE, Options, Original, figures
+from dhop.cli.parsing import parse_psf
+from dhop.cli.results import Output
+from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, note, progress, show
+from dhop.cli.units import Unit, is_number
+from dhop.io import SPACE, Options, figures
 from dhop.iteration.steps import RTOL
 from dhop.reconstruction import penalties
 
@@ -58,8 +63,10 @@ def superres(
     linear: asked.Linear = False,
     mask: asked.Mask = None,
     weights: asked.Weights = None,
+    err: asked.Err = True,
     psf: asked.Psfs,
     center: Center = None,
+    target: asked.Target = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
     register: asked.Register = False,
@@ -80,6 +87,8 @@ def superres(
     solver: asked.Solver = "auto",
     maxiter: asked.Maxiter = 500,
     rtol: asked.Rtol = RTOL,
+    chunks: asked.Chunks = None,
+    scratch: asked.Scratch = None,
     dry_run: asked.DryRun = False,
     out: asked.Out,
     bits: Bits = None,
@@ -119,6 +128,7 @@ def superres(
         read += [each for each in (shifts, truth) if each is not None]
         read += [motion] if motion is not None and motion not in NAMES else []
         read += [] if is_number(background) else [background]
+        read += [] if target is None else [target]
         check_target(out, overwrite, read)
         images.check(out, bits)
         options = Options(quality, overwrite)
@@ -137,37 +147,44 @@ def superres(
         if ndim != 2 and (report is not None or motion is not None):
             what = "a report shows" if report is not None else "--motion is that of"
             raise ValueError(f"{what} images, not lines or volumes")
-        with progress("reading", len(frames)) as bar:
-            stack, originals = read_frames(frames, bar, frames_axis, channel_axis, hdu, ndim)
-        original = originals[0]
-        if linear:
-            if original.white is None:
-                raise ValueError(f"--linear is for photographs, of which {frames[0]} is none")
-            stack = light.decoded(stack)
-        unit = Unit(original.white)
+        raws = mosaics.are_raw(frames)
+        if raws:
+            mosaics.check({
+                "--frames-axis": frames_axis, "--channel-axis": channel_axis, "--hdu": hdu,
+                "--linear, for they are light": linear, "--mask": mask, "--weights": weights,
+                "--decimation": None if decimation == "mean" else decimation,
+                "--psf estimate": isinstance(blurs, str),
+                "a psf for each band": isinstance(blurs, list),
+                "psfs of lines or volumes": ndim != 2, "--refine": refine, "--motion": motion,
+                "--photometry": photometry, "--errors": errors, "--report": report,
+                "--truth": truth, "--chunks": chunks or None,
+                "a background in a file": not is_number(background),
+            })  # fmt: skip
+        with progress("opening", len(frames)) as bar:
+            seen: Any = (
+                Burst.opened(frames, bar) if raws
+                else Frames.opened(frames, bar, frames_axis, channel_axis, hdu, ndim)
+            )  # fmt: skip
+        original, outline = seen.originals[0], seen.outline
+        if linear and original.white is None:
+            raise ValueError(f"--linear is for photographs, of which {frames[0]} is none")
+        unit = Unit(None if raws else original.white)
         caution_unit(original, decimation, factors)
         header = original.resized(factors, sampled=decimation == "sample")
-        sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
-        shape = *sizes, *stack.shape[1:-ndim]
+        sizes = [size * each for size, each in zip(outline.shape[-ndim:], factors, strict=True)]
+        shape = *sizes, *outline.shape[1:-ndim]
         axes = (SPACE[-ndim:] + "C")[: len(shape)]
         images.check(out, bits, header, shape, axes)
         if errors is not None:
             deviations.check(errors, header, shape, axes)
-        images.check_range(out, stack, bits, original)
-        wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
-        if wanted is not None and linear:
-            wanted = light.decoded(wanted)
-        every = read_weights(weights or [], mask or [], stack, frames_axis, ndim)
         moves: Any = (
             "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
         )
-        motions = None if motion is None else read_motion(motion, originals, stack)
         if refine:
             moves = "refine" if shifts is None else ("refine", moves)
         arguments: dict[str, Any] = {
             "shifts": moves,
-            "motion": motions,
-            "weights": every,
+            "motion": None if motion is None else read_motion(motion, seen.originals, outline),
             "regulariser": regulariser,
             "beta": float(beta) if is_number(beta) else beta,
             "noise": None if noise is None else unit.noise(noise),
@@ -176,70 +193,106 @@ def superres(
             "threshold": None if threshold is None else unit.positive("threshold", threshold),
             "solver": solver,
             "background": unit.background(
-                background, stack, frames_axis=frames_axis, channel_axis=channel_axis, ndim=ndim
+                background, outline, frames_axis=frames_axis, channel_axis=channel_axis, ndim=ndim
             ),
             "gain": gain if loss != "poisson" else unit.positive("gain", gain),
             "read_noise": unit.positive("read-noise", read_noise, zero=True),
             "nonnegative": nonnegative,
-            "bounds": None if bounds is None else unit.bounds(bounds, stack, nonnegative),
+            "bounds": None if bounds is None else unit.bounds(bounds, nonnegative),
             "boundary": boundary_of(boundary),
             "decimation": decimation,
             "maxiter": maxiter,
             "rtol": rtol,
+            "target": None if target is None else parse_psf(target, ndim=ndim),
         }
+        plan = prediction.Solve.of(outline, blurs, factors, arguments)
+        in_chunks = not raws and chunked.needed_for(plan, chunks)
+        if in_chunks:
+            chunked.check(plan, chunks, out, {
+                "--motion": motion, "--errors": errors, "--report": report, "--truth": truth,
+                "a psf for each band": isinstance(blurs, list),
+                "a background in a file": not is_number(background),
+            })  # fmt: skip
+        elif scratch is not None and chunks is not None:
+            raise ValueError("--scratch is for chunks, and --whole works without them")
         if dry_run:
-            expected = prediction.Solve.of(stack, blurs, factors, arguments)
-            show(expected.lines(), expected.facts(), as_json)
+            require_maps(weights or [], mask or [])
+            show(plan.lines(in_chunks), plan.facts(in_chunks), as_json)
             return
-        latest: list[Array] = []
-
-        def keep(step: Any) -> None:
-            if step.image is not None:
-                latest[:] = [step.image]
-
-        def save(image: Array) -> None:
-            with progress("writing", 1) as bar:
-                picture = np.moveaxis(image, 0, -1) if image.ndim > ndim else image
-                picture = light.encoded(picture) if linear else picture
-                _save(out, picture, bits, header, options, axes)
-                bar(1, 1)
-
-        try:
-            with progress("super-resolving", maxiter) as bar:
-                solution = super_resolve(
-                    stack, blurs, factors, callback=keep, progress=bar, **arguments
-                )
-        except KeyboardInterrupt:
-            note = "interrupted: there is no image yet to be saved"
-            if latest:
-                save(latest[0])
-                note = f"interrupted: {out} has the image as it was by then"
-            console(stderr=True).print(note, style="yellow")
-            raise typer.Exit(INTERRUPTED) from None
-        save(solution.image)
+        output = Output(out, bits, header, options, axes, linear)
+        if raws:
+            output = replace(output, linear=not mosaics.as_light(out, bits))
+            solution = _solved(seen.solve, output, blurs, factors, **arguments)
+            output.save(solution.image)
+            facts, lines = (
+                each(solution, out, {}, ndim) for each in (summary.facts, summary.lines)
+            )
+            _show(solution, lines, facts, as_json)
+            return
+        array_of = inputs.in_chunks(chunked.side(factors)) if in_chunks else inputs.in_memory
+        with progress("reading", len(frames)) as bar:
+            stack = seen.read(array_of, bar)
+        certain = seen.certain(array_of) if err and not weights else None
+        if certain is not None:
+            note("weights are 1/ERR² of the files, 0 where DQ says so; --no-err leaves that out")
+        if linear:
+            stack = light.decoded(stack)
+        images.check_range(out, stack, bits, original)
+        if bounds is not None:
+            unit.caution_bounds(arguments["bounds"], stack)
+        wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
+        if wanted is not None and linear:
+            wanted = light.decoded(wanted)
+        arguments["weights"] = read_weights(
+            weights or [], mask or [], stack, frames_axis, ndim, certain
+        )
+        with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
+            solve = super_resolve if folder is None else partial(chunked.solve, folder=folder)
+            solution = _solved(solve, output, stack, blurs, factors, **arguments)
+            output.save(solution.image)
+            compared = {} if wanted is None else solution.metrics(wanted)
+            facts, lines = (
+                each(solution, out, compared, ndim) for each in (summary.facts, summary.lines)
+            )
         deviation = None
         if errors is not None:
             with progress("standard deviations", 1) as bar:
                 deviation = solution.standard_deviation(arguments["noise"], progress=bar)
-            number = written(out, bits, header)
-            shown, erring = solution.image, deviation
-            if linear:
-                shown, erring = light.encoded(shown), erring * light.slope(shown)
-            erring = number * erring
-            deviations.write(errors, solution, number * shown, erring, header, axes, options)
-        if report is not None:
-            figures.save(solution.plot(deviation), report, overwrite=overwrite)
-        compared = {} if wanted is None else solution.metrics(wanted)
-        facts, lines = (
-            each(solution, out, compared, ndim) for each in (summary.facts, summary.lines)
-        )
-        if deviation is not None:
+            erring = output.save_errors(errors, solution, deviation)
             facts |= {"errors": errors, "deviation": float(np.median(erring))}
             lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
-        show(lines, facts, as_json)
-        if not solution.converged:
-            console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
-            raise typer.Exit(NOT_CONVERGED)
+        if report is not None:
+            figures.save(solution.plot(deviation), report, overwrite=overwrite)
+        _show(solution, lines, facts, as_json)
+
+
+def _solved(
+    solve: Callable[..., Solution], output: Output, *given: Any, **arguments: Any
+) -> Solution:
+    """Solve; of what is interrupted the image is saved, if it is in memory."""
+    latest: list[Array] = []
+
+    def keep(step: Any) -> None:
+        if isinstance(step.image, np.ndarray):
+            latest[:] = [step.image]
+
+    try:
+        with progress("super-resolving", arguments["maxiter"]) as bar:
+            return solve(*given, callback=keep, progress=bar, **arguments)
+    except KeyboardInterrupt:
+        said = "interrupted: there is no image yet to be saved"
+        if latest:
+            output.save(latest[0])
+            said = f"interrupted: {output.path} has the image as it was by then"
+        console(stderr=True).print(said, style="yellow")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _show(solution: Solution, lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
+    show(lines, facts, as_json)
+    if not solution.converged:
+        console(stderr=True).print("not converged: allow more with --maxiter", style="yellow")
+        raise typer.Exit(NOT_CONVERGED)
 
 
 def _check_together(
@@ -279,16 +332,3 @@ def _blurs(texts: list[str], path: Path, hdu: str | None, center: Any) -> tuple[
     if any(each.ndim != 2 for each in found):
         raise ValueError("a psf for each band is one of two axes; lines and volumes have one --psf")
     return [found], 2
-
-
-def _save(
-    out: Path, image: Array, bits: int | None, header: Original, options: Options, axes: str
-) -> None:
-    """Write the image, or where another file has taken its name meanwhile, beside that."""
-    try:
-        images.write(out, image, bits, header, options, axes)
-    except FileExistsError as error:
-        names = (out.with_name(f"{number}.{out.name}") for number in count(1))
-        free = next(name for name in names if not os.path.lexists(name))
-        images.write(free, image, bits, header, options, axes)
-        raise FileExistsError(f"{error}; the image is in {free}") from None

@@ -99,6 +99,11 @@ def progress(name: str, total: int) -> Iterator[Bar]:
         named.end()
 
 
+def note(text: str) -> None:
+    """Say on the error stream what is done that nobody asked for."""
+    console(stderr=True).print(f"note: {text}", style="dim")
+
+
 def _shown(message: Warning | str, *_: Any) -> None:
     console(stderr=True).print(f"warning: {message}", style="yellow")
 

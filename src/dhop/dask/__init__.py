@@ -5,10 +5,12 @@ from dhop.dask.ome import OmeImage, open_ome_zarr, write_ome_zarr
 from dhop.dask.operator import DaskDHOperator
 from dhop.dask.solution import ChunkedSolution
 from dhop.dask.solving import super_resolve
+from dhop.dask.warp import DaskWarpOperator
 
 __all__ = [
     "ChunkedSolution",
     "DaskDHOperator",
+    "DaskWarpOperator",
     "OmeImage",
     "export_matrix",
     "open_ome_zarr",

@@ -7,13 +7,15 @@ with the few rows more that kernels sum side by side with theirs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask.halo import LARGE
 from dhop.kernels import GROUP
-from dhop.methods.field import FieldPlan
+from dhop.methods import prepare_field
 from dhop.methods.products import Products
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
@@ -21,6 +23,7 @@ from dhop.model.field import FieldModel, Hats
 from dhop.model.geometry import Model
 from dhop.model.relations import Index
 from dhop.operators.base import ArrayOperator
+from dhop.runtime import workspace
 
 Array = NDArray[Any]
 
@@ -116,9 +119,7 @@ class Block(ArrayOperator):
         if field is None:
             self._products = Products(model, method, 1, chosen)
         else:
-            self._products = Products(
-                model, "direct", 1, plan=lambda method, model, dtype: FieldPlan(field, dtype)
-            )
+            self._products = Products(model, method, 1, chosen, partial(prepare_field, field))
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._products.apply(x, "adjoint" if adjoint else "forward", out)
@@ -182,7 +183,9 @@ class Cut:
         adjoint, kept, ndim = self.args[3], self.args[6][place[0]], len(place)
         block = self._block(place)
         shape = block.dims if adjoint else block.dimsd
-        product = block.multiply(x, (*x.shape[:-ndim], *shape), adjoint)
+        shape = *x.shape[:-ndim], *shape
+        out = workspace.empty(shape, np.result_type(block.dtype, x.dtype), LARGE)
+        product = block.multiply(x, shape, adjoint, out)
         index: tuple[Any, ...] = (..., kept, *[slice(None)] * (ndim - 1))
         return product[index]
 
@@ -193,8 +196,8 @@ class Cut:
             own = _on(model, [some[k] for some, k in zip(windows, kind, strict=True)])
             field = None
             if varying is not None:
-                rows, columns = (some[k] for some, k in zip(varying.hats, kind, strict=True))
-                field = FieldModel(own, varying.taps, rows, columns)
+                hats = tuple(some[k] for some, k in zip(varying.hats, kind, strict=True))
+                field = FieldModel(own, varying.taps, hats)
             self._blocks[kind] = Block(own, method, chosen, len(windows), field)
         return self._blocks[kind]
 
@@ -253,7 +256,7 @@ def cut(
         ]  # fmt: skip
         hats = [
             [replace(own, cell=own.cell[some], fraction=own.fraction[some]) for some in lines]
-            for own, lines in zip((field.rows, field.columns), pixels, strict=True)
+            for own, lines in zip(field.hats, pixels, strict=True)
         ]
         varying = Varying(field.taps, hats)
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]

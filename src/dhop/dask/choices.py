@@ -171,7 +171,8 @@ class Choices:
                 tile.special.edge = float(np.median(edges))
         if isinstance(beta, str):
             self.curve = self.tiles[_middle(found)].known.curve
-            self._agree("beta", _spread(found))
+            if self.curve is not None:
+                self._agree("beta", _spread(found))
         return number
 
     def brighten(self, terms: Terms, beta: float, progress: Progress) -> None:

@@ -22,10 +22,11 @@ from dhop.reconstruction import problem
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.solvers import root_of_two
+from dhop.reconstruction.targets import through
 
 Array = NDArray[Any]
 
-AROUND = 16  # pixels of the frames, and as many as the PSF covers
+AROUND = 16  # pixels of the frames, and as many as PSF and target cover
 EACH = 512  # pixels of the image along each axis of a block, at most
 SOME = 5  # blocks that degrees of freedom are counted in
 SIGNS = 2**17  # pixels of images that they are estimated with, at least
@@ -45,6 +46,8 @@ class Small:
         Where the block lies in it.
     regulariser, beta, boundary
         As for `dhop.super_resolve`.
+    target : ndarray or None
+        What the image is shown through.
     """
 
     operators: Sequence[tuple[Any, dict[str, Any]]]
@@ -54,6 +57,7 @@ class Small:
     regulariser: Any
     beta: float
     boundary: Any
+    target: Array | None
 
     def covariances(self, weights: list[Any], free: Any) -> tuple[list[Covariance], float]:
         """Those of each channel, and the root that its problem is divided by."""
@@ -72,14 +76,17 @@ class Small:
         root = root_of_two(max(posed.scales()))
         images = posed.divided(root).images
         own = [None] * len(images) if free is None else free.reshape(len(images), -1)
-        return [Covariance(one, some) for one, some in zip(images, own, strict=True)], root
+        rules = {"boundary": self.boundary, "dtype": stack.dtype}
+        G = through(self.target, images[0].operator.dims, **rules)
+        pairs = zip(images, own, strict=True)
+        return [Covariance(one, some, target=G) for one, some in pairs], root
 
     def variances(self, weights: list[Any], free: Any, noise: bool, probes: int) -> Array:
         """Those of the block's pixels, for noise of one."""
         found = []
         covariances, root = self.covariances(weights, free)
         for one in covariances:
-            if one.closed is not None:
+            if one.closed is not None and one.target is None:
                 found.append(one.closed.diagonal(noise))
             else:
                 found.append(probed(one, noise, probes, np.random.default_rng(0)).values)
@@ -107,16 +114,24 @@ class Deviations:
         As for `dhop.super_resolve`.
     free : dask.array.Array of bool or None
         Which pixels of the image vary; None if all do. Channels first.
+    target : ndarray or None
+        What the image is shown through.
     """
 
     def __init__(
-        self, given: Problem, regulariser: Any, boundary: Any, free: DaskArray | None
+        self,
+        given: Problem,
+        regulariser: Any,
+        boundary: Any,
+        free: DaskArray | None,
+        target: Array | None,
     ) -> None:
         self._given, self._free = given, free
-        self._rest = regulariser, given.beta, boundary
+        self._rest = regulariser, given.beta, boundary, target
         A = given.operators[0]
         self._axes = A.image_axes
-        self._lines = [_blocks(A, number) for number in range(len(self._axes))]
+        shown = (1,) * len(self._axes) if target is None else target.shape
+        self._lines = [_blocks(A, number, reach) for number, reach in enumerate(shown)]
 
     def noise(self, misfit: float) -> float:
         """The standard deviation of the noise of a pixel of weight one, from all residuals."""
@@ -169,12 +184,15 @@ class Deviations:
         return small, weights, free
 
 
-def _blocks(A: DaskDHOperator, number: int) -> list[tuple[Array, slice, Array]]:
-    """Along an axis: the outputs of each small problem, where its block lies, and its pixels."""
+def _blocks(A: DaskDHOperator, number: int, reach: int) -> list[tuple[Array, slice, Array]]:
+    """Along an axis: the outputs of each small problem, where its block lies, and its pixels.
+
+    A target has `reach` pixels along the axis.
+    """
     axis, operator = A.image_axes[number], A.operator
     index = operator.axes.index(axis)
     factor, size, sized = operator.factor[index], A.dims[axis], A.dimsd[axis]
-    around = AROUND + ceil(operator.psf.shape[index] / factor)
+    around = AROUND + ceil((operator.psf.shape[index] + reach - 1) / factor)
     edges = np.append(0, np.cumsum(A.chunksd[axis]))
     step = max(EACH // factor, 1)
     starts = [k for a, b in pairwise(edges.tolist()) for k in range(a, b, step)]

@@ -4,7 +4,7 @@ One task for each chunk copies all of its edges that others need. They are small
 read where its block is computed, and travels to no other worker.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, product
 from math import prod
@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.model.relations import Index
+from dhop.runtime import workspace
 
 Array: TypeAlias = NDArray[Any]
 DaskArray: TypeAlias = Any
 Key: TypeAlias = tuple[Any, ...]
 Ends: TypeAlias = tuple[int, int]
 Patch: TypeAlias = tuple[Ends, ...]
+
+LARGE = 2**18  # bytes of a block, of which the memory is used again
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def join(patches: Sequence[Array], counts: Sequence[int]) -> Array:
         lengths = [patches[k].shape[axis - ndim] for k in alone]
         edges.append(list(pairwise(accumulate(lengths, initial=0))))
     lengths = [some[-1][1] for some in edges]
-    whole = np.empty((*first.shape[:-ndim], *lengths), first.dtype)
+    whole = workspace.empty((*first.shape[:-ndim], *lengths), first.dtype, LARGE)
     for patch, ends in zip(patches, product(*edges), strict=True):
         whole[_index(ends)] = patch
     return whole
@@ -94,9 +97,14 @@ def _patch(chunk: Array, axes: Sequence[int], patch: Patch) -> Array:
     return last[_index(patch)]
 
 
+def along(slices: Iterable[slice]) -> tuple[Any, ...]:
+    """The index of slices along the last axes."""
+    return (..., *slices)
+
+
 def _index(patch: Patch) -> tuple[Any, ...]:
     """That of a patch along the last axes."""
-    return (..., *(slice(*ends) for ends in patch))
+    return along(slice(*ends) for ends in patch)
 
 
 class Halo:

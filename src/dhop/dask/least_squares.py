@@ -1,6 +1,6 @@
 """Least squares of chunked images, by the iterations that solve them in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 
 import numpy as np
@@ -9,7 +9,7 @@ from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
 from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
-from dhop.iteration.steps import Leave, norm
+from dhop.iteration.steps import Leave, Product, norm
 from dhop.reconstruction import solvers
 from dhop.reconstruction.solvers import Callback, Found
 from dhop.runtime.progress import Progress, reporting
@@ -20,6 +20,7 @@ def least_squares(
     start: DaskArray | None,
     nonnegative: bool,
     vectors: Vectors,
+    near: Callable[[Problem], Product | None],
     *,
     maxiter: int,
     rtol: float,
@@ -35,6 +36,8 @@ def least_squares(
         The first guess.
     nonnegative : bool
     vectors : Vectors
+    near : callable
+        Gives the preconditioner of a problem, if there is one.
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
     """
@@ -86,6 +89,6 @@ def least_squares(
         if nonnegative:
             rounds.run(projected, patience=PATIENCE)
         else:
-            rounds.solve(problem.normal, None, False)
+            rounds.solve(problem.normal, near(problem), False)
         misfit = norm(da.stack(given.residuals(rounds.x)))
     return Found(rounds.x, rounds.converged, name, record.history, misfit)

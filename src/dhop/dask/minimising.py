@@ -11,10 +11,11 @@ from dhop.dask.objective import ChunkedObjective, Residuals, Squares, Variation
 from dhop.dask.operator import DaskArray, da
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
+from dhop.frames.masks import NEAR
 from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.data_terms import Photons
 from dhop.reconstruction.minimising import minimise
-from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.photons import Counting, deviance
 from dhop.reconstruction.solvers import Callback, Found
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
@@ -58,15 +59,19 @@ def minimised(
         x = x if how.counting is None else np.maximum(x, DARK * origin)
     data = _data(problem, how, [weight / root**2 for weight in seen], root)
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
-    x = vectors.hold(x)
+    x, goal = vectors.hold(x), -np.inf
     if how.solver == "reweighted":
         iterates = objective.reweighted(x)
+    elif how.solver == "richardson-lucy" and how.counting is not None:
+        goal = _noise(given.frames, how.counting, seen) / root**2 if rtol > 0 else 0.0
+        iterates = objective.richardson_lucy(x, goal)
     else:
         iterates = objective.descending(x, how.box)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = minimise(
             objective, x, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
             origin=origin, callback=callback, progress=progress,
+            enough=lambda view: view.loss <= goal,
         )  # fmt: skip
     last = [data.see(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
     trust = [each.trust for each in last] if how.robust else None
@@ -93,6 +98,29 @@ def _photons(frames: DaskArray, counting: Counting, weights: Sequence[Any]) -> P
         for y, w, b in zip(frames, weights, back, strict=True)
     ]
     return Photons(counts, back, counting.gain, weights)
+
+
+def _noise(frames: DaskArray, counting: Counting, weights: Sequence[Any]) -> float:
+    """The loss that noise alone is expected to cost, see `Counting.discrepancy`."""
+    total: Any = 0.0
+    for frame, back, weight in zip(frames, counting.background, weights, strict=True):
+        on = da.broadcast_to(da.asarray(weight), frame.shape, chunks=frame.chunks)
+        depth = dict.fromkeys(range(frame.ndim - 2), 0) | {
+            frame.ndim - 2: NEAR,
+            frame.ndim - 1: NEAR,
+        }
+        total += da.map_overlap(
+            _expected, frame, back, on, gain=counting.gain, read_noise=counting.read_noise,
+            depth=depth, boundary="reflect", dtype=WIDE, meta=np.empty((0,) * frame.ndim, WIDE),
+        ).sum()  # fmt: skip
+    return float(total)
+
+
+def _expected(frame: Any, back: Any, weight: Any, gain: float, read_noise: float) -> Any:
+    """What the noise of each pixel of a block of a frame costs."""
+    counting = Counting(back[None], gain, read_noise)
+    (mean,) = counting.means(frame[None], [weight])
+    return weight * deviance(mean + (read_noise / gain) ** 2)
 
 
 def _origin(given: Problem, how: Variational, seen: Sequence[Any]) -> DaskArray:

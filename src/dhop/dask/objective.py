@@ -10,6 +10,7 @@ from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem, weighted
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
+from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.rounds import moved, power_of_two
 from dhop.iteration.steps import Keep, inner, norm
 from dhop.reconstruction.data_terms import Photons, Seen
@@ -113,9 +114,16 @@ class ChunkedObjective:
 
     def look(self, x: DaskArray) -> View:
         """Value, gradient and majoriser at an image, in one pass over the chunks."""
-        wide = x.astype(WIDE)
-        operators = self.problem.operators
-        seen = [self.data.see(i, A.degrade(wide)) for i, A in enumerate(operators)]
+        return self.seen(x, [A.degrade(x.astype(WIDE)) for A in self.problem.operators])
+
+    def predict(self, x: DaskArray) -> list[DaskArray]:
+        """The product with an image, for each frame, kept."""
+        return list(self.keep(*[A.degrade(x.astype(WIDE)) for A in self.problem.operators]))
+
+    def seen(self, x: DaskArray, products: Sequence[DaskArray]) -> View:
+        """Value, gradient and majoriser at an image whose products are known."""
+        wide, operators = x.astype(WIDE), self.problem.operators
+        seen = [self.data.see(number, product) for number, product in enumerate(products)]
         r = sum(A.backproject(each.fall) for A, each in zip(operators, seen, strict=True))
         loss, square = sum(each.value for each in seen), sum(each.square for each in seen)
         prior: Any = da.zeros(())
@@ -135,6 +143,17 @@ class ChunkedObjective:
         """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
         scale = 1 / (sum(self.problem.scales()) or 1.0)
         return quasi_newton(self.look, x, scale, *box, keep=self.keep)
+
+    def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
+        """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
+        data, shape = self.data, self.problem.frames.shape[1:]
+        assert isinstance(data, Photons)
+        maps = [da.broadcast_to(da.asarray(w), shape) / data.gain for w in data.weights]
+        pairs = zip(self.problem.operators, maps, strict=True)
+        sums = sum(A.backproject(each) for A, each in pairs)
+        return richardson_lucy(
+            self.predict, self.seen, data.cost, data.bend, sums, x, goal, self.keep
+        )
 
     def reweighted(self, x: DaskArray) -> Iterates:
         """Least squares that are weighted anew; an iteration weighs once."""

@@ -2,22 +2,15 @@
 
 import os
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.operator import DaskArray, da
-from dhop.io import ngff
+from dhop.io import ngff, stores
 from dhop.io.ngff import Grid
 from dhop.io.replacement import replacing, require_replaceable
-from dhop.runtime.extras import needed
-
-COARSEST = 256  # rows or columns, below which no coarser image is made
-CHUNKS = {1: 2**20, 2: 1024, 3: 128}  # pixels along each axis of space, by their number
-HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +61,10 @@ def open_ome_zarr(path: str | os.PathLike[str], level: int = 0) -> OmeImage:
     ...     print(image.grid.axes, image.array.shape)
     zyx (5, 40, 50)
     """
-    zarr = needed("zarr", "dask", "OME-Zarr")
-    group = zarr.open(os.fspath(path), mode="r")
-    if not isinstance(group, zarr.Group):
+    stored, grid = stores.found(path, level)
+    if grid is None:
         raise ValueError(f"{path} is an array of Zarr, not an OME-Zarr image")
-    try:
-        found = ngff.levels(group.attrs.asdict())
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not 0 <= level < len(found):
-        raise ValueError(f"{path} has resolutions 0 to {len(found) - 1}, got level={level}")
-    name, grid = found[level]
-    array = da.from_zarr(group[name])
-    if array.ndim != len(grid.axes):
-        raise ValueError(f"{path} holds an array of shape {array.shape} with axes {grid.axes}")
+    array = da.from_zarr(stored)
     kept = [k for k, axis in enumerate(grid.axes) if axis in "yx" or array.shape[k] > 1]
     shape = [array.shape[k] for k in kept]
     return OmeImage(array.reshape(shape), grid.chosen(kept))
@@ -127,7 +110,6 @@ def write_ome_zarr(
     >>> found.scale, found.translation
     ((0.5, 0.5), (-0.25, -0.25))
     """
-    zarr = needed("zarr", "dask", "OME-Zarr")
     target = Path(path)
     require_replaceable(target, False)
     array = image if isinstance(image, da.Array) else da.from_array(np.asarray(image))
@@ -138,40 +120,11 @@ def write_ome_zarr(
         raise ValueError(f"the image has {array.ndim} axes, the grid has {grid.axes}")
     first = grid.chosen(range(len(grid.axes) - array.ndim, len(grid.axes)))
     with replacing(target, False, folders=True) as part:
-        group = zarr.open_group(str(part), mode="w", zarr_format=3)
-        grids = [first]
-        stored = _stored(group, "0", array, first.axes)
-        while max(stored.shape[-2:]) > COARSEST:
-            halved = (HALF if stored.shape[-2] > 1 else 1, HALF if stored.shape[-1] > 1 else 1)
-            grids.append(grids[-1].resized(halved))
-            stored = _stored(group, str(len(grids) - 1), _coarser(da.from_zarr(stored)), first.axes)
-        group.attrs.update(ngff.attributes(target.name.partition(".")[0], grids))
+        stores.fill(part, target.name, array, first)
     return target
 
 
 def opened(path: str) -> DaskArray:
     """The array of a Zarr store, or of the image in an OME-Zarr one."""
-    zarr = needed("zarr", "dask", "Zarr")
-    is_group = isinstance(zarr.open(path, mode="r"), zarr.Group)
-    return open_ome_zarr(path).array if is_group else da.from_zarr(path)
-
-
-def _stored(group: Any, name: str, array: DaskArray, axes: str) -> Any:
-    """Write an array in chunks that fit those in memory, so that no two writers share one."""
-    side = CHUNKS[sum(axis in "zyx" for axis in axes)]
-    chunks = tuple(
-        min(length, side) if axis in "zyx" else 1
-        for axis, length in zip(axes, array.shape, strict=True)
-    )
-    target = group.create_array(
-        name, shape=array.shape, chunks=chunks, dtype=array.dtype, dimension_names=list(axes)
-    )
-    da.store(array.rechunk(chunks), target, lock=False)
-    return target
-
-
-def _coarser(array: DaskArray) -> DaskArray:
-    """Means of two by two pixels, rounded where they are integers."""
-    factors = {k: 2 for k in (array.ndim - 2, array.ndim - 1) if array.shape[k] > 1}
-    means = da.coarsen(np.mean, array, factors, trim_excess=True)
-    return (means if array.dtype.kind == "f" else da.rint(means)).astype(array.dtype)
+    stored, grid = stores.found(path)
+    return da.from_zarr(stored) if grid is None else open_ome_zarr(path).array

@@ -13,6 +13,7 @@ from dhop.dask.halo import Halo, Mosaic, back
 from dhop.model.field import FieldModel
 from dhop.model.relations import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
+from dhop.psf.field import Field
 from dhop.runtime.arguments import DTYPES
 from dhop.runtime.extras import needed
 
@@ -83,6 +84,9 @@ class DaskDHOperator:
         chunks: Any = "auto",
         **settings: Any,
     ) -> None:
+        if isinstance(psf, Field) and settings.get("method", "auto") == "auto":
+            # Plans of tiles hold the PSFs of all chunks together, as large as the scene or larger.
+            settings["method"] = "direct"
         self.operator = DHOperator(dims, psf, factor, **settings)
         self._field: FieldModel | None = getattr(self.operator, "tabulated", None)
         if self._field is None and self.operator.terms() is None:

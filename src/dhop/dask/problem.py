@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dhop.dask.normal import NormalMatrix
-from dhop.dask.operator import DaskArray, DaskDHOperator, da
+from dhop.dask.operator import DaskArray, DaskDHOperator, da, dask
 from dhop.operators.stack import FrameStack
 
 WIDE = np.dtype(np.float64)
@@ -70,6 +70,11 @@ class Problem:
         """The right-hand side, in double precision."""
         pairs = zip(self.operators, self.frames, self.weights, strict=True)
         return reduce(add, [A.backproject(weighted(y.astype(WIDE), w)) for A, y, w in pairs])
+
+    def typical(self) -> list[float]:
+        """About the weight of each frame: the mean over its pixels."""
+        means = [w.mean() if isinstance(w, da.Array) else w for w in self.weights]
+        return [float(each) for each in dask.compute(*means)]
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term."""

@@ -57,15 +57,15 @@ class ChunkedSolution(Solution):
         arguments.positive("probes", probes)
         if isinstance(self.regulariser, str) and self.regulariser in get_args(Prior):
             raise ValueError(
-                "deviations are known for regularisers that are squares, not for total variation"
+                "deviations of total variation work in memory only: solve for a part there"
             )
         if not self.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
         free = None
         if self.bounds is not None:
-            image = layouts.inward(self.image, self.channel_axis)
+            image = layouts.inward(self.scene, self.channel_axis)
             free = (image > self.bounds[0]) & (image < self.bounds[1])
-        blocks = Deviations(self.problem, self.regulariser, self.boundary, free)
+        blocks = Deviations(self.problem, self.regulariser, self.boundary, free, self.target)
         if noise is None:
             noise = blocks.noise(self.residual_norm)
         elif not arguments.real("noise", noise) >= 0:
@@ -79,5 +79,5 @@ class ChunkedSolution(Solution):
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""
-        image = layouts.inward(self.image, self.channel_axis)
+        image = layouts.inward(self.scene, self.channel_axis)
         return da.stack(self.problem.residuals(image)).astype(self.frames.dtype)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, Literal
 
@@ -24,13 +25,14 @@ from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import Problem
 from dhop.dask.scratch import vectors
 from dhop.dask.solution import ChunkedSolution
+from dhop.dask.tiled import TiledInverse
 from dhop.dask.tiles import read_tiles
 from dhop.estimation.photometry import Terms
 from dhop.frames import layouts, observations
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.reconstruction import blurs, losses, penalties, ranges, solvers
+from dhop.reconstruction import blurs, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
@@ -64,6 +66,7 @@ def super_resolve(
     solver: solvers.Name = "auto",
     nonnegative: bool = False,
     bounds: tuple[float, float] | None = None,
+    target: ArrayLike | None = None,
     boundary: Boundary | Sequence[Boundary] = "symmetric",
     decimation: Decimation = "mean",
     dims: Sequence[int] | None = None,
@@ -77,26 +80,28 @@ def super_resolve(
 ) -> Solution:
     """Estimate the high-resolution image behind frames larger than memory.
 
-    The iterations are those of `dhop.super_resolve`. There is no closed form here and no
-    preconditioner, so that more of them are needed than in memory. Between iterations the vectors,
-    four or five of the size of the image, with quasi-Newton steps twenty, stay in the memory of the
-    workers or of this process, or in files in `scratch`. Where the iterations of least squares
-    claim to have converged the frames are read once more, to judge the image itself.
+    The iterations are those of `dhop.super_resolve`. There is no closed form of a whole image here:
+    those of tiles, a chunk with what lies around it each, precondition conjugate gradients. Between
+    iterations the vectors, five or six of the size of the image, with quasi-Newton steps twenty,
+    stay in the memory of the workers or of this process, or in files in `scratch`. Where the
+    iterations of least squares claim to have converged the frames are read once more, to judge the
+    image itself.
 
     Parameters
     ----------
     frames : dask.array.Array, array_like or path
         A path is that of a Zarr array. For what the axes mean see `dhop.super_resolve`.
     psf, factor, channel_axis, center, shifts, weights, regulariser, beta, noise, photometry, \
-loss, threshold, background, gain, read_noise, nonnegative, bounds, boundary, decimation, dims, \
-x0, maxiter, rtol, callback, progress
+loss, threshold, background, gain, read_noise, nonnegative, bounds, target, boundary, \
+decimation, dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and of the background, and `x0`, may be Dask
         arrays, the regulariser is a name or a PSF. All channels have one PSF. The image of a
         callback's step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
         and what is an outlier) comes from up to five tiles of the frames, of 512 x 512 pixels,
         which are taken into memory; how far they agree is in the notes of the solution.
     solver : str
-        ``"auto"``, ``"cg"``, ``"projected"``, ``"reweighted"`` or ``"quasi-newton"``.
+        ``"auto"``, ``"cg"``, ``"projected"``, ``"reweighted"``, ``"quasi-newton"`` or
+        ``"richardson-lucy"``.
     chunks : int or tuple, optional
         Of the result, channels first, by default those of the frames times `factor`.
     scratch : path, optional
@@ -137,6 +142,7 @@ x0, maxiter, rtol, callback, progress
         raise ValueError(f"beta must be a finite number, not negative, got {beta!r}")
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     shifts, moves = given_shifts(shifts, len(stack), ndim)
+    wanted = None if target is None else targets.checked(target, ndim)
     steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
     size = observations.scene_dims(stack.shape, steps, dims)
     squares = "gradient" if request.prior else regulariser
@@ -192,6 +198,10 @@ x0, maxiter, rtol, callback, progress
     seen = [w if c == 1 else c * w for w, c in zip(maps, counts, strict=True)]
     corrected = known.corrected(stack if dark is None else (stack - dark).astype(stack.dtype))
     start = None if x0 is None else first_guess(x0, A, stack.dtype, axis)
+
+    def near(given: Problem) -> TiledInverse | None:
+        return TiledInverse.of(given, squares, boundary)
+
     with vectors(scratch) as kept:
 
         def solve(beta: float, start: DaskArray | None) -> tuple[Found, Problem]:
@@ -204,7 +214,7 @@ x0, maxiter, rtol, callback, progress
             }  # fmt: skip
             if how is not None:
                 return minimised(given, how, start, seen, kept, **settings)
-            return least_squares(given, start, nonnegative, kept, **settings), given
+            return least_squares(given, start, nonnegative, kept, near, **settings), given
 
         found, solved = solve(number, start)
         if survey is not None and (chosen or isinstance(psf, str)):
@@ -215,15 +225,24 @@ x0, maxiter, rtol, callback, progress
                     break
                 number *= 2
                 found, solved = solve(number, found.x)
-            far = ranges.caution(extremes(found.x), span)
+            # An image that is not finished says nothing of the PSF.
+            far = ranges.caution(extremes(found.x), span) if found.converged else None
             if far:
                 known.warn(far, RangeWarning)
-        image = kept.image(found.x)
-    trusted = None
-    if found.weights is not None:
-        trusted = da.stack([u * w for u, w in zip(known.trust, found.weights, strict=True)])
+        image = shown = kept.image(found.x)
+        if wanted is not None:
+            rules: Any = {"boundary": boundary, "dtype": stack.dtype, "chunks": A.chunks}
+            shown = kept.image(DaskDHOperator(size, wanted, 1, **rules).degrade(image))
+        trusted = None
+        # What losses make of residuals is of vectors that go.
+        if found.weights is not None:
+            pairs = zip(known.trust, found.weights, strict=True)
+            trusted = kept.image(da.stack([u * w for u, w in pairs]))
+        if how is not None:
+            maps = [da.broadcast_to(da.asarray(w), stack.shape[1:]) for w in solved.weights]
+            solved = replace(solved, weights=list(kept.image(da.stack(maps))))
     return ChunkedSolution(
-        image=layouts.outward(image, axis),
+        image=layouts.outward(shown, axis),
         converged=found.converged,
         iterations=len(found.history),
         residual_norm=found.misfit,
@@ -244,6 +263,8 @@ x0, maxiter, rtol, callback, progress
         nonnegative=nonnegative,
         bounds=request.limits,
         edge=None if how is None else how.edge,
+        target=wanted,
+        estimate=None if wanted is None else layouts.outward(image, axis),
         weights=trusted,
         problem=solved,
     )

@@ -1,11 +1,13 @@
 """What motions are: where the pixels of a frame lie in frame 0, and so in the scene.
 
-Positions are those of centres of pixels, row and column, in low-resolution pixels. Pixel `i` of a
-frame covers pixels ``factor * i`` to ``factor * (i + 1)`` of a scene along an axis, whose centre is
-at ``factor * i + (factor - 1) / 2``; where the decimation samples, it is pixel ``factor * i``.
+Frames are lines, images or volumes. Positions are those of centres of pixels, in low-resolution
+pixels: a column, row and column, or plane, row and column. Pixel `i` of a frame covers pixels
+``factor * i`` to ``factor * (i + 1)`` of a scene along an axis, whose centre is at
+``factor * i + (factor - 1) / 2``; where the decimation samples, it is pixel ``factor * i``.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from math import ceil
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,11 +19,10 @@ from dhop.model.decimation import Decimation
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
-Motion: TypeAlias = ArrayLike | Callable[[Array, Array], Any]
-Pair: TypeAlias = tuple[float, float]
+Motion: TypeAlias = ArrayLike | Callable[..., Any]
 
 
-def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any]:
+def checked_motions(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any]:
     """A matrix, an array of positions or a callable for each frame.
 
     Positions may be NaN, of pixels that are nowhere in frame 0; such have no weight.
@@ -31,7 +32,7 @@ def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any
     motion : sequence
     count : int
         How many frames there are.
-    shape : (int, int)
+    shape : tuple of int
         Of a frame.
     """
     if isinstance(motion, str):
@@ -42,14 +43,15 @@ def checked_motions(motion: Any, count: int, shape: tuple[int, int]) -> list[Any
     return [each if callable(each) else _array(each, k, shape) for k, each in enumerate(given)]
 
 
-def _array(motion: Any, number: int, shape: tuple[int, int]) -> Array:
+def _array(motion: Any, number: int, shape: tuple[int, ...]) -> Array:
     array = arguments.numbers("each of motion", motion)
-    if array.shape not in ((3, 3), (2, *shape)) or array.dtype.kind == "c":
+    side = len(shape) + 1
+    if array.shape not in ((side, side), (len(shape), *shape)) or array.dtype.kind == "c":
         raise ValueError(
-            f"the motion of frame {number} must be a real 3 x 3 matrix or positions of shape "
-            f"{(2, *shape)}, got {array.shape}"
+            f"the motion of frame {number} must be a real {side} x {side} matrix or positions of "
+            f"shape {(len(shape), *shape)}, got {array.shape}"
         )
-    if array.shape != (3, 3):
+    if not is_matrix(array):
         found = ~np.isnan(array).any(axis=0)
         if np.isinf(array).any() or not found.any():
             raise ValueError(
@@ -59,49 +61,59 @@ def _array(motion: Any, number: int, shape: tuple[int, int]) -> Array:
         return np.where(found, array, np.nan)
     if not np.isfinite(array).all():
         raise ValueError(f"the motion of frame {number} must be finite")
-    corners = [[r, c, 1] for r in (0, shape[0] - 1) for c in (0, shape[1] - 1)]
-    sides = np.array(corners) @ array[2]
+    corners = [[*corner, 1] for corner in product(*((0, m - 1) for m in shape))]
+    sides = np.array(corners) @ array[-1]
     if not ((sides > 0).all() or (sides < 0).all()):
         raise ValueError(f"the motion of frame {number} has its horizon in the frame")
     return array.astype(np.float64)
 
 
+def is_matrix(motion: Any) -> bool:
+    """Whether a motion is that, and neither positions nor a callable."""
+    return not callable(motion) and motion.ndim == 2 and motion.shape[0] == motion.shape[1] > 1
+
+
 def of_shift(shift: Array) -> Array:
     """The matrix of a frame in which the scene appears `shift` further down and to the right."""
-    matrix = np.eye(3)
-    matrix[:2, 2] = -shift
+    matrix = np.eye(len(shift) + 1)
+    matrix[:-1, -1] = -shift
     return matrix
 
 
 def as_shift(motion: Any) -> Array | None:
     """The shift that a motion is, None if it is more."""
-    if callable(motion) or motion.shape != (3, 3):
+    if not is_matrix(motion):
         return None
-    matrix = motion / motion[2, 2] if motion[2, 2] else motion
-    alone = np.array_equal(matrix[:, :2], np.eye(3)[:, :2]) and matrix[2, 2] == 1
-    return np.asarray(-matrix[:2, 2]) if alone else None
+    matrix = motion / motion[-1, -1] if motion[-1, -1] else motion
+    still = np.eye(len(matrix))[:, :-1]
+    alone = np.array_equal(matrix[:, :-1], still) and matrix[-1, -1] == 1
+    return np.asarray(-matrix[:-1, -1]) if alone else None
 
 
-def positions(motion: Any, rows: Array, columns: Array) -> Array:
+def positions(motion: Any, *places: Array) -> Array:
     """Where some positions in a frame lie in frame 0, of a matrix or a callable."""
     if callable(motion):
-        found = np.stack(np.broadcast_arrays(*motion(rows, columns))).astype(np.float64)
-        if found.shape != (2, *rows.shape) or not np.isfinite(found).all():
+        given = motion(*places)
+        given = [given] if len(places) == 1 else given
+        found = np.stack(np.broadcast_arrays(*given)).astype(np.float64)
+        if found.shape != (len(places), *places[0].shape) or not np.isfinite(found).all():
             raise ValueError(
-                f"a motion must return finite positions of shape {(2, *rows.shape)}, got an array "
-                f"of {found.shape}"
+                "a motion must return finite positions of shape "
+                f"{(len(places), *places[0].shape)}, got an array of {found.shape}"
             )
         return found
-    p0, p1, w = (a * rows + b * columns + t for a, b, t in motion)
-    return np.stack([p0 / w, p1 / w])
+    *along, w = (
+        sum(a * place for a, place in zip(steps, places, strict=True)) + start
+        for *steps, start in motion
+    )
+    return np.stack([each / w for each in along])
 
 
-def centres(motion: Any, shape: tuple[int, int]) -> Array:
+def centres(motion: Any, shape: tuple[int, ...]) -> Array:
     """Where the pixels of a frame lie in frame 0."""
-    if not callable(motion) and motion.shape != (3, 3):
+    if not callable(motion) and not is_matrix(motion):
         return np.asarray(motion)  # NaN of pixels that are nowhere
-    rows, columns = np.indices(shape, np.float64)
-    return positions(motion, rows, columns)
+    return positions(motion, *np.indices(shape, np.float64))
 
 
 def completed(places: Array) -> Array:
@@ -122,31 +134,32 @@ def completed(places: Array) -> Array:
     return smooth + (places - smooth)[:, *nearest]
 
 
-def displacement(motion: Any, shape: tuple[int, int], place: Sequence[float]) -> Array:
+def displacement(motion: Any, shape: tuple[int, ...], place: Sequence[float]) -> Array:
     """How far the scene has moved, as shifts say it, at a place in a frame between 0 and 1."""
     at = np.array([p * (m - 1) for p, m in zip(place, shape, strict=True)])
-    if callable(motion) or motion.shape == (3, 3):
+    if callable(motion) or is_matrix(motion):
         found = positions(motion, *at[:, None])[:, 0]
     else:
         at = np.rint(at)
-        found = completed(motion)[:, int(at[0]), int(at[1])]
+        found = completed(motion)[:, *at.astype(int)]
     return np.asarray(at - found)
 
 
-def cut(motion: Any, first: tuple[int, int], size: tuple[int, int]) -> Any:
+def cut(motion: Any, first: tuple[int, ...], size: tuple[int, ...]) -> Any:
     """The motion of a part of a frame in the same part of frame 0."""
     if callable(motion):
 
-        def moved(rows: Array, columns: Array) -> Array:
-            found = positions(motion, rows + first[0], columns + first[1])
-            return found - np.reshape(first, (2, *(1,) * rows.ndim))
+        def moved(*places: Array) -> Array:
+            there = (place + begin for place, begin in zip(places, first, strict=True))
+            found = positions(motion, *there)
+            return found - np.reshape(first, (-1, *(1,) * places[0].ndim))
 
         return moved
-    if motion.shape == (3, 3):
+    if is_matrix(motion):
         there = of_shift(-np.array(first, np.float64))
         return np.linalg.inv(there) @ motion @ there
-    rows, columns = (slice(b, b + n) for b, n in zip(first, size, strict=True))
-    return completed(motion)[:, rows, columns] - np.reshape(first, (2, 1, 1))
+    part = (slice(b, b + n) for b, n in zip(first, size, strict=True))
+    return completed(motion)[:, *part] - np.reshape(first, (-1, *(1,) * len(first)))
 
 
 class Grid(NamedTuple):
@@ -154,100 +167,116 @@ class Grid(NamedTuple):
 
     Attributes
     ----------
-    shape : (int, int)
+    shape : tuple of int
         Of the frame.
-    fine : (int, int)
+    fine : tuple of int
         Fine pixels in one of the frame.
-    factor : (float, float)
+    factor : tuple of float
         Pixels of the scene in one.
-    first, size : (int, int)
+    first, size : tuple of int
         How many fine pixels come before the frame, and how many there are.
     decimation : str
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     fine: tuple[int, ...]
     factor: tuple[float, ...]
-    first: tuple[int, int]
-    size: tuple[int, int]
+    first: tuple[int, ...]
+    size: tuple[int, ...]
     decimation: Decimation
 
     @classmethod
     def build(
         cls,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         factor: tuple[float, ...],
-        psf: tuple[int, int],
-        center: tuple[int, int],
+        psf: tuple[int, ...],
+        center: tuple[int, ...],
         decimation: Decimation,
     ) -> "Grid":
         """The grid for a PSF of a shape and its center, on fine pixels."""
         fine = fine_factor(factor)
-        first = psf[0] - 1 - center[0], psf[1] - 1 - center[1]
-        block = (1, 1) if decimation == "sample" else fine
-        size = [g * (m - 1) + b + k - 1 for g, m, b, k in zip(fine, shape, block, psf, strict=True)]
-        return cls(shape, fine, factor, first, (size[0], size[1]), decimation)
+        first = tuple(k - 1 - c for k, c in zip(psf, center, strict=True))
+        block = (1,) * len(shape) if decimation == "sample" else fine
+        size = (g * (m - 1) + b + k - 1 for g, m, b, k in zip(fine, shape, block, psf, strict=True))
+        return cls(shape, fine, factor, first, tuple(size), decimation)
 
     def coordinates(self, motion: Any) -> Array:
         """Where the fine pixels lie in the scene, as `WarpOperator` takes it."""
-        into = self._matrix(self.fine, self.first)
-        onto = np.linalg.inv(self._matrix(self.factor, (0, 0)))
-        if not callable(motion) and motion.shape == (3, 3):
+        if is_matrix(motion):
+            into = self._matrix(self.fine, self.first)
+            onto = np.linalg.inv(self._matrix(self.factor, (0,) * len(self.shape)))
             return np.asarray(onto @ motion @ into)
-        rows, columns = (into[k, k] * np.arange(n) + into[k, 2] for k, n in enumerate(self.size))
+        lines = self.lines()
         if callable(motion):
-            found = positions(motion, *np.meshgrid(rows, columns, indexing="ij"))
+            found = positions(motion, *np.meshgrid(*lines, indexing="ij"))
         else:
             places = completed(motion)
-            found = np.stack([_between(each, rows, columns, k) for k, each in enumerate(places)])
+            found = np.stack([_between(each, lines, axis) for axis, each in enumerate(places)])
         return self._in_scene(found)
 
-    def seen(self, motion: Any, scene: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Which pixels of the frame have their centres on the scene."""
+    def lines(self) -> list[Array]:
+        """Places of the fine pixels in the frame, along each axis."""
+        into = self._matrix(self.fine, self.first)
+        return [into[k, k] * np.arange(n) + into[k, -1] for k, n in enumerate(self.size)]
+
+    def seen(
+        self, motion: Any, scene: tuple[int, ...], inside: Sequence[float] | float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Which pixels of the frame have their centres on the scene, or so many of its inside."""
         found = self._in_scene(centres(motion, self.shape))
-        size = np.array(scene)[:, None, None]
-        return np.asarray(((found >= -0.5) & (found <= size - 0.5)).all(axis=0))
+        axes = -1, *(1,) * len(self.shape)
+        least = np.reshape(np.broadcast_to(inside, len(scene)), axes) - 0.5
+        most = np.reshape(scene, axes) - 1 - least
+        return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
     def crowd(
-        self, motion: Any, block: tuple[int, int], shape: Sequence[int], weights: Array
+        self, motion: Any, block: tuple[int, ...], shape: Sequence[int], weights: Array
     ) -> Array:
         """What weights of the frame lie in each block of the scene, and in those around it.
 
         Parameters
         ----------
         motion
-        block : (int, int)
+        block : tuple of int
             Pixels of the scene.
-        shape : sequence of two int
+        shape : sequence of int
             How many blocks there are.
-        weights : ndarray, shape (B, m0, m1)
+        weights : ndarray, of shape (B, ...), with the pixels of the frame
 
         Returns
         -------
         ndarray, of shape (B, *shape)
-            The mean of nine blocks, since one may have two pixels and the next none.
+            The mean of a block and all around it, since one may have two pixels and the next none.
         """
         found = self._in_scene(centres(motion, self.shape))
-        size = np.array(block)[:, None, None]
+        ndim = len(self.shape)
+        size, count = (np.reshape(each, (-1, *(1,) * ndim)) for each in (block, shape))
         found = np.where(np.isnan(found), -np.inf, found).clip(-size, None)  # NaN is nowhere
-        rows, columns = np.floor((found + 0.5) / size).astype(int) + 1
-        on = (rows > 0) & (rows <= shape[0]) & (columns > 0) & (columns <= shape[1])
-        total = np.zeros((len(weights), shape[0] + 2, shape[1] + 2))
+        numbers = np.floor((found + 0.5) / size).astype(int) + 1
+        on = ((numbers > 0) & (numbers <= count)).all(axis=0)
+        total = np.zeros((len(weights), *(n + 2 for n in shape)))
         for own, weight in zip(total, weights, strict=True):
-            np.add.at(own, (rows[on], columns[on]), weight[on])
-        return sliding_window_view(total, (3, 3), (1, 2)).mean(axis=(-2, -1))
+            np.add.at(own, tuple(numbers[:, on]), weight[on])
+        axes = tuple(range(-ndim, 0))
+        windows = sliding_window_view(total, (3,) * ndim, tuple(range(1, ndim + 1)))
+        return np.asarray(windows.mean(axis=axes))
 
     def _in_scene(self, positions: Array) -> Array:
         """Positions in frame 0 as those in the scene."""
-        onto = np.linalg.inv(self._matrix(self.factor, (0, 0)))
-        return positions * onto.diagonal()[:2, None, None] + onto[:2, 2, None, None]
+        onto = np.linalg.inv(self._matrix(self.factor, (0,) * len(self.shape)))
+        steps, starts = (
+            each[:-1].reshape(-1, *(1,) * len(self.shape))
+            for each in (onto.diagonal(), onto[:, -1])
+        )
+        return positions * steps + starts
 
     def _matrix(self, factor: Sequence[float], first: Sequence[int]) -> Array:
         """From pixels of which `factor` are one of a frame to these, from `first` on."""
-        matrix = np.eye(3)
+        matrix = np.eye(len(self.shape) + 1)
         for k, (f, s) in enumerate(zip(factor, first, strict=True)):
             middle = 0.0 if self.decimation == "sample" else (f - 1) / 2
-            matrix[k, k], matrix[k, 2] = 1 / f, -(s + middle) / f
+            matrix[k, k], matrix[k, -1] = 1 / f, -(s + middle) / f
         return matrix
 
 
@@ -256,18 +285,18 @@ def fine_factor(factor: Sequence[float]) -> tuple[int, ...]:
     return tuple(map(ceil, factor))
 
 
-def _between(place: Array, rows: Array, columns: Array, axis: int) -> Array:
+def _between(place: Array, lines: Sequence[Array], axis: int) -> Array:
     """Positions between those of the pixels of a frame, and a little beyond, by cubic splines."""
     from scipy.ndimage import map_coordinates, spline_filter
 
-    at = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+    at = np.stack(np.meshgrid(*lines, indexing="ij"))
     moved = place - np.indices(place.shape)[axis]
     reach = [
         (max(0, ceil(-line[0])) + 16, max(0, ceil(line[-1]) - m + 1) + 16)
-        for line, m in zip((rows, columns), place.shape, strict=True)
+        for line, m in zip(lines, place.shape, strict=True)
     ]
     # Beyond the last pixels as they came, mirrored through these.
     wide = np.pad(moved, reach, mode="reflect", reflect_type="odd")
     smooth = spline_filter(wide, mode="mirror")
-    places = at + np.array([before for before, _ in reach])[:, None, None]
+    places = at + np.reshape([before for before, _ in reach], (-1, *(1,) * place.ndim))
     return at[axis] + map_coordinates(smooth, places, mode="mirror", prefilter=False)

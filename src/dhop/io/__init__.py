@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dhop.cautions import MetadataWarning
+from dhop.io import fits
 from dhop.io.axes import dimensions, interpreted
 from dhop.io.fits import FITS, coordinates, unit_note
 from dhop.io.formats import Format, Options, Part
@@ -15,11 +16,12 @@ from dhop.io.photographs import read as read_photograph
 from dhop.io.picture import SPACE, Original, Picture, Unkept, white_of
 from dhop.io.png import PNG
 from dhop.io.replacement import replacing, require_replaceable
+from dhop.io.stores import ZARR
 from dhop.io.tiff import OME_TIFF, TIFF
 
 FORMATS = {
     ending: format
-    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, OME_TIFF, FITS)
+    for format in (JPEG, WEBP, BMP, PNG, NPY, TIFF, OME_TIFF, FITS, ZARR)
     for ending in format.endings
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "file_of",
     "format_of",
     "interpreted",
+    "opened",
     "read",
     "unit_note",
     "unkept",
@@ -87,12 +90,31 @@ def read(path: Path, part: Part = None) -> Picture:
     ImportError
         If the package that reads the format is not installed.
     """
+    path, part, format = _known(path, part)
+    return read_photograph(path) if format is None else format.read(path, part)
+
+
+def opened(path: Path, part: Part = None) -> Picture:
+    """The same, of which pixels may stay in the file: they are whatever slices to arrays."""
+    path, part, format = _known(path, part)
+    if format is None or format.opened is None:
+        return read(path, part)
+    return format.opened(path, part)
+
+
+def beside(path: Path, part: Part, name: str) -> Picture | None:
+    """What an extension of a FITS file says of the pixels of an image in it, if it has one."""
+    path, part, format = _known(path, part)
+    return fits.beside(path, part, name) if format is FITS else None
+
+
+def _known(path: Path, part: Part) -> tuple[Path, Part, Format | None]:
     path, own = parted(path)
     part = part if own is None else own
     format = FORMATS.get(ending(path))
     if part is not None and format is not FITS:
         raise ValueError(f"hdu is for FITS files, and {path.name} is none by its ending")
-    return read_photograph(path) if format is None else format.read(path, part)
+    return path, part, format
 
 
 def format_of(path: Path) -> Format:

@@ -76,6 +76,20 @@ def read(path: Path, part: Part = None) -> Picture:
 
     The first are not tables of distortions, nor lines if there are others.
     """
+    return _read(path, part, False)
+
+
+def opened(path: Path, part: Part = None) -> Picture:
+    """The same, with the numbers left in the file unless it is packed."""
+    return _read(path, part, True)
+
+
+def beside(path: Path, part: Part, name: str) -> Picture | None:
+    """The extension of a name, of the version and shape of an image; None if there is none."""
+    return _read(path, part, True, name)
+
+
+def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
     with in_words(path):
         fits = needed("astropy.io.fits", "fits", f"reading {path.name}")
         with (
@@ -83,14 +97,63 @@ def read(path: Path, part: Part = None) -> Picture:
             fits.open(file, memmap=False, do_not_scale_image_data=True) as units,
         ):
             number = _number(path, units, part)
+            if name is not None:
+                others = _beside(units, units[number], name)
+                if not others:
+                    return None
+                number = others[0]
             unit = units[number]
             require_plausible(path, prod(unit.shape) * abs(unit.header["BITPIX"]) // 8)
-            pixels = _scaled(unit)
+            packed = isinstance(unit, fits.CompImageHDU) or isinstance(file, io.BytesIO)
+            if mapped and not packed:
+                pixels: Any = Numbers.of(path, unit)
+            else:
+                pixels = _scaled(np.asarray(unit.data), unit.header)
             letters = _letters(unit.header, pixels.shape)
             kept = _kept(fits, units, number)
     # What is made of counts are fractions of counts.
     dtype = np.dtype("f8" if unit.header["BITPIX"] == -64 else "f4")
     return Picture(pixels, letters, Original(dtype, None, kept))
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """Those of an image, scaled when they are sliced.
+
+    Attributes
+    ----------
+    raw : memmap
+        As they are in the file.
+    header : astropy.io.fits.Header
+    """
+
+    raw: Array
+    header: Any
+
+    @classmethod
+    def of(cls, path: Path, unit: Any) -> "Numbers":
+        bits = unit.header["BITPIX"]
+        kind = f">{'f' if bits < 0 else 'u' if bits == 8 else 'i'}{abs(bits) // 8}"
+        place = unit.fileinfo()["datLoc"]
+        return cls(np.memmap(path, kind, "r", place, unit.shape), unit.header)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.raw.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self[(slice(0, 0),) * self.ndim].dtype
+
+    def __getitem__(self, index: Any) -> Array:
+        return _scaled(self.raw[index], self.header)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[...], dtype)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
@@ -147,6 +210,14 @@ def _number(path: Path, units: Any, part: Part) -> int:
     return chosen[0]
 
 
+def _beside(units: Any, image: Any, name: str) -> list[int]:
+    known = name, image.ver, image.shape
+    return [
+        k for k, unit in enumerate(units)
+        if unit.is_image and (unit.name, unit.ver, unit.shape) == known
+    ]  # fmt: skip
+
+
 def _is(part: Part, number: int, unit: Any) -> bool:
     if part is None:
         return unit.name not in tables.LOOKUPS
@@ -160,12 +231,11 @@ def _is(part: Part, number: int, unit: Any) -> bool:
     return bool(text == name)
 
 
-def _scaled(unit: Any) -> Array:
+def _scaled(raw: Array, header: Any) -> Array:
     """Numbers as BSCALE, BZERO and BLANK say, in double precision where any of them does."""
-    raw = np.asarray(unit.data)
-    raw = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-    slope, zero = float(unit.header.get("BSCALE", 1)), float(unit.header.get("BZERO", 0))
-    blank = unit.header.get("BLANK") if raw.dtype.kind in "iu" else None
+    raw = np.asarray(raw, raw.dtype.newbyteorder("="))
+    slope, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
+    blank = header.get("BLANK") if raw.dtype.kind in "iu" else None
     if (slope, zero, blank) == (1, 0, None):
         return raw
     pixels = raw * np.float64(slope) + zero
@@ -243,7 +313,8 @@ def _readable(fits: Any, table: Any) -> Any:
         return table
     # astropy evaluates tables of single precision alone.
     kind = np.float64 if table.header["BITPIX"] == -64 else np.float32
-    return fits.ImageHDU(_scaled(table).astype(kind), cards.copied(table.header)[0])
+    pixels = _scaled(np.asarray(table.data), table.header)
+    return fits.ImageHDU(pixels.astype(kind), cards.copied(table.header)[0])
 
 
 def _resized(table: Any, scale: Fraction, sampled: bool) -> Any:
@@ -309,5 +380,5 @@ def _listed(names: Sequence[str]) -> str:
 
 FITS = Format(
     tuple(name + packed for packed in ("", *PACKED) for name in NAMES), ("f8", "f4"),
-    frozenset({HEADER}), read, write, check,
+    frozenset({HEADER}), read, write, check, opened,
 )  # fmt: skip

@@ -65,6 +65,10 @@ class Format:
         The path may be of any name; `ending` is that of the name that the file will have.
     check : callable(original, shape, axes)
         Refuses what `write` could not write, from what is known before the pixels are.
+    opened : callable(path, part), optional
+        As `read`, but pixels are anything that slices to them: they stay in the file till then.
+    chunks : bool
+        Whether `write` takes Dask arrays, and writes one chunk after the other.
     """
 
     endings: tuple[str, ...]
@@ -73,3 +77,5 @@ class Format:
     read: Callable[[Path, Part], Picture]
     write: Callable[[Path, Picture, str, Options], None]
     check: Check = anything
+    opened: Callable[[Path, Part], Picture] | None = None
+    chunks: bool = False

@@ -46,6 +46,17 @@ class Grid:
             tuple(self.units[k] for k in kept),
         )
 
+    def named(self, axes: str) -> "Grid":
+        """The same of axes by their letters; steps are one along those it does not have."""
+        known = {axis: k for k, axis in enumerate(self.axes)}
+        kept = [known.get(axis) for axis in axes]
+        return Grid(
+            axes,
+            tuple(1.0 if k is None else self.scale[k] for k in kept),
+            tuple(0.0 if k is None else self.translation[k] for k in kept),
+            tuple(None if k is None else self.units[k] for k in kept),
+        )
+
     def resized(self, scale: Scale, *, sampled: bool = False) -> "Grid":
         """That of an image of `scale` times as many pixels, over the same field.
 

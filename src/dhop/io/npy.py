@@ -12,6 +12,7 @@ from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, white_of
 from dhop.io.reading import ContentError, in_words
 from dhop.io.replacement import open_whole
+from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
@@ -36,9 +37,24 @@ def read(path: Path, part: Part = None) -> Picture:
     return Picture(array, "?" * array.ndim, Original(array.dtype, white_of(array.dtype)))
 
 
+def opened(path: Path, part: Part = None) -> Picture:
+    with in_words(path):
+        _require_whole(path)
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    kind = array.dtype.newbyteorder("=")
+    return Picture(array, "?" * array.ndim, Original(kind, white_of(kind)))
+
+
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
-    with open_whole(path) as file:
-        np.save(file, picture.arranged("ZYXC"), allow_pickle=False)
+    array = picture.arranged("ZYXC")
+    if isinstance(array, np.ndarray):
+        with open_whole(path) as file:
+            np.save(file, array, allow_pickle=False)
+        return
+    da = needed("dask.array", "dask", f"writing {path.name} in chunks")
+    target = npy.open_memmap(path, mode="w+", dtype=array.dtype, shape=array.shape)
+    da.store(array, target, lock=False)
+    target.flush()
 
 
 def _require_whole(path: Path) -> None:
@@ -53,4 +69,4 @@ def _require_whole(path: Path) -> None:
         raise ContentError(f"{path} claims {claimed:,} bytes of numbers and holds {there:,}")
 
 
-NPY = Format((".npy",), ("f4", "f8"), frozenset(), read, write)
+NPY = Format((".npy",), ("f4", "f8"), frozenset(), read, write, opened=opened, chunks=True)

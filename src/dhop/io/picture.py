@@ -96,7 +96,8 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray
-        Numbers as they are in the file, in native byte order, transparency left out.
+        Numbers as they are in the file, in native byte order, transparency left out. Or what can be
+        sliced to them, or a Dask array.
     axes : str
         A letter for each axis of `pixels`: F frames, Z planes of a volume, Y rows, X columns, C
         channels, P planes that are channels or a volume, T or I for pages that may be anything,

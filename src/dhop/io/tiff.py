@@ -1,6 +1,7 @@
 """TIFF, by tifffile."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ TEXTS = {271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copy
 EXIF = (34665, 34853)
 XMP = 700
 NODATA = 42113
+TILE = 256, 256  # of images that are written in chunks
+BAND = 1024  # rows of them in memory
 LARGEST = 2**32  # number of a resolution, as a fraction of whole ones
 # What is compressed with losses is not compressed so a second time.
 LOSSLESS = {
@@ -48,6 +51,45 @@ class Layout(Metadatum):
 
 def read(path: Path, part: Part = None) -> Picture:
     """The pages, turned as their orientation tag wants them shown."""
+    return _read(path, False)
+
+
+def opened(path: Path, part: Part = None) -> Picture:
+    """The same; pixels that are numbers as they stand in the file stay there."""
+    return _read(path, True)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Pages of one image, decoded when they are sliced.
+
+    Attributes
+    ----------
+    path : Path
+    shape : tuple of int
+    dtype : dtype
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> Array:
+        zarr = needed("zarr", "dask", f"reading parts of {self.path.name}")
+        with in_words(self.path), needed("tifffile", "cli", "TIFF").TiffFile(self.path) as file:
+            pages = zarr.open(file.series[0].aszarr(), mode="r")
+            return np.asarray(pages[index], self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        with in_words(self.path), needed("tifffile", "cli", "TIFF").TiffFile(self.path) as file:
+            return np.asarray(file.series[0].asarray(), dtype or self.dtype)
+
+
+def _read(path: Path, left: bool) -> Picture:
     with in_words(path):
         library = needed("tifffile", "cli", f"reading {path.name}")
         chain.require_open(path)
@@ -60,13 +102,18 @@ def read(path: Path, part: Part = None) -> Picture:
             require_plausible(path, values * page.bitspersample // 8, values)
             kept = _kept(file, page)
             axes = images[0].axes.replace("S", "C").replace("Q", "I")
-            pixels = np.asarray(images[0].asarray())
-            if len(images) > 1:
-                pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
-                axes = "I" + axes
-            pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-            pixels = orientation.shown(pixels, axes, page.tags.valueof(orientation.TAG))
-            found = colours.decoded(path, page, pixels, axes)
+            if left and len(images) == 1 and _plain(page):
+                kind = images[0].dtype.newbyteorder("=")
+                pages: Any = Pages(path, images[0].shape, kind)
+                found = colours.decoded(path, page, pages, axes)
+            else:
+                pixels = np.asarray(images[0].asarray())
+                if len(images) > 1:
+                    pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
+                    axes = "I" + axes
+                pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+                pixels = orientation.shown(pixels, axes, page.tags.valueof(orientation.TAG))
+                found = colours.decoded(path, page, pixels, axes)
             nodata, lossy = _nodata(page), page.compression.name in LOSSY
     if found.transparent:
         kept["transparency"] = Unkept()
@@ -98,8 +145,29 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     if ending in OME or (pages * planes > 1 and "description" not in more):
         named = axes if pages > 1 else axes.replace("C", "S" if channels > 1 else "")
         more["metadata"] = {"axes": named, **(more["metadata"] or {})}
+    pixels = picture.arranged(axes)
+    if isinstance(pixels, np.ndarray):
+        given: Any = np.ascontiguousarray(pixels)
+    else:
+        tile = more.setdefault("tile", TILE)
+        more |= {"shape": pixels.shape, "dtype": pixels.dtype}
+        given = _tiles(pixels, tile, samples=axes.endswith("C"))
     with open_whole(path) as file:
-        imwrite(file, np.ascontiguousarray(picture.arranged(axes)), software="dhop", **more)
+        imwrite(file, given, software="dhop", **more)
+
+
+def _tiles(pixels: Any, tile: tuple[int, int], samples: bool) -> Iterator[Array]:
+    """Those of a Dask array, of which some rows are in memory at a time."""
+    rows, columns = tile
+    band = rows * max(1, BAND // rows)
+    for place in np.ndindex(*pixels.shape[: pixels.ndim - 2 - samples]):
+        page = pixels[place]
+        for top in range(0, page.shape[0], band):
+            read = np.asarray(page[top : top + band])
+            for row in range(0, len(read), rows):
+                for column in range(0, read.shape[1], columns):
+                    part = read[row : row + rows, column : column + columns]
+                    yield np.ascontiguousarray(part)
 
 
 def _images(path: Path, file: Any) -> list[Any]:
@@ -118,6 +186,13 @@ def _images(path: Path, file: Any) -> list[Any]:
     if any(kind(each) != kind(first) for each in more):
         raise ContentError(f"{path} holds {1 + len(more)} images that differ in shape or type")
     return [first, *more]
+
+
+def _plain(page: Any) -> bool:
+    """Whether pixels are shown as they stand in the file: upright, without palette or alpha."""
+    upright = page.tags.valueof(orientation.TAG, default=1) not in range(2, 9)
+    shown = page.photometric.name in ("MINISBLACK", "RGB") and page.bitspersample > 1
+    return upright and shown and not page.extrasamples
 
 
 def _nodata(page: Any) -> float | None:
@@ -216,5 +291,5 @@ def _said(original: Original, ome: bool, pages: int, planes: int) -> dict[str, A
 
 KEEPS = frozenset({"resolution", "colour profile", "author and date", "GeoTIFF tags", "voxel size"})
 WORDS = KEEPS | {"description", "ImageJ description"}
-TIFF = Format((".tif", ".tiff"), TYPES, WORDS, read, write, flat_or_deep)
-OME_TIFF = Format(OME, TYPES, KEEPS, read, write, flat_or_deep)
+TIFF = Format((".tif", ".tiff"), TYPES, WORDS, read, write, flat_or_deep, opened, chunks=True)
+OME_TIFF = Format(OME, TYPES, KEEPS, read, write, flat_or_deep, opened, chunks=True)

@@ -80,7 +80,7 @@ def richardson_lucy(
         ahead = [m + a for m, a in zip(products, way, strict=True)]
         seen = None
         if last is not None and (not goal or cost(ahead) > goal):
-            some, more = _lengths(bend, products, way, last[1])
+            some, more = _lengths(bend, products, way, last[1], keep)
             far = np.maximum(x + some * d + more * last[0], x.dtype.type(KEPT) * x)
             there = predict(far)
             seen = look(far, there)
@@ -90,12 +90,12 @@ def richardson_lucy(
                 seen = None
         if seen is None:
             seen = look(new, ahead)
-        new, change = keep(new, new - x)
+        new, change, *ahead = keep(new, new - x, *ahead)
         last = change, [b - a for a, b in zip(products, ahead, strict=True)]
         x, products, view = new, ahead, seen
 
 
-def _lengths(bend: Bend, products: Products, one: Products, other: Products) -> Any:
+def _lengths(bend: Bend, products: Products, one: Products, other: Products, keep: Keep) -> Any:
     """How far to go two ways, by Newton's steps from nothing, few enough to stay cautious."""
     t = np.zeros(2)
     for _ in range(TRIALS):
@@ -104,10 +104,13 @@ def _lengths(bend: Bend, products: Products, one: Products, other: Products) -> 
             for m, a, b in zip(products, one, other, strict=True)
         ]
         slopes, curvatures = bend(ahead)
-        g, H = np.zeros(2), np.zeros((2, 2))
-        for f, c, *ways in zip(slopes, curvatures, one, other, strict=True):
-            g += [float(inner(f, way)) for way in ways]
-            H += [[float(inner(c * way, to)) for to in ways] for way in ways]
-        t = t + np.linalg.lstsq(H, g, rcond=None)[0]
+        sums = [
+            inner(start, way)
+            for f, c, *ways in zip(slopes, curvatures, one, other, strict=True)
+            for start in (f, *(c * each for each in ways))
+            for way in ways
+        ]
+        g, *H = np.reshape(keep(*sums), (-1, 3, 2)).sum(axis=0, dtype=np.float64)
+        t = t + np.linalg.lstsq(np.array(H), g, rcond=None)[0]
     number = products[0].dtype.type
     return [number(np.clip(s, *ends)) for s, ends in zip(t, ENDS, strict=True)]

@@ -70,8 +70,10 @@ def conjugate_gradients(
     before = 1.0
     while True:
         yield x, sqrt(square)
-        z = r if precondition is None else precondition(r)
-        now = float(square if precondition is None else inner(r, z))
+        z, now = r, square
+        if precondition is not None:
+            z = precondition(r)
+            z, now = keep(z, inner(r, z))
         p = z + (now / before) * p
         q = normal(p)
         x, p, q, curvature = keep(x, p, q, inner(p, q))

@@ -23,6 +23,7 @@ group         the `GROUP` lines that are summed side by side
 share         a range of rows of a result that one thread computes at a time
 board         where threads see what the others are at
 position      where an output of a warp lies in the image, in pixels
+tile          what the hat of a node lights of a scene, on which the PSF varies
 tail          positions beyond the coefficients of a spline that these depend on
 ============  ======================================================================================
 

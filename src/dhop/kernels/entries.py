@@ -194,7 +194,7 @@ def _steps(start, line, tap, twins):
 
 
 @kernel
-def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, cell0, part0, cell1, part1,
+def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, node0, part0, node1, part1,
                transposed, sizes, others, chosen, pointer, indices, data):  # fmt: skip
     """As `fill`, of lines without blocks, with the taps of the pixel that an entry belongs to.
 
@@ -204,12 +204,11 @@ def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, cell0, part
         Taps that any node has: where they reach an entry is stored.
     taps : (G0, G1, T0, T1) float64 or complex128 array
         Those of each node.
-    cell0, part0, cell1, part1 : arrays
-        Of `dhop.model.field.Hats` of either axis.
+    node0, part0, node1, part1 : arrays
+        Of `dhop.model.field.Mixture` of either axis.
     transposed : bool
         Whether the lines are of pixels, else of outputs.
     """
-    G0, G1 = taps.shape[0], taps.shape[1]
     for place in range(chosen.size):
         row = chosen[place]
         b2 = row % sizes[4]
@@ -227,8 +226,6 @@ def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, cell0, part
             while last0 < start0[k0 + 1] and line0[last0] == line0[a]:
                 last0 += 1
             p0 = k0 if transposed else line0[a]
-            g0, f0 = cell0[p0], part0[p0]
-            h0 = min(g0 + 1, G0 - 1)
             base = ((b0 * others[1] + line0[a]) * others[2] + b1) * others[3] * others[4] + b2
             b = start1[k1]
             while b < start1[k1 + 1]:
@@ -236,8 +233,6 @@ def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, cell0, part
                 while last1 < start1[k1 + 1] and line1[last1] == line1[b]:
                     last1 += 1
                 p1 = k1 if transposed else line1[b]
-                g1, f1 = cell1[p1], part1[p1]
-                h1 = min(g1 + 1, G1 - 1)
                 total = taps[0, 0, 0, 0] * 0
                 reached = False
                 for e in range(a, last0):
@@ -245,10 +240,11 @@ def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, cell0, part
                         u, v = tap0[e], tap1[f]
                         if used[u, v]:
                             reached = True
-                            total += (
-                                (1 - f0) * ((1 - f1) * taps[g0, g1, u, v] + f1 * taps[g0, h1, u, v])
-                                + f0 * ((1 - f1) * taps[h0, g1, u, v] + f1 * taps[h0, h1, u, v])
-                            )  # fmt: skip
+                            for g in range(part0.shape[1]):
+                                mixed = total * 0
+                                for h in range(part1.shape[1]):
+                                    mixed += part1[p1, h] * taps[node0[p0, g], node1[p1, h], u, v]
+                                total += part0[p0, g] * mixed
                 if reached:
                     indices[entry] = base + line1[b] * others[4]
                     data[entry] = total

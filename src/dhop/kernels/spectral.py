@@ -138,12 +138,12 @@ def to_frequencies(points, order, first, columns, phases, spectra):
     order : (k, 2) int array
         Places of each frequency and, for real images, of its opposite.
     first : int
-        First column of the first block.
+        Place of the first column of the first block, which is that column unless it is a volume's.
     columns, phases : int
         Number of columns, of whole blocks, and of phases of the rows.
     spectra : (groups, n, 2, lanes) array
-        `phases` rows of `columns` points, for each group of frequencies. Twice the spectra of real
-        images.
+        `phases` rows of `columns` points, for each group of frequencies and of each plane in turn.
+        Twice the spectra of real images.
     """
     blocks, places = points.shape[0] // phases, points.shape[1]
     groups, stride, _, side = spectra.shape
@@ -263,6 +263,69 @@ def scatter_columns(points, column_start, column_place, factor, columns, rows, s
                     for e in range(begin, end):
                         add_emitted(skip(line, column_place[e] * size), flat(total))
                     scale_emitted(flat(total), flat(factor), point)
+
+
+@kernel
+def gather_planes(points, first, table, lines):
+    """Lines across the planes of a volume, continued and split by a table of its planes.
+
+    Parameters
+    ----------
+    points : (planes, phases, p1, 2, lanes) array
+    first : int
+        The point of a row that the first line goes through; the others go through the next.
+    table : (f * p,) int array
+        Source plane of each place, -1 for zeros.
+    lines : (b * phases * f, p, 2, lanes) array
+        For each of `b` points the `phases`, of each the `f` of the planes.
+    """
+    phases, along = points.shape[1:3]
+    places, size = table.size, points.shape[3] * points.shape[4]
+    count = lines.shape[0] * lines.shape[1] // (phases * places)
+    source, target = flat(points), flat(lines)
+    for p in range(phases):
+        for s in range(places):
+            row = skip(source, ((max(table[s], 0) * phases + p) * along + first) * size)
+            for b in range(count):
+                point = skip(target, ((b * phases + p) * places + s) * size)
+                if table[s] < 0:
+                    for i in range(size):
+                        point[i] = 0
+                else:
+                    copy_emitted(skip(row, b * size), point)
+
+
+@kernel
+def scatter_planes(lines, plane_start, plane_place, first, count, points):
+    """Transpose of `gather_planes`: each plane sums its places.
+
+    Parameters
+    ----------
+    lines : (b * phases * f, p, 2, lanes) array
+    plane_start, plane_place : int arrays
+        Places of each plane.
+    first, count : int
+        Which `b` points of a row the lines go through.
+    points : (planes, phases, p1, 2, lanes) array
+    """
+    planes, phases, along = points.shape[:3]
+    size = points.shape[3] * points.shape[4]
+    places = lines.shape[0] * lines.shape[1] // (count * phases)
+    source, target = flat(lines), flat(points)
+    for z in range(planes):
+        begin, end = plane_start[z], plane_start[z + 1]
+        for p in range(phases):
+            row = skip(target, ((z * phases + p) * along + first) * size)
+            for b in range(count):
+                line = skip(source, (b * phases + p) * places * size)
+                point = skip(row, b * size)
+                if begin == end:
+                    for i in range(size):
+                        point[i] = 0
+                    continue
+                copy_emitted(skip(line, plane_place[begin] * size), point)
+                for e in range(begin + 1, end):
+                    add_emitted(skip(line, plane_place[e] * size), point)
 
 
 @kernel

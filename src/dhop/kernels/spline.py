@@ -43,7 +43,8 @@ class Filter(NamedTuple):
     lines : int
         How many lines along the axis an image has.
     strip : int
-        Of how many at a time an image is filtered down its columns.
+        Of how many at a time an image is filtered down its columns. The strips of one image follow
+        those of the one before.
     begin, stop, away : int
         Pixels ``begin <= i < stop`` are coefficients ``i + away``, and no others.
     pixels : (count + 2 * tail,) array
@@ -73,11 +74,11 @@ _unpack = unpacking(Filter)
 
 @kernel
 def filter_columns(x, table, numbers, work, start, stop, out):
-    """Continue the columns of an image and filter them.
+    """Continue the columns of images and filter them.
 
     Parameters
     ----------
-    x : (size * lines,) array
+    x : (images * size * lines,) array
     table : int array
         A packed `Filter`.
     numbers : (2 + count + 2 * tail,) array
@@ -85,15 +86,16 @@ def filter_columns(x, table, numbers, work, start, stop, out):
     work : (strip,) array
     start, stop : int
         Of the strips.
-    out : (count * lines,) array
+    out : (images * count * lines,) array
     """
     t = _unpack(flat(table))
-    source, target, sums = flat(x), flat(out), flat(work)
+    images, target, sums = flat(x), flat(out), flat(work)
     pole, gain = like(numbers[0], x), like(numbers[1], x)
     for place in range(start, stop):
-        first = place * t.strip
+        image, first = _strip(place, t)
         width = min(t.strip, t.lines - first)
-        lines = skip(target, first)
+        source = skip(images, image * t.size * t.lines)
+        lines = skip(target, image * t.count * t.lines + first)
         if t.tail == 0:
             for k in range(t.count):
                 _copy(skip(lines, k * t.lines), source, t.pixels[k], first, t.lines, width)
@@ -116,6 +118,13 @@ def filter_columns(x, table, numbers, work, start, stop, out):
         for i in range(width):
             line[i] = gain * (line[i] + pole * sums[i])
         _back_down(lines, t.count, t.lines, width, pole)
+
+
+@called
+def _strip(place, t):
+    """The image of a strip, and the first of its columns there."""
+    strips = (t.lines + t.strip - 1) // t.strip
+    return place // strips, place % strips * t.strip
 
 
 @called
@@ -156,16 +165,17 @@ def _back_down(target, count, stride, width, pole):
 def filter_columns_back(y, table, numbers, start, stop, out):
     """The transpose of `filter_columns`, for which `y`, of its results' shape, is used up.
 
-    Arguments as there, but for a result of (size * lines,) numbers.
+    Arguments as there, but for a result of (images * size * lines,) numbers.
     """
     t = _unpack(flat(table))
-    source, target = flat(y), flat(out)
+    source, images = flat(y), flat(out)
     factors = skip(flat(numbers), 2)
     pole, gain = like(numbers[0], y), like(numbers[1], y)
     for place in range(start, stop):
-        first = place * t.strip
+        image, first = _strip(place, t)
         width = min(t.strip, t.lines - first)
-        lines = skip(source, first)
+        lines = skip(source, image * t.count * t.lines + first)
+        target = skip(images, image * t.size * t.lines)
         if t.tail > 0:
             for k in range(1, t.count):
                 line, above = skip(lines, k * t.lines), skip(lines, (k - 1) * t.lines)

@@ -8,18 +8,18 @@ that of the four coefficients around it, each of which is the filter's sum over 
     ...
 
 Pixels of the continued image that are one are added in the order of their positions. An entry is
-the product of the weights of both axes and of the area, rounded once.
+the product of the weights of all axes and of the area, rounded once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels.compile import exact, kernel
-from dhop.kernels.flat import flat, unpacking
+from dhop.kernels.flat import flat, pack, unpacking
 from dhop.kernels.spline import like
-from dhop.kernels.warp import Warp, position, seen
+from dhop.kernels.warp_places import position, seen, unpack
 
 Index = NDArray[np.intp]
 
@@ -31,25 +31,34 @@ class Lines(NamedTuple):
     ----------
     reach : int
         Pixels on either side of a position.
-    size0, size1 : int
+    size0, size1, size2 : int
         Shape of the image.
-    start0, start1 : int
-        Positions of the first of `pixels0` and `pixels1`.
-    pixels0, pixels1 : arrays
+    start0, start1, start2 : int
+        Positions of the first of `pixels0` and so on.
+    pixels0, pixels1, pixels2 : arrays
         Source pixel of each position, -1 for a zero.
     """
 
     reach: int
     size0: int
     size1: int
+    size2: int
     start0: int
     start1: int
+    start2: int
     pixels0: Index
     pixels1: Index
+    pixels2: Index
 
 
-_unpack = unpacking(Warp)
 _unpack_lines = unpacking(Lines)
+
+
+def packed_lines(warp, reach) -> Any:
+    """`Lines` of what `dhop.model.warping` knows, packed."""
+    axes = warp.axes
+    sizes, starts = [axis.size for axis in axes], [axis.first - axis.tail for axis in axes]
+    return pack(Lines(reach, *sizes, *starts, *(axis.pixels for axis in axes)))
 
 
 @kernel
@@ -67,25 +76,29 @@ def fill(table, lines, places, area, powers, rows, pointer, indices, data):
     rows, pointer : int arrays
     indices, data : arrays
     """
-    t, n = _unpack(flat(table)), _unpack_lines(flat(lines))
+    t, n = unpack(flat(table)), _unpack_lines(flat(lines))
     where, areas, z = flat(places), flat(area), flat(powers)
-    at, worth = np.empty((2, 2 * n.reach), np.int64), np.empty((2, 2 * n.reach))
-    at0, at1, worth0, worth1 = flat(at[0]), flat(at[1]), flat(worth[0]), flat(worth[1])
+    at, worth = np.empty((3, 2 * n.reach), np.int64), np.empty((3, 2 * n.reach))
+    at0, at1, at2 = flat(at[0]), flat(at[1]), flat(at[2])
+    worth0, worth1, worth2 = flat(worth[0]), flat(worth[1]), flat(worth[2])
     for k in range(rows.size):
         output = rows[k]
-        p0, p1 = position(where, t, output // t.m1, output % t.m1)
-        if not seen(t, p0, p1):
+        p0, p1, p2 = position(where, t, output // t.m2, output % t.m2)
+        if not seen(t, p0, p1, p2):
             continue
         count0 = _line(p0, t.taps, n.reach, n.start0, n.pixels0, z, at0, worth0)
         count1 = _line(p1, t.taps, n.reach, n.start1, n.pixels1, z, at1, worth1)
+        count2 = _line(p2, t.taps, n.reach, n.start2, n.pixels2, z, at2, worth2)
         size = areas[output * t.step]
         e = pointer[k]
-        for i in range(count0):
-            base, value = at0[i] * n.size1, size * worth0[i]
-            for j in range(count1):
-                indices[e] = base + at1[j]
-                data[e] = like(value * worth1[j], data)
-                e += 1
+        for h in range(count0):
+            for i in range(count1):
+                base = (at0[h] * n.size1 + at1[i]) * n.size2
+                value = size * worth0[h] * worth1[i]
+                for j in range(count2):
+                    indices[e] = base + at2[j]
+                    data[e] = like(value * worth2[j], data)
+                    e += 1
 
 
 @kernel
@@ -100,8 +113,8 @@ def fill_columns(
         As for `fill`.
     outputs : int array
         All that may read any of the pixels, ascending.
-    window : (4,) int array
-        First row and column of a window of the image, and its shape.
+    window : (6,) int array
+        First plane, row and column of a window of the image, and its shape.
     order : int array
         Which number each pixel of the window has, -1 for none.
     pointer : int array
@@ -109,33 +122,40 @@ def fill_columns(
     indices, data : arrays
         Without `indices` entries are only counted.
     """
-    t, n = _unpack(flat(table)), _unpack_lines(flat(lines))
+    t, n = unpack(flat(table)), _unpack_lines(flat(lines))
     where, areas, z = flat(places), flat(area), flat(powers)
-    at, worth = np.empty((2, 2 * n.reach), np.int64), np.empty((2, 2 * n.reach))
-    at0, at1, worth0, worth1 = flat(at[0]), flat(at[1]), flat(worth[0]), flat(worth[1])
-    top, left, height, width = window[0], window[1], window[2], window[3]
+    at, worth = np.empty((3, 2 * n.reach), np.int64), np.empty((3, 2 * n.reach))
+    at0, at1, at2 = flat(at[0]), flat(at[1]), flat(at[2])
+    worth0, worth1, worth2 = flat(worth[0]), flat(worth[1]), flat(worth[2])
+    front, top, left = window[0], window[1], window[2]
+    depth, height, width = window[3], window[4], window[5]
     for output in outputs:
-        p0, p1 = position(where, t, output // t.m1, output % t.m1)
-        if not seen(t, p0, p1):
+        p0, p1, p2 = position(where, t, output // t.m2, output % t.m2)
+        if not seen(t, p0, p1, p2):
             continue
         count0 = _line(p0, t.taps, n.reach, n.start0, n.pixels0, z, at0, worth0)
         count1 = _line(p1, t.taps, n.reach, n.start1, n.pixels1, z, at1, worth1)
+        count2 = _line(p2, t.taps, n.reach, n.start2, n.pixels2, z, at2, worth2)
         size = areas[output * t.step]
-        for i in range(count0):
-            row, value = at0[i] - top, size * worth0[i]
-            if row < 0 or row >= height:
+        for h in range(count0):
+            plane = at0[h] - front
+            if plane < 0 or plane >= depth:
                 continue
-            for j in range(count1):
-                column = at1[j] - left
-                if column < 0 or column >= width:
+            for i in range(count1):
+                row, value = at1[i] - top, size * worth0[h] * worth1[i]
+                if row < 0 or row >= height:
                     continue
-                q = order[row * width + column]
-                if q >= 0:
-                    e = pointer[q]
-                    pointer[q] = e + 1
-                    if indices.size > 0:
-                        indices[e] = output
-                        data[e] = like(value * worth1[j], data)
+                for j in range(count2):
+                    column = at2[j] - left
+                    if column < 0 or column >= width:
+                        continue
+                    q = order[(plane * height + row) * width + column]
+                    if q >= 0:
+                        e = pointer[q]
+                        pointer[q] = e + 1
+                        if indices.size > 0:
+                            indices[e] = output
+                            data[e] = like(value * worth2[j], data)
 
 
 @exact

@@ -25,14 +25,14 @@ class FieldRows(ModelRows):
     ) -> None:  # fmt: skip
         from dhop.kernels.entries import fill_field
 
-        model, hats = self._model, (self._field.rows, self._field.columns)
+        model, mixtures = self._model, self._field.mixtures
         relations = [
             axis.by_pixel if self._transposed else axis.by_output
             for axis in (model.rows, model.columns)
         ]
         fill_field(
             *(table for each in relations for table in (each.start, each.line, each.tap)),
-            model.weights != 0, self._field.taps,
-            *(table for hat in hats for table in (hat.cell, hat.fraction)),
+            model.weights != 0, self._field.lines,
+            *(table for mixture in mixtures for table in mixture),
             self._transposed, self._sizes, self._others, rows, pointer, indices, data,
         )  # fmt: skip

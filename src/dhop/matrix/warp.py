@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dhop.model.relations import Index
-from dhop.model.warping import GAIN, POLE, SplineAxis, Warp
+from dhop.model.warping import GAIN, POLE, Warp
 
 Array = NDArray[Any]
 
@@ -32,29 +32,21 @@ class _Entries:
         self._reach = ceil(log(np.finfo(dtype).eps / 2) / log(-POLE)) if warp.taps == 4 else 1
         self._powers = GAIN * POLE ** np.arange(self._reach + 2)
 
-    @property
-    def _axes(self) -> tuple[SplineAxis, SplineAxis]:
-        return self._warp.rows, self._warp.columns
-
     @cached_property
     def _tables(self) -> tuple[Array, ...]:
         """The first arguments of the kernels."""
-        from dhop.kernels.flat import pack
-        from dhop.kernels.warp import packed
-        from dhop.kernels.warp_entries import Lines
+        from dhop.kernels.warp_entries import packed_lines
+        from dhop.kernels.warp_places import packed
 
-        first, second = self._axes
-        lines = pack(Lines(
-            self._reach, first.size, second.size,
-            first.first - first.tail, second.first - second.tail, first.pixels, second.pixels,
-        ))  # fmt: skip
+        lines = packed_lines(self._warp, self._reach)
         return packed(self._warp), lines, self._warp.places, self._warp.area, self._powers
 
 
 class WarpRows(_Entries):
     """Rows of the matrix of a warp.
 
-    A row is the product of two lines, of which the places and the weights follow from a position.
+    A row is the product of a line along each axis, of which the places and the weights follow from
+    a position.
     """
 
     def __init__(self, warp: Warp, dtype: np.dtype[Any]) -> None:
@@ -70,7 +62,7 @@ class WarpRows(_Entries):
     def counts(self, rows: Index) -> Index:
         found = self._warp.positions(rows)
         counts = np.ones(rows.size, np.intp)
-        for place, axis, table in zip(found, self._axes, self._distinct, strict=True):
+        for place, axis, table in zip(found, self._warp.warped, self._distinct, strict=True):
             below = np.floor(place)
             seen = (place >= axis.low) & (place < axis.end)
             number = np.where(seen, below - axis.low, 0).astype(np.intp)
@@ -81,7 +73,7 @@ class WarpRows(_Entries):
     def _distinct(self) -> list[Index]:
         """How many pixels a line has that begins at a pixel, and one between, for each axis."""
         tables = []
-        for axis in self._axes:
+        for axis in self._warp.warped:
             here = axis.pixels[axis.low - axis.first + axis.tail :][: axis.end - axis.low] >= 0
             between = np.full(here.size, 2 * self._reach)
             first = np.arange(here.size) + axis.low - axis.first + axis.tail - self._reach + 1
@@ -130,9 +122,10 @@ class WarpColumns(_Entries):
         if not pixels.size:
             return
         near = np.ones(self._warp.outputs, bool)
-        places = np.stack(np.divmod(pixels, self._warp.columns.size))
+        axes = self._warp.axes
+        places = np.stack(np.unravel_index(pixels, [axis.size for axis in axes]))
         first, last = places.min(axis=1), places.max(axis=1)
-        for k, (number, least, most) in enumerate(self._spans):
+        for k, (number, least, most) in enumerate(self._spans, len(axes) - len(self._spans)):
             near &= (number >= 0) & (least[number] <= last[k]) & (most[number] >= first[k])
         shape = last - first + 1
         order = np.full(shape.prod(), -1)
@@ -144,7 +137,7 @@ class WarpColumns(_Entries):
     def _spans(self) -> list[tuple[Index, Index, Index]]:
         """For each axis the number of each output's line, and the ends of the lines."""
         spans = []
-        for place, axis in zip(self._warp.located, self._axes, strict=True):
+        for place, axis in zip(self._warp.located, self._warp.warped, strict=True):
             seen = (place >= axis.low) & (place < axis.end)
             number = np.where(seen, np.floor(place) - axis.low, -1).astype(np.intp)
             first = axis.low - axis.first + axis.tail - self._reach + 1

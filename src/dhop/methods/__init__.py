@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.methods.lengths import segment_outputs
+from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
 
@@ -21,11 +22,8 @@ PLANS = {
     "fft": ("dhop.methods.fft", "FftPlan"),
 }
 # What other plans are for.
-VOLUMES = PLANS | {
-    "separable": ("dhop.methods.profiles", "ProfilesPlan"),
-    "fft": ("dhop.methods.fourier", "FourierPlan"),
-}
-LINES = PLANS | {"fft": VOLUMES["fft"]}
+VOLUMES = PLANS | {"separable": ("dhop.methods.profiles", "ProfilesPlan")}
+LINES = PLANS | {"fft": ("dhop.methods.fourier", "FourierPlan")}
 
 
 class Plan:
@@ -69,3 +67,14 @@ def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
         return SegmentsPlan(model, dtype, kind, outputs)
     plan: Plan = kind(model, dtype)
     return plan
+
+
+def prepare_field(field: FieldModel, method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
+    """As `prepare`, for a PSF that varies; `model` is that of the field."""
+    if method == "direct" and len(model.axes) == 2:
+        from dhop.methods.field import FieldPlan
+
+        return FieldPlan(field, dtype)
+    from dhop.methods.tiles import TilesPlan
+
+    return TilesPlan(field, dtype, method)

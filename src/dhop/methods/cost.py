@@ -18,13 +18,15 @@ fifth less than `separable`, since its time depends on what else is in the cache
 for threads share the work of `fft` less well.
 """
 
-from math import inf, log2, prod
+from math import inf, log2
 from typing import Any
 
 import numpy as np
 
 from dhop.methods.lengths import segment_outputs, transform_length
+from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
+from dhop.model.tiling import Tiling
 
 MULTIPLY = 0.024  # a multiply-add of the inner loops
 SPARSE = 0.043  # the same where rows share no windows, since taps are missing
@@ -38,14 +40,22 @@ TRANSFORM = 0.14  # a point of a transform down the columns, times the logarithm
 POINT = 0.59  # a point of a spectrum, between the transforms along its rows
 OUTER = 0.38  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
+ACROSS = 0.2  # a point of a transform across planes, times the logarithm of its length
+PLANE = 1e4  # a plane that is transformed, whatever its size
 LIBRARY = 0.24  # a point of a transform by scipy.fft, times the logarithm of their number
 PLACED = 1.0  # a point that is brought to its place or back
 AXIAL = 1.5  # a number that is summed along the first axis of a volume
 STEPS = 9e4  # of transforms, whatever their size
-LINES = 5e3  # the same of lines and volumes, by scipy.fft
+LINES = 5e3  # the same of lines, by scipy.fft
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
+MIXED = 1.05  # what strips of a field cost more, whose taps are mixed
+TILE = 2.5e4  # of a tile, whatever its size
+LIT = 0.7  # a number of a tile or of its outputs
 PYTHON = 3e3  # what a product costs in Python, whatever its size
+
+LARGEST = 2**22  # numbers of a tile
+SPECTRA = 2**24  # numbers in the spectra of all nodes; of large images as many as pixels
 
 # Relative cost of the same operations in other dtypes.
 ARITHMETIC = {"float32": 1.0, "float64": 1.9, "complex64": 4.0, "complex128": 8.0}
@@ -91,24 +101,27 @@ def separable(model: Model, dtype: np.dtype[Any], rank: int) -> tuple[float, flo
 
 def fft(model: Model, dtype: np.dtype[Any]) -> float:
     """Nanoseconds of a product of one image by transforms, in either direction."""
-    if len(model.axes) == 3 or model.is_line:
+    if model.is_line:
         return _fourier(model, dtype)
-    rows, columns = model.axes
-    length = transform_length(rows)
-    down = (columns.size * rows.factor + columns.outputs) * length
-    points = rows.factor * columns.factor * length * transform_length(columns)
-    sums = TRANSFORM * down * log2(length + 1) + POINT * points + OUTER * max(0, points - NEAR)
+    plane, rows, columns = model.volume
+    depth, length = transform_length(plane), transform_length(rows)
+    down = plane.size * columns.size * rows.factor + plane.outputs * columns.outputs
+    along = rows.factor * columns.factor * length * transform_length(columns)
+    points = plane.factor * depth * along
+    sums = TRANSFORM * down * length * log2(length + 1) + OUTER * max(0, points - NEAR)
+    sums += POINT * max(plane.size, plane.outputs) * along
+    if len(model.axes) == 3:
+        sums += ACROSS * points * log2(depth + 1) + PLANE * (plane.size + plane.outputs)
     return STEPS + FOURIER[dtype.name] * sums
 
 
 def _fourier(model: Model, dtype: np.dtype[Any]) -> float:
-    """As `fft`, of lines and of volumes."""
-    phases = prod(axis.factor for axis in model.axes)
-    axis, outputs, count = model.columns, segment_outputs(model, "fft"), 1
-    points = prod(transform_length(axis) for axis in model.axes)
+    """As `fft`, of lines."""
+    axis, outputs = model.columns, segment_outputs(model, "fft")
+    points, count = transform_length(axis), 1
     if outputs < axis.outputs:
         points, count = outputs + -(-axis.taps // axis.factor), -(-axis.outputs // outputs)
-    sums = points * (LIBRARY * log2(points + 1) * (phases + 1) + PLACED * phases)
+    sums = points * (LIBRARY * log2(points + 1) * (axis.factor + 1) + PLACED * axis.factor)
     return LINES + FOURIER[dtype.name] * sums * count
 
 
@@ -155,5 +168,63 @@ def choose(model: Model, dtype: np.dtype[Any]) -> str:
     if found["direct"] < SMALL * ARITHMETIC[dtype.name]:
         return "direct"
     if STEADY * found["separable"] < found["fft"]:
+        del found["fft"]
+    return min(found, key=lambda method: found[method])
+
+
+def direct_field(field: FieldModel, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """As `direct`, of a field of lines or images: each pixel is in two strips."""
+    columns, nodes = field.model.columns, field.columns.nodes
+    margin = columns.taps / columns.factor / columns.outputs
+    strips = MIXED * (min(nodes, 2) + nodes * margin)
+    forward, adjoint = direct(field.model, dtype)
+    return strips * forward, strips * adjoint
+
+
+def tiling(field: FieldModel, dtype: np.dtype[Any], method: str) -> Tiling:
+    """The tiles of a field; spectra are the smaller, the smaller those are."""
+    together = max(SPECTRA, field.model.pixels) if method == "fft" else inf
+    return Tiling(field, dtype, LARGEST, together)
+
+
+def tiled(tiles: Tiling, dtype: np.dtype[Any], method: str, most: float = inf) -> float:
+    """Nanoseconds of a product of a field in tiles, in either direction; inf if above `most`."""
+    total, known = 0.0, {}
+    for tile in tiles.tiles:
+        if tile.node not in known:
+            model = tiles.models[tile.node]
+            placed = TILE + ARITHMETIC[dtype.name] * LIT * (model.pixels + model.outputs)
+            known[tile.node] = placed + _by_method(model, dtype, method) / 2
+        total += known[tile.node]
+        if total > most:
+            return inf
+    return total
+
+
+def _by_method(model: Model, dtype: np.dtype[Any], method: str) -> float:
+    """Nanoseconds of a product and its adjoint by a method."""
+    if method == "fft":
+        return 2 * fft(model, dtype)
+    if method == "direct":
+        return sum(direct(model, dtype))
+    if len(model.axes) == 3:
+        return _profiles(model, dtype)
+    return sum(separable(model, dtype, len(model.factors[0])))
+
+
+def choose_field(field: FieldModel, model: Model, dtype: np.dtype[Any]) -> str:
+    """As `choose`, of a field, whose model is `model`."""
+    images = len(model.axes) == 2
+    if images and sum(direct_field(field, dtype)) < SMALL * ARITHMETIC[dtype.name]:
+        return "direct"
+    whole = tiling(field, dtype, "direct")
+    best = sum(direct_field(field, dtype)) / 2 if images else tiled(whole, dtype, "direct")
+    found = {"direct": best}
+    found["fft"] = tiled(tiling(field, dtype, "fft"), dtype, "fft")
+    # In higher precision the rounded taps are what counts, and those are not separable.
+    if np.finfo(dtype).eps == np.finfo(model.dtype).eps and not model.is_line:
+        least = min(found.values()) / STEADY
+        found["separable"] = tiled(whole, dtype, "separable", least)
+    if STEADY * found.get("separable", inf) < found["fft"]:
         del found["fft"]
     return min(found, key=lambda method: found[method])

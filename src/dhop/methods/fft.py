@@ -1,9 +1,9 @@
 """The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import isfinite
-from typing import Any
+from math import isfinite, prod
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from dhop.runtime.workspace import Borrowed
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
+Multiplied: TypeAlias = Callable[[Array, Array, Array], None]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
 WIDE = 4  # blocks of columns, at least: of large images they take less than three times as one
@@ -34,24 +35,27 @@ class _Side:
 
     Attributes
     ----------
-    rows, columns : ndarray of intp, shape (phases * places,)
+    planes, rows, columns : ndarray of intp, shape (phases * places,)
         Source pixel of each place, -1 for a zero.
-    row_places, column_places : Groups
+    plane_places, row_places, column_places : Groups
         Places of each pixel.
-    row_phases, column_phases : int
-    shape : (int, int)
-        Of the image.
+    row_phases, phases : int
+        Of the rows, and of rows and columns together.
+    shape : (int, int, int)
+        Of the volume; an image is one plane.
     blocks, width : int
         Number of blocks of columns that are transformed side by side, and of columns with those
         that fill the last block.
     """
 
-    def __init__(self, rows: Split, columns: Split, columns_of_block: int) -> None:
-        self.rows, self.columns = rows.pixel.ravel(), columns.pixel.ravel()
-        self.row_places, self.column_places = rows.by_pixel, columns.by_pixel
-        self.row_phases, self.column_phases = len(rows.pixel), len(columns.pixel)
-        self.shape = rows.size, columns.size
-        self.blocks = -(-columns.size // columns_of_block)
+    def __init__(self, splits: Sequence[Split], columns_of_block: int) -> None:
+        self.planes, self.rows, self.columns = (split.pixel.ravel() for split in splits)
+        self.plane_places, self.row_places, self.column_places = (s.by_pixel for s in splits)
+        _, self.row_phases, column_phases = (len(split.pixel) for split in splits)
+        self.phases = self.row_phases * column_phases
+        planes, rows, columns = (split.size for split in splits)
+        self.shape = planes, rows, columns
+        self.blocks = -(-columns // columns_of_block)
         self.width = self.blocks * columns_of_block
 
 
@@ -65,10 +69,13 @@ class FftPlan(Plan):
 
     A few columns of the image at a time are split into phases and transformed, then the rows of a
     few frequencies at a time, with everything that happens between their two transforms, then the
-    columns of the result. The tables of the two axes say which pixel stands at which place.
+    columns of the result. Of a volume this is done plane by plane, but what happens between the
+    transforms of the rows goes across the planes. The tables of the axes say which pixel stands at
+    which place.
 
     Workspace: the spectra of the larger image, whose place those of the other take, and per thread
-    up to four times `BLOCK` bytes or `WIDE` blocks of columns, the larger; see `Borrowed`.
+    up to four times `BLOCK` bytes or `WIDE` blocks of columns, the larger; of a volume as well the
+    rows of `lanes` frequencies in all planes. See `Borrowed`.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
@@ -76,44 +83,53 @@ class FftPlan(Plan):
         parts = dtype.type().real.dtype
         self._lanes = BYTES // parts.itemsize
         self._lines = 1 if dtype.kind == "c" else 2  # of pixels in a lane
-        self._columns = self._lines * self._lanes  # of a block
-        rows, columns = map(transform_split, model.axes)
-        p0, p1 = rows.pixel.shape[1], columns.pixel.shape[1]
-        m0, m1 = model.low
-        self._high = _Side(rows, columns, self._columns)
-        self._low = _Side(_low_split(m0, p0), _low_split(m1, p1), self._columns)
-        self._whole = (p0, p1) == (m0, m1)
+        columns_of_block = self._columns = self._lines * self._lanes
+        high = [transform_split(axis) for axis in model.volume]
+        lengths = [split.pixel.shape[1] for split in high]
+        outputs = [axis.outputs for axis in model.volume]
+        self._high = _Side(high, columns_of_block)
+        self._low = _Side(list(map(_low_split, outputs, lengths)), columns_of_block)
+        self._whole = lengths == outputs
+        self._is_volume = len(model.axes) == 3
         self._cost = cost.fft(model, dtype)
-        self._down, self._along = Transform(p0, parts), Transform(p1, parts)
+        self._across, self._down, self._along = (Transform(p, parts) for p in lengths)
+        p0 = self._down.length
         count = p0 if self._lines == 1 else p0 // 2 + 1
         kept = np.arange(count)
         self._order = np.stack([self._down.places[kept], self._down.places[-kept]], 1)
         self._order = np.ascontiguousarray(self._order[:, : self._lines])
         self._groups = -(-count // self._lanes)
-        self._scale = np.array([1 / (p0 * p1 * self._lines)], parts)
-        self._weights = self._spectra(model.taps.astype(dtype))
+        self._scale = np.array([1 / (prod(lengths) * self._lines)], parts)
+        self._weights = self._spectra(model.taps.astype(dtype), [len(s.pixel) for s in high])
 
-    def _spectra(self, weights: Array) -> Array:
+    def _spectra(self, weights: Array, factors: list[int]) -> Array:
         """Conjugate transforms of the phases of the reversed PSF, as points in the kernels' order.
 
         Returns
         -------
-        ndarray, shape (groups, f0 * f1, p1, 2, lanes)
+        ndarray, shape (groups, phases, p1, 2, lanes), of volumes (groups, p1, phases, p, 2, lanes)
         """
-        f0, f1 = self._high.row_phases, self._high.column_phases
-        p0, p1 = self._down.length, self._along.length
-        u0, u1 = np.indices(weights.shape)
-        place0, place1 = u0 // f0 % p0, u1 // f1 % p1
-        shape = place0.max() + 1, f0, f1, place1.max() + 1
-        phases = np.zeros(shape, np.result_type(weights, np.float64))
-        np.add.at(phases, (place0, u0 % f0, u1 % f1, place1), weights.conj())
-        down = (fft.fft if self._lines == 1 else fft.rfft)(phases, p0, axis=0)
-        points = np.zeros((self._groups, f0 * f1, p1, 2, self._lanes), weights.real.dtype)
+        transforms = self._across, self._down, self._along
+        weights = weights.reshape([axis.taps for axis in self.model.volume])
+        taps = np.indices(weights.shape)
+        place = [u // f % t.length for u, f, t in zip(taps, factors, transforms, strict=True)]
+        phase = [u % f for u, f in zip(taps, factors, strict=True)]
+        places = [each.max() + 1 for each in place]
+        phases = np.zeros((*places, *factors), np.result_type(weights, np.float64))
+        np.add.at(phases, (*place, *phase), weights.conj())
+        phases = phases.transpose(1, 2, 4, 5, 3, 0)  # the phases of a volume's planes are the last
+        down = (fft.fft if self._lines == 1 else fft.rfft)(phases, self._down.length, axis=0)
+        p, p1 = self._across.length, self._along.length
+        shape = (p1, prod(factors), p) if self._is_volume else (prod(factors), p1)
+        points = np.zeros((self._groups, *shape, 2, self._lanes), weights.real.dtype)
         for g, group in enumerate(points):
-            rows = fft.fft(down[g * self._lanes :][: self._lanes], p1)[..., self._along.frequencies]
-            rows = np.moveaxis(rows.reshape(-1, f0 * f1, p1), 0, -1)
-            group[:, :, 0, : rows.shape[-1]] = rows.real
-            group[:, :, 1, : rows.shape[-1]] = -rows.imag
+            some = down[g * self._lanes :][: self._lanes]
+            some = fft.fft(some, p1, axis=1).take(self._along.frequencies, 1)
+            some = fft.fft(some, p, axis=5).take(self._across.frequencies, 5)
+            some = np.moveaxis(some if self._is_volume else np.moveaxis(some, 1, -1), 0, -1)
+            some = some.reshape(*shape, -1)
+            group[..., 0, : some.shape[-1]] = some.real
+            group[..., 1, : some.shape[-1]] = -some.imag
         return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
@@ -135,7 +151,7 @@ class FftPlan(Plan):
         out: Array,
         source: _Side,
         target: _Side,
-        multiply: Callable[[Array, Array, Array], None],
+        multiply: Multiplied,
         workers: int | None,
     ) -> bool:
         """Several threads for each image, or each image for one thread if it is smaller."""
@@ -160,7 +176,7 @@ class FftPlan(Plan):
         result: Array,
         source: _Side,
         target: _Side,
-        multiply: Callable[[Array, Array, Array], None],
+        multiply: Multiplied,
         backend: bool,
         workers: int,
     ) -> float:
@@ -174,55 +190,96 @@ class FftPlan(Plan):
         parts, point = self._weights.dtype, (2, self._lanes)
         p0, p1 = self._down.length, self._along.length
         stride = max(side.row_phases * side.width for side in (source, target))
+        depth = max(source.shape[0], target.shape[0])
         sums: list[float] = []
 
-        def analyse(start: int, stop: int) -> None:
+        def analyse(plane: int, start: int, stop: int) -> None:
             count, first = stop - start, start * self._columns
             with Borrowed(parts, (count * source.row_phases, p0, *point)) as (points,):
-                spectral.gather_rows(image, source.rows, first, points.reshape(count, -1, *point))
+                into = points.reshape(count, -1, *point)
+                spectral.gather_rows(image[plane], source.rows, first, into)
                 self._down.forward(points, backend)
                 spectral.to_frequencies(
-                    points, self._order, first, source.width, source.row_phases, spectra
-                )
+                    points, self._order, plane * stride + first, source.width, source.row_phases,
+                    spectra,
+                )  # fmt: skip
 
         def between(start: int, stop: int) -> None:
-            count, rows = stop - start, spectra[start:stop]
-            lines = [count * side.row_phases * side.column_phases for side in (source, target)]
-            shapes = [(n, p1, *point) for n in lines]
+            rows = spectra[start:stop].reshape(-1, stride, *point)
+            given, found = ((stop - start) * side.shape[0] for side in (source, target))
+            shapes = [
+                (lines * side.phases, p1, *point)
+                for lines, side in ((given, source), (found, target))
+            ]
             with Borrowed(parts, *shapes) as (points, products):
                 spectral.gather_columns(
-                    rows, source.width, source.row_phases, source.columns, points
+                    rows[:given], source.width, source.row_phases, source.columns, points
                 )
                 self._along.forward(points, backend)
-                multiply(points, self._weights[start:stop], products)
+                if self._is_volume:
+                    self._planes(points, start, products, source, target, multiply, backend)
+                else:
+                    multiply(points, self._weights[start:stop], products)
                 self._along.inverse(products, backend)
                 spectral.scatter_columns(
-                    products,
-                    *target.column_places,
-                    self._scale,
-                    target.width,
-                    target.row_phases,
-                    rows,
-                )
+                    products, *target.column_places, self._scale, target.width, target.row_phases,
+                    rows[:found],
+                )  # fmt: skip
 
-        def synthesise(start: int, stop: int) -> None:
+        def synthesise(plane: int, start: int, stop: int) -> None:
             count, first = stop - start, start * self._columns
             with Borrowed(parts, (count * target.row_phases, p0, *point)) as (points,):
                 spectral.from_frequencies(
-                    spectra, self._order, first, target.width, target.row_phases, points
-                )
+                    spectra, self._order, plane * stride + first, target.width, target.row_phases,
+                    points,
+                )  # fmt: skip
                 self._down.inverse(points, backend)
                 flat = points.reshape(count, -1, *point)
-                sums.append(spectral.scatter_rows(flat, *target.row_places, first, result))
+                sums.append(spectral.scatter_rows(flat, *target.row_places, first, result[plane]))
 
-        with Borrowed(parts, (self._groups, stride, *point)) as (spectra,):
-            for step, lines, points_of_line, least in (
-                (analyse, source.blocks, source.row_phases * p0, WIDE),
-                (between, self._groups, self._weights.shape[1] * p1, 1),
-                (synthesise, target.blocks, target.row_phases * p0, WIDE),
-            ):
-                run(step, _blocks(lines, points_of_line * 2 * BYTES, least, workers), workers)
+        def by_plane(side: _Side) -> list[tuple[int, ...]]:
+            size = side.row_phases * p0 * 2 * BYTES
+            blocks = _blocks(side.blocks, size, WIDE, 1 if self._is_volume else workers)
+            return [(plane, *block) for plane in range(side.shape[0]) for block in blocks]
+
+        if self._is_volume:
+            groups = [(group, group + 1) for group in range(self._groups)]
+        else:
+            groups = _blocks(self._groups, self._high.phases * p1 * 2 * BYTES, 1, workers)
+        with Borrowed(parts, (self._groups, depth * stride, *point)) as (spectra,):
+            run(analyse, by_plane(source), workers)
+            run(between, groups, workers)
+            run(synthesise, by_plane(target), workers)
         return sum(sums)
+
+    def _planes(
+        self,
+        points: Array,
+        group: int,
+        products: Array,
+        source: _Side,
+        target: _Side,
+        multiply: Multiplied,
+        backend: bool,
+    ) -> None:
+        """Transform and multiply across the planes, for a few points of their rows at a time."""
+        weights, point = self._weights[group], points.shape[-2:]
+        count, phases, places = weights.shape[:3]
+        points, products = (
+            each.reshape(side.shape[0], side.phases, count, *point)
+            for each, side in ((points, source), (products, target))
+        )
+        shapes = [(side.phases * side.planes.size, *point) for side in (source, target)]
+        step = max(1, BLOCK // (phases * places * 2 * BYTES))
+        for start in range(0, count, step):
+            some = weights[start : start + step]
+            lines = [(len(some) * size // places, places, *point) for size, *point in shapes]
+            with Borrowed(weights.dtype, *lines) as (given, found):
+                spectral.gather_planes(points, start, source.planes, given)
+                self._across.forward(given, backend)
+                multiply(given, some, found)
+                self._across.inverse(found, backend)
+                spectral.scatter_planes(found, *target.plane_places, start, len(some), products)
 
 
 def _add(points: Array, weights: Array, total: Array) -> None:

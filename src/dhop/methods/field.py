@@ -18,7 +18,6 @@ Array = NDArray[Any]
 
 BAND = 2**20  # bytes that stay in the L2 cache
 MORE = 32  # rows beyond those that are needed
-TWICE = 2.3  # what a field costs in plain products
 
 
 class FieldPlan(Plan):
@@ -33,9 +32,9 @@ class FieldPlan(Plan):
 
     def __init__(self, field: FieldModel, dtype: np.dtype[Any]) -> None:
         self.model = field.model
-        times = cost.direct(field.model, dtype)
-        self.forward = _forward(field, dtype, TWICE * times[0])
-        self.adjoint = _adjoint(field, dtype, TWICE * times[1])
+        times = cost.direct_field(field, dtype)
+        self.forward = _forward(field, dtype, times[0])
+        self.adjoint = _adjoint(field, dtype, times[1])
 
 
 def _forward(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:

@@ -1,6 +1,7 @@
 """Sums of whole lines of an image, tabulated for groups of sums that share what they read."""
 
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +49,39 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
     read, or one that the first few do together with one of the others', or if these are used up
     another one for each output. What finds no partner, as at borders, is summed alone.
     """
+    order = _orders.get(relation)
+    if order is None:
+        order = _orders[relation] = _order(relation)
+    merged = np.zeros((len(weights), 0), weights.dtype)
+    if order.begins.size:
+        merged = np.add.reduceat(weights[:, relation.tap], order.begins, axis=1)
+    merged = merged.astype(dtype)
+    return Lines(
+        order.start, order.passes, order.lines * length, merged.take(order.entries, axis=1),
+        order.alone, order.lone_lines * length, merged.take(order.lone_entries, axis=1),
+    )  # fmt: skip
+
+
+class _Order(NamedTuple):
+    """The tables of `Lines`, of lines as they are numbered and of entries in their place."""
+
+    begins: Index
+    start: Index
+    passes: Index
+    lines: Index
+    entries: Index
+    alone: Index
+    lone_lines: Index
+    lone_entries: Index
+
+
+# Of relations that are still there: those of tiles of a field are one for many PSFs.
+_orders: WeakKeyDictionary[Relation, _Order] = WeakKeyDictionary()
+
+
+def _order(relation: Relation) -> _Order:
     begins = np.flatnonzero(relation.begins)
     start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
-    merged = np.zeros((len(weights), 0), weights.dtype)
-    if lines.size:
-        merged = np.add.reduceat(weights[:, relation.tap], begins, axis=1)
-    merged = merged.astype(dtype)
-
     group, line, entries = _by_group(start, lines)
     groups = -(-(start.size - 1) // GROUP)
     steps, alone = _steps(group, entries, groups)
@@ -66,15 +93,10 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
     owner = group[here] * GROUP + r
     order = np.argsort(owner, kind="stable")
     here, r = here[order], r[order]
-    return Lines(
-        first,
-        passes,
-        line[windows[different]] * length,
-        merged.take(read.ravel(), axis=1),
-        np.searchsorted(owner[order], np.arange(start.size)),
-        line[here] * length,
-        merged.take(entries[here, r], axis=1),
-    )
+    return _Order(
+        begins, first, passes, line[windows[different]], read.ravel(),
+        np.searchsorted(owner[order], np.arange(start.size)), line[here], entries[here, r],
+    )  # fmt: skip
 
 
 def _by_group(start: Index, lines: Index) -> tuple[Index, Index, Index]:

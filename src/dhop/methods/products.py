@@ -19,7 +19,7 @@ class Products:
     """The products of a model by one method, or by ``"auto"``, with a plan for each dtype.
 
     The method of a part of a larger model is told by `chosen`, where it is not for the part to say.
-    `plan` makes the plans, by default those of one PSF.
+    `plan` makes the plans and `choose` says which is the fastest, by default those of one PSF.
     """
 
     def __init__(
@@ -29,11 +29,12 @@ class Products:
         workers: int | None,
         chosen: Mapping[np.dtype[Any], str] | None = None,
         plan: Callable[[str, Model, np.dtype[Any]], Plan] = prepare,
+        choose: Callable[[Model, np.dtype[Any]], str] = cost.choose,
     ) -> None:
         self.model = replace(model, around=(1,) * len(model.around))  # what plans see
         self.asked = method
         self.workers = workers
-        self._plan = plan
+        self._plan, self._choose = plan, choose
         self._around = model.around
         self._last = prod(model.around[1:]) == 1  # the axes are the last ones
         self._chosen = dict(chosen or {})
@@ -44,7 +45,7 @@ class Products:
         """The method of products in `dtype`."""
         if dtype not in self._chosen:
             auto = self.asked == "auto"
-            self._chosen[dtype] = cost.choose(self.model, dtype) if auto else self.asked
+            self._chosen[dtype] = self._choose(self.model, dtype) if auto else self.asked
         return self._chosen[dtype]
 
     def apply(self, x: Array, product: Product, out: Array) -> None:
@@ -60,7 +61,7 @@ class Products:
                 'array spread over the whole image; use method="auto" or "direct"'
             )
         if x.dtype not in self._direct:
-            self._direct[x.dtype] = prepare("direct", self.model, x.dtype)
+            self._direct[x.dtype] = self._plan("direct", self.model, x.dtype)
         self._multiply(self._direct[x.dtype], x, product, out)
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:

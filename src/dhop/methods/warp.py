@@ -1,6 +1,7 @@
-"""Products of a warp: the filter along both axes, then the spline at each output, and back."""
+"""Products of a warp: the filter along each axis, then the spline at each output, and back."""
 
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ Array = NDArray[Any]
 STRIP = 2**19  # bytes of columns that are filtered together, which a cache holds
 LEAST = 16  # columns in a strip, for whole lines of the cache
 FILTER = 2.5  # nanoseconds of a pixel, of one filter ...
-SPLINE = {4: 10.0, 2: 5.0, 1: 3.0}  # ... and of an output, by the taps
+SPLINE = {4: 10.0, 2: 5.0, 1: 3.0}  # ... and of an output, by the taps; of a volume 3 times that
 BACK = 1.5  # times that is what the transpose takes
 
 
 class WarpPlan:
     """Products with one image at a time, of any dtype that is real.
 
-    Workspace: the coefficients, an array between the filters, and a band or a strip per thread.
+    Workspace: the coefficients, an array between two filters, and a band or a strip per thread.
 
     Parameters
     ----------
@@ -32,46 +33,36 @@ class WarpPlan:
     """
 
     def __init__(self, warp: Warp) -> None:
-        from dhop.kernels import spline
         from dhop.kernels import warp as kernels
+        from dhop.kernels.warp_places import BLOCK, band, packed
 
         self._warp = warp
-        self._spline, self._kernels = spline, kernels
-        rows, columns = warp.rows, warp.columns
-        self._table = kernels.packed(warp)
-        self._down = [self._filter(rows, columns.size, size) for size in (4, 8)]
-        self._along = self._filter(columns, rows.count, 4)
-        self._numbers = [np.concatenate([[POLE, GAIN], axis.factor]) for axis in (rows, columns)]
+        self._kernels, self._block = kernels, BLOCK
+        self._table = packed(warp)
+        self._band = band(warp)
+        planes, rows, columns = warp.axes
+        self._down = [_Down(rows, planes.count, columns.size)]
+        if warp.volume:
+            self._down.insert(0, _Down(planes, 1, rows.size * columns.size))
+        self._along = _filter(columns, planes.count * rows.count, 0)
+        self._numbers = _numbers(columns)
 
-    def _filter(self, axis: SplineAxis, lines: int, itemsize: int) -> Index:
-        from dhop.kernels.flat import pack
+    @property
+    def _spline(self) -> float:
+        """Nanoseconds of an output."""
+        return SPLINE[self._warp.taps] * (3 if self._warp.volume else 1)
 
-        begin, stop = axis.inner
-        groups = axis.by_pixel
-        away = groups.member[groups.start[begin]] - axis.tail - begin if stop > begin else 0
-        if stop == begin:
-            begin = stop = axis.size
-        return pack(self._spline.Filter(
-            axis.size, axis.count, axis.tail, lines, self._strip(itemsize), begin, stop, int(away),
-            axis.pixels, *groups, axis.line,
-        ))  # fmt: skip
-
-    def _strip(self, itemsize: int) -> int:
-        width = STRIP // (self._warp.rows.count * itemsize) // LEAST * LEAST
-        return max(LEAST, width)
-
-    def _block(self, dtype: np.dtype[Any]) -> tuple[Array, Index]:
+    def _work(self, dtype: np.dtype[Any]) -> tuple[Array, Index]:
         """Workspace for the outputs that are located at a time."""
-        block = self._kernels.BLOCK
-        return np.empty(3 * block, dtype), np.empty(block, np.intp)
+        return np.empty(4 * self._block, dtype), np.empty(self._block, np.intp)
 
     @cached_property
     def _bands(self) -> Index:
         """The runs of outputs of each band, packed."""
         from dhop.kernels.flat import pack
 
-        places = self._warp.places
-        count = -(-self._warp.rows.count // self._kernels.BAND)
+        places, axes = self._warp.places, self._warp.axes[:2]
+        count = prod(-(-axis.count // most) for axis, most in zip(axes, self._band, strict=True))
         first = np.zeros(count + 1, np.int64)
         nothing = np.zeros((0, 3), np.int64)
         self._kernels.find_runs(self._table, places, first, nothing)
@@ -82,56 +73,115 @@ class WarpPlan:
         return pack(self._kernels.Bands(count, first, runs))
 
     def forward(self, x: Array, out: Array, workers: int | None) -> None:
-        """Write the outputs of a (n0 * n1,) image into the (m0 * m1,) array `out`."""
-        warp, kernels, spline = self._warp, self._kernels, self._spline
-        rows, columns = warp.rows, warp.columns
-        down = self._down[x.itemsize // 8]
-        strip = self._strip(x.itemsize)
-        between = workspace.empty((rows.count * columns.size,), x.dtype)
+        """Write the outputs of an image, one after the other, into `out`."""
+        from dhop.kernels.spline import filter_rows
 
-        def filter_columns(start: int, stop: int) -> None:
-            work = np.empty(strip, x.dtype)
-            spline.filter_columns(x, down, self._numbers[0], work, start, stop, between)
+        warp, kernels = self._warp, self._kernels
+        for down in self._down:
+            x = down.forward(x, workers)
+        lines = x.size // warp.axes[-1].size
+        coefficients = workspace.empty((lines * warp.axes[-1].count,), x.dtype)
 
-        strips = -(-columns.size // strip)
-        run(filter_columns, row_blocks(strips, FILTER * between.size, workers), workers)
-        coefficients = workspace.empty((rows.count * columns.count,), x.dtype)
+        def along(start: int, stop: int) -> None:
+            filter_rows(x, self._along, self._numbers, start, stop, coefficients)
 
-        def filter_rows(start: int, stop: int) -> None:
-            spline.filter_rows(between, self._along, self._numbers[1], start, stop, coefficients)
-
-        groups = -(-rows.count // GROUP)
-        run(filter_rows, row_blocks(groups, FILTER * coefficients.size, workers), workers)
+        run(along, row_blocks(-(-lines // GROUP), FILTER * coefficients.size, workers), workers)
 
         def gather(start: int, stop: int) -> None:
-            work, at = self._block(x.dtype)
+            work, at = self._work(x.dtype)
             kernels.forward(
                 coefficients, self._table, warp.places, warp.area, work, at, start, stop, out
             )
 
-        run(gather, row_blocks(warp.shape[0], SPLINE[warp.taps] * warp.outputs, workers), workers)
+        lines = warp.shape[0] * warp.shape[1]
+        run(gather, row_blocks(lines, self._spline * warp.outputs, workers), workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
-        """Write the image of (m0 * m1,) numbers `y` into the (n0 * n1,) array `out`."""
-        warp, kernels, spline = self._warp, self._kernels, self._spline
-        rows, columns = warp.rows, warp.columns
-        between = workspace.empty((rows.count * columns.size,), y.dtype)
-        bands = self._bands
+        """Write the image of numbers `y`, one for each output, into `out`."""
+        warp, kernels = self._warp, self._kernels
+        planes, rows, columns = warp.axes
+        between = workspace.empty((planes.count * rows.count * columns.size,), y.dtype)
+        bands, around = self._bands, 2 * kernels.MOST
+        deep, tall = self._band
+        band_rows = (deep + around * warp.volume) * (tall + around)
 
         def gather(start: int, stop: int) -> None:
-            work, at = self._block(y.dtype)
-            band = np.empty((kernels.BAND + 2 * kernels.MOST) * columns.count, y.dtype)
+            work, at = self._work(y.dtype)
+            band = np.empty(band_rows * columns.count, y.dtype)
             kernels.adjoint(
-                y, self._table, bands, self._along, warp.places, warp.area, self._numbers[1],
+                y, self._table, bands, self._along, warp.places, warp.area, self._numbers,
                 band, work, at, start, stop, between,
             )  # fmt: skip
 
-        work = BACK * SPLINE[warp.taps] * warp.outputs + FILTER * between.size
-        run(gather, row_blocks(-(-rows.count // kernels.BAND), work, workers), workers)
-        down = self._down[y.itemsize // 8]
+        work = BACK * self._spline * warp.outputs + FILTER * between.size
+        run(gather, row_blocks(int(bands[0]), work, workers), workers)
+        for down in reversed(self._down[1:]):
+            between = down.adjoint(between, None, workers)
+        self._down[0].adjoint(between, out, workers)
 
-        def filter_columns(start: int, stop: int) -> None:
-            spline.filter_columns_back(between, down, self._numbers[0], start, stop, out)
 
-        strips = -(-columns.size // self._strip(y.itemsize))
-        run(filter_columns, row_blocks(strips, FILTER * between.size, workers), workers)
+class _Down:
+    """The filter down an axis that is not the last, of some images.
+
+    Parameters
+    ----------
+    axis : SplineAxis
+    images, lines : int
+        How many images there are, and lines along the axis in each.
+    """
+
+    def __init__(self, axis: SplineAxis, images: int, lines: int) -> None:
+        self._pixels, self._coefficients = (images * n * lines for n in (axis.size, axis.count))
+        self._numbers = _numbers(axis)
+        widths = {size: STRIP // (axis.count * size) // LEAST * LEAST for size in (4, 8)}
+        self._width = {size: max(LEAST, width) for size, width in widths.items()}
+        self._strips = {size: images * -(-lines // width) for size, width in self._width.items()}
+        self._table = {size: _filter(axis, lines, width) for size, width in self._width.items()}
+
+    def forward(self, x: Array, workers: int | None) -> Array:
+        """The coefficients of pixels `x`."""
+        from dhop.kernels.spline import filter_columns
+
+        size = x.itemsize
+        out = workspace.empty((self._coefficients,), x.dtype)
+
+        def some(start: int, stop: int) -> None:
+            work = np.empty(self._width[size], x.dtype)
+            filter_columns(x, self._table[size], self._numbers, work, start, stop, out)
+
+        run(some, row_blocks(self._strips[size], FILTER * out.size, workers), workers)
+        return out
+
+    def adjoint(self, y: Array, out: Array | None, workers: int | None) -> Array:
+        """The transpose, for which `y` is used up; into `out` if that is given."""
+        from dhop.kernels.spline import filter_columns_back
+
+        size = y.itemsize
+        result = workspace.empty((self._pixels,), y.dtype) if out is None else out
+
+        def some(start: int, stop: int) -> None:
+            filter_columns_back(y, self._table[size], self._numbers, start, stop, result)
+
+        run(some, row_blocks(self._strips[size], FILTER * y.size, workers), workers)
+        return result
+
+
+def _numbers(axis: SplineAxis) -> Array:
+    """The pole, the gain and the factors of the tails."""
+    return np.concatenate([[POLE, GAIN], axis.factor])
+
+
+def _filter(axis: SplineAxis, lines: int, strip: int) -> Index:
+    """A packed `dhop.kernels.spline.Filter`."""
+    from dhop.kernels.flat import pack
+    from dhop.kernels.spline import Filter
+
+    begin, stop = axis.inner
+    groups = axis.by_pixel
+    away = groups.member[groups.start[begin]] - axis.tail - begin if stop > begin else 0
+    if stop == begin:
+        begin = stop = axis.size
+    return pack(Filter(
+        axis.size, axis.count, axis.tail, lines, strip, begin, stop, int(away),
+        axis.pixels, *groups, axis.line,
+    ))  # fmt: skip

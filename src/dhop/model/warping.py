@@ -118,24 +118,28 @@ class SplineAxis:
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """A warp as data.
+    """A warp of an image or of a volume as data. An image is a volume of one plane.
 
     Attributes
     ----------
-    rows, columns : SplineAxis
-    shape : (int, int)
+    axes : tuple of SplineAxis
+        Of planes, rows and columns.
+    shape : (int, int, int)
         Of the outputs.
+    volume : bool
+        Whether positions have a plane.
     kind : int
         `AFFINE`, `PROJECTIVE` or `MAPPED`.
     places : ndarray of float64
-        The 3 x 3 matrix, or the positions of all outputs, rows first.
+        The matrix, 3 x 3 or of a volume 4 x 4, or the positions of all outputs, planes or rows
+        first.
     area : ndarray of float64
         What outputs are multiplied by, one number for all or one for each.
     """
 
-    rows: SplineAxis
-    columns: SplineAxis
-    shape: tuple[int, int]
+    axes: tuple[SplineAxis, ...]
+    shape: tuple[int, ...]
+    volume: bool
     kind: int
     places: Array
     area: Array
@@ -143,39 +147,42 @@ class Warp:
     @classmethod
     def build(
         cls,
-        size: tuple[int, int],
-        shape: tuple[int, int],
+        size: tuple[int, ...],
+        shape: tuple[int, ...],
         coordinates: Array,
         *,
         order: int,
-        boundary: tuple[Boundary, Boundary],
+        boundary: tuple[Boundary, ...],
         flux: bool,
     ) -> "Warp":
-        """Tabulate both axes for a matrix or an array of positions."""
+        """Tabulate two or three axes for a matrix or an array of positions."""
         kind, places = MAPPED, coordinates
         if coordinates.ndim == 2:
-            kind = PROJECTIVE if coordinates[2, :2].any() else AFFINE
+            kind = PROJECTIVE if coordinates[-1, :-1].any() else AFFINE
             places = _normalised(coordinates, shape)
         area = _area(kind, places, shape) if flux else np.ones(1)
-        rows, columns = _axes(kind, places, size, shape, order, boundary)
+        axes = _axes(kind, places, size, shape, order, boundary)
         most = LARGEST[0] * prod(size) + LARGEST[1]
-        if kind == MAPPED or rows.count * columns.count > most:
+        if kind == MAPPED or prod(axis.count for axis in axes) > most:
             found = positions(kind, places, shape, np.arange(prod(shape)))
-            both = zip(found, size, boundary, strict=True)
-            kind, places = MAPPED, np.stack([_brought_back(*each) for each in both])
-            rows, columns = _axes(kind, places, size, shape, order, boundary)
+            each = zip(found, size, boundary, strict=True)
+            kind, places = MAPPED, np.stack([_brought_back(*one) for one in each])
+            axes = _axes(kind, places, size, shape, order, boundary)
         numbers = np.ascontiguousarray(places).reshape(-1)
-        return cls(rows, columns, shape, kind, numbers, area)
+        volume = len(size) == 3
+        if not volume:
+            axes, shape = [SplineAxis.build(1, 0, 0, 1, "constant"), *axes], (1, *shape)
+        return cls(tuple(axes), shape, volume, kind, numbers, area)
 
     @property
     def taps(self) -> int:
-        """Coefficients that an output reads along each axis."""
-        return self.rows.taps
+        """Coefficients that an output reads along each axis, but for the plane of an image."""
+        return self.axes[-1].taps
 
     @property
     def pixels(self) -> int:
         """Number of pixels of the image."""
-        return self.rows.size * self.columns.size
+        return prod(axis.size for axis in self.axes)
 
     @property
     def outputs(self) -> int:
@@ -183,32 +190,41 @@ class Warp:
         return prod(self.shape)
 
     @property
+    def warped(self) -> tuple[SplineAxis, ...]:
+        """The axes along which there are positions."""
+        return self.axes if self.volume else self.axes[1:]
+
+    @property
     def located(self) -> Array:
-        """Row and column of all outputs."""
+        """Where all outputs lie."""
         return self.positions(np.arange(self.outputs))
 
     def positions(self, outputs: Index) -> Array:
-        """Row and column, in the image, of some outputs."""
-        places = self.places.reshape((2, -1) if self.kind == MAPPED else (3, 3))
-        return positions(self.kind, places, self.shape, outputs)
+        """Where some outputs lie in the image, rows first, or planes of a volume."""
+        count = len(self.warped)
+        places = self.places.reshape(count if self.kind == MAPPED else count + 1, -1)
+        return positions(self.kind, places, self.shape[-count:], outputs)
 
 
-def positions(kind: int, places: Array, shape: tuple[int, int], outputs: Index) -> Array:
-    """Row and column, in the image, of some outputs: to the bit what the kernels compute."""
+def positions(kind: int, places: Array, shape: tuple[int, ...], outputs: Index) -> Array:
+    """Where some outputs lie in the image: to the bit what the kernels compute."""
     if kind == MAPPED:
-        return np.asarray(places.reshape(2, -1)[:, outputs])
-    r, c = (each.astype(np.float64) for each in np.divmod(outputs, shape[1]))
-    p0, p1, w = ((a * r + t) + b * c for a, b, t in places)
-    return np.stack([p0, p1]) if kind == AFFINE else np.stack([p0 / w, p1 / w])
+        return np.asarray(places.reshape(len(places), -1)[:, outputs])
+    *before, last = (each.astype(np.float64) for each in np.unravel_index(outputs, shape))
+    found = []
+    for *steps, step, start in places:
+        first = sum(a * place for a, place in zip(steps, before, strict=True))
+        found.append((first + start) + step * last)
+    return np.stack(found[:-1]) if kind == AFFINE else np.stack(found[:-1]) / found[-1]
 
 
 def _axes(
     kind: int,
     places: Array,
-    size: tuple[int, int],
-    shape: tuple[int, int],
+    size: tuple[int, ...],
+    shape: tuple[int, ...],
     order: int,
-    boundary: tuple[Boundary, Boundary],
+    boundary: tuple[Boundary, ...],
 ) -> list[SplineAxis]:
     taps = 1 if _whole(kind, places) else order + 1
     ends = _ends(kind, places, shape)
@@ -218,25 +234,29 @@ def _axes(
     ]
 
 
-def _normalised(matrix: Array, shape: tuple[int, int]) -> Array:
+def _corners(shape: tuple[int, ...]) -> Index:
+    """Numbers of the outputs at the corners."""
+    ends = np.meshgrid(*((0, m - 1) for m in shape), indexing="ij")
+    return np.ravel_multi_index(ends, shape).reshape(-1)
+
+
+def _normalised(matrix: Array, shape: tuple[int, ...]) -> Array:
     """A matrix whose last row is positive all over the outputs, and 1 at the first if it can be."""
-    corners = np.array([[r, c, 1] for r in (0, shape[0] - 1) for c in (0, shape[1] - 1)])
-    sides = corners @ matrix[2]
+    corners = np.stack(np.unravel_index(_corners(shape), shape))
+    sides = matrix[-1, :-1] @ corners + matrix[-1, -1]
     if not ((sides > 0).all() or (sides < 0).all()):
         raise ValueError(
             "the projective map has its horizon among the outputs, where positions are infinite"
         )
-    return matrix / (matrix[2, 2] or sides[0])
+    return matrix / (matrix[-1, -1] or sides[0])
 
 
-def _ends(kind: int, places: Array, shape: tuple[int, int]) -> list[tuple[float, float]]:
-    """The least and largest position on either axis, to be found at corners of a matrix."""
+def _ends(kind: int, places: Array, shape: tuple[int, ...]) -> list[tuple[float, float]]:
+    """The least and largest position on each axis, to be found at corners of a matrix."""
     if kind == MAPPED:
-        found = places.reshape(2, -1)
+        found = places.reshape(len(places), -1)
     else:
-        m0, m1 = shape
-        corners = np.array([0, m1 - 1, (m0 - 1) * m1, m0 * m1 - 1])
-        found = positions(kind, places, shape, corners)
+        found = positions(kind, places, shape, _corners(shape))
         slack = 1e-9 * (1 + np.abs(found))  # rounding inside may exceed that at the corners
         exact = kind == AFFINE and _whole(kind, places)
         found = found if exact else np.concatenate([found - slack, found + slack], axis=1)
@@ -248,23 +268,35 @@ def _whole(kind: int, places: Array) -> bool:
     return kind != PROJECTIVE and bool((places == np.rint(places)).all())
 
 
-def _area(kind: int, places: Array, shape: tuple[int, int]) -> Array:
+def _area(kind: int, places: Array, shape: tuple[int, ...]) -> Array:
     """The area of the image that each output covers, the Jacobian determinant of the map."""
     if kind == AFFINE:
-        return np.array([abs(np.linalg.det(places[:2, :2]))])
+        return np.array([abs(np.linalg.det(places[:-1, :-1]))])
     if kind == PROJECTIVE:
-        r, c = np.ogrid[: shape[0], : shape[1]]
-        w = places[2, 0] * r + places[2, 1] * c + places[2, 2]
-        return np.abs(np.linalg.det(places) / w**3).reshape(-1)
-    (a, b), (c, d) = (
+        grid = np.ogrid[tuple(slice(m) for m in shape)]
+        *steps, start = places[-1]
+        w = sum(a * place for a, place in zip(steps, grid, strict=True)) + start
+        return np.abs(np.linalg.det(places) / w ** len(places)).reshape(-1)
+    slopes = [
         [
             # A lone row or column is taken to be as high or wide as one of the image.
             np.gradient(each, axis=axis) if shape[axis] > 1 else np.full(shape, float(k == axis))
-            for axis in (0, 1)
+            for axis in range(len(shape))
         ]
         for k, each in enumerate(places)
-    )
-    return np.abs(a * d - b * c).reshape(-1)
+    ]
+    return np.abs(_determinant(slopes)).reshape(-1)
+
+
+def _determinant(rows: list[list[Array]]) -> Array:
+    """That of each place, by its first row: LAPACK takes several times as long."""
+    if len(rows) == 1:
+        return rows[0][0]
+    total = np.zeros(rows[0][0].shape)
+    for k, number in enumerate(rows[0]):
+        minor = number * _determinant([row[:k] + row[k + 1 :] for row in rows[1:]])
+        total = total - minor if k % 2 else total + minor
+    return total
 
 
 def _brought_back(place: Array, size: int, boundary: Boundary) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -56,18 +57,19 @@ class CameraOperator(NormalOperator):
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
         rules: dict[str, Any] = {
-            "decimation": grid.decimation, "boundary": ("constant", "constant"),
-            "center": (psf.shape[0] - 1, psf.shape[1] - 1), "phase": (0, 0),
-            "axes": (len(dims) - 2, len(dims) - 1), "dtype": dtype,
+            "decimation": grid.decimation, "boundary": ("constant",) * psf.ndim,
+            "center": tuple(k - 1 for k in psf.shape), "phase": (0,) * psf.ndim,
+            "axes": tuple(range(len(batch), len(dims))), "dtype": dtype,
         }  # fmt: skip
         self.tabulated: FieldModel | None = None
         if isinstance(psf, Field):
-            rows, columns = psf.positions
-            nodes = rows + grid.first[0], columns + grid.first[1]
+            nodes = tuple(
+                each + first for each, first in zip(psf.positions, grid.first, strict=True)
+            )
             whole = FieldModel.build(dims, psf.stamps, nodes, grid.fine, **rules)
             self.model = _trimmed(whole.model, grid)
             self.tabulated = replace(whole, model=self.model)
-            self.products = field_products(self.tabulated, workers)
+            self.products = field_products(self.tabulated, "auto", workers)
         else:
             self.model = _trimmed(Model.build(dims, psf, grid.fine, **rules), grid)
             self.products = Products(self.model, "auto", workers)
@@ -106,17 +108,17 @@ class MovedOperator(Product):
     Parameters
     ----------
     dims : tuple of int
-        Shape of the scene; axes before the last two are a batch.
+        Shape of the scene; axes before those of the PSF are a batch.
     psf : ndarray or Field
         On pixels of which a whole number, `factor` or the next above, are one of the frame. A field
         belongs to the camera: its positions are such pixels of the frame, not of the scene.
-    factor : (float, float)
+    factor : tuple of float
         Pixels of the scene in one of the frame.
-    shape : (int, int)
+    shape : tuple of int
         Of the frame.
     motion
         As `dhop.frames.motions` has it.
-    center : (int, int)
+    center : tuple of int
         Of the PSF.
     decimation, boundary, dtype, workers
         As for `DHOperator`; the scene is what the boundary continues.
@@ -137,10 +139,10 @@ class MovedOperator(Product):
         dims: tuple[int, ...],
         psf: Array | Field,
         factor: tuple[float, ...],
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         motion: Any,
         *,
-        center: tuple[int, int],
+        center: tuple[int, ...],
         decimation: Decimation = "sum",
         boundary: Boundary | Sequence[Boundary] = "constant",
         order: Any = 3,
@@ -153,13 +155,11 @@ class MovedOperator(Product):
             "center": center, "decimation": decimation, "boundary": boundary, "order": order,
             "dtype": dtype, "workers": workers,
         }  # fmt: skip
-        grid = self._grid = Grid.build(
-            shape, factor, (psf.shape[0], psf.shape[1]), center, decimation
-        )
+        grid = self._grid = Grid.build(shape, factor, psf.shape, center, decimation)
         if decimation == "sum" and factor != grid.fine:  # over pixels of the scene
-            area = factor[0] / grid.fine[0] * factor[1] / grid.fine[1]
+            area = prod(factor) / prod(grid.fine)
             psf = psf.scaled(area) if isinstance(psf, Field) else psf * area
-        camera = CameraOperator(dims[:-2], grid, psf, np.dtype(dtype), workers)
+        camera = CameraOperator(dims[: -len(shape)], grid, psf, np.dtype(dtype), workers)
         warp = WarpOperator(
             dims, camera.dims, grid.coordinates(motion), order=order, boundary=boundary,
             dtype=np.dtype(dtype), workers=workers,
@@ -175,7 +175,8 @@ class MovedOperator(Product):
 
     def of_one_image(self) -> "MovedOperator":
         """The operator of a single one of the images in a batch."""
-        return MovedOperator(self._scene[-2:], *self._given, **self._settings)
+        shape = self._given[2]
+        return MovedOperator(self._scene[-len(shape) :], *self._given, **self._settings)
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
         """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
@@ -186,9 +187,9 @@ class MovedOperator(Product):
         if factor != self._grid.fine:
             old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
             psf = resample(psf, old, new, center=center)
-            center = (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2
-        whole = max(1, round(factor[0])), max(1, round(factor[1]))
-        move = displacement(motion, shape, (0.5, 0.5)) * factor
+            center = tuple((k - 1) // 2 for k in psf.shape)
+        whole = tuple(max(1, round(f)) for f in factor)
+        move = displacement(motion, shape, (0.5,) * len(shape)) * factor
         moved, origin = shift(psf, (move - np.rint(move)).tolist(), center)
         options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
         near = DHOperator(self._scene, moved, whole, center=origin, **options)
@@ -196,9 +197,10 @@ class MovedOperator(Product):
             return near.terms(weights)
         # Each of its pixels has the weights of those of the frame that lie there.
         given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
-        crowd = self._grid.crowd(motion, whole, near.dimsd[-2:], given.reshape(-1, *shape))
+        blocks = near.dimsd[-len(shape) :]
+        crowd = self._grid.crowd(motion, whole, blocks, given.reshape(-1, *shape))
         if decimation == "sum":
-            crowd *= (factor[0] * factor[1] / (whole[0] * whole[1])) ** 2
+            crowd *= (prod(factor) / prod(whole)) ** 2
         return near.terms(crowd.reshape(-1))
 
 
@@ -206,10 +208,10 @@ def frame_operator(
     dims: tuple[int, ...],
     psf: Array | Field,
     factor: tuple[float, ...],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     motion: Any,
     *,
-    center: tuple[int, int],
+    center: tuple[int, ...],
     **options: Any,
 ) -> NormalOperator:
     """The operator of a frame: with a shift in its PSF where it has only moved by that.
@@ -217,22 +219,24 @@ def frame_operator(
     Arguments as for `MovedOperator`.
     """
     move = as_shift(motion)
-    fits = tuple(f * m for f, m in zip(factor, shape, strict=True)) == dims[-2:]
+    fits = tuple(f * m for f, m in zip(factor, shape, strict=True)) == dims[-len(shape) :]
     if move is not None and fits and all(f == int(f) for f in factor):
         distance = (move * factor).tolist()
         moved, origin = (
             psf.moved(distance) if isinstance(psf, Field) else shift(psf, distance, center)
         )
         own = {name: value for name, value in options.items() if name != "order"}
-        fine = int(factor[0]), int(factor[1])
-        return DHOperator(dims, moved, fine, center=origin, **own)
+        return DHOperator(dims, moved, tuple(map(int, factor)), center=origin, **own)
     return MovedOperator(dims, psf, factor, shape, motion, center=center, **options)
 
 
 def _trimmed(model: Model, grid: Grid) -> Model:
     """The model with the outputs only that are pixels of the frame."""
-    axes = [_first(axis, count) for axis, count in zip(model.axes, grid.shape, strict=True)]
-    return replace(model, axes=tuple(axes))
+    before = len(model.axes) - len(grid.shape)  # a line is an image of one row
+    axes = [
+        _first(axis, count) for axis, count in zip(model.axes[before:], grid.shape, strict=True)
+    ]
+    return replace(model, axes=(*model.axes[:before], *axes))
 
 
 def _first(axis: Axis, outputs: int) -> Axis:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed.terms import Term
 from dhop.frames import motions
@@ -14,7 +14,8 @@ from dhop.matrix import merging
 from dhop.matrix.sparse import Rows
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.base import ArrayOperator, dense, frame_weight
+from dhop.operators.base import ArrayOperator, dense
+from dhop.operators.given import checked_roots, linear_operators
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
@@ -70,7 +71,7 @@ class FrameStack(NormalOperator):
         operators: Iterable[LinearOperator],
         weights: Sequence[ArrayLike] | NDArray[Any] | None = None,
     ) -> None:
-        self.operators = _linear_operators(operators)
+        self.operators = linear_operators(operators)
         if not self.operators:
             raise ValueError("a stack needs at least one operator")
         columns = {operator.shape[1] for operator in self.operators}
@@ -91,7 +92,7 @@ class FrameStack(NormalOperator):
             (int(self._edges[-1]),),
         )
         self.args = self.operators
-        self._roots = self._checked_roots(weights)
+        self._roots = checked_roots(weights, self.operators)
 
     @classmethod
     def from_motion(
@@ -118,19 +119,21 @@ class FrameStack(NormalOperator):
 
         Parameters
         ----------
-        dims : (int, int)
+        dims : sequence of int
             Shape of the scene, of which pixel (0, 0) is the first that pixel (0, 0) of frame 0
-            covers. Axes before the last two are a batch.
-        psf : array_like, two-dimensional, or Field
-            On pixels of which `factor`, or the next whole number above it, are one of a frame. The
-            positions of a field are such pixels of the camera, not of the scene.
-        factor : float or (float, float)
+            covers. Axes before those of the PSF are a batch.
+        psf : array_like or Field
+            Of one to three axes, which are those that move. On pixels of which `factor`, or the
+            next whole number above it, are one of a frame. The positions of a field are such pixels
+            of the camera, not of the scene.
+        factor : float or sequence of float
             Pixels of the scene in one of a frame.
         motion : sequence
             For each frame where its pixels lie in frame 0, in low-resolution pixels: a 3 x 3 matrix
             that takes ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``,
-            or a callable that takes rows and columns, two arrays, to theirs.
-        shape : (int, int), optional
+            or a callable that takes rows and columns, two arrays, to theirs. Of volumes a 4 x 4
+            matrix, and planes come first; of lines a 2 x 2 matrix, and there are columns only.
+        shape : sequence of int, optional
             Of a frame, by default ``dims // factor``.
         weights : sequence of (float or array_like), optional
             As for `FrameStack`. Pixels whose centres do not lie on the scene, or whose positions
@@ -160,36 +163,36 @@ class FrameStack(NormalOperator):
         True
         """
         size = arguments.shape("dims", dims)
-        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf)
-        if isinstance(psf, Field) and (center is not None or psf.ndim != 2):
+        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf, most=3)
+        if isinstance(psf, Field) and center is not None:
+            raise ValueError("the psfs of a field are centred, give no center")
+        scene = size[-blur.ndim :]
+        steps = arguments.each("factor", factor, blur.ndim, arguments.positive_real)
+        pixels = None if shape is None else arguments.shape("shape", shape)
+        if len(scene) < blur.ndim or (pixels and len(pixels) != blur.ndim):
             raise ValueError(
-                "the psfs of a field are centred, give no center"
-                if psf.ndim == 2
-                else f"motion is that of images, got {psf}"
+                f"the psf has {blur.ndim} axes, and so must dims and shape, got {size} and {shape}"
             )
-        steps = arguments.both("factor", factor, arguments.positive_real)
-        if shape is None:
-            m0, m1 = (int(n / f) for n, f in zip(size[-2:], steps, strict=True))
-        else:
-            m0, m1 = arguments.shape("shape", shape)
+        pixels = pixels or tuple(int(n / f) for n, f in zip(scene, steps, strict=True))
         moves = sequence("motion", motion, "matrices, arrays of positions or callables")
-        moves = motions.checked_motions(motion, len(moves), (m0, m1))
+        moves = motions.checked_motions(motion, len(moves), pixels)
         origin = (
-            ((blur.shape[0] - 1) // 2, (blur.shape[1] - 1) // 2)
+            tuple((k - 1) // 2 for k in blur.shape)
             if center is None
-            else arguments.pair("center", center)
+            else arguments.integers("center", center, blur.ndim)
         )
         frames = [
             frame_operator(
-                size, blur, steps, (m0, m1), each, center=origin, decimation=decimation,
+                size, blur, steps, pixels, each, center=origin, decimation=decimation,
                 boundary=boundary, order=order, dtype=arguments.operator_dtype(dtype, blur),
                 workers=workers,
             )
             for each in moves
         ]  # fmt: skip
         given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
-        grid = motions.Grid.build((m0, m1), steps, (1, 1), (0, 0), decimation)
-        seen = [grid.seen(each, (size[-2], size[-1])) for each in moves]
+        one, none = (1,) * blur.ndim, (0,) * blur.ndim
+        grid = motions.Grid.build(pixels, steps, one, none, decimation)
+        seen = [grid.seen(each, scene) for each in moves]
         masks: list[Any] = [
             w
             if on.all()
@@ -277,22 +280,6 @@ class FrameStack(NormalOperator):
                 frame[np.broadcast_to(root == 0, frame.shape)] = 0
                 np.multiply(frame, root, out=frame, casting="same_kind")
         return y
-
-    def _checked_roots(self, weights: Any) -> list[Array] | None:
-        if weights is None:
-            return None
-        given = sequence("weights", weights, "numbers or arrays")
-        if len(given) != len(self.operators):
-            raise ValueError(f"{len(self.operators)} operators, but {len(given)} weights")
-        roots = []
-        for number, (each, operator) in enumerate(zip(given, self.operators, strict=True)):
-            array = frame_weight(each, number)
-            if array.ndim and array.size != operator.shape[0]:
-                raise ValueError(
-                    f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"
-                )
-            roots.append(np.sqrt(array.reshape(-1 if array.ndim else ()), dtype=np.float64))
-        return roots
 
     def root(self, number: int, dtype: np.dtype[Any]) -> Any:
         """The root of a frame's weights in the precision of a dtype."""
@@ -397,15 +384,3 @@ class FrameStack(NormalOperator):
             if not isinstance(operator, ArrayOperator):
                 raise TypeError(f"this asks for a stack of DHOperators, it holds {operator!r}")
         return list(self.operators)
-
-
-def _linear_operators(given: Any) -> tuple[LinearOperator, ...]:
-    operators = [
-        dense(each, "each of operators") if isinstance(each, np.ndarray) else each
-        for each in sequence("operators", given, "LinearOperators")
-    ]
-    try:
-        return tuple(aslinearoperator(each) for each in operators)
-    except (TypeError, ValueError) as error:
-        message = f"operators must be LinearOperators or what scipy makes one of: {error}"
-        raise TypeError(message) from None

@@ -21,9 +21,10 @@ from dhop.runtime import arguments
 Array = NDArray[Any]
 Conserve: TypeAlias = Literal["brightness", "flux"]
 
-# Sums of absolute values of a cubic spline through one pixel, over both axes: the largest there is
+# Sums of absolute values of a cubic spline through one pixel, along an axis: the largest there is
 # at positions a pixel apart, and that of linear splines which lie above it everywhere.
-ROW, COLUMN = 1.5491**2, 1.7393**2
+ROW, COLUMN = 1.5491, 1.7393
+KINDS = {1: "a signal", 2: "an image", 3: "a volume"}
 
 
 class WarpOperator(NormalOperator):
@@ -35,28 +36,29 @@ class WarpOperator(NormalOperator):
     positions are those of pixels (turns by 90 degrees, flips, shifts by whole pixels), `W` copies
     these, and nothing is rounded.
 
-    Pixel ``(i, j)`` is at position ``(i, j)``: integers are centres of pixels.
+    Pixel ``(i, j)`` is at position ``(i, j)``: integers are centres of pixels. Signals and volumes
+    are warped as images are.
 
     Parameters
     ----------
     dims : sequence of int
-        Shape of the image, of its last two axes. Axes before these are a batch of images.
+        Shape of the image. Axes before those that `coordinates` warps are a batch of images.
     dimsd : sequence of int
         Shape of the result, with the same batch.
     coordinates : array_like
         A 3 x 3 matrix that takes ``(row, column, 1)`` of the result to the image, an affine or a
-        projective map. Or an array of shape ``(2, m0, m1)``, the rows and the columns. Of a signal,
-        which has one axis, a 2 x 2 matrix or an array of shape ``(1, m)``; volumes are not there
-        yet. Copied.
+        projective map. Or an array of shape ``(2, m0, m1)``, the rows and the columns. Of a volume
+        a 4 x 4 matrix that takes ``(plane, row, column, 1)``, or an array ``(3, m0, m1, m2)``; of a
+        signal, which has one axis, a 2 x 2 matrix or an array ``(1, m)``. Copied.
     order : {3, 1}
         Of the spline.
-    boundary : str or (str, str)
+    boundary : str or sequence of str
         As for `DHOperator`. Where the image is continued by zeros, the spline is zero from 12
         pixels beyond the outermost ones on (from 1 if linear).
     conserve : {"brightness", "flux"}
         Whether values are kept, or sums: ``"flux"`` multiplies by the area of the image that a
-        pixel of the result covers, the Jacobian determinant, which for an array is that of central
-        differences.
+        pixel of the result covers, or the volume, the Jacobian determinant, which for an array is
+        that of central differences.
     dtype : dtype
         float64 or float32. Positions are float64 in either.
     workers : int, optional
@@ -81,7 +83,9 @@ class WarpOperator(NormalOperator):
     -----
     The filter of a cubic spline reaches over the whole image, and falls off by 0.27 a pixel. Its
     products end where no bit changes, and so do rows of the explicit matrix: 28 pixels from a
-    position in float64, 14 in float32. NaN in an image is all over its result, if cubic.
+    position in float64, 14 in float32. A row of a volume has so many along each axis, 175,616 in
+    float64: take ``order=1``, which has 8, for the matrix of a large one. NaN in an image is all
+    over its result, if cubic.
 
     Examples
     --------
@@ -130,7 +134,7 @@ class WarpOperator(NormalOperator):
             raise TypeError(f"dtype must be float32 or float64, got {kind}")
         super().__init__(kind, dims, dimsd)
         self._axes = axes
-        self.warp = _warp(
+        self.warp = warp_of(
             dims[-axes:], dimsd[-axes:], self._coordinates, order, self._boundary,
             conserve == "flux",
         )  # fmt: skip
@@ -139,6 +143,16 @@ class WarpOperator(NormalOperator):
     def coordinates(self) -> Array:
         """The matrix or the positions, read-only."""
         return self._coordinates
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the coordinates are positions, no matrix."""
+        return len(self.coordinates) == self.warped
+
+    @property
+    def warped(self) -> int:
+        """How many axes are warped, the last ones."""
+        return self._axes
 
     @property
     def order(self) -> int:
@@ -163,7 +177,7 @@ class WarpOperator(NormalOperator):
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Which pixels of the result lie on pixels of the image."""
-        size = np.array([[self.warp.rows.size], [self.warp.columns.size]])
+        size = np.array([[axis.size] for axis in self.warp.warped])
         found = self.warp.located
         on = ((found >= -0.5) & (found <= size - 0.5)).all(axis=0)
         return np.broadcast_to(on.reshape(self.dimsd[-self._axes :]), self.dimsd)
@@ -188,7 +202,7 @@ class WarpOperator(NormalOperator):
 
     def _said(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
-        what = "positions" if len(self.coordinates) == self._axes else "matrix"
+        what = "positions" if self.mapped else "matrix"
         return (
             f"WarpOperator {self.dims} -> {self.dimsd}, {what}, order {self.order}, "
             f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}"
@@ -224,19 +238,21 @@ class WarpOperator(NormalOperator):
         # The linear spline of an image among zeros ends before the cubic one does.
         reaching = ["edge" if each == "constant" else each for each in self.boundary]
         linear = self._with(order=1, boundary=reaching if self._axes > 1 else reaching[0])
-        return COLUMN * linear.bounds()[0], ROW * area
+        return COLUMN**self._axes * linear.bounds()[0], ROW**self._axes * area
 
 
 def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:
     """A matrix or positions, as a read-only copy in float64, and how many axes these have."""
     given = dense(coordinates, "coordinates")
-    axes = 1 if given.shape == (2, 2) or given.shape[:1] == (1,) else 2
+    axes = _axes(given.shape)
     shape = dimsd[-axes:]
     if given.shape not in ((axes + 1, axes + 1), (axes, *shape)) or len(shape) < axes:
-        raise ValueError(
-            f"coordinates must be a 3 x 3 matrix or an array of shape {(2, *dimsd[-2:])}, or of a "
-            f"signal a 2 x 2 matrix or an array of shape {(1, *dimsd[-1:])}, got {given.shape}"
-        )
+        ways = [
+            f"of {kind} a {n + 1} x {n + 1} matrix or an array of shape {(n, *dimsd[-n:])}"
+            for n, kind in KINDS.items()
+            if n <= len(dimsd)
+        ]
+        raise ValueError(f"coordinates must be {', '.join(ways)}; got {given.shape}")
     if given.dtype.kind == "c":
         raise TypeError("coordinates must be real")
     array = np.array(given, dtype=np.float64)
@@ -246,7 +262,13 @@ def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:
     return array, axes
 
 
-def _warp(
+def _axes(shape: tuple[int, ...]) -> int:
+    """How many axes a matrix or an array of positions of that shape can have."""
+    matrix = len(shape) == 2 and shape[0] == shape[1] > 1
+    return min(max(shape[0] - 1 if matrix else len(shape) - 1, 1), 3)
+
+
+def warp_of(
     dims: tuple[int, ...],
     dimsd: tuple[int, ...],
     coordinates: Array,
@@ -254,7 +276,7 @@ def _warp(
     boundary: tuple[Boundary, ...],
     flux: bool,
 ) -> Warp:
-    """The warp of an image, or of a signal as an image of one row."""
+    """The warp of an image or a volume, or of a signal as an image of one row."""
     if len(dims) == 1:
         dims, dimsd, boundary = (1, *dims), (1, *dimsd), ("symmetric", *boundary)
         if coordinates.shape == (2, 2):
@@ -263,10 +285,7 @@ def _warp(
             coordinates = matrix
         else:
             coordinates = np.stack([np.zeros_like(coordinates), coordinates])
-    return Warp.build(
-        (dims[0], dims[1]), (dimsd[0], dimsd[1]), coordinates, order=order,
-        boundary=(boundary[0], boundary[1]), flux=flux,
-    )  # fmt: skip
+    return Warp.build(dims, dimsd, coordinates, order=order, boundary=boundary, flux=flux)
 
 
 def _rebuild(

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.model.shifting import shift_all
 from dhop.psf import grids
 from dhop.psf.arrays import resample
+from dhop.psf.stamps import ascending, checked_stamps
 from dhop.psf.stars import read_stars
-from dhop.runtime.arguments import numbers, real
+from dhop.runtime.arguments import real
 from dhop.runtime.notebook import card
 
 Array = NDArray[Any]
@@ -85,7 +86,7 @@ class Field:
                 f"must have the shape {shapes}, got {self.stamps.shape}"
             )
         self.positions = tuple(
-            _ascending(name, place, count)
+            ascending(name, place, count)
             for name, place, count in zip(names, places, self.grid, strict=True)
         )
 
@@ -96,7 +97,13 @@ class Field:
         return f"<Field of {' x '.join(map(str, self.grid))} psfs of {self.shape}>"
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], factor: int = 1) -> "Field":
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        factor: int = 1,
+        *,
+        jacobian: Callable[[float, float], ArrayLike] | None = None,
+    ) -> "Field":
         """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
 
         They tell what a pixel of the detector receives, so the pixel is in them already: use them
@@ -107,9 +114,13 @@ class Field:
         path : path
             FITS file (needs ``dhop[fits]``): a cube whose header has ``NXPSFS`` and ``IPSFX01``, or
             ``DET_YX0`` and ``OVERSAMP``; a table with ``PSF_MASK``, which are polynomials; a
-            PixelGrid of Piff with a BasisPolynomial, on one detector whose pixels are even.
+            PixelGrid of Piff with a BasisPolynomial, on one detector.
         factor : int
             Pixels of the scene in a pixel of the detector, along each axis.
+        jacobian : callable, optional
+            Of a model of Piff, ``((du/dx, du/dy), (dv/dx, dv/dy))`` in arcseconds for each pixel at
+            a column and a row of the detector, counted from 0. By default what is fitted to the
+            places of the file's stars, in which pixels change slowly over the detector.
 
         Returns
         -------
@@ -122,7 +133,7 @@ class Field:
         OSError
             If the file is missing or damaged.
         ValueError
-            If it holds none of these.
+            If it holds none of these, or `jacobian` gives no such matrix.
 
         Examples
         --------
@@ -138,7 +149,7 @@ class Field:
         >>> field, [each.tolist() for each in field.positions]
         (<Field of 1 x 2 psfs of (9, 9)>, [[100.0], [0.0, 200.0]])
         """
-        return cls(*grids.read(path, factor)).normalised()
+        return cls(*grids.read(path, factor, jacobian)).normalised()
 
     @classmethod
     def from_grid(
@@ -366,33 +377,6 @@ class Field:
                 if part
             )  # fmt: skip
         return np.asarray(mixed)
-
-
-def checked_stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Array:
-    """The PSFs, of their own memory and read-only, or an error that names the shape they need."""
-    array = np.array(numbers("stamps", given), order="C", subok=False)
-    if array.ndim not in ndims or array.size == 0:
-        raise ValueError(f"stamps must have the shape {shape}, got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("stamps must be finite, they contain NaN or Inf")
-    return frozen(array.astype(array.dtype.newbyteorder("="), copy=False))
-
-
-def _ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
-    array = numbers(f"the {name} of positions", given)
-    if array.shape != (count,):
-        raise ValueError(
-            f"positions must have {count} {name}, as stamps have, got an array of {array.shape}"
-        )
-    if array.dtype.kind == "c" or not np.isfinite(array).all() or (np.diff(array) <= 0).any():
-        raise ValueError(f"the {name} of positions must be real, finite and ascend, got {given!r}")
-    return frozen(array.astype(np.float64))
-
-
-def frozen(array: Array) -> Array:
-    """The array, read-only."""
-    array.flags.writeable = False
-    return array
 
 
 def _hats(place: float, nodes: NDArray[np.float64]) -> Array:

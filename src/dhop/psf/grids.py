@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
 from dhop.io.reading import ContentError, in_words
-from dhop.psf.piff import read_piff
+from dhop.psf.piff import Jacobian, read_piff
 from dhop.runtime.arguments import numbers, positive
 from dhop.runtime.extras import needed
 
@@ -29,7 +29,7 @@ POLYNOMIAL_NODES = 9  # along each axis, between which a polynomial of low degre
 Grid: TypeAlias = tuple[Array, tuple[Array, Array]]  # stamps, and the rows and columns of nodes
 
 
-def read(path: str | os.PathLike[str], factor: int) -> Grid:
+def read(path: str | os.PathLike[str], factor: int, jacobian: Jacobian | None = None) -> Grid:
     """The stamps and nodes of a file, see `dhop.psf.Field.from_file`."""
     factor = positive("factor", factor)
     source = io.file_of(Path(path))
@@ -37,7 +37,12 @@ def read(path: str | os.PathLike[str], factor: int) -> Grid:
         fits = needed("astropy.io.fits", "fits", f"reading {source.name}")
         with fits.open(source) as file:
             if "psf_interp_solution" in file:
-                return read_piff(file, factor)
+                return read_piff(file, factor, jacobian)
+            if jacobian is not None:
+                raise ContentError(
+                    f"{source.name} is no model of Piff: its psfs are on pixels of the detector, "
+                    "and need no jacobian"
+                )
             for hdu in file:
                 names = hdu.columns.names if getattr(hdu, "columns", None) is not None else ()
                 if "PSF_MASK" in names:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.psf.field import checked_stamps, frozen
+from dhop.psf.stamps import checked_stamps, frozen
 from dhop.runtime.arguments import numbers
 from dhop.runtime.notebook import card
 

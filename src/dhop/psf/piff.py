@@ -7,7 +7,8 @@ M. Jarvis et al., "Dark Energy Survey year 3 results: point spread function mode
 """
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,21 @@ from numpy.typing import NDArray
 from dhop.io.reading import ContentError
 
 Array = NDArray[Any]
+Jacobian: TypeAlias = Callable[[float, float], Any]
 
 NODES = 33  # along each axis of the detector: interpolation stays below what tree rings do
 FIRST_LANCZOS = 3  # of files that do not say it
 SKY_DEGREE = 2  # of the polynomial that leads from the detector to the sky
 
 
-def read_piff(file: Any, factor: int) -> tuple[Array, tuple[Array, Array]]:
+def read_piff(
+    file: Any, factor: int, jacobian: Jacobian | None = None
+) -> tuple[Array, tuple[Array, Array]]:
     """The stamps and nodes of an open FITS file, in pixels of the scene.
 
     The map from the detector to the sky is fitted to the stars of the file, which has it only as a
-    program that is not run. So tree rings, which change the shape of pixels, are not in the PSFs.
+    program that is not run. So tree rings, which change the shape of pixels, are in the PSFs only
+    if `jacobian` knows of them.
     """
     model, interpolation = file["psf_model"].data, file["psf_interp"].data
     kinds = str(model["type"][0]).strip(), str(interpolation["type"][0]).strip()
@@ -57,12 +62,29 @@ def read_piff(file: Any, factor: int) -> tuple[Array, tuple[Array, Array]]:
         u, v = (each(column, row) for each in sky)
         powers = [u**i * v**j for i in range(degree + 1) for j in range(degree + 1 - i)]
         grid = _whole(coefficients @ powers, size, scale)
-        slopes = [each.slopes(column, row) for each in sky]
+        if jacobian is None:
+            slopes = [each.slopes(column, row) for each in sky]
+        else:
+            slopes = _told(jacobian, column, row)
         du, dv = ((dx * across + dy * down).ravel() / scale for dx, dy in slopes)
         one, two = (_lanczos(places, size, order) for places in (dv, du))
         seen = np.einsum("pv,vu,pu->p", one, grid, two)
         stamps[g, h] = seen.reshape(down.shape)
     return stamps, (factor * rows, factor * columns)
+
+
+def _told(jacobian: Jacobian, column: float, row: float) -> Any:
+    """What a caller's function tells of a place."""
+    try:
+        slopes = np.asarray(jacobian(column, row), np.float64)
+    except Exception as error:  # it is the caller's, and may raise anything
+        raise ContentError(f"jacobian fails of {column:g}, {row:g}: {error}") from error
+    if slopes.shape != (2, 2) or not np.isfinite(slopes).all() or np.linalg.det(slopes) == 0:
+        raise ContentError(
+            "jacobian must give ((du/dx, du/dy), (dv/dx, dv/dy)) of each column and row, finite "
+            f"and not singular, got {slopes.tolist()} of {column:g}, {row:g}"
+        )
+    return slopes.tolist()
 
 
 class _Polynomial:

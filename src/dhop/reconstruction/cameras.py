@@ -24,7 +24,7 @@ def operators(
 
         if known.motion is None:
             return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
-        shape = frame[-2], frame[-1]
+        shape = frame[-len(factor) :]
         return [
             frame_operator(size, blur, factor, shape, each, center=_origin(blur), **options)
             for each, blur in zip(
@@ -39,5 +39,5 @@ def operators(
     return [ChannelOperator(own) for own in zip(*by_channel, strict=True)]
 
 
-def _origin(psf: Array) -> tuple[int, int]:
-    return (psf.shape[0] - 1) // 2, (psf.shape[1] - 1) // 2
+def _origin(psf: Array) -> tuple[int, ...]:
+    return tuple((k - 1) // 2 for k in psf.shape)

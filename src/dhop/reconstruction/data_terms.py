@@ -120,12 +120,12 @@ class Photons:
             np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
         )  # fmt: skip
 
-    def cost(self, products: Sequence[Array]) -> float:
+    def cost(self, products: Sequence[Array]) -> Any:
         """The loss of all frames."""
-        total = 0.0
+        total: Any = 0.0
         for number, product in enumerate(products):
             n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-            total += float(self._loss(n, w, m, np.minimum(n / m, STEEPEST)))
+            total = total + self._loss(n, w, m, np.minimum(n / m, STEEPEST))
         return total
 
     def bend(self, products: Sequence[Array]) -> tuple[list[Array], list[Array]]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.frames import layouts, observations
+from dhop.frames import layouts, motions, observations
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
 from dhop.psf.field import Field
 from dhop.runtime import arguments
@@ -15,8 +15,6 @@ Array = NDArray[Any]
 
 def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `dhop.super_resolve` for images of one row, from those given for lines."""
-    if given["motion"] is not None:
-        raise ValueError("motion is that of images; lines take shifts")
     layouts.stacked(frames, channel_axis, 1)
     axis = layouts.image_axis(channel_axis, frames.ndim, 1)
     if channel_axis is not None:
@@ -33,6 +31,7 @@ def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) ->
         "channel_axis": None if axis is None else -3,
         "center": None if center is None else (0, *arguments.integers("center", center, 1)),
         "shifts": _shifts(given["shifts"], len(frames)),
+        "motion": _motion(given["motion"], frames),
         "weights": _weights(given["weights"], frames),
         "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
@@ -64,6 +63,26 @@ def _shifts(shifts: Any, count: int) -> Any:
         return None
     moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), count, 1)
     return np.column_stack([np.zeros(len(moves)), moves])
+
+
+def _motion(motion: Any, frames: Array) -> list[Any] | None:
+    if isinstance(motion, str):
+        raise ValueError("the motion of lines cannot be estimated; give 2 x 2 matrices")
+    if motion is None:
+        return None
+    checked = motions.checked_motions(motion, len(frames), frames.shape[-1:])
+    return [_row_motion(each) for each in checked]
+
+
+def _row_motion(motion: Any) -> Any:
+    """A motion along lines as one along rows."""
+    if callable(motion):
+        return lambda rows, columns: (rows, motions.positions(motion, columns)[0])
+    if not motions.is_matrix(motion):
+        return np.stack([np.where(np.isnan(motion), np.nan, 0), motion])
+    matrix = np.eye(3)
+    matrix[1:, 1:] = motion
+    return matrix
 
 
 def _weights(weights: Any, frames: Array) -> Any:

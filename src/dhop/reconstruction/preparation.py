@@ -17,14 +17,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
-from dhop.estimation.refinement import refine
 from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
 from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs
+from dhop.reconstruction import blurs, refining
+from dhop.reconstruction.least_turned import least_turned
+from dhop.reconstruction.middle import Middle
 from dhop.reconstruction.stilling import Stills, stilled
 from dhop.registration import MODELS, Model, Registration, register
 from dhop.runtime import arguments
@@ -34,8 +35,6 @@ from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
 Array = NDArray[Any]
 Moves: TypeAlias = Literal["estimate", "refine"]
 
-REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
-GIVEN = 0.5  # ... and of what is to be refined
 VISIBLE = 0.25  # pixels of a shift that nobody spoke of
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
@@ -45,6 +44,7 @@ CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the
 DEEP = 3  # times as deep as the PSF is wide at half its height: what windows can cut
 WIDE = 2.355  # standard deviations of a Gaussian at half its height
 FEW = 100  # classes and tiles tell nothing of a PSF
+SMOOTH = 2.5  # exponent of scenes whose fine detail is that of the windows, and not of a PSF
 OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
 
@@ -98,9 +98,9 @@ class Preparation:
         volumes = len(self.factor) == 3
         if motion is not None and shifts is not None:
             raise ValueError("give either shifts or motion, not both")
-        if motion is not None and volumes:
-            raise ValueError("motion is that of images; volumes take shifts")
         model: Model = "shift"
+        if isinstance(motion, str) and volumes:
+            raise ValueError("the motion of volumes cannot be estimated; give 4 x 4 matrices")
         if isinstance(motion, str):
             model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
         elif motion is not None:
@@ -114,12 +114,9 @@ class Preparation:
             self.shifts = given
         found = self.registration
         gains = np.ones(len(self.frames)) if found is None else found.gains
-        if improve and self.motion is None and len(self.frames) > 1:
-            with reporting(progress, 1, "refining shifts") as advance:
-                self.shifts, gains = refine(
-                    self.frames, self.factor, self.shifts, self.weights, self.decimation, gains,
-                    REGISTERED if found is not None else GIVEN,
-                )  # fmt: skip
+        if improve and len(self.frames) > 1:
+            with reporting(progress, 1, "refining") as advance:
+                gains = self._refine(gains)
                 advance(1)
         elif shifts is None and len(self.frames) > 1 and not volumes:
             self._look_for_shifts()
@@ -128,20 +125,22 @@ class Preparation:
 
     def _take(self, motion: Any) -> Array:
         """Take the motions, and return shifts: all that there is, or those of the middles."""
-        shape = self.frames.shape[-2], self.frames.shape[-1]
+        shape = self.frames.shape[-len(self.factor) :]
         given = motions.checked_motions(motion, len(self.frames), shape)
         shifts = [motions.as_shift(each) for each in given]
         if all(shift is not None for shift in shifts):
             return np.array(shifts)
         self.motion = given
-        return np.array([motions.displacement(each, shape, (0.5, 0.5)) for each in given])
+        middle = (0.5,) * len(shape)
+        return np.array([motions.displacement(each, shape, middle) for each in given])
 
     def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
         """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
         if self.motion is None:
             return
-        shape = self.frames.shape[-2], self.frames.shape[-1]
-        grid = motions.Grid.build(shape, factor, (1, 1), (0, 0), self.decimation)
+        ndim = len(factor)
+        shape = self.frames.shape[-ndim:]
+        grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, self.decimation)
         seen = [grid.seen(each, scene) for each in self.motion]
         if not all(each.all() for each in seen):
             weights = self.weights or [np.ones(())] * len(seen)
@@ -233,17 +232,20 @@ class Preparation:
 
         A good `beta` is that of the noise and the scene, which planes share with the volume.
         """
-        shape = self.frames.shape
-        weights = self.weights and [
+        frames, shifts, weights = self._comparable()
+        shape = frames.shape
+        weights = weights and [
             w if w.ndim == 0 else np.broadcast_to(w, shape[1:]).reshape(-1, *shape[-2:])
-            for w in self.weights
+            for w in weights
         ]
         return replace(
             self,
-            frames=self.frames.reshape(len(self.frames), -1, *shape[-2:]),
+            frames=frames.reshape(len(frames), -1, *shape[-2:]),
             weights=weights,
             factor=self.factor[1:],
-            shifts=self.shifts[:, 1:],
+            shifts=shifts[:, 1:],
+            motion=None,
+            photometry=Photometry.none(len(frames)),
             psf=self.psf.sum(axis=0),
         )
 
@@ -270,14 +272,10 @@ class Preparation:
         return _moderate(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
-        stack = np.nan_to_num(self.frames)
-        grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
-        seen = None
-        if self.weights is not None:
-            seen = [w if w.ndim < 3 else w.min(axis=0) for w in self.weights]
+        grey, seen = self._grey()
         found = register(grey, seen, model=model, progress=progress)
         self.registration, self.shifts = found, self._take(found.motions)
-        weights = self.weights or [np.ones(())] * len(stack)
+        weights = self.weights or [np.ones(())] * len(grey)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:
             names = ", ".join(map(str, strangers))
@@ -288,23 +286,32 @@ class Preparation:
                 RegistrationWarning,
             )
 
-    def _look_for_shifts(self) -> None:
-        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
-        part: Any = (
-            ...,
-            *(
-                slice(max((m - SAMPLE) // 2, 0), (m - SAMPLE) // 2 + SAMPLE if m > SAMPLE else m)
-                for m in self.frames.shape[-2:]
-            ),
-        )
+    def _refine(self, gains: Array) -> Array:
+        """Shifts or motions of the least residual; brightness that belongs to them."""
+        given = self.frames, self.weights, self.factor, self.decimation
+        if self.motion is None:
+            spread = refining.GIVEN if self.registration is None else refining.REGISTERED
+            self.shifts, bright = refining.refined_shifts(*given, self.shifts, gains, spread)
+            return bright
+        assert self.registration is not None
+        motion, bright = refining.refined_motions(*given, self.registration)
+        self.shifts = self._take(motion)
+        return bright
+
+    def _grey(self, part: Any = ...) -> tuple[Array, list[Array] | None]:
+        """Means over channels or planes, of all or a part of the pixels, and their weights."""
         stack = np.nan_to_num(self.frames[part])
         grey = stack.reshape(len(stack), -1, *stack.shape[-2:]).mean(axis=1)
-        seen = None
-        if self.weights is not None:
-            seen = [
-                w if w.ndim < 2 else np.min(w.reshape(-1, *w.shape[-2:]), axis=0)[part]
-                for w in self.weights
-            ]
+        if self.weights is None:
+            return grey, None
+        maps = [w if w.ndim < 2 else w.reshape(-1, *w.shape[-2:]) for w in self.weights]
+        return grey, [w if w.ndim < 2 else w.min(axis=0)[part] for w in maps]
+
+    def _look_for_shifts(self) -> None:
+        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
+        first = (max((m - SAMPLE) // 2, 0) for m in self.frames.shape[-2:])
+        part = (..., *(slice(b, b + SAMPLE) for b in first))
+        grey, seen = self._grey(part)
         found = register(grey, seen)
         strangers = [i for i, fits in enumerate(found.fits) if not fits]
         if strangers and min(grey.shape[-2:]) >= TELLING:
@@ -333,18 +340,24 @@ class Preparation:
     def _stills(self) -> Stills:
         """What can be compared of frames of which some have turned."""
         assert self._turned is not None
-        frames, weights = self._corrected()
-        return stilled(frames, weights, self._turned, self.factor, self.decimation)
+        given = (*self._corrected(), self._turned, self.factor, self.decimation)
+        return stilled(Middle.build(*given))
 
     def _corrected(self) -> tuple[Array, list[Array] | None]:
         return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
 
+    def _comparable(self) -> tuple[Array, Array, list[Array] | None]:
+        """Frames that differ by shifts, these, and their weights."""
+        frames, weights = self._corrected()
+        if self._turned is None:
+            return frames, self.shifts, weights
+        if len(self.factor) == 3:
+            return least_turned(frames, weights, self._turned)
+        return self._stills[:3]
+
     def _spectra(self) -> Spectra:
-        if self._turned is not None:
-            frames, shifts, weights = self._stills
-            return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
-        frames, given = self._corrected()
-        return Spectra(frames, self.factor, self.shifts, given, quiet=self.quiet)
+        frames, shifts, weights = self._comparable()
+        return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
@@ -369,7 +382,7 @@ class Preparation:
             return given  # the lines of spectra have widths of their own
         limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
         seen = spectra.values.shape[0] * spectra.values.shape[1]
-        sure = gain > limit and seen > FEW
+        sure = gain > limit and seen > FEW and free.exponent < SMOOTH
         if sure and not 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH:
             what = (
                 "hold detail that the psf would have removed"

@@ -97,8 +97,9 @@ class Request(NamedTuple):
         """Refuse what works in memory only."""
         if self.denoiser is not None:
             raise ValueError("a denoiser works in memory only")
+        others = "reweighted", "quasi-newton", "richardson-lucy"
         own = ("projected" if self.nonnegative else "cg",)
-        if self.solver not in ("auto", *(own if self.plain else ("reweighted", "quasi-newton"))):
+        if self.solver not in ("auto", *(own if self.plain else others)):
             raise ValueError(
                 f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
             )

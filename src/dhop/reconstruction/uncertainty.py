@@ -28,6 +28,7 @@ from dhop.reconstruction.penalties import Name as Prior
 from dhop.reconstruction.penalties import Variation
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.repeating import repeated
 from dhop.reconstruction.resolution import Resolution, places, widths
 from dhop.reconstruction.reweighting import Reweighted
 from dhop.reconstruction.solvers import root_of_two
@@ -118,7 +119,8 @@ class Uncertainty:
                 if one.closed is not None and one.target is None:
                     found[id(one)] = one.closed.diagonal(what == "noise"), 0.0
                 else:
-                    found[id(one)] = probed(one, what == "noise", probes, rng, progress)
+                    given = one, what == "noise", probes, rng, progress
+                    found[id(one)] = repeated(*given) or probed(*given)
         variances = np.concatenate([found[id(one)][0].reshape(-1) for one in images])
         error = sqrt(np.mean([found[id(one)][1] ** 2 for one in images])) / 2
         return self._outward(sigma * np.sqrt(variances.clip(0))), error

@@ -20,10 +20,13 @@ LINE = 64  # bytes, of the cache
 _waiting: dict[int, list[Array]] = {}
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """As `numpy.empty`; large memory is used again once no array refers to it."""
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int = LARGE) -> Array:
+    """As `numpy.empty`; memory of `least` bytes is used again once no array refers to it.
+
+    The C library keeps what the main thread frees, of other threads it keeps less.
+    """
     size = prod(shape) * dtype.itemsize
-    if size < LARGE or size > KEPT:
+    if size < least or size > KEPT:
         return np.empty(shape, dtype)
     return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
 

@@ -1,0 +1,83 @@
+"""What ``dhop superres`` does with images that do not fit into memory: chunks, by Dask."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dhop import Solution, io
+from dhop.cli.prediction import Solve
+from dhop.cli.terminal import note
+from dhop.runtime import memory
+from dhop.runtime.extras import needed
+from dhop.runtime.memory import in_units
+
+SIDES = {1: 2**18, 2: 1024, 3: 96}  # pixels of the scene in a chunk, by the number of axes
+MARGIN = 1.5  # of the bytes that are predicted, which are right to about that
+VECTORS, MORE = 10, 20  # of the size of the scene, in files, of least squares and of the rest
+
+
+def needed_for(plan: Solve, asked: bool | None) -> bool:
+    """Whether to work in chunks: as was asked for, else if memory may not hold the whole."""
+    free = memory.available()
+    return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
+
+
+def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) -> None:
+    """Refuse what needs all of an image in memory.
+
+    Parameters
+    ----------
+    plan : Solve
+    asked : bool or None
+        Whether chunks were asked for, or follow from the size.
+    out : Path
+    whole : mapping of str to value
+        Options that do; one is given if it is neither None nor False.
+    """
+    why = "" if asked else f", and about {in_units(plan.nbytes)} are more than may be taken"
+    for option, given in whole.items():
+        if given is not None and given is not False:
+            raise ValueError(f"{option} works in memory only{why}; --whole tries it all the same")
+    if not io.format_of(out).chunks:
+        raise ValueError(
+            f"{out.name} is written as a whole{why}; in chunks write a .zarr, .npy or .tif"
+        )
+    needed("dask.array", "dask", "working in chunks")
+
+
+def side(factor: tuple[int, ...]) -> int:
+    """Pixels of the frames in a chunk, along each axis."""
+    return max(1, SIDES[len(factor)] // max(factor))
+
+
+@contextmanager
+def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
+    """A folder for vectors of the size of the scene, which is there as long as it is needed."""
+    place = out.parent if scratch is None else scratch
+    if not place.is_dir():
+        raise FileNotFoundError(f"--scratch {place} is not a folder")
+    count = VECTORS if plan.plain else MORE
+    size, free = count * plan.scene, shutil.disk_usage(place).free
+    if size > free:
+        raise ValueError(
+            f"chunks take up to {in_units(size)} of the disk, and {place} has {in_units(free)}; "
+            "--scratch names another folder"
+        )
+    with TemporaryDirectory(prefix=".dhop-", dir=place) as folder:
+        note(
+            f"in chunks, for in memory about {in_units(plan.nbytes)} would be needed; up to "
+            f"{in_units(size)} of files are in {place} meanwhile"
+        )
+        yield Path(folder)
+
+
+def solve(
+    stack: Any, psf: Any, factor: tuple[int, ...], folder: Path, motion: None, **options: Any
+) -> Solution:
+    """`dhop.dask.super_resolve`, which knows of no motion."""
+    from dhop.dask import super_resolve
+
+    return super_resolve(stack, psf, factor, scratch=folder, **options)

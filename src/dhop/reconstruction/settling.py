@@ -1,0 +1,128 @@
+r"""Motions that leave the least residual of the super-resolution.
+
+Registration compares pairs of frames, whose aliases differ. Here all frames are compared with the
+image `G` that they show together (`dhop.reconstruction.middle`), in which their aliases are told
+apart; image and motions are improved in turn. Each frame takes steps of Gauss and Newton to what
+the image shows it, with a gain and an offset, and with a prior on the steps: registration is right
+to a few hundredths of a pixel. Steps are amounts of `dhop.estimation.groups`, pixels at the corners
+of a frame whatever the motion, so that one prior serves all kinds.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhop.estimation import groups
+from dhop.estimation.groups import Kind
+from dhop.estimation.photometry import Photometry
+from dhop.operators.stack import FrameStack
+from dhop.reconstruction.halves import State, brightness, telling
+from dhop.reconstruction.middle import Middle, image
+
+Array = NDArray[Any]
+
+SPREAD = 0.03  # pixels: standard deviation of registered motions, of each of their amounts
+ROUNDS = 3  # of an image and of motions
+STEPS = 2  # of the motions, for one image
+LARGEST = 0.5  # pixels from where a motion began, beyond which the residual tells nothing
+
+
+def settled(
+    middle: Middle, kind: Kind, shape: tuple[int, ...], state: State, beta: float, start: Array
+) -> State:
+    """Improve motions that are right to a few hundredths of a pixel.
+
+    All may change, that of the frame which others were registered to as well.
+
+    Parameters
+    ----------
+    middle : Middle
+        Of frames as they came.
+    kind : str
+        Of the motions.
+    shape : (int, int)
+        Of whole frames.
+    state : State
+        Motions, and a first guess of gains and offsets.
+    beta : float
+        Weight of the regulariser of `G`.
+    start : ndarray, shape (N,)
+        `G` as these motions have it.
+    """
+    steps = _Steps(middle, kind, shape)
+    moved = np.zeros((len(state.motion), len(steps.among)))
+    G = start
+    for number in range(ROUNDS):
+        if number:
+            bright = middle.corrected(state.photometry)
+            stack = FrameStack(middle.operators(state.motion), bright.seen(state.motion))
+            G = image(stack, bright.frames, beta, G)
+        state = steps.taken(state, moved, G)
+    return state
+
+
+class _Steps:
+    """Steps of motions to an image."""
+
+    def __init__(self, middle: Middle, kind: Kind, shape: tuple[int, ...]) -> None:
+        self.middle = middle
+        there = groups.shifted(middle.first)
+        self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
+        dtype = middle.frames.dtype
+        lines = (each.astype(dtype) for each in middle.grid.lines())
+        self.velocities = groups.velocities(
+            self.among.astype(dtype), *np.meshgrid(*lines, indexing="ij")
+        )
+
+    def taken(self, state: State, moved: Array, G: Array) -> State:
+        """Motions, gains and offsets that fit frames better; `moved` is brought up to date."""
+        motion = list(state.motion)
+        gains, offsets = state.photometry.gains.copy(), state.photometry.offsets.copy()
+        for i, weights in enumerate(self.middle.weights):
+            for _ in range(STEPS if weights.any() else 0):
+                found = self._step(i, motion[i], moved[i], G)
+                if found is None or np.abs(moved[i] + found[0]).max() > LARGEST:
+                    break
+                step, gains[i], offsets[i] = found
+                motion[i] = groups.stepped(motion[i], self.among, step)
+                moved[i] += step
+        return State(motion, Photometry(gains, offsets))
+
+    def _step(
+        self, i: int, motion: Array, moved: Array, G: Array
+    ) -> tuple[Array, float, float] | None:
+        """Amounts to change the motion of a frame by, and its gain and offset.
+
+        None if no pixels are left in common, or nothing is unexplained.
+        """
+        middle, k = self.middle, len(self.among)
+        w = telling(middle, i, [motion]).reshape(-1)
+        if not w.any():
+            return None
+        (A,) = middle.operators([motion])
+        fine = A.right.degrade(G.reshape(A.right.dims))
+        down, right = (
+            f * _slope(fine, axis) for f, axis in zip(middle.factor, (-2, -1), strict=True)
+        )
+        columns = np.empty((k + 1, w.size))
+        for column, v, u in zip(columns, *self.velocities, strict=False):
+            column[:] = A.left.degrade(v * down + u * right).reshape(-1)
+        columns[k] = A.left.degrade(fine).reshape(-1)
+        (gain, offset), left = brightness(middle.frames[i].reshape(-1), columns[k], w)
+        noise = float(np.sum(w * left**2)) / np.count_nonzero(w)
+        if noise == 0 or gain <= 0:
+            return None
+        columns[:k] *= gain
+        means = columns @ w / w.sum()
+        columns -= means[:, None]
+        normal, score = (columns * w) @ columns.T / noise, columns @ (w * left) / noise
+        normal[range(k), range(k)] += SPREAD**-2
+        score[:k] -= moved / SPREAD**2
+        change = np.linalg.lstsq(normal, score)[0]
+        return change[:k], gain + change[k], offset - float(change @ means)
+
+
+def _slope(images: Array, axis: int) -> Array:
+    """The slope along an axis, zero where that has a single pixel."""
+    return np.gradient(images, axis=axis) if images.shape[axis] > 1 else np.zeros_like(images)

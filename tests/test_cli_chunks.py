@@ -1,0 +1,301 @@
+"""``dhop superres`` of frames larger than memory: dense matrices say what must come out."""
+
+import json
+import os
+
+import numpy as np
+import oracle
+import pytest
+import tifffile
+from numpy.testing import assert_allclose
+from typer.testing import CliRunner
+
+from dhop import cli, io
+from dhop.cli.parsing import parse_psf
+
+fits = pytest.importorskip("astropy.io.fits")
+zarr = pytest.importorskip("zarr")
+pytest.importorskip("dask.array")
+
+BETA = 1
+LAPLACIAN = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
+FRAME = np.random.default_rng(0).integers(1000, 60000, (10, 12)).astype("u2")
+COLOURS = np.random.default_rng(1).integers(10, 250, (9, 8, 3)).astype("u1")
+
+
+def run(*words):
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+def solve(path, out, *more, beta=BETA):
+    words = "--psf", "gaussian:sigma=0.8", "--factor", 2, "--rtol", "1e-5", "--beta", beta
+    return run("superres", path, *words, "--out", out, *more)
+
+
+def done(result):
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def expected(frame, weights=1.0, beta=BETA):
+    """The image of the normal equations, of an array of rows and columns, with dense matrices."""
+    dims = [2 * length for length in frame.shape]
+    blur = parse_psf("gaussian:sigma=0.8")
+    A = oracle.matrix(dims, blur, 2, decimation="mean", boundary="symmetric")
+    S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
+    w = np.broadcast_to(weights, frame.shape).ravel()
+    right = A.T @ (w * np.where(w > 0, frame.ravel(), 0))
+    return np.linalg.solve(A.T @ (w[:, None] * A) + beta * S.T @ S, right).reshape(dims)
+
+
+def store(path, array):
+    group = zarr.create_array(str(path), shape=array.shape, chunks=(4, 5, 3)[: array.ndim],
+                              dtype=array.dtype)  # fmt: skip
+    group[:] = array
+
+
+WRITERS = {
+    "a.npy": np.save,
+    "swapped.npy": lambda path, array: np.save(path, array.astype(">u2")),
+    "a.tif": tifffile.imwrite,
+    "packed.tif": lambda path, array: tifffile.imwrite(
+        path, array, compression="zlib", tile=(16, 16)
+    ),
+    "a.fits": lambda path, array: fits.PrimaryHDU(array).writeto(path),
+    "a.fits.gz": lambda path, array: fits.PrimaryHDU(array).writeto(path),
+    "a.zarr": store,
+    "a.png": lambda path, array: io.write(path, io.Picture(array, "YX", io.Original(array.dtype))),
+}
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_both_ways_solve_the_normal_equations(tmp_path, monkeypatch, name, way):
+    """Of any file, in chunks of six by six pixels of it."""
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    WRITERS[name](tmp_path / name, FRAME)
+    out = tmp_path / ("out.npy", "out.tif", "out.zarr")[len(name) % 3]
+    done(solve(tmp_path / name, out, way))
+    found = io.read(out).pixels
+    assert_allclose(found, as_written(found, expected(FRAME)), rtol=0, atol=2)
+    assert sorted(os.listdir(tmp_path)) == sorted([name, out.name])
+
+
+def as_written(pixels, image):
+    """As the numbers of a file: counts, which end at 65535 where integers do, or white at 1."""
+    if pixels.dtype.kind == "u":
+        return image.clip(0, 65535)
+    return image if pixels.max() > 10 else image / 65535
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_colours_of_a_pixel(tmp_path, monkeypatch, way):
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    tifffile.imwrite(tmp_path / "a.tif", COLOURS, photometric="rgb")
+    done(solve(tmp_path / "a.tif", tmp_path / "out.tif", way))
+    found = tifffile.imread(tmp_path / "out.tif")
+    for k in range(3):
+        assert_allclose(found[..., k], expected(COLOURS[..., k]).clip(0, 255), rtol=0, atol=1)
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages[0].photometric.name == "RGB"
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_weights_and_masks_of_frames(tmp_path, monkeypatch, way):
+    """Two frames on the pages of one file, with a map for each and NaN where a mask is."""
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    rng = np.random.default_rng(2)
+    frames, weights = rng.random((2, 10, 12)), rng.random((2, 10, 12))
+    frames[1, 2, 3] = np.nan
+    bad = np.zeros((10, 12), "u1")
+    bad[4, 5] = 1
+    np.save(tmp_path / "frames.npy", frames)
+    np.save(tmp_path / "weights.npy", weights)
+    np.save(tmp_path / "bad.npy", bad)
+    done(
+        solve(
+            tmp_path / "frames.npy", tmp_path / "out.npy", way, "--frames-axis", 0,
+            "--weights", tmp_path / "weights.npy", "--mask", "finite",
+            "--mask", tmp_path / "bad.npy",
+        )
+    )  # fmt: skip
+    used = weights * (bad == 0) * np.isfinite(frames)
+    mean = np.nansum(used * np.nan_to_num(frames), axis=0) / np.where(used.sum(0), used.sum(0), 1)
+    found = np.load(tmp_path / "out.npy")
+    assert_allclose(found, expected(mean, used.sum(axis=0)), rtol=0, atol=2e-5)
+
+
+def test_volumes_and_voxels(tmp_path, monkeypatch):
+    """An OME-Zarr of planes becomes one of finer pixels, in chunks as in memory."""
+    from dhop.dask import open_ome_zarr, write_ome_zarr
+    from dhop.io.ngff import Grid
+
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {3: 6})
+    grid = Grid("zyx", (1.0, 0.2, 0.2), (0.0, 0.0, 0.0), ("micrometer",) * 3)
+    stack = np.random.default_rng(3).random((5, 6, 7))
+    write_ome_zarr(tmp_path / "a.ome.zarr", stack, grid)
+    np.save(tmp_path / "a.npy", stack)
+    words = ["--psf", "gaussian:sigma=1x0.7x0.7", "--factor", "1,2,2", "--beta", 0.01]
+    for name, way in (("a.ome.zarr", "--chunks"), ("a.npy", "--whole")):
+        out = tmp_path / f"out.{name}"
+        done(run("superres", tmp_path / name, *words, "--rtol", 1e-8, "--out", out, way))
+    found = open_ome_zarr(tmp_path / "out.a.ome.zarr")
+    assert_allclose(found.array.compute(), np.load(tmp_path / "out.a.npy"), rtol=0, atol=1e-5)
+    assert found.grid.scale == (1.0, 0.1, 0.1)
+    assert_allclose(found.grid.translation, (0, -0.05, -0.05))
+
+
+def test_by_itself_when_memory_is_short(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", FRAME)
+    monkeypatch.setattr("dhop.runtime.memory.available", lambda: 10**4)
+    result = done(solve(tmp_path / "a.npy", tmp_path / "out.npy"))
+    assert "in chunks" in result.stderr
+    assert_allclose(np.load(tmp_path / "out.npy"), expected(FRAME) / 65535, rtol=0, atol=1e-4)
+    facts = json.loads(
+        done(solve(tmp_path / "a.npy", tmp_path / "o.npy", "--dry-run", "--json")).stdout
+    )
+    assert facts["in_chunks"] is True
+    assert "in chunks" not in done(solve(tmp_path / "a.npy", tmp_path / "o.npy", "--whole")).stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--motion", "euclidean"], "--motion works in memory only"),
+        (["--errors", "e.tif"], "--errors works in memory only"),
+        (["--report", "r.png"], "--report works in memory only"),
+        (["--truth", "a.npy"], "--truth works in memory only"),
+        (["--solver", "direct"], "works in memory only"),
+        (["--out", "o.png"], "in chunks write a .zarr, .npy or .tif"),
+        (["--scratch", "nowhere"], "--scratch nowhere is not a folder"),
+    ],
+)
+def test_what_chunks_do_not_do_is_said(tmp_path, monkeypatch, more, words):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", FRAME)
+    result = solve("a.npy", "o.npy", "--chunks", *more)
+    assert result.exit_code == 1, result.output
+    assert words in result.stderr
+    assert os.listdir() == ["a.npy"]
+    if "--scratch" in more:
+        assert "--scratch is for chunks" in solve("a.npy", "o.npy", "--whole", *more).stderr
+
+
+def test_bounds_of_chunks(tmp_path):
+    """They hold, and that they leave out what frames show is said."""
+    np.save(tmp_path / "a.npy", np.linspace(0, 1, 120).reshape(10, 12))
+    words = "--maxiter", 5, "--chunks", "--overwrite", "--bounds"
+    for bounds, said in (("0,1", False), ("0.9,1", True)):
+        result = solve(tmp_path / "a.npy", tmp_path / "o.npy", *words, bounds)
+        assert result.exit_code in (0, 3), result.output
+        low, high = map(float, bounds.split(","))
+        found = np.load(tmp_path / "o.npy")
+        assert low <= found.min() <= found.max() <= high
+        assert ("leave out what half" in result.stderr) == said
+
+
+def test_outliers_in_chunks(tmp_path):
+    """What the loss makes of residuals outlives the files that it comes from."""
+    frame = np.full((10, 12), 0.5)
+    frame[3, 4] = 9
+    np.save(tmp_path / "a.npy", frame)
+    facts = json.loads(
+        done(
+            solve(
+                tmp_path / "a.npy", tmp_path / "o.npy", "--chunks", "--loss", "huber",
+                "--threshold", 0.1, "--json",
+            )
+        ).stdout
+    )  # fmt: skip
+    assert 0.98 < facts["trust"][0] < 1
+    assert np.load(tmp_path / "o.npy").max() < 2
+
+
+LARGE = (40_000, 50_000)
+
+
+def header_of_fits(path):
+    header = fits.PrimaryHDU(np.zeros((1, 1), "f4")).header
+    header["NAXIS2"], header["NAXIS1"] = LARGE
+    path.write_bytes(header.tostring().encode())
+    os.truncate(path, 2880 + 4 * LARGE[0] * LARGE[1])
+
+
+HEADERS = {
+    "a.npy": lambda path: np.lib.format.open_memmap(path, "w+", "f4", LARGE),
+    "a.tif": lambda path: tifffile.memmap(path, shape=LARGE, dtype="f4", bigtiff=True),
+    "a.fits": header_of_fits,
+    "a.zarr": lambda path: zarr.create_array(str(path), shape=LARGE, chunks=(1000, 1000),
+                                             dtype="f4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_dry_run_reads_headers(tmp_path, name):
+    """Of files of eight gigabytes without content, as the disk has them."""
+    HEADERS[name](tmp_path / name)
+    result = done(solve(tmp_path / name, tmp_path / "o.zarr", "--dry-run", "--json"))
+    facts = json.loads(result.stdout)
+    assert facts["frames"] == [1, *LARGE]
+    assert facts["shape"] == [2 * length for length in LARGE]
+    assert facts["nbytes"] > 4 * 5 * LARGE[0] * LARGE[1]
+    result = solve(tmp_path / name, tmp_path / "o.zarr", "--dry-run", "--mask", "none.png")
+    assert result.exit_code == 1
+    assert "none.png" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr", "a.tif"])
+def test_what_is_no_image_is_said(tmp_path, name):
+    for content in (b"", b"no image at all"):
+        (tmp_path / name).write_bytes(content)
+        for way in ("--chunks", "--whole", "--dry-run"):
+            result = solve(tmp_path / name, tmp_path / "o.npy", way)
+            assert result.exit_code == 1, result.output
+            assert len(result.stderr.splitlines()) == 1
+            assert name in result.stderr
+    assert solve(tmp_path / "none.zarr", tmp_path / "o.npy").exit_code == 1
+    os.remove(tmp_path / name)
+    os.mkdir(tmp_path / name)
+    assert solve(tmp_path / name, tmp_path / "o.npy").exit_code == 1
+
+
+def with_errors(path, frame, error, quality):
+    header = fits.Header({"BUNIT": "adu"})
+    fits.HDUList(
+        [
+            fits.PrimaryHDU(),
+            fits.ImageHDU(frame, header, name="SCI"),
+            fits.ImageHDU(error, name="ERR"),
+            fits.ImageHDU(quality, name="DQ"),
+        ]
+    ).writeto(path)
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_errors_of_fits_are_weights(tmp_path, monkeypatch, way):
+    """1 / ERR², but for what DQ calls bad and what has no error; which may be NaN."""
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    rng = np.random.default_rng(4)
+    frame, error = rng.random((10, 12)), rng.uniform(0.5, 2, (10, 12)).astype("f4")
+    quality = np.zeros(frame.shape, "i4")
+    quality[1, 2], quality[3, 3], error[5, 6], frame[1, 2] = 5, 4, np.nan, np.nan
+    with_errors(tmp_path / "a.fits", frame, error, quality)
+    used = (quality & 1 == 0) & np.isfinite(error)
+    weights = np.where(used, 1 / error.astype(float) ** 2, 0)
+    out = tmp_path / "out.npy"
+    result = done(solve(tmp_path / "a.fits", out, way))
+    assert "1/ERR²" in result.stderr
+    assert_allclose(np.load(out), expected(frame, np.nan_to_num(weights)), rtol=0, atol=2e-5)
+    result = solve(tmp_path / "a.fits", out, way, "--overwrite", "--no-err", "--mask", "finite")
+    assert "ERR" not in done(result).stderr.replace("FITS extensions ERR, DQ", "")
+    plain = expected(np.nan_to_num(frame), np.isfinite(frame))
+    assert_allclose(np.load(out), plain, rtol=0, atol=2e-5)
+
+
+def test_one_file_without_errors(tmp_path):
+    """All frames have weights, or none."""
+    frame = np.ones((10, 12))
+    with_errors(tmp_path / "a.fits", frame, frame, frame.astype("i4") * 0)
+    fits.PrimaryHDU(frame).writeto(tmp_path / "b.fits")
+    result = done(solve(tmp_path / "a.fits", tmp_path / "o.npy", tmp_path / "b.fits"))
+    assert "1/ERR²" not in result.stderr
