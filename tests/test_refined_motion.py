@@ -84,6 +84,14 @@ def test_colours_brightness_and_masks_in_single_precision():
     assert_allclose(gains[used], bright[used], rtol=0.03)
 
 
+def test_outliers_count_little():
+    given, frames = burst("euclidean")
+    struck = np.random.default_rng(1).random(frames.shape) < 0.005
+    start = registered(frames, astray(given, "euclidean"), "euclidean")
+    moves, _ = refined_motions(frames + struck, None, (2, 2), "mean", start)
+    assert errors(moves, given).max() < 0.02
+
+
 @pytest.mark.parametrize("unit", [1e-30, 1e30])
 def test_units_and_pixels_that_are_sums(unit):
     given, frames = (each[:5] for each in burst("euclidean"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.estimation import alignment
 from dhop.estimation.photometry import Photometry
 from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
@@ -34,6 +35,25 @@ class State(NamedTuple):
 
     motion: list[Array]
     photometry: Photometry
+
+
+class Misfit(NamedTuple):
+    """What an image does not explain of a frame.
+
+    Attributes
+    ----------
+    left : ndarray, shape (..., n0, n1)
+        Times the root of the weights.
+    trust : ndarray, shape (..., n0, n1)
+        Up to one, little for outliers and zero where there is no weight.
+    gain, offset : float
+        Of the frame, with these.
+    """
+
+    left: Array
+    trust: Array
+    gain: float
+    offset: float
 
 
 def better(
@@ -66,10 +86,19 @@ def better(
     old = halves.misfits(before.motion, images)
     images = halves.images(after, images)
     new = halves.misfits(after.motion, images)
-    noise = (new.sum() + halves.rounding()) / sum(map(np.count_nonzero, told))
-    if old.sum() - new.sum() <= numbers * len(halves.used) * noise:
+    alone = halves.misfits(before.motion, images)
+    # A pixel that is strange with either motion must not decide.
+    counts = [a.trust * b.trust for a, b in zip(old, new, strict=True)]
+    start, end, kept = (
+        np.array([np.sum(c * each.left**2) for c, each in zip(counts, some, strict=True)])
+        for some in (old, new, alone)
+    )
+    noise = (end.sum() + halves.rounding()) / sum(float(c.sum()) for c in counts)
+    if start.sum() - end.sum() <= numbers * len(halves.used) * noise:
         return np.zeros(len(told), bool)
-    return new - halves.misfits(before.motion, images) <= numbers * noise
+    found = np.ones(len(told), bool)
+    found[halves.used] = end - kept <= numbers * noise
+    return found
 
 
 def telling(middle: Middle, i: int, motions: list[Array]) -> Array:
@@ -107,24 +136,41 @@ class _Halves:
         )
         return float(ROUNDING * np.finfo(self.middle.frames.dtype).eps) ** 2 * float(squares)
 
-    def misfits(self, motion: list[Array], images: list[Array]) -> Array:
-        """What the image of the other half does not explain of each frame, in weighted squares."""
-        found = np.zeros(len(motion))
+    def misfits(self, motion: list[Array], images: list[Array]) -> list[Misfit]:
+        """What the image of the other half does not explain of each frame."""
+        found = []
         for place, i in enumerate(self.used):
             (A,) = self.middle.operators([motion[i]], frame_operator)
-            y, w = self.middle.frames[i].reshape(-1), self.told[i].reshape(-1)
-            left = brightness(y, A.matvec(images[1 - place % 2]), w)[1]
-            found[i] = np.sum(w * left**2)
+            seen = A.matvec(images[1 - place % 2]).astype(np.float64).reshape(self.told[i].shape)
+            found.append(misfit(self.middle.frames[i], seen, self.told[i]))
         return found
 
 
-def brightness(y: Array, seen: Array, w: Array) -> tuple[tuple[float, float], Array]:
-    """Gain and offset of a frame against what an image shows it, and what is left."""
-    frame, shown = (each.astype(np.float64) for each in (y, seen))
+def misfit(frame: Array, seen: Array, w: Array) -> Misfit:
+    """What of a frame an image does not explain that shows it so, but for gain and offset."""
+    trust = np.ones(w.shape)
+    for _ in range(2):
+        gain, offset = _brightness(frame, seen, w * trust)
+        left = np.sqrt(w) * (frame - offset - gain * seen)
+        unit = float(np.sqrt(np.mean(left**2)))
+        if unit == 0:
+            break
+        steep = np.hypot(slope(seen, -2), slope(seen, -1)) * (np.sqrt(w) * (gain / unit))
+        lines = (each.reshape(-1, w.shape[-1]) for each in (left / unit, steep, 1.0 * (w > 0)))
+        trust = alignment.trust(*lines).reshape(w.shape) * (w > 0)
+    return Misfit(left, trust, gain, offset)
+
+
+def _brightness(frame: Array, seen: Array, w: Array) -> tuple[float, float]:
+    """Gain and offset of a frame against what an image shows it."""
     total = float(w.sum())
-    mean, level = (float(np.sum(w * each)) / total for each in (frame, shown))
-    frame -= mean
-    shown -= level
+    mean, level = (float(np.sum(w * each)) / total for each in (frame, seen))
+    shown = seen - level
     square = float(np.sum(w * shown**2))
-    gain = float(np.sum(w * shown * frame)) / square if square > 0 else 1.0
-    return (gain, mean - gain * level), frame - gain * shown
+    gain = float(np.sum(w * shown * (frame - mean))) / square if square > 0 else 1.0
+    return gain, mean - gain * level
+
+
+def slope(images: Array, axis: int) -> Array:
+    """The slope along an axis, zero where that has a single pixel."""
+    return np.gradient(images, axis=axis) if images.shape[axis] > 1 else np.zeros_like(images)

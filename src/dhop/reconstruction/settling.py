@@ -17,7 +17,7 @@ from dhop.estimation import groups
 from dhop.estimation.groups import Kind
 from dhop.estimation.photometry import Photometry
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.halves import State, brightness, telling
+from dhop.reconstruction.halves import State, misfit, slope, telling
 from dhop.reconstruction.middle import Middle, image
 
 Array = NDArray[Any]
@@ -56,7 +56,8 @@ def settled(
     for number in range(ROUNDS):
         if number:
             bright = middle.corrected(state.photometry)
-            stack = FrameStack(middle.operators(state.motion), bright.seen(state.motion))
+            seen = [w * t for w, t in zip(bright.seen(state.motion), steps.trust, strict=True)]
+            stack = FrameStack(middle.operators(state.motion), seen)
             G = image(stack, bright.frames, beta, G)
         state = steps.taken(state, moved, G)
     return state
@@ -67,6 +68,7 @@ class _Steps:
 
     def __init__(self, middle: Middle, kind: Kind, shape: tuple[int, ...]) -> None:
         self.middle = middle
+        self.trust = [np.ones(w.shape) for w in middle.weights]
         there = groups.shifted(middle.first)
         self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
         dtype = middle.frames.dtype
@@ -97,32 +99,30 @@ class _Steps:
         None if no pixels are left in common, or nothing is unexplained.
         """
         middle, k = self.middle, len(self.among)
-        w = telling(middle, i, [motion]).reshape(-1)
-        if not w.any():
+        weights = telling(middle, i, [motion])
+        if not weights.any():
             return None
         (A,) = middle.operators([motion])
         fine = A.right.degrade(G.reshape(A.right.dims))
         down, right = (
-            f * _slope(fine, axis) for f, axis in zip(middle.factor, (-2, -1), strict=True)
+            f * slope(fine, axis) for f, axis in zip(middle.factor, (-2, -1), strict=True)
         )
-        columns = np.empty((k + 1, w.size))
+        columns = np.empty((k + 1, weights.size))
         for column, v, u in zip(columns, *self.velocities, strict=False):
             column[:] = A.left.degrade(v * down + u * right).reshape(-1)
         columns[k] = A.left.degrade(fine).reshape(-1)
-        (gain, offset), left = brightness(middle.frames[i].reshape(-1), columns[k], w)
-        noise = float(np.sum(w * left**2)) / np.count_nonzero(w)
-        if noise == 0 or gain <= 0:
+        found = misfit(middle.frames[i], columns[k].reshape(weights.shape), weights)
+        self.trust[i] = np.where(weights > 0, found.trust, 1)
+        noise = float(np.sum(found.trust * found.left**2) / found.trust.sum())
+        if noise == 0 or found.gain <= 0:
             return None
-        columns[:k] *= gain
+        columns[:k] *= found.gain
+        w = (weights * found.trust).reshape(-1)
         means = columns @ w / w.sum()
-        columns -= means[:, None]
-        normal, score = (columns * w) @ columns.T / noise, columns @ (w * left) / noise
+        columns = np.sqrt(weights * found.trust).reshape(-1) * (columns - means[:, None])
+        normal = columns @ columns.T / noise
+        score = columns @ (np.sqrt(found.trust) * found.left).reshape(-1) / noise
         normal[range(k), range(k)] += SPREAD**-2
         score[:k] -= moved / SPREAD**2
         change = np.linalg.lstsq(normal, score)[0]
-        return change[:k], gain + change[k], offset - float(change @ means)
-
-
-def _slope(images: Array, axis: int) -> Array:
-    """The slope along an axis, zero where that has a single pixel."""
-    return np.gradient(images, axis=axis) if images.shape[axis] > 1 else np.zeros_like(images)
+        return change[:k], found.gain + change[k], found.offset - float(change @ means)
