@@ -85,7 +85,7 @@ def _make(text: str, ndim: int) -> NDArray[Any] | None:
     """The PSF that the text describes; None if it names a file."""
     name, _, rest = text.partition(":")
     if name not in PSFS:
-        if file_of(Path(text)).exists():
+        if text and file_of(Path(text)).exists():
             return None
         near = get_close_matches(name, PSFS, 1)
         advice = f"; did you mean {near[0]}?" if near else ""
