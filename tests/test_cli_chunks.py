@@ -68,6 +68,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["--chunks", "--whole"])
 @pytest.mark.parametrize("name", WRITERS)
 def test_both_ways_solve_the_normal_equations(tmp_path, monkeypatch, name, way):
@@ -181,6 +182,7 @@ def test_what_chunks_do_not_do_is_said(tmp_path, monkeypatch, more, words):
         assert "--scratch is for chunks" in solve("a.npy", "o.npy", "--whole", *more).stderr
 
 
+@pytest.mark.slow
 def test_bounds_of_chunks(tmp_path):
     """They hold, and that they leave out what frames show is said."""
     np.save(tmp_path / "a.npy", np.linspace(0, 1, 120).reshape(10, 12))
@@ -194,6 +196,7 @@ def test_bounds_of_chunks(tmp_path):
         assert ("leave out what half" in result.stderr) == said
 
 
+@pytest.mark.slow
 def test_outliers_in_chunks(tmp_path):
     """What the loss makes of residuals outlives the files that it comes from."""
     frame = np.full((10, 12), 0.5)
@@ -271,6 +274,7 @@ def with_errors(path, frame, error, quality):
     ).writeto(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["--chunks", "--whole"])
 def test_errors_of_fits_are_weights(tmp_path, monkeypatch, way):
     """1 / ERR², but for what DQ calls bad and what has no error; which may be NaN."""

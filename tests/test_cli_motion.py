@@ -47,6 +47,7 @@ def succeed(folder, *words, ending="png"):
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_found(folder, given):
     for model in ("euclidean", "auto"):
         facts = succeed(folder, "--motion", model, "--out", folder / f"{model}.npy")

@@ -98,6 +98,7 @@ class TestBurst:
         expected = super_resolve(frames, BLUR, FACTOR, shifts=MOVES, beta=0.01).image
         assert_array_equal(np.load(out), expected)
 
+    @pytest.mark.slow
     def test_every_option_reaches_the_library(self, burst, tmp_path):
         options = {
             "beta": "discrepancy", "noise": 0.01, "regulariser": "gradient", "nonnegative": True,
@@ -226,6 +227,7 @@ class TestMasks:
         whole = super_resolve(frame, BLUR, FACTOR, beta=1e-3).image
         assert_allclose(np.load(out), whole, atol=1e-5)
 
+    @pytest.mark.slow
     def test_frames_with_bad_pixels_are_registered(self, burst, tmp_path):
         rng = np.random.default_rng(0)
         paths = [tmp_path / f"{number}.npy" for number in range(len(burst))]

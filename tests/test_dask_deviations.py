@@ -64,6 +64,7 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     assert_allclose(own / again, 1, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scratch", "options"), [(True, {}), (False, {"bounds": (0.2, 0.8), "maxiter": 3})]
 )

@@ -46,6 +46,7 @@ def test_the_first_step_is_the_formula(tmp_path, scratch):
     assert_allclose(found.image.compute().ravel(), expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rtol", [0.0, 1e-6])
 def test_as_in_memory(rtol):
     """The accelerated steps, and the end where noise alone could be what is left."""

@@ -41,6 +41,7 @@ def matrix_of(product, dims, dtype):
     return np.stack([np.asarray(product(da.from_array(each))).ravel() for each in columns], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dims", "factor", "chunks", "boundary"),
     [
@@ -70,6 +71,7 @@ def test_one_tile_is_the_closed_form():
     assert_allclose(found @ N, np.eye(len(N)), rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "blur", "shifts"),
     [(2, psf.disk(2.5), None), (3, BLUR, [(0, 0), (0.3, 0.4)])],

@@ -365,6 +365,7 @@ def test_beta_of_spectra_with_lines(seed):
     assert error("auto") <= 1.3 * min(map(error, 10.0 ** np.arange(-5, 0, 0.5)))
 
 
+@pytest.mark.slow
 def test_beta_of_a_volume_under_a_wrong_psf():
     """It rises until the image hardly rings, and says so."""
     rng = np.random.default_rng(1)

@@ -139,6 +139,7 @@ def test_the_ratio_need_not_be_whole(decimation):
         assert_allclose(found, nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -169,6 +170,7 @@ def test_losses_masks_and_priors_take_a_field(options):
     assert_allclose(field.image, plain.image, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["gaussian", "huber"])
 def test_outliers_and_masks_are_solved_with_the_field(loss):
     """Against least squares of dense matrices, weighted anew until nothing changes."""

@@ -49,6 +49,7 @@ def test_stars_show_the_psf_of_their_tile(factor):
         np.testing.assert_allclose(stamp.sum(), 1)
 
 
+@pytest.mark.slow
 def test_a_star_that_is_lost_costs_no_other():
     pytest.importorskip("photutils")
     image, at = stars(np.random.default_rng(2), (60, 60))

@@ -254,6 +254,7 @@ def test_frames_that_turn_are_worth_as_much(views, degrees, zoom, tilt, lost, ga
     assert quality(solution.image, scene) > quality(blind.image, scene) + gained
 
 
+@pytest.mark.slow
 def test_motions_that_are_shifts_are_shifts(views):
     _, blur, shifts, _, frames, shifted = views
     solution = super_resolve(frames, blur, 2, motion=[motions.of_shift(each) for each in shifts])
@@ -262,6 +263,7 @@ def test_motions_that_are_shifts_are_shifts(views):
     assert solution.motion is None
 
 
+@pytest.mark.slow
 def test_what_solutions_know_of_motions(views):
     wide, blur, shifts, _, _, _ = views
     moves = [np.eye(3), motion(3.0, (0.5, -0.25)), motion(-2.0, shifts[2])]

@@ -81,6 +81,7 @@ def test_registration_survives(made):
     assert quality(solution.image, truth) > clean - 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", ["coffee"], indirect=True)
 def test_a_wrong_frame_is_named(made):
     frames, shifts, truth, clean = made
@@ -93,6 +94,7 @@ def test_a_wrong_frame_is_named(made):
     assert "frames 4 do not fit" in solution.notes[0]
 
 
+@pytest.mark.slow
 def test_brightness_survives():
     scene = photograph("camera", 128)
     frames, shifts = burst(scene, BLUR, 2, 0.005, 8, seed=2)
@@ -102,6 +104,7 @@ def test_brightness_survives():
     assert abs(solution.photometry.gains - gains).max() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", ["camera"], indirect=True)
 def test_the_psf_survives(made):
     frames, shifts, truth, clean = made

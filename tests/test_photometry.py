@@ -11,6 +11,7 @@ from dhop.estimation.photometry import Photometry, fitted, matched
 BLUR = psf.gaussian(9, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terms", ["offset", "gain", "both"])
 def test_as_good_as_frames_that_agree(terms):
     scene = photograph("camera", 240)

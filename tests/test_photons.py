@@ -193,6 +193,7 @@ def test_expected_deviance(mean):
     assert abs(deviance(np.array([mean]))[0] - losses.mean()) < 5 * spread + 1e-3
 
 
+@pytest.mark.slow
 def test_the_dark_is_not_outshone():
     """Beside a bright half, whose noise is that of thousands of photons, the dark one is better."""
     scene = photograph("camera", 96) * np.where(np.arange(96) < 48, 5000, 20)
@@ -405,6 +406,7 @@ def test_beta_does_not_depend_on_the_unit(unit):
     assert_allclose(found.beta / unit**2, expected.beta, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", ["laplacian", "huber-tv"])
 @pytest.mark.parametrize("peak", [100, 2000])
 def test_squares_of_counts(peak, regulariser):

@@ -132,6 +132,7 @@ def test_risk_where_the_noise_differs():
         assert abs(risk(beta) - error) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_psf_that_is_too_wide(count):
     """The risk trusts the PSF; what the best smooth image leaves unexplained tells otherwise."""
@@ -160,6 +161,7 @@ def test_colours_keep_their_edges_together():
     assert np.mean((both - weak) ** 2) < np.mean((alone - weak) ** 2)
 
 
+@pytest.mark.slow
 def test_outliers_and_edges_go_together():
     frames, shifts, truth = frames_of("astronaut", 8, size=96)
     struck = np.where(np.random.default_rng(5).random(frames.shape) < 0.01, 1.0, frames)
@@ -170,6 +172,7 @@ def test_outliers_and_edges_go_together():
     assert 0.5 < found.beta / clean.beta < 2
 
 
+@pytest.mark.slow
 def test_bounds_alone():
     """Squares within bounds: the default regulariser, and its choice of beta."""
     frames, shifts, _ = frames_of("camera", 4, size=64)

@@ -73,6 +73,7 @@ def test_better_than_bilinear(pattern):
         assert errors[0] < 0.85 * errors[1]
 
 
+@pytest.mark.slow
 def test_burst():
     """Frames of known and of found shifts are better than one."""
     rng = np.random.default_rng(2)

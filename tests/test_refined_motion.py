@@ -52,6 +52,7 @@ def errors(found, given):
     return np.array([moving.apart(a, b, SHAPE) for a, b in zip(found, given, strict=True)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_back_to_the_truth(kind):
     given, frames = burst(kind)
@@ -64,6 +65,7 @@ def test_back_to_the_truth(kind):
         assert_allclose(found[:, 2], [[0, 0, 1]] * COUNT, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_colours_brightness_and_masks_in_single_precision():
     given, grey = burst("euclidean")
     start = astray(given, "euclidean")
@@ -84,6 +86,7 @@ def test_colours_brightness_and_masks_in_single_precision():
     assert_allclose(gains[used], bright[used], rtol=0.03)
 
 
+@pytest.mark.slow
 def test_outliers_count_little():
     given, frames = burst("euclidean")
     struck = np.random.default_rng(1).random(frames.shape) < 0.005
@@ -92,6 +95,7 @@ def test_outliers_count_little():
     assert errors(moves, given).max() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1e-30, 1e30])
 def test_units_and_pixels_that_are_sums(unit):
     given, frames = (each[:5] for each in burst("euclidean"))
@@ -116,6 +120,7 @@ def test_halves_tell_better_from_worse():
     assert_array_equal(better(middle, one, mixed, 0.01, 6), np.arange(COUNT) != 5)
 
 
+@pytest.mark.slow
 def test_shifts_of_frames_that_turn_stay():
     """The residual is least where the image is worse."""
     given = moving.motions("euclidean", 12, (64, 64), turn=3.0, seed=1)
@@ -127,6 +132,7 @@ def test_shifts_of_frames_that_turn_stay():
     assert_array_equal(gains, found.gains)
 
 
+@pytest.mark.slow
 def test_whatever_is_asked_for():
     """`super_resolve` goes on with motions that are nearer to the truth than registration's."""
     given, frames = burst("euclidean")
@@ -140,6 +146,7 @@ def test_whatever_is_asked_for():
         assert_allclose(solution.shifts, middles, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["constant", "two", "same", "one has weight", "few pixels", "a row", "black"]
 )  # fmt: skip

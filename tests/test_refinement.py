@@ -26,6 +26,7 @@ def test_shifts_and_gains(name, factor, sigma):
     assert_allclose(found, gains, atol=0.03)
 
 
+@pytest.mark.slow
 def test_the_first_frame_that_is_used_stays():
     frames, truth = burst(photograph("camera", 160), psf.gaussian(9, 1.0), 2, 0.01, 6)
     weights = [0.0, *[1.0] * 5]

@@ -215,6 +215,7 @@ def check_super_resolution(legal, changes):
         assert solution.image.shape == solution.operator.dims
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(PROBLEMS, st.dictionaries(st.sampled_from(sorted(SETTINGS)), MILD, min_size=1, max_size=1))
 @example(ONE, {"frames": FRAMES[0] * 1e300})

@@ -41,6 +41,7 @@ def of(solution, noise, probes=64):
     return repeated(one, noise, probes, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "boundary", "dims"),
     [(2, "symmetric", None), (3, "constant", None), (4, "reflect", None), (2, "edge", (241,))],

@@ -72,6 +72,7 @@ def test_no_rule_costs_more_than_twice_the_least_error(noise):
     assert not curve.settled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.001])
 @pytest.mark.parametrize("scene", ["bump", "waves"])
 def test_smooth_scenes_do_not_contradict_the_psf(scene, noise):
@@ -104,6 +105,7 @@ def test_masked_pixels_do_not_count():
             assert_allclose(one.residuals[0], root * other.residuals[0], rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "noise"), [(1.0, 0.01), (1.2, 0.003), (2.0, 0.01)])
 def test_one_frame(sigma, noise):
     """Fewer observations than unknowns: noise and scene are told apart by quiet parts."""
@@ -133,6 +135,7 @@ def test_a_smooth_scene_and_noisy_frames(noise):
     assert_allclose(left.residual_norm / 64, noise, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_frames_that_wrap():
     rng = np.random.default_rng(0)
     scene = np.kron(rng.random((8, 8)), np.ones((16, 16)))
@@ -143,6 +146,7 @@ def test_frames_that_wrap():
     assert rms(super_resolve(frames, blur, 2, **options).image, scene) < 1.1 * best
 
 
+@pytest.mark.slow
 def test_copies_of_frames_say_nothing_new():
     rng = np.random.default_rng(0)
     scene = gaussian_filter(np.kron(rng.random((8, 8)), np.ones((16, 16))), 0.7)
@@ -153,6 +157,7 @@ def test_copies_of_frames_say_nothing_new():
     assert_allclose(twice.image, once.image, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_small_stamps():
     blur = psf.gaussian(17, 2.0)
     for seed in range(12):
@@ -180,6 +185,7 @@ def test_a_wrong_psf_does_not_end_in_noise(wrong):
     assert any("psf" in note for note in solution.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
 def test_a_single_frame_contradicts_a_wide_psf(sigma):
     """And where a rule believes the psf nevertheless, the image leaves the range of the frame."""
@@ -207,6 +213,7 @@ def test_stars_rise_above_the_range_and_nothing_falls_below(sign):
     assert [each.category for each in caught] == [cautions.RangeWarning] * (sign < 0)
 
 
+@pytest.mark.slow
 def test_point_sources_keep_their_light():
     """Stars have as much power at high frequencies as at low ones."""
     rng = np.random.default_rng(5)
@@ -219,6 +226,7 @@ def test_point_sources_keep_their_light():
     assert rms(super_resolve(frames, blur, 2, shifts=shifts).image, scene) < 1.1 * best
 
 
+@pytest.mark.slow
 def test_discrepancy_leaves_the_noise():
     frames, shifts = burst(photograph("camera", 160), BLUR, 2, 0.02, 8)
     options = {"shifts": shifts, "beta": "discrepancy"}

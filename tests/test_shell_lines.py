@@ -89,6 +89,7 @@ def files(tmp_path, monkeypatch):
     tifffile.imwrite("counts.tif", counts, photometric="minisblack")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", list(lines()))
 def test_shell_line(files, line):
     command, *words = shlex.split(line.partition(">")[0].replace("800 800", "80 80"))

@@ -75,6 +75,7 @@ FEW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factored", [True, False])
 @pytest.mark.parametrize("case", FEW)
 def test_a_few_by_iteration(case, factored, monkeypatch):
@@ -108,6 +109,7 @@ def test_a_few_where_all_are_known(which):
     assert_allclose(singular_values(A, 5, which=which), expected, 0, 1e-14)
 
 
+@pytest.mark.slow
 def test_a_large_one_by_iteration():
     """The image that wraps has them in closed form, and hardly others."""
     blur = psf.disk(3.3)

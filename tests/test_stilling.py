@@ -58,6 +58,7 @@ def test_beta_of_turned_frames_with_a_sharp_psf():
     assert quality(solution.image, scene) > max(sweep) - 0.4
 
 
+@pytest.mark.slow
 def test_frames_that_are_only_shifted_stay_as_they_are():
     """Whatever the others do; pixels without a weight are filled."""
     _, given, frames = views("euclidean", "camera", count=4)

@@ -196,6 +196,7 @@ def test_estimated_shifts():
     assert np.abs(solution.shifts - given).max() < 0.05
 
 
+@pytest.mark.slow
 def test_bad_pixels_stand_aside_in_the_registration():
     rng = np.random.default_rng(9)
     scene = ndimage.gaussian_filter(rng.random((90, 90)), 2) * 10
@@ -233,6 +234,7 @@ def test_metrics_and_plot(tmp_path):
     assert_allclose(np.linalg.norm(solution.residuals()), solution.residual_norm, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_sums_are_in_range_as_means_are():
     """Frames that are sums are brighter than the image, which is in their range nevertheless."""
     scene = 1 + photograph("camera", 96)

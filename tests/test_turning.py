@@ -191,6 +191,7 @@ def test_most_frames_do_not_fit_the_first():
     assert apart(given[1] @ found.motions[3], given[3], SHAPE) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [*KINDS[1:], "auto"])
 def test_nothing_to_hold_on_to(model):
     found = register(np.ones((3, 12, 12)), model=model)
@@ -222,6 +223,7 @@ def test_super_resolution_as_good_as_of_known_motions(kind):
     assert quality(found.image, truth) > quality(one.image, truth) + 2
 
 
+@pytest.mark.slow
 def test_super_resolution_leaves_strangers_out():
     blur, given = psf.gaussian(9, 1.0), motions("euclidean", 4, (40, 40))
     frames = burst(photograph(), given, (40, 40))
