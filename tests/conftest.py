@@ -1,5 +1,9 @@
 import gc
+import os
 import signal
+
+# Processes of tests side by side share the processors: threads of BLAS would spin in each.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import oracle
