@@ -126,7 +126,7 @@ x0, maxiter, rtol, callback, progress
     >>> from dhop.dask import super_resolve
     >>> frame = da.from_array(np.outer(np.hanning(16), np.hanning(16)), chunks=8)
     >>> super_resolve(frame, psf.gaussian(5, 1.0), 2, beta=1e-4)
-    <Solution (32, 32) of 1 frames (16, 16), cg, 25 iterations, converged, beta 0.0001>
+    <Solution (32, 32) of 1 frames (16, 16), cg, 7 iterations, converged, beta 0.0001>
     """
     request = Request(
         loss, threshold, background, gain, read_noise, regulariser, bounds, nonnegative, solver,

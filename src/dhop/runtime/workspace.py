@@ -20,13 +20,13 @@ LINE = 64  # bytes, of the cache
 _waiting: dict[int, list[Array]] = {}
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int = LARGE) -> Array:
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int | None = None) -> Array:
     """As `numpy.empty`; memory of `least` bytes is used again once no array refers to it.
 
     The C library keeps what the main thread frees, of other threads it keeps less.
     """
     size = prod(shape) * dtype.itemsize
-    if size < least or size > KEPT:
+    if size < (LARGE if least is None else least) or size > KEPT:
         return np.empty(shape, dtype)
     return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
 
