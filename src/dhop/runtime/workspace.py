@@ -21,9 +21,10 @@ _waiting: dict[int, list[Array]] = {}
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int | None = None) -> Array:
-    """As `numpy.empty`; memory of `least` bytes, or `LARGE`, is used again when it is let go of.
+    """As `numpy.empty`; memory of `least` bytes is used again once no array refers to it.
 
-    The C library keeps what the main thread frees, of other threads it keeps less.
+    By default that is `LARGE`. The C library keeps what the main thread frees, of other threads it
+    keeps less.
     """
     size = prod(shape) * dtype.itemsize
     if size < (LARGE if least is None else least) or size > KEPT:
