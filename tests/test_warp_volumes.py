@@ -192,22 +192,7 @@ def test_the_same_bits_for_any_number_of_workers(name, dtype, eight_processors):
     if name == "bent":
         coordinates += rng.uniform(-0.3, 0.3, coordinates.shape)
     x, y = rng.standard_normal(dims).astype(dtype), rng.standard_normal(shape).astype(dtype)
-    products = []
-    for workers in (1, 2, 3, 7):
-        W = WarpOperator(
-            dims, shape, coordinates, boundary="symmetric", dtype=dtype, workers=workers
-        )
-        products.append((W.degrade(x), W.backproject(y)))
-    for forward, back in products[1:]:
-        assert_array_equal(forward, products[0][0])
-        assert_array_equal(back, products[0][1])
-    forward, back = products[0]
-    scale = np.linalg.norm(x) * np.linalg.norm(y) * EPS[dtype]
-    assert abs(np.vdot(forward, y) - np.vdot(back, x)) < scale
-    linear = WarpOperator(dims, shape, coordinates, boundary="symmetric", dtype=dtype, order=1)
-    S = linear.to_sparse()
-    assert_allclose(linear.backproject(y).ravel(), S.T @ y.ravel(), atol=100 * EPS[dtype])
-    assert_allclose(linear.degrade(x).ravel(), S @ x.ravel(), atol=100 * EPS[dtype])
+    warps.assert_same_bits(dims, shape, coordinates, x, y, EPS[dtype])
 
 
 def test_a_batch_is_volume_by_volume(tmp_path):

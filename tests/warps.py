@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from dhop import WarpOperator
+
 MARGIN = 50  # pixels on either side, after which no spline knows of a border
 MODES = {"symmetric": "reflect", "reflect": "mirror", "wrap": "grid-wrap", "edge": "nearest"}
 ZERO_FROM = {1: 1, 3: 12}  # pixels outside an image that zeros surround
@@ -30,6 +32,25 @@ def matrix(dims, places, order, boundary, area=1.0):
         far = [(p < -reach) | (p > n - 1 + reach) for p, n in zip(places, dims, strict=True)]
         columns = [np.where(far[0] | far[1], 0, column) for column in columns]
     return np.stack([(area * column).ravel() for column in columns], axis=1)
+
+
+def assert_same_bits(dims, shape, coordinates, x, y, eps):
+    """Products of any number of workers, which are each other's transposes and the matrix's."""
+    options = {"boundary": "symmetric", "dtype": x.dtype}
+    products = []
+    for workers in (1, 2, 3, 7):
+        W = WarpOperator(dims, shape, coordinates, workers=workers, **options)
+        products.append((W.degrade(x), W.backproject(y)))
+    for each in products[1:]:
+        for one, other in zip(each, products[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+    forward, back = products[0]
+    scale = np.linalg.norm(x) * np.linalg.norm(y) * eps
+    assert abs(np.vdot(forward, y) - np.vdot(back, x)) < scale
+    linear = WarpOperator(dims, shape, coordinates, order=1, **options)
+    S = linear.to_sparse()
+    np.testing.assert_allclose(linear.backproject(y).ravel(), S.T @ y.ravel(), atol=100 * eps)
+    np.testing.assert_allclose(linear.degrade(x).ravel(), S @ x.ravel(), atol=100 * eps)
 
 
 def lines(size, places, order, boundary):

@@ -94,12 +94,7 @@ class DaskDHOperator:
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self.image_axes = tuple(sorted(self.operator.axes))
-        try:
-            given = normalize_chunks(chunks, self.dims, dtype=self.dtype)
-        except (ValueError, TypeError, ZeroDivisionError) as error:
-            raise ValueError(
-                f"chunks={chunks!r} are none of an array of shape {self.dims}: {error}"
-            ) from None
+        given = checked_chunks(chunks, self.dims, self.dtype)
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
         self.chunksd = self._chunks(given, self._outputs)
@@ -166,13 +161,7 @@ class DaskDHOperator:
         return self._product(image, True)
 
     def _product(self, image: Any, adjoint: bool) -> DaskArray:
-        shape = self.dimsd if adjoint else self.dims
-        x = as_dask(image, self.chunksd if adjoint else self.chunks)
-        if x.shape != shape:
-            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
-        dtype = np.result_type(self.dtype, x.dtype)
-        if x.dtype.kind not in "biufc" or dtype not in DTYPES:
-            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+        x, dtype = operand(image, self.chunksd if adjoint else self.chunks, self.dtype)
         # A real operator takes the parts of complex numbers one after the other.
         kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
         lines, blocks = self._travelling(kind, adjoint)
@@ -243,6 +232,28 @@ class DaskDHOperator:
         for axis, some in zip(self.image_axes, edges, strict=True):
             chunks[axis] = tuple(stop - start for start, stop in pairwise(some))
         return tuple(chunks)
+
+
+def checked_chunks(chunks: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Chunks:
+    """Chunks, in any form that Dask knows, of an array."""
+    try:
+        found: Chunks = normalize_chunks(chunks, shape, dtype=dtype)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"chunks={chunks!r} are none of an array of shape {shape}: {error}"
+        ) from None
+    return found
+
+
+def operand(image: Any, chunks: Chunks, dtype: np.dtype[Any]) -> tuple[DaskArray, np.dtype[Any]]:
+    """The array that an operator of a dtype takes in chunks, and the dtype of the product."""
+    x, shape = as_dask(image, chunks), tuple(map(sum, chunks))
+    if x.shape != shape:
+        raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
+    result = np.result_type(dtype, x.dtype)
+    if x.dtype.kind not in "biufc" or result not in DTYPES:
+        raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+    return x, result
 
 
 def as_dask(image: Any, chunks: Chunks) -> DaskArray:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.dask.halo import Halo, Mosaic
-from dhop.dask.operator import DaskArray, HighLevelGraph, as_dask, da, dask, normalize_chunks
+from dhop.dask.operator import (
+    Chunks,
+    DaskArray,
+    HighLevelGraph,
+    checked_chunks,
+    da,
+    dask,
+    operand,
+)
 from dhop.dask.warp_parts import (
     Box,
     Part,
@@ -31,7 +39,6 @@ from dhop.dask.warp_parts import (
 from dhop.model.relations import Index
 from dhop.model.warping import Warp
 from dhop.operators.warp import WarpOperator, warp_of
-from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
 
@@ -94,8 +101,8 @@ class DaskWarpOperator:
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self._count = self.operator.warped
-        self.chunks = self._chunks(chunks, self.dims)
-        given = self._chunks(chunksd, self.dimsd)
+        self.chunks = checked_chunks(chunks, self.dims, self.dtype)
+        given = checked_chunks(chunksd, self.dimsd, self.dtype)
         self.chunksd = (*self.chunks[: -self._count], *given[-self._count :])
 
     def __repr__(self) -> str:
@@ -130,7 +137,7 @@ class DaskWarpOperator:
         TypeError
             If `image` is not an array of numbers.
         """
-        x, dtype = self._given(image, self.dims, self.chunks)
+        x, dtype = self._given(image, self.chunks)
         name, chunks = f"dhop-warp-{self._token(x)}", self.chunksd
         halo = Halo(f"{name}-edges", x, self._axes)
         tasks: dict[Any, Any] = {}
@@ -167,7 +174,7 @@ class DaskWarpOperator:
         >>> W.backproject(np.array([[1.0, 4.0, 2.0]])).compute()
         array([[3., 4.]])
         """
-        y, dtype = self._given(image, self.dimsd, self.chunksd)
+        y, dtype = self._given(image, self.chunksd)
         name, chunks = f"dhop-warp-back-{self._token(y)}", self.chunks
         tasks: dict[Any, Any] = {}
         for place, shares in self._backwards.items():
@@ -218,25 +225,9 @@ class DaskWarpOperator:
     def _axes(self) -> tuple[int, ...]:
         return tuple(range(len(self.dims) - self._count, len(self.dims)))
 
-    def _chunks(self, chunks: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-        try:
-            found: tuple[tuple[int, ...], ...] = normalize_chunks(chunks, shape, dtype=self.dtype)
-        except (ValueError, TypeError, ZeroDivisionError) as error:
-            raise ValueError(
-                f"chunks={chunks!r} are none of an array of shape {shape}: {error}"
-            ) from None
-        return found
-
-    def _given(
-        self, image: Any, shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]
-    ) -> tuple[DaskArray, np.dtype[Any]]:
+    def _given(self, image: Any, chunks: Chunks) -> tuple[DaskArray, np.dtype[Any]]:
         """The array in our chunks, and the dtype of the result."""
-        x = as_dask(image, chunks)
-        if x.shape != shape:
-            raise ValueError(f"expected an array of shape {shape}, got one of shape {x.shape}")
-        dtype = np.result_type(self.dtype, x.dtype)
-        if x.dtype.kind not in "biufc" or dtype not in DTYPES:
-            raise TypeError(f"arrays of dtype {x.dtype} are not supported; cast to float64 first")
+        x, dtype = operand(image, chunks, self.dtype)
         return x.rechunk(chunks, method="tasks"), dtype
 
     def _token(self, x: DaskArray) -> str:

@@ -206,11 +206,8 @@ class FftPlan(Plan):
 
         def between(start: int, stop: int) -> None:
             rows = spectra[start:stop].reshape(-1, stride, *point)
-            given, found = ((stop - start) * side.shape[0] for side in (source, target))
-            shapes = [
-                (lines * side.phases, p1, *point)
-                for lines, side in ((given, source), (found, target))
-            ]
+            given, found = (stop - start) * source.shape[0], (stop - start) * target.shape[0]
+            shapes = (given * source.phases, p1, *point), (found * target.phases, p1, *point)
             with Borrowed(parts, *shapes) as (points, products):
                 spectral.gather_columns(
                     rows[:given], source.width, source.row_phases, source.columns, points
