@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import PSFWarning, RangeWarning
-from dhop.estimation.photometry import Photometry, Terms, fitted
+from dhop.estimation.photometry import Photometry, Terms
 from dhop.frames import layouts, motions, observations
 from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.operators.stack import FrameStack
 from dhop.reconstruction import (
     blurs,
     cameras,
@@ -24,12 +21,12 @@ from dhop.reconstruction import (
     losses,
     penalties,
     problem,
-    ranges,
     solvers,
     targets,
 )  # fmt: skip
 from dhop.reconstruction.inputs import Frames, Weights
 from dhop.reconstruction.preparation import Moves, Preparation
+from dhop.reconstruction.reconstruction import Reconstruction
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
@@ -41,11 +38,6 @@ from dhop.selection import Rule
 Array = NDArray[Any]
 Shifts: TypeAlias = ArrayLike | Moves | tuple[Literal["refine"], ArrayLike] | None
 Blurs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]]
-
-ROUNDS = 2  # of a solution and of the brightness of the frames
-ROUGH = 1e-3  # tolerance of these solutions
-RAISED = 100.0  # times the beta of a volume, of which it must be said
-DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
 def super_resolve(
@@ -317,80 +309,23 @@ def super_resolve(
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     operators = cameras.operators(size, known, ratio, options)
-    A = operators[0]
-    start = None if x0 is None else inputs.first_guess(x0, A, axis)
-
-    def posed(number: float) -> problem.Problem:
-        operator = FrameStack(operators, known.photometry.weights(known.weights))
-        corrected = known.photometry.corrected(stack)
-        return problem.Problem(operator, corrected, regulariser, number, boundary, ndim)
-
-    low, high = ranges.visible_range(stack, known.weights)
-    pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
-    span = low / pixels, high / pixels
-    if isinstance(beta, str):
-        problem.check_squares(FrameStack(operators, known.weights), stack)
-    else:
-        number = beta = arguments.real("beta", beta)
-    if special is not None:
-        strength = sum(FrameStack(operators, known.weights).strengths())
-        number = special.weigh(known, posed(1.0), beta, noise, strength, estimated, progress)
-    elif isinstance(beta, str):
-        strength = sum(FrameStack(operators, known.weights).strengths())
-        number = known.weigh(regulariser, beta, noise, strength, estimated, progress)
-        if ndim == 3 and beta == "auto" and not nonnegative:  # no PSF was compared with this one
-            chosen, number = number, ranges.plausible(posed, number, span)
-            if number > RAISED * chosen:
-                known.warn(
-                    f"beta was raised from {chosen:.3g} to {number:.3g}, so that the image stays "
-                    "near the range of the frames; the psf may be too wide, or the noise photons'",
-                    PSFWarning,
-                )  # fmt: skip
-    if number < 0:
-        raise ValueError(f"beta must not be negative, got {beta!r}")
-
-    def solve(number: float, start: Array | None, rtol: float) -> tuple[FrameStack, Any]:
-        given = posed(number)
-        settings: Any = {
-            "x0": start, "maxiter": maxiter, "rtol": rtol, "progress": progress,
-            "callback": solvers.outward(callback, axis),
-        }  # fmt: skip
-        if special is None:
-            found = solvers.solve(given, solver, nonnegative=nonnegative, **settings)
-        else:
-            found = special.solve(given, **settings)
-        return found.operator or given.operator, found
-
-    for _ in range(ROUNDS if len(stack) > 1 else 0):
-        if photometry is None:
-            break
-        operator, found = solve(number, start, max(rtol, ROUGH))
-        start = found.x
-        predictions = FrameStack(operators).matvec(start).reshape(stack.shape)
-        counts = found.counting(known.weights)
-        known.photometry = fitted(stack, predictions, counts, photometry)
-    operator, found = solve(number, start, rtol)
+    start = None if x0 is None else inputs.first_guess(x0, operators[0], axis)
+    work = Reconstruction(
+        known, operators, special, regulariser, boundary, solver, nonnegative, axis, maxiter,
+        callback, progress,
+    )  # fmt: skip
+    span, chosen = work.span(ratio), isinstance(beta, str)
+    number = work.weighed(beta, noise, estimated, span)
+    if photometry is not None and len(stack) > 1:
+        start = work.brightened(photometry, number, start, rtol)
+    found = work.solved(number, start, rtol)
     if denoiser is not None:
-        from dhop.reconstruction.splitting import plug_and_play
-
-        variance = known.variance() if noise is None else arguments.real("noise", noise) ** 2
-        found = plug_and_play(
-            posed(number), found, denoiser, variance, axis,
-            callback=solvers.outward(callback, axis), progress=progress,
-        )  # fmt: skip
-    for _ in range(DOUBLINGS):
-        chosen = estimated and isinstance(beta, str) and denoiser is None
-        if not (chosen and ranges.rings(found.x, span)):
-            break
-        number *= 2
-        operator, found = solve(number, found.x, rtol)
-    image = found.x.reshape(A.dims)
-    far = ranges.caution(image, span) if estimated or isinstance(beta, str) else None
-    if far:
-        known.warn(far, RangeWarning)
-    if found.weights is not None:
-        known.name_strangers(found.weights)
-    G = targets.through(wanted, A.dims, boundary=boundary, dtype=image.dtype)
+        found = work.denoised(number, found, denoiser, noise)
+    elif estimated and chosen:
+        number, found = work.calmed(number, found, rtol, span)
+    work.judge(found, estimated or chosen, span)
+    image = found.x.reshape(size)
+    G = targets.through(wanted, size, boundary=boundary, dtype=image.dtype)
     shown = layouts.outward(image if G is None else G.degrade(image), axis)
     return Solution(
         image=shown,
@@ -407,7 +342,7 @@ def super_resolve(
         registration=known.registration,
         notes=known.notes,
         history=found.history,
-        operator=operator,
+        operator=work.operator(found),
         frames=stack,
         channel_axis=axis,
         regulariser=request.regulariser,

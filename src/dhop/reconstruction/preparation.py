@@ -23,7 +23,7 @@ from dhop.frames.windows import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs, refining
+from dhop.reconstruction import blurs, contradiction, refining
 from dhop.reconstruction.least_turned import least_turned
 from dhop.reconstruction.middle import Middle
 from dhop.reconstruction.stilling import Stills, stilled
@@ -39,13 +39,8 @@ VISIBLE = 0.25  # pixels of a shift that nobody spoke of
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
 TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
 SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
-CONTRADICTED = 0.03  # of the logarithm of the likelihood, for each class of aliases
-CONTRADICTED_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
 DEEP = 3  # times as deep as the PSF is wide at half its height: what windows can cut
 WIDE = 2.355  # standard deviations of a Gaussian at half its height
-FEW = 100  # classes and tiles tell nothing of a PSF
-SMOOTH = 2.5  # exponent of scenes whose fine detail is that of the windows, and not of a PSF
-OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
 
 @dataclass
@@ -376,25 +371,16 @@ class Preparation:
         if estimated or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
-        gain = given.misfit - free.misfit
-        fitting, own = float(np.exp(free.parameters[0])), blurs.width(plain)
-        if 1 in plain.shape and fitting > own:
+        own = blurs.width(plain)
+        if 1 in plain.shape and np.exp(free.parameters[0]) > own:
             return given  # the lines of spectra have widths of their own
-        limit = CONTRADICTED if len(spectra) > 1 else CONTRADICTED_ALONE
+        if not contradiction.contradicted(given, free, len(spectra)):
+            return given
         seen = spectra.values.shape[0] * spectra.values.shape[1]
-        sure = gain > limit and seen > FEW and free.exponent < SMOOTH
-        if sure and not 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH:
-            what = (
-                "hold detail that the psf would have removed"
-                if fitting < own
-                else "lack detail that the psf would have let through"
-            )
-            self.warn(
-                f"the frames {what}: a Gaussian of sigma {fitting:.2f} high-resolution pixels fits "
-                f"them better than the psf, whose width is {own:.2f}",
-                PSFWarning,
-            )
-        return free if gain > limit else given
+        said = contradiction.objection(free, own, seen)
+        if said:
+            self.warn(said, PSFWarning)
+        return free
 
 
 def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
