@@ -13,9 +13,9 @@ what reaches every pixel, and its boundary's places, too.
 
 The method is chosen of which the two directions together cost the least; `direct`, which multiplies
 with the taps themselves, if it takes far less than the call from Python; `fft` only if it costs a
-fifth less than `separable`, since its time depends on what else is in the caches. The constants of
-`separable` are a tenth less than its time and those of `fft` a sixth more, relative to `direct`,
-for threads share the work of `fft` less well.
+fifth less than `separable`, since its time depends on what else is in the caches. The constants are
+those with which the choice costs the least over the cells of docs/benchmarks.md: a quarter of a per
+cent on average, a fifth at most.
 """
 
 from math import inf, log2
@@ -33,19 +33,19 @@ SPARSE = 0.043  # the same where rows share no windows, since taps are missing
 RUN = 0.33  # a tap of a row, however short
 TOUCH = 0.19  # a pixel that is split into phases or gathered from them
 ROW = 13.0  # a row that is split or gathered
-LINE = 0.023  # a multiply-add along columns and rows of the image
-BETWEEN = 0.2  # a number between the two passes of a term
-TAP = 0.94  # a tap along a row, however short
-TRANSFORM = 0.14  # a point of a transform down the columns, times the logarithm of its length
-POINT = 0.59  # a point of a spectrum, between the transforms along its rows
-OUTER = 0.38  # a point of a spectrum that no cache holds
+LINE = 0.029  # a multiply-add along columns and rows of the image
+BETWEEN = 0.25  # a number between the two passes of a term
+TAP = 1.2  # a tap along a row, however short
+TRANSFORM = 0.18  # a point of a transform down the columns, times the logarithm of its length
+POINT = 0.77  # a point of a spectrum, between the transforms along its rows
+OUTER = 0.5  # a point of a spectrum that no cache holds
 NEAR = 1e5  # points that caches hold
-ACROSS = 0.2  # a point of a transform across planes, times the logarithm of its length
-PLANE = 1e4  # a plane that is transformed, whatever its size
+ACROSS = 0.26  # a point of a transform across planes, times the logarithm of its length
+PLANE = 1.3e4  # a plane that is transformed, whatever its size
 LIBRARY = 0.24  # a point of a transform by scipy.fft, times the logarithm of their number
 PLACED = 1.0  # a point that is brought to its place or back
-AXIAL = 1.5  # a number that is summed along the first axis of a volume
-STEPS = 9e4  # of transforms, whatever their size
+AXIAL = 1.9  # a number that is summed along the first axis of a volume
+STEPS = 1.2e5  # of transforms, whatever their size
 LINES = 5e3  # the same of lines, by scipy.fft
 STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
 SMALL = 2e3  # what is not worth a choice, of both directions
