@@ -138,15 +138,14 @@ def test_a_source_is_blurred_with_the_psf_of_its_place():
         np.testing.assert_allclose(seen, field.at(row, column), rtol=1e-14)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", oracle.DTYPES)
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 def test_rounding_is_that_of_as_many_products(boundary, dtype):
     rng = np.random.default_rng(1)
     stamps = rng.standard_normal((3, 3, 9, 8)).astype(dtype)
-    field = psf.Field(stamps, ([3.3, 20.1, 41.7], [0.2, 30.6, 44.4]))
-    A = DHOperator((45, 50), field, (2, 1), boundary=boundary)
-    expected = dense((45, 50), field, (2, 1), boundary=boundary)
+    field = psf.Field(stamps, ([3.3, 12.1, 25.7], [0.2, 18.6, 27.4]))
+    A = DHOperator((28, 31), field, (2, 1), boundary=boundary)
+    expected = dense((28, 31), field, (2, 1), boundary=boundary)
     x = rng.standard_normal(A.shape[1]).astype(dtype)
     bound = 9 * 10 * 2 * np.finfo(dtype).eps * (np.abs(expected) @ np.abs(x))
     assert (np.abs(A @ x - expected @ x) <= bound).all()
