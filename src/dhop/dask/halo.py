@@ -140,13 +140,14 @@ class Halo:
         for patch in product(*pieces):
             for axis, (number, _) in zip(self._axes, patch, strict=True):
                 chunk[axis] = number
-            sources.append(self._source(tuple(chunk), tuple(ends for _, ends in patch)))
+            own = chunk == list(place)
+            sources.append(self._source(tuple(chunk), tuple(ends for _, ends in patch), own))
         ends = tuple(tuple(ends for _, ends in some) for some in pieces)
         return Mosaic(self._axes, ends), sources
 
-    def _source(self, chunk: tuple[int, ...], patch: Patch) -> Key:
+    def _source(self, chunk: tuple[int, ...], patch: Patch, own: bool) -> Key:
         size = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)
-        if 2 * prod(stop - start for start, stop in patch) > size:
+        if own or 2 * prod(stop - start for start, stop in patch) > size:
             return (self._x.name, *chunk)
         self._patches.setdefault(chunk, {})[patch] = None
         return (self._name, *chunk)
