@@ -19,6 +19,7 @@ from dhop.reconstruction.variational import Variational
 Array = NDArray[Any]
 
 SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
+STEPS = 4  # to a place in a frame, each of which leaves of the way what the frame is turned by
 PLACES = 0.5, 0.25, 0.75  # of the middles of tiles along an axis
 
 
@@ -144,10 +145,17 @@ def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
 
 
 def _moved(motion: list[Any], place: Array, shape: Sequence[int]) -> Array:
-    """The shifts of the frames where a tile has its middle."""
-    side = np.array([min(SIDE[len(shape)], m) for m in shape])
-    middle = (place + (side - 1) / 2) / np.maximum(np.array(shape) - 1, 1)
-    return np.array([motions.displacement(each, tuple(shape), middle) for each in motion])
+    """The shifts of the frames to where they show the middle of a tile."""
+    last = np.array(shape) - 1
+    middle = place + (np.minimum(SIDE[len(shape)], shape) - 1) / 2
+    found = []
+    for each in motion:
+        at = middle
+        for _ in range(STEPS):
+            shift = motions.displacement(each, tuple(shape), at / np.maximum(last, 1))
+            at = (middle + shift).clip(0, last)
+        found.append(shift)
+    return np.array(found)
 
 
 def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
