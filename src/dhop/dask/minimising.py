@@ -73,7 +73,7 @@ def minimised(
             origin=origin, callback=callback, progress=progress,
             enough=lambda view: view.loss <= goal,
         )  # fmt: skip
-    last = [data.see(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
+    last = [data.tangent(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
     trust = [each.trust for each in last] if how.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
     return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
