@@ -169,9 +169,11 @@ def test_the_plain_step_where_the_loss_is_larger():
         m = np.maximum(products[0] + 1e-3, 1e-9)
         return 2 * np.sum(m - n + xlogy(n, n / m))
 
-    def bend(products):
-        m = np.maximum(products[0] + 1e-3, 1e-9)
-        return [n / m - 1], [n / m**2]
+    def bend(products, ways, t):
+        a, b = ways[0][0], ways[1][0]
+        m = np.maximum(products[0] + t[0] * a + t[1] * b, 1e-3 * products[0]) + 1e-3
+        f, c = n / m - 1, n / m**2
+        return f @ a, f @ b, c @ a**2, c @ (a * b), c @ b**2
 
     iterates = richardson_lucy(
         lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)

@@ -65,7 +65,7 @@ def minimised(
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
     x, goal = vectors.hold(x), -np.inf
     if how.solver != "richardson-lucy":
-        posed = problem if how.counting is None else objective.majoriser(objective.look(x))
+        posed = problem if how.counting is None else objective.majoriser(objective.look(x)).problem
         objective = replace(objective, precondition=near(posed))
     if how.solver == "reweighted":
         iterates = objective.reweighted(x)
@@ -80,7 +80,7 @@ def minimised(
             origin=origin, callback=callback, progress=progress,
             enough=lambda view: view.loss <= goal,
         )  # fmt: skip
-    last = [data.see(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
+    last = [data.tangent(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
     trust = [each.trust for each in last] if how.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
     return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
