@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, product
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,13 @@ def _index(patch: Patch) -> tuple[Any, ...]:
     return along(slice(*ends) for ends in patch)
 
 
+class Outline(NamedTuple):
+    """What is known of a chunked array before there is one."""
+
+    name: str
+    chunks: tuple[tuple[int, ...], ...]
+
+
 class Halo:
     """What blocks need of a chunked array.
 
@@ -114,12 +121,12 @@ class Halo:
     ----------
     name : str
         Of the tasks that copy edges.
-    x : dask.array.Array
+    x : dask.array.Array or Outline
     axes : tuple of int
         Of the PSF. Along other axes a block needs one chunk.
     """
 
-    def __init__(self, name: str, x: DaskArray, axes: tuple[int, ...]) -> None:
+    def __init__(self, name: str, x: DaskArray | Outline, axes: tuple[int, ...]) -> None:
         self._name, self._x, self._axes = name, x, axes
         self._edges = [np.append(0, np.cumsum(x.chunks[axis])) for axis in axes]
         self._patches: dict[tuple[int, ...], dict[Patch, None]] = {}

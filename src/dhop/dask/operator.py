@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, Ends, cut
-from dhop.dask.halo import Halo
 from dhop.dask.pieces import Plan, Recipe
 from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
@@ -184,19 +183,13 @@ class DaskDHOperator:
         # A real operator takes the parts of complex numbers one after the other.
         kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
         plan, blocks = self._travelling(kind, adjoint)
-        chunks, given = (self.chunks, self.chunksd) if adjoint else (self.chunksd, self.chunks)
+        chunks = self.chunks if adjoint else self.chunksd
         others = {k: sizes for k, sizes in enumerate(chunks) if k not in self.image_axes}
         x = x.rechunk(others, method="tasks")
-        aligned = all(x.chunks[axis] == given[axis] for axis in self.image_axes)
         token = dask.base.tokenize(x.name, blocks.key, chunks)
         name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
-        halo = Halo(f"{name}-edges", x, self.image_axes)
-        tasks: dict[Any, Any] = {}
-        for place in np.ndindex(*map(len, chunks)):
-            at = tuple(place[axis] for axis in self.image_axes)
-            recipe, sources = plan.recipe(place, at, halo, aligned)
-            tasks[name, *place] = (_block_product, blocks.key, recipe, sources)
-        tasks |= halo.tasks()
+        layout = plan.layout(x.chunks, [len(sizes) for sizes in chunks], self.image_axes)
+        tasks = layout.tasks(name, x.name, (_block_product, blocks.key))
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
 

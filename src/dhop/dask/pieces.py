@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.blocks import Cut, Ends
-from dhop.dask.halo import Halo, Key, Mosaic, along, back
+from dhop.dask.halo import Halo, Key, Mosaic, Outline, along, back
 from dhop.kernels import GROUP
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
 from dhop.model.relations import Index
 
 Array: TypeAlias = NDArray[Any]
+Chunks: TypeAlias = tuple[tuple[int, ...], ...]
 Cutting: TypeAlias = Callable[[list[list[Ends]], list[list[Ends | None]]], Any]
+
+EDGES, GIVEN = "edges", "given"  # arrays that have no names yet
 
 
 class Seam(NamedTuple):
@@ -97,19 +100,39 @@ class Plan:
             ranges.append(making.ranges)
             own.append(making.own)
         self._needed, self.cut = cut(ranges, own)
+        self._given = [tuple(b - a for a, b in pairwise(there)) for there in others]
+        self._layouts: dict[Chunks, Layout] = {}
 
-    def recipe(
+    def layout(self, chunks: Chunks, places: Sequence[int], axes: tuple[int, ...]) -> "Layout":
+        """What to do for all blocks.
+
+        Parameters
+        ----------
+        chunks : tuple of tuple of int
+            Of the array that is multiplied.
+        places : sequence of int
+            How many blocks there are along each axis.
+        axes : tuple of int
+            Of the image.
+        """
+        if chunks not in self._layouts:
+            aligned = all(
+                chunks[axis] == there for axis, there in zip(axes, self._given, strict=True)
+            )
+            halo = Halo(EDGES, Outline(GIVEN, chunks), axes)
+            blocks = [
+                (place, *self._recipe(place, [place[axis] for axis in axes], halo, aligned))
+                for place in np.ndindex(*places)
+            ]
+            self._layouts[chunks] = Layout(blocks, halo.tasks())
+        return self._layouts[chunks]
+
+    def _recipe(
         self, place: Sequence[int], at: Sequence[int], halo: Halo, aligned: bool
     ) -> tuple["Recipe", list[Key]]:
         """What to do for a block, and its sources in the order in which they are needed.
 
-        Parameters
-        ----------
-        place, at : sequence of int
-            Number of the block along all axes, and along those of the image.
-        halo : Halo
-        aligned : bool
-            Whether the array has a chunk for each block.
+        Those that are `aligned` have a chunk for each block.
         """
         lines = [some[k] for some, k in zip(self._lines, at, strict=True)]
         pieces, sources = [], []
@@ -214,6 +237,37 @@ class Piece(NamedTuple):
     numbers: tuple[int, ...]
     source: Mosaic
     to: tuple[slice, ...]
+
+
+class Layout(NamedTuple):
+    """The tasks of a product, of which only the names of arrays are missing.
+
+    It is made once for all products with arrays of the same chunks.
+
+    Attributes
+    ----------
+    blocks : list of (tuple of int, Recipe, list of Key)
+        Where each block is, what to do for it, and from which sources.
+    edges : dict of Key to task
+        Those that copy edges.
+    """
+
+    blocks: list[tuple[tuple[int, ...], "Recipe", list[Key]]]
+    edges: dict[Key, Any]
+
+    def tasks(self, name: str, given: str, first: Sequence[Any]) -> dict[Key, Any]:
+        """Those of a product of a name with an array of another.
+
+        A task of a block begins with `first`; the recipe and the sources follow.
+        """
+        names = {EDGES: f"{name}-edges", GIVEN: given}
+        found: dict[Key, Any] = {
+            (name, *place): (*first, recipe, [(names[key[0]], *key[1:]) for key in sources])
+            for place, recipe, sources in self.blocks
+        }
+        for (_, *chunk), (copy, (_, *source)) in self.edges.items():
+            found[names[EDGES], *chunk] = copy, (given, *source)
+        return found
 
 
 @dataclass(frozen=True)
