@@ -57,7 +57,7 @@ class ChunkedSolution(Solution):
         arguments.positive("probes", probes)
         if isinstance(self.regulariser, str) and self.regulariser in get_args(Prior):
             raise ValueError(
-                "deviations of total variation work in memory only: solve for a part there"
+                f"deviations of {self.regulariser!r} work in memory only: solve for a part there"
             )
         if not self.beta > 0:
             raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")

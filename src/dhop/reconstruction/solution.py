@@ -80,7 +80,7 @@ class Solution(Certainty):
     bounds : (float, float) or None
         Least and largest value that the image was allowed to have.
     edge : float or None
-        The step up to which total variation took differences for noise.
+        The size up to which total variation took steps for noise, or starlets coefficients.
     target : ndarray or None
         The PSF that the image is shown through, of sum one.
     estimate : ndarray or None

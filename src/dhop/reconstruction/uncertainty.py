@@ -7,7 +7,7 @@ the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 
 :math:`\sigma^2 K^{-1} N K^{-1}`.
 
 Images with bounds, as those without negative values: pixels that are at one are held there, those
-between vary as if nothing held them. Total variation is the squares that touch it, see
+between vary as if nothing held them. Priors that are no squares are those that touch them, see
 `dhop.reconstruction.reweighting`. Of an image at a `target`, :math:`G x`, all are those of that.
 """
 
@@ -25,7 +25,7 @@ from dhop.iteration.steps import RTOL
 from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.penalties import Name as Prior
-from dhop.reconstruction.penalties import Variation
+from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.probing import probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.repeating import repeated
@@ -74,7 +74,7 @@ class Uncertainty:
         self._reweighted: Reweighted | None = None
         self.images: list[Covariance] = []
         if varies:
-            self._reweighted = self._of_variation(problem, scene, free)
+            self._reweighted = self._of_prior(problem, scene, free)
             self.images.append(self._reweighted.here)
             return
         for number, one in enumerate(problem.images):
@@ -84,14 +84,14 @@ class Uncertainty:
             target = self._through(one.operator.dims)
             self.images.append(next(same, None) or Covariance(one, own, target=target))
 
-    def _of_variation(self, problem: Problem, scene: Array, free: Array | None) -> Reweighted:
-        """The covariances of total variation, of all channels together."""
+    def _of_prior(self, problem: Problem, scene: Array, free: Array | None) -> Reweighted:
+        """The covariances of a prior that is no square, of all channels together."""
         solution, dims = self._solution, problem.operator.dims
         assert solution.edge is not None
-        variation = Variation(dims, range(len(dims))[-problem.ndim :], solution.edge)
+        prior = prior_of(solution.regulariser, dims, problem.ndim, solution.edge)
         target = self._through(dims)
         return Reweighted(
-            problem, variation, scene, lambda one, near: Covariance(one, free, near, target)
+            problem, prior, scene, lambda one, near: Covariance(one, free, near, target)
         )
 
     def _through(self, dims: tuple[int, ...]) -> DHOperator | None:

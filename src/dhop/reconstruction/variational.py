@@ -25,9 +25,9 @@ from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
 from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
 from dhop.reconstruction.objective import Objective, View, inverse_near
-from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.photons import Counting
 from dhop.reconstruction.preparation import TELLING, Preparation
+from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
 from dhop.reconstruction.robust import agreed, settled, without_outliers
@@ -37,9 +37,9 @@ from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 
-EDGE = 3.0  # standard deviations of an image's noise: what "huber-tv" takes for an edge
+EDGE = 3.0  # standard deviations of an image's noise: what is more is an edge, or a source
 FLAT = 0.5  # about the part of an image that is flatter than that
-FIRST = 0.7  # times the variance over the mean step: the weight that the choice begins with
+FIRST = 0.7  # times the variance over what a pixel costs: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
 PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
@@ -58,7 +58,7 @@ class Variational:
     loss : {"gaussian", "huber", "l1", "poisson"}
     threshold : float or None
         Of a robust loss; None for one that is estimated.
-    prior : {"tv", "huber-tv"} or None
+    prior : {"tv", "huber-tv", "starlet"} or None
         None for squares.
     box : (float, float)
         Least and largest value of an image.
@@ -68,7 +68,7 @@ class Variational:
         Of the frames, as the caller gave them.
     solver : str
     edge : float
-        The step up to which total variation is rounded, as `weigh` finds it.
+        The size up to which tips of the prior are rounded, as `weigh` finds it.
     """
 
     loss: losses.Name
@@ -195,7 +195,7 @@ class Variational:
         estimated: bool,
         progress: Progress,
     ) -> float:
-        """Find the step that is an edge, and choose the weight of total variation."""
+        """Find the size up to which tips are rounded, and choose the weight of the prior."""
         if isinstance(beta, str) and beta != "auto":
             raise ValueError(f'beta={beta!r} is for regularisers of squares; take "auto"')
         B, frames = problem.operator, problem.frames
@@ -214,15 +214,15 @@ class Variational:
         sums = block if known.decimation == "sum" else 1.0
         low, high = visible_range(frames, known.weights)
         self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
-        if self.prior == "huber-tv":
+        if self.prior != "tv":
             self.edge = max(EDGE * sqrt(usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
         smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
-        step = self._penalty(problem).mean_step(x.astype(np.float64))
-        if not (step and usual):
+        rise = self._prior(problem).rise(x.astype(np.float64))
+        if not (rise and usual):
             known.curve = None
             return squares
         # What the best smooth image leaves is noise, too: a psf that is wrong must not be trusted.
@@ -236,7 +236,7 @@ class Variational:
             given = replace(problem, frames=frames, beta=beta)
             return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
 
-        first = FIRST * float(np.mean(each * roots**2, where=seen)) / step
+        first = FIRST * float(np.mean(each * roots**2, where=seen)) / rise
         with reporting(progress, stein.MOST, "choosing beta") as advance:
             risk = stein.Risk(solve, B.matvec, frames, roots, each, x)
             known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
@@ -248,12 +248,14 @@ class Variational:
             )
         return known.curve.beta
 
-    def _penalty(self, problem: Problem) -> penalties.Variation:
-        dims = problem.operator.dims
-        return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
+    def _prior(self, problem: Problem) -> penalties.Blunted:
+        assert self.prior is not None
+        return prior_of(self.prior, problem.operator.dims, problem.ndim, self.edge)
 
     def quadratic(self, problem: Problem) -> Problem:
         """The problem with squares of about the curvature of the prior in its place."""
+        if self.prior is not None:
+            problem = replace(problem, regulariser=self._prior(problem).similar)
         return replace(problem, beta=self.curvature(problem.beta))
 
     def curvature(self, beta: float) -> float:
@@ -282,7 +284,8 @@ class Variational:
             if self.robust:
                 x, problem, threshold, frames = settled(problem, x)
                 threshold = threshold if self.threshold is None else self.threshold / root
-            penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
+            squares = self.prior is None
+            penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
             near = _inverse(problem)
             objective = Objective(problem, data, penalty, beta, near)
