@@ -18,15 +18,16 @@ from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.steps import RTOL, Product
+from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
-from dhop.reconstruction.objective import Objective, View, inverse_near
+from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
+from dhop.reconstruction.objective import Objective, View
 from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
@@ -284,7 +285,7 @@ class Variational:
                 threshold = threshold if self.threshold is None else self.threshold / root
             penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
             data = self._data(problem, threshold, root)
-            near = _inverse(problem)
+            near = inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
             x = x.clip(*self.box)
             enough = _never
@@ -343,18 +344,6 @@ class Variational:
             objective.predict, objective.seen, data.cost, data.bend, sums, x, enough
         )
         return iterates, lambda view: view.loss <= enough
-
-
-def _inverse(problem: Problem) -> Product | None:
-    """An inverse near the problem's, where weights differ near that of their means.
-
-    The inverse for a map of weights iterates itself, which is worth it for masks alone.
-    """
-    B = problem.operator
-    if any(map(differ, B.weights or ())):
-        means = [np.mean(weight) for weight in B.weights or ()]
-        problem = replace(problem, operator=FrameStack(B.operators, means))
-    return inverse_near(problem)
 
 
 def _evened(problem: Problem) -> Problem:
