@@ -113,6 +113,14 @@ class Variational:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
 
+    def guards(self, beta: float | str) -> bool:
+        """Whether a `beta` that is chosen must leave the image without bounds plausible.
+
+        An image that is not negative cannot ring downwards, so that nothing shows in it that a PSF
+        is too wide or that the frames count no photons.
+        """
+        return self.counting is not None and self.prior is None and beta == "auto"
+
     def smooth(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
         return regulariser if self.prior is None else "gradient"
@@ -220,7 +228,7 @@ class Variational:
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
+        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         step = self._penalty(problem).mean_step(x.astype(np.float64))
         if not (step and usual):
@@ -346,7 +354,7 @@ class Variational:
         return iterates, lambda view: view.loss <= enough
 
 
-def _evened(problem: Problem) -> Problem:
+def evened(problem: Problem) -> Problem:
     """The problem whose frames have the mean of their weights where they have any.
 
     Of weights that are all the same there is a closed form, which choices from spectra take, too.
