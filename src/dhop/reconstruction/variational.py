@@ -18,14 +18,15 @@ from dhop.cautions import BetaWarning, CountWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.steps import RTOL, Product
+from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
-from dhop.reconstruction.objective import Objective, View, inverse_near
+from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
+from dhop.reconstruction.objective import Objective, View
 from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
@@ -111,6 +112,14 @@ class Variational:
     def seen(self, frames: Array) -> Array:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
+
+    def guards(self, beta: float | str) -> bool:
+        """Whether a `beta` that is chosen must leave the image without bounds plausible.
+
+        An image that is not negative cannot ring downwards, so that nothing shows in it that a PSF
+        is too wide or that the frames count no photons.
+        """
+        return self.counting is not None and self.prior is None and beta == "auto"
 
     def smooth(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
@@ -219,7 +228,7 @@ class Variational:
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
+        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         rise = self._prior(problem).rise(x.astype(np.float64))
         if not (rise and usual):
@@ -287,7 +296,7 @@ class Variational:
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
-            near = _inverse(problem)
+            near = inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
             x = x.clip(*self.box)
             enough = _never
@@ -348,19 +357,7 @@ class Variational:
         return iterates, lambda view: view.loss <= enough
 
 
-def _inverse(problem: Problem) -> Product | None:
-    """An inverse near the problem's, where weights differ near that of their means.
-
-    The inverse for a map of weights iterates itself, which is worth it for masks alone.
-    """
-    B = problem.operator
-    if any(map(differ, B.weights or ())):
-        means = [np.mean(weight) for weight in B.weights or ()]
-        problem = replace(problem, operator=FrameStack(B.operators, means))
-    return inverse_near(problem)
-
-
-def _evened(problem: Problem) -> Problem:
+def evened(problem: Problem) -> Problem:
     """The problem whose frames have the mean of their weights where they have any.
 
     Of weights that are all the same there is a closed form, which choices from spectra take, too.
