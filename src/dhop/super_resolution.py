@@ -359,8 +359,6 @@ def super_resolve(
 
 
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
-    if asked.pop("motion") is not None:
-        raise ValueError("motion works in memory only; chunked frames take shifts")
     request.check()
     request.check_for_chunks()
     del asked["denoiser"]

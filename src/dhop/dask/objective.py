@@ -12,7 +12,7 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.rounds import moved, power_of_two
-from dhop.iteration.steps import Keep, inner, norm
+from dhop.iteration.steps import Keep, Product, inner, norm
 from dhop.reconstruction.data_terms import Photons, Seen, Tangent
 from dhop.reconstruction.losses import Loss
 from dhop.reconstruction.minimising import Box, Iterates
@@ -110,6 +110,8 @@ class ChunkedObjective:
         Its weight.
     keep : callable
         Of `dhop.iteration.steps`.
+    precondition : callable or None
+        As that of `Objective`.
     """
 
     problem: Problem
@@ -117,6 +119,7 @@ class ChunkedObjective:
     penalty: Squares | Variation | Starlet
     beta: float
     keep: Keep
+    precondition: Product | None = None
 
     def look(self, x: DaskArray) -> View:
         """Value and gradient at an image, in one pass over the chunks."""
@@ -150,7 +153,7 @@ class ChunkedObjective:
     def descending(self, x: DaskArray, box: Box) -> Iterates:
         """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
         scale = 1 / (sum(self.problem.scales()) or 1.0)
-        return quasi_newton(self.look, x, scale, *box, keep=self.keep)
+        return quasi_newton(self.look, x, scale, *box, self.precondition, self.keep)
 
     def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
@@ -178,5 +181,5 @@ class ChunkedObjective:
             (view.residual / unit).astype(x.dtype), *(each.weights for each in found)
         )
         normal = replace(self.problem, weights=weights).normal
-        (new,) = self.keep(moved(x, unit, improvement(normal, r, None, self.keep)))
+        (new,) = self.keep(moved(x, unit, improvement(normal, r, self.precondition, self.keep)))
         return new
