@@ -45,6 +45,7 @@ ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
 PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
 OTHER = 5.0  # times more or less noise than photons have is worth a word
+TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
@@ -132,7 +133,7 @@ class Variational:
         if self.counting is not None:
             text = self.counting.caution(known.frames, self.weights)
             if text is None and min(known.frames.shape[-2:]) >= TELLING:
-                ratio = over_expected(known.frames, known.weights or ())
+                ratio = over_expected(*self._middle(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
                     text = self.counting.contradicted(ratio)
             if text is not None:
@@ -153,6 +154,16 @@ class Variational:
             number = self._weighed(clean, problem, beta, noise, *settings)
         known.curve = clean.curve
         return number
+
+    def _middle(self, known: Preparation) -> tuple[Array, list[Array]]:
+        """A part of the frames that tells their noise, and its weights."""
+        shape = known.frames.shape
+        side = round(TOLD ** (1 / len(known.factor)))
+        sizes = shape[-len(known.factor) :]
+        first = [max(n - side, 0) // 2 for n in sizes]
+        part: Any = (..., *(slice(k, k + side) for k in first))
+        weights = [np.broadcast_to(w, shape[1:])[part] for w in known.weights or ()]
+        return known.frames[part], weights
 
     def _without_outliers(
         self, known: Preparation, problem: Problem, strength: float
