@@ -143,7 +143,7 @@ class Solution(Certainty):
             **({} if self.target is None else {"target": str(self.target.shape)}),
             **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
         }
-        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        seen = notebook.plane(inward(self.image, self.channel_axis))
         return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
