@@ -55,6 +55,7 @@ CHOICES = {
     "psf": (FRAMES, {"psf": "estimate"}),
     "outliers": (SPIKES, {"loss": "huber", "weights": MAPS}),
     "edges": (FRAMES, {"regulariser": "huber-tv"}),
+    "starlets": (FRAMES, {"regulariser": "starlet"}),
     "photons": (FRAMES, {"loss": "poisson", "gain": 0.01, "background": SKY, "weights": MAPS}),
 }
 
@@ -80,6 +81,7 @@ SOLVED = {
     "brightness": (BRIGHTER, {"photometry": "both", "beta": 1.0}),
     "huber": (SPIKES, {"loss": "huber", "weights": MAPS} | IDENTITY),
     "variation": (FRAMES, {"regulariser": "huber-tv", "beta": 0.1, "noise": 0.05}),
+    "starlets": (FRAMES, {"regulariser": "starlet", "beta": 0.02, "noise": 0.05, "rtol": 1e-6}),
     "bounds": (FRAMES, {"bounds": (0.4, 0.8)} | IDENTITY),
     "photons": (
         FRAMES,

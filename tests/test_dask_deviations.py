@@ -112,6 +112,22 @@ def test_channels_and_images_with_bounds(given):
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
 
 
+def test_fields_of_lines_and_volumes():
+    one = np.array([1.0, 2.0, 1.0]) / 4
+    box = np.einsum("i,j,k->ijk", one, one, one)
+    line = psf.Field([one**0.5 / sum(one**0.5), one], ([1, 10],))
+    volume = psf.Field(np.stack([box**0.5, box]).reshape(2, 1, 1, 3, 3, 3), ([1, 4], [0], [0]))
+    for field, shape, factor, chunks in ((line, (24,), 2, 8), (volume, (6, 5, 4), (2, 1, 2), 3)):
+        frame = da.from_array(RNG.random(shape), chunks=chunks)
+        found = super_resolve(frame, field, factor, beta=0.1)
+        B = FrameStack(found.operator.operators).to_sparse().toarray()
+        S = regulariser_operator("laplacian", found.operator.dims, ndim=len(shape))
+        S = S.matmat(np.eye(B.shape[1]))
+        expected = np.sqrt(np.linalg.inv(B.T @ B + 0.1 * S.T @ S).diagonal())
+        result = found.standard_deviation(1.0, probes=100).compute()
+        assert_allclose(result.ravel(), expected, rtol=0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
 def test_total_variation_against_the_squares_that_touch_it(bounds):

@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.runtime.extras import needed
+from dhop.runtime.signatures import shorten
 
 Array = NDArray[Any]
 
 WINDOW = 7  # pixels a side that the structural similarity looks at
 
 
+@shorten
 def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     r"""Peak signal-to-noise ratio, structural similarity and relative error.
 

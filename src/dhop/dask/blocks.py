@@ -134,9 +134,13 @@ class Block(ArrayOperator):
 
 
 class Varying(NamedTuple):
-    """A PSF that varies: the taps of all nodes, and the hats of the pixels of each block."""
+    """A PSF that varies: the taps of all nodes, and the hats of the pixels of each block.
+
+    A line is an image of one row, whose hat is that of all blocks.
+    """
 
     taps: Array
+    row: tuple[Hats, ...]
     hats: Sequence[Sequence[Hats]]
 
 
@@ -204,8 +208,8 @@ class Cut:
             own = _on(model, [some[k] for some, k in zip(windows, kind, strict=True)])
             field = None
             if varying is not None:
-                hats = tuple(some[k] for some, k in zip(varying.hats, kind, strict=True))
-                field = FieldModel(own, varying.taps, hats)
+                hats = (some[k] for some, k in zip(varying.hats, kind, strict=True))
+                field = FieldModel(own, varying.taps, (*varying.row, *hats))
             self._blocks[kind] = Block(own, method, chosen, len(windows), field)
         return self._blocks[kind]
 
@@ -269,9 +273,9 @@ def cut(
         ]  # fmt: skip
         hats = [
             [replace(own, cell=own.cell[some], fraction=own.fraction[some]) for some in lines]
-            for own, lines in zip(field.hats, pixels, strict=True)
+            for own, lines in zip(field.hats[-len(axes) :], pixels, strict=True)
         ]
-        varying = Varying(field.taps, hats)
+        varying = Varying(field.taps, field.hats[: -len(axes)], hats)
     windows, kinds = [each[0] for each in distinct], [each[1] for each in distinct]
     needed = [[part.needed for part in some] for some in parts]
     model = _on(model, [some[0] for some in windows])  # the tables of the whole stay here

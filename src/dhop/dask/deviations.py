@@ -203,8 +203,7 @@ def _moved(psf: Any, first: list[int]) -> Any:
     """A PSF as it is, a field with its positions counted from a pixel."""
     if not isinstance(psf, Field):
         return psf
-    rows, columns = psf.positions
-    return Field(psf.stamps, (rows - first[0], columns - first[1]))
+    return Field(psf.stamps, [p - k for p, k in zip(psf.positions, first, strict=True)])
 
 
 def _taken(array: DaskArray, lines: Sequence[Array]) -> DaskArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dhop.dask.objective import ChunkedObjective, Residuals, Squares, Variation
-from dhop.dask.operator import DaskArray, da
+from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
 from dhop.frames.masks import NEAR
@@ -18,6 +18,7 @@ from dhop.reconstruction.data_terms import Photons
 from dhop.reconstruction.minimising import minimise
 from dhop.reconstruction.photons import Counting, deviance
 from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
 
@@ -56,7 +57,7 @@ def minimised(
     squares = replace(given, beta=how.curvature(given.beta))
     root = solvers.root_of_two(max(squares.scales()))
     problem, A = squares.divided(root**2), given.operators[0]
-    penalty = Squares(given.penalties) if how.prior is None else Variation(A, how.edge)
+    penalty = Squares(given.penalties) if how.prior is None else _prior(how, A)
     origin = x = _origin(given, how, seen).astype(given.frames.dtype)
     if start is not None:
         x = start.clip(*how.box)
@@ -84,6 +85,13 @@ def minimised(
     trust = [each.trust for each in last] if how.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
     return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
+
+
+def _prior(how: Variational, A: DaskDHOperator) -> Variation | Starlet:
+    if how.prior == "starlet":
+        ndim, chunks = len(A.image_axes), A.chunks
+        return Starlet.build(A.dims, ndim, how.edge, DaskDHOperator, chunks=chunks)
+    return Variation(A, how.edge)
 
 
 def _data(

@@ -18,6 +18,7 @@ from dhop.reconstruction.losses import Loss
 from dhop.reconstruction.minimising import Box, Iterates
 from dhop.reconstruction.objective import Majoriser, View
 from dhop.reconstruction.penalties import blunted
+from dhop.reconstruction.starlets import Starlet
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ class ChunkedObjective:
     problem : Problem
         Operators and weights, and least squares that are of about the same strength.
     data : Residuals or Photons
-    penalty : Squares or Variation
+    penalty : Squares, Variation or Starlet
     beta : float
         Its weight.
     keep : callable
@@ -115,7 +116,7 @@ class ChunkedObjective:
 
     problem: Problem
     data: Residuals | Photons
-    penalty: Squares | Variation
+    penalty: Squares | Variation | Starlet
     beta: float
     keep: Keep
     precondition: Product | None = None

@@ -75,12 +75,16 @@ def richardson_lucy(
     last: tuple[Array, Products] | None = None
     while True:
         yield x, view
-        d = x * (gain * view.residual).astype(x.dtype)
+        d = (gain * view.residual).astype(x.dtype, copy=False)
+        d *= x
         way = predict(d)
         seen = None
         if last is not None and not _ends(cost, products, way, view, d, goal):
             some, more = _lengths(bend, products, (way, last[1]), keep)
-            new = np.maximum(x + some * d + more * last[0], x.dtype.type(KEPT) * x)
+            new = some * d
+            new += more * last[0]
+            new += x
+            new = np.maximum(new, x.dtype.type(KEPT) * x)
             ahead = predict(new)
             seen = look(new, ahead)
         if seen is None or not seen.value <= view.value:

@@ -83,9 +83,8 @@ def minimise(
     def size(x: Array, view: View) -> float:
         if box == EVERYTHING:
             return norm(view.residual)
-        low, high = (
-            strength * (edge - x.astype(np.float64)) if isfinite(edge) else edge for edge in box
-        )
+        held = x.astype(view.residual.dtype, copy=False)
+        low, high = (strength * (edge - held) if isfinite(edge) else edge for edge in box)
         return norm(view.residual.clip(low, high))
 
     scale = size(origin, objective.look(origin))

@@ -24,7 +24,7 @@ class View(NamedTuple):
     Attributes
     ----------
     residual : ndarray
-        Minus half the gradient, in double precision.
+        Minus half the gradient, in the precision of the image that was looked at.
     loss, prior : float
         The parts of the objective.
     products : sequence of ndarray
@@ -91,10 +91,10 @@ class Objective:
         return [A.matvec(x) for A in self.problem.operator.operators]
 
     def seen(self, x: Array, products: Sequence[Array]) -> View:
-        """Value and gradient at an image whose products are known."""
+        """Value and gradient at an image whose products are known, in its precision."""
         found = [self.data.see(number, product) for number, product in enumerate(products)]
         falls = np.concatenate([each.fall for each in found]).astype(x.dtype, copy=False)
-        r = self._frames.rmatvec(falls).astype(np.float64, copy=False)
+        r = self._frames.rmatvec(falls)
         prior = 0.0
         if self.beta:
             cost = self.penalty.cost(x)

@@ -2,16 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.iteration.steps import inner
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.diagonal import DiagonalOperator
+from dhop.operators.stack import FrameStack
+from dhop.psf.stencils import DIFFERENCE
+from dhop.psf.stencils import Name as Stencil
 from dhop.runtime.parallel import row_blocks, run
 
 Array: TypeAlias = Any
-Name: TypeAlias = Literal["tv", "huber-tv"]
+Name: TypeAlias = Literal["tv", "huber-tv", "starlet"]
 
 ROUND = 1e-3  # of the range of the frames: a step that total variation takes for none
 PASSED = 3.0  # nanoseconds a pixel
@@ -24,11 +30,47 @@ class Cost(NamedTuple):
     slope: Array
 
 
+class Touching(NamedTuple):
+    """Squares that touch a penalty from above.
+
+    Attributes
+    ----------
+    S : FrameStack
+        What they are the squares of.
+    strength : float
+        The weight of the similar regulariser that is as strong.
+    """
+
+    S: FrameStack
+    strength: float
+
+
 class Penalty(Protocol):
     """A penalty of images, as vectors in double precision."""
 
     def cost(self, x: Array) -> Cost:
         """Its value and half its gradient."""
+
+
+class Blunted(Penalty, Protocol):
+    """A penalty of sizes whose tips are rounded.
+
+    Attributes
+    ----------
+    similar : str
+        The regulariser of squares whose spectrum is nearest.
+    """
+
+    similar: ClassVar[Stencil]
+
+    def sizes(self, x: Array) -> list[Array]:
+        """What it sums, in one or several parts."""
+
+    def rise(self, x: Array) -> float:
+        """What a pixel costs on average, if no tip were rounded."""
+
+    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+        """The squares that touch it at such sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +103,7 @@ class Variation:
         Steps up to this one are noise, or shading, and not an edge.
     """
 
+    similar: ClassVar[Stencil] = "gradient"
     dims: tuple[int, ...]
     axes: Sequence[int]
     threshold: float
@@ -73,9 +116,25 @@ class Variation:
         squares: Array = sum(np.sum(step * step, channels, keepdims=True) for step in steps)
         return steps, np.sqrt(squares)
 
-    def mean_step(self, x: Array) -> float:
-        """The mean size of the gradients."""
+    def sizes(self, x: Array) -> list[Array]:
+        return [self.steps(x)[1]]
+
+    def rise(self, x: Array) -> float:
         return float(np.mean(self.steps(x)[1]))
+
+    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+        (size,) = sizes
+        weights = blunted(size, self.threshold)[1]
+        roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
+        steps = []
+        for axis in self.axes:
+            stencil = np.reshape(DIFFERENCE, [2 if k == axis else 1 for k in self.axes])
+            A = DHOperator(
+                self.dims, stencil, 1, center=[int(k == axis) for k in self.axes],
+                boundary="symmetric", dtype=dtype, axes=tuple(self.axes),
+            )  # fmt: skip
+            steps.append(DiagonalOperator(roots, self.dims) @ A)
+        return Touching(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
         from dhop.kernels import variation  # with Numba, so not before it is needed

@@ -1,8 +1,8 @@
 r"""What is known of a scene about a solution: Gaussian images, and how far each pixel may be off.
 
 Their covariances are those of `dhop.reconstruction.covariance`, one for each of the images that
-know nothing of each other. With bounds a pixel at one is held; total variation is the squares that
-touch it, see `dhop.reconstruction.reweighting`.
+know nothing of each other. With bounds a pixel at one is held; priors that are no squares are those
+that touch them, see `dhop.reconstruction.reweighting`.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.penalties import Name as Prior
-from dhop.reconstruction.penalties import Variation
+from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.probing import Diagonal, probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.repeating import repeated
@@ -41,7 +41,7 @@ class Posterior:
     bounds : (float, float) or None
         Least and largest value that it may have.
     edge : float or None
-        The step up to which total variation took differences for noise.
+        The size up to which total variation took steps for noise, or starlets coefficients.
     target : ndarray or None
         What images are shown through.
 
@@ -61,7 +61,8 @@ class Posterior:
         edge: float | None = None,
         target: Array | None = None,
     ) -> None:
-        varies = isinstance(problem.regulariser, str) and problem.regulariser in get_args(Prior)
+        named: Any = problem.regulariser if isinstance(problem.regulariser, str) else None
+        varies = named in get_args(Prior)
         smooth = replace(problem, regulariser="gradient") if varies else problem
         self.root = root_of_two(max(smooth.scales()))
         if self.root != 1:
@@ -72,7 +73,7 @@ class Posterior:
         self.images: list[Covariance] = []
         if varies:
             assert edge is not None
-            self._reweighted = self._of_variation(edge, free)
+            self._reweighted = self._of_prior(named, edge, free)
             self.images.append(self._reweighted.here)
             return
         for number, one in enumerate(problem.images):
@@ -128,16 +129,15 @@ class Posterior:
                 used[id(one)] = one.determined(int(np.clip(SIGNS // one.size, 1, 64)), rng, rtol)
         return sum(used[id(one)] for one in self.images)
 
-    def _of_variation(self, edge: float, free: Array | None) -> Reweighted:
-        """The covariances of total variation, of all channels together."""
+    def _of_prior(self, name: Prior, edge: float, free: Array | None) -> Reweighted:
+        """The covariances of a prior that is no square, of all channels together."""
         problem = self._problem
         dims = problem.operator.dims
-        variation = Variation(dims, range(len(dims))[-problem.ndim :], edge)
+        prior = prior_of(name, dims, problem.ndim, edge)
         target = self.through(dims)
         return Reweighted(
-            problem, variation, self._scene,
-            lambda one, near: Covariance(one, free, near, target),
-        )  # fmt: skip
+            problem, prior, self._scene, lambda one, near: Covariance(one, free, near, target)
+        )
 
 
 def _diagonal(
