@@ -110,7 +110,7 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
     blur = psf.gaussian(3, 0.8)
     frames, weights = RNG.random((2, *SHAPE)), RNG.uniform(0.5, 2, (2, *SHAPE))
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 4, 6)), blur, 2, beta=0.05, weights=list(weights),
+        da.from_array(frames, chunks=(1, 9, 6)), blur, 2, beta=0.05, weights=list(weights),
         motion=[np.eye(3), TURNED], rtol=1e-9, scratch=tmp_path / "files",
     )  # fmt: skip
     used = weights * [np.ones(SHAPE, bool), on_scene(TURNED)]
@@ -133,8 +133,8 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
 
 
 def test_motions_that_are_shifts_are_shifts():
-    frames = da.from_array(RNG.random((2, *SHAPE)), chunks=(1, 4, 6))
-    given = {"beta": 0.05, "rtol": 1e-8}
+    frames = da.from_array(RNG.random((2, *SHAPE)), chunks=(1, 9, 6))
+    given = {"beta": 0.05, "rtol": 1e-5}
     shift = np.array([0.25, -0.5])
     moved = super_resolve(
         frames, psf.gaussian(3, 0.8), 2, motion=[np.eye(3), motions.of_shift(shift)], **given
@@ -145,6 +145,7 @@ def test_motions_that_are_shifts_are_shifts():
     assert_allclose(moved.image.compute(), shifted.image.compute(), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_psf_for_each_band(moved):
     """Each band is the solution of its own normal equations; the others do not count."""
@@ -152,7 +153,7 @@ def test_a_psf_for_each_band(moved):
     frames = RNG.random((1, 2, *SHAPE))
     motion = [TURNED] if moved else None
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 2, 4, 6)), [blurs], 2, beta=0.05, motion=motion, rtol=1e-5
+        da.from_array(frames, chunks=(1, 2, 9, 6)), [blurs], 2, beta=0.05, motion=motion, rtol=1e-5
     )
     S = oracle.matrix(DIMS, LAPLACIAN, 1, boundary="symmetric")
     on = on_scene(TURNED) if moved else np.ones(SHAPE)
