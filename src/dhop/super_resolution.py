@@ -166,16 +166,20 @@ def super_resolve(
         ``"huber-tv"`` and ``"tv"`` are no squares but total variation,
         :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges. With
         ``"huber-tv"`` steps of up to three standard deviations of the noise still cost squares.
+
+        ``"starlet"`` is for skies of stars and faint extended light. It takes the sizes of the
+        coefficients of an isotropic wavelet transform of up to four scales; those of up to three
+        standard deviations that the noise has in a scale cost squares.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
         Weight of the regulariser; it does not depend on the brightness scale, but that of total
-        variation is proportional to it. ``"auto"`` expects
+        variation and starlets is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
         `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
-        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
+        variation and starlets have ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
         Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
-        total variation and a `denoiser`, which estimate it by default.
+        total variation, starlets and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
@@ -368,8 +372,6 @@ def super_resolve(
 
 
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
-    if asked.pop("motion") is not None:
-        raise ValueError("motion works in memory only; chunked frames take shifts")
     request.check()
     request.check_for_chunks()
     del asked["denoiser"]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
 from dhop.estimation.photometry import Photometry
-from dhop.frames.layouts import inward
+from dhop.frames.layouts import inward, outward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.certainty import Certainty
 from dhop.reconstruction.history import Step
@@ -80,7 +80,7 @@ class Solution(Certainty):
     bounds : (float, float) or None
         Least and largest value that the image was allowed to have.
     edge : float or None
-        The step up to which total variation took differences for noise.
+        The size up to which total variation took steps for noise, or starlets coefficients.
     target : ndarray or None
         The PSF that the image is shown through, of sum one.
     estimate : ndarray or None
@@ -143,7 +143,7 @@ class Solution(Certainty):
             **({} if self.target is None else {"target": str(self.target.shape)}),
             **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
         }
-        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        seen = notebook.plane(inward(self.image, self.channel_axis))
         return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
@@ -165,6 +165,31 @@ class Solution(Certainty):
         data = self.operator.data(self.photometry.corrected(self.frames))
         product = self.operator.matvec(inward(self.scene, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
+
+    def coverage(self) -> Array:
+        """How much the frames look at each pixel of the image: ``A^H W A`` of an even scene.
+
+        Returns
+        -------
+        ndarray, of the shape of `image`
+            Zero where no pixel with a weight sees the scene.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> weights = np.ones((16, 16))
+        >>> weights[:8] = 0
+        >>> solution = super_resolve(
+        ...     np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01, weights=weights
+        ... )
+        >>> seen = solution.coverage()
+        >>> bool(seen[0, 0] == 0), bool(seen[-1, 0] > 0)
+        (True, True)
+        """
+        B = self.operator
+        seen = B.rmatvec(B.matvec(np.ones(B.shape[1], B.dtype))).reshape(B.dims)
+        return np.asarray(outward(seen[..., 0, :] if self._line else seen, self.channel_axis))
 
     @property
     def scene(self) -> Array:
