@@ -43,7 +43,10 @@ FLAT = 0.5  # about the part of an image that is flatter than that
 FIRST = 0.7  # times the variance over what a pixel costs: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
-PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
+SMOOTH = 1e4  # times a moderate weight: in such an image no trail of spikes is left
+FALL = 0.1  # the least that remains of it from pass to pass over a frame with spikes
+PASSES, SETTLED = 6, 0.7  # at most, and what the weight falls to that is chosen in the last
+SPIKED = 20.0  # times more or less is chosen for a frame that has its spikes back
 OTHER = 5.0  # times more or less noise than photons have is worth a word
 TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
@@ -187,23 +190,34 @@ class Variational:
         )
 
     def _without_spikes(self, first: Preparation, problem: Problem, strength: float) -> Array:
-        """A single frame without spikes in the residuals of a smooth image.
+        """A single frame without spikes in the residuals of images that are smooth at first.
 
-        No other frame tells what fits, and a sharp image fits all. The weight that is chosen is too
-        large as long as spikes remain, which makes them stand out the more.
+        No other frame tells what fits, and a sharp image fits all. So the weight falls from a
+        large one to that which is chosen for the frame without the spikes that have been found. A
+        trail of them loses its ends in each pass. What the last image explains after all comes
+        back, unless the weight, or a PSF that is contradicted then, says that it was spikes.
         """
-        frames = problem.frames
-        clean, last = first.photometry.corrected(first.frames), np.inf
-        for _ in range(PASSES):
+        frames, start = problem.frames, SMOOTH * first.moderate(problem.regulariser)
+
+        def chosen(clean: Array, trusted: bool = True) -> float:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 seen = replace(first, frames=clean, photometry=Photometry.none(1))
-                beta = seen.weigh(problem.regulariser, "auto", None, strength, True, None)
-            if beta > FALLING * last:
+                return seen.weigh(problem.regulariser, "auto", None, strength, trusted, None)
+
+        def without(given: Array, beta: float) -> Array:
+            fit = agreed(replace(problem, frames=given, beta=beta))
+            return (fit + self.seen(given - fit)).astype(given.dtype)
+
+        clean, beta = first.photometry.corrected(first.frames), np.inf
+        for _ in range(PASSES):
+            better = chosen(clean)
+            if better > SETTLED * beta:
                 break
-            fit = agreed(replace(problem, beta=beta))
-            clean, last = (fit + self.seen(frames - fit)).astype(clean.dtype), beta
-        return clean
+            beta = max(better, min(FALL * beta, start))
+            clean = without(clean, beta)
+        whole = without(frames, better)
+        return whole if 1 / SPIKED < chosen(whole, False) / better < SPIKED else clean
 
     def _weighed(
         self,
