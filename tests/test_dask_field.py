@@ -40,10 +40,11 @@ def test_both_products_and_the_normal_matrix(boundary, factor):
 
 
 @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
-def test_every_method_of_images_and_volumes(method):
+def test_every_method_of_lines_images_and_volumes(method):
+    line = psf.Field(RNG.random((3, 4)), ([2, 9, 20],))
     stamps = RNG.random((3, 1, 2, 3, 2, 3))
     volume = psf.Field(stamps, ([1, 5, 9], [0], [3, 8]))
-    for field, dims in ((FIELD, (21, 18)), (volume, (10, 12, 11))):
+    for field, dims in ((line, (3, 31)), (FIELD, (21, 18)), (volume, (10, 12, 11))):
         given = {"boundary": "reflect", "method": method}
         matrix = DHOperator(dims, field, 2, **given).to_sparse()
         A = DaskDHOperator(dims, field, 2, chunks=6, **given)

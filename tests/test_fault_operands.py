@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from small import DIMS, FACTOR, build, vectors
 
-from dhop import DHOperator
+from dhop import DHOperator, super_resolve
 
 SCIPY_1_18 = tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 18)
 RAGGED = [[1, 2], [3]]
@@ -310,3 +310,9 @@ class TestFault15:
             result = product(np.matrix(image))
             assert type(result) is np.ndarray
             assert_array_equal(result, product(image))
+
+    @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+    def test_fault_15_numpy_matrix_as_a_frame(self):
+        frame, blur = np.arange(20.0).reshape(4, 5), np.ones((3, 3))
+        expected = super_resolve(frame, blur, 2, beta=0.1).image
+        assert_array_equal(super_resolve(np.matrix(frame), blur, 2, beta=0.1).image, expected)

@@ -169,9 +169,11 @@ def test_the_plain_step_where_the_loss_is_larger():
         m = np.maximum(products[0] + 1e-3, 1e-9)
         return 2 * np.sum(m - n + xlogy(n, n / m))
 
-    def bend(products):
-        m = np.maximum(products[0] + 1e-3, 1e-9)
-        return [n / m - 1], [n / m**2]
+    def bend(products, ways, t):
+        a, b = ways[0][0], ways[1][0]
+        m = np.maximum(products[0] + t[0] * a + t[1] * b, 1e-3 * products[0]) + 1e-3
+        f, c = n / m - 1, n / m**2
+        return f @ a, f @ b, c @ a**2, c @ (a * b), c @ b**2
 
     iterates = richardson_lucy(
         lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)
@@ -452,3 +454,23 @@ def test_a_gain_that_the_noise_contradicts(count):
         warnings.simplefilter("error", CountWarning)
         super_resolve(25 * drawn, blur, 1, background=125.0, gain=25.0, **quick)
         super_resolve(np.full((8, 8), 7.0), blur, 1, loss="poisson", beta=0.1, maxiter=1)
+
+
+@pytest.mark.parametrize(("name", "size"), [("camera", 512), ("coffee", 384)])
+def test_a_frame_of_8_bits(name, size):
+    """It counts no photons; the image rings, and as that is not negative, upwards alone."""
+    frame = np.rint(255 * photograph(name, size)[::4, ::4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        solution = super_resolve(frame, psf.gaussian(9, 0.7), 2, loss="poisson", rtol=1e-3)
+    assert solution.image.max() < 1.7 * frame.max()
+
+
+@pytest.mark.parametrize(("count", "factor"), [(1, 1), (3, 2)])
+def test_counts_are_not_guarded(monkeypatch, count, factor):
+    """The weight for frames that are what they are said to be is that of the least error."""
+    frames, shifts, _, blur = counts(peak=300, count=count, factor=factor)
+    about = {"shifts": shifts, "loss": "poisson", "background": 5.0, "maxiter": 1}
+    guarded = super_resolve(frames, blur, factor, **about)
+    monkeypatch.setattr("dhop.reconstruction.ranges.plausible", lambda posed, beta, span: beta)
+    assert super_resolve(frames, blur, factor, **about).beta == guarded.beta

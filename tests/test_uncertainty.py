@@ -117,6 +117,23 @@ def test_probing(case, what):
     assert true / 2 < error < max(2 * true, 0.003)
 
 
+@pytest.mark.parametrize("boundary", ["reflect", "edge"])
+def test_pixels_that_no_frame_sees(boundary):
+    """The first steps of iterations, without a preconditioner, do not reach them."""
+    blur, dims = [[1.0], [2.0], [1.0]], (12, 8)
+    frame = np.random.default_rng(0).random((6, 4))
+    options = {"boundary": ("symmetric", boundary), "decimation": "sample"}
+    solution = super_resolve(frame, blur, 2, beta=1.9, regulariser="gradient", **options)
+    A = oracle.matrix(dims, np.array(blur) / 4, 2, **options)
+    assert not A.any(axis=0).reshape(dims)[:, 1].any()
+    rules = {"boundary": options["boundary"]}
+    S = [oracle.matrix(dims, each, 1, **rules) for each in stencils("gradient")]
+    K = np.linalg.inv(A.T @ A + 1.9 * sum(each.T @ each for each in S))
+    for what, covariance in ("posterior", K), ("noise", K @ A.T @ A @ K):
+        expected = np.sqrt(covariance.diagonal()).reshape(dims)
+        assert_allclose(solution.standard_deviation(1.0, what), expected, rtol=0.04)
+
+
 def test_more_probes_are_more_accurate():
     dense = Dense(count=2, beta=3.0, boundary="reflect")
     expected = dense.deviation("posterior", 1.0)

@@ -39,7 +39,10 @@ class Choices:
 
     Attributes
     ----------
+    frames : dask.array.Array, shape (F, ..., m0, m1)
     shifts : ndarray, shape (F, ndim)
+    motion : list or None
+        If they have moved by more than that.
     psf : ndarray or list
     regulariser
         That of squares.
@@ -57,7 +60,9 @@ class Choices:
         How far they agree, and what the caller was warned of.
     """
 
+    frames: DaskArray
     shifts: Array
+    motion: list[Any] | None
     psf: Any
     regulariser: Any
     factor: tuple[int, ...]
@@ -71,17 +76,18 @@ class Choices:
 
     @classmethod
     def none(
-        cls, count: int, shifts: Array, psf: Any, regulariser: Any, factor: tuple[int, ...],
-        options: dict[str, Any],
+        cls, frames: DaskArray, shifts: Array, motion: list[Any] | None, psf: Any,
+        regulariser: Any, factor: tuple[int, ...], options: dict[str, Any],
     ) -> "Choices":  # fmt: skip
         """What is known without a look at the frames."""
-        ones = np.ones(count)
-        return cls(shifts, psf, regulariser, factor, options, Photometry.none(count), ones)
+        count = len(frames)
+        none = Photometry.none(count)
+        return cls(frames, shifts, motion, psf, regulariser, factor, options, none, np.ones(count))
 
-    def look(self, tiles: list[Tile], whole: tuple[int, ...]) -> None:
-        """Look at tiles of frames of a shape."""
+    def look(self, tiles: list[Tile]) -> None:
+        """Look at tiles of the frames."""
         self.tiles = tiles
-        if tiles[0].frames.shape != whole:  # at the edges of tiles nothing is known
+        if tiles[0].frames.shape != self.frames.shape:  # at the edges of tiles nothing is known
             self.options = self.options | {"boundary": "symmetric"}
 
     def warn(self, text: str, kind: type[Caution]) -> None:
@@ -94,12 +100,16 @@ class Choices:
 
         def look(tile: Tile) -> None:
             known, own = tile.known, shifts
-            if isinstance(own, tuple):
+            if tile.motion is not None:
+                own = None
+            elif isinstance(own, tuple):
                 own = own[0], known.shifts
             elif isinstance(own, np.ndarray):
                 own = known.shifts
             known.frames = tile.frames if tile.special is None else tile.special.seen(tile.frames)
-            known.align(own, None, terms, None)
+            known.align(own, tile.motion, terms, None)
+            size = scene_dims(tile.frames.shape, self.factor, None)
+            known.look_on(size[-len(self.factor) :], self.factor)
 
         self._each("aligning", look, progress)
         found = np.stack([tile.known.shifts + tile.moved for tile in self.tiles])
@@ -120,7 +130,8 @@ class Choices:
                     "be distorted, and need motion=", RegistrationWarning,
                 )  # fmt: skip
         for tile in self.tiles:
-            tile.known.shifts = self.shifts - tile.moved
+            if tile.motion is None:
+                tile.known.shifts = self.shifts - tile.moved
             if not used.all():
                 given = tile.known.weights or [np.ones(())] * len(used)
                 tile.known.weights = [w * u for w, u in zip(given, used, strict=True)]

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask import ome
-from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
-from dhop.frames import layouts, observations
+from dhop.dask.cameras import ChunkedOperator, looking
+from dhop.dask.operator import DaskArray, as_dask, da, dask
+from dhop.frames import layouts, motions, observations
+from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.reconstruction import solvers
 from dhop.reconstruction.requests import background_map
+from dhop.registration import MODELS
 from dhop.runtime import arguments
 
 
@@ -61,6 +64,47 @@ def given_shifts(shifts: Any, count: int, ndim: int) -> tuple[Any, NDArray[np.fl
     return (None if shifts is None else known), known
 
 
+def given_motion(
+    motion: Any, shifts: Any, count: int, shape: tuple[int, ...]
+) -> tuple[Any, list[Any] | None]:
+    """Shifts as far as they are asked for, and motions that are more than that or None."""
+    if motion is None:
+        return shifts, None
+    if shifts is not None:
+        raise ValueError("give either shifts or motion, not both")
+    if isinstance(motion, str):
+        arguments.choice("motion", motion, MODELS)
+        if motion == "shift":
+            return "estimate", None
+        raise ValueError(
+            f"motion={motion!r} is found in memory only: find it from a part of the frames, and "
+            "give matrices"
+        )
+    given = motions.checked_motions(motion, count, shape)
+    found, alone = motions.as_shifts(given, shape)
+    return found, None if alone else given
+
+
+def on_scene(
+    weights: Sequence[Any],
+    motion: Sequence[Any],
+    stack: DaskArray,
+    scene: tuple[int, ...],
+    factor: tuple[int, ...],
+    decimation: Decimation,
+) -> list[Any]:
+    """Weights without pixels of frames that have moved whose centres do not lie on the scene."""
+    ndim = len(factor)
+    shape, chunks = stack.shape[-ndim:], stack.chunks[-ndim:]
+    grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, decimation)
+    found = []
+    for weight, each in zip(weights, motion, strict=True):
+        seen = looking(each, grid, scene, chunks)
+        own = weight if seen is True else da.broadcast_to(weight * seen, stack.shape[1:])
+        found.append(own)
+    return found
+
+
 def background_of(given: Any, stack: DaskArray, axis: int | None) -> DaskArray:
     """What each pixel of the frames shows of no scene: a number, one map, or one for each frame."""
     array = given if isinstance(given, da.Array) else da.from_array(dense(given, "background"))
@@ -101,7 +145,7 @@ def extremes(image: DaskArray) -> NDArray[Any]:
     return np.array(dask.compute(image.min(), image.max()))
 
 
-def first_guess(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any], axis: int | None) -> DaskArray:
+def first_guess(x0: Any, A: ChunkedOperator, dtype: np.dtype[Any], axis: int | None) -> DaskArray:
     """The image that iterations begin with."""
     if not hasattr(x0, "shape"):
         x0 = arguments.numbers("x0", x0)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dhop.dask.operator import DaskArray, dask
 from dhop.estimation.photometry import Photometry
+from dhop.frames import motions
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import inputs
 from dhop.reconstruction.preparation import Preparation
@@ -18,6 +19,7 @@ from dhop.reconstruction.variational import Variational
 Array = NDArray[Any]
 
 SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
+STEPS = 4  # to a place in a frame, each of which leaves of the way what the frame is turned by
 PLACES = 0.5, 0.25, 0.75  # of the middles of tiles along an axis
 
 
@@ -35,12 +37,15 @@ class Tile:
         Without their background.
     starts : ndarray of int, shape (F, ndim)
         Where it begins in each frame.
+    motion : list or None
+        Of its frames, as `dhop.frames.motions` has it.
     """
 
     known: Preparation
     special: Variational | None
     frames: Array
     starts: Array
+    motion: list[Any] | None
 
     @property
     def moved(self) -> Array:
@@ -53,6 +58,7 @@ def read_tiles(
     weights: Sequence[Any] | None,
     background: DaskArray | None,
     shifts: Array,
+    motion: list[Any] | None,
     factor: tuple[int, ...],
     decimation: Decimation,
     request: Request,
@@ -68,13 +74,19 @@ def read_tiles(
         Of the shape of the frames.
     shifts : ndarray, shape (F, ndim)
         As far as they are known.
+    motion : list or None
+        If it is more than that.
     factor, decimation
     request : Request
     changes : bool
         Whether the brightness is to be found, too.
     """
     shape = stack.shape[-len(factor) :]
-    cuts = [_starts(place, shape, shifts) for place in _places(shape)]
+    places = _places(shape)
+    cuts = [
+        _starts(place, shape, shifts if motion is None else _moved(motion, place, shape))
+        for place in places
+    ]
     parts = [[_part(start, shape) for start in starts] for starts in cuts]
     given = dask.compute(
         [
@@ -89,7 +101,7 @@ def read_tiles(
         ]
     )[0]  # fmt: skip
     tiles = []
-    for starts, (frames, maps, back) in zip(cuts, given, strict=True):
+    for place, starts, (frames, maps, back) in zip(places, cuts, given, strict=True):
         pixels = np.stack(frames)
         if maps is not None:
             maps = [np.asarray(w, np.float64) for w in maps]
@@ -105,7 +117,11 @@ def read_tiles(
             special, pixels, maps = answer
         left = shifts - (starts - starts[0])
         known = Preparation(pixels, maps, factor, decimation, left, Photometry.none(len(pixels)))
-        tiles.append(Tile(known, special, pixels, starts))
+        own = motion and [
+            motions.cut(each, tuple(start), pixels.shape[-len(shape) :], tuple(place))
+            for each, start in zip(motion, starts.tolist(), strict=True)
+        ]
+        tiles.append(Tile(known, special, pixels, starts, own))
     # Where nothing is to be seen, nothing can be chosen.
     return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
 
@@ -126,6 +142,20 @@ def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
     side = np.array([min(SIDE[len(shape)], m) for m in shape])
     moves = np.rint(shifts - shifts[0]).astype(int)
     return np.array((place + moves).clip(0, np.array(shape) - side))
+
+
+def _moved(motion: list[Any], place: Array, shape: Sequence[int]) -> Array:
+    """The shifts of the frames to where they show the middle of a tile."""
+    last = np.array(shape) - 1
+    middle = place + (np.minimum(SIDE[len(shape)], shape) - 1) / 2
+    found = []
+    for each in motion:
+        at = middle
+        for _ in range(STEPS):
+            shift = motions.displacement(each, tuple(shape), at / np.maximum(last, 1))
+            at = (middle + shift).clip(0, last)
+        found.append(shift)
+    return np.array(found)
 
 
 def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:

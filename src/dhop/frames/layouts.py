@@ -177,6 +177,8 @@ def _refuse_narrow(stack: Sequence[int], given: Sequence[int], channel_axis: int
 def _is_map(weights: Any, frame: tuple[int, ...], axis: int | None, ndim: int) -> bool:
     """Whether weights are the map of a single frame, not a sequence that holds it."""
     shape = _shape(weights)
+    if ndim == 1 == len(shape):  # it may be the number of the only line
+        return shape == frame[-1:]
     return len(shape) == ndim or shape == outward_shape(frame, axis)
 
 

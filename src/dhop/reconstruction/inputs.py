@@ -33,7 +33,7 @@ def read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         isinstance(path, str | os.PathLike) for path in paths
     ):
         layouts.same_shape(frames)
-        return dense(frames, "frames"), channel_axis
+        return np.asarray(dense(frames, "frames")), channel_axis
     if not all(isinstance(path, str | os.PathLike) for path in paths):
         raise TypeError("frames must be arrays or paths, not some of both")
     from dhop import images, io  # which most who solve for arrays do not need

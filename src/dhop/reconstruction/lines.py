@@ -1,5 +1,6 @@
 """Lines, such as spectra, as images of one row."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from dhop.frames import layouts, motions, observations
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
 from dhop.psf.field import Field
+from dhop.reconstruction.history import Step
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -15,7 +17,7 @@ Array = NDArray[Any]
 
 def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `dhop.super_resolve` for images of one row, from those given for lines."""
-    layouts.stacked(frames, channel_axis, 1)
+    stack = layouts.stacked(frames, channel_axis, 1).shape
     axis = layouts.image_axis(channel_axis, frames.ndim, 1)
     if channel_axis is not None:
         frames = np.moveaxis(frames, channel_axis, -2)
@@ -30,14 +32,17 @@ def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) ->
         "factor": (1, *arguments.integers("factor", given["factor"], 1)),
         "channel_axis": None if axis is None else -3,
         "center": None if center is None else (0, *arguments.integers("center", center, 1)),
-        "shifts": _shifts(given["shifts"], len(frames)),
-        "motion": _motion(given["motion"], frames),
-        "weights": _weights(given["weights"], frames),
+        "shifts": _shifts(given["shifts"], stack[0]),
+        "motion": _motion(given["motion"], stack[0], stack[-1:]),
+        "weights": _weights(given["weights"], stack, axis),
+        "regulariser": _regulariser(given["regulariser"]),
         "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
         "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
-        "background": _row(np.asarray(background)) if np.ndim(background) else background,
+        "background": _background(background, stack, axis),
         "target": None if target is None else _row(arguments.psf_array(target, "target", most=3)),
         "x0": None if x0 is None else _row(layouts.inward(np.asarray(x0), axis)),
+        "callback": _callback(given["callback"], axis),
+        "denoiser": _denoiser(given["denoiser"], axis),
     }
 
 
@@ -65,12 +70,12 @@ def _shifts(shifts: Any, count: int) -> Any:
     return np.column_stack([np.zeros(len(moves)), moves])
 
 
-def _motion(motion: Any, frames: Array) -> list[Any] | None:
+def _motion(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any] | None:
     if isinstance(motion, str):
         raise ValueError("the motion of lines cannot be estimated; give 2 x 2 matrices")
     if motion is None:
         return None
-    checked = motions.checked_motions(motion, len(frames), frames.shape[-1:])
+    checked = motions.checked_motions(motion, count, shape)
     return [_row_motion(each) for each in checked]
 
 
@@ -85,9 +90,45 @@ def _row_motion(motion: Any) -> Any:
     return matrix
 
 
-def _weights(weights: Any, frames: Array) -> Any:
+def _weights(weights: Any, stack: tuple[int, ...], axis: int | None) -> Any:
     if weights is None or isinstance(weights, str):
         return weights
-    alone = frames.ndim == 1 and np.ndim(weights) == 1 and len(weights) == frames.size
-    given = arguments.sequence("weights", [weights] if alone else weights, "numbers or arrays")
-    return [_row(np.asarray(w)) if np.ndim(w) else w for w in given]
+    maps = layouts.weight_maps(weights, stack, axis, 1)
+    return [_row(np.asarray(w)) if np.ndim(w) else w for w in maps]
+
+
+def _regulariser(regulariser: Any) -> Any:
+    """A PSF of one axis as that of rows."""
+    return _row(np.asarray(regulariser)) if np.ndim(regulariser) == 1 else regulariser
+
+
+def _background(background: Any, stack: tuple[int, ...], axis: int | None) -> Any:
+    if not np.ndim(background):
+        return background
+    array = np.asarray(background)
+    if axis is not None and array.shape[-2:] == layouts.outward_shape(stack[1:], axis):
+        array = np.moveaxis(array, axis - 2, -2)
+    return _row(array)
+
+
+def _callback(callback: Any, axis: int | None) -> Any:
+    """The callback, to be given lines."""
+    if not callable(callback):
+        return callback
+
+    def called(step: Step) -> Any:
+        image = None if step.image is None else as_line(step.image, axis)
+        return callback(replace(step, image=image))
+
+    return called
+
+
+def _denoiser(denoiser: Any, axis: int | None) -> Any:
+    """The denoiser of lines as one of images of one row."""
+    if not callable(denoiser):
+        return denoiser
+
+    def called(image: Array, level: float) -> Array:
+        return _row(layouts.inward(np.asarray(denoiser(as_line(image, axis), level)), axis))
+
+    return called

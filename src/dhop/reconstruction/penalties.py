@@ -14,11 +14,13 @@ from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import DIFFERENCE
 from dhop.psf.stencils import Name as Stencil
+from dhop.runtime.parallel import row_blocks, run
 
 Array: TypeAlias = Any
 Name: TypeAlias = Literal["tv", "huber-tv", "starlet"]
 
 ROUND = 1e-3  # of the range of the frames: a step that total variation takes for none
+PASSED = 3.0  # nanoseconds a pixel
 
 
 class Cost(NamedTuple):
@@ -135,12 +137,23 @@ class Variation:
         return Touching(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
-        steps, size = self.steps(x)
-        value, weight = blunted(size, self.threshold)
-        slope = sum(
-            transposed(weight * step, axis) for step, axis in zip(steps, self.axes, strict=True)
-        )
-        return Cost(float(value), slope.reshape(x.shape))
+        from dhop.kernels import variation  # with Numba, so not before it is needed
+
+        sizes = tuple(self.dims[axis] for axis in self.axes)
+        image = x.reshape(-1, *(1,) * (3 - len(sizes)), *sizes)
+        weights, slope = np.empty(image.shape[1:], x.dtype), np.empty_like(image)
+        sums = np.empty(weights.shape[0] * weights.shape[1])
+        rows = row_blocks(sums.size, PASSED * image.size)
+
+        def weigh(start: int, stop: int) -> None:
+            variation.weigh(image, self.threshold, start, stop, weights, sums)
+
+        def climb(start: int, stop: int) -> None:
+            variation.climb(image, weights, start, stop, slope)
+
+        run(weigh, rows)
+        run(climb, rows)
+        return Cost(float(sums.sum()), slope.reshape(x.shape))
 
 
 def blunted(size: Array, threshold: float) -> tuple[Any, Array]:
@@ -155,13 +168,6 @@ def differences(image: Array, axis: int) -> Array:
     step = np.zeros_like(image)
     step[_part(axis, None, -1)] = np.diff(image, axis=axis)
     return step
-
-
-def transposed(step: Array, axis: int) -> Array:
-    """The transpose of `differences`, of steps whose last is zero."""
-    image = -step
-    image[_part(axis, 1, None)] += step[_part(axis, None, -1)]
-    return image
 
 
 def _part(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:

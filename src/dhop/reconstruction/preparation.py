@@ -122,12 +122,10 @@ class Preparation:
         """Take the motions, and return shifts: all that there is, or those of the middles."""
         shape = self.frames.shape[-len(self.factor) :]
         given = motions.checked_motions(motion, len(self.frames), shape)
-        shifts = [motions.as_shift(each) for each in given]
-        if all(shift is not None for shift in shifts):
-            return np.array(shifts)
-        self.motion = given
-        middle = (0.5,) * len(shape)
-        return np.array([motions.displacement(each, shape, middle) for each in given])
+        shifts, alone = motions.as_shifts(given, shape)
+        if not alone:
+            self.motion = given
+        return shifts
 
     def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
         """Leave out pixels of frames that have moved whose centres do not lie on the scene."""

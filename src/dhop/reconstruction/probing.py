@@ -229,7 +229,9 @@ class _Probing:
         for x, residual in islice(steps, MOST):
             seen = covariance.shown(x)
             now = np.concatenate([seen[k, at] for k, at in enumerate(teeth)])
-            changes.append(norm(now - before) / (norm(now) or 1.0))
+            size = norm(now)
+            if size:  # the first steps may not yet reach pixels that no frame sees
+                changes.append(norm(now - before) / size)
             if _left(changes) < TOLERANCE or residual <= SOLVED * start:
                 break
             before = now
@@ -244,7 +246,7 @@ def _repeated(combs: Sequence[Array]) -> int:
 
 def _left(changes: Sequence[float]) -> float:
     """What is left of a geometric series of which the last terms are known, or infinity."""
-    last = changes[-1]
+    last = changes[-1] if changes else inf
     if len(changes) < 3:
         return last
     some = changes[-SMOOTH:]

@@ -17,14 +17,15 @@ from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.steps import RTOL, Product
+from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
-from dhop.reconstruction.objective import Objective, View, inverse_near
+from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
+from dhop.reconstruction.objective import Objective, View
 from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
@@ -44,6 +45,7 @@ ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
 LESS = 0.93  # of the risk of the prior that of squares must be, to be worth a word
 OTHER = 5.0  # times more or less noise than photons have is worth a word
+TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
@@ -112,6 +114,14 @@ class Variational:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
 
+    def guards(self, beta: float | str) -> bool:
+        """Whether a `beta` that is chosen must leave the image without bounds plausible.
+
+        An image that is not negative cannot ring downwards, so that nothing shows in it that a PSF
+        is too wide or that the frames count no photons.
+        """
+        return self.counting is not None and self.prior is None and beta == "auto"
+
     def smooth(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
         return regulariser if self.prior is None else "gradient"
@@ -123,7 +133,7 @@ class Variational:
         if self.counting is not None:
             text = self.counting.caution(known.frames, self.weights)
             if text is None and min(known.frames.shape[-2:]) >= TELLING:
-                ratio = over_expected(known.frames, known.weights or ())
+                ratio = over_expected(*self._middle(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
                     text = self.counting.contradicted(ratio)
             if text is not None:
@@ -144,6 +154,16 @@ class Variational:
             number = self._weighed(clean, problem, beta, noise, *settings)
         known.curve = clean.curve
         return number
+
+    def _middle(self, known: Preparation) -> tuple[Array, list[Array]]:
+        """A part of the frames that tells their noise, and its weights."""
+        shape = known.frames.shape
+        side = round(TOLD ** (1 / len(known.factor)))
+        sizes = shape[-len(known.factor) :]
+        first = [max(n - side, 0) // 2 for n in sizes]
+        part: Any = (..., *(slice(k, k + side) for k in first))
+        weights = [np.broadcast_to(w, shape[1:])[part] for w in known.weights or ()]
+        return known.frames[part], weights
 
     def _without_outliers(
         self, known: Preparation, problem: Problem, strength: float
@@ -200,7 +220,7 @@ class Variational:
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
+        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         rise = self._prior(problem).rise(x.astype(np.float64))
         if not (rise and usual):
@@ -279,7 +299,7 @@ class Variational:
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
-            near = _inverse(problem)
+            near = inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
             x = x.clip(*self.box)
             enough = _never
@@ -340,19 +360,7 @@ class Variational:
         return iterates, lambda view: view.loss <= enough
 
 
-def _inverse(problem: Problem) -> Product | None:
-    """An inverse near the problem's, where weights differ near that of their means.
-
-    The inverse for a map of weights iterates itself, which is worth it for masks alone.
-    """
-    B = problem.operator
-    if any(map(differ, B.weights or ())):
-        means = [np.mean(weight) for weight in B.weights or ()]
-        problem = replace(problem, operator=FrameStack(B.operators, means))
-    return inverse_near(problem)
-
-
-def _evened(problem: Problem) -> Problem:
+def evened(problem: Problem) -> Problem:
     """The problem whose frames have the mean of their weights where they have any.
 
     Of weights that are all the same there is a closed form, which choices from spectra take, too.
