@@ -38,5 +38,5 @@ shown = {
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), layout="constrained")
 for ax, (title, image) in zip(axes, shown.items(), strict=True):
-    ax.imshow(np.arcsinh(2 * image), "magma", vmin=0, vmax=3, origin="lower")
+    ax.imshow(image, "magma", vmin=0, vmax=9, origin="lower")
     ax.set(title=title, xticks=[], yticks=[])

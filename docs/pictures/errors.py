@@ -16,7 +16,7 @@ night = A.degrade(scene) + 0.05 * rng.standard_normal(A.dimsd)
 seen = np.ones(night.shape)
 seen[:, 30:32] = seen[8:20, 8:14] = 0
 night[seen == 0] = np.nan
-solution = super_resolve(night, blur, 2, weights=[seen], noise=0.05)
+solution = super_resolve(night, blur, 2, weights=[seen], noise=0.05, beta=0.03)
 deviation = solution.standard_deviation(0.1)
 unseen = np.kron(1 - seen, np.ones((2, 2)))
 

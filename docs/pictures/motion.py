@@ -31,8 +31,8 @@ axes[0].imshow(frames[0], "gray", vmin=0, vmax=1)
 for number, matrix in enumerate(motion):
     rows, columns, _ = matrix @ corners
     axes[0].plot(columns, rows, f"C{number}", label=f"frame {number}")
-axes[0].set(xlim=(-10, 50), ylim=(50, -10), title="where they lie in frame 0")
-axes[0].legend(fontsize="x-small", ncols=2, loc="upper center", frameon=False)
+axes[0].set(xlim=(-12, 52), ylim=(62, -10), title="where they lie in frame 0")
+axes[0].legend(fontsize="x-small", ncols=2, loc="lower center", frameon=False)
 shown = {"frame 1": frames[1], "the image of four": solution.image, "truth": scene}
 for ax, (title, image) in zip(axes[1:], shown.items(), strict=True):
     ax.imshow(image, "gray", vmin=0, vmax=1)

@@ -1,6 +1,8 @@
 """The report of a burst of six, of which one is noisier and one has dead pixels."""
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from skimage import data
 
 from dhop import DHOperator, psf, super_resolve
@@ -19,4 +21,11 @@ noise = np.array([1, 1, 1, 1, 1, 2])[:, None, None] * 0.01
 frames = np.stack(frames) + noise * rng.standard_normal((6, 48, 48))
 frames[2, 10:14, 20:25] = np.nan
 weights = np.isfinite(frames) * np.array([1, 1, 1, 1, 1, 0.25])[:, None, None]
-super_resolve(frames, blur, 2, shifts="estimate", weights=weights).plot()
+report = super_resolve(frames, blur, 2, shifts="estimate", weights=weights).plot()
+
+# Pyplot does not know the figure of a report, so it is shown as a picture.
+report.set_dpi(110)
+canvas = FigureCanvasAgg(report)
+canvas.draw()
+figure = plt.figure(figsize=report.get_size_inches(), dpi=110)
+figure.figimage(np.asarray(canvas.buffer_rgba()))
