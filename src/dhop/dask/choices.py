@@ -22,6 +22,7 @@ from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import cameras, problem, solvers
 from dhop.reconstruction.blurs import width
+from dhop.reconstruction.reconstruction import ROUGH, ROUNDS
 from dhop.reconstruction.robust import settled
 from dhop.reconstruction.variational import Variational
 from dhop.registration import Registration, left_out
@@ -30,8 +31,6 @@ from dhop.selection import BetaCurve
 
 Array = NDArray[Any]
 
-ROUNDS = 2  # of a solution and of the brightness of the frames
-ROUGH = 1e-3  # tolerance of these solutions
 APART = 0.25  # pixels by which shifts of tiles differ where it must be said
 
 
