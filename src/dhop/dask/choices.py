@@ -98,8 +98,9 @@ class Choices:
 
     def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
         """Find how the frames have moved."""
-        found, apart = estimated(self.frames, weights, model, progress)
-        given, shape = list(found.motions), self.frames.shape[-2:]
+        rules = self.factor, self.options["decimation"]
+        found, moves, apart = estimated(self.frames, weights, model, *rules, progress)
+        given, shape = list(moves), self.frames.shape[-2:]
         self.shifts, alone = as_shifts(given, shape)
         self.motion = None if alone else given
         self.registration = found
