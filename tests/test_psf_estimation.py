@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage.transform import resize
 
 from dhop import psf, super_resolve
+from dhop.cautions import PSFWarning
 from dhop.reconstruction.blurs import width
 from dhop.reconstruction.preparation import Preparation
 
@@ -31,6 +32,24 @@ def test_families(family, true):
     half = 20
     padded = [np.pad(each, [(half - n // 2,) * 2 for n in each.shape]) for each in (found, true)]
     assert np.corrcoef(padded[0].ravel(), padded[1].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.slow
+def test_an_angle_is_found_from_any_side():
+    """A streak of 30 degrees, beside a likelihood with many peaks and kinks along the axes."""
+    true = psf.motion(5, 30)
+    for seed in range(2):
+        scene = photograph("coffee", 200)[20 * seed :, 20 * seed :]
+        frames, shifts = burst(scene, true, 2, 0.01, 8)
+        found = psf.estimate(frames, 2, shifts=shifts, family="motion")
+        assert np.abs(np.subtract(width(found), width(true))).max() < 0.25
+
+
+def test_a_family_that_frames_do_not_tell_is_named():
+    """Of a Gaussian blur a disk is as likely as a Gaussian, or less."""
+    frames, shifts = burst(photograph("coffee", 120), psf.gaussian(9, 1.2), 2, 0.01, 8)
+    with pytest.warns(PSFWarning, match="'disk' from a round Gaussian"):
+        psf.estimate(frames, 2, shifts=shifts, family="disk")
 
 
 @pytest.mark.slow

@@ -74,6 +74,29 @@ def test_a_step_leads_to_the_truth(kind, factor, largest):
     assert_allclose(again, state.motion[0], atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["euclidean", "projective"])
+def test_steps_of_a_part_are_those_of_the_whole_frame(kind):
+    """One prior serves both."""
+    frames = np.zeros((1, *SHAPE))
+    middle = Middle.build(frames, None, [np.eye(3)], (2, 2), "mean", 20)
+    there, among = groups.shifted(middle.first), _Steps(middle, kind, SHAPE).among
+    for unit in np.eye(len(among)):
+        step = there @ groups.stepped(np.eye(3), among, unit) @ np.linalg.inv(there)
+        expected = groups.stepped(np.eye(3), groups.generators(kind, SHAPE), unit)
+        assert apart(step, expected) < 1e-9
+
+
+def test_no_frame_goes_far():
+    """A pixel off, the residual tells nothing."""
+    true, wrong = astray("shift", 1.0)
+    middle = Middle.build(frame(true, (2, 2))[None], None, [wrong], (2, 2), "mean")
+    state = State([wrong], Photometry.none(1))
+    moved = np.zeros((1, 2))
+    found = _Steps(middle, "shift", SHAPE).taken(state, moved, light(*fine(SHAPE, (2, 2))).ravel())
+    assert np.abs(moved).max() <= 0.5
+    assert apart(found.motion[0], wrong) <= 0.5
+
+
 def test_one_step_keeps_the_mean():
     """What the gain changes the offset makes up for."""
     true, wrong = astray("euclidean", 0.15)
@@ -134,6 +157,17 @@ def test_no_motion_is_better_by_what_noise_brings():
         other = State([m @ groups.shifted(rng.normal(0, 0.004, 2)) for m in motion], level)
         assert not better(middle, one, other, 0.3, 2).any()
         assert not better(middle, other, one, 0.3, 2).any()
+
+
+def test_spikes_do_not_decide():
+    motion, frames = shifted(6, noise=0.05)
+    frames[np.random.default_rng(4).random(frames.shape) < 0.01] += 50
+    middle = Middle.build(frames, None, motion, (2, 2), "mean")
+    level, signs = Photometry.none(6), np.random.default_rng(5).choice([-0.2, 0.2], (6, 2))
+    true = State(motion, level)
+    false = State([m @ groups.shifted(by) for m, by in zip(motion, signs, strict=True)], level)
+    assert better(middle, false, true, 0.1, 2).sum() >= 3
+    assert not better(middle, true, false, 0.1, 2).any()
 
 
 def test_the_mean_of_frames_of_different_brightness():
