@@ -169,7 +169,7 @@ def test_a_psf_for_each_band(moved):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
-@pytest.mark.parametrize("kind", ["beta", "huber", "estimate"])
+@pytest.mark.parametrize("kind", ["beta", "huber", "estimate", "motion"])
 def test_what_is_found_is_what_is_found_in_memory(kind):
     """Where one tile has all of the frames, it is the same burst."""
     frames = RNG.random((3, 40, 36)).cumsum(axis=1).cumsum(axis=2) / 100
@@ -180,12 +180,14 @@ def test_what_is_found_is_what_is_found_in_memory(kind):
         "beta": {},
         "huber": {"loss": "huber", "beta": 0.1, "photometry": "gain"},
         "estimate": {},
+        "motion": {"motion": "euclidean", "beta": 0.1},
     }[kind]
     blur = "estimate" if kind == "estimate" else psf.gaussian(5, 1.0)
     given = {"motion": turns, "rtol": 1e-5} | more
     found = super_resolve(da.from_array(frames, chunks=(1, 20, 18)), blur, 2, **given)
     expected = dhop.super_resolve(frames, blur, 2, **given)
     assert_allclose(found.beta, expected.beta, rtol=1e-6)
+    assert_allclose(np.array(found.motion), expected.motion, rtol=0, atol=1e-9)
     assert_allclose(found.photometry.gains, expected.photometry.gains, rtol=1e-4)
     scale = abs(expected.image).max()
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-3 * scale)

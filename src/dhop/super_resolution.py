@@ -287,9 +287,7 @@ def super_resolve(
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
     given = inputs.weight_arrays(weights, stack, axis, ndim)
     if not all(inputs.finite_where_weighted(stack, given)):
-        raise ValueError(
-            "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-        )
+        raise ValueError(observations.NOT_FINITE)
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()

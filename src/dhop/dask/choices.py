@@ -22,6 +22,7 @@ from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import cameras, problem, solvers
 from dhop.reconstruction.blurs import width
+from dhop.reconstruction.reconstruction import ROUGH, ROUNDS
 from dhop.reconstruction.robust import settled
 from dhop.reconstruction.variational import Variational
 from dhop.registration import Registration, left_out
@@ -30,8 +31,6 @@ from dhop.selection import BetaCurve
 
 Array = NDArray[Any]
 
-ROUNDS = 2  # of a solution and of the brightness of the frames
-ROUGH = 1e-3  # tolerance of these solutions
 APART = 0.25  # pixels by which shifts of tiles differ where it must be said
 
 
@@ -99,8 +98,9 @@ class Choices:
 
     def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
         """Find how the frames have moved."""
-        found, apart = estimated(self.frames, weights, model, progress)
-        given, shape = list(found.motions), self.frames.shape[-2:]
+        rules = self.factor, self.options["decimation"]
+        found, moves, apart = estimated(self.frames, weights, model, *rules, progress)
+        given, shape = list(moves), self.frames.shape[-2:]
         self.shifts, alone = as_shifts(given, shape)
         self.motion = None if alone else given
         self.registration = found

@@ -127,11 +127,9 @@ class Survey(NamedTuple):
         finite = [(da.isfinite(y) | ~on).all() for on, y in zip(seen, stack, strict=True)]
         lows, highs, finites = dask.compute(low, high, finite)
         if not all(finites):
-            raise ValueError(
-                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-            )
+            raise ValueError(observations.NOT_FINITE)
         if not min(lows) <= max(highs):
-            raise ValueError("weights must not all be zero: no pixel is observed")
+            raise ValueError(observations.NOTHING_SEEN)
         return cls(float(min(lows)), float(max(highs)))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.operator import dask
+from dhop.dask.tiles import SIDE
 from dhop.frames import layouts, motions
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from dhop.dask.solution import ChunkedSolution
 
 Array = NDArray[Any]
-
-SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,7 +2,8 @@
 
 Frames are made coarse until memory holds them, and registered. Tiles that show the same by then are
 registered again, with all their pixels; the motion of a whole frame is the one of its kind that
-takes places in the tiles nearest to where they were found.
+takes places in the tiles nearest to where they were found. Of frames that memory holds motions are
+refined as they are there.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from dhop.dask.operator import DaskArray, da, dask
 from dhop.estimation import groups
 from dhop.estimation.groups import Kind
 from dhop.frames import motions
+from dhop.model.decimation import Decimation
+from dhop.reconstruction.refining import refined_motions
 from dhop.registration import Model, Registration, register
 from dhop.runtime.progress import Progress, reporting
 
@@ -34,16 +37,24 @@ class Moved(NamedTuple):
     ----------
     registration : Registration
         Of whole frames.
+    motions : ndarray, shape (F, 3, 3)
+        Those of that, of frames that memory holds refined as they are there.
     apart : float or None
         Pixels by which a tile differs from the motion, at most; None if there were none.
     """
 
     registration: Registration
+    motions: Array
     apart: float | None
 
 
 def estimated(
-    stack: DaskArray, weights: Sequence[Any], model: Model, progress: Progress = None
+    stack: DaskArray,
+    weights: Sequence[Any],
+    model: Model,
+    factor: tuple[int, ...],
+    decimation: Decimation,
+    progress: Progress = None,
 ) -> Moved:
     """The motions of images.
 
@@ -52,8 +63,8 @@ def estimated(
     stack : dask.array.Array, shape (F, ..., m0, m1)
     weights : sequence of (float or dask.array.Array)
         Of the pixels of each frame.
-    model, progress
-        As for `dhop.registration.register`.
+    model, factor, decimation, progress
+        As for `dhop.super_resolve`.
     """
     grey, seen = _grey(stack, weights)
     shape = stack.shape[-2:]
@@ -62,13 +73,15 @@ def estimated(
         found = register(*_coarse(grey, seen, step), model=model)
         advance(1)
         if step == 1:
-            return Moved(found, None)
+            frames, maps = dask.compute(stack, weights)
+            used = [f * np.asarray(w) for f, w in zip(found.fits, maps, strict=True)]
+            return Moved(found, refined_motions(frames, used, factor, decimation, found)[0], None)
         onto = np.diag([1 / step, 1 / step, 1])
         onto[:2, 2] = 0.5 / step - 0.5
         rough = np.linalg.inv(onto) @ found.motions @ onto
         exact, apart = _exact(grey, seen, rough / rough[:, 2:, 2:], found)
     shifts = [motions.displacement(each, shape, (0.5, 0.5)) for each in exact]
-    return Moved(replace(found, motions=exact, shifts=np.array(shifts)), apart)
+    return Moved(replace(found, motions=exact, shifts=np.array(shifts)), exact, apart)
 
 
 def _grey(stack: DaskArray, weights: Sequence[Any]) -> tuple[DaskArray, DaskArray]:

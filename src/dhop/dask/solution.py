@@ -11,6 +11,7 @@ from dhop.dask.middle import Middle
 from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import Problem
 from dhop.frames import layouts
+from dhop.reconstruction.posterior import require_prior
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -66,8 +67,7 @@ class ChunkedSolution(Solution):
                 "deviations of frames that have moved by more than shifts, or of channels with "
                 "PSFs of their own, work in memory only: solve for a part there"
             )
-        if not self.beta > 0:
-            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        require_prior(self.beta)
         blocks = Deviations(
             self.problem, layouts.inward(self.scene, self.channel_axis), beta=self.beta,
             regulariser=self.regulariser, boundary=self.boundary, bounds=self.bounds,

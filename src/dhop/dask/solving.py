@@ -38,6 +38,7 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import blurs, cameras, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
+from dhop.reconstruction.reconstruction import DOUBLINGS
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
@@ -46,8 +47,6 @@ from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
-
-DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
 def super_resolve(

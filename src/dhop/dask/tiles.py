@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dhop.dask.operator import DaskArray, dask
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
+from dhop.frames.observations import NOT_FINITE
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import inputs
 from dhop.reconstruction.preparation import Preparation
@@ -106,9 +107,7 @@ def read_tiles(
         if maps is not None:
             maps = [np.asarray(w, np.float64) for w in maps]
         if not all(inputs.finite_where_weighted(pixels, maps)):
-            raise ValueError(
-                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-            )
+            raise ValueError(NOT_FINITE)
         if back is not None:
             request = request._replace(background=np.stack(back))
         special = None

@@ -140,6 +140,12 @@ class Posterior:
         )
 
 
+def require_prior(beta: float) -> None:
+    """Refuse solutions about which nothing but the data is known."""
+    if not beta > 0:
+        raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+
+
 def _diagonal(
     one: Covariance, noise: bool, probes: int, rng: np.random.Generator, progress: Progress
 ) -> Diagonal:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
 from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.posterior import Posterior
+from dhop.reconstruction.posterior import Posterior, require_prior
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.resolution import Resolution, places, widths
 from dhop.runtime import arguments
@@ -45,8 +45,7 @@ class Uncertainty:
     def __init__(self, solution: "Solution") -> None:
         if solution.solver == "plug-and-play":
             raise ValueError("a denoiser is no prior of which deviations are known")
-        if not solution.beta > 0:
-            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        require_prior(solution.beta)
         self._solution = solution
         problem = Problem(
             solution.operator, solution.frames, solution.regulariser, solution.beta,
