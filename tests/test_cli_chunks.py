@@ -164,7 +164,6 @@ def test_by_itself_when_memory_is_short(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--motion", "euclidean"], "--motion euclidean works in memory only"),
         (["--errors", "e.fits.fz"], "in chunks write a .zarr, .npy, .tif or .fits"),
         (["--errors", "e.tif", "--motion", "m.txt"], "--errors with --motion works in memory only"),
         (

@@ -4,7 +4,8 @@ import numpy as np
 import oracle
 import pytest
 import warps
-from moving import about_the_middle
+from moving import about_the_middle, burst, photograph
+from moving import motions as random_motions
 from numpy.testing import assert_allclose
 
 import dhop
@@ -14,7 +15,8 @@ from dhop.frames import motions
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import super_resolve  # noqa: E402
+from dhop.cautions import RegistrationWarning  # noqa: E402
+from dhop.dask import moving, super_resolve, tiles  # noqa: E402
 from dhop.dask.cameras import chunked, looking  # noqa: E402
 from dhop.operators.moved import MovedOperator  # noqa: E402
 
@@ -108,7 +110,7 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
     blur = psf.gaussian(3, 0.8)
     frames, weights = RNG.random((2, *SHAPE)), RNG.uniform(0.5, 2, (2, *SHAPE))
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 4, 6)), blur, 2, beta=0.05, weights=list(weights),
+        da.from_array(frames, chunks=(1, 9, 6)), blur, 2, beta=0.05, weights=list(weights),
         motion=[np.eye(3), TURNED], rtol=1e-9, scratch=tmp_path / "files",
     )  # fmt: skip
     used = weights * [np.ones(SHAPE, bool), on_scene(TURNED)]
@@ -131,8 +133,8 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
 
 
 def test_motions_that_are_shifts_are_shifts():
-    frames = da.from_array(RNG.random((2, *SHAPE)), chunks=(1, 4, 6))
-    given = {"beta": 0.05, "rtol": 1e-8}
+    frames = da.from_array(RNG.random((2, *SHAPE)), chunks=(1, 9, 6))
+    given = {"beta": 0.05, "rtol": 1e-5}
     shift = np.array([0.25, -0.5])
     moved = super_resolve(
         frames, psf.gaussian(3, 0.8), 2, motion=[np.eye(3), motions.of_shift(shift)], **given
@@ -143,6 +145,7 @@ def test_motions_that_are_shifts_are_shifts():
     assert_allclose(moved.image.compute(), shifted.image.compute(), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_psf_for_each_band(moved):
     """Each band is the solution of its own normal equations; the others do not count."""
@@ -150,7 +153,7 @@ def test_a_psf_for_each_band(moved):
     frames = RNG.random((1, 2, *SHAPE))
     motion = [TURNED] if moved else None
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 2, 4, 6)), [blurs], 2, beta=0.05, motion=motion, rtol=1e-7
+        da.from_array(frames, chunks=(1, 2, 9, 6)), [blurs], 2, beta=0.05, motion=motion, rtol=1e-5
     )
     S = oracle.matrix(DIMS, LAPLACIAN, 1, boundary="symmetric")
     on = on_scene(TURNED) if moved else np.ones(SHAPE)
@@ -161,7 +164,7 @@ def test_a_psf_for_each_band(moved):
         )  # fmt: skip
         right = A.T @ (on * frame).ravel()
         N = A.T @ (on.ravel()[:, None] * A) + 0.05 * S.T @ S
-        assert_allclose(image.ravel(), np.linalg.solve(N, right), rtol=0, atol=1e-5)
+        assert_allclose(image.ravel(), np.linalg.solve(N, right), rtol=0, atol=3e-4)
 
 
 @pytest.mark.slow
@@ -188,13 +191,44 @@ def test_what_is_found_is_what_is_found_in_memory(kind):
     assert_allclose(found.image.compute(), expected.image, rtol=0, atol=1e-3 * scale)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["projective", "auto"])
+def test_motions_that_are_found(model, monkeypatch):
+    """By a coarse look and tiles, to some hundredths of a pixel; a stranger is named and left out.
+
+    The frames are those of SciPy's splines of a photograph.
+    """
+    monkeypatch.setattr(moving, "COARSE", 80)
+    monkeypatch.setitem(tiles.SIDE, 2, 64)
+    shape, kind = (150, 160), "affine" if model == "auto" else model
+    scene = photograph()[:400, :420]
+    given = random_motions(kind, 3, shape, turn=3.0)
+    frames = burst(scene, given, shape, noise=0.005)
+    other = np.random.default_rng(3).random((1, *shape))
+    stack = da.from_array(np.concatenate([frames, other]), chunks=(1, 80, 80))
+    with pytest.warns(RegistrationWarning, match="frames 3 do not show the scene") as said:
+        found = super_resolve(
+            stack, psf.gaussian(7, 1.0), 2, motion=model, beta=1e-3, maxiter=1,
+            loss="huber", threshold=0.1,
+        )  # fmt: skip
+    assert len(said) == 1
+    assert found.registration.model == kind
+    corners = np.array([[0, 0], [0, 159], [149, 0], [149, 159]]).T.astype(float)
+    for one, known in zip(found.motion[:3], given, strict=True):
+        ways = motions.positions(one, *corners) - motions.positions(known, *corners)
+        assert np.hypot(*ways).max() < 0.1
+    assert found.registration.fits.tolist() == [True, True, True, False]
+    assert any("tiles of the scene agree" in note for note in found.notes)
+    assert (found.problem.weights[3].compute() == 0).all()
+
+
 def test_what_is_refused():
     frames = da.ones((2, 8, 8), chunks=4)
     blur = psf.gaussian(3, 0.8)
     with pytest.raises(ValueError, match="not both"):
         super_resolve(frames, blur, 2, motion=[np.eye(3)] * 2, shifts=np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="in memory only"):
-        super_resolve(frames, blur, 2, motion="euclidean")
+    with pytest.raises(ValueError, match="motion of images can be estimated"):
+        super_resolve(da.ones((2, 8)), np.ones(3), 2, motion="euclidean")
     with pytest.raises(ValueError, match="takes shifts, no motion"):
         super_resolve(frames, blur, 2, motion=[np.eye(3), TURNED], loss="poisson", beta=1.0)
     with pytest.raises(ValueError, match="2 frames, but 1 motions"):

@@ -57,6 +57,16 @@ def test_both_products(name, boundary):
         assert_allclose(found.compute(), expected, atol=tolerance * np.abs(expected).max())
 
 
+def test_flux_in_a_chunk_of_one_column():
+    """Whose areas do not lie side by side in those of the whole."""
+    options = {"conserve": "flux", "order": 1}
+    W = DaskWarpOperator(DIMS, SHAPE, MAPS["bent"], chunksd=((55,), (82, 1)), **options)
+    plain = WarpOperator(DIMS, SHAPE, MAPS["bent"], **options)
+    x, y = RNG.standard_normal(DIMS), RNG.standard_normal(SHAPE)
+    assert_allclose(W.degrade(x).compute(), plain.degrade(x), atol=1e-12)
+    assert_allclose(W.backproject(y).compute(), plain.backproject(y), atol=1e-12)
+
+
 @pytest.mark.parametrize("boundary", ["constant", "wrap"])
 def test_the_dense_matrix(boundary):
     """Unit images in a batch, whose chunks are their own."""

@@ -8,8 +8,8 @@ import pytest
 from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dhop import psf, super_resolve
-from dhop.cautions import BetaWarning, PSFWarning
+from dhop import DHOperator, psf, super_resolve
+from dhop.cautions import BetaWarning, PriorWarning, PSFWarning
 from dhop.reconstruction import penalties
 from dhop.reconstruction.penalties import Variation
 from dhop.reconstruction.stein import Risk
@@ -198,6 +198,29 @@ def test_bounds_alone():
     )
     assert positive.image.min() == 0
     assert positive.image.max() == 0.2
+
+
+@pytest.mark.parametrize("name", ["tv", "huber-tv", "starlet"])
+def test_squares_that_predict_better(name):
+    """Of slopes in few photons that is said, of the edges or stars that a prior is for not."""
+    i, j = np.indices((80, 80))
+    slopes = 20 * np.sin(i / 9) ** 2 * np.sin(j / 11) ** 2
+    if name == "starlet":
+        edges = np.zeros((80, 80))
+        edges[np.random.default_rng(1).integers(4, 76, (2, 20)).tolist()] = 300
+    else:
+        edges = 20.0 * ((i // 20 + j // 20) % 2)
+    for scene in (slopes, edges):
+        A = DHOperator(scene.shape, BLUR, 2, decimation="mean", boundary="symmetric")
+        counts = np.random.default_rng(0).poisson(A.degrade(scene).clip(0) + 5.0)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            solution = super_resolve(
+                counts, BLUR, 2, loss="poisson", background=5, regulariser=name, maxiter=1
+            )
+        said = [each for each in seen if each.category is PriorWarning]
+        assert bool(said) == (scene is slopes)
+        assert any("the Laplacian predicts" in note for note in solution.notes) == bool(said)
 
 
 def test_constant_frames():

@@ -139,6 +139,12 @@ def register(
     return Registration(shifts, gains, offsets, quality, fits, reference, motions, kind)
 
 
+def left_out(found: Registration, strangers: Sequence[int]) -> str:
+    """What is to be said of frames that do not fit and are not used."""
+    names = ", ".join(map(str, strangers))
+    return f"frames {names} do not show the scene of frame {found.reference}; they are left out"
+
+
 def _matched(
     burst: Burst, kind: Kind, advance: Callable[[int], None]
 ) -> tuple[dict[int, Found], int]:

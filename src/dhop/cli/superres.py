@@ -215,7 +215,6 @@ def superres(
         in_chunks = not raws and chunked.needed_for(plan, chunks)
         if in_chunks:
             chunked.check(plan, chunks, [out] if errors is None else [out, errors], {
-                f"--motion {motion}": isinstance(arguments["motion"], str) and motion != "shift",
                 "--errors with --motion": errors is not None and motion not in (None, "shift"),
                 "--errors with a psf for each band": (
                     errors is not None and isinstance(blurs, list)

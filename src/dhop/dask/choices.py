@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.cautions import Caution, RegistrationWarning
+from dhop.dask.moving import estimated
 from dhop.dask.operator import DaskArray
 from dhop.dask.tiles import Tile
 from dhop.estimation.photometry import Photometry, Terms, fitted
+from dhop.frames.motions import as_shifts
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import cameras, problem, solvers
 from dhop.reconstruction.blurs import width
 from dhop.reconstruction.robust import settled
 from dhop.reconstruction.variational import Variational
-from dhop.registration import Registration
+from dhop.registration import Registration, left_out
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import BetaCurve
 
@@ -95,6 +97,26 @@ class Choices:
         self.notes.append(text)
         warnings.warn(text, kind, stacklevel=4)
 
+    def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
+        """Find how the frames have moved."""
+        found, apart = estimated(self.frames, weights, model, progress)
+        given, shape = list(found.motions), self.frames.shape[-2:]
+        self.shifts, alone = as_shifts(given, shape)
+        self.motion = None if alone else given
+        self.registration = found
+        strangers = [i for i, fits in enumerate(found.fits) if not fits]
+        if strangers:
+            self.trust = self.trust * found.fits
+            self.warn(left_out(found, strangers), RegistrationWarning)
+        if apart is not None:
+            self.notes.append(f"the motions: tiles of the scene agree to {apart:.2g} pixels")
+            if apart > APART:
+                self.warn(
+                    f"the motions of tiles differ by up to {apart:.2g} pixels from those of whole "
+                    f"frames: these may be distorted by more than {found.model} motions",
+                    RegistrationWarning,
+                )
+
     def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
         """Find or improve the shifts, and a first guess of the brightness."""
 
@@ -117,8 +139,8 @@ class Choices:
             np.ones(len(self.trust), bool) if (how := tile.known.registration) is None else how.fits
             for tile in self.tiles
         ])  # fmt: skip
-        self.registration = self.tiles[0].known.registration
-        used = np.mean(fits, axis=0) > 0.5
+        self.registration = self.registration or self.tiles[0].known.registration
+        used = (np.mean(fits, axis=0) > 0.5) & (self.trust > 0)
         self.trust = self.trust * used
         if isinstance(shifts, str | tuple):
             self.shifts = np.median(found, axis=0)
@@ -215,8 +237,9 @@ class Choices:
         special = replace(self.tiles[0].special)
         if special.robust:
             special.threshold, frames = self._outlying(beta, progress)
+            used = np.where(self.trust > 0, frames, 1.0)  # what is left out has been named
+            replace(self.tiles[0].known, notes=self.notes).name_strangers(list(used))
             self.trust = self.trust * frames
-            replace(self.tiles[0].known, notes=self.notes).name_strangers(list(self.trust))
         if special.counting is not None:
             special.counting = replace(special.counting, background=background)
         return special

@@ -64,22 +64,17 @@ def given_shifts(shifts: Any, count: int, ndim: int) -> tuple[Any, NDArray[np.fl
     return (None if shifts is None else known), known
 
 
-def given_motion(
-    motion: Any, shifts: Any, count: int, shape: tuple[int, ...]
-) -> tuple[Any, list[Any] | None]:
-    """Shifts as far as they are asked for, and motions that are more than that or None."""
+def given_motion(motion: Any, shifts: Any, count: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Shifts as far as they are asked for; and motions that are more, their model, or None."""
     if motion is None:
         return shifts, None
     if shifts is not None:
         raise ValueError("give either shifts or motion, not both")
     if isinstance(motion, str):
         arguments.choice("motion", motion, MODELS)
-        if motion == "shift":
-            return "estimate", None
-        raise ValueError(
-            f"motion={motion!r} is found in memory only: find it from a part of the frames, and "
-            "give matrices"
-        )
+        if len(shape) != 2:
+            raise ValueError("only the motion of images can be estimated; give matrices")
+        return ("estimate", None) if motion == "shift" else (None, motion)
     given = motions.checked_motions(motion, count, shape)
     found, alone = motions.as_shifts(given, shape)
     return found, None if alone else given

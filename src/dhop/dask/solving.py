@@ -42,6 +42,7 @@ from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
 from dhop.reconstruction.solvers import Found
+from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
@@ -58,7 +59,7 @@ def super_resolve(
     channel_axis: int | None = None,
     center: int | Sequence[int] | None = None,
     shifts: Any = None,
-    motion: Sequence[Motion] | Literal["shift"] | None = None,
+    motion: Sequence[Motion] | Model | None = None,
     weights: Any = None,
     regulariser: Regulariser | penalties.Name = "laplacian",
     noise: float | None = None,
@@ -100,8 +101,8 @@ def super_resolve(
 photometry, loss, threshold, background, gain, read_noise, nonnegative, bounds, target, boundary, \
 decimation, dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and of the background, and `x0`, may be Dask
-        arrays, the regulariser is a name or a PSF. Motions are given, not found. The image of a
-        callback's step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
+        arrays, the regulariser is a name or a PSF. The image of a callback's
+        step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
         and what is an outlier) comes from up to five tiles of the frames, of 512 x 512 pixels,
         which are taken into memory; how far they agree is in the notes of the solution.
     solver : str
@@ -158,11 +159,14 @@ decimation, dims, x0, maxiter, rtol, callback, progress
     channels = stack.shape[1] if stack.ndim == ndim + 2 else 0
     psfs = psf if isinstance(psf, str) else blurs.blurs(psf, len(stack), channels, center)
     maps, largest = frame_weights(weights, stack, axis, ndim)
-    if moved is not None:
-        maps = on_scene(maps, moved, stack, size[-ndim:], steps, decimation)
     dark = None if loss != "poisson" else background_of(background, stack, axis)
     options: dict[str, Any] = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    known = Choices.none(stack, moves, moved, psfs, squares, steps, options)
+    given = None if isinstance(moved, str) else moved
+    known = Choices.none(stack, moves, given, psfs, squares, steps, options)
+    if isinstance(moved, str):
+        known.register(maps, moved, progress)
+    if known.motion is not None:
+        maps = on_scene(maps, known.motion, stack, size[-ndim:], steps, decimation)
     if not isinstance(psf, str) and center is None:
         oversight = blurs.off_centre(psfs)
         if oversight:
@@ -179,8 +183,8 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         survey = Survey.of(stack, maps)
         known.look(
             read_tiles(
-                stack, None if weights is None else maps, dark, moves, moved, steps, decimation,
-                request, photometry is not None,
+                stack, None if weights is None else maps, dark, known.shifts, known.motion, steps,
+                decimation, request, photometry is not None,
             )
         )  # fmt: skip
         known.align(shifts, photometry, progress)

@@ -82,12 +82,12 @@ def read_tiles(
         Whether the brightness is to be found, too.
     """
     shape = stack.shape[-len(factor) :]
-    places = _places(shape)
+    where = places(shape)
     cuts = [
-        _starts(place, shape, shifts if motion is None else _moved(motion, place, shape))
-        for place in places
+        _starts(place, shape, shifts) if motion is None else moved_starts(place, shape, motion)
+        for place in where
     ]
-    parts = [[_part(start, shape) for start in starts] for starts in cuts]
+    parts = [[part(start, shape) for start in starts] for starts in cuts]
     given = dask.compute(
         [
             [
@@ -101,7 +101,7 @@ def read_tiles(
         ]
     )[0]  # fmt: skip
     tiles = []
-    for place, starts, (frames, maps, back) in zip(places, cuts, given, strict=True):
+    for place, starts, (frames, maps, back) in zip(where, cuts, given, strict=True):
         pixels = np.stack(frames)
         if maps is not None:
             maps = [np.asarray(w, np.float64) for w in maps]
@@ -126,7 +126,7 @@ def read_tiles(
     return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
 
 
-def _places(shape: Sequence[int]) -> list[Array]:
+def places(shape: Sequence[int]) -> list[Array]:
     """Where tiles begin: in the middle, and if there is more than that, around it."""
     side = SIDE[len(shape)]
     rest = np.array([max(m - side, 0) for m in shape])
@@ -144,8 +144,8 @@ def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
     return np.array((place + moves).clip(0, np.array(shape) - side))
 
 
-def _moved(motion: list[Any], place: Array, shape: Sequence[int]) -> Array:
-    """The shifts of the frames to where they show the middle of a tile."""
+def moved_starts(place: Array, shape: Sequence[int], motion: list[Any]) -> Array:
+    """The same of frames that have moved: where they show its middle."""
     last = np.array(shape) - 1
     middle = place + (np.minimum(SIDE[len(shape)], shape) - 1) / 2
     found = []
@@ -155,10 +155,11 @@ def _moved(motion: list[Any], place: Array, shape: Sequence[int]) -> Array:
             shift = motions.displacement(each, tuple(shape), at / np.maximum(last, 1))
             at = (middle + shift).clip(0, last)
         found.append(shift)
-    return np.array(found)
+    return _starts(place, shape, np.array(found))
 
 
-def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
+def part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
+    """The index of a tile that begins there."""
     side = SIDE[len(shape)]
     return (..., *(slice(s, s + min(side, m)) for s, m in zip(start.tolist(), shape, strict=True)))
 

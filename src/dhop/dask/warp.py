@@ -266,7 +266,7 @@ class DaskWarpOperator:
         warp = warp_of(dims, shape, coordinates, W.order, W.boundary, flux)
         if W.mapped and flux:
             whole = W.warp.area.reshape(self.dimsd[-self._count :])
-            warp = replace(warp, area=whole[tuple(slice(*ends) for ends in box)].reshape(-1))
+            warp = replace(warp, area=whole[tuple(slice(*ends) for ends in box)].flatten())
         return warp
 
 

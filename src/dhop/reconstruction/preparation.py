@@ -27,7 +27,7 @@ from dhop.reconstruction import blurs, contradiction, refining
 from dhop.reconstruction.least_turned import least_turned
 from dhop.reconstruction.middle import Middle
 from dhop.reconstruction.stilling import Stills, stilled
-from dhop.registration import MODELS, Model, Registration, register
+from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
@@ -271,13 +271,8 @@ class Preparation:
         weights = self.weights or [np.ones(())] * len(grey)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:
-            names = ", ".join(map(str, strangers))
             self.weights = [0.0 * w if i in strangers else w for i, w in enumerate(weights)]
-            self.warn(
-                f"frames {names} do not show the scene of frame {found.reference}; they are left "
-                "out",
-                RegistrationWarning,
-            )
+            self.warn(left_out(found, strangers), RegistrationWarning)
 
     def _refine(self, gains: Array) -> Array:
         """Shifts or motions of the least residual; brightness that belongs to them."""

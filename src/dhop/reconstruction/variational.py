@@ -4,7 +4,6 @@
 and to solve.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import harmonic_mean
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning, CountWarning
+from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
@@ -31,8 +30,9 @@ from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import agreed, settled, without_outliers
+from dhop.reconstruction.robust import settled, without_outliers
 from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
+from dhop.reconstruction.trails import untrailed
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
@@ -43,7 +43,7 @@ FLAT = 0.5  # about the part of an image that is flatter than that
 FIRST = 0.7  # times the variance over what a pixel costs: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
-PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
+LESS = 0.93  # of the risk of the prior that of squares must be, to be worth a word
 OTHER = 5.0  # times more or less noise than photons have is worth a word
 TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
@@ -177,7 +177,7 @@ class Variational:
                 frames, trust = without_outliers(moderate, self.threshold)
                 weights = [w * t for w, t in zip(weights, trust, strict=True)]
             else:
-                frames = self._without_spikes(first, problem, strength)
+                frames = untrailed(first, problem, self.seen, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -185,25 +185,6 @@ class Variational:
             replace(known, frames=frames, weights=maps, photometry=photometry),
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
-
-    def _without_spikes(self, first: Preparation, problem: Problem, strength: float) -> Array:
-        """A single frame without spikes in the residuals of a smooth image.
-
-        No other frame tells what fits, and a sharp image fits all. The weight that is chosen is too
-        large as long as spikes remain, which makes them stand out the more.
-        """
-        frames = problem.frames
-        clean, last = first.photometry.corrected(first.frames), np.inf
-        for _ in range(PASSES):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                seen = replace(first, frames=clean, photometry=Photometry.none(1))
-                beta = seen.weigh(problem.regulariser, "auto", None, strength, True, None)
-            if beta > FALLING * last:
-                break
-            fit = agreed(replace(problem, beta=beta))
-            clean, last = (fit + self.seen(frames - fit)).astype(clean.dtype), beta
-        return clean
 
     def _weighed(
         self,
@@ -256,10 +237,21 @@ class Variational:
             given = replace(problem, frames=frames, beta=beta)
             return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
 
+        def solve_squares(frames: Array, beta: float, x: Array) -> Array:
+            given = replace(smooth, frames=frames, beta=beta)
+            return solvers.solve(given, "auto", x0=x, rtol=CHOICE[1]).x
+
         first = FIRST * float(np.mean(each * roots**2, where=seen)) / rise
         with reporting(progress, stein.MOST, "choosing beta") as advance:
-            risk = stein.Risk(solve, B.matvec, frames, roots, each, x)
-            known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
+            given = B.matvec, frames, roots, each, x
+            known.curve = stein.choose(stein.Risk(solve, *given), first, advance, 1 - 1 / excess)
+            without = stein.Risk(solve_squares, *given)(squares)
+        if without < LESS * known.curve.scores.min():
+            known.warn(
+                f"the Laplacian predicts the frames better than {self.prior!r}: with "
+                "regulariser='laplacian' the image may err less",
+                PriorWarning,
+            )
         if not known.curve.settled:
             known.warn(
                 f"the data do not settle beta by 'auto': {known.curve.beta:.3g} is at the end of "
