@@ -88,7 +88,7 @@ class Reconstruction:
             settings = sum(stack.strengths()), estimated, self.progress
             if special is not None:
                 number = special.weigh(known, self.posed(1.0), beta, noise, *settings)
-                if special.guards(beta):
+                if special.guards(known, beta):
                     number = self._raised(number, span, self._even, "the frames no counts")
             else:
                 number = known.weigh(self.regulariser, beta, noise, *settings)
@@ -111,8 +111,8 @@ class Reconstruction:
     ) -> float:
         """A `beta` or a larger one, for which the image of least squares is plausible.
 
-        Of volumes, whose PSF was compared with no other, and of photons, whose images do not ring
-        downwards.
+        Of volumes, whose PSF was compared with no other, and of frames that are told to count
+        photons, whose images do not ring downwards.
         """
         plausible = ranges.plausible(posed, number, span)
         if plausible > RAISED * number:

@@ -45,6 +45,7 @@ ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
 LESS = 0.93  # of the risk of the prior that of squares must be, to be worth a word
 OTHER = 5.0  # times more or less noise than photons have is worth a word
+QUIET = 0.5  # of the noise of photons, or less, is none of photons
 TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
@@ -114,13 +115,15 @@ class Variational:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
 
-    def guards(self, beta: float | str) -> bool:
+    def guards(self, known: Preparation, beta: float | str) -> bool:
         """Whether a `beta` that is chosen must leave the image without bounds plausible.
 
-        An image that is not negative cannot ring downwards, so that nothing shows in it that a PSF
-        is too wide or that the frames count no photons.
+        An image that is not negative cannot ring downwards, so that nothing shows in it that frames
+        count no photons. Those have far less noise than photons would.
         """
-        return self.counting is not None and self.prior is None and beta == "auto"
+        if self.counting is None or self.prior is not None or beta != "auto":
+            return False
+        return over_expected(*self._middle(known)) < QUIET
 
     def smooth(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
