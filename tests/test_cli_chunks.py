@@ -390,15 +390,16 @@ def with_errors(path, frame, error, quality):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["--chunks", "--whole"])
 def test_errors_of_fits_are_weights(tmp_path, monkeypatch, way):
-    """1 / ERR², but for what DQ calls bad and what has no error; which may be NaN."""
+    """1 / ERR², but for what DQ calls bad and what has no error; which may be NaN or zero."""
     monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
     rng = np.random.default_rng(4)
     frame, error = rng.random((10, 12)), rng.uniform(0.5, 2, (10, 12)).astype("f4")
     quality = np.zeros(frame.shape, "i4")
     quality[1, 2], quality[3, 3], error[5, 6], frame[1, 2] = 5, 4, np.nan, np.nan
+    error[8, 8] = 0
     with_errors(tmp_path / "a.fits", frame, error, quality)
-    used = (quality & 1 == 0) & np.isfinite(error)
-    weights = np.where(used, 1 / error.astype(float) ** 2, 0)
+    used = (quality & 1 == 0) & (error > 0)
+    weights = np.where(used, 1 / np.where(used, error, 1).astype(float) ** 2, 0)
     out = tmp_path / "out.npy"
     result = done(solve(tmp_path / "a.fits", out, way))
     assert "1/ERR²" in result.stderr

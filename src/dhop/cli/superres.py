@@ -152,9 +152,8 @@ def superres(
         )  # fmt: skip
         blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
         factors = each_factor(factor, ndim)
-        if ndim != 2 and (report is not None or motion is not None):
-            what = "a report shows" if report is not None else "--motion is that of"
-            raise ValueError(f"{what} images, not lines or volumes")
+        if ndim != 2 and motion is not None:
+            raise ValueError("--motion is that of images, not lines or volumes")
         raws = mosaics.are_raw(frames)
         if raws:
             mosaics.check({
