@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-from dhop.dask.halo import Halo, Key, Mosaic, along, back
+from dhop.dask.halo import CopyEdges, Halo, Key, Mosaic, Patch, along, back
 from dhop.dask.operator import DaskArray, HighLevelGraph, Place, da, dask
 from dhop.dask.problem import Problem
 from dhop.operators.blur_decimate import DHOperator
@@ -150,15 +150,23 @@ class TiledInverse:
             lines = [np.arange(span.first, span.stop) for span in spans]
             mosaic, sources = halo.block(place, lines)
             tasks[f"{name}-tile", *place] = _solve, self._tiles.key, mosaic, Place(at), sources
+        margins: dict[tuple[int, ...], dict[Patch, None]] = {}
         for place in np.ndindex(*x.numblocks):
-            parts, sources = self._parts(place, f"{name}-tile")
+            parts, sources = self._parts(place, name, margins)
             tasks[name, *place] = parts.added, sources
+        last = tuple(range(x.ndim - len(self._axes), x.ndim))
+        for tile, patches in margins.items():
+            tasks[f"{name}-margins", *tile] = (
+                CopyEdges(last, tuple(patches)), (f"{name}-tile", *tile),
+            )  # fmt: skip
         tasks |= halo.tasks()
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, self._tiles])
         return da.Array(graph, name, x.chunks, meta=x._meta)
 
-    def _parts(self, place: Sequence[int], name: str) -> tuple["Parts", list[Key]]:
-        """What tiles have of a chunk."""
+    def _parts(
+        self, place: Sequence[int], name: str, margins: dict[tuple[int, ...], dict[Patch, None]]
+    ) -> tuple["Parts", list[Key]]:
+        """What tiles have of a chunk: its own all, the others `margins`, which are noted."""
         ways, shape = [], []
         for axis, edges, spans in zip(self._axes, self._edges, self._spans, strict=True):
             start, stop = edges[place[axis]], edges[place[axis] + 1]
@@ -173,24 +181,32 @@ class TiledInverse:
             tile = list(place)
             for axis, (k, _, _) in zip(self._axes, some, strict=True):
                 tile[axis] = k
-            sources.append((name, *tile))
-            slices.append((tuple(each[1] for each in some), tuple(each[2] for each in some)))
+            patch = tuple((each[1].start, each[1].stop) for each in some)
+            own = tile == list(place)
+            if not own:
+                margins.setdefault(tuple(tile), {})[patch] = None
+            sources.append((f"{name}-{'tile' if own else 'margins'}", *tile))
+            slices.append((patch, tuple(each[2] for each in some)))
         return Parts(self._axes, tuple(shape), slices), sources
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Where tiles have what a chunk is the sum of."""
+    """Where tiles have what a chunk is the sum of, and where that lies in it."""
 
     axes: tuple[int, ...]
     shape: tuple[int, ...]
-    slices: list[tuple[tuple[slice, ...], tuple[slice, ...]]]
+    slices: list[tuple[Patch, tuple[slice, ...]]]
 
-    def added(self, tiles: list[Array]) -> Array:
-        first = tiles[0]
-        total = np.zeros((*first.shape[: -len(self.shape)], *self.shape), first.dtype)
-        for tile, (taken, given) in zip(tiles, self.slices, strict=True):
-            total[along(given)] += tile[along(taken)]
+    def added(self, tiles: list[Array | dict[Patch, Array]]) -> Array:
+        """The chunk, of tiles or their margins."""
+        found = [
+            tile[patch] if isinstance(tile, dict) else tile[along(slice(*ends) for ends in patch)]
+            for tile, (patch, _) in zip(tiles, self.slices, strict=True)
+        ]
+        total = np.zeros((*found[0].shape[: -len(self.shape)], *self.shape), found[0].dtype)
+        for part, (_, given) in zip(found, self.slices, strict=True):
+            total[along(given)] += part
         return back(total, self.axes)
 
 
