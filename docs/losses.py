@@ -17,6 +17,9 @@ SINGLES = [*BURSTS, "moon", "chelsea", "rocket", "coins", "text"]
 MARGIN = 16  # of the scene around what the frames show
 BLUR = psf.gaussian(9, 1.0)
 NOISE = 0.01
+PRIORS = "laplacian", "tv", "huber-tv", "starlet"
+BEAM = psf.moffat(25, fwhm=4.0, beta=3.0)
+DIM = 0.005  # noise of skies
 HIDDEN = (3, 6, 9)  # frames with something in the way
 PAGE = Path(__file__).parent / "howto" / "losses.md"
 
@@ -29,14 +32,29 @@ def photograph(name, size=128):
     return image[tuple(slice(f, f + size + 2 * MARGIN) for f in first)]
 
 
-def burst(scene, count, factor=2):
+def stars(size=160):
+    """A spiral galaxy, faint light and forty stars, few of them bright."""
+    rng = np.random.default_rng(0)
+    i, j = np.indices((size, size))
+    down, right = i - 0.55 * size, (j - 0.45 * size) / 0.7
+    radius = np.hypot(down, right)
+    arms = 1 + 0.5 * np.cos(2 * np.arctan2(right, down) - 3 * np.log(radius / 12 + 0.3))
+    scene = 0.3 * arms * np.exp(-radius / 12)
+    scene += 0.02 * np.exp(-((i - 0.3 * size) ** 2 + (j - 0.7 * size) ** 2) / 800)
+    for y, x in rng.uniform(6, size - 6, (40, 2)):
+        flux = min(0.3 * (1 + rng.pareto(1.2)), 30)
+        scene += flux * np.exp(-((i - y) ** 2 + (j - x) ** 2))
+    return scene
+
+
+def burst(scene, count, factor=2, blur=BLUR):
     """Frames of the middle of a scene without noise, shifted at random, and their shifts."""
     shifts = np.random.default_rng(3).uniform(-0.5, 0.5, (count, 2))
     shifts[0] = 0
     cut = slice(MARGIN // factor, -MARGIN // factor)
     frames = []
     for move in shifts * factor:
-        moved, center = psf.shift(BLUR, move)
+        moved, center = psf.shift(blur, move)
         A = DHOperator(scene.shape, moved, factor, center=center, decimation="mean")
         frames.append(A.degrade(scene)[cut, cut])
     return np.stack(frames), shifts
@@ -81,8 +99,22 @@ def priors(count):
         yield [name] + [
             psnr(super_resolve(frames, BLUR, 2, shifts=shifts, rtol=1e-4, regulariser=each).image,
                  scene)
-            for each in ("laplacian", "tv", "huber-tv")
+            for each in PRIORS
         ]  # fmt: skip
+
+
+def skies():
+    """Decibels of the stars and of Hubble's deep field with each prior."""
+    deep = data.hubble_deep_field()[300:460, 400:560].mean(axis=2) / 255
+    for name, scene in ("simulated stars and a galaxy", stars()), ("Hubble's deep field", deep):
+        for count in (4, 1):
+            frames, shifts = burst(scene, count, blur=BEAM)
+            frames += DIM * np.random.default_rng(0).standard_normal(frames.shape)
+            yield [f"{name}, {count} frame{'s' * (count > 1)}"] + [
+                psnr(super_resolve(frames, BEAM, 2, shifts=shifts, rtol=1e-4,
+                                   regulariser=each).image, scene)
+                for each in PRIORS
+            ]  # fmt: skip
 
 
 def photons():
@@ -121,8 +153,9 @@ def main():
              "covered left out", "covered", "covered, huber"],
             outliers(),
         ),
-        "four": table(["4 frames", "laplacian", "tv", "huber-tv"], priors(4)),
-        "one": table(["1 frame", "laplacian", "tv", "huber-tv"], priors(1)),
+        "four": table(["4 frames", *PRIORS], priors(4)),
+        "one": table(["1 frame", *PRIORS], priors(1)),
+        "skies": table(["", *PRIORS], skies(), False),
         "photons": table(
             ["", "squares", "poisson", "poisson, huber-tv", "Richardson-Lucy"], photons(), False
         ),

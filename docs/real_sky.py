@@ -62,14 +62,22 @@ def ground_and_space(folder):
     )
     seen = (A @ truth.ravel()).reshape(frame.shape)
     move = register([seen, frame]).shifts[1]
-    rows = []
-    for name, moved in [("the coordinates", low), ("and the shift that is left", low - _by(move))]:
+
+    def judged(moved, **prior):
         found = super_resolve(
-            frame[None], fine / fine.sum(), RATIO, motion=[moved], dims=truth.shape, **options
-        )
-        image = fftconvolve(found.image, sharp / sharp.sum(), mode="same")
-        rows.append([f"super_resolve, {name}", *correlations(image, truth)])
+            frame[None], fine / fine.sum(), RATIO, motion=[moved], dims=truth.shape, **prior,
+            **options,
+        )  # fmt: skip
+        return correlations(fftconvolve(found.image, sharp / sharp.sum(), mode="same"), truth)
+
+    rows, nearer = [], low - _by(move)
+    for name, moved in [("the coordinates", low), ("and the shift that is left", nearer)]:
+        rows.append([f"super_resolve, {name}", *judged(moved)])
         rows.append([f"cubic spline, {name}", *correlations(_spline(frame, moved, truth), truth)])
+    for prior in ("tv", "huber-tv", "starlet"):
+        rows.append(
+            [f'the shift, `regulariser="{prior}"`', *judged(nearer, regulariser=prior, rtol=1e-4)]
+        )
     return rows, move
 
 
@@ -128,7 +136,7 @@ space (Hubble, F814W, 0.030 arcsec), cut out for the tests of scarlet. `super_re
 frame from the ground, its PSF, `factor=5.6`, and where its pixels lie on the grid of the image from
 space (`dhop.motion.from_wcs`). Below is how its result, blurred by Hubble's PSF, correlates with
 what Hubble saw; both are smoothed by a Gaussian of the full width at half maximum in the head of
-the column. Beside it, the frame's own spline.
+the column. Beside it, the frame's own spline, and [other priors](howto/losses.md) than the default.
 
 {table}
 

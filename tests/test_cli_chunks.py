@@ -7,11 +7,14 @@ import numpy as np
 import oracle
 import pytest
 import tifffile
+import warps
+from moving import about_the_middle
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
-from dhop import cli, io
+from dhop import cli, io, metrics
 from dhop.cli.parsing import parse_psf
+from dhop.frames import motions
 
 fits = pytest.importorskip("astropy.io.fits")
 zarr = pytest.importorskip("zarr")
@@ -37,11 +40,10 @@ def done(result):
     return result
 
 
-def expected(frame, weights=1.0, beta=BETA):
+def expected(frame, weights=1.0, beta=BETA, psf="gaussian:sigma=0.8"):
     """The image of the normal equations, of an array of rows and columns, with dense matrices."""
     dims = [2 * length for length in frame.shape]
-    blur = parse_psf("gaussian:sigma=0.8")
-    A = oracle.matrix(dims, blur, 2, decimation="mean", boundary="symmetric")
+    A = oracle.matrix(dims, parse_psf(psf), 2, decimation="mean", boundary="symmetric")
     S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
     w = np.broadcast_to(weights, frame.shape).ravel()
     right = A.T @ (w * np.where(w > 0, frame.ravel(), 0))
@@ -162,24 +164,135 @@ def test_by_itself_when_memory_is_short(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--motion", "euclidean"], "--motion works in memory only"),
-        (["--errors", "e.tif"], "--errors works in memory only"),
-        (["--report", "r.png"], "--report works in memory only"),
-        (["--truth", "a.npy"], "--truth works in memory only"),
+        (["--errors", "e.fits.fz"], "in chunks write a .zarr, .npy, .tif or .fits"),
+        (["--errors", "e.tif", "--motion", "m.txt"], "--errors with --motion works in memory only"),
+        (
+            ["--errors", "e.tif", "--psf", "gaussian:sigma=1"],
+            "--errors with a psf for each band works in memory only",
+        ),
         (["--solver", "direct"], "works in memory only"),
-        (["--out", "o.png"], "in chunks write a .zarr, .npy or .tif"),
+        (["--out", "o.png"], "in chunks write a .zarr, .npy, .tif or .fits"),
         (["--scratch", "nowhere"], "--scratch nowhere is not a folder"),
     ],
 )
 def test_what_chunks_do_not_do_is_said(tmp_path, monkeypatch, more, words):
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", FRAME)
+    np.savetxt("m.txt", TURNED.reshape(1, 9))
     result = solve("a.npy", "o.npy", "--chunks", *more)
     assert result.exit_code == 1, result.output
     assert words in result.stderr
-    assert os.listdir() == ["a.npy"]
+    assert sorted(os.listdir()) == ["a.npy", "m.txt"]
     if "--scratch" in more:
         assert "--scratch is for chunks" in solve("a.npy", "o.npy", "--whole", *more).stderr
+
+
+TURNED = about_the_middle(warps.turned(9.0, (1, 1), (1, 1))[:2, :2], (0.3, -0.2), (10, 12))
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_motions_of_a_file(tmp_path, monkeypatch, way):
+    """Of two frames one has turned; a dense matrix says what it sees."""
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    frames = np.random.default_rng(5).random((2, 10, 12))
+    np.save(tmp_path / "a.npy", frames)
+    (tmp_path / "m.json").write_text(json.dumps([np.eye(3).tolist(), TURNED.tolist()]))
+    out = tmp_path / "out.npy"
+    words = "--frames-axis", 0, "--motion", tmp_path / "m.json", way, "--overwrite"
+    facts = json.loads(done(solve(tmp_path / "a.npy", out, *words, "--json")).stdout)
+    assert_allclose(facts["motion"][1], TURNED)
+    blur, dims = parse_psf("gaussian:sigma=0.8"), (20, 24)
+    center = tuple((k - 1) // 2 for k in blur.shape)
+
+    def places(*at):
+        return motions.positions(TURNED, *at)
+
+    found = places(*np.indices((10, 12), float))
+    on = np.all([(c >= -0.5) & (c <= m - 0.5) for c, m in zip(found, (10, 12), strict=True)], 0)
+    A = np.vstack([
+        oracle.matrix(dims, blur, 2, decimation="mean", boundary="symmetric"),
+        warps.camera(dims, blur, (2, 2), (10, 12), places, center, "mean", "symmetric"),
+    ])  # fmt: skip
+    S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
+    w = np.stack([np.ones_like(on), on]).ravel()
+    N = A.T @ (w[:, None] * A) + BETA * S.T @ S
+    expected = np.linalg.solve(N, A.T @ (w * frames.ravel())).reshape(dims)
+    assert_allclose(np.load(out), expected, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_a_psf_for_each_band(tmp_path, monkeypatch, way):
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    bands = np.random.default_rng(6).random((10, 12, 2))
+    np.save(tmp_path / "a.npy", bands)
+    out = tmp_path / "out.npy"
+    words = "--channel-axis", 2, "--psf", "gaussian:sigma=1.2", way
+    done(solve(tmp_path / "a.npy", out, *words))
+    found = np.load(out)
+    for number, text in enumerate(("gaussian:sigma=0.8", "gaussian:sigma=1.2")):
+        blurred = expected(bands[..., number], psf=text)
+        assert_allclose(found[..., number], blurred, rtol=0, atol=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_a_background_of_a_file(tmp_path, monkeypatch, way):
+    """Of counts that are nothing but a background the image is dark; of more, what is more."""
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    scene = np.zeros((10, 12))
+    scene[4:7, 5:9] = 60
+    back = np.linspace(20, 80, 120).reshape(10, 12)
+    np.save(tmp_path / "a.npy", scene + back)
+    np.save(tmp_path / "b.npy", back)
+    words = "--loss", "poisson", "--background", tmp_path / "b.npy", way
+    done(solve(tmp_path / "a.npy", tmp_path / "o.npy", *words, beta=1e-3))
+    found = np.load(tmp_path / "o.npy").reshape(10, 2, 12, 2).mean(axis=(1, 3))
+    assert found[scene > 0].min() > 30
+    assert found[0].max() < 1
+    result = solve(tmp_path / "a.npy", tmp_path / "p.npy", *words[:3], "none.npy", way)
+    assert result.exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["--chunks", "--whole"])
+def test_errors_truth_and_report(tmp_path, monkeypatch, way):
+    """FITS of image, deviations and data quality; dense inverses and scikit-image say which."""
+    pytest.importorskip("skimage")
+    monkeypatch.setattr("dhop.cli.chunked.SIDES", {2: 12})
+    rng = np.random.default_rng(7)
+    frame = rng.random((10, 12))
+    weights = np.ones((10, 12))
+    weights[:6, :7] = 0
+    truth = expected(frame) + 0.05 * rng.random((20, 24))
+    for name, array in (("a", frame), ("w", weights), ("t", truth)):
+        np.save(tmp_path / f"{name}.npy", array)
+    header = fits.Header({"OBJECT": "M31"})
+    fits.PrimaryHDU(frame, header).writeto(tmp_path / "a.fits")
+    out, errors, report = (tmp_path / name for name in ("out.fits", "e.fits", "r.png"))
+    words = ["--weights", tmp_path / "w.npy", "--noise", 0.1, "--errors", errors, "--json"]
+    words += ["--truth", tmp_path / "t.npy", "--report", report]
+    facts = json.loads(done(solve(tmp_path / "a.fits", out, way, *words)).stdout)
+    found = fits.getdata(out).astype(float)
+    assert_allclose(found, expected(frame, weights), rtol=0, atol=2e-4)
+    assert fits.getheader(out)["OBJECT"] == "M31"
+    known = metrics.compare(found, truth)
+    for name in ("psnr", "ssim", "relative_rmse"):
+        assert_allclose(facts[name], known[name], rtol=1e-3)
+    with fits.open(errors) as units:
+        units.verify("exception")
+        assert [unit.name for unit in units][-3:] == ["SCI", "ERR", "DQ"]
+        assert_allclose(units["SCI"].data, found, atol=1e-6)
+        dims = 20, 24
+        A = oracle.matrix(dims, parse_psf("gaussian:sigma=0.8"), 2, decimation="mean",
+                          boundary="symmetric")  # fmt: skip
+        S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
+        K = np.linalg.inv(A.T @ (weights.reshape(-1, 1) * A) + BETA * S.T @ S)
+        ratio = units["ERR"].data / (0.1 * np.sqrt(K.diagonal()).reshape(dims))
+        assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.1
+        assert units["DQ"].data[0, 0] == 1
+        assert units["DQ"].data[-1, -1] == 0
+    assert_allclose(facts["deviation"], np.median(fits.getdata(errors, "ERR")), rtol=0.3)
+    assert report.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

@@ -523,9 +523,10 @@ class TestLosses:
             found = images.imread(out) * 65535
             assert_allclose(found, expected.image, rtol=0, atol=2e-3 * expected.image.max())
 
-    def test_edges_and_bounds(self, burst, tmp_path):
+    @pytest.mark.parametrize("prior", ["huber-tv", "starlet"])
+    def test_priors_and_bounds(self, burst, tmp_path, prior):
         out = tmp_path / "sr.tif"
-        succeed(*burst, out=out, regulariser="huber-tv", bounds="6553.5,52428", beta=0.01, bits=32)
+        succeed(*burst, out=out, regulariser=prior, bounds="6553.5,52428", beta=0.01, bits=32)
         image = images.imread(out)
         assert image.min() >= np.float32(0.1)
         assert image.max() <= np.float32(0.8)

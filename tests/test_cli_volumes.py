@@ -256,7 +256,7 @@ def test_psfs_are_written_and_read(name, text):
         ("degrade", ["--factor", "1,2"], "factor must be one integer or three, got 2"),
         ("superres", ["--factor", "1,0,2"], "factor must be positive"),
         ("superres", ["--boundary", "edge,wrap"], "boundary must be one"),
-        ("superres", ["--report", "r.png"], "a report shows images, not lines or volumes"),
+        ("superres", ["--motion", "affine"], "--motion is that of images, not lines or volumes"),
         ("superres", ["--psf", "gaussian:sigma=1"], "a psf for each band is one of two axes"),
         ("superres", ["--channel-axis", 0], "not a single volume"),
         ("superres", ["--psf", "gaussian:sigma=1x2x3,size=3x3"], "different numbers of axes"),
@@ -275,6 +275,19 @@ def test_a_line_is_no_picture():
     np.save("a.npy", np.arange(9.0))
     said = run("degrade", "a.npy", "b.tif", "--factor", 1, blur="gaussian:sigma=1", code=1).stderr
     assert "holds no line; write a .npy, .fits" in said
+
+
+def test_reports_of_volumes_and_lines():
+    """What they show is `Solution.plot`, whose panels are tested by themselves."""
+    imagej("a.tif", STACK)
+    options = "--beta", 0.1, "--report"
+    call("superres", "a.tif", "--factor", "1,2,2", "--psf", "blur.npy", "--out", "b.tif",
+         *options, "volume.png")  # fmt: skip
+    np.save("a.npy", np.arange(9.0))
+    call("superres", "a.npy", "--factor", 2, "--psf", "gaussian:sigma=1", "--out", "b.npy",
+         *options, "line.png")  # fmt: skip
+    for name, colours in ("volume.png", 3), ("line.png", 3):
+        assert images.imread(name).shape[-1] == colours
 
 
 def test_a_psf_of_three_axes_is_drawn():

@@ -12,7 +12,7 @@ from dhop.model.boundary import BOUNDARIES
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import DaskDHOperator  # noqa: E402
+from dhop.dask import DaskDHOperator, halo  # noqa: E402
 from dhop.dask.blocks import cut  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -32,22 +32,23 @@ def numbers(shape, dtype):
 
 
 def check(dims, psf, factor, chunks, seen=None, equal=assert_array_equal, **settings):
-    """Both products, from chunks that are not those of the operator."""
+    """Both products, from chunks that are not those of the operator, and from those."""
     A = DHOperator(dims, psf, factor, **settings)
     B = DaskDHOperator(dims, psf, factor, chunks=chunks, **settings)
     x, y = (numbers(shape, seen or A.dtype) for shape in (A.dims, A.dimsd))
-    for product, plain, array, sizes in (
-        (B.degrade, A.degrade, x, B.chunksd),
-        (B.backproject, A.backproject, y, B.chunks),
+    for product, plain, array, own, sizes in (
+        (B.degrade, A.degrade, x, B.chunks, B.chunksd),
+        (B.backproject, A.backproject, y, B.chunksd, B.chunks),
     ):
         expected = plain(array)
-        result = product(da.from_array(array, chunks=7))
-        assert (result.shape, result.dtype, result.chunks) == (
-            expected.shape,
-            expected.dtype,
-            sizes,
-        )
-        equal(result.compute(), expected)
+        for given in (7, own):
+            result = product(da.from_array(array, chunks=given))
+            assert (result.shape, result.dtype, result.chunks) == (
+                expected.shape,
+                expected.dtype,
+                sizes,
+            )
+            equal(result.compute(), expected)
 
 
 METHODS = pytest.mark.parametrize("method", ["direct", "separable"])
@@ -175,3 +176,24 @@ def test_images_that_do_not_fit(image, error):
         A.degrade(image)
     with pytest.raises(error):
         A.degrade(da.from_array(image))
+
+
+@METHODS
+def test_a_chunk_is_read_where_it_lies(method, monkeypatch):
+    """Only the lines about its edges are put together; none of it if nothing reaches beyond."""
+    joined = []
+
+    def watched(patches, counts):
+        whole = join(patches, counts)
+        joined.append(whole.size if len(patches) > 1 else 0)
+        return whole
+
+    join = halo.join
+    monkeypatch.setattr(halo, "join", watched)
+    for shape, most in (((5, 7), 0.4), ((1, 1), 0)):
+        A = DaskDHOperator((240, 320), RNG.random(shape), 1, chunks=80, method=method)
+        for product, chunks in ((A.degrade, A.chunks), (A.backproject, A.chunksd)):
+            joined.clear()
+            product(da.ones((240, 320), chunks=chunks)).compute()
+            assert max(joined) <= most * 80**2
+            assert sum(joined) <= most * 240 * 320

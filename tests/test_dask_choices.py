@@ -55,6 +55,7 @@ CHOICES = {
     "psf": (FRAMES, {"psf": "estimate"}),
     "outliers": (SPIKES, {"loss": "huber", "weights": MAPS}),
     "edges": (FRAMES, {"regulariser": "huber-tv"}),
+    "starlets": (FRAMES, {"regulariser": "starlet"}),
     "photons": (FRAMES, {"loss": "poisson", "gain": 0.01, "background": SKY, "weights": MAPS}),
 }
 
@@ -80,6 +81,7 @@ SOLVED = {
     "brightness": (BRIGHTER, {"photometry": "both", "beta": 1.0}),
     "huber": (SPIKES, {"loss": "huber", "weights": MAPS} | IDENTITY),
     "variation": (FRAMES, {"regulariser": "huber-tv", "beta": 0.1, "noise": 0.05}),
+    "starlets": (FRAMES, {"regulariser": "starlet", "beta": 0.02, "noise": 0.05, "rtol": 1e-6}),
     "bounds": (FRAMES, {"bounds": (0.4, 0.8)} | IDENTITY),
     "photons": (
         FRAMES,
@@ -133,6 +135,27 @@ class TestSeveralTiles:
             (note,) = (note for note in found.notes if note.startswith(what))
             assert "5 tiles" in note
 
+    def test_tiles_of_frames_that_turn(self):
+        """Each lies where frames show the same; its motion is theirs, counted from there."""
+        frames = np.random.default_rng(3).random((2, 200, 200))
+        turned = np.array([[0.9, -0.2, 30.0], [0.2, 0.9, -10.0], [0, 0, 1]])
+        part = da.from_array(frames, chunks=100)
+        moves = [np.eye(3), turned]
+        read = tiles.read_tiles(
+            part, None, None, np.zeros((2, 2)), moves, (2, 2), "mean", request(), False
+        )
+        assert len(read) == 5
+        for tile in read:
+            side = tile.frames.shape[-1]
+            assert_array_equal(
+                tile.frames[1], frames[1][tuple(slice(s, s + side) for s in tile.starts[1])]
+            )
+            for start, own, whole in zip(tile.starts, tile.motion, moves, strict=True):
+                at = own @ [3.0, 5.0, 1.0] + [*tile.starts[0], 0]
+                assert_allclose(at, whole @ [3 + start[0], 5 + start[1], 1], atol=1e-9)
+            middle = (side - 1) / 2
+            assert_allclose(tile.motion[1] @ [middle, middle, 1], [middle, middle, 1], atol=1)
+
     def test_given_shifts_that_are_larger_than_tiles(self):
         """Tiles lie where frames show the same."""
         far = [[0, 0], [60.5, 0.25]]
@@ -142,7 +165,9 @@ class TestSeveralTiles:
 
         frames = np.stack([map_coordinates(scene, [y + 70 - a, x + 50 - b]) for a, b in far])
         part = da.from_array(frames, chunks=96)
-        read = tiles.read_tiles(part, None, None, np.array(far), (2, 2), "mean", request(), False)
+        read = tiles.read_tiles(
+            part, None, None, np.array(far), None, (2, 2), "mean", request(), False
+        )
         assert len(read) == 5
         middle = read[0]
         assert_array_equal(middle.moved, [[0, 0], [24, 0]])  # as far as there are pixels

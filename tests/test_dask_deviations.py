@@ -128,6 +128,45 @@ def test_fields_of_lines_and_volumes():
         assert_allclose(result.ravel(), expected, rtol=0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
+def test_total_variation_against_the_squares_that_touch_it(bounds):
+    """Dense: weights 1 / 2 max(s, t) of gradients, with what the covariance adds to them."""
+    frame, beta, sigma = RNG.random((20, 4)), 0.05, 0.1
+    frame[8:] += 2
+    found = super_resolve(
+        da.from_array(frame, chunks=(10, 4)), BLUR, 2, beta=beta, regulariser="tv",
+        noise=sigma, bounds=bounds, maxiter=3,
+    )  # fmt: skip
+    image = found.image.compute()
+    B = FrameStack(found.operator.operators).to_sparse().toarray()
+    steps = [np.diff(np.eye(n), axis=0, append=[[0] * (n - 1) + [1]]) for n in image.shape]
+    D = [np.kron(steps[0], np.eye(8)), np.kron(np.eye(40), steps[1])]
+    free = np.ones(image.size, bool)
+    if bounds is not None:
+        free = ((image > bounds[0]) & (image < bounds[1])).ravel()
+        assert 0 < free.sum() < free.size
+    own = np.ix_(free, free)
+
+    def inverse(sizes):
+        W = beta / (2 * np.maximum(sizes, found.edge))
+        K = B.T @ B + sum(d.T @ (W[:, None] * d) for d in D)
+        held = np.zeros_like(K)
+        held[own] = np.linalg.inv(K[own])
+        return held
+
+    size = np.sqrt(sum((d @ image.ravel()) ** 2 for d in D))
+    K = inverse(size)
+    noise = K @ B.T @ B @ K
+    for _ in range(4):
+        more = sigma**2 * sum(np.einsum("ij,jk,ik->i", d, K, d) for d in D)
+        K = inverse(np.sqrt(size**2 + more))
+    for what, variance in ("noise", noise), ("posterior", K):
+        ratio = found.standard_deviation(sigma, what, probes=100).compute().ravel()[free]
+        ratio /= sigma * np.sqrt(variance.diagonal()[free])
+        assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.1
+
+
 def test_what_is_refused():
     frame = da.from_array(RNG.random((8, 8)))
     found = super_resolve(frame, BLUR, 2, beta=0.1, maxiter=1)
@@ -138,10 +177,11 @@ def test_what_is_refused():
         super_resolve(frame, BLUR, 2, beta=0.0, maxiter=1).standard_deviation(1.0)
     with pytest.raises(ValueError, match="target must have the 2 axes"):
         super_resolve(frame, BLUR, 2, beta=0.1, target=np.ones(3))
-    rough = super_resolve(frame, BLUR, 2, beta=0.1, regulariser="tv", maxiter=1)
-    with pytest.raises(ValueError, match="total variation work in memory only"):
-        rough.standard_deviation(1.0)
+    moved = super_resolve(frame, BLUR, 2, beta=0.1, maxiter=1, motion=[np.diag([1.1, 1, 1])])
+    with pytest.raises(ValueError, match="moved by more than shifts"):
+        moved.standard_deviation(1.0)
     with pytest.raises(TypeError, match="part in memory"):
         found.response((0, 0))
+    line = super_resolve(da.ones(8), np.ones(1), 2, beta=0.1, maxiter=1)
     with pytest.raises(TypeError, match="report"):
-        found.plot()
+        line.plot()

@@ -123,6 +123,29 @@ def test_a_preconditioner_of_several_frames():
     assert_array_equal(pickle.loads(pickle.dumps(M)) @ x, M @ x)
 
 
+@pytest.mark.parametrize("boundary", ["wrap", "symmetric"])
+@pytest.mark.parametrize("dims", [(6, 7), (1, 5), (3, 4, 5)])
+def test_frames_as_fine_as_the_image(dims, boundary):
+    """One or two without decimation have the inverse itself, and a decimated one has none."""
+    blur = psf.gaussian((3,) * len(dims), 0.7)
+    A = DHOperator(dims, blur, 1, boundary=boundary)
+    S = DHOperator(dims, psf.gaussian((3,) * len(dims), 0.4), 1, boundary=boundary)
+    dense, smooth = (oracle.matrix(dims, each.psf, 1, boundary=boundary) for each in (A, S))
+    for count in (1, 2):
+        equations = nearest_equations([(A.model, 0.6)] * count, [S.model])
+        assert isinstance(equations, DiagonalEquations)
+        x = RNG.standard_normal(dims)
+        expected = np.linalg.solve(
+            0.6 * count * dense.T @ dense + 0.01 * smooth.T @ smooth, x.ravel()
+        )
+        found = equations.inverse(0.01)(x, axes=len(dims))
+        assert_allclose(found.ravel(), expected, rtol=0, atol=1e-11 * abs(expected).max())
+    coarse = DHOperator((6, 8), psf.gaussian(3, 0.7), 2, boundary=boundary)
+    P = DHOperator((6, 8), LAPLACIAN, 1, boundary=boundary)
+    equations = nearest_equations([(coarse.model, 1.0)], [P.model])
+    assert not isinstance(equations, DiagonalEquations)
+
+
 def test_where_nothing_is_known_little_is_said():
     """A frequency that all are blind to is not divided by zero."""
     some = [DHOperator((8, 8), each, 1, boundary="wrap") for each in (LAPLACIAN, [[1.0, -1.0]])]

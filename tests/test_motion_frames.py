@@ -37,25 +37,6 @@ def smooth_scene(dims):
     )
 
 
-def dense(dims, blur, factor, shape, places, center, decimation, boundary):
-    """``D H W`` from `warps` and `oracle`, on a fine grid with a wide margin.
-
-    `places` takes rows and columns of a frame to those of frame 0.
-    """
-    margin = [factor[k] * (2 + blur.shape[k] // factor[k]) for k in (0, 1)]
-    size = [f * m + 2 * e for f, m, e in zip(factor, shape, margin, strict=True)]
-    middle = [0.0 if decimation == "sample" else (f - 1) / 2 for f in factor]
-    fine = np.indices(size).astype(float)
-    low = [(u - e - o) / f for u, e, o, f in zip(fine, margin, middle, factor, strict=True)]
-    scene = [f * p + o for f, p, o in zip(factor, places(*low), middle, strict=True)]
-    W = warps.matrix(dims, np.stack(scene), 3, boundary)
-    A = oracle.matrix(size, blur, factor, center=center, decimation=decimation)
-    first = [e // f for e, f in zip(margin, factor, strict=True)]
-    whole = A.reshape(size[0] // factor[0], size[1] // factor[1], -1)
-    kept = whole[first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]
-    return kept.reshape(shape[0] * shape[1], -1) @ W
-
-
 CASES = [
     ("mean", (2, 2), (3, 3), (1, 1), "symmetric"),
     ("sum", (3, 2), (2, 4), (0, 2), "constant"),
@@ -77,7 +58,7 @@ def test_frames_against_dense_matrices(decimation, factor, taps, center, boundar
         bent = 0.2 * np.sin(columns) if kind == "callable" else 0.0
         return p0 / w + bent, p1 / w
 
-    expected = dense(dims, blur, factor, shape, places, center, decimation, boundary)
+    expected = warps.camera(dims, blur, factor, shape, places, center, decimation, boundary)
     A = MovedOperator(
         dims, blur, tuple(map(float, factor)), shape, places if kind == "callable" else matrix,
         center=center, decimation=decimation, boundary=boundary,
@@ -319,7 +300,7 @@ def test_is_the_least_squares_solution(regulariser):
             def places(rows, columns, used=used):
                 return tuple(a * rows + b * columns + t for a, b, t in used[:2])
 
-            A = dense(
+            A = warps.camera(
                 dims, blur / blur.sum(), (2, 2), shape, places,
                 [(k - 1) // 2 for k in blur.shape], "mean", "symmetric",
             )  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pytest
 from numpy.testing import assert_allclose
+from scipy.ndimage import convolve
 from scipy.optimize import check_grad, minimize
 from scipy.special import xlogy
 
@@ -20,14 +21,30 @@ BLUR = psf.gaussian((3, 5), (0.8, 1.1))
 DIMS = (8, 10)
 INF = np.inf
 LOSSES = ["gaussian", "huber", "l1", "poisson"]
-PENALTIES = ["laplacian", "tv", "huber-tv"]
+PENALTIES = ["laplacian", "tv", "huber-tv", "starlet"]
 SETS = {"all": (-INF, INF), "nonnegative": (0.0, INF), "bounded": (0.1, 0.6)}
-EDGES = {"laplacian": 0.0, "tv": 0.01, "huber-tv": 0.2}
+EDGES = {"laplacian": 0.0, "tv": 0.01, "huber-tv": 0.2, "starlet": 0.1}
 THRESHOLD = 0.3
 
 
 def huber(u, t):
     return np.where(abs(u) < t, u**2, 2 * t * abs(u) - t**2), 2 * np.clip(u, -t, t)
+
+
+def starlet():
+    """The noise that white noise has in each scale, and dense matrices of its coefficients."""
+    left, unit = np.eye(80), np.zeros((63, 63))
+    unit[31, 31] = 1
+    gains, found = [], []
+    for scale in range(2):
+        line = np.zeros(4 * 2**scale + 1)
+        line[:: 2**scale] = np.array([1, 4, 6, 4, 1]) / 16
+        smooth = oracle.matrix(DIMS, np.outer(line, line), 1, boundary="symmetric") @ left
+        spread = convolve(unit, np.outer(line, line), mode="constant")
+        gains.append(np.linalg.norm(unit - spread))
+        found.append(left - smooth)
+        left, unit = smooth, spread
+    return list(zip(gains, found, strict=True))
 
 
 class Case:
@@ -64,6 +81,7 @@ class Case:
         self.S = np.vstack(
             [oracle.matrix(DIMS, s, 1, boundary="reflect") for s in stencils("laplacian")]
         )
+        self.scales = starlet()
         self.problem = Problem(FrameStack(operators, own), frames, squares, beta, "reflect")
         self.how = Variational(
             loss, THRESHOLD if loss in ("huber", "l1") else None,
@@ -89,6 +107,13 @@ class Case:
         """The penalty, and its slope."""
         if self.penalty == "laplacian":
             return ((self.S @ x) ** 2).sum(), 2 * self.S.T @ (self.S @ x)
+        if self.penalty == "starlet":
+            value, slope = 0.0, np.zeros(80)
+            for gain, W in self.scales:
+                w, t = W @ x, gain * self.edge
+                value += np.where(abs(w) < t, w**2 / 2 / t, abs(w) - t / 2).sum()
+                slope += W.T @ (w / np.maximum(abs(w), t))
+            return value, slope
         image = x.reshape(DIMS)
         down, across = np.zeros(DIMS), np.zeros(DIMS)
         down[:-1], across[:, :-1] = image[1:] - image[:-1], image[:, 1:] - image[:, :-1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bursts import burst, photograph, quality
 
-from dhop import psf, super_resolve
+from dhop import DHOperator, psf, super_resolve
 from dhop.cautions import PSFWarning, RegistrationWarning
 from dhop.frames.spikes import despiked
 
@@ -133,6 +133,31 @@ def test_one_exposure(name):
     for factor in (0.1, 10):
         other = super_resolve(bad, BLUR, 2, beta=factor * chosen.beta, **about)
         assert quality(other.image, truth) < found + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_trails_of_one_exposure_of_stars(seed):
+    """As if they were detail a sharp image fits all of them, brighter than any star."""
+    rng = np.random.default_rng(seed)
+    i, j = np.ogrid[:128, :128]
+    sky = np.zeros((128, 128))
+    for y, x, width, flux in rng.uniform((6, 6, 1, 0), (122, 122, 4, 4), (40, 4)):
+        sky += flux * np.exp(-((i - y) ** 2 + (j - x) ** 2) / (2 * width**2))
+    seeing = psf.gaussian(13, 1.8)
+    A = DHOperator(sky.shape, seeing, 2, decimation="mean")
+    clean = A.degrade(sky) + 0.01 * rng.standard_normal(A.dimsd)
+    bad = clean.copy()
+    for row, column, angle in rng.uniform((0, 0, 0), (50, 50, np.pi / 2), (6, 3)):
+        along = np.arange(rng.integers(3, 14))
+        rows = (row + along * np.sin(angle)).astype(int)
+        columns = (column + along * np.cos(angle)).astype(int)
+        bad[rows, columns] += rng.exponential(3, along.size)
+    expected, found = (
+        np.linalg.norm(super_resolve(frame, seeing, 2, loss=loss, rtol=1e-4).image - sky)
+        for frame, loss in ((clean, "gaussian"), (bad, "huber"))
+    )
+    assert found < 1.4 * expected
 
 
 @pytest.mark.slow

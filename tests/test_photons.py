@@ -18,6 +18,7 @@ from dhop.cautions import CountWarning, PSFWarning
 from dhop.closed.masked import MaskedEquations
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.psf.stencils import stencils
+from dhop.reconstruction import variational
 from dhop.reconstruction.photons import deviance
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
@@ -169,9 +170,11 @@ def test_the_plain_step_where_the_loss_is_larger():
         m = np.maximum(products[0] + 1e-3, 1e-9)
         return 2 * np.sum(m - n + xlogy(n, n / m))
 
-    def bend(products):
-        m = np.maximum(products[0] + 1e-3, 1e-9)
-        return [n / m - 1], [n / m**2]
+    def bend(products, ways, t):
+        a, b = ways[0][0], ways[1][0]
+        m = np.maximum(products[0] + t[0] * a + t[1] * b, 1e-3 * products[0]) + 1e-3
+        f, c = n / m - 1, n / m**2
+        return f @ a, f @ b, c @ a**2, c @ (a * b), c @ b**2
 
     iterates = richardson_lucy(
         lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)
@@ -437,9 +440,10 @@ def test_total_variation_of_few_photons(monkeypatch):
     assert error(solution.image, scene) < 1.02 * min(error(each.image, scene) for each in others)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_gain_that_the_noise_contradicts(count):
-    """Numbers of 8 bits that are no counts, and counts in another unit."""
+@pytest.mark.parametrize(("count", "told"), [(1, 2**20), (3, 2**20), (3, 64**2)])
+def test_a_gain_that_the_noise_contradicts(monkeypatch, count, told):
+    """Numbers of 8 bits that are no counts, and counts in another unit; or a part of them."""
+    monkeypatch.setattr(variational, "TOLD", told)
     drawn, shifts, scene, blur = counts(peak=200, count=count, size=96)
     quick = {"loss": "poisson", "beta": 0.1, "maxiter": 1, "shifts": shifts}
     with pytest.warns(CountWarning, match="about 2[0-9] to a pixel") as caught:
@@ -452,3 +456,23 @@ def test_a_gain_that_the_noise_contradicts(count):
         warnings.simplefilter("error", CountWarning)
         super_resolve(25 * drawn, blur, 1, background=125.0, gain=25.0, **quick)
         super_resolve(np.full((8, 8), 7.0), blur, 1, loss="poisson", beta=0.1, maxiter=1)
+
+
+@pytest.mark.parametrize(("name", "size"), [("camera", 512), ("coffee", 384)])
+def test_a_frame_of_8_bits(name, size):
+    """It counts no photons; the image rings, and as that is not negative, upwards alone."""
+    frame = np.rint(255 * photograph(name, size)[::4, ::4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        solution = super_resolve(frame, psf.gaussian(9, 0.7), 2, loss="poisson", rtol=1e-3)
+    assert solution.image.max() < 1.7 * frame.max()
+
+
+@pytest.mark.parametrize(("count", "factor"), [(1, 1), (3, 2)])
+def test_counts_are_not_guarded(monkeypatch, count, factor):
+    """The weight for frames that are what they are said to be is that of the least error."""
+    frames, shifts, _, blur = counts(peak=300, count=count, factor=factor)
+    about = {"shifts": shifts, "loss": "poisson", "background": 5.0, "maxiter": 1}
+    guarded = super_resolve(frames, blur, factor, **about)
+    monkeypatch.setattr("dhop.reconstruction.ranges.plausible", lambda posed, beta, span: beta)
+    assert super_resolve(frames, blur, factor, **about).beta == guarded.beta

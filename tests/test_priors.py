@@ -1,15 +1,17 @@
 """Total variation: its slope, what it gains, and the choice of its weight."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from bursts import burst, photograph, quality
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from dhop import psf, super_resolve
-from dhop.cautions import BetaWarning, PSFWarning
-from dhop.reconstruction.penalties import Variation, differences, transposed
+from dhop import DHOperator, psf, super_resolve
+from dhop.cautions import BetaWarning, PriorWarning, PSFWarning
+from dhop.reconstruction import penalties
+from dhop.reconstruction.penalties import Variation
 from dhop.reconstruction.stein import Risk
 
 BLUR = psf.gaussian(9, 1.0)
@@ -52,12 +54,18 @@ def test_one_to_three_dimensions(dims, axes):
     assert_allclose(2 * penalty.cost(x.ravel()).slope @ d, rise / (2 * h), rtol=1e-6)
 
 
-def test_differences_have_their_transpose():
+def test_the_bits_do_not_depend_on_the_threads(monkeypatch):
     rng = np.random.default_rng(0)
-    for axis in (0, 1):
-        x, y = rng.standard_normal((2, 5, 6))
-        y[(slice(None),) * axis + (-1,)] = 0
-        assert_allclose(np.sum(differences(x, axis) * y), np.sum(x * transposed(y, axis)))
+    x = rng.standard_normal(2 * 5 * 6 * 9)
+    penalty = Variation((2, 5, 6, 9), (1, 2, 3), 0.4)
+    value, slope = penalty.cost(x)
+    for edges in ([0, 30], [0, 1, 7, 13, 30], list(range(31))):
+        monkeypatch.setattr(penalties, "row_blocks", lambda *_, e=edges: list(pairwise(e)))
+        found = penalty.cost(x)
+        assert found.value == value
+        assert_array_equal(found.slope, slope)
+    x[200] = np.nan
+    assert np.isnan(penalty.cost(x).value)
 
 
 @pytest.mark.slow
@@ -190,6 +198,29 @@ def test_bounds_alone():
     )
     assert positive.image.min() == 0
     assert positive.image.max() == 0.2
+
+
+@pytest.mark.parametrize("name", ["tv", "huber-tv", "starlet"])
+def test_squares_that_predict_better(name):
+    """Of slopes in few photons that is said, of the edges or stars that a prior is for not."""
+    i, j = np.indices((80, 80))
+    slopes = 20 * np.sin(i / 9) ** 2 * np.sin(j / 11) ** 2
+    if name == "starlet":
+        edges = np.zeros((80, 80))
+        edges[np.random.default_rng(1).integers(4, 76, (2, 20)).tolist()] = 300
+    else:
+        edges = 20.0 * ((i // 20 + j // 20) % 2)
+    for scene in (slopes, edges):
+        A = DHOperator(scene.shape, BLUR, 2, decimation="mean", boundary="symmetric")
+        counts = np.random.default_rng(0).poisson(A.degrade(scene).clip(0) + 5.0)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            solution = super_resolve(
+                counts, BLUR, 2, loss="poisson", background=5, regulariser=name, maxiter=1
+            )
+        said = [each for each in seen if each.category is PriorWarning]
+        assert bool(said) == (scene is slopes)
+        assert any("the Laplacian predicts" in note for note in solution.notes) == bool(said)
 
 
 def test_constant_frames():

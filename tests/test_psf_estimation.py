@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from bursts import burst, photograph, quality
 from numpy.testing import assert_allclose, assert_array_equal
+from skimage import data
 from skimage.transform import resize
 
-from dhop import psf, super_resolve
+from dhop import DHOperator, psf, super_resolve
+from dhop.cautions import PSFWarning
 from dhop.reconstruction.blurs import width
 from dhop.reconstruction.preparation import Preparation
 
@@ -31,6 +33,32 @@ def test_families(family, true):
     half = 20
     padded = [np.pad(each, [(half - n // 2,) * 2 for n in each.shape]) for each in (found, true)]
     assert np.corrcoef(padded[0].ravel(), padded[1].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.slow
+def test_an_angle_is_found_from_any_side():
+    """Of a burst in which a search that begins along the axes or diagonals ends far from it."""
+    rng, true = np.random.default_rng(1), psf.motion(5, 30)
+    row, column = rng.integers(0, 200), rng.integers(0, 400)
+    scene = data.coffee().mean(axis=2)[row : row + 200, column : column + 200] / 255
+    shifts = rng.uniform(-0.5, 0.5, (8, 2))
+    shifts[0] = 0
+    frames = []
+    for move in 2 * shifts:
+        moved, center = psf.shift(true, move)
+        A = DHOperator(scene.shape, moved, 2, center=center, decimation="mean")
+        frames.append(A.degrade(scene)[10:-10, 10:-10])
+    frames = np.stack(frames) + 0.01 * rng.standard_normal((8, 80, 80))
+    found = psf.estimate(frames, 2, shifts=shifts, family="motion")
+    assert found.shape == true.shape
+    assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.9
+
+
+def test_a_family_that_frames_do_not_tell_is_named():
+    """Of a Gaussian blur a disk is as likely as a Gaussian, or less."""
+    frames, shifts = burst(photograph("coffee", 120), psf.gaussian(9, 1.2), 2, 0.01, 8)
+    with pytest.warns(PSFWarning, match="'disk' from a round Gaussian"):
+        psf.estimate(frames, 2, shifts=shifts, family="disk")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from typer.testing import CliRunner
 
 import dhop
-from dhop import DHOperator, cli, images, psf, super_resolve
+from dhop import DHOperator, cli, images, psf, registration, super_resolve
 from dhop.cli.terminal import show
 from dhop.metrics import compare
 from dhop.psf.origin import centroid, peak
@@ -39,6 +40,27 @@ class TestPackage:
             "from dhop import *; assert 'matplotlib' in sys.modules"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+    @pytest.mark.parametrize(
+        "public",
+        [
+            *(getattr(dhop, name) for name in dhop.__all__),
+            *(getattr(module, name) for module in (psf, dhop.plots) for name in module.__all__),
+            *(dhop.motion.positions, dhop.motion.from_wcs, dhop.raw.planes, compare),
+            *(registration.register, registration.estimate_shifts, registration.estimate_motion),
+            *(dhop.FrameStack.from_motion, psf.Field.from_file, psf.Field.from_stars),
+        ],
+        ids=lambda public: getattr(public, "__name__", ""),
+    )
+    def test_help_fits_a_screen(self, public):
+        """Types take many lines there, and are told below in words."""
+        if not callable(public):
+            return
+        kinds = [public, *(vars(public).values() if isinstance(public, type) else [])]
+        for each in kinds:
+            if callable(each) and not getattr(each, "__name__", "_").startswith("_"):
+                assert len(str(signature(each))) < 450
+                assert all(p.annotation is p.empty for p in signature(each).parameters.values())
 
     def test_python_m(self):
         found = subprocess.run(

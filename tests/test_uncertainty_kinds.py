@@ -261,13 +261,19 @@ class TestTarget:
             super_resolve(FRAMES[0], GAUSS, 2, beta=0.1, target=1j * np.ones((3, 3)))
 
 
-def steps(n):
-    """Matrices of the steps to the next row and column."""
+def looks(prior, n):
+    """What a prior of n x n pixels looks at: for each part its weight, and matrices."""
+    if prior == "starlet":
+        line = np.array([1, 4, 6, 4, 1]) / 16
+        spline = np.outer(line, line)
+        wavelet = np.eye(n * n) - oracle.matrix((n, n), spline, 1, boundary="symmetric")
+        gain = np.sqrt(1 - 2 * spline[2, 2] + (spline**2).sum())
+        return [(gain, [wavelet])]
     one = np.vstack([np.diff(np.eye(n), axis=0), np.zeros(n)])
-    return np.kron(one, np.eye(n)), np.kron(np.eye(n), one)
+    return [(1.0, [np.kron(one, np.eye(n)), np.kron(np.eye(n), one)])]
 
 
-class TestTotalVariation:
+class TestPriorsThatAreNoSquares:
     N, SIGMA, BETA = 6, 0.05, 0.02
 
     def solve(self, prior, **options):
@@ -283,26 +289,30 @@ class TestTotalVariation:
             rtol=1e-8, maxiter=5000, **options,
         )  # fmt: skip
 
-    def covariance(self, sizes, edge):
-        D = steps(self.N)
-        w = 1 / (2 * np.maximum(sizes, edge))
-        penalty = sum(each.T @ (w[:, None] * each) for each in D)
+    def covariance(self, parts, sizes, edge):
+        penalty = 0
+        for (gain, matrices), size in zip(parts, sizes, strict=True):
+            w = 1 / (2 * np.maximum(size, gain * edge))
+            penalty += sum(each.T @ (w[:, None] * each) for each in matrices)
         return self.SIGMA**2 * np.linalg.inv(self.A.T @ self.A + self.BETA * penalty)
 
-    @pytest.mark.parametrize("prior", ["huber-tv", "tv"])
+    @pytest.mark.parametrize("prior", ["huber-tv", "tv", "starlet"])
     def test_the_covariance_is_that_of_its_own_weights(self, prior):
         solution = self.solve(prior)
-        D = steps(self.N)
+        parts = looks(prior, self.N)
         x = solution.image.ravel()
-        here = np.hypot(*(each @ x for each in D))
-        K = self.covariance(here, solution.edge)
+        here = [sum((each @ x) ** 2 for each in matrices) for _, matrices in parts]
+        K = self.covariance(parts, np.sqrt(here), solution.edge)
         unit = np.eye(self.N**2)[14]
         expected = K @ self.A.T @ self.A @ unit / self.SIGMA**2
         response = solution.response((2, 2)).ravel()
         assert_allclose(response, expected, atol=1e-5 * abs(expected).max())
         for _ in range(20):
-            squares = sum(((each @ K) * each).sum(axis=1) for each in D)
-            K = self.covariance(np.sqrt(here**2 + squares), solution.edge)
+            squares = [
+                own + sum(((each @ K) * each).sum(axis=1) for each in matrices)
+                for own, (_, matrices) in zip(here, parts, strict=True)
+            ]
+            K = self.covariance(parts, np.sqrt(squares), solution.edge)
         ratio = solution.standard_deviation(self.SIGMA).ravel() / np.sqrt(K.diagonal())
         assert_allclose(ratio, 1, atol=0.12)
         assert_allclose(ratio.mean(), 1, atol=0.03)

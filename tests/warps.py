@@ -1,6 +1,7 @@
 """The slow dense reference of warps: SciPy's splines of unit images that NumPy has continued."""
 
 import numpy as np
+import oracle
 from scipy import ndimage
 
 from dhop import WarpOperator
@@ -32,6 +33,25 @@ def matrix(dims, places, order, boundary, area=1.0):
         far = [(p < -reach) | (p > n - 1 + reach) for p, n in zip(places, dims, strict=True)]
         columns = [np.where(far[0] | far[1], 0, column) for column in columns]
     return np.stack([(area * column).ravel() for column in columns], axis=1)
+
+
+def camera(dims, blur, factor, shape, places, center, decimation, boundary):
+    """``D H W`` of dense matrices, on a fine grid with a wide margin.
+
+    `places` takes rows and columns of a frame to those of frame 0.
+    """
+    margin = [factor[k] * (2 + blur.shape[k] // factor[k]) for k in (0, 1)]
+    size = [f * m + 2 * e for f, m, e in zip(factor, shape, margin, strict=True)]
+    middle = [0.0 if decimation == "sample" else (f - 1) / 2 for f in factor]
+    fine = np.indices(size).astype(float)
+    low = [(u - e - o) / f for u, e, o, f in zip(fine, margin, middle, factor, strict=True)]
+    scene = [f * p + o for f, p, o in zip(factor, places(*low), middle, strict=True)]
+    W = matrix(dims, np.stack(scene), 3, boundary)
+    A = oracle.matrix(size, blur, factor, center=center, decimation=decimation)
+    first = [e // f for e, f in zip(margin, factor, strict=True)]
+    whole = A.reshape(size[0] // factor[0], size[1] // factor[1], -1)
+    kept = whole[first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]
+    return kept.reshape(shape[0] * shape[1], -1) @ W
 
 
 def assert_same_bits(dims, shape, coordinates, x, y, eps):

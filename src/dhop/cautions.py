@@ -37,3 +37,7 @@ class RangeWarning(Caution):
 
 class CountWarning(Caution):
     """Frames that are taken for counts of photons hold what is none."""
+
+
+class PriorWarning(Caution):
+    """Another regulariser explains the frames better."""

@@ -17,7 +17,7 @@ from dhop.cautions import MetadataWarning
 from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
-Reader: TypeAlias = Callable[[Path], Picture]
+Reader: TypeAlias = Callable[..., Picture]  # of a path, and perhaps a part of the file
 
 BITS = {8: "u1", 16: "u2", 32: "f4"}
 ORDER = f"F{SPACE}C"  # of the axes of an array of frames
@@ -144,12 +144,13 @@ def load(
     channel_axis: int | None = None,
     compact: bool = False,
     ndim: int = 2,
+    reader: Reader = io.read,
 ) -> tuple[Array, Original]:
     """Read an image, a line or a volume, and what the file says besides; see `imread`.
 
     With `compact` it is of float32 if that holds the numbers of the file without loss.
     """
-    picture = io.interpreted(io.read(path, hdu), path, frames_axis, channel_axis, ndim)
+    picture = io.interpreted(reader(path, hdu), path, frames_axis, channel_axis, ndim)
     return numbers(picture, path, compact), picture.original
 
 

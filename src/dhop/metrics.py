@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.runtime.extras import needed
+from dhop.runtime.signatures import shorten
 
 Array = NDArray[Any]
 
 WINDOW = 7  # pixels a side that the structural similarity looks at
 
 
+@shorten
 def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     r"""Peak signal-to-noise ratio, structural similarity and relative error.
 
@@ -49,11 +51,7 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     if x.shape != t.shape:
         raise ValueError(f"the images have shapes {x.shape} and {t.shape}")
     low, high = t.min(), t.max()
-    if not np.isfinite(high - low):
-        raise ValueError("the true image must be finite, it has NaN or Inf")
-    if not high > low:
-        raise ValueError("the true image is constant, there is nothing to compare with")
-    unit = max(abs(low), abs(high))  # whose square may overflow
+    unit = unit_of(low, high)
     relative = float(np.linalg.norm((x - t) / unit) / np.linalg.norm(t / unit))
     x, t = (x - low) / (high - low), (t - low) / (high - low)
     square = float(np.mean((x - t) ** 2))
@@ -64,9 +62,23 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     }
 
 
+def unit_of(low: float, high: float) -> float:
+    """By what to divide true images of this range, whose squares may overflow."""
+    if not np.isfinite(high - low):
+        raise ValueError("the true image must be finite, it has NaN or Inf")
+    if not high > low:
+        raise ValueError("the true image is constant, there is nothing to compare with")
+    return max(abs(low), abs(high))
+
+
+def window_of(shape: tuple[int, ...]) -> int:
+    """The side of the window of the structural similarity."""
+    room = min(WINDOW, *shape[-2:])
+    return room - 1 + room % 2
+
+
 def _similarity(skimage: Any, x: Array, t: Array) -> float:
-    room = min(WINDOW, *t.shape[-2:])
-    window = room - 1 + room % 2
+    window = window_of(t.shape)
     if window < 2:
         return np.nan
     flat = [each.reshape(-1, *each.shape[-2:]) for each in (t, x)]

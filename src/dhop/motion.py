@@ -29,6 +29,7 @@ from dhop.frames import motions
 from dhop.frames.motions import Motion
 from dhop.runtime import arguments
 from dhop.runtime.extras import needed
+from dhop.runtime.signatures import shorten
 
 Array = NDArray[Any]
 
@@ -37,6 +38,7 @@ FLAT = 1e-12  # areas in frame 0 of a pixel that no motion has
 SWAP = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
 
 
+@shorten
 def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     """Where the pixels of a frame lie in frame 0.
 
@@ -75,6 +77,7 @@ def positions(motion: Motion, shape: Sequence[int]) -> NDArray[np.float64]:
     return np.asarray(motions.centres(given, size), np.float64)
 
 
+@shorten
 def from_skimage(transform: Any) -> Motion:
     """The motion that a transform of scikit-image means.
 
@@ -123,6 +126,7 @@ def from_skimage(transform: Any) -> Motion:
     return motion
 
 
+@shorten
 def from_opencv(matrix: ArrayLike) -> NDArray[np.float64]:
     """The motion that a matrix of OpenCV means.
 
@@ -159,6 +163,7 @@ def from_opencv(matrix: ArrayLike) -> NDArray[np.float64]:
     return _checked(SWAP @ whole @ SWAP)
 
 
+@shorten
 def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
     """The motion that a pixel map of drizzle means.
 
@@ -192,6 +197,7 @@ def from_pixmap(pixmap: ArrayLike) -> NDArray[np.float64]:
     return np.moveaxis(given, -1, 0)[::-1].astype(np.float64)
 
 
+@shorten
 def from_wcs(frame: Any, reference: Any, shape: Sequence[int]) -> NDArray[np.float64]:
     """The motion by which a frame and a reference show the same of the sky.
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.io.reading import ContentError, in_words
 from dhop.runtime import arguments
 from dhop.runtime.extras import needed
+from dhop.runtime.signatures import shorten
 
 __all__ = ["Mosaic", "Planes", "planes", "read"]
 
@@ -58,6 +59,7 @@ class Planes:
     shifts: Array
 
 
+@shorten
 def read(path: str | os.PathLike[str]) -> Mosaic:
     """Read a raw photograph, without black borders (needs ``dhop[raw]``).
 
@@ -97,6 +99,7 @@ def read(path: str | os.PathLike[str]) -> Mosaic:
     return Mosaic(pixels, pattern, balance)
 
 
+@shorten
 def planes(
     mosaics: ArrayLike | Sequence[ArrayLike], pattern: str = "RGGB", shifts: ArrayLike | None = None
 ) -> dict[str, Planes]:

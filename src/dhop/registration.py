@@ -15,6 +15,7 @@ from dhop.estimation.groups import Kind
 from dhop.operators.base import dense, frame_weight
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
+from dhop.runtime.signatures import shorten
 
 Array = NDArray[Any]
 Model: TypeAlias = Kind | Literal["auto"]
@@ -62,6 +63,7 @@ class Registration:
     model: Kind
 
 
+@shorten
 def register(
     frames: ArrayLike,
     weights: Sequence[ArrayLike] | None = None,
@@ -137,6 +139,12 @@ def register(
     return Registration(shifts, gains, offsets, quality, fits, reference, motions, kind)
 
 
+def left_out(found: Registration, strangers: Sequence[int]) -> str:
+    """What is to be said of frames that do not fit and are not used."""
+    names = ", ".join(map(str, strangers))
+    return f"frames {names} do not show the scene of frame {found.reference}; they are left out"
+
+
 def _matched(
     burst: Burst, kind: Kind, advance: Callable[[int], None]
 ) -> tuple[dict[int, Found], int]:
@@ -153,6 +161,7 @@ def _matched(
     return found, 0
 
 
+@shorten
 def estimate_shifts(
     frames: ArrayLike, weights: Sequence[ArrayLike] | None = None
 ) -> NDArray[np.float64]:
@@ -192,6 +201,7 @@ def estimate_shifts(
     return _warned(frames, weights, "shift", "shifts are taken to be zero").shifts
 
 
+@shorten
 def estimate_motion(
     frames: ArrayLike, model: Model = "euclidean", weights: Sequence[ArrayLike] | None = None
 ) -> NDArray[np.float64]:

@@ -80,8 +80,7 @@ def super_resolve(
     .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
 
     with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser; or with another `loss` than the square, another penalty, and `x` within
-    `bounds`.
+    and `S` the regulariser. Other losses, other penalties and `bounds` take the place of these.
 
     Parameters
     ----------
@@ -99,23 +98,27 @@ def super_resolve(
                                                       the frames
         ============================  ==============  ===========================================
 
-        Of lines, whose PSF has one axis, and of volumes, whose PSF has three, read one axis less
-        or more: an array with as many axes as the PSF is one frame.
+        An array with as many axes as the PSF is one frame. So for lines, whose PSF has one axis,
+        read one axis less, and for volumes, whose PSF has three, one axis more.
 
         A sequence of arrays is the array with one more axis in front. Shapes in which channels look
         like rows or columns, as (m0, m1, 3) without a `channel_axis`, are refused. A path is that
-        of an image, which is read with its colours as channels, or of several; the path of a Zarr
-        array, and a Dask array, are solved in chunks by `dhop.dask.super_resolve`. Slices of a
-        volume are channels, if each is a scene of its own.
+        of an image, whose colours are channels, or of several images. Dask arrays, and paths of
+        Zarr arrays, are solved in chunks by `dhop.dask.super_resolve`. Slices that are scenes of
+        their own are channels.
     psf : array_like or `dhop.psf.Field`, or sequence of such, or "estimate"
-        Point spread function in high-resolution pixels, of all frames, an array of one to three
-        axes, or a field of them, whose positions are high-resolution pixels of the camera: they
-        stay there when the scene is shifted. Or a sequence of F of images, of each; or of a single
-        frame's C channels; or F or one such sequences of C. Channels with a PSF of their own are
-        solved one after the other, with one `beta`, which is chosen for their mean.
+        Point spread function of all frames, in high-resolution pixels: an array of one to three
+        axes, or a field of them. The positions of a field are high-resolution pixels of the camera,
+        and stay there when the scene is shifted.
+
+        Frames of images may have a PSF each, in a sequence of F. The C channels of a single frame
+        may, too, in a sequence of C; for several frames these sequences are in one of F, or of one
+        for all. Channels with a PSF of their own are solved one after the other, with one `beta`,
+        which is chosen for their mean.
+
         Each is divided by its sum, so that the image is as bright as the frames, unless the sum is
         next to nothing. ``"estimate"`` takes the round Gaussian that fits the frames, see
-        `dhop.psf.estimate`; from a single frame it is cautious.
+        `dhop.psf.estimate`. From a single frame it is cautious.
     factor : float or sequence of float
         High-resolution pixels per low-resolution pixel. If it is no whole number, the PSF is still
         in high-resolution pixels, and frames are seen through splines, as if they had moved.
@@ -123,62 +126,69 @@ def super_resolve(
         The axis of the frames, as an array, that has the channels, as in scikit-image. The image
         has them in the same place.
     center : int or sequence of int, optional
-        Index of the PSF's origin, of each if there are several, ``(K - 1) // 2`` by default. By
-        default, too, a PSF whose peak is half a pixel or more beside it, and whose centroid leans
-        the same way, draws a warning.
+        Index of the PSF's origin, of each if there are several. By default it is ``(K - 1) // 2``,
+        and a PSF draws a warning if its peak is half a pixel or more beside that, and its centroid
+        leans the same way.
     shifts : array_like, shape (F, 2), "estimate", "refine" or ("refine", array_like), optional
         In low-resolution pixels: ``shifts[i] = (dy, dx)`` says that the scene in frame `i` appears
-        `dy` rows further down and `dx` columns further right than in frame 0; of lines and volumes
-        there is a number for each axis. Those of images can be found: ``"estimate"``
-        registers the frames (see `dhop.registration.register`), leaves out those that do not fit,
-        and refines; ``"refine"`` improves zeros, or the shifts that it comes with, which are right
-        to about half a pixel, to those of the least residual (see `dhop.estimation.refinement`),
-        if halves of the frames predict each other better then.
+        `dy` rows further down and `dx` columns further right than in frame 0. For lines and volumes
+        there is a number for each axis.
+
+        Shifts of images can be found. ``"estimate"`` registers the frames (see
+        `dhop.registration.register`), leaves out those that do not fit, and refines. ``"refine"``
+        begins with zeros, or with the shifts that it comes with, which must be right to about half
+        a pixel. It takes those of the least residual (see `dhop.estimation.refinement`), if halves
+        of the frames predict each other better then.
     motion : sequence, or str, optional
-        Instead of `shifts`, for frames that turn, scale, tilt or are distorted: for each where its
-        pixels lie in frame 0, in low-resolution pixels. A 3 x 3 matrix that takes
-        ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable
-        that takes rows and columns to theirs. The PSF turns with the frames, and pixels whose
-        centres do not lie on the image, or whose positions are NaN, have no weight; see
-        docs/howto/motion.md. Of volumes 4 x 4 matrices or what has a plane before rows, and of
-        lines 2 x 2 matrices or what has columns only. Motions that are all shifts are taken as
-        `shifts`. Those of images are found and refined by ``"euclidean"``, ``"similarity"``,
-        ``"affine"`` and ``"projective"``, and by ``"auto"`` with the simplest of these that
-        explains the frames, see `dhop.registration.register`; frames that do not fit are left out.
-        ``"shift"`` is ``shifts="estimate"``.
+        Instead of `shifts`, for frames that turn, scale, tilt or are distorted. For each frame it
+        says where its pixels lie in frame 0, in low-resolution pixels: a 3 x 3 matrix that takes
+        ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``, or a callable of
+        rows and columns. For volumes matrices are 4 x 4 and planes come first; for lines they are
+        2 x 2 and there are columns only. The PSF turns with the frames. Pixels have no weight if
+        their centres do not lie on the image, or if their positions are NaN; see
+        docs/howto/motion.md. Motions that are all shifts are taken as `shifts`.
+
+        Motions of images can be found and refined: by ``"euclidean"``, ``"similarity"``,
+        ``"affine"``, ``"projective"``, or ``"auto"``, which takes the simplest that explains the
+        frames, see `dhop.registration.register`. Frames that do not fit are left out. ``"shift"``
+        is ``shifts="estimate"``.
     weights : sequence of (float or array_like) or "finite", optional
         One for each frame: a number, or a map of its shape, with its channels or without. The map
         of a single frame may stand for itself. A pixel of weight zero takes no part, and may be
         NaN. ``"finite"`` masks what is NaN or infinite. The best weight is one over the variance of
         the noise.
     regulariser : str, array_like or LinearOperator
-        `S`: ``"identity"`` prefers small values; ``"gradient"`` small steps; ``"laplacian"``, the
+        `S`: ``"identity"`` prefers small values, ``"gradient"`` small steps, ``"laplacian"``, the
         sum of second differences, small curvature; ``"laplacian-of-gaussian"`` the same but for the
-        finest detail. An array is a PSF that the image is convolved with; an operator has as many
-        columns as the image has pixels. ``"huber-tv"`` and ``"tv"`` are no squares but total
-        variation, :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges:
-        steps up to three standard deviations of the noise cost squares with ``"huber-tv"``, and
-        hardly any do with ``"tv"``.
+        finest detail. An array is a PSF that the image is convolved with. An operator has as many
+        columns as the image has pixels.
+
+        ``"huber-tv"`` and ``"tv"`` are no squares but total variation,
+        :math:`\sum \phi(\|\nabla x\|)` of all channels together, which keeps edges. With
+        ``"huber-tv"`` steps of up to three standard deviations of the noise still cost squares.
+
+        ``"starlet"`` is for skies of stars and faint extended light. It takes the sizes of the
+        coefficients of an isotropic wavelet transform of up to four scales; those of up to three
+        standard deviations that the noise has in a scale cost squares.
     beta : float or {"auto", "gcv", "discrepancy", "lcurve"}
         Weight of the regulariser; it does not depend on the brightness scale, but that of total
-        variation is proportional to it. ``"auto"`` expects
+        variation and starlets is proportional to it. ``"auto"`` expects
         the least error of the image under a model of scene, blur and noise that fits the frames;
         the others are generalised cross-validation, the noise level and the L-curve, see
         `dhop.selection.choose_beta`. A number is needed if `regulariser` is an operator. Total
-        variation has ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
+        variation and starlets have ``"auto"``, Stein's unbiased risk (`dhop.reconstruction.stein`).
     noise : float, optional
         Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
-        total variation and a `denoiser`, which estimate it by default.
+        total variation, starlets and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
         What of the brightness differs from frame to frame and is to be found: frame `i` is
         ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
     loss : {"gaussian", "huber", "l1", "poisson"}
         What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
-        everywhere. Outliers (cosmic rays, what moves, a frame of something else) rule squares, and
-        hardly ``"huber"``, which grows linearly from `threshold` on, and ``"l1"``, which does so
-        from the start; frames that do not fit are named in a warning. ``"poisson"`` is the
-        likelihood of photons, whose noise grows with their number; images are not negative then.
-        See docs/howto/losses.md.
+        everywhere. ``"huber"`` is for outliers: cosmic rays, what moves, a frame of something else.
+        It grows linearly from `threshold` on, ``"l1"`` from the start. A warning names frames that
+        do not fit. ``"poisson"`` is the likelihood of photons, whose noise grows with their number.
+        Images are not negative then. See docs/howto/losses.md.
     threshold : float, optional
         Largest residual, times the root of its weight, that is no outlier. By default 1.345
         standard deviations of the noise, as the median of the residuals tells it.
@@ -190,23 +200,28 @@ def super_resolve(
     read_noise : float
         Of ``"poisson"``: standard deviation of the noise that does not come from photons.
     denoiser : callable, optional
-        Called with an image and the standard deviation of its noise, gives the image without: plug
-        and play, from the solution on, see docs/howto/plug_and_play.md. With least squares only.
+        It is called with an image and the standard deviation of its noise, and gives the image
+        without noise. The solution is improved with it (plug and play), see
+        docs/howto/plug_and_play.md. With least squares only.
     target : array_like, optional
         The PSF that the image is wanted at, in high-resolution pixels, instead of as sharp as the
-        frames allow: ``image`` is the solution convolved with it, the best estimate of the scene as
-        that PSF shows it, and its response is the target where the frames tell as much. See
-        docs/howto/target.md.
+        frames allow. ``image`` is then the solution convolved with it: the best estimate of the
+        scene as that PSF shows it. See docs/howto/target.md.
     solver : str
-        ``"direct"`` is a closed form, for frames that wrap, for one frame with a symmetric centred
-        PSF that continues symmetrically, and for one with a separable PSF and the regulariser
-        ``"identity"``, any boundary. ``"auto"`` takes it where it applies, else ``"cg"``, conjugate
-        gradients with the nearest closed form as preconditioner. scipy's ``"lsqr"`` and ``"lsmr"``.
-        ``"projected"`` is for images that are not negative. What is not made of squares, or has
-        `bounds`, takes ``"quasi-newton"``; ``"huber"`` with squares ``"reweighted"``, least squares
-        that are weighted anew. ``"richardson-lucy"``, accelerated, is for
-        ``"poisson"`` without a prior and ends when noise alone could be what is left, unless
-        `rtol` is zero.
+        ``"auto"`` takes the first of these that applies:
+
+        - ``"direct"``, a closed form. It is for frames that wrap; for one frame that continues
+          symmetrically and has a symmetric, centred PSF; and for one with a separable PSF and the
+          regulariser ``"identity"``, with any boundary;
+        - ``"cg"``, conjugate gradients with the nearest closed form as preconditioner;
+        - ``"projected"``, for images that are not negative;
+        - ``"reweighted"``, for ``"huber"`` with squares as penalty: least squares that are weighted
+          anew;
+        - ``"quasi-newton"``, for all that is not made of squares or has `bounds`.
+
+        SciPy's ``"lsqr"`` and ``"lsmr"`` are there by name. So is ``"richardson-lucy"``,
+        accelerated, for ``"poisson"`` without a prior. It ends when noise alone could be what is
+        left, unless `rtol` is zero.
     nonnegative : bool
         Whether to minimise over images without negative values only.
     bounds : (float, float), optional
@@ -220,9 +235,9 @@ def super_resolve(
     maxiter : int
         Most iterations.
     rtol : float
-        When to stop: norm of the gradient relative to that at the zero image, without the parts
-        that the constraint holds if there is one. LSQR and LSMR first take it for their `atol` and
-        `btol`. It is not asked for beyond what rounding allows, see `Solution.converged`.
+        When to stop: the norm of the gradient relative to that at the zero image, without the parts
+        that a constraint holds. LSQR and LSMR first take it for their `atol` and `btol`. It is not
+        asked for beyond what rounding allows, see `Solution.converged`.
     callback : callable, optional
         Called with a `dhop.reconstruction.history.Step` after each iteration.
     progress : callable or True, optional
@@ -272,9 +287,7 @@ def super_resolve(
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
     given = inputs.weight_arrays(weights, stack, axis, ndim)
     if not all(inputs.finite_where_weighted(stack, given)):
-        raise ValueError(
-            "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-        )
+        raise ValueError(observations.NOT_FINITE)
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
@@ -357,8 +370,6 @@ def super_resolve(
 
 
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:
-    if asked.pop("motion") is not None:
-        raise ValueError("motion works in memory only; chunked frames take shifts")
     request.check()
     request.check_for_chunks()
     del asked["denoiser"]

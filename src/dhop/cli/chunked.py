@@ -1,7 +1,7 @@
 """What ``dhop superres`` does with images that do not fit into memory: chunks, by Dask."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,9 @@ def needed_for(plan: Solve, asked: bool | None) -> bool:
     return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
 
 
-def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) -> None:
+def check(
+    plan: Solve, asked: bool | None, written: Sequence[Path], whole: Mapping[str, Any]
+) -> None:
     """Refuse what needs all of an image in memory.
 
     Parameters
@@ -33,7 +35,8 @@ def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) 
     plan : Solve
     asked : bool or None
         Whether chunks were asked for, or follow from the size.
-    out : Path
+    written : sequence of Path
+        Images.
     whole : mapping of str to value
         Options that do; one is given if it is neither None nor False.
     """
@@ -41,10 +44,12 @@ def check(plan: Solve, asked: bool | None, out: Path, whole: Mapping[str, Any]) 
     for option, given in whole.items():
         if given is not None and given is not False:
             raise ValueError(f"{option} works in memory only{why}; --whole tries it all the same")
-    if not io.format_of(out).chunks:
-        raise ValueError(
-            f"{out.name} is written as a whole{why}; in chunks write a .zarr, .npy or .tif"
-        )
+    for path in written:
+        if io.ending(path) not in io.format_of(path).chunks:
+            raise ValueError(
+                f"{path.name} is written as a whole{why}; in chunks write a .zarr, .npy, .tif or "
+                ".fits"
+            )
     needed("dask.array", "dask", "working in chunks")
 
 
@@ -74,10 +79,15 @@ def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def solve(
-    stack: Any, psf: Any, factor: tuple[int, ...], folder: Path, motion: None, **options: Any
-) -> Solution:
-    """`dhop.dask.super_resolve`, which knows of no motion."""
+def solve(stack: Any, psf: Any, factor: tuple[int, ...], folder: Path, **options: Any) -> Solution:
+    """`dhop.dask.super_resolve`, whose vectors are files in a folder."""
     from dhop.dask import super_resolve
 
     return super_resolve(stack, psf, factor, scratch=folder, **options)
+
+
+def deviation(solution: Solution, noise: float | None, folder: Path) -> Any:
+    """The standard deviations of a solution in chunks, as files in a folder."""
+    from dhop.dask.scratch import Vectors
+
+    return Vectors(folder).image(solution.standard_deviation(noise))

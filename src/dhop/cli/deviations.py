@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dhop import Solution, images, io
+from dhop.cli.sampling import median
 from dhop.io import Options, Original, Picture
-
-Array = NDArray[Any]
 
 UNSEEN = 1e-3  # of what a pixel counts in the frames as a rule: what has less nobody saw
 NO_DATA = 1  # in a plane of data quality
@@ -28,8 +26,8 @@ def check(path: Path, header: Original, shape: tuple[int, ...], axes: str) -> No
 def write(
     path: Path,
     solution: Solution,
-    image: Array,
-    deviation: Array,
+    image: Any,
+    deviation: Any,
     header: Original,
     axes: str,
     options: Options,
@@ -48,8 +46,7 @@ def write(
     io.write(path, Picture(image, first, header, others=others), options)
 
 
-def _unseen(solution: Solution) -> Array:
+def _unseen(solution: Solution) -> Any:
     """Which pixels of the scene no pixel with a weight looks at, but for the skirts of a PSF."""
-    B = solution.operator
-    seen = B.rmatvec(B.matvec(np.ones(B.shape[1], B.dtype)))
-    return np.asarray(seen <= UNSEEN * np.median(seen)).reshape(solution.image.shape)
+    seen = solution.coverage()
+    return seen <= UNSEEN * median(seen)

@@ -184,15 +184,16 @@ def require_maps(texts: list[str], masks: list[str]) -> None:
 
 def read_truth(
     path: Path,
-    stack: Array,
+    stack: Any,
     factors: Sequence[int],
     channel_axis: int | None = None,
     hdu: str | None = None,
-) -> Array:
+) -> Any:
     """The image to compare with, of the shape of the result; its file is read as the frames are."""
     part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
     ndim = len(factors)
-    pixels, _ = images.load(path, part, channel_axis=channel_axis, ndim=ndim)
+    reader = _reader(stack)
+    pixels, _ = images.load(path, part, channel_axis=channel_axis, ndim=ndim, reader=reader)
     image = np.moveaxis(pixels, -1, 0) if pixels.ndim == ndim + 1 else pixels
     sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
     shape = *stack.shape[1:-ndim], *sizes
@@ -203,18 +204,19 @@ def read_truth(
 
 def read_background(
     path: Path,
-    stack: Array,
+    stack: Any,
     frames_axis: int | None = None,
     channel_axis: int | None = None,
     ndim: int = 2,
-) -> Array:
+) -> Any:
     """The numbers of an image, for all frames or one for each, of the shape of the frames."""
     axes = [frames_axis] if frames_axis is None else [frames_axis, None]
     for axis in axes:
         try:
             pixels, original = images.load(
-                path, frames_axis=axis, channel_axis=channel_axis, ndim=ndim
-            )
+                path, frames_axis=axis, channel_axis=channel_axis, ndim=ndim,
+                reader=_reader(stack),
+            )  # fmt: skip
             break
         except ValueError:  # of one image for all frames, if it has no axis of frames
             if axis is axes[-1]:
@@ -232,7 +234,7 @@ def read_background(
             f"{path} is of shape {array.shape}, which is that of no background of frames of shape "
             f"{stack.shape}"
         ) from None
-    return np.asarray(whole * (original.white or 1))
+    return whole * (original.white or 1)
 
 
 def read_weights(
@@ -332,8 +334,8 @@ def _reader(stack: Any) -> images.Reader:
         return io.read
     da = needed("dask.array", "dask", "maps in chunks")
 
-    def opened(path: Path) -> io.Picture:
-        picture = io.opened(path)
+    def opened(path: Path, part: Any = None) -> io.Picture:
+        picture = io.opened(path, part)
         array = da.from_array(picture.pixels, "auto", name=False)
         return replace(picture, pixels=array)
 

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dhop import Solution, images
 from dhop.cli import deviations, light
 from dhop.cli.terminal import progress
 from dhop.cli.units import written
 from dhop.io import Options, Original
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Output:
                 raise FileExistsError(f"{error}; the image is in {free}") from None
             bar(1, 1)
 
-    def save_errors(self, path: Path, solution: Solution, deviation: Array) -> Array:
+    def save_errors(self, path: Path, solution: Solution, deviation: Any) -> Any:
         """Write standard deviations, and return them in the numbers of the image as written."""
         number = written(self.path, self.bits, self.header)
         shown, erring = solution.image, deviation

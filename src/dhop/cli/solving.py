@@ -126,7 +126,7 @@ Noise: TypeAlias = Annotated[
     _option(
         NOISE,
         "Standard deviation of the noise, in the numbers of the files; for --beta discrepancy, "
-        "--errors and total variation. With weights of 1 over its square it is 1.",
+        "--errors, total variation and starlets. With weights of 1 over its square it is 1.",
     ),
 ]
 Threshold: TypeAlias = Annotated[
@@ -159,7 +159,8 @@ Regulariser: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-        f"What is kept small: {listed(REGULARISERS)}; tv and huber-tv keep edges.",
+        f"What is kept small: {listed(REGULARISERS)}; tv and huber-tv keep edges, starlet stars "
+        "and faint light.",
         one_of=REGULARISERS,
     ),
 ]

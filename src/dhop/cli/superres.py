@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from dhop import Solution, images, super_resolve
 from dhop.cli import chunked, deviations, inputs, light, mosaics, prediction, summary
 from dhop.cli import solving as asked
-from dhop.cli.inputs import Frames, read_shifts, read_truth, read_weights, require_maps
+from dhop.cli.inputs import (
+    Frames,
+    read_background,
+    read_shifts,
+    read_truth,
+    read_weights,
+    require_maps,
+)
 from dhop.cli.mosaics import Burst
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
@@ -41,6 +48,7 @@ from dhop.cli.options import (
 )
 from dhop.cli.parsing import parse_psf
 from dhop.cli.results import Output
+from dhop.cli.sampling import median
 from dhop.cli.terminal import INTERRUPTED, console, errors_in_words, note, progress, show
 from dhop.cli.units import Unit, is_number
 from dhop.io import SPACE, Options, figures
@@ -144,9 +152,8 @@ def superres(
         )  # fmt: skip
         blurs, ndim = _blurs(psf, frames[0], hdu, center_of(center))
         factors = each_factor(factor, ndim)
-        if ndim != 2 and (report is not None or motion is not None):
-            what = "a report shows" if report is not None else "--motion is that of"
-            raise ValueError(f"{what} images, not lines or volumes")
+        if ndim != 2 and motion is not None:
+            raise ValueError("--motion is that of images, not lines or volumes")
         raws = mosaics.are_raw(frames)
         if raws:
             mosaics.check({
@@ -192,9 +199,7 @@ def superres(
             "loss": loss,
             "threshold": None if threshold is None else unit.positive("threshold", threshold),
             "solver": solver,
-            "background": unit.background(
-                background, outline, frames_axis=frames_axis, channel_axis=channel_axis, ndim=ndim
-            ),
+            "background": unit.one * float(background) if is_number(background) else outline,
             "gain": gain if loss != "poisson" else unit.positive("gain", gain),
             "read_noise": unit.positive("read-noise", read_noise, zero=True),
             "nonnegative": nonnegative,
@@ -208,15 +213,17 @@ def superres(
         plan = prediction.Solve.of(outline, blurs, factors, arguments)
         in_chunks = not raws and chunked.needed_for(plan, chunks)
         if in_chunks:
-            chunked.check(plan, chunks, out, {
-                "--motion": motion, "--errors": errors, "--report": report, "--truth": truth,
-                "a psf for each band": isinstance(blurs, list),
-                "a background in a file": not is_number(background),
+            chunked.check(plan, chunks, [out] if errors is None else [out, errors], {
+                "--errors with --motion": errors is not None and motion not in (None, "shift"),
+                "--errors with a psf for each band": (
+                    errors is not None and isinstance(blurs, list)
+                ),
             })  # fmt: skip
         elif scratch is not None and chunks is not None:
             raise ValueError("--scratch is for chunks, and --whole works without them")
         if dry_run:
-            require_maps(weights or [], mask or [])
+            maps = [*(weights or []), *([] if is_number(background) else [background])]
+            require_maps(maps, mask or [])
             show(plan.lines(in_chunks), plan.facts(in_chunks), as_json)
             return
         output = Output(out, bits, header, options, axes, linear)
@@ -246,6 +253,10 @@ def superres(
         arguments["weights"] = read_weights(
             weights or [], mask or [], stack, frames_axis, ndim, certain
         )
+        if not is_number(background):
+            arguments["background"] = unit.one * read_background(
+                Path(background), stack, frames_axis, channel_axis, ndim
+            )
         with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
             solve = super_resolve if folder is None else partial(chunked.solve, folder=folder)
             solution = _solved(solve, output, stack, blurs, factors, **arguments)
@@ -254,15 +265,19 @@ def superres(
             facts, lines = (
                 each(solution, out, compared, ndim) for each in (summary.facts, summary.lines)
             )
-        deviation = None
-        if errors is not None:
-            with progress("standard deviations", 1) as bar:
-                deviation = solution.standard_deviation(arguments["noise"], progress=bar)
-            erring = output.save_errors(errors, solution, deviation)
-            facts |= {"errors": errors, "deviation": float(np.median(erring))}
-            lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
-        if report is not None:
-            figures.save(solution.plot(deviation), report, overwrite=overwrite)
+            deviation = None
+            if errors is not None:
+                with progress("standard deviations", 1) as bar:
+                    deviation = (
+                        solution.standard_deviation(arguments["noise"], progress=bar)
+                        if folder is None
+                        else chunked.deviation(solution, arguments["noise"], folder)
+                    )
+                erring = output.save_errors(errors, solution, deviation)
+                facts |= {"errors": errors, "deviation": median(erring)}
+                lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
+            if report is not None:
+                figures.save(solution.plot(deviation), report, overwrite=overwrite)
         _show(solution, lines, facts, as_json)
 
 

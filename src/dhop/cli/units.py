@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from dhop import images
 from dhop.cautions import RangeWarning
-from dhop.cli.inputs import read_background
+from dhop.cli.sampling import median
 from dhop.io import Original
 
 Array = NDArray[Any]
 
-SPARSE = 16  # of so many pixels along an axis one tells the median of an image in chunks
 ROUNDING = 12**-0.5  # standard deviation of what integers leave out
 
 
@@ -77,8 +76,7 @@ class Unit:
     def caution_bounds(self, bounds: tuple[float, float], shown: Array) -> None:
         """Say if an image may not have what frames show."""
         low, high = bounds
-        step = 1 if isinstance(shown, np.ndarray) else SPARSE
-        middle = float(np.nanmedian(np.asarray(shown[..., ::step, ::step])))
+        middle = median(shown)
         if not low <= middle <= high:
             warnings.warn(
                 f"--bounds {low / self.one:g},{high / self.one:g} leave out what half of the "
@@ -87,12 +85,6 @@ class Unit:
                 RangeWarning,
                 stacklevel=2,
             )
-
-    def background(self, text: str, stack: Array, **reading: Any) -> Any:
-        """A number, or an array of the shape of the frames from a file of such numbers."""
-        if is_number(text):
-            return float(text) * self.one
-        return read_background(Path(text), stack, **reading) * self.one
 
 
 def written(out: Path, bits: int | None, original: Original) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed.aliased import aliased_equations
-from dhop.closed.diagonal import diagonal_equations
+from dhop.closed.diagonal import diagonal_equations, undecimated_equations
 from dhop.closed.inverse import Inverse
 from dhop.closed.kronecker import kronecker_equations
 from dhop.closed.masked import masked_equations
@@ -50,4 +50,6 @@ def nearest_equations(
     if not all(np.ptp(weight) == 0 for _, weight in frames):
         masked = masked_equations(frames, penalties)
     means = [(model, float(np.mean(weight))) for model, weight in frames]
-    return masked or even_equations(means, penalties)
+    return (
+        masked or undecimated_equations(means, penalties) or even_equations(means, penalties)
+    )  # fmt: skip

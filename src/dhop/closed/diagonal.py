@@ -1,4 +1,4 @@
-"""Normal equations of several shifted frames, which are nearly diagonal."""
+"""Normal equations that are diagonal, or of several shifted frames nearly so."""
 
 from collections.abc import Sequence
 from math import prod
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.closed.aliased import merged
-from dhop.closed.bases import Basis, Cosine, Fourier, step
+from dhop.closed.bases import Basis, Cosine, Fourier, common_basis, step
 from dhop.closed.inverse import Inverse
 from dhop.closed.variances import diagonal_of, pairs_of
 from dhop.model.boundary import Boundary
@@ -38,18 +38,14 @@ class DiagonalEquations:
     ----------
     basis : Basis
         Of images, with factor one.
-    frames : sequence of (Model, float)
-        The `A_i` and their weights.
-    penalties : sequence of Model
-        The `S_j`, of factor one.
+    data, penalty : ndarray
+        The diagonals of `N` and `P`, of the shape of spectra.
     """
 
-    def __init__(
-        self, basis: Basis, frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
-    ) -> None:
+    def __init__(self, basis: Basis, data: Array, penalty: Array) -> None:
         self.basis = basis
-        self.data = power(basis, frames)
-        self.penalty = power(basis, [(model, 1.0) for model in penalties])
+        self.data = data
+        self.penalty = penalty
 
     def inverse(self, beta: float, *, once: bool = False) -> "DiagonalInverse":
         """The inverse for one `beta`."""
@@ -88,8 +84,32 @@ def diagonal_equations(
     for basis, suitable in BASES.items():
         if boundaries <= suitable:
             shape = models[0].size
-            return DiagonalEquations(basis(shape, (1,) * len(shape)), frames, penalties)
+            waves = basis(shape, (1,) * len(shape))
+            parts = [(model, 1.0) for model in penalties]
+            return DiagonalEquations(waves, power(waves, frames), power(waves, parts))
     return None
+
+
+def undecimated_equations(
+    frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
+) -> DiagonalEquations | None:
+    """The equations of real frames that are as fine as the image, if one basis serves them all.
+
+    Frequencies have no aliases then. Each product takes one transform of real numbers either way,
+    and the diagonal is kept for the next.
+    """
+    models = [*(model for model, _ in frames), *penalties]
+    coarse = any(step(axis) > 1 for model in models for axis in model.axes)
+    if coarse or any(model.dtype.kind == "c" for model in models):
+        return None
+    basis = common_basis([model for model, _ in frames], penalties)
+    if basis is None:
+        return None
+    data, penalty = (
+        np.sum([weight * np.abs(basis.transfer(model)) ** 2 for model, weight in some], axis=0)
+        for some in (frames, [(model, 1.0) for model in penalties])
+    )
+    return DiagonalEquations(basis, data, penalty)
 
 
 def power(basis: Basis, models: Sequence[tuple[Model, float]]) -> Array:

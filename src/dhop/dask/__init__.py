@@ -6,6 +6,7 @@ from dhop.dask.operator import DaskDHOperator
 from dhop.dask.solution import ChunkedSolution
 from dhop.dask.solving import super_resolve
 from dhop.dask.warp import DaskWarpOperator
+from dhop.runtime.signatures import shorten
 
 __all__ = [
     "ChunkedSolution",
@@ -18,3 +19,6 @@ __all__ = [
     "to_dask_blocks",
     "write_ome_zarr",
 ]
+
+for name in __all__:
+    shorten(globals()[name])

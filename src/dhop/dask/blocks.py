@@ -26,6 +26,7 @@ from dhop.operators.base import ArrayOperator
 from dhop.runtime import workspace
 
 Array = NDArray[Any]
+Ends = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +62,28 @@ class Part:
     window: Window
 
 
-def output_part(axis: Axis, start: int, stop: int) -> Part:
-    """The pixels that outputs ``start, ..., stop - 1`` read."""
+def output_part(axis: Axis, start: int, stop: int, own: Ends | None = None) -> Part:
+    """The pixels that outputs ``start, ..., stop - 1`` read, or a range of pixels alone."""
     first, last = axis.factor * start, axis.factor * (stop - 1) + axis.taps
     source = axis.extended[first:last]
+    if own is not None:
+        table = np.where((source >= own[0]) & (source < own[1]), source - own[0], OUTSIDE)
+        return Part(np.arange(*own), _window(axis, own[1] - own[0], stop - start, table))
     pixels = _or_first(np.unique(source[source != OUTSIDE]))
     table = np.where(source == OUTSIDE, OUTSIDE, np.searchsorted(pixels, source))
     return Part(pixels, _window(axis, pixels.size, stop - start, table))
 
 
-def pixel_part(axis: Axis, start: int, stop: int) -> Part:
-    """The outputs that pixels ``start, ..., stop - 1`` are read by.
+def pixel_part(axis: Axis, start: int, stop: int, own: Ends | None = None) -> Part:
+    """The outputs that pixels ``start, ..., stop - 1`` are read by, or a range of outputs alone.
 
     Windows of outputs that become neighbours by leaving out others overlap only where they read no
     pixel of the block.
     """
+    if own is not None:
+        source = axis.extended[axis.factor * own[0] : axis.factor * (own[1] - 1) + axis.taps]
+        table = np.where((source >= start) & (source < stop), source - start, OUTSIDE)
+        return Part(np.arange(*own), _window(axis, stop - start, own[1] - own[0], table))
     place = np.flatnonzero((axis.extended >= start) & (axis.extended < stop))
     reached = np.zeros(axis.outputs + 1, np.intp)  # where reading begins and ends
     np.add.at(reached, np.maximum(-((axis.taps - 1 - place) // axis.factor), 0), 1)
@@ -211,8 +219,9 @@ def cut(
     method: str,
     chosen: Mapping[np.dtype[Any], str],
     adjoint: bool,
-    ranges: Sequence[Sequence[tuple[int, int]]],
+    ranges: Sequence[Sequence[Ends]],
     field: FieldModel | None = None,
+    own: Sequence[Sequence[Ends | None]] | None = None,
 ) -> tuple[list[list[Index]], Cut]:
     """Cut the products of a model in one direction into blocks.
 
@@ -224,6 +233,9 @@ def cut(
         Where each block along an axis begins and ends: of pixels if `adjoint`, else of outputs.
     field : FieldModel, optional
         Of a PSF that varies.
+    own : sequence of sequences of ((int, int) or None), optional
+        Lines of the other side that a block takes for all that there are, zeros being around them;
+        None where it takes what it needs.
 
     Returns
     -------
@@ -244,9 +256,10 @@ def cut(
         slice(start - first, stop - first)
         for (start, stop), (first, _) in zip(ranges[0], wider, strict=True)
     ]
+    given = own or [[None] * len(some) for some in ranges]
     parts = [
-        [make(axis, *ends) for ends in some]
-        for axis, some in zip(axes, (wider, *ranges[1:]), strict=True)
+        [make(axis, *ends, lines) for ends, lines in zip(some, mine, strict=True)]
+        for axis, some, mine in zip(axes, (wider, *ranges[1:]), given, strict=True)
     ]
     varying = None
     if field is None:
@@ -255,8 +268,8 @@ def cut(
         distinct = [([part.window for part in some], list(range(len(some)))) for some in parts]
         pixels = [
             [np.arange(*ends) if adjoint else part.needed
-             for ends, part in zip(given, some, strict=True)]
-            for given, some in zip((wider, *ranges[1:]), parts, strict=True)
+             for ends, part in zip(each, some, strict=True)]
+            for each, some in zip((wider, *ranges[1:]), parts, strict=True)
         ]  # fmt: skip
         hats = [
             [replace(own, cell=own.cell[some], fraction=own.fraction[some]) for some in lines]

@@ -13,23 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.cautions import Caution, RegistrationWarning
+from dhop.dask.moving import estimated
 from dhop.dask.operator import DaskArray
 from dhop.dask.tiles import Tile
 from dhop.estimation.photometry import Photometry, Terms, fitted
+from dhop.frames.motions import as_shifts
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import cameras, problem, solvers
 from dhop.reconstruction.blurs import width
+from dhop.reconstruction.reconstruction import ROUGH, ROUNDS
 from dhop.reconstruction.robust import settled
 from dhop.reconstruction.variational import Variational
-from dhop.registration import Registration
+from dhop.registration import Registration, left_out
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import BetaCurve
 
 Array = NDArray[Any]
 
-ROUNDS = 2  # of a solution and of the brightness of the frames
-ROUGH = 1e-3  # tolerance of these solutions
 APART = 0.25  # pixels by which shifts of tiles differ where it must be said
 
 
@@ -39,7 +40,10 @@ class Choices:
 
     Attributes
     ----------
+    frames : dask.array.Array, shape (F, ..., m0, m1)
     shifts : ndarray, shape (F, ndim)
+    motion : list or None
+        If they have moved by more than that.
     psf : ndarray or list
     regulariser
         That of squares.
@@ -57,7 +61,9 @@ class Choices:
         How far they agree, and what the caller was warned of.
     """
 
+    frames: DaskArray
     shifts: Array
+    motion: list[Any] | None
     psf: Any
     regulariser: Any
     factor: tuple[int, ...]
@@ -71,17 +77,18 @@ class Choices:
 
     @classmethod
     def none(
-        cls, count: int, shifts: Array, psf: Any, regulariser: Any, factor: tuple[int, ...],
-        options: dict[str, Any],
+        cls, frames: DaskArray, shifts: Array, motion: list[Any] | None, psf: Any,
+        regulariser: Any, factor: tuple[int, ...], options: dict[str, Any],
     ) -> "Choices":  # fmt: skip
         """What is known without a look at the frames."""
-        ones = np.ones(count)
-        return cls(shifts, psf, regulariser, factor, options, Photometry.none(count), ones)
+        count = len(frames)
+        none = Photometry.none(count)
+        return cls(frames, shifts, motion, psf, regulariser, factor, options, none, np.ones(count))
 
-    def look(self, tiles: list[Tile], whole: tuple[int, ...]) -> None:
-        """Look at tiles of frames of a shape."""
+    def look(self, tiles: list[Tile]) -> None:
+        """Look at tiles of the frames."""
         self.tiles = tiles
-        if tiles[0].frames.shape != whole:  # at the edges of tiles nothing is known
+        if tiles[0].frames.shape != self.frames.shape:  # at the edges of tiles nothing is known
             self.options = self.options | {"boundary": "symmetric"}
 
     def warn(self, text: str, kind: type[Caution]) -> None:
@@ -89,17 +96,42 @@ class Choices:
         self.notes.append(text)
         warnings.warn(text, kind, stacklevel=4)
 
+    def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
+        """Find how the frames have moved."""
+        rules = self.factor, self.options["decimation"]
+        found, moves, apart = estimated(self.frames, weights, model, *rules, progress)
+        given, shape = list(moves), self.frames.shape[-2:]
+        self.shifts, alone = as_shifts(given, shape)
+        self.motion = None if alone else given
+        self.registration = found
+        strangers = [i for i, fits in enumerate(found.fits) if not fits]
+        if strangers:
+            self.trust = self.trust * found.fits
+            self.warn(left_out(found, strangers), RegistrationWarning)
+        if apart is not None:
+            self.notes.append(f"the motions: tiles of the scene agree to {apart:.2g} pixels")
+            if apart > APART:
+                self.warn(
+                    f"the motions of tiles differ by up to {apart:.2g} pixels from those of whole "
+                    f"frames: these may be distorted by more than {found.model} motions",
+                    RegistrationWarning,
+                )
+
     def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
         """Find or improve the shifts, and a first guess of the brightness."""
 
         def look(tile: Tile) -> None:
             known, own = tile.known, shifts
-            if isinstance(own, tuple):
+            if tile.motion is not None:
+                own = None
+            elif isinstance(own, tuple):
                 own = own[0], known.shifts
             elif isinstance(own, np.ndarray):
                 own = known.shifts
             known.frames = tile.frames if tile.special is None else tile.special.seen(tile.frames)
-            known.align(own, None, terms, None)
+            known.align(own, tile.motion, terms, None)
+            size = scene_dims(tile.frames.shape, self.factor, None)
+            known.look_on(size[-len(self.factor) :], self.factor)
 
         self._each("aligning", look, progress)
         found = np.stack([tile.known.shifts + tile.moved for tile in self.tiles])
@@ -107,8 +139,8 @@ class Choices:
             np.ones(len(self.trust), bool) if (how := tile.known.registration) is None else how.fits
             for tile in self.tiles
         ])  # fmt: skip
-        self.registration = self.tiles[0].known.registration
-        used = np.mean(fits, axis=0) > 0.5
+        self.registration = self.registration or self.tiles[0].known.registration
+        used = (np.mean(fits, axis=0) > 0.5) & (self.trust > 0)
         self.trust = self.trust * used
         if isinstance(shifts, str | tuple):
             self.shifts = np.median(found, axis=0)
@@ -120,7 +152,8 @@ class Choices:
                     "be distorted, and need motion=", RegistrationWarning,
                 )  # fmt: skip
         for tile in self.tiles:
-            tile.known.shifts = self.shifts - tile.moved
+            if tile.motion is None:
+                tile.known.shifts = self.shifts - tile.moved
             if not used.all():
                 given = tile.known.weights or [np.ones(())] * len(used)
                 tile.known.weights = [w * u for w, u in zip(given, used, strict=True)]
@@ -204,8 +237,9 @@ class Choices:
         special = replace(self.tiles[0].special)
         if special.robust:
             special.threshold, frames = self._outlying(beta, progress)
+            used = np.where(self.trust > 0, frames, 1.0)  # what is left out has been named
+            replace(self.tiles[0].known, notes=self.notes).name_strangers(list(used))
             self.trust = self.trust * frames
-            replace(self.tiles[0].known, notes=self.notes).name_strangers(list(self.trust))
         if special.counting is not None:
             special.counting = replace(special.counting, background=background)
         return special

@@ -19,18 +19,14 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.field import Field
 from dhop.reconstruction import problem
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.probing import probed
-from dhop.reconstruction.solvers import root_of_two
-from dhop.reconstruction.targets import through
+from dhop.reconstruction.posterior import Posterior
 
 Array = NDArray[Any]
 
 AROUND = 16  # pixels of the frames, and as many as PSF and target cover
 EACH = 512  # pixels of the image along each axis of a block, at most
 SOME = 5  # blocks that degrees of freedom are counted in
-SIGNS = 2**17  # pixels of images that they are estimated with, at least
-TOLERANCE = 1e-3  # of these
+TOLERANCE = 1e-3  # of their estimates
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,10 @@ class Small:
     dims, factor : tuple of int
     inner : tuple of slice
         Where the block lies in it.
-    regulariser, beta, boundary
+    regulariser, beta, boundary, bounds
         As for `dhop.super_resolve`.
+    edge : float or None
+        Of total variation.
     target : ndarray or None
         What the image is shown through.
     """
@@ -57,10 +55,12 @@ class Small:
     regulariser: Any
     beta: float
     boundary: Any
+    bounds: tuple[float, float] | None
+    edge: float | None
     target: Array | None
 
-    def covariances(self, weights: list[Any], free: Any) -> tuple[list[Covariance], float]:
-        """Those of each channel, and the root that its problem is divided by."""
+    def posterior(self, weights: list[Any], scene: Array) -> Posterior:
+        """What is known about its part of the solution."""
         made: dict[tuple[int, int], DHOperator] = {}
         operators = []
         for psf, settings in self.operators:  # frames that see the same way share theirs
@@ -73,34 +73,20 @@ class Small:
         posed = problem.Problem(
             stack, frames, self.regulariser, self.beta, self.boundary, len(self.factor)
         )
-        root = root_of_two(max(posed.scales()))
-        images = posed.divided(root).images
-        own = [None] * len(images) if free is None else free.reshape(len(images), -1)
-        rules = {"boundary": self.boundary, "dtype": stack.dtype}
-        G = through(self.target, images[0].operator.dims, **rules)
-        pairs = zip(images, own, strict=True)
-        return [Covariance(one, some, target=G) for one, some in pairs], root
+        return Posterior(posed, scene.reshape(-1), self.bounds, self.edge, self.target)
 
-    def variances(self, weights: list[Any], free: Any, noise: bool, probes: int) -> Array:
-        """Those of the block's pixels, for noise of one."""
-        found = []
-        covariances, root = self.covariances(weights, free)
-        for one in covariances:
-            if one.closed is not None and one.target is None:
-                found.append(one.closed.diagonal(noise))
-            else:
-                found.append(probed(one, noise, probes, np.random.default_rng(0)).values)
-        return np.concatenate(found, axis=None).reshape(self.dims)[self.inner] / root**2
+    def deviations(
+        self, weights: list[Any], scene: Array, sigma: float, noise: bool, probes: int
+    ) -> Array:
+        """Those of the block's pixels."""
+        rng = np.random.default_rng(0)
+        found = self.posterior(weights, scene).deviations(sigma, noise, probes, rng)[0]
+        return found.reshape(self.dims)[self.inner]
 
-    def determined(self, weights: list[Any], free: Any) -> tuple[float, int]:
+    def determined(self, weights: list[Any], scene: Array) -> tuple[float, int]:
         """How many numbers of the data determine the image, and how many pixels that has."""
         rng = np.random.default_rng(0)
-        used, pixels = 0.0, 0
-        for one in self.covariances(weights, free)[0]:
-            count = int(np.clip(SIGNS // one.size, 1, 64))
-            used += one.determined(count, rng, TOLERANCE)
-            pixels += one.size
-        return used, pixels
+        return self.posterior(weights, scene).determined(rng, TOLERANCE), scene.size
 
 
 class Deviations:
@@ -110,24 +96,26 @@ class Deviations:
     ----------
     given : Problem
         The least squares that the image is of.
-    regulariser, boundary
-        As for `dhop.super_resolve`.
-    free : dask.array.Array of bool or None
-        Which pixels of the image vary; None if all do. Channels first.
-    target : ndarray or None
-        What the image is shown through.
+    image : dask.array.Array
+        That it is of, channels first.
+    regulariser, beta, boundary, bounds, edge, target
+        Of `Small`.
     """
 
     def __init__(
         self,
         given: Problem,
+        image: DaskArray,
+        *,
         regulariser: Any,
+        beta: float,
         boundary: Any,
-        free: DaskArray | None,
+        bounds: tuple[float, float] | None,
+        edge: float | None,
         target: Array | None,
     ) -> None:
-        self._given, self._free = given, free
-        self._rest = regulariser, given.beta, boundary, target
+        self._given, self._image = given, image
+        self._rest = regulariser, beta, boundary, bounds, edge, target
         A = given.operators[0]
         self._axes = A.image_axes
         shown = (1,) * len(self._axes) if target is None else target.shape
@@ -156,14 +144,13 @@ class Deviations:
         rows = np.empty(tuple(map(len, self._lines)), dtype=object)
         for place in np.ndindex(*rows.shape):
             small, *parts = self._small(place)
-            found = dask.delayed(Small.variances)(small, *parts, what == "noise", probes)
+            found = dask.delayed(Small.deviations)(small, *parts, noise, what == "noise", probes)
             size = [each.stop - each.start for each in small.inner[1:]]
             rows[place] = da.from_delayed(found, (*channels, *size), np.float64)
-        whole = da.block(rows.tolist())
-        return (noise * da.sqrt(whole.clip(0))).astype(self._given.frames.dtype)
+        return da.block(rows.tolist()).astype(self._given.frames.dtype)
 
     def _small(self, place: Sequence[int]) -> tuple[Small, list[Any], Any]:
-        """The problem of a block, the weights of its frames, and which of its pixels vary."""
+        """The problem of a block, the weights of its frames, and its part of the image."""
         given = self._given
         A = given.operators[0]
         own = [some[k] for some, k in zip(self._lines, place, strict=True)]
@@ -180,8 +167,7 @@ class Deviations:
         ]
         small = Small(recipes, tuple(dims), A.operator.factor, inner, *self._rest)
         weights = [_taken(w, outputs) if getattr(w, "ndim", 0) else w for w in given.weights]
-        free = None if self._free is None else _taken(self._free, [p for _, _, p in own])
-        return small, weights, free
+        return small, weights, _taken(self._image, [pixels for _, _, pixels in own])
 
 
 def _blocks(A: DaskDHOperator, number: int, reach: int) -> list[tuple[Array, slice, Array]]:

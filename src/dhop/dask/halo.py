@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, product
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,13 @@ def _index(patch: Patch) -> tuple[Any, ...]:
     return along(slice(*ends) for ends in patch)
 
 
+class Outline(NamedTuple):
+    """What is known of a chunked array before there is one."""
+
+    name: str
+    chunks: tuple[tuple[int, ...], ...]
+
+
 class Halo:
     """What blocks need of a chunked array.
 
@@ -114,12 +121,12 @@ class Halo:
     ----------
     name : str
         Of the tasks that copy edges.
-    x : dask.array.Array
+    x : dask.array.Array or Outline
     axes : tuple of int
         Of the PSF. Along other axes a block needs one chunk.
     """
 
-    def __init__(self, name: str, x: DaskArray, axes: tuple[int, ...]) -> None:
+    def __init__(self, name: str, x: DaskArray | Outline, axes: tuple[int, ...]) -> None:
         self._name, self._x, self._axes = name, x, axes
         self._edges = [np.append(0, np.cumsum(x.chunks[axis])) for axis in axes]
         self._patches: dict[tuple[int, ...], dict[Patch, None]] = {}
@@ -140,13 +147,14 @@ class Halo:
         for patch in product(*pieces):
             for axis, (number, _) in zip(self._axes, patch, strict=True):
                 chunk[axis] = number
-            sources.append(self._source(tuple(chunk), tuple(ends for _, ends in patch)))
+            own = chunk == list(place)
+            sources.append(self._source(tuple(chunk), tuple(ends for _, ends in patch), own))
         ends = tuple(tuple(ends for _, ends in some) for some in pieces)
         return Mosaic(self._axes, ends), sources
 
-    def _source(self, chunk: tuple[int, ...], patch: Patch) -> Key:
+    def _source(self, chunk: tuple[int, ...], patch: Patch, own: bool) -> Key:
         size = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)
-        if 2 * prod(stop - start for start, stop in patch) > size:
+        if own or 2 * prod(stop - start for start, stop in patch) > size:
             return (self._x.name, *chunk)
         self._patches.setdefault(chunk, {})[patch] = None
         return (self._name, *chunk)

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask import ome
-from dhop.dask.operator import DaskArray, DaskDHOperator, as_dask, da, dask
-from dhop.frames import layouts, observations
+from dhop.dask.cameras import ChunkedOperator, looking
+from dhop.dask.operator import DaskArray, as_dask, da, dask
+from dhop.frames import layouts, motions, observations
+from dhop.model.decimation import Decimation
 from dhop.operators.base import dense
 from dhop.reconstruction import solvers
 from dhop.reconstruction.requests import background_map
+from dhop.registration import MODELS
 from dhop.runtime import arguments
 
 
@@ -61,6 +64,42 @@ def given_shifts(shifts: Any, count: int, ndim: int) -> tuple[Any, NDArray[np.fl
     return (None if shifts is None else known), known
 
 
+def given_motion(motion: Any, shifts: Any, count: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Shifts as far as they are asked for; and motions that are more, their model, or None."""
+    if motion is None:
+        return shifts, None
+    if shifts is not None:
+        raise ValueError("give either shifts or motion, not both")
+    if isinstance(motion, str):
+        arguments.choice("motion", motion, MODELS)
+        if len(shape) != 2:
+            raise ValueError("only the motion of images can be estimated; give matrices")
+        return ("estimate", None) if motion == "shift" else (None, motion)
+    given = motions.checked_motions(motion, count, shape)
+    found, alone = motions.as_shifts(given, shape)
+    return found, None if alone else given
+
+
+def on_scene(
+    weights: Sequence[Any],
+    motion: Sequence[Any],
+    stack: DaskArray,
+    scene: tuple[int, ...],
+    factor: tuple[int, ...],
+    decimation: Decimation,
+) -> list[Any]:
+    """Weights without pixels of frames that have moved whose centres do not lie on the scene."""
+    ndim = len(factor)
+    shape, chunks = stack.shape[-ndim:], stack.chunks[-ndim:]
+    grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, decimation)
+    found = []
+    for weight, each in zip(weights, motion, strict=True):
+        seen = looking(each, grid, scene, chunks)
+        own = weight if seen is True else da.broadcast_to(weight * seen, stack.shape[1:])
+        found.append(own)
+    return found
+
+
 def background_of(given: Any, stack: DaskArray, axis: int | None) -> DaskArray:
     """What each pixel of the frames shows of no scene: a number, one map, or one for each frame."""
     array = given if isinstance(given, da.Array) else da.from_array(dense(given, "background"))
@@ -88,11 +127,9 @@ class Survey(NamedTuple):
         finite = [(da.isfinite(y) | ~on).all() for on, y in zip(seen, stack, strict=True)]
         lows, highs, finites = dask.compute(low, high, finite)
         if not all(finites):
-            raise ValueError(
-                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-            )
+            raise ValueError(observations.NOT_FINITE)
         if not min(lows) <= max(highs):
-            raise ValueError("weights must not all be zero: no pixel is observed")
+            raise ValueError(observations.NOTHING_SEEN)
         return cls(float(min(lows)), float(max(highs)))
 
 
@@ -101,7 +138,7 @@ def extremes(image: DaskArray) -> NDArray[Any]:
     return np.array(dask.compute(image.min(), image.max()))
 
 
-def first_guess(x0: Any, A: DaskDHOperator, dtype: np.dtype[Any], axis: int | None) -> DaskArray:
+def first_guess(x0: Any, A: ChunkedOperator, dtype: np.dtype[Any], axis: int | None) -> DaskArray:
     """The image that iterations begin with."""
     if not hasattr(x0, "shape"):
         x0 = arguments.numbers("x0", x0)

@@ -8,6 +8,7 @@ import numpy as np
 from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
+from dhop.frames.observations import NOTHING_SEEN
 from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
 from dhop.iteration.steps import Leave, Product, norm
 from dhop.reconstruction import solvers
@@ -74,7 +75,7 @@ def least_squares(
                 "weights='finite' leaves those out"
             )
         if scale == 0 and not any(dask.compute(*[np.any(weight) for weight in given.weights])):
-            raise ValueError("weights must not all be zero: no pixel is observed")
+            raise ValueError(NOTHING_SEEN)
         first = Verdict(rhs, norm(counts(0.0, rhs)), 0.0)
         x = da.zeros(A.dims, dtype=dtype, chunks=A.chunks)
         if start is not None and scale:

@@ -1,6 +1,6 @@
 """Images in chunks that are not least squares: what `Variational` does in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from dhop.dask.objective import ChunkedObjective, Residuals, Squares, Variation
-from dhop.dask.operator import DaskArray, da
+from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
 from dhop.frames.masks import NEAR
+from dhop.iteration.steps import Product
 from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.data_terms import Photons
 from dhop.reconstruction.minimising import minimise
 from dhop.reconstruction.photons import Counting, deviance
 from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
 
@@ -27,6 +29,7 @@ def minimised(
     start: DaskArray | None,
     seen: Sequence[Any],
     vectors: Vectors,
+    near: Callable[[Problem], Product | None],
     *,
     maxiter: int,
     rtol: float,
@@ -46,13 +49,15 @@ def minimised(
     seen : sequence of (float or dask.array.Array)
         The weights as the caller gave them.
     vectors : Vectors
+    near : callable
+        Gives the preconditioner of a problem, if there is one.
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
     """
     squares = replace(given, beta=how.curvature(given.beta))
     root = solvers.root_of_two(max(squares.scales()))
     problem, A = squares.divided(root**2), given.operators[0]
-    penalty = Squares(given.penalties) if how.prior is None else Variation(A, how.edge)
+    penalty = Squares(given.penalties) if how.prior is None else _prior(how, A)
     origin = x = _origin(given, how, seen).astype(given.frames.dtype)
     if start is not None:
         x = start.clip(*how.box)
@@ -60,6 +65,9 @@ def minimised(
     data = _data(problem, how, [weight / root**2 for weight in seen], root)
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
     x, goal = vectors.hold(x), -np.inf
+    if how.solver != "richardson-lucy":
+        posed = problem if how.counting is None else objective.majoriser(objective.look(x)).problem
+        objective = replace(objective, precondition=near(posed))
     if how.solver == "reweighted":
         iterates = objective.reweighted(x)
     elif how.solver == "richardson-lucy" and how.counting is not None:
@@ -73,10 +81,17 @@ def minimised(
             origin=origin, callback=callback, progress=progress,
             enough=lambda view: view.loss <= goal,
         )  # fmt: skip
-    last = [data.see(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
+    last = [data.tangent(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
     trust = [each.trust for each in last] if how.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
     return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
+
+
+def _prior(how: Variational, A: DaskDHOperator) -> Variation | Starlet:
+    if how.prior == "starlet":
+        ndim, chunks = len(A.image_axes), A.chunks
+        return Starlet.build(A.dims, ndim, how.edge, DaskDHOperator, chunks=chunks)
+    return Variation(A, how.edge)
 
 
 def _data(

@@ -12,12 +12,13 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.rounds import moved, power_of_two
-from dhop.iteration.steps import Keep, inner, norm
-from dhop.reconstruction.data_terms import Photons, Seen
+from dhop.iteration.steps import Keep, Product, inner, norm
+from dhop.reconstruction.data_terms import Photons, Seen, Tangent
 from dhop.reconstruction.losses import Loss
 from dhop.reconstruction.minimising import Box, Iterates
-from dhop.reconstruction.objective import View
+from dhop.reconstruction.objective import Majoriser, View
 from dhop.reconstruction.penalties import blunted
+from dhop.reconstruction.starlets import Starlet
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +30,19 @@ class Residuals:
 
     def see(self, number: int, product: DaskArray) -> Seen:
         """What a frame says, if `product` is ``A x``."""
-        frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
-        misfit = weighted(frame.astype(WIDE) - product, root)
+        root, misfit = self._misfit(number, product)
+        return Seen(self.loss.value(misfit), root * self.loss.weights(misfit) * misfit)
+
+    def tangent(self, number: int, product: DaskArray) -> Tangent:
+        """The least squares that touch the loss of a frame there."""
+        root, misfit = self._misfit(number, product)
         weights = self.loss.weights(misfit)
-        fall = weights * misfit
-        return Seen(
-            self.loss.value(misfit), root * fall, inner(fall, misfit), root * root * weights,
-            self.loss.trust(misfit),
-        )  # fmt: skip
+        square = inner(weights * misfit, misfit)
+        return Tangent(square, root * root * weights, self.loss.trust(misfit))
+
+    def _misfit(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
+        frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
+        return root, weighted(frame.astype(WIDE) - product, root)
 
 
 class Squares:
@@ -99,21 +105,24 @@ class ChunkedObjective:
     problem : Problem
         Operators and weights, and least squares that are of about the same strength.
     data : Residuals or Photons
-    penalty : Squares or Variation
+    penalty : Squares, Variation or Starlet
     beta : float
         Its weight.
     keep : callable
         Of `dhop.iteration.steps`.
+    precondition : callable or None
+        As that of `Objective`.
     """
 
     problem: Problem
     data: Residuals | Photons
-    penalty: Squares | Variation
+    penalty: Squares | Variation | Starlet
     beta: float
     keep: Keep
+    precondition: Product | None = None
 
     def look(self, x: DaskArray) -> View:
-        """Value, gradient and majoriser at an image, in one pass over the chunks."""
+        """Value and gradient at an image, in one pass over the chunks."""
         return self.seen(x, [A.degrade(x.astype(WIDE)) for A in self.problem.operators])
 
     def predict(self, x: DaskArray) -> list[DaskArray]:
@@ -121,28 +130,30 @@ class ChunkedObjective:
         return list(self.keep(*[A.degrade(x.astype(WIDE)) for A in self.problem.operators]))
 
     def seen(self, x: DaskArray, products: Sequence[DaskArray]) -> View:
-        """Value, gradient and majoriser at an image whose products are known."""
+        """Value and gradient at an image whose products are known."""
         wide, operators = x.astype(WIDE), self.problem.operators
         seen = [self.data.see(number, product) for number, product in enumerate(products)]
         r = sum(A.backproject(each.fall) for A, each in zip(operators, seen, strict=True))
-        loss, square = sum(each.value for each in seen), sum(each.square for each in seen)
+        loss = sum(each.value for each in seen)
         prior: Any = da.zeros(())
         if self.beta:
             value, slope = self.penalty.cost(wide)
             prior = self.beta * value
             r = r - self.beta * slope
-        r, loss, prior, square = self.keep(r, loss, prior, square)
-        weights, trust = [each.weights for each in seen], [each.trust for each in seen]
-        return View(r, float(loss), float(prior), float(square), weights, trust)
+        r, loss, prior = self.keep(r, loss, prior)
+        return View(r, float(loss), float(prior), products)
 
-    def majoriser(self, view: View) -> Problem:
+    def majoriser(self, view: View) -> Majoriser:
         """The least squares of the same gradient at the image of a view."""
-        return replace(self.problem, weights=view.weights)
+        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+        problem: Any = replace(self.problem, weights=[each.weights for each in found])
+        (square,) = self.keep(sum(each.square for each in found))
+        return Majoriser(problem, float(square), [each.trust for each in found])
 
     def descending(self, x: DaskArray, box: Box) -> Iterates:
         """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
         scale = 1 / (sum(self.problem.scales()) or 1.0)
-        return quasi_newton(self.look, x, scale, *box, keep=self.keep)
+        return quasi_newton(self.look, x, scale, *box, self.precondition, self.keep)
 
     def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
@@ -165,7 +176,10 @@ class ChunkedObjective:
             return x
         unit = power_of_two(size)
         # Kept, since each of many products would compute them again.
-        r, *weights = self.keep((view.residual / unit).astype(x.dtype), *view.weights)
+        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+        r, *weights = self.keep(
+            (view.residual / unit).astype(x.dtype), *(each.weights for each in found)
+        )
         normal = replace(self.problem, weights=weights).normal
-        (new,) = self.keep(moved(x, unit, improvement(normal, r, None, self.keep)))
+        (new,) = self.keep(moved(x, unit, improvement(normal, r, self.precondition, self.keep)))
         return new

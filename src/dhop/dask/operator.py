@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dhop.dask.blocks import Cut, cut
-from dhop.dask.halo import Halo, Mosaic, back
+from dhop.dask.blocks import Cut, Ends, cut
+from dhop.dask.pieces import Plan, Recipe
 from dhop.model.field import FieldModel
+from dhop.model.geometry import Model
 from dhop.model.relations import Index
 from dhop.operators.blur_decimate import DHOperator, Integers
 from dhop.psf.field import Field
@@ -87,10 +88,22 @@ class DaskDHOperator:
         if isinstance(psf, Field) and settings.get("method", "auto") == "auto":
             # Plans of tiles hold the PSFs of all chunks together, as large as the scene or larger.
             settings["method"] = "direct"
-        self.operator = DHOperator(dims, psf, factor, **settings)
-        self._field: FieldModel | None = getattr(self.operator, "tabulated", None)
-        if self._field is None and self.operator.terms() is None:
+        A = DHOperator(dims, psf, factor, **settings)
+        if A.terms() is None and not hasattr(A, "tabulated"):
             raise TypeError("modes work in memory only; blur with dhop.DHOperator, or by a Field")
+        self._begin(A, chunks)
+
+    @classmethod
+    def of(cls, operator: Any, chunks: Any) -> "DaskDHOperator":
+        """That of an operator in memory, a `DHOperator` or the camera of a frame that has moved."""
+        made = cls.__new__(cls)
+        made._begin(operator, chunks)
+        return made
+
+    def _begin(self, operator: Any, chunks: Any) -> None:
+        """Tabulate the chunks of an operator in memory."""
+        self.operator = operator
+        self._field: FieldModel | None = getattr(self.operator, "tabulated", None)
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self.image_axes = tuple(sorted(self.operator.axes))
@@ -98,17 +111,22 @@ class DaskDHOperator:
         self._pixels, self._outputs = self._edges(given)
         self.chunks = self._chunks(given, self._pixels)
         self.chunksd = self._chunks(given, self._outputs)
-        self._cuts: dict[tuple[np.dtype[Any], bool], tuple[list[list[Index]], Any]] = {}
+        self._plans: dict[tuple[np.dtype[Any], bool], tuple[Plan, Any]] = {}
 
     def __repr__(self) -> str:
         count = "x".join(str(len(sizes)) for sizes in self.chunks)
-        what = f"in {count} chunks, {self.operator.method}, {self.dtype}"
+        what = f"in {count} chunks, {self.operator.products.method(self.dtype)}, {self.dtype}"
         return f"<DaskDHOperator {self.dims} -> {self.dimsd} {what}>"
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(prod(dimsd), prod(dims))``."""
         return self.operator.shape
+
+    @property
+    def near(self) -> DHOperator:
+        """Itself, where other operators give one of which tiles are solved."""
+        return self.operator
 
     def degrade(self, image: Any) -> DaskArray:
         """Apply the operator to an array.
@@ -164,19 +182,14 @@ class DaskDHOperator:
         x, dtype = operand(image, self.chunksd if adjoint else self.chunks, self.dtype)
         # A real operator takes the parts of complex numbers one after the other.
         kind = dtype if self.dtype.kind == "c" else dtype.type(0).real.dtype
-        lines, blocks = self._travelling(kind, adjoint)
+        plan, blocks = self._travelling(kind, adjoint)
         chunks = self.chunks if adjoint else self.chunksd
         others = {k: sizes for k, sizes in enumerate(chunks) if k not in self.image_axes}
         x = x.rechunk(others, method="tasks")
         token = dask.base.tokenize(x.name, blocks.key, chunks)
         name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
-        halo = Halo(f"{name}-edges", x, self.image_axes)
-        tasks: dict[Any, Any] = {}
-        for place in np.ndindex(*map(len, chunks)):
-            at = tuple(place[axis] for axis in self.image_axes)
-            block, sources = halo.block(place, [some[k] for some, k in zip(lines, at, strict=True)])
-            tasks[name, *place] = (_block_product, blocks.key, block, Place(at), sources)
-        tasks |= halo.tasks()
+        layout = plan.layout(x.chunks, [len(sizes) for sizes in chunks], self.image_axes)
+        tasks = layout.tasks(name, x.name, (_block_product, blocks.key))
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
 
@@ -184,7 +197,8 @@ class DaskDHOperator:
         self,
         dtype: np.dtype[Any],
         adjoint: bool,
-        ranges: Sequence[Sequence[tuple[int, int]]] | None = None,
+        ranges: Sequence[Sequence[Ends]] | None = None,
+        own: Sequence[Sequence[Ends | None]] | None = None,
     ) -> tuple[list[list[Index]], Cut]:
         """Blocks of the products in one direction, see `dhop.dask.blocks.cut`.
 
@@ -195,21 +209,30 @@ class DaskDHOperator:
         adjoint : bool
         ranges : sequence of sequences of (int, int), optional
             By default the chunks.
+        own : sequence of sequences of ((int, int) or None), optional
         """
         if ranges is None:
             edges = self._pixels if adjoint else self._outputs
             ranges = [list(pairwise(some)) for some in edges]
         products = self.operator.products
         chosen = {dtype: products.method(dtype)}
-        model = self.operator.model if self._field is None else self._field.model
-        return cut(model, products.asked, chosen, adjoint, ranges, self._field)
+        return cut(self._model, products.asked, chosen, adjoint, ranges, self._field, own)
 
-    def _travelling(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[list[list[Index]], Any]:
-        """The lines that blocks need, and the blocks as Dask's."""
-        if (dtype, adjoint) not in self._cuts:
-            lines, blocks = self.cut(dtype, adjoint)
-            self._cuts[dtype, adjoint] = lines, dask.delayed(blocks, pure=True, traverse=False)
-        return self._cuts[dtype, adjoint]
+    @property
+    def _model(self) -> Model:
+        return self.operator.model if self._field is None else self._field.model
+
+    def _travelling(self, dtype: np.dtype[Any], adjoint: bool) -> tuple[Plan, Any]:
+        """The pieces of blocks, and the blocks as Dask's."""
+        if (dtype, adjoint) not in self._plans:
+            edges = self._outputs, self._pixels
+            plan = Plan(
+                self._model.axes[-len(self.image_axes) :], edges[adjoint], edges[not adjoint],
+                adjoint, self._field is None,
+                lambda ranges, own: self.cut(dtype, adjoint, ranges, own),
+            )  # fmt: skip
+            self._plans[dtype, adjoint] = plan, dask.delayed(plan.cut, pure=True, traverse=False)
+        return self._plans[dtype, adjoint]
 
     def _edges(self, given: Chunks) -> tuple[list[list[int]], list[list[int]]]:
         """Pixels and outputs where blocks begin and end, along each axis."""
@@ -276,6 +299,5 @@ class Place:
     numbers: tuple[int, ...]
 
 
-def _block_product(cut: Cut, block: Mosaic, place: Place, sources: list[Any]) -> Any:
-    product = cut.product(block.assemble(iter(sources)), place.numbers)
-    return back(product, block.axes)
+def _block_product(cut: Cut, recipe: Recipe, sources: list[Any]) -> Any:
+    return recipe.product(cut, sources)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from math import prod
 from operator import add
 from typing import Any
 
@@ -21,8 +22,10 @@ class Problem:
 
     Attributes
     ----------
-    operators, penalties : sequences of DaskDHOperator
-        The frames `A_i`, and what the regulariser puts under each other.
+    operators : sequence of (DaskDHOperator, DaskMovedOperator or DaskChannelOperator)
+        The frames `A_i`.
+    penalties : sequence of DaskDHOperator
+        What the regulariser puts under each other.
     frames : dask.array.Array, shape (F, ...)
     weights : sequence of (float or dask.array.Array)
         Of the pixels of each frame.
@@ -31,7 +34,7 @@ class Problem:
     beta : float
     """
 
-    operators: Sequence[DaskDHOperator]
+    operators: Sequence[Any]
     penalties: Sequence[DaskDHOperator]
     frames: DaskArray
     weights: Sequence[Any]
@@ -53,18 +56,31 @@ class Problem:
         )
 
     @cached_property
-    def matrices(self) -> dict[np.dtype[Any], NormalMatrix]:
-        """The matrix, for images in the precision of the frames and in double precision."""
+    def matrices(self) -> dict[np.dtype[Any], NormalMatrix | None]:
+        """Of all that a chunk is computed from in one task, by the precision of the images."""
         return {dtype: self._matrix(dtype) for dtype in {self.frames.dtype, WIDE}}
 
-    def _matrix(self, dtype: np.dtype[Any]) -> NormalMatrix:
-        weights = [w.astype(dtype) if isinstance(w, da.Array) else w for w in self.weights]
-        factors = [*weights, *[self.beta] * len(self.penalties)]
-        return NormalMatrix([*self.operators, *self.penalties], factors, dtype)
+    def _matrix(self, dtype: np.dtype[Any]) -> NormalMatrix | None:
+        pairs = [(A, w) for A, w in zip(self.operators, self.weights, strict=True) if _blurs(A)]
+        weights = [w.astype(dtype) if isinstance(w, da.Array) else w for _, w in pairs]
+        operators = [*(A for A, _ in pairs), *self.penalties]
+        if not operators:
+            return None
+        return NormalMatrix(operators, [*weights, *[self.beta] * len(self.penalties)], dtype)
 
     def normal(self, x: DaskArray) -> DaskArray:
         """The product with the matrix."""
-        return self.matrices[x.dtype](x)
+        matrix = self.matrices[x.dtype]
+        parts = [] if matrix is None else [matrix(x)]
+        for A, weight in zip(self.operators, self.weights, strict=True):
+            if not _blurs(A):
+                own = weight.astype(x.dtype) if isinstance(weight, da.Array) else weight
+                parts.append(A.backproject(own * A.degrade(x)))
+        return reduce(add, parts)
+
+    def data(self, x: DaskArray) -> DaskArray:
+        """That of the frames alone."""
+        return replace(self, penalties=[], beta=0.0).normal(x)
 
     def rhs(self) -> DaskArray:
         """The right-hand side, in double precision."""
@@ -86,12 +102,12 @@ class Problem:
     def bound(self) -> float:
         """No less than the largest eigenvalue: from the largest sums of rows and columns."""
         return sum(
-            factor * A.operator.norm(1) * A.operator.norm(np.inf)
+            factor * prod(A.operator.bounds())
             for A, factor in zip(self._all, self._factors, strict=True)
         )
 
     @property
-    def _all(self) -> list[DaskDHOperator]:
+    def _all(self) -> list[Any]:
         return [*self.operators, *self.penalties]
 
     @property
@@ -104,6 +120,11 @@ class Problem:
             weighted(y.astype(WIDE), np.sqrt(w)) - np.sqrt(w) * A.degrade(x.astype(WIDE))
             for A, y, w in zip(self.operators, self.frames, self.weights, strict=True)
         ]
+
+
+def _blurs(A: Any) -> bool:
+    """Whether an operator is a blur alone, whose normal equations need nothing between."""
+    return isinstance(A, DaskDHOperator)
 
 
 def weighted(frame: DaskArray, weight: Any) -> DaskArray:

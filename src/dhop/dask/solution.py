@@ -1,18 +1,25 @@
 """What a solver found, in chunks."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from dhop.dask.comparing import compare
 from dhop.dask.deviations import Deviations
-from dhop.dask.operator import DaskArray, da
+from dhop.dask.middle import Middle
+from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import Problem
 from dhop.frames import layouts
-from dhop.reconstruction.penalties import Name as Prior
+from dhop.reconstruction.posterior import require_prior
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dhop.reconstruction.panels import Stretch
     from dhop.reconstruction.uncertainty import What
 
 
@@ -55,17 +62,17 @@ class ChunkedSolution(Solution):
             raise ValueError("return_error and progress work in memory only")
         arguments.choice("what", what, ("posterior", "noise"))
         arguments.positive("probes", probes)
-        if isinstance(self.regulariser, str) and self.regulariser in get_args(Prior):
+        if any(not isinstance(A, DaskDHOperator) for A in self.problem.operators):
             raise ValueError(
-                "deviations of total variation work in memory only: solve for a part there"
+                "deviations of frames that have moved by more than shifts, or of channels with "
+                "PSFs of their own, work in memory only: solve for a part there"
             )
-        if not self.beta > 0:
-            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
-        free = None
-        if self.bounds is not None:
-            image = layouts.inward(self.scene, self.channel_axis)
-            free = (image > self.bounds[0]) & (image < self.bounds[1])
-        blocks = Deviations(self.problem, self.regulariser, self.boundary, free, self.target)
+        require_prior(self.beta)
+        blocks = Deviations(
+            self.problem, layouts.inward(self.scene, self.channel_axis), beta=self.beta,
+            regulariser=self.regulariser, boundary=self.boundary, bounds=self.bounds,
+            edge=self.edge, target=self.target,
+        )  # fmt: skip
         if noise is None:
             noise = blocks.noise(self.residual_norm)
         elif not arguments.real("noise", noise) >= 0:
@@ -73,9 +80,39 @@ class ChunkedSolution(Solution):
         found = blocks.of_pixels(noise, what, probes)
         return layouts.outward(found.rechunk(self.problem.operators[0].chunks), self.channel_axis)
 
-    def plot(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a report shows all of an image at once."""
-        raise TypeError("a report is of a solution in memory: solve for a part of the frames there")
+    def metrics(self, truth: Any) -> dict[str, float]:
+        """How near the image is to a known one, see `dhop.metrics.compare`, chunk by chunk.
+
+        Parameters
+        ----------
+        truth : array_like or dask.array.Array, of the shape of `image`
+        """
+        known = truth if hasattr(truth, "shape") else np.asarray(truth)
+        return compare(*(layouts.inward(each, self.channel_axis) for each in (self.image, known)))
+
+    def plot(self, deviation: Any = None, stretch: "Stretch" = "linear") -> "Figure":
+        """The report of the middle of the image, of 512 x 512 pixels of the frames, see `Solution`.
+
+        Of volumes it is that of 64 pixels along each axis. The history is that of all.
+        """
+        if len(self.problem.operators[0].near.axes) == 1:
+            raise TypeError("a report of lines is of a solution in memory: solve for a part there")
+        if deviation is not None and np.shape(deviation) != self.image.shape:
+            raise ValueError(
+                f"deviation must have the shape of the image, {self.image.shape}, got "
+                f"{np.shape(deviation)}"
+            )
+        part, own = Middle.of(self, deviation)
+        figure = part.plot(own, stretch)
+        if part.image.shape != self.image.shape:
+            figure.suptitle(f"the middle of {self.image.shape}")
+        return figure
+
+    def coverage(self) -> DaskArray:
+        """How much the frames look at each pixel, see `Solution`, not yet computed."""
+        A = self.problem.operators[0]
+        ones = da.ones(A.dims, dtype=self.frames.dtype, chunks=A.chunks)
+        return layouts.outward(self.problem.data(ones), self.channel_axis)
 
     def residuals(self) -> DaskArray:
         """The weighted residuals ``sqrt(w_i) (y_i - A_i x)``, not yet computed."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from dhop.cautions import PSFWarning, RangeWarning
+from dhop.dask.cameras import chunked
 from dhop.dask.choices import Choices
 from dhop.dask.inputs import (
     Survey,
@@ -16,7 +17,9 @@ from dhop.dask.inputs import (
     extremes,
     first_guess,
     frame_weights,
+    given_motion,
     given_shifts,
+    on_scene,
     opened,
 )
 from dhop.dask.least_squares import least_squares
@@ -29,20 +32,21 @@ from dhop.dask.tiled import TiledInverse
 from dhop.dask.tiles import read_tiles
 from dhop.estimation.photometry import Terms
 from dhop.frames import layouts, observations
+from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.reconstruction import blurs, losses, penalties, ranges, solvers, targets
+from dhop.reconstruction import blurs, cameras, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
+from dhop.reconstruction.reconstruction import DOUBLINGS
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
 from dhop.reconstruction.solvers import Found
+from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 from dhop.selection import Rule
-
-DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
 
 
 def super_resolve(
@@ -54,6 +58,7 @@ def super_resolve(
     channel_axis: int | None = None,
     center: int | Sequence[int] | None = None,
     shifts: Any = None,
+    motion: Sequence[Motion] | Model | None = None,
     weights: Any = None,
     regulariser: Regulariser | penalties.Name = "laplacian",
     noise: float | None = None,
@@ -91,12 +96,12 @@ def super_resolve(
     ----------
     frames : dask.array.Array, array_like or path
         A path is that of a Zarr array. For what the axes mean see `dhop.super_resolve`.
-    psf, factor, channel_axis, center, shifts, weights, regulariser, beta, noise, photometry, \
-loss, threshold, background, gain, read_noise, nonnegative, bounds, target, boundary, \
+    psf, factor, channel_axis, center, shifts, motion, weights, regulariser, beta, noise, \
+photometry, loss, threshold, background, gain, read_noise, nonnegative, bounds, target, boundary, \
 decimation, dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and of the background, and `x0`, may be Dask
-        arrays, the regulariser is a name or a PSF. All channels have one PSF. The image of a
-        callback's step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
+        arrays, the regulariser is a name or a PSF. The image of a callback's
+        step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
         and what is an outlier) comes from up to five tiles of the frames, of 512 x 512 pixels,
         which are taken into memory; how far they agree is in the notes of the solution.
     solver : str
@@ -141,17 +146,26 @@ decimation, dims, x0, maxiter, rtol, callback, progress
     if not isinstance(beta, str) and arguments.real("beta", beta) < 0:
         raise ValueError(f"beta must be a finite number, not negative, got {beta!r}")
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
+    shifts, moved = given_motion(motion, shifts, len(stack), stack.shape[-ndim:])
+    if moved is not None and loss == "poisson":
+        raise ValueError('loss="poisson" takes shifts, no motion')
     shifts, moves = given_shifts(shifts, len(stack), ndim)
     wanted = None if target is None else targets.checked(target, ndim)
     steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
     size = observations.scene_dims(stack.shape, steps, dims)
     squares = "gradient" if request.prior else regulariser
     stencils = real_stencils(squares, ndim) if beta else []
-    psfs = psf if isinstance(psf, str) else blurs.blurs(psf, len(stack), center=center)
+    channels = stack.shape[1] if stack.ndim == ndim + 2 else 0
+    psfs = psf if isinstance(psf, str) else blurs.blurs(psf, len(stack), channels, center)
     maps, largest = frame_weights(weights, stack, axis, ndim)
     dark = None if loss != "poisson" else background_of(background, stack, axis)
     options: dict[str, Any] = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    known = Choices.none(len(stack), moves, psfs, squares, steps, options)
+    given = None if isinstance(moved, str) else moved
+    known = Choices.none(stack, moves, given, psfs, squares, steps, options)
+    if isinstance(moved, str):
+        known.register(maps, moved, progress)
+    if known.motion is not None:
+        maps = on_scene(maps, known.motion, stack, size[-ndim:], steps, decimation)
     if not isinstance(psf, str) and center is None:
         oversight = blurs.off_centre(psfs)
         if oversight:
@@ -168,10 +182,9 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         survey = Survey.of(stack, maps)
         known.look(
             read_tiles(
-                stack, None if weights is None else maps, dark, moves, steps, decimation,
-                request, photometry is not None,
-            ),
-            stack.shape,
+                stack, None if weights is None else maps, dark, known.shifts, known.motion, steps,
+                decimation, request, photometry is not None,
+            )
         )  # fmt: skip
         known.align(shifts, photometry, progress)
         known.blur(psf, center, progress)
@@ -183,10 +196,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         sizes = zip(stack.chunks[-ndim:], steps, strict=True)
         chunks = (*stack.chunks[1:-ndim], *(max(some) * f for some, f in sizes))
 
-    def make(blur: Any, center: Any) -> DaskDHOperator:
-        return DaskDHOperator(size, blur, factor, center=center, chunks=chunks, **options)
-
-    operators = observations.frame_operators(make, known.psf, known.shifts, steps, stack.shape[1:])
+    operators = chunked(cameras.operators(size, known, steps, options), chunks)
     A = operators[0]
     penalties = [
         DaskDHOperator(
@@ -213,7 +223,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
                 "progress": progress,
             }  # fmt: skip
             if how is not None:
-                return minimised(given, how, start, seen, kept, **settings)
+                return minimised(given, how, start, seen, kept, near, **settings)
             return least_squares(given, start, nonnegative, kept, near, **settings), given
 
         found, solved = solve(number, start)
@@ -250,6 +260,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         beta=float(number),
         beta_curve=known.curve,
         shifts=known.shifts,
+        motion=known.motion,
         psf=known.psf,
         photometry=known.photometry,
         registration=known.registration,

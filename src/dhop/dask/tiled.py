@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from dhop.dask.halo import Halo, Key, Mosaic, along, back
-from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, Place, da, dask
+from dhop.dask.operator import DaskArray, HighLevelGraph, Place, da, dask
 from dhop.dask.problem import Problem
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.inverse import InverseOperator, inverse_of
@@ -115,7 +115,7 @@ class Tiles:
 class TiledInverse:
     """The preconditioner of a problem, a function of Dask arrays of its images."""
 
-    def __init__(self, A: DaskDHOperator, tiles: Tiles) -> None:
+    def __init__(self, A: Any, tiles: Tiles) -> None:
         self._axes, self._chunks = A.image_axes, A.chunks
         self._spans = tiles.args[-1]
         self._edges = [[0, *np.cumsum(A.chunks[axis]).tolist()] for axis in A.image_axes]
@@ -125,14 +125,15 @@ class TiledInverse:
     def of(cls, given: Problem, regulariser: Any, boundary: Any) -> "TiledInverse | None":
         """That of a problem; None if it has no regulariser, or tiles have no closed form."""
         A = given.operators[0]
-        fields = any(isinstance(B.operator.psf, Field) for B in given.operators)
+        near = [B.near for B in given.operators]
+        fields = any(isinstance(B.psf, Field) for B in near)
         spans = [_spans(A, number) for number in range(len(A.image_axes))]
         if not given.beta or fields or any(not some for some in spans):
             return None
         kept = {"boundary": boundary, "axes": None}
-        recipes = [(B.operator.psf, B.operator.settings() | kept) for B in given.operators]
+        recipes = [(B.psf, B.settings() | kept) for B in near]
         tiles = Tiles(
-            recipes, given.typical(), A.operator.factor, regulariser, given.beta, boundary, spans
+            recipes, given.typical(), near[0].factor, regulariser, given.beta, boundary, spans
         )
         first = tuple(some[0].stop - some[0].first for some in spans)
         return None if tiles.inverse(first) is None else cls(A, tiles)
@@ -197,9 +198,9 @@ def _solve(tiles: Tiles, mosaic: Mosaic, place: Place, sources: list[Any]) -> Ar
     return tiles.solve(mosaic, place, sources)
 
 
-def _spans(A: DaskDHOperator, number: int) -> list[Span]:
+def _spans(A: Any, number: int) -> list[Span]:
     """Those along an axis, as long as each other so that one closed form serves all; or none."""
-    axis, operator = A.image_axes[number], A.operator
+    axis, operator = A.image_axes[number], A.near
     index = operator.axes.index(axis)
     factor, chunks, size = operator.factor[index], A.chunks[axis], A.dims[axis]
     around = -(-(AROUND + operator.psf.shape[index]) // factor) * factor

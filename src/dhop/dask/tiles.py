@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from dhop.dask.operator import DaskArray, dask
 from dhop.estimation.photometry import Photometry
+from dhop.frames import motions
+from dhop.frames.observations import NOT_FINITE
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import inputs
 from dhop.reconstruction.preparation import Preparation
@@ -18,6 +20,7 @@ from dhop.reconstruction.variational import Variational
 Array = NDArray[Any]
 
 SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
+STEPS = 4  # to a place in a frame, each of which leaves of the way what the frame is turned by
 PLACES = 0.5, 0.25, 0.75  # of the middles of tiles along an axis
 
 
@@ -35,12 +38,15 @@ class Tile:
         Without their background.
     starts : ndarray of int, shape (F, ndim)
         Where it begins in each frame.
+    motion : list or None
+        Of its frames, as `dhop.frames.motions` has it.
     """
 
     known: Preparation
     special: Variational | None
     frames: Array
     starts: Array
+    motion: list[Any] | None
 
     @property
     def moved(self) -> Array:
@@ -53,6 +59,7 @@ def read_tiles(
     weights: Sequence[Any] | None,
     background: DaskArray | None,
     shifts: Array,
+    motion: list[Any] | None,
     factor: tuple[int, ...],
     decimation: Decimation,
     request: Request,
@@ -68,14 +75,20 @@ def read_tiles(
         Of the shape of the frames.
     shifts : ndarray, shape (F, ndim)
         As far as they are known.
+    motion : list or None
+        If it is more than that.
     factor, decimation
     request : Request
     changes : bool
         Whether the brightness is to be found, too.
     """
     shape = stack.shape[-len(factor) :]
-    cuts = [_starts(place, shape, shifts) for place in _places(shape)]
-    parts = [[_part(start, shape) for start in starts] for starts in cuts]
+    where = places(shape)
+    cuts = [
+        _starts(place, shape, shifts) if motion is None else moved_starts(place, shape, motion)
+        for place in where
+    ]
+    parts = [[part(start, shape) for start in starts] for starts in cuts]
     given = dask.compute(
         [
             [
@@ -89,14 +102,12 @@ def read_tiles(
         ]
     )[0]  # fmt: skip
     tiles = []
-    for starts, (frames, maps, back) in zip(cuts, given, strict=True):
+    for place, starts, (frames, maps, back) in zip(where, cuts, given, strict=True):
         pixels = np.stack(frames)
         if maps is not None:
             maps = [np.asarray(w, np.float64) for w in maps]
         if not all(inputs.finite_where_weighted(pixels, maps)):
-            raise ValueError(
-                "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
-            )
+            raise ValueError(NOT_FINITE)
         if back is not None:
             request = request._replace(background=np.stack(back))
         special = None
@@ -105,12 +116,16 @@ def read_tiles(
             special, pixels, maps = answer
         left = shifts - (starts - starts[0])
         known = Preparation(pixels, maps, factor, decimation, left, Photometry.none(len(pixels)))
-        tiles.append(Tile(known, special, pixels, starts))
+        own = motion and [
+            motions.cut(each, tuple(start), pixels.shape[-len(shape) :], tuple(place))
+            for each, start in zip(motion, starts.tolist(), strict=True)
+        ]
+        tiles.append(Tile(known, special, pixels, starts, own))
     # Where nothing is to be seen, nothing can be chosen.
     return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
 
 
-def _places(shape: Sequence[int]) -> list[Array]:
+def places(shape: Sequence[int]) -> list[Array]:
     """Where tiles begin: in the middle, and if there is more than that, around it."""
     side = SIDE[len(shape)]
     rest = np.array([max(m - side, 0) for m in shape])
@@ -128,7 +143,22 @@ def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
     return np.array((place + moves).clip(0, np.array(shape) - side))
 
 
-def _part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
+def moved_starts(place: Array, shape: Sequence[int], motion: list[Any]) -> Array:
+    """The same of frames that have moved: where they show its middle."""
+    last = np.array(shape) - 1
+    middle = place + (np.minimum(SIDE[len(shape)], shape) - 1) / 2
+    found = []
+    for each in motion:
+        at = middle
+        for _ in range(STEPS):
+            shift = motions.displacement(each, tuple(shape), at / np.maximum(last, 1))
+            at = (middle + shift).clip(0, last)
+        found.append(shift)
+    return _starts(place, shape, np.array(found))
+
+
+def part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
+    """The index of a tile that begins there."""
     side = SIDE[len(shape)]
     return (..., *(slice(s, s + min(side, m)) for s, m in zip(start.tolist(), shape, strict=True)))
 

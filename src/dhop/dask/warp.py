@@ -97,7 +97,18 @@ class DaskWarpOperator:
         chunksd: Any = "auto",
         **settings: Any,
     ) -> None:
-        self.operator = WarpOperator(dims, dimsd, coordinates, **settings)
+        self._begin(WarpOperator(dims, dimsd, coordinates, **settings), chunks, chunksd)
+
+    @classmethod
+    def of(cls, operator: WarpOperator, chunks: Any, chunksd: Any) -> "DaskWarpOperator":
+        """That of an operator in memory."""
+        made = cls.__new__(cls)
+        made._begin(operator, chunks, chunksd)
+        return made
+
+    def _begin(self, operator: WarpOperator, chunks: Any, chunksd: Any) -> None:
+        """Tabulate the chunks of an operator in memory."""
+        self.operator = operator
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self._count = self.operator.warped

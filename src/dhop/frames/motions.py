@@ -90,6 +90,23 @@ def as_shift(motion: Any) -> Array | None:
     return np.asarray(-matrix[:-1, -1]) if alone else None
 
 
+def as_shifts(given: Sequence[Any], shape: tuple[int, ...]) -> tuple[Array, bool]:
+    """The shifts that motions of frames are, or those of their middles; whether they are no more.
+
+    Parameters
+    ----------
+    given : sequence
+        What `checked_motions` returns.
+    shape : tuple of int
+        Of a frame.
+    """
+    shifts = [as_shift(each) for each in given]
+    if all(shift is not None for shift in shifts):
+        return np.array(shifts), True
+    middle = (0.5,) * len(shape)
+    return np.array([displacement(each, shape, middle) for each in given]), False
+
+
 def positions(motion: Any, *places: Array) -> Array:
     """Where some positions in a frame lie in frame 0, of a matrix or a callable."""
     if callable(motion):
@@ -145,21 +162,36 @@ def displacement(motion: Any, shape: tuple[int, ...], place: Sequence[float]) ->
     return np.asarray(at - found)
 
 
-def cut(motion: Any, first: tuple[int, ...], size: tuple[int, ...]) -> Any:
-    """The motion of a part of a frame in the same part of frame 0."""
+def cut(
+    motion: Any,
+    first: tuple[int, ...],
+    size: tuple[int, ...],
+    origin: tuple[int, ...] | None = None,
+) -> Any:
+    """The motion of a part of a frame in a part of frame 0, by default the same.
+
+    Parameters
+    ----------
+    motion
+    first, size : tuple of int
+        The part of the frame.
+    origin : tuple of int, optional
+        Where that of frame 0 begins.
+    """
+    there = first if origin is None else origin
     if callable(motion):
 
         def moved(*places: Array) -> Array:
-            there = (place + begin for place, begin in zip(places, first, strict=True))
-            found = positions(motion, *there)
-            return found - np.reshape(first, (-1, *(1,) * places[0].ndim))
+            inside = (place + begin for place, begin in zip(places, first, strict=True))
+            found = positions(motion, *inside)
+            return found - np.reshape(there, (-1, *(1,) * places[0].ndim))
 
         return moved
     if is_matrix(motion):
-        there = of_shift(-np.array(first, np.float64))
-        return np.linalg.inv(there) @ motion @ there
+        into, onto = (of_shift(-np.array(each, np.float64)) for each in (first, there))
+        return np.linalg.inv(onto) @ motion @ into
     part = (slice(b, b + n) for b, n in zip(first, size, strict=True))
-    return completed(motion)[:, *part] - np.reshape(first, (-1, *(1,) * len(first)))
+    return completed(motion)[:, *part] - np.reshape(there, (-1, *(1,) * len(first)))
 
 
 class Grid(NamedTuple):

@@ -11,6 +11,9 @@ from dhop.runtime import arguments
 
 Operator = TypeVar("Operator")
 
+NOT_FINITE = "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
+NOTHING_SEEN = "weights must not all be zero: no pixel is observed"
+
 
 def scene_dims(
     frames: tuple[int, ...], factor: Sequence[float], dims: Sequence[int] | None

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io import cards, sky, tables
+from dhop.io import cards, sky, streams, tables
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Metadatum, Original, Picture, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
@@ -159,16 +159,23 @@ class Numbers:
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     fits = needed("astropy.io.fits", "fits", f"writing {path.name}")
     planes = picture.arranged("CZYX")
+    images = [planes, *picture.others.values()]
+    whole = all(isinstance(each, np.ndarray) for each in images)
+    shown = images if whole else [streams.outline(each) for each in images]
     units = _units(
-        fits, picture.original, planes, packed=ending.endswith(".fz"), others=picture.others
-    )
+        fits, picture.original, shown[0], packed=ending.endswith(".fz"),
+        others=dict(zip(picture.others, shown[1:], strict=True)),
+    )  # fmt: skip
     with (
-        open(path, "wb") as whole,
-        gzip.GzipFile("", "wb", fileobj=whole) if ending.endswith(".gz") else whole as file,
+        open(path, "wb") as target,
+        gzip.GzipFile("", "wb", fileobj=target) if ending.endswith(".gz") else target as file,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # of cards that are mended
-        units.writeto(file, output_verify="silentfix")
+        if whole:
+            units.writeto(file, output_verify="silentfix")
+        else:
+            streams.write(fits, file, units, images)
 
 
 def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
@@ -381,4 +388,5 @@ def _listed(names: Sequence[str]) -> str:
 FITS = Format(
     tuple(name + packed for packed in ("", *PACKED) for name in NAMES), ("f8", "f4"),
     frozenset({HEADER}), read, write, check, opened,
+    chunks=(*NAMES, *(f"{name}.gz" for name in NAMES)),
 )  # fmt: skip

@@ -67,8 +67,8 @@ class Format:
         Refuses what `write` could not write, from what is known before the pixels are.
     opened : callable(path, part), optional
         As `read`, but pixels are anything that slices to them: they stay in the file till then.
-    chunks : bool
-        Whether `write` takes Dask arrays, and writes one chunk after the other.
+    chunks : tuple of str
+        Those of the endings for which `write` takes Dask arrays, and writes them part by part.
     """
 
     endings: tuple[str, ...]
@@ -78,4 +78,4 @@ class Format:
     write: Callable[[Path, Picture, str, Options], None]
     check: Check = anything
     opened: Callable[[Path, Part], Picture] | None = None
-    chunks: bool = False
+    chunks: tuple[str, ...] = ()

@@ -69,4 +69,4 @@ def _require_whole(path: Path) -> None:
         raise ContentError(f"{path} claims {claimed:,} bytes of numbers and holds {there:,}")
 
 
-NPY = Format((".npy",), ("f4", "f8"), frozenset(), read, write, opened=opened, chunks=True)
+NPY = Format((".npy",), ("f4", "f8"), frozenset(), read, write, opened=opened, chunks=(".npy",))

@@ -122,6 +122,5 @@ def _coarser(da: Any, array: Any) -> Any:
     return (means if array.dtype.kind == "f" else da.rint(means)).astype(array.dtype)
 
 
-ZARR = Format(
-    (".zarr", ".ome.zarr"), TYPES, frozenset({GRID}), read, write, flat_or_deep, opened, chunks=True
-)
+NAMES = (".zarr", ".ome.zarr")
+ZARR = Format(NAMES, TYPES, frozenset({GRID}), read, write, flat_or_deep, opened, chunks=NAMES)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.io import chain, colours, geotiff, microscopy, orientation
+from dhop.io.bands import ROWS, bands
 from dhop.io.formats import Format, Options, Part, flat_or_deep
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
 from dhop.io.reading import ContentError, in_words, require_plausible
@@ -26,7 +27,6 @@ EXIF = (34665, 34853)
 XMP = 700
 NODATA = 42113
 TILE = 256, 256  # of images that are written in chunks
-BAND = 1024  # rows of them in memory
 LARGEST = 2**32  # number of a resolution, as a fraction of whole ones
 # What is compressed with losses is not compressed so a second time.
 LOSSLESS = {
@@ -159,15 +159,11 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
 def _tiles(pixels: Any, tile: tuple[int, int], samples: bool) -> Iterator[Array]:
     """Those of a Dask array, of which some rows are in memory at a time."""
     rows, columns = tile
-    band = rows * max(1, BAND // rows)
-    for place in np.ndindex(*pixels.shape[: pixels.ndim - 2 - samples]):
-        page = pixels[place]
-        for top in range(0, page.shape[0], band):
-            read = np.asarray(page[top : top + band])
-            for row in range(0, len(read), rows):
-                for column in range(0, read.shape[1], columns):
-                    part = read[row : row + rows, column : column + columns]
-                    yield np.ascontiguousarray(part)
+    for band in bands(pixels, rows * max(1, ROWS // rows), samples=samples):
+        for row in range(0, len(band), rows):
+            for column in range(0, band.shape[1], columns):
+                part = band[row : row + rows, column : column + columns]
+                yield np.ascontiguousarray(part)
 
 
 def _images(path: Path, file: Any) -> list[Any]:
@@ -291,5 +287,6 @@ def _said(original: Original, ome: bool, pages: int, planes: int) -> dict[str, A
 
 KEEPS = frozenset({"resolution", "colour profile", "author and date", "GeoTIFF tags", "voxel size"})
 WORDS = KEEPS | {"description", "ImageJ description"}
-TIFF = Format((".tif", ".tiff"), TYPES, WORDS, read, write, flat_or_deep, opened, chunks=True)
-OME_TIFF = Format(OME, TYPES, KEEPS, read, write, flat_or_deep, opened, chunks=True)
+PLAIN = (".tif", ".tiff")
+TIFF = Format(PLAIN, TYPES, WORDS, read, write, flat_or_deep, opened, chunks=PLAIN)
+OME_TIFF = Format(OME, TYPES, KEEPS, read, write, flat_or_deep, opened, chunks=OME)

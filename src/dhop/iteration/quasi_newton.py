@@ -114,23 +114,35 @@ def _start(r: Array, free: Array, scale: float, precondition: Product | None) ->
 def _two_loops(
     q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Array:
-    used = []
-    masked = [(s, free * y) for s, y in reversed(pairs)]
-    sizes = keep(*(inner(*each) for s, y in masked for each in ((free * s, y), (y, y), (s, s))))
-    for number, (s, y) in enumerate(masked):
-        sy, yy, ss = map(float, sizes[3 * number : 3 * number + 3])
-        if sy > CURVED * yy**0.5 * ss**0.5:
-            a = float(inner(s, q)) / sy
-            q = q - a * y
-            used.append((s, y, sy, a))
+    """The product of `q` with what remembered steps tell of the inverse of the Hessian matrix.
+
+    Both loops are over numbers: all inner products of arrays are taken at once, before each.
+    """
+    steps = [(s, free * y) for s, y in reversed(pairs)]  # the newest first
+    wanted = [inner(s, q) for s, _ in steps]
+    wanted += [inner(each, each) for s, y in steps for each in (y, free * s)]
+    wanted += [inner(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
+    found = iter(map(float, keep(*wanted)))
+    along = [next(found) for _ in steps]
+    sizes = [next(found) ** 0.5 * next(found) ** 0.5 for _ in steps]
+    curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
+    used = [k for k in range(len(steps)) if curved[k][k] > CURVED * sizes[k]]
     if not used:
         return _start(q, free, scale, precondition)
-    s, y, sy, _ = used[0]
-    z = _start(y, free, 1.0, precondition)
-    z = sy / float(inner(y, z)) * _start(q, free, 1.0, precondition)
-    for s, y, sy, a in reversed(used):
-        z = z + (a - float(inner(y, z)) / sy) * (free * s)
-    return z
+    down: dict[int, float] = {}
+    for k in used:
+        down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
+    q = q - sum(a * steps[k][1] for k, a in down.items())
+    newest = steps[used[0]][1]
+    # Kept, since each of the sums would compute them again.
+    first, z = keep(_start(newest, free, 1.0, precondition), _start(q, free, 1.0, precondition))
+    size, *across = map(float, keep(inner(newest, first), *(inner(steps[k][1], z) for k in used)))
+    unit = curved[used[0]][used[0]] / size
+    up: dict[int, float] = {}
+    for k, each in reversed(list(zip(used, across, strict=True))):
+        more = sum(c * curved[i][k] for i, c in up.items())
+        up[k] = down[k] - (unit * each + more) / curved[k][k]
+    return unit * z + sum(c * (free * steps[k][0]) for k, c in up.items())
 
 
 def _searched(

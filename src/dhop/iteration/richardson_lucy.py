@@ -9,12 +9,11 @@ from dhop.iteration.steps import Keep, as_they_are, inner
 
 Array: TypeAlias = Any
 Products: TypeAlias = list[Array]
-Bend: TypeAlias = Callable[[Products], tuple[Products, Products]]
+Bend: TypeAlias = Callable[[Products, tuple[Products, Products], Array], Any]
 
 KEPT = 0.6  # of a pixel is left by one iteration: what has become dark by noise hardly recovers
 ENDS = (1.0, 2.0), (0.0, 1.0)  # plain changes that one iteration makes, and last changes
 TRIALS = 3  # Newton's steps to the lengths of an iteration
-NEAR = 1e-3  # of a prediction is the least that it is taken for meanwhile
 
 
 def richardson_lucy(
@@ -44,7 +43,8 @@ def richardson_lucy(
     cost : callable
         Gives from predictions the loss alone.
     bend : callable
-        Gives from predictions minus half the slopes of the loss and half its curvatures.
+        Gives from predictions, two changes of these, and how far they are gone minus half the
+        slopes of the loss along them and half its curvatures: along one, across, along the other.
     sensitivity : array
         Sums of the columns; where they are zero nothing is seen and the image stays.
     x : array
@@ -75,42 +75,50 @@ def richardson_lucy(
     last: tuple[Array, Products] | None = None
     while True:
         yield x, view
-        d = x * (gain * view.residual).astype(x.dtype)
-        new, way = np.maximum(x + d, 0), predict(d)
-        ahead = [m + a for m, a in zip(products, way, strict=True)]
+        d = (gain * view.residual).astype(x.dtype, copy=False)
+        d *= x
+        way = predict(d)
         seen = None
-        if last is not None and (not goal or cost(ahead) > goal):
-            some, more = _lengths(bend, products, way, last[1], keep)
-            far = np.maximum(x + some * d + more * last[0], x.dtype.type(KEPT) * x)
-            there = predict(far)
-            seen = look(far, there)
-            if seen.value <= view.value:
-                new, ahead = far, there
-            else:
-                seen = None
-        if seen is None:
+        if last is not None and not _ends(cost, products, way, view, d, goal):
+            some, more = _lengths(bend, products, (way, last[1]), keep)
+            new = some * d
+            new += more * last[0]
+            new += x
+            new = np.maximum(new, x.dtype.type(KEPT) * x)
+            ahead = predict(new)
+            seen = look(new, ahead)
+        if seen is None or not seen.value <= view.value:
+            new, ahead = np.maximum(x + d, 0), _sums(products, way)
             seen = look(new, ahead)
         new, change, *ahead = keep(new, new - x, *ahead)
         last = change, [b - a for a, b in zip(products, ahead, strict=True)]
         x, products, view = new, ahead, seen
 
 
-def _lengths(bend: Bend, products: Products, one: Products, other: Products, keep: Keep) -> Any:
+def _sums(some: Products, others: Products) -> Products:
+    return [a + b for a, b in zip(some, others, strict=True)]
+
+
+def _ends(
+    cost: Callable[[Products], float],
+    products: Products,
+    way: Products,
+    view: Any,
+    d: Array,
+    goal: float,
+) -> bool:
+    """Whether the plain step gets to the goal; mostly its slope, below the loss, tells that not."""
+    if not goal or view.value - 2 * float(inner(view.residual, d)) > goal:
+        return False
+    return bool(cost(_sums(products, way)) <= goal)
+
+
+def _lengths(bend: Bend, products: Products, ways: tuple[Products, Products], keep: Keep) -> Any:
     """How far to go two ways, by Newton's steps from nothing, few enough to stay cautious."""
     t = np.zeros(2)
     for _ in range(TRIALS):
-        ahead = [
-            np.maximum(m + t[0] * a + t[1] * b, NEAR * m)
-            for m, a, b in zip(products, one, other, strict=True)
-        ]
-        slopes, curvatures = bend(ahead)
-        sums = [
-            inner(start, way)
-            for f, c, *ways in zip(slopes, curvatures, one, other, strict=True)
-            for start in (f, *(c * each for each in ways))
-            for way in ways
-        ]
-        g, *H = np.reshape(keep(*sums), (-1, 3, 2)).sum(axis=0, dtype=np.float64)
-        t = t + np.linalg.lstsq(np.array(H), g, rcond=None)[0]
+        slope, across, curve, mixed, bent = map(float, keep(*bend(products, ways, t)))
+        H = np.array([[curve, mixed], [mixed, bent]])
+        t = t + np.linalg.lstsq(H, [slope, across], rcond=None)[0]
     number = products[0].dtype.type
     return [number(np.clip(s, *ends)) for s, ends in zip(t, ENDS, strict=True)]

@@ -36,3 +36,6 @@ AFFINE, PROJECTIVE, MAPPED = range(3)  # what positions of warps are told by: a 
 # Where shares and the board have what, see `dhop.kernels.shares`.
 TAKEN, AT_ONCE, CALL, EDGES = range(4)
 BEGUN = 0
+# Of the likelihood of photons: those that are expected, at least; counts over their mean, from
+# which on it goes on as a straight line; the part of an expected frame that a step may leave.
+DARKEST, STEEPEST, NEAR = 1e-12, 1e3, 1e-3

@@ -49,9 +49,9 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
     FileNotFoundError
         If there is no such file, or no manifest in the folder.
     ValueError
-        If the file is broken or holds something else. Of what is mapped, indices are read, and
-        checked, only if `check` asks for it: a product with wrong ones may end the interpreter.
-        Numbers that were changed are noticed in .npz and .mtx.gz alone.
+        If the file is broken or holds something else. The indices of a mapped folder are read and
+        checked only with `check`; a product with wrong ones may end the interpreter. Numbers that
+        were changed are noticed in .npz and .mtx.gz alone.
 
     Examples
     --------

@@ -26,7 +26,7 @@ Multiplied: TypeAlias = Callable[[Array, Array, Array], None]
 
 BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
 WIDE = 4  # blocks of columns, at least: of large images they take less than three times as one
-WAKING = 13  # as many times must a thread be worth it, which is woken for each step
+WAKING = 6  # as many times must a thread be worth it, which is woken for each step
 SMALL = 7.5e5  # nanoseconds of an image that other threads do not help with
 
 

@@ -65,9 +65,9 @@ class DHOperator(NormalOperator):
     axes : int or sequence of int, optional
         Axes of `dims` that the axes of `psf` belong to; by default the last ones.
     method : {"auto", "direct", "separable", "fft"}
-        Algorithm of the products: every non-zero tap multiplied and added; the folded PSF as a
-        short sum of products of one factor for each axis; Fourier transforms. ``"auto"`` takes
-        the one that should be fastest.
+        Algorithm of the products. ``"direct"`` multiplies and adds every non-zero tap.
+        ``"separable"`` takes the folded PSF as a short sum of products of one factor for each axis.
+        ``"fft"`` multiplies spectra. ``"auto"`` takes the one that should be fastest.
     dtype : dtype, optional
         float32, float64, complex64 or complex128; by default that of `psf` if it is one of these,
         else float64 (float32 for float16).

@@ -43,6 +43,11 @@ class CameraOperator(NormalOperator):
         On the fine pixels, counted from where the frame begins.
     dtype : dtype
     workers : int or None
+
+    Attributes
+    ----------
+    axes, factor : tuple of int
+        The axes of the images, and fine pixels in one of the frame along each.
     """
 
     def __init__(
@@ -56,10 +61,12 @@ class CameraOperator(NormalOperator):
         dims = (*batch, *grid.size)
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
+        self.factor = grid.fine
+        self.axes = tuple(range(len(batch), len(dims)))
         rules: dict[str, Any] = {
             "decimation": grid.decimation, "boundary": ("constant",) * psf.ndim,
             "center": tuple(k - 1 for k in psf.shape), "phase": (0,) * psf.ndim,
-            "axes": tuple(range(len(batch), len(dims))), "dtype": dtype,
+            "axes": self.axes, "dtype": dtype,
         }  # fmt: skip
         self.tabulated: FieldModel | None = None
         if isinstance(psf, Field):
@@ -178,28 +185,37 @@ class MovedOperator(Product):
         shape = self._given[2]
         return MovedOperator(self._scene[-len(shape) :], *self._given, **self._settings)
 
-    def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """That of a frame that is only shifted, as this one is in its middle, by a whole factor."""
+    def still(self) -> DHOperator:
+        """What a frame sees that is only shifted, as this one is in its middle, by a whole factor.
+
+        By less than a pixel of the scene: where that has gone does not matter to what is near.
+        """
         psf, factor, shape, motion = self._given
         if isinstance(psf, Field):
             psf = psf.mean
-        center, decimation = self._settings["center"], self._settings["decimation"]
+        center = self._settings["center"]
         if factor != self._grid.fine:
             old, new = ([1 / f for f in each] for each in (self._grid.fine, factor))
             psf = resample(psf, old, new, center=center)
             center = tuple((k - 1) // 2 for k in psf.shape)
-        whole = tuple(max(1, round(f)) for f in factor)
         move = displacement(motion, shape, (0.5,) * len(shape)) * factor
         moved, origin = shift(psf, (move - np.rint(move)).tolist(), center)
         options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
-        near = DHOperator(self._scene, moved, whole, center=origin, **options)
+        whole = tuple(max(1, round(f)) for f in factor)
+        return DHOperator(self._scene, moved, whole, center=origin, **options)
+
+    def similar(self, weights: Array | None = None) -> list[Term] | None:
+        """That of `still`."""
+        _, factor, shape, motion = self._given
+        near = self.still()
         if near.dimsd == self.dimsd:
             return near.terms(weights)
         # Each of its pixels has the weights of those of the frame that lie there.
+        whole = near.factor
         given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
         blocks = near.dimsd[-len(shape) :]
         crowd = self._grid.crowd(motion, whole, blocks, given.reshape(-1, *shape))
-        if decimation == "sum":
+        if self._settings["decimation"] == "sum":
             crowd *= (prod(factor) / prod(whole)) ** 2
         return near.terms(crowd.reshape(-1))
 

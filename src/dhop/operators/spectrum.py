@@ -44,8 +44,8 @@ def singular_values(A: NormalOperator, k: int | None = None, *, which: Which = "
     - Else the matrix is decomposed, as long as it is small.
     - Else the largest or the smallest few are found by Lanczos' iteration.
 
-    They are exact to the rounding of the largest of them in the operator's dtype; those of the
-    iteration that are below 1e-7 of it are upper bounds.
+    Errors are at most the rounding of the largest value in the operator's dtype. What the iteration
+    finds below 1e-7 of the largest is an upper bound.
 
     Parameters
     ----------

@@ -113,9 +113,9 @@ class FrameStack(NormalOperator):
     ) -> "FrameStack":
         """The frames of a camera that has moved in any way.
 
-        Frame `i` is ``A_i = D H W_i``: the scene is warped onto a fine grid of the frame, which is
-        blurred and decimated, so that the PSF turns with the camera. A frame that is only shifted
-        has the shift in its PSF, if the scene is `factor` times its size.
+        Frame `i` is ``A_i = D H W_i``. The scene is warped onto a fine grid of the frame; then the
+        grid is blurred and decimated. So the PSF turns with the camera. If a frame is only shifted,
+        and the scene is `factor` times its size, the shift becomes part of the PSF.
 
         Parameters
         ----------
@@ -123,16 +123,16 @@ class FrameStack(NormalOperator):
             Shape of the scene, of which pixel (0, 0) is the first that pixel (0, 0) of frame 0
             covers. Axes before those of the PSF are a batch.
         psf : array_like or Field
-            Of one to three axes, which are those that move. On pixels of which `factor`, or the
-            next whole number above it, are one of a frame. The positions of a field are such pixels
-            of the camera, not of the scene.
+            Of one to three axes, those that move. It is on pixels of the fine grid, of which
+            `factor`, or the next whole number above it, make one of a frame. The positions of a
+            field are such pixels of the camera, not of the scene.
         factor : float or sequence of float
             Pixels of the scene in one of a frame.
         motion : sequence
-            For each frame where its pixels lie in frame 0, in low-resolution pixels: a 3 x 3 matrix
-            that takes ``(row, column, 1)`` there, an array of positions of shape ``(2, m0, m1)``,
-            or a callable that takes rows and columns, two arrays, to theirs. Of volumes a 4 x 4
-            matrix, and planes come first; of lines a 2 x 2 matrix, and there are columns only.
+            For each frame: where its pixels lie in frame 0, in low-resolution pixels. That is a
+            3 x 3 matrix that takes ``(row, column, 1)`` there, an array of positions of shape
+            ``(2, m0, m1)``, or a callable of two arrays, rows and columns. For volumes a matrix is
+            4 x 4 and planes come first; for lines it is 2 x 2 and there are columns only.
         shape : sequence of int, optional
             Of a frame, by default ``dims // factor``.
         weights : sequence of (float or array_like), optional

@@ -56,9 +56,9 @@ class WarpOperator(NormalOperator):
         As for `DHOperator`. Where the image is continued by zeros, the spline is zero from 12
         pixels beyond the outermost ones on (from 1 if linear).
     conserve : {"brightness", "flux"}
-        Whether values are kept, or sums: ``"flux"`` multiplies by the area of the image that a
-        pixel of the result covers, or the volume, the Jacobian determinant, which for an array is
-        that of central differences.
+        Whether values are kept, or sums. ``"flux"`` multiplies by the area, or the volume, of the
+        image that a pixel of the result covers: the Jacobian determinant. For an array of positions
+        it comes from central differences.
     dtype : dtype
         float64 or float32. Positions are float64 in either.
     workers : int, optional
@@ -81,11 +81,11 @@ class WarpOperator(NormalOperator):
 
     Notes
     -----
-    The filter of a cubic spline reaches over the whole image, and falls off by 0.27 a pixel. Its
-    products end where no bit changes, and so do rows of the explicit matrix: 28 pixels from a
-    position in float64, 14 in float32. A row of a volume has so many along each axis, 175,616 in
-    float64: take ``order=1``, which has 8, for the matrix of a large one. NaN in an image is all
-    over its result, if cubic.
+    The filter of a cubic spline reaches over the whole image, and falls off by 0.27 a pixel.
+    Products and rows of the explicit matrix end where no bit changes: 28 pixels from a position in
+    float64, 14 in float32. In a volume that is so along each axis, and a row has 175,616 entries in
+    float64. For the matrix of a large volume take ``order=1``, whose rows have 8. With a cubic
+    spline a NaN spreads over the whole result.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from dhop.plots.matrix import row, spy  # noqa: E402
 from dhop.plots.points import psf  # noqa: E402
 from dhop.plots.spectra import frequency_response, singular_values  # noqa: E402
 from dhop.plots.volumes import volume  # noqa: E402
+from dhop.runtime.signatures import shorten  # noqa: E402
 
 __all__ = [
     "comparison",
@@ -26,3 +27,6 @@ __all__ = [
     "volume",
     "widths",
 ]
+
+for name in __all__:
+    shorten(globals()[name])

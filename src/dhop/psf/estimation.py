@@ -1,5 +1,6 @@
 """The point spread function from the frames themselves."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -7,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.cautions import PSFWarning
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
 from dhop.frames.windows import Spectra
@@ -21,6 +23,11 @@ NARROWEST = 0.15  # pixels of the high resolution: a point
 POINT = 0.25  # pixels of a frame: what is narrower is taken for a point too
 WIDEST = 4.0  # pixels of a frame, and one part in SHORTEST of it
 SHORTEST = 6
+OTHER = ("disk", "motion")  # families without a Gaussian among them
+TOLD = 0.03  # of the logarithm of the likelihood, for each class of aliases: a family is better
+# Where angles are searched from, in units of 45 degrees. The likelihood of a streak has many peaks,
+# and a kink where the streak lies along an axis, from which a search does not get away.
+TURNS = (-1.75, -1.25, -0.75, -0.25, 0.25, 0.75, 1.25, 1.75)
 # A photograph as cameras write it falls off towards its highest frequencies as if it had been
 # blurred by this many of its pixels; that is no blur that should be taken away. Several frames show
 # what is beyond these frequencies, and need no such caution.
@@ -41,7 +48,7 @@ FAMILIES: dict[str, _Family] = {
     "gaussian": _Family(lambda s: _gaussian(np.exp(s), np.exp(s), 0.0), [[0.15], [0.6]], []),
     "elliptic": _Family(
         lambda s, ratio, turn: _gaussian(np.exp(s), np.exp(s + ratio), 45 * turn),
-        [[0.4, 0.1, 0.0], [0.4, 0.1, 1.0]],
+        [[0.4, 0.3, turn] for turn in TURNS[::2]],
         [(-1.5, 1.5), (-2.0, 2.0)],
     ),
     "moffat": _Family(
@@ -52,7 +59,7 @@ FAMILIES: dict[str, _Family] = {
     "disk": _Family(lambda s: disk(2 * np.exp(s)), [[0.2], [0.8], [1.5]], []),
     "motion": _Family(
         lambda s, turn: motion(3.46 * np.exp(s), 45 * turn),
-        [[s, turn] for s in (0.5, 1.3) for turn in (-1.0, 0.0, 1.0, 2.0)],
+        [[s, turn] for s in (0.4, 1.1) for turn in TURNS],
         [(-3.0, 3.0)],
     ),
 }
@@ -69,10 +76,13 @@ def estimate(
 ) -> Array:
     """Estimate the PSF of a family that fits the frames best.
 
-    The width that makes the spectra of the frames most likely, for a scene whose power falls as
+    It is the one that makes the spectra of the frames most likely, for a scene whose power falls as
     that of edges does, see `dhop.frames.scene`. Several frames with different shifts show
-    frequencies where the blur matters; a single frame hardly does, so that its estimate is
-    cautious: a point, unless the frame is blurred over more than about a pixel of its own.
+    frequencies where the blur matters. A single frame hardly does, so its estimate is cautious: a
+    point, unless the frame is blurred over more than about a pixel of its own.
+
+    The family is yours to choose: frames tell the width well, and the shape only if the blur is
+    wide. A warning says if they do not.
 
     Parameters
     ----------
@@ -98,6 +108,11 @@ def estimate(
     ValueError, TypeError
         If shapes do not fit, the family is unknown, or frames are constant or too small.
 
+    Warns
+    -----
+    dhop.cautions.PSFWarning
+        If a round Gaussian is as likely as the disk or the streak that was found.
+
     Examples
     --------
     >>> import numpy as np
@@ -119,7 +134,16 @@ def estimate(
     moves = observations.checked_shifts(shifts, len(stack))
     each = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
     choice("decimation", decimation, ("mean", "sum", "sample"))
-    return fit_blur(Spectra(stack, steps, moves, each), decimation, family)[0]
+    spectra = Spectra(stack, steps, moves, each)
+    psf, scene = fit_blur(spectra, decimation, family)
+    # The others become a Gaussian by themselves, where frames show no more.
+    if family in OTHER and fit_blur(spectra, decimation)[1].misfit - scene.misfit < TOLD:
+        message = (
+            f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
+            "be wrong; take more frames, or measure the psf"
+        )
+        warnings.warn(message, PSFWarning, stacklevel=2)
+    return psf
 
 
 def fit_blur(spectra: Spectra, decimation: str, family: Family = "gaussian") -> tuple[Array, Scene]:

@@ -1,6 +1,6 @@
 """The operators of the frames, from what is known of these."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -8,13 +8,22 @@ from dhop.frames import observations
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.moved import frame_operator
-from dhop.reconstruction.preparation import Preparation
 
 Array = NDArray[Any]
 
 
+class Known(Protocol):
+    """What is known of frames, in memory or in chunks: see `Preparation`."""
+
+    frames: Any
+    factor: tuple[int, ...]
+    psf: Any
+    shifts: Array
+    motion: list[Any] | None
+
+
 def operators(
-    size: tuple[int, ...], known: Preparation, factor: tuple[float, ...], options: dict[str, Any]
+    size: tuple[int, ...], known: Known, factor: tuple[float, ...], options: dict[str, Any]
 ) -> list[Any]:
     """The operator of each frame, of one PSF or of one for each of its channels."""
 

@@ -39,8 +39,8 @@ class Certainty(ABC):
         :math:`\sigma`, :math:`N = \sum_i w_i A_i^H A_i` and :math:`P = S^H S`: exact in a closed
         form, else by probing with random signs, always the same. It holds for scenes as smooth as
         `beta` expects, see docs/explanation/uncertainty.md. With bounds pixels at one of them have
-        none and the others that of a Gaussian, and total variation has that of the nearest
-        Gaussian: both are approximations.
+        none and the others that of a Gaussian, and total variation and starlets have that of the
+        nearest Gaussian: both are approximations.
 
         Parameters
         ----------

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.iteration.steps import inner
+from dhop.kernels import DARKEST, NEAR, STEEPEST
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.losses import Loss
 
 Array = NDArray[Any]
 
 WIDE = np.dtype(np.float64)
-STEEPEST = 1e3  # counts over their mean, from which on the likelihood goes on as a straight line
-DARKEST = 1e-12  # photons that are expected, at least
 
 
 class Seen(NamedTuple):
@@ -26,14 +26,23 @@ class Seen(NamedTuple):
         Its loss.
     fall : ndarray
         Minus half the slope of that, for each pixel.
-    square : number
-        Squared norm of the residuals, times the weights of a majoriser.
-    weights, trust : ndarray
-        Those of least squares of the same slope, or nearly, and how much pixels count.
     """
 
     value: Any
     fall: Array
+
+
+class Tangent(NamedTuple):
+    """Least squares of the same slope as the loss of one frame, or nearly.
+
+    Attributes
+    ----------
+    square : number
+        Squared norm of the residuals, times the weights.
+    weights, trust : ndarray
+        Of the pixels, and how much of that is no distrust of outliers.
+    """
+
     square: Any
     weights: Array
     trust: Array
@@ -44,6 +53,9 @@ class Data(Protocol):
 
     def see(self, number: int, product: Array) -> Seen:
         """What a frame says, if `product` is ``A x``."""
+
+    def tangent(self, number: int, product: Array) -> Tangent:
+        """The least squares that touch the loss of a frame there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +75,21 @@ class Residuals:
     loss: Loss
 
     def see(self, number: int, product: Array) -> Seen:
+        root, misfit = self._misfit(number, product)
+        fall = root * self.loss.weights(misfit) * misfit
+        return Seen(float(self.loss.value(misfit)), fall)
+
+    def tangent(self, number: int, product: Array) -> Tangent:
+        root, misfit = self._misfit(number, product)
+        weights = self.loss.weights(misfit)
+        square = float((weights * misfit) @ misfit)
+        return Tangent(square, root * root * weights, self.loss.trust(misfit))
+
+    def _misfit(self, number: int, product: Array) -> tuple[Any, Array]:
         root = self.operator.root(number, WIDE)
         misfit = self.frames[number].reshape(-1) - product
         misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
-        misfit *= root
-        weights = self.loss.weights(misfit)
-        fall = weights * misfit
-        square = float(fall @ misfit)
-        return Seen(
-            float(self.loss.value(misfit)), root * fall, square, root * root * weights,
-            self.loss.trust(misfit),
-        )  # fmt: skip
+        return root, misfit * root
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +131,12 @@ class Photons:
     def see(self, number: int, product: Array) -> Seen:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         ratio = np.minimum(n / m, STEEPEST)
-        return Seen(
-            self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain,
-            np.sum(w * (n - m) ** 2 / m), w / (self.gain**2 * m), np.ones_like(m),
-        )  # fmt: skip
+        return Seen(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
+
+    def tangent(self, number: int, product: Array) -> Tangent:
+        n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
+        square = np.sum(w * (n - m) ** 2 / m)
+        return Tangent(square, w / (self.gain**2 * m), np.ones_like(m))
 
     def cost(self, products: Sequence[Array]) -> Any:
         """The loss of all frames."""
@@ -128,15 +146,32 @@ class Photons:
             total = total + self._loss(n, w, m, np.minimum(n / m, STEEPEST))
         return total
 
-    def bend(self, products: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-        """For each frame minus half the slope of the loss and half its curvature."""
-        slopes, curvatures = [], []
-        for number, product in enumerate(products):
-            n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
+    def bend(self, products: Sequence[Array], ways: Sequence[Sequence[Array]], t: Array) -> Any:
+        """How the loss of all frames is inclined and bent where these change in two ways.
+
+        Parameters
+        ----------
+        products : sequence of ndarray
+        ways : pair of sequences of ndarray
+            Changes of the products.
+        t : ndarray, shape (2,)
+            How far they have gone along these.
+
+        Returns
+        -------
+        five numbers
+            Minus half the slopes, then half the curvatures: along one way, across, along the other.
+        """
+        total: Any = np.zeros(5)
+        for number, (product, one, other) in enumerate(zip(products, *ways, strict=True)):
+            ahead = np.maximum(product + t[0] * one + t[1] * other, NEAR * product)
+            n, w, m = self.counts[number], self.weights[number], self.mean(number, ahead)
             ratio = np.minimum(n / m, STEEPEST)
-            slopes.append(w * (ratio - 1) / self.gain)
-            curvatures.append(w * ratio / (self.gain**2 * m))
-        return slopes, curvatures
+            fall, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
+            sums = [(fall, one), (fall, other)]
+            sums += [(bent * one, one), (bent * one, other), (bent * other, other)]
+            total = [before + inner(*pair) for before, pair in zip(total, sums, strict=True)]
+        return total
 
     @staticmethod
     def _loss(n: Array, w: Array, m: Array, ratio: Array) -> Any:

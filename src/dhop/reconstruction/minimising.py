@@ -29,7 +29,7 @@ def improved(objective: Objective, x: Array, view: View) -> Array:
         return x
     unit = power_of_two(size)
     r = (view.residual / unit).astype(x.dtype)
-    normal = objective.majoriser(view).normal
+    normal = objective.majoriser(view).problem.normal
     return moved(x, unit, improvement(normal, r, objective.precondition))
 
 
@@ -83,7 +83,8 @@ def minimise(
     def size(x: Array, view: View) -> float:
         if box == EVERYTHING:
             return norm(view.residual)
-        low, high = (strength * (edge - x.astype(np.float64)) for edge in box)
+        held = x.astype(view.residual.dtype, copy=False)
+        low, high = (strength * (edge - held) if isfinite(edge) else edge for edge in box)
         return norm(view.residual.clip(low, high))
 
     scale = size(origin, objective.look(origin))
@@ -103,7 +104,8 @@ def minimise(
             if converged or number == maxiter or since > PATIENCE or not isfinite(now):
                 break
     shape = objective.problem.frames.shape[1:]
+    problem, square, trust = objective.majoriser(view)
     return Found(
-        x, converged, name, record.history, sqrt(view.square),
-        objective.majoriser(view).operator, [each.reshape(shape) for each in view.trust],
+        x, converged, name, record.history, sqrt(square), problem.operator,
+        [each.reshape(shape) for each in trust],
     )  # fmt: skip

@@ -2,6 +2,7 @@ r"""What is minimised: :math:`\sum_i \mathrm{loss}(A_i x - y_i) + \beta \, \math
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,26 +24,39 @@ class View(NamedTuple):
     Attributes
     ----------
     residual : ndarray
-        Minus half the gradient, in double precision.
+        Minus half the gradient, in the precision of the image that was looked at.
     loss, prior : float
         The parts of the objective.
-    square : float
-        Of the norm of the residuals with the weights of the majoriser.
-    weights, trust : list of ndarray
-        See `dhop.reconstruction.data_terms.Seen`, one for each frame.
+    products : sequence of ndarray
+        Of the operator of each frame with the image.
     """
 
     residual: Array
     loss: float
     prior: float
-    square: float
-    weights: list[Array]
-    trust: list[Array]
+    products: Sequence[Array]
 
     @property
     def value(self) -> float:
         """The objective."""
         return self.loss + self.prior
+
+
+class Majoriser(NamedTuple):
+    """The least squares that touch an objective.
+
+    Attributes
+    ----------
+    problem : Problem
+    square : float
+        Of the norm of its residuals.
+    trust : list of ndarray
+        See `dhop.reconstruction.data_terms.Tangent`, one for each frame.
+    """
+
+    problem: Problem
+    square: float
+    trust: list[Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +82,7 @@ class Objective:
     precondition: Product | None = None
 
     def look(self, x: Array) -> View:
-        """Value, gradient and majoriser at an image, in double precision."""
+        """Value and gradient at an image, in double precision."""
         wide = x.astype(np.float64, copy=False)
         return self.seen(wide, self.predict(wide))
 
@@ -77,30 +91,30 @@ class Objective:
         return [A.matvec(x) for A in self.problem.operator.operators]
 
     def seen(self, x: Array, products: Sequence[Array]) -> View:
-        """Value, gradient and majoriser at an image whose products are known."""
-        r = np.zeros(x.shape)
-        loss, square = 0.0, 0.0
-        weights, trust = [], []
-        for number, (A, product) in enumerate(
-            zip(self.problem.operator.operators, products, strict=True)
-        ):
-            seen = self.data.see(number, product)
-            loss += float(seen.value)
-            square += float(seen.square)
-            weights.append(seen.weights)
-            trust.append(seen.trust)
-            r += A.rmatvec(seen.fall.astype(x.dtype, copy=False))
+        """Value and gradient at an image whose products are known, in its precision."""
+        found = [self.data.see(number, product) for number, product in enumerate(products)]
+        falls = np.concatenate([each.fall for each in found]).astype(x.dtype, copy=False)
+        r = self._frames.rmatvec(falls)
         prior = 0.0
         if self.beta:
             cost = self.penalty.cost(x)
             prior = self.beta * cost.value
             r -= self.beta * cost.slope
-        return View(r, loss, prior, square, weights, trust)
+        return View(r, sum(float(each.value) for each in found), prior, products)
 
-    def majoriser(self, view: View) -> Problem:
+    @cached_property
+    def _frames(self) -> FrameStack:
+        """The operators without weights, which the slopes of losses have."""
+        return FrameStack(self.problem.operator.operators)
+
+    def majoriser(self, view: View) -> Majoriser:
         """The least squares of the same gradient at the image of a view."""
-        operator = FrameStack(self.problem.operator.operators, view.weights)
-        return replace(self.problem, operator=operator)
+        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+        operator = FrameStack(self.problem.operator.operators, [each.weights for each in found])
+        return Majoriser(
+            replace(self.problem, operator=operator),
+            sum(float(each.square) for each in found), [each.trust for each in found],
+        )  # fmt: skip
 
 
 def inverse_near(problem: Problem) -> Product | None:

@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.iteration.steps import inner
+from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.diagonal import DiagonalOperator
+from dhop.operators.stack import FrameStack
+from dhop.psf.stencils import DIFFERENCE
+from dhop.psf.stencils import Name as Stencil
+from dhop.runtime.parallel import row_blocks, run
 
 Array: TypeAlias = Any
-Name: TypeAlias = Literal["tv", "huber-tv"]
+Name: TypeAlias = Literal["tv", "huber-tv", "starlet"]
 
 ROUND = 1e-3  # of the range of the frames: a step that total variation takes for none
+PASSED = 3.0  # nanoseconds a pixel
 
 
 class Cost(NamedTuple):
@@ -22,11 +30,47 @@ class Cost(NamedTuple):
     slope: Array
 
 
+class Touching(NamedTuple):
+    """Squares that touch a penalty from above.
+
+    Attributes
+    ----------
+    S : FrameStack
+        What they are the squares of.
+    strength : float
+        The weight of the similar regulariser that is as strong.
+    """
+
+    S: FrameStack
+    strength: float
+
+
 class Penalty(Protocol):
     """A penalty of images, as vectors in double precision."""
 
     def cost(self, x: Array) -> Cost:
         """Its value and half its gradient."""
+
+
+class Blunted(Penalty, Protocol):
+    """A penalty of sizes whose tips are rounded.
+
+    Attributes
+    ----------
+    similar : str
+        The regulariser of squares whose spectrum is nearest.
+    """
+
+    similar: ClassVar[Stencil]
+
+    def sizes(self, x: Array) -> list[Array]:
+        """What it sums, in one or several parts."""
+
+    def rise(self, x: Array) -> float:
+        """What a pixel costs on average, if no tip were rounded."""
+
+    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+        """The squares that touch it at such sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +103,7 @@ class Variation:
         Steps up to this one are noise, or shading, and not an edge.
     """
 
+    similar: ClassVar[Stencil] = "gradient"
     dims: tuple[int, ...]
     axes: Sequence[int]
     threshold: float
@@ -71,17 +116,44 @@ class Variation:
         squares: Array = sum(np.sum(step * step, channels, keepdims=True) for step in steps)
         return steps, np.sqrt(squares)
 
-    def mean_step(self, x: Array) -> float:
-        """The mean size of the gradients."""
+    def sizes(self, x: Array) -> list[Array]:
+        return [self.steps(x)[1]]
+
+    def rise(self, x: Array) -> float:
         return float(np.mean(self.steps(x)[1]))
 
+    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+        (size,) = sizes
+        weights = blunted(size, self.threshold)[1]
+        roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
+        steps = []
+        for axis in self.axes:
+            stencil = np.reshape(DIFFERENCE, [2 if k == axis else 1 for k in self.axes])
+            A = DHOperator(
+                self.dims, stencil, 1, center=[int(k == axis) for k in self.axes],
+                boundary="symmetric", dtype=dtype, axes=tuple(self.axes),
+            )  # fmt: skip
+            steps.append(DiagonalOperator(roots, self.dims) @ A)
+        return Touching(FrameStack(steps), float(weights.mean()))
+
     def cost(self, x: Array) -> Cost:
-        steps, size = self.steps(x)
-        value, weight = blunted(size, self.threshold)
-        slope = sum(
-            transposed(weight * step, axis) for step, axis in zip(steps, self.axes, strict=True)
-        )
-        return Cost(float(value), slope.reshape(x.shape))
+        from dhop.kernels import variation  # with Numba, so not before it is needed
+
+        sizes = tuple(self.dims[axis] for axis in self.axes)
+        image = x.reshape(-1, *(1,) * (3 - len(sizes)), *sizes)
+        weights, slope = np.empty(image.shape[1:], x.dtype), np.empty_like(image)
+        sums = np.empty(weights.shape[0] * weights.shape[1])
+        rows = row_blocks(sums.size, PASSED * image.size)
+
+        def weigh(start: int, stop: int) -> None:
+            variation.weigh(image, self.threshold, start, stop, weights, sums)
+
+        def climb(start: int, stop: int) -> None:
+            variation.climb(image, weights, start, stop, slope)
+
+        run(weigh, rows)
+        run(climb, rows)
+        return Cost(float(sums.sum()), slope.reshape(x.shape))
 
 
 def blunted(size: Array, threshold: float) -> tuple[Any, Array]:
@@ -96,13 +168,6 @@ def differences(image: Array, axis: int) -> Array:
     step = np.zeros_like(image)
     step[_part(axis, None, -1)] = np.diff(image, axis=axis)
     return step
-
-
-def transposed(step: Array, axis: int) -> Array:
-    """The transpose of `differences`, of steps whose last is zero."""
-    image = -step
-    image[_part(axis, 1, None)] += step[_part(axis, None, -1)]
-    return image
 
 
 def _part(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:

@@ -99,16 +99,19 @@ class Counting:
 
     def photons(self, frames: Array, weights: Sequence[Array]) -> Photons:
         """The Poisson loss of frames whose background has been subtracted."""
+        from dhop.reconstruction.counts import Counts  # with Numba, so not before it is needed
+
         beside = (self.read_noise / self.gain) ** 2
-        back = [each.reshape(-1) / self.gain + beside for each in self.background]
-        counts = [
-            np.where(np.broadcast_to(w, y.shape) > 0, y, 0).reshape(-1) / self.gain + b
-            for y, w, b in zip(frames.astype(np.float64), weights, back, strict=True)
-        ]
+        back = [_own(each) / self.gain + beside for each in self.background]
+        counts = []
+        for y, w, b in zip(frames, weights, back, strict=True):
+            seen = np.where(w > 0, y, 0).astype(np.float64)
+            counts.append((seen.reshape(-1) / self.gain + b).clip(0))
         flat = [
-            np.broadcast_to(w, y.shape).reshape(-1) for y, w in zip(frames, weights, strict=True)
+            _own(np.broadcast_to(w, y.shape)).astype(np.float64)
+            for y, w in zip(frames, weights, strict=True)
         ]
-        return Photons([n.clip(0) for n in counts], back, self.gain, flat)
+        return Counts(counts, back, self.gain, flat)
 
     def discrepancy(self, frames: Array, weights: Sequence[Array]) -> float:
         """The loss that noise alone is expected to cost."""
@@ -117,6 +120,11 @@ class Counting:
             float(np.sum(weight * deviance(mean + beside)))
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         )
+
+
+def _own(numbers: Array) -> Array:
+    """The numbers of all pixels, or a single one that was spread over them."""
+    return numbers.reshape(-1) if any(numbers.strides) else numbers.reshape(-1)[:1]
 
 
 def deviance(means: Array) -> Array:

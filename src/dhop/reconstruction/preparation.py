@@ -27,7 +27,7 @@ from dhop.reconstruction import blurs, contradiction, refining
 from dhop.reconstruction.least_turned import least_turned
 from dhop.reconstruction.middle import Middle
 from dhop.reconstruction.stilling import Stills, stilled
-from dhop.registration import MODELS, Model, Registration, register
+from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
@@ -122,12 +122,10 @@ class Preparation:
         """Take the motions, and return shifts: all that there is, or those of the middles."""
         shape = self.frames.shape[-len(self.factor) :]
         given = motions.checked_motions(motion, len(self.frames), shape)
-        shifts = [motions.as_shift(each) for each in given]
-        if all(shift is not None for shift in shifts):
-            return np.array(shifts)
-        self.motion = given
-        middle = (0.5,) * len(shape)
-        return np.array([motions.displacement(each, shape, middle) for each in given])
+        shifts, alone = motions.as_shifts(given, shape)
+        if not alone:
+            self.motion = given
+        return shifts
 
     def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
         """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
@@ -273,13 +271,8 @@ class Preparation:
         weights = self.weights or [np.ones(())] * len(grey)
         strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if strangers:
-            names = ", ".join(map(str, strangers))
             self.weights = [0.0 * w if i in strangers else w for i, w in enumerate(weights)]
-            self.warn(
-                f"frames {names} do not show the scene of frame {found.reference}; they are left "
-                "out",
-                RegistrationWarning,
-            )
+            self.warn(left_out(found, strangers), RegistrationWarning)
 
     def _refine(self, gains: Array) -> Array:
         """Shifts or motions of the least residual; brightness that belongs to them."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed import Equations
+from dhop.frames.observations import NOTHING_SEEN
 from dhop.iteration.steps import norm
 from dhop.operators.blur_decimate import DHOperator, Method
 from dhop.operators.channels import ChannelOperator
@@ -167,7 +168,7 @@ def check(weights: Sequence[Array] | None, regulariser: Regulariser, ndim: int =
         If all weights are zero, or the regulariser is complex or zero everywhere.
     """
     if weights is not None and not any(weight.any() for weight in weights):
-        raise ValueError("weights must not all be zero: no pixel is observed")
+        raise ValueError(NOTHING_SEEN)
     if not isinstance(regulariser, LinearOperator):
         real_stencils(regulariser, ndim)
 

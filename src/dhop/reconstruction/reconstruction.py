@@ -1,5 +1,6 @@
 """From frames that are prepared to an image: the problem, the choice of `beta`, the solution."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,7 +14,7 @@ from dhop.reconstruction import problem, ranges, solvers
 from dhop.reconstruction.preparation import Preparation
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.solvers import Callback, Found
-from dhop.reconstruction.variational import Variational
+from dhop.reconstruction.variational import Variational, evened
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -87,21 +88,37 @@ class Reconstruction:
             settings = sum(stack.strengths()), estimated, self.progress
             if special is not None:
                 number = special.weigh(known, self.posed(1.0), beta, noise, *settings)
+                if special.guards(beta):
+                    number = self._raised(number, span, self._even, "the frames no counts")
             else:
                 number = known.weigh(self.regulariser, beta, noise, *settings)
                 if len(known.factor) == 3 and beta == "auto" and not self.nonnegative:
-                    number = self._raised(number, span)
+                    number = self._raised(number, span, self.posed, "the noise photons'")
         if number < 0:
             raise ValueError(f"beta must not be negative, got {beta!r}")
         return float(number)
 
-    def _raised(self, number: float, span: tuple[float, float]) -> float:
-        """A `beta` of volumes, whose PSF was compared with no other, or one that is plausible."""
-        plausible = ranges.plausible(self.posed, number, span)
+    def _even(self, beta: float) -> Problem:
+        """The problem whose frames have the mean of their weights."""
+        return evened(self.posed(beta))
+
+    def _raised(
+        self,
+        number: float,
+        span: tuple[float, float],
+        posed: Callable[[float], Problem],
+        otherwise: str,
+    ) -> float:
+        """A `beta` or a larger one, for which the image of least squares is plausible.
+
+        Of volumes, whose PSF was compared with no other, and of photons, whose images do not ring
+        downwards.
+        """
+        plausible = ranges.plausible(posed, number, span)
         if plausible > RAISED * number:
             self.known.warn(
                 f"beta was raised from {number:.3g} to {plausible:.3g}, so that the image stays "
-                "near the range of the frames; the psf may be too wide, or the noise photons'",
+                f"near the range of the frames; the psf may be too wide, or {otherwise}",
                 PSFWarning,
             )
         return plausible

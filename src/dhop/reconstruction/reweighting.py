@@ -1,11 +1,11 @@
-r"""Total variation as squares, for the covariances of its solutions.
+r"""Priors that are no squares as squares, for the covariances of their solutions.
 
 .. math:: \phi(s) = \min_w \left( w s^2 + \ldots \right), \quad w = \frac{1}{2 \max(s, t)}
 
-so that squares with these weights touch the prior from above at gradients of the sizes `s`. A scene
-that is only known to some deviation has gradients of many sizes. The Gaussian about the solution
-that is nearest to what is known of it has the weights of the root of their mean square, which its
-own covariance tells [1]_.
+so that squares with these weights touch the prior from above at sizes `s`, of gradients or of
+coefficients. A scene that is only known to some deviation has many sizes. The Gaussian about the
+solution that is nearest to what is known of it has the weights of the root of their mean square,
+which its own covariance tells [1]_.
 
 References
 ----------
@@ -14,35 +14,32 @@ References
    https://doi.org/10.1109/TIP.2007.916051.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.operators.blur_decimate import DHOperator
-from dhop.operators.diagonal import DiagonalOperator
-from dhop.operators.stack import FrameStack
 from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.penalties import Variation, blunted
+from dhop.reconstruction.penalties import Blunted
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
 
 ROUNDS = 4  # of weights and covariances; both change by some percent then
-SAMPLES = 24  # that tell the mean squares of gradients
+SAMPLES = 24  # that tell the mean squares of sizes
 ROUGH = 1e-3  # tolerance of these
 
 
 class Reweighted:
-    """The covariances of an image whose prior is total variation.
+    """The covariances of an image whose prior is no square.
 
     Parameters
     ----------
     problem : Problem
         Its `regulariser` is not looked at.
-    variation : Variation
+    prior : Blunted
     x : ndarray, shape (N,)
         The solution.
     made : callable
@@ -52,12 +49,12 @@ class Reweighted:
     def __init__(
         self,
         problem: Problem,
-        variation: Variation,
+        prior: Blunted,
         x: Array,
         made: Callable[[Problem, Problem], Covariance],
     ) -> None:
-        self._problem, self._variation, self._made = problem, variation, made
-        self._sizes = variation.steps(x.astype(np.float64))[1]
+        self._problem, self._prior, self._made = problem, prior, made
+        self._sizes = prior.sizes(x.astype(np.float64))
         self.here = self._covariance(self._sizes)
         self._known: dict[float, Covariance] = {}
 
@@ -68,27 +65,19 @@ class Reweighted:
         if sigma not in self._known:
             found, rng = self.here, np.random.default_rng(0)
             for _ in range(ROUNDS):
-                squares = np.zeros(self._sizes.shape)
+                squares = [np.zeros(size.shape) for size in self._sizes]
                 for batch in found.batches(SAMPLES):
                     for drawn in found.solve(found.pulls(len(batch), rng), ROUGH):
-                        squares += self._variation.steps(sigma * drawn.astype(np.float64))[1] ** 2
-                found = self._covariance(np.sqrt(self._sizes**2 + squares / SAMPLES))
+                        seen = self._prior.sizes(sigma * drawn.astype(np.float64))
+                        squares = [one + own**2 for one, own in zip(squares, seen, strict=True)]
+                pairs = zip(self._sizes, squares, strict=True)
+                found = self._covariance([np.sqrt(x**2 + y / SAMPLES) for x, y in pairs])
             self._known[sigma] = found
         return self._known[sigma]
 
-    def _covariance(self, sizes: Array) -> Covariance:
-        """That of the squares that touch where gradients have these sizes."""
-        B = self._problem.operator
-        weights = blunted(sizes, self._variation.threshold)[1]
-        roots = np.broadcast_to(np.sqrt(weights), B.dims).astype(B.dtype)
-        steps = []
-        for axis in self._variation.axes:
-            stencil = np.reshape([1.0, -1.0], [2 if k == axis else 1 for k in self._variation.axes])
-            A = DHOperator(
-                B.dims, stencil, 1, center=[int(k == axis) for k in self._variation.axes],
-                boundary="symmetric", dtype=B.dtype, axes=tuple(self._variation.axes),
-            )  # fmt: skip
-            steps.append(DiagonalOperator(roots, B.dims) @ A)
-        beta = self._problem.beta
-        similar = replace(self._problem, regulariser="gradient", beta=beta * float(weights.mean()))
-        return self._made(replace(self._problem, regulariser=FrameStack(steps)), similar)
+    def _covariance(self, sizes: Sequence[Array]) -> Covariance:
+        """That of the squares that touch at these sizes."""
+        problem = self._problem
+        S, strength = self._prior.touching(sizes, problem.operator.dtype)
+        near = replace(problem, regulariser=self._prior.similar, beta=problem.beta * strength)
+        return self._made(replace(problem, regulariser=S), near)

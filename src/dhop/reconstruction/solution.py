@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop import metrics
 from dhop.estimation.photometry import Photometry
-from dhop.frames.layouts import inward
+from dhop.frames.layouts import inward, outward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.certainty import Certainty
 from dhop.reconstruction.history import Step
@@ -36,12 +36,12 @@ class Solution(Certainty):
     image : ndarray
         The super-resolved image, its channels where `channel_axis` said that they are.
     converged : bool
-        Whether the norm of the gradient of what is minimised, computed anew for this image in
-        double precision and relative to that at the zero image, is at most `rtol`, or what the
-        rounding of the image may leave: see "When it has converged" in docs/explanation/solving.md.
-        If not, the image is the one of the least gradient that was met, or where more than squares
-        is minimised the last one, of the least objective. ``"richardson-lucy"`` has converged, too,
-        when what is left of the residuals may be noise alone.
+        Whether the gradient of what is minimised is small enough: its norm, relative to that at the
+        zero image, is at most `rtol`, or what the rounding of the image may leave. It is computed
+        anew for this image, in double precision; see "When it has converged" in
+        docs/explanation/solving.md. If it is not, squares give the image with the least gradient
+        that was met, and all else the one with the least objective. ``"richardson-lucy"`` has
+        converged, too, when what is left of the residuals may be noise alone.
     iterations : int
     residual_norm : float
         Euclidean norm of all ``sqrt(w_i) (A_i x - y_i)`` together, the regulariser not included.
@@ -65,7 +65,7 @@ class Solution(Certainty):
     notes : list of str
         What the caller was warned of.
     history : list of Step
-        Of one channel after the other where these have PSFs of their own.
+        If channels have PSFs of their own, the steps of one channel after the other.
     operator : FrameStack
         The model of all frames, weights included. Channels come first in its `dims`.
     frames : ndarray, shape (F, m0, m1) or (F, C, m0, m1)
@@ -74,18 +74,18 @@ class Solution(Certainty):
         The axis of the channels in `image`, if it is not the first.
     regulariser : str, ndarray or LinearOperator
     boundary : str or (str, str)
-        That the regulariser continues the image by.
+        By which the regulariser continues the image.
     nonnegative : bool
         Whether the image was not allowed to have negative values.
     bounds : (float, float) or None
         Least and largest value that the image was allowed to have.
     edge : float or None
-        The step up to which total variation took differences for noise.
+        The size up to which total variation took steps for noise, or starlets coefficients.
     target : ndarray or None
         The PSF that the image is shown through, of sum one.
     estimate : ndarray or None
-        If there is a `target`: the image that it was found from, of the least misfit, and which
-        `residuals` are those of.
+        If there is a `target`: what was found without it, and is convolved with it to give `image`.
+        `residuals` are those of the estimate.
     weights : ndarray, of the shape of `frames`, or None
         How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
         for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
@@ -147,7 +147,7 @@ class Solution(Certainty):
             **({} if self.target is None else {"target": str(self.target.shape)}),
             **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
         }
-        seen = notebook.plane(np.asarray(inward(self.image, self.channel_axis)))
+        seen = notebook.plane(inward(self.image, self.channel_axis))
         return notebook.card("Solution", facts, seen)
 
     def residuals(self) -> Array:
@@ -169,6 +169,31 @@ class Solution(Certainty):
         data = self.operator.data(self.photometry.corrected(self.frames))
         product = self.operator.matvec(inward(self.scene, self.channel_axis).reshape(-1))
         return np.asarray(data - product).reshape(self.frames.shape)
+
+    def coverage(self) -> Array:
+        """How much the frames look at each pixel of the image: ``A^H W A`` of an even scene.
+
+        Returns
+        -------
+        ndarray, of the shape of `image`
+            Zero where no pixel with a weight sees the scene.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dhop import psf, super_resolve
+        >>> weights = np.ones((16, 16))
+        >>> weights[:8] = 0
+        >>> solution = super_resolve(
+        ...     np.eye(16), psf.gaussian(5, 1.0), 2, beta=0.01, weights=weights
+        ... )
+        >>> seen = solution.coverage()
+        >>> bool(seen[0, 0] == 0), bool(seen[-1, 0] > 0)
+        (True, True)
+        """
+        B = self.operator
+        seen = B.rmatvec(B.matvec(np.ones(B.shape[1], B.dtype))).reshape(B.dims)
+        return np.asarray(outward(seen[..., 0, :] if self._line else seen, self.channel_axis))
 
     @property
     def scene(self) -> Array:

@@ -7,12 +7,10 @@ the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 
 :math:`\sigma^2 K^{-1} N K^{-1}`.
 
 Images with bounds, as those without negative values: pixels that are at one are held there, those
-between vary as if nothing held them. Total variation is the squares that touch it, see
-`dhop.reconstruction.reweighting`. Of an image at a `target`, :math:`G x`, all are those of that.
+between vary as if nothing held them. Of an image at a `target`, :math:`G x`, all are those of that.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -22,17 +20,10 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
-from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.penalties import Name as Prior
-from dhop.reconstruction.penalties import Variation
-from dhop.reconstruction.probing import probed
+from dhop.reconstruction.posterior import Posterior, require_prior
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.repeating import repeated
 from dhop.reconstruction.resolution import Resolution, places, widths
-from dhop.reconstruction.reweighting import Reweighted
-from dhop.reconstruction.solvers import root_of_two
-from dhop.reconstruction.targets import through
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -41,8 +32,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 What: TypeAlias = Literal["posterior", "noise"]
-
-SIGNS = 2**17  # pixels of images that degrees of freedom are estimated with
 
 
 class Uncertainty:
@@ -56,53 +45,15 @@ class Uncertainty:
     def __init__(self, solution: "Solution") -> None:
         if solution.solver == "plug-and-play":
             raise ValueError("a denoiser is no prior of which deviations are known")
-        if not solution.beta > 0:
-            raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
+        require_prior(solution.beta)
         self._solution = solution
         problem = Problem(
             solution.operator, solution.frames, solution.regulariser, solution.beta,
             solution.boundary, solution.shifts.shape[1],
         )  # fmt: skip
-        varies = isinstance(solution.regulariser, str) and solution.regulariser in get_args(Prior)
-        smooth = replace(problem, regulariser="gradient") if varies else problem
-        self._root = root_of_two(max(smooth.scales()))
-        if self._root != 1:
-            problem = problem.divided(self._root)
         scene = self._inward(solution.scene).reshape(-1)
-        low, high = solution.bounds or (-np.inf, np.inf)
-        free = None if solution.bounds is None else (scene > low) & (scene < high)
-        self._reweighted: Reweighted | None = None
-        self.images: list[Covariance] = []
-        if varies:
-            self._reweighted = self._of_variation(problem, scene, free)
-            self.images.append(self._reweighted.here)
-            return
-        for number, one in enumerate(problem.images):
-            size = scene.size // len(problem.images)
-            own = None if free is None else free[number * size : (number + 1) * size]
-            same = (each for each in self.images if each.serves(one, own))
-            target = self._through(one.operator.dims)
-            self.images.append(next(same, None) or Covariance(one, own, target=target))
-
-    def _of_variation(self, problem: Problem, scene: Array, free: Array | None) -> Reweighted:
-        """The covariances of total variation, of all channels together."""
-        solution, dims = self._solution, problem.operator.dims
-        assert solution.edge is not None
-        variation = Variation(dims, range(len(dims))[-problem.ndim :], solution.edge)
-        target = self._through(dims)
-        return Reweighted(
-            problem, variation, scene, lambda one, near: Covariance(one, free, near, target)
-        )
-
-    def _through(self, dims: tuple[int, ...]) -> DHOperator | None:
-        given = self._solution
-        return through(given.target, dims, boundary=given.boundary, dtype=given.operator.dtype)
-
-    def _posterior(self, sigma: float) -> "list[Covariance]":
-        """The covariances of what is known of the scene, for noise in the units that are solved."""
-        if self._reweighted is None:
-            return self.images
-        return [self._reweighted.about(sigma)]
+        self._posterior = Posterior(problem, scene, solution.bounds, solution.edge, solution.target)
+        self.images = self._posterior.images
 
     def deviation(
         self, noise: float | None, what: What, probes: int, progress: Progress
@@ -110,20 +61,10 @@ class Uncertainty:
         """The standard deviation of each pixel, and the error of its estimate."""
         arguments.choice("what", what, get_args(What))
         arguments.positive("probes", probes)
-        sigma = self._sigma(noise)
-        images = self._posterior(sigma) if what == "posterior" else self.images
-        rng = np.random.default_rng(0)
-        found: dict[int, tuple[Array, float]] = {}
-        for one in images:
-            if id(one) not in found:
-                if one.closed is not None and one.target is None:
-                    found[id(one)] = one.closed.diagonal(what == "noise"), 0.0
-                else:
-                    given = one, what == "noise", probes, rng, progress
-                    found[id(one)] = repeated(*given) or probed(*given)
-        variances = np.concatenate([found[id(one)][0].reshape(-1) for one in images])
-        error = sqrt(np.mean([found[id(one)][1] ** 2 for one in images])) / 2
-        return self._outward(sigma * np.sqrt(variances.clip(0))), error
+        found, error = self._posterior.deviations(
+            self._sigma(noise), what == "noise", probes, np.random.default_rng(0), progress
+        )
+        return self._outward(found), error
 
     def response(self, pixel: Sequence[int]) -> Array:
         """The solution for frames of a scene that is one pixel, without noise."""
@@ -132,8 +73,8 @@ class Uncertainty:
 
     def covariance(self, pixel: Sequence[int], noise: float | None) -> Array:
         """The covariances of all pixels with one."""
-        sigma = self._sigma(noise)
-        one, unit, place = self._unit(pixel, self._posterior(sigma))
+        sigma = self._sigma(noise) / self._posterior.root
+        one, unit, place = self._unit(pixel, self._posterior.about(sigma))
         return self._placed(sigma**2 * one.shown(one.solve(one.unshown(unit), RTOL)), place)
 
     def resolution(self, grid: int | Sequence[int]) -> Resolution:
@@ -157,10 +98,11 @@ class Uncertainty:
     def samples(self, count: int, rng: Any, noise: float | None) -> Array:
         """Images drawn from the posterior."""
         arguments.positive("n", count)
-        sigma, rng = self._sigma(noise), np.random.default_rng(rng)
+        sigma = self._sigma(noise) / self._posterior.root
+        rng = np.random.default_rng(rng)
         scene = self._inward(self._solution.scene).reshape(-1)
         drawn = np.empty((count, scene.size), scene.dtype)
-        for number, one in enumerate(self._posterior(sigma)):
+        for number, one in enumerate(self._posterior.about(sigma)):
             part = slice(number * one.size, (number + 1) * one.size)
             for batch in one.batches(count):
                 found = one.solve(one.pulls(len(batch), rng), RTOL)
@@ -168,7 +110,7 @@ class Uncertainty:
         drawn += scene
         if self._solution.bounds is not None:
             drawn.clip(*self._solution.bounds, out=drawn)
-        target = self._through(self._solution.operator.dims)
+        target = self._posterior.through(self._solution.operator.dims)
         if target is not None:
             drawn = target.matmat(drawn.T).T
         return np.stack([self._outward(each) for each in drawn])
@@ -180,17 +122,13 @@ class Uncertainty:
         By the residuals and their degrees of freedom, the trace of what is left of the data where
         the image's are subtracted. It is estimated with random signs, as data.
         """
-        solution, rng = self._solution, np.random.default_rng(0)
+        solution = self._solution
         weights = solution.operator.weights
         left = float(solution.frames.size)
         if weights is not None:
             each = solution.frames[0].size
             left = sum(float((np.broadcast_to(w.ravel(), each) > 0).sum()) for w in weights)
-        used: dict[int, float] = {}
-        for one in self.images:
-            if id(one) not in used:
-                used[id(one)] = one.determined(int(np.clip(SIGNS // one.size, 1, 64)), rng, RTOL)
-            left -= used[id(one)]
+        left -= self._posterior.determined(np.random.default_rng(0), RTOL)
         if not left >= 1:
             raise ValueError(
                 "the residuals say nothing of the noise: the image follows the frames; give noise"
@@ -198,11 +136,11 @@ class Uncertainty:
         return solution.residual_norm / sqrt(left)
 
     def _sigma(self, noise: float | None) -> float:
-        """The noise in the units of the problem that is solved."""
+        """The noise, as it is given or as the residuals tell it."""
         sigma = self.noise if noise is None else arguments.real("noise", noise)
         if not sigma >= 0:
             raise ValueError(f"noise must not be negative, got {noise!r}")
-        return sigma / self._root
+        return sigma
 
     def _unit(
         self, pixel: Sequence[int], images: "list[Covariance]"

@@ -4,7 +4,6 @@
 and to solve.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import harmonic_mean
@@ -14,36 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning, CountWarning
+from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.steps import RTOL, Product
+from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import differ, over_expected, variances, with_quiet_noise
-from dhop.reconstruction.objective import Objective, View, inverse_near
-from dhop.reconstruction.penalties import Squares
+from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
+from dhop.reconstruction.objective import Objective, View
 from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
+from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import agreed, settled, without_outliers
+from dhop.reconstruction.robust import settled, without_outliers
 from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
+from dhop.reconstruction.trails import untrailed
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 
-EDGE = 3.0  # standard deviations of an image's noise: what "huber-tv" takes for an edge
+EDGE = 3.0  # standard deviations of an image's noise: what is more is an edge, or a source
 FLAT = 0.5  # about the part of an image that is flatter than that
-FIRST = 0.7  # times the variance over the mean step: the weight that the choice begins with
+FIRST = 0.7  # times the variance over what a pixel costs: the weight that the choice begins with
 ROUGH = 1e-3  # tolerance of the image that it begins with
 CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
-PASSES, FALLING = 4, 0.7  # over a frame with spikes, at most, and by how much `beta` falls in one
+LESS = 0.93  # of the risk of the prior that of squares must be, to be worth a word
 OTHER = 5.0  # times more or less noise than photons have is worth a word
+TOLD = 2**20  # pixels of a frame that tell how noisy it is
 DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
 LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
@@ -58,7 +60,7 @@ class Variational:
     loss : {"gaussian", "huber", "l1", "poisson"}
     threshold : float or None
         Of a robust loss; None for one that is estimated.
-    prior : {"tv", "huber-tv"} or None
+    prior : {"tv", "huber-tv", "starlet"} or None
         None for squares.
     box : (float, float)
         Least and largest value of an image.
@@ -68,7 +70,7 @@ class Variational:
         Of the frames, as the caller gave them.
     solver : str
     edge : float
-        The step up to which total variation is rounded, as `weigh` finds it.
+        The size up to which tips of the prior are rounded, as `weigh` finds it.
     """
 
     loss: losses.Name
@@ -112,6 +114,14 @@ class Variational:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
 
+    def guards(self, beta: float | str) -> bool:
+        """Whether a `beta` that is chosen must leave the image without bounds plausible.
+
+        An image that is not negative cannot ring downwards, so that nothing shows in it that a PSF
+        is too wide or that the frames count no photons.
+        """
+        return self.counting is not None and self.prior is None and beta == "auto"
+
     def smooth(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
         return regulariser if self.prior is None else "gradient"
@@ -123,7 +133,7 @@ class Variational:
         if self.counting is not None:
             text = self.counting.caution(known.frames, self.weights)
             if text is None and min(known.frames.shape[-2:]) >= TELLING:
-                ratio = over_expected(known.frames, known.weights or ())
+                ratio = over_expected(*self._middle(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
                     text = self.counting.contradicted(ratio)
             if text is not None:
@@ -145,6 +155,16 @@ class Variational:
         known.curve = clean.curve
         return number
 
+    def _middle(self, known: Preparation) -> tuple[Array, list[Array]]:
+        """A part of the frames that tells their noise, and its weights."""
+        shape = known.frames.shape
+        side = round(TOLD ** (1 / len(known.factor)))
+        sizes = shape[-len(known.factor) :]
+        first = [max(n - side, 0) // 2 for n in sizes]
+        part: Any = (..., *(slice(k, k + side) for k in first))
+        weights = [np.broadcast_to(w, shape[1:])[part] for w in known.weights or ()]
+        return known.frames[part], weights
+
     def _without_outliers(
         self, known: Preparation, problem: Problem, strength: float
     ) -> tuple[Preparation, Problem]:
@@ -157,7 +177,7 @@ class Variational:
                 frames, trust = without_outliers(moderate, self.threshold)
                 weights = [w * t for w, t in zip(weights, trust, strict=True)]
             else:
-                frames = self._without_spikes(first, problem, strength)
+                frames = untrailed(first, problem, self.seen, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -165,25 +185,6 @@ class Variational:
             replace(known, frames=frames, weights=maps, photometry=photometry),
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
-
-    def _without_spikes(self, first: Preparation, problem: Problem, strength: float) -> Array:
-        """A single frame without spikes in the residuals of a smooth image.
-
-        No other frame tells what fits, and a sharp image fits all. The weight that is chosen is too
-        large as long as spikes remain, which makes them stand out the more.
-        """
-        frames = problem.frames
-        clean, last = first.photometry.corrected(first.frames), np.inf
-        for _ in range(PASSES):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                seen = replace(first, frames=clean, photometry=Photometry.none(1))
-                beta = seen.weigh(problem.regulariser, "auto", None, strength, True, None)
-            if beta > FALLING * last:
-                break
-            fit = agreed(replace(problem, beta=beta))
-            clean, last = (fit + self.seen(frames - fit)).astype(clean.dtype), beta
-        return clean
 
     def _weighed(
         self,
@@ -195,7 +196,7 @@ class Variational:
         estimated: bool,
         progress: Progress,
     ) -> float:
-        """Find the step that is an edge, and choose the weight of total variation."""
+        """Find the size up to which tips are rounded, and choose the weight of the prior."""
         if isinstance(beta, str) and beta != "auto":
             raise ValueError(f'beta={beta!r} is for regularisers of squares; take "auto"')
         B, frames = problem.operator, problem.frames
@@ -214,15 +215,15 @@ class Variational:
         sums = block if known.decimation == "sum" else 1.0
         low, high = visible_range(frames, known.weights)
         self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
-        if self.prior == "huber-tv":
+        if self.prior != "tv":
             self.edge = max(EDGE * sqrt(usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(_evened(problem), regulariser="laplacian", beta=squares)
+        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
-        step = self._penalty(problem).mean_step(x.astype(np.float64))
-        if not (step and usual):
+        rise = self._prior(problem).rise(x.astype(np.float64))
+        if not (rise and usual):
             known.curve = None
             return squares
         # What the best smooth image leaves is noise, too: a psf that is wrong must not be trusted.
@@ -236,10 +237,21 @@ class Variational:
             given = replace(problem, frames=frames, beta=beta)
             return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
 
-        first = FIRST * float(np.mean(each * roots**2, where=seen)) / step
+        def solve_squares(frames: Array, beta: float, x: Array) -> Array:
+            given = replace(smooth, frames=frames, beta=beta)
+            return solvers.solve(given, "auto", x0=x, rtol=CHOICE[1]).x
+
+        first = FIRST * float(np.mean(each * roots**2, where=seen)) / rise
         with reporting(progress, stein.MOST, "choosing beta") as advance:
-            risk = stein.Risk(solve, B.matvec, frames, roots, each, x)
-            known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
+            given = B.matvec, frames, roots, each, x
+            known.curve = stein.choose(stein.Risk(solve, *given), first, advance, 1 - 1 / excess)
+            without = stein.Risk(solve_squares, *given)(squares)
+        if without < LESS * known.curve.scores.min():
+            known.warn(
+                f"the Laplacian predicts the frames better than {self.prior!r}: with "
+                "regulariser='laplacian' the image may err less",
+                PriorWarning,
+            )
         if not known.curve.settled:
             known.warn(
                 f"the data do not settle beta by 'auto': {known.curve.beta:.3g} is at the end of "
@@ -248,12 +260,14 @@ class Variational:
             )
         return known.curve.beta
 
-    def _penalty(self, problem: Problem) -> penalties.Variation:
-        dims = problem.operator.dims
-        return penalties.Variation(dims, range(len(dims))[-problem.ndim :], self.edge)
+    def _prior(self, problem: Problem) -> penalties.Blunted:
+        assert self.prior is not None
+        return prior_of(self.prior, problem.operator.dims, problem.ndim, self.edge)
 
     def quadratic(self, problem: Problem) -> Problem:
         """The problem with squares of about the curvature of the prior in its place."""
+        if self.prior is not None:
+            problem = replace(problem, regulariser=self._prior(problem).similar)
         return replace(problem, beta=self.curvature(problem.beta))
 
     def curvature(self, beta: float) -> float:
@@ -282,9 +296,10 @@ class Variational:
             if self.robust:
                 x, problem, threshold, frames = settled(problem, x)
                 threshold = threshold if self.threshold is None else self.threshold / root
-            penalty = self._penalty(problem) if self.prior is not None else Squares(problem.S)
+            squares = self.prior is None
+            penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
-            near = _inverse(problem)
+            near = inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
             x = x.clip(*self.box)
             enough = _never
@@ -345,19 +360,7 @@ class Variational:
         return iterates, lambda view: view.loss <= enough
 
 
-def _inverse(problem: Problem) -> Product | None:
-    """An inverse near the problem's, where weights differ near that of their means.
-
-    The inverse for a map of weights iterates itself, which is worth it for masks alone.
-    """
-    B = problem.operator
-    if any(map(differ, B.weights or ())):
-        means = [np.mean(weight) for weight in B.weights or ()]
-        problem = replace(problem, operator=FrameStack(B.operators, means))
-    return inverse_near(problem)
-
-
-def _evened(problem: Problem) -> Problem:
+def evened(problem: Problem) -> Problem:
     """The problem whose frames have the mean of their weights where they have any.
 
     Of weights that are all the same there is a closed form, which choices from spectra take, too.

@@ -63,7 +63,7 @@ def plane(array: Array) -> Array:
 
 def shades(image: Array) -> NDArray[np.uint8]:
     """A few of the pixels of an image, from black to white; what is not finite is black."""
-    some = image[tuple(slice(None, None, -(-n // SIDE)) for n in image.shape)]
+    some = np.asarray(image[tuple(slice(None, None, -(-n // SIDE)) for n in image.shape)])
     some = abs(some).astype(np.float64) if some.dtype.kind == "c" else some.astype(np.float64)
     finite = np.isfinite(some)
     if not finite.any():

@@ -1,10 +1,12 @@
 """Signatures that `help` shows on one screen: types are told in words below them."""
 
 import inspect
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def shorten(thing: Any) -> Any:
+def shorten(thing: T) -> T:
     """Leave the types out of what `help` shows of a function, or of a class and its methods.
 
     NumPy's alias of what is like an array alone takes four lines.
@@ -19,8 +21,9 @@ def shorten(thing: Any) -> Any:
         for kind in thing.__mro__:
             if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
                 for name, each in vars(kind).items():
-                    if inspect.isfunction(each) and not name.startswith("_"):
-                        shorten(each)
+                    method = each.__func__ if isinstance(each, classmethod) else each
+                    if inspect.isfunction(method) and not name.startswith("_"):
+                        shorten(method)
         _plain(thing, list(inspect.signature(thing.__init__).parameters.values())[1:])
     elif inspect.isfunction(thing):
         _plain(thing, list(inspect.signature(thing).parameters.values()))

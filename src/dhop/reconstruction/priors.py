@@ -1,0 +1,24 @@
+"""The priors that are no squares, by their names."""
+
+from collections.abc import Sequence
+
+from dhop.reconstruction.penalties import Blunted, Name, Variation
+from dhop.reconstruction.starlets import Starlet
+
+
+def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> Blunted:
+    """The penalty of images of a shape.
+
+    Parameters
+    ----------
+    name : {"tv", "huber-tv", "starlet"}
+    dims : sequence of int
+        Channels, then the axes of the image.
+    ndim : int
+        How many axes the image has.
+    edge : float
+        Up to which its tips are rounded.
+    """
+    if name == "starlet":
+        return Starlet.build(dims, ndim, edge)
+    return Variation(tuple(dims), range(len(dims))[-ndim:], edge)
