@@ -410,6 +410,14 @@ def test_errors_of_fits_are_weights(tmp_path, monkeypatch, way):
     assert_allclose(np.load(out), plain, rtol=0, atol=2e-5)
 
 
+def test_errors_that_leave_nothing(tmp_path):
+    frame = np.ones((10, 12))
+    with_errors(tmp_path / "a.fits", frame, 0 * frame, frame.astype("i4") * 0)
+    result = solve(tmp_path / "a.fits", tmp_path / "o.npy")
+    assert result.exit_code == 1
+    assert "ERR and DQ leave no pixel" in result.stderr
+
+
 def test_one_file_without_errors(tmp_path):
     """All frames have weights, or none."""
     frame = np.ones((10, 12))

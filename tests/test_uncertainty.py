@@ -1,6 +1,7 @@
 """How sure a solution is, against dense inverses."""
 
 import dataclasses
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -443,6 +444,17 @@ def test_a_regulariser_that_is_an_operator():
     S = regulariser_operator("laplacian", DIMS)
     same = super_resolve(given.frames, GAUSS, 2, shifts=SHIFTS[:3], beta=0.01, regulariser=S)
     assert_allclose(same.standard_deviation(0.3), given.deviation("posterior", 0.3), rtol=0.1)
+
+
+@pytest.mark.parametrize("regulariser", ["laplacian", "tv"])
+def test_a_pickle_after_it_was_told(regulariser):
+    frame = np.random.default_rng(0).random((6, 5))
+    options = {"regulariser": regulariser, "noise": 0.1, "beta": 0.1, "maxiter": 5}
+    solution = super_resolve(frame, GAUSS, 2, **options)
+    expected = solution.standard_deviation(0.1)
+    again = pickle.loads(pickle.dumps(solution))
+    assert_array_equal(again.image, solution.image)
+    assert_array_equal(again.standard_deviation(0.1), expected)
 
 
 def test_what_cannot_be_told():

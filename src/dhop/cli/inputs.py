@@ -321,7 +321,8 @@ def _good(masks: list[str], stack: Array, certain: Any, frames_axis: int | None,
         maps = _for_each_frame("masks", paths, marked, stack, ndim)
         good = np.stack([frame & ~bad for frame, bad in zip(good, maps, strict=True)])
     if not good.any():
-        raise ValueError("the masks leave no pixel of any frame")
+        what = "the masks leave" if masks else "ERR and DQ leave"
+        raise ValueError(f"{what} no pixel of any frame")
     if (good & ~finite).any():
         raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
     return good if masks or certain is not None else None

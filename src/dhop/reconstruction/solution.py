@@ -125,6 +125,10 @@ class Solution(Certainty):
     estimate: Array | None = field(default=None, repr=False)
     weights: Array | None = field(default=None, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what deviations are computed with, which is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "_uncertainty"}
+
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
         return (
