@@ -55,7 +55,8 @@ def files(tmp_path, monkeypatch):
             "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4,
             "CRPIX1": 30.0 - 2 * number, "CRPIX2": 30.0 - number,
         }  # fmt: skip
-        fits.writeto(f"dither/{number}.fits", frame, fits.Header(sky))
+        for name in (f"dither/{number}.fits", f"exposure-{number}.fits"):
+            fits.writeto(name, frame, fits.Header(sky))
         tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
@@ -69,7 +70,8 @@ def files(tmp_path, monkeypatch):
     Path("motion.json").write_text(json.dumps(matrices))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
     fits.writeto("exposure.fits", np.full((48, 48), 2.0))
-    fits.writeto("star.fits", star)
+    for name in ("star.fits", "beam.fits"):
+        fits.writeto(name, star)
     np.save("star.npy", star)
     fine = fits.ImageHDU(psf.gaussian(41, 4.0))
     fits.HDUList([fits.PrimaryHDU(), fine]).writeto("fine.fits")
