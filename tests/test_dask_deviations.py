@@ -112,6 +112,7 @@ def test_channels_and_images_with_bounds(given):
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
 
 
+@pytest.mark.slow
 def test_fields_of_lines_and_volumes():
     one = np.array([1.0, 2.0, 1.0]) / 4
     box = np.einsum("i,j,k->ijk", one, one, one)
