@@ -50,6 +50,4 @@ def nearest_equations(
     if not all(np.ptp(weight) == 0 for _, weight in frames):
         masked = masked_equations(frames, penalties)
     means = [(model, float(np.mean(weight))) for model, weight in frames]
-    return (
-        masked or undecimated_equations(means, penalties) or even_equations(means, penalties)
-    )  # fmt: skip
+    return masked or undecimated_equations(means, penalties) or even_equations(means, penalties)

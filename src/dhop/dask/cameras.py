@@ -20,9 +20,6 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.moved import MovedOperator
 
-Array = NDArray[Any]
-
-
 ChunkedOperator: TypeAlias = "DaskDHOperator | DaskMovedOperator | DaskChannelOperator"
 
 
@@ -60,26 +57,40 @@ def _near(A: Any) -> DHOperator:
     return A.still() if isinstance(A, MovedOperator) else A
 
 
-class DaskMovedOperator:
-    """`dhop.operators.moved.MovedOperator` of chunked scenes.
+class _Composed:
+    """An operator on chunked scenes that is made of others.
 
     Parameters
     ----------
-    operator : MovedOperator
+    operator : MovedOperator or ChannelOperator
+        That in memory.
     chunks : tuple of tuple of int
-        Of the scene. Those of the fine grid of the frame are as large.
+        Of the scene.
 
     Attributes
     ----------
-    operator : MovedOperator
+    operator : MovedOperator or ChannelOperator
     dims, dimsd : tuple of int
     chunks, chunksd : tuple of tuple of int
     image_axes : tuple of int
     """
 
-    def __init__(self, operator: MovedOperator, chunks: Chunks) -> None:
+    chunksd: Chunks
+    image_axes: tuple[int, ...]
+
+    def __init__(self, operator: MovedOperator | ChannelOperator, chunks: Chunks) -> None:
         self.operator = operator
         self.dims, self.dimsd, self.chunks = operator.dims, operator.dimsd, chunks
+
+
+class DaskMovedOperator(_Composed):
+    """`dhop.operators.moved.MovedOperator` of chunked scenes.
+
+    The chunks of the fine grid of the frame are as large as those of the scene.
+    """
+
+    def __init__(self, operator: MovedOperator, chunks: Chunks) -> None:
+        super().__init__(operator, chunks)
         sides = tuple(max(sizes) for sizes in chunks)
         self._camera = DaskDHOperator.of(operator.left, sides)
         self._warp = DaskWarpOperator.of(operator.right, chunks, self._camera.chunks)
@@ -99,26 +110,11 @@ class DaskMovedOperator:
         return self._warp.backproject(self._camera.backproject(image))
 
 
-class DaskChannelOperator:
-    """`dhop.operators.channels.ChannelOperator` of chunked scenes.
-
-    Parameters
-    ----------
-    operator : ChannelOperator
-    chunks : tuple of tuple of int
-        Of the scene, channels first.
-
-    Attributes
-    ----------
-    operator : ChannelOperator
-    dims, dimsd : tuple of int
-    chunks, chunksd : tuple of tuple of int
-    image_axes : tuple of int
-    """
+class DaskChannelOperator(_Composed):
+    """`dhop.operators.channels.ChannelOperator` of chunked scenes, channels first."""
 
     def __init__(self, operator: ChannelOperator, chunks: Chunks) -> None:
-        self.operator = operator
-        self.dims, self.dimsd, self.chunks = operator.dims, operator.dimsd, chunks
+        super().__init__(operator, chunks)
         self._each: list[Any] = [_chunked(A, chunks[1:]) for A in operator.operators]
         self.chunksd = (chunks[0], *self._each[0].chunksd)
         self.image_axes = tuple(axis + 1 for axis in self._each[0].image_axes)

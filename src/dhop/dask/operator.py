@@ -89,7 +89,7 @@ class DaskDHOperator:
             # Plans of tiles hold the PSFs of all chunks together, as large as the scene or larger.
             settings["method"] = "direct"
         A = DHOperator(dims, psf, factor, **settings)
-        if A.terms() is None and not hasattr(A, "tabulated"):
+        if A.terms() is None and A.tabulated is None:
             raise TypeError("modes work in memory only; blur with dhop.DHOperator, or by a Field")
         self._begin(A, chunks)
 
@@ -103,7 +103,7 @@ class DaskDHOperator:
     def _begin(self, operator: Any, chunks: Any) -> None:
         """Tabulate the chunks of an operator in memory."""
         self.operator = operator
-        self._field: FieldModel | None = getattr(self.operator, "tabulated", None)
+        self._field: FieldModel | None = operator.tabulated
         self.dims, self.dimsd = self.operator.dims, self.operator.dimsd
         self.dtype = self.operator.dtype
         self.image_axes = tuple(sorted(self.operator.axes))

@@ -277,7 +277,7 @@ class Recipe:
     pieces: list[Piece]
 
     def product(self, cut: Cut, sources: list[Any]) -> Array:
-        """The block, from what `Plan.recipe` asks for."""
+        """The block, from the sources that a `Layout` names."""
         given = iter(sources)
         first, *seams = self.pieces
         block = cut.product(first.source.assemble(given), first.numbers)

@@ -12,6 +12,7 @@ from dhop.matrix.sparse import ModelRows, Rows, block_width
 from dhop.methods.products import Products
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
+from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
@@ -115,6 +116,8 @@ class DHOperator(NormalOperator):
            [0., 1., 2., 2., 1., 0.],
            [0., 0., 0., 1., 2., 2.]])
     """
+
+    tabulated: FieldModel | None = None  # what a PSF that varies adds to the model
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Of a field the operator is a `FieldOperator`, which is a kind of this one."""

@@ -73,6 +73,8 @@ class FieldOperator(_Varying):
     into tiles, one for each node, that are blurred by that method and overlap.
     """
 
+    tabulated: FieldModel
+
     def _tabulate(self) -> None:
         field: Field = self._psf
         self.tabulated = FieldModel.build(
