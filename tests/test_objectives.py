@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from dhop import DHOperator, FrameStack, psf
 from dhop.psf.stencils import stencils
 from dhop.reconstruction.losses import ROUND
-from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.photon_noise import Counting
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.variational import Variational
 

@@ -19,7 +19,7 @@ from dhop.closed.masked import MaskedEquations
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.psf.stencils import stencils
 from dhop.reconstruction import variational
-from dhop.reconstruction.photons import deviance
+from dhop.reconstruction.photon_noise import deviance
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
 LUCY = {"loss": "poisson", "solver": "richardson-lucy"}

@@ -12,8 +12,8 @@ from dhop import psf, super_resolve
 from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
-from dhop.reconstruction.halves import State, better
-from dhop.reconstruction.middle import Middle
+from dhop.reconstruction.crop import Middle
+from dhop.reconstruction.cross_validation import State, better
 from dhop.reconstruction.refining import refined_motions, refined_shifts
 from dhop.registration import register
 

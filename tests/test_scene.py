@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from dhop import psf
 from dhop.frames.noise import growing_noise, quiet_noise
 from dhop.frames.scene import Likelihood
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import fit_blur, given_blur
 
 

@@ -15,7 +15,7 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import (
     blurs,
-    cameras,
+    frame_operators,
     inputs,
     lines,
     losses,
@@ -321,7 +321,7 @@ def super_resolve(
     known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    operators = cameras.operators(size, known, ratio, options)
+    operators = frame_operators.operators(size, known, ratio, options)
     start = None if x0 is None else inputs.first_guess(x0, operators[0], axis)
     work = Reconstruction(
         known, operators, special, regulariser, boundary, solver, nonnegative, axis, maxiter,

@@ -20,7 +20,7 @@ from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames.motions import as_shifts
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import cameras, problem, solvers
+from dhop.reconstruction import frame_operators, problem, solvers
 from dhop.reconstruction.blurs import width
 from dhop.reconstruction.reconstruction import ROUGH, ROUNDS
 from dhop.reconstruction.robust import settled
@@ -280,7 +280,7 @@ class Choices:
     def _posed(self, tile: Tile, beta: float) -> problem.Problem:
         known = tile.known
         size = scene_dims(tile.frames.shape, self.factor, None)
-        operators = cameras.operators(size, known, self.factor, self.options)
+        operators = frame_operators.operators(size, known, self.factor, self.options)
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         return problem.Problem(
             operator, known.photometry.corrected(tile.frames), self.regulariser, beta,

@@ -9,7 +9,13 @@ from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
 from dhop.frames.observations import NOTHING_SEEN
-from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
+from dhop.iteration.iterative_refinement import (
+    PATIENCE,
+    Rounds,
+    Verdict,
+    by_projected_gradients,
+    forgiven,
+)
 from dhop.iteration.steps import Leave, Product, norm
 from dhop.reconstruction import solvers
 from dhop.reconstruction.solvers import Callback, Found

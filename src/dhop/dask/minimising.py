@@ -16,7 +16,7 @@ from dhop.iteration.steps import Product
 from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.data_terms import Photons
 from dhop.reconstruction.minimising import minimise
-from dhop.reconstruction.photons import Counting, deviance
+from dhop.reconstruction.photon_noise import Counting, deviance
 from dhop.reconstruction.solvers import Callback, Found
 from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational

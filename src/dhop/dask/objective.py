@@ -8,10 +8,10 @@ import numpy as np
 
 from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem, weighted
+from dhop.iteration.iterative_refinement import moved, power_of_two
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.rounds import moved, power_of_two
 from dhop.iteration.steps import Keep, Product, inner, norm
 from dhop.reconstruction.data_terms import Photons, Seen, Tangent
 from dhop.reconstruction.losses import Loss

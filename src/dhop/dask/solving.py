@@ -36,7 +36,7 @@ from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.reconstruction import blurs, cameras, losses, penalties, ranges, solvers, targets
+from dhop.reconstruction import blurs, frame_operators, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
 from dhop.reconstruction.reconstruction import DOUBLINGS
 from dhop.reconstruction.regularisers import Regulariser
@@ -196,7 +196,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         sizes = zip(stack.chunks[-ndim:], steps, strict=True)
         chunks = (*stack.chunks[1:-ndim], *(max(some) * f for some, f in sizes))
 
-    operators = chunked(cameras.operators(size, known, steps, options), chunks)
+    operators = chunked(frame_operators.operators(size, known, steps, options), chunks)
     A = operators[0]
     penalties = [
         DaskDHOperator(

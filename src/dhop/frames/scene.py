@@ -7,7 +7,7 @@ smooth scenes less at high frequencies. (So it is in two dimensions; in three, e
 Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it through. What
 frames have in common beyond that, up to the highest frequencies, no optics can have let through: it
 is the `floor`, of errors of the model. What they do not have in common is noise. So the spectra of
-a class of aliases, see `dhop.frames.windows`, have the covariance
+a class of aliases, see `dhop.frames.spectra`, have the covariance
 
 .. math:: C = \sigma^2 I + E (|H B|^2 S + \kappa) E^H
 
@@ -23,7 +23,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 
 Array = NDArray[Any]
 Maker = Callable[[Array], Array]  # a transfer function from the logarithms of its parameters

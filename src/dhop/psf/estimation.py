@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.cautions import PSFWarning
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
 from dhop.runtime.arguments import both, choice, numbers, positive

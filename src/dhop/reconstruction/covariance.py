@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iteration.rounds import Rounds, Verdict, forgiven
+from dhop.iteration.iterative_refinement import Rounds, Verdict, forgiven
 from dhop.iteration.steps import norm
 from dhop.operators.base import ArrayOperator
 from dhop.operators.inverse import InverseOperator, inverse_of

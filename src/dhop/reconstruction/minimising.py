@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.iteration.iterative_refinement import PATIENCE, forgiven, moved, power_of_two
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
-from dhop.iteration.rounds import PATIENCE, forgiven, moved, power_of_two
 from dhop.iteration.steps import norm
 from dhop.reconstruction.objective import Objective, View
 from dhop.reconstruction.solvers import Callback, Found, Recorder

@@ -2,7 +2,7 @@ r"""What is known of a scene about a solution: Gaussian images, and how far each
 
 Their covariances are those of `dhop.reconstruction.covariance`, one for each of the images that
 know nothing of each other. With bounds a pixel at one is held; priors that are no squares are those
-that touch them, see `dhop.reconstruction.reweighting`.
+that touch them, see `dhop.reconstruction.gaussian_approximation`.
 """
 
 from dataclasses import replace
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.gaussian_approximation import Reweighted
 from dhop.reconstruction.penalties import Name as Prior
+from dhop.reconstruction.periodic_diagonal import repeated
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.probing import Diagonal, probed
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.repeating import repeated
-from dhop.reconstruction.reweighting import Reweighted
 from dhop.reconstruction.solvers import root_of_two
 from dhop.reconstruction.targets import through
 from dhop.runtime.progress import Progress

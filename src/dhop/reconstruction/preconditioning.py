@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dhop.iteration.steps import Product
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.noisiness import differ
 from dhop.reconstruction.objective import inverse_near
+from dhop.reconstruction.pixel_noise import differ
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]

@@ -1,7 +1,7 @@
 """What is chosen from the frames before they are solved, in the order in which it is chosen.
 
 Shifts, brightness, which frames fit, the PSF and `beta` all come from windowed parts of the frames
-(`dhop.frames.windows`), so that a choice costs no more than a solve, whatever the size of the
+(`dhop.frames.spectra`), so that a choice costs no more than a solve, whatever the size of the
 frames.
 """
 
@@ -19,14 +19,14 @@ from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs, contradiction, refining
+from dhop.reconstruction import blurs, psf_mismatch, refining
+from dhop.reconstruction.crop import Middle
+from dhop.reconstruction.derotation import Stills, stilled
 from dhop.reconstruction.least_turned import least_turned
-from dhop.reconstruction.middle import Middle
-from dhop.reconstruction.stilling import Stills, stilled
 from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -67,7 +67,7 @@ class Preparation:
     notes : list of str
         What the caller was warned of.
     quiet : float or None
-        As `dhop.frames.windows.Spectra` has it, of noise that is not the same all over.
+        As `dhop.frames.spectra.Spectra` has it, of noise that is not the same all over.
     """
 
     frames: Array
@@ -367,10 +367,10 @@ class Preparation:
         own = blurs.width(plain)
         if 1 in plain.shape and np.exp(free.parameters[0]) > own:
             return given  # the lines of spectra have widths of their own
-        if not contradiction.contradicted(given, free, len(spectra)):
+        if not psf_mismatch.contradicted(given, free, len(spectra)):
             return given
         seen = spectra.values.shape[0] * spectra.values.shape[1]
-        said = contradiction.objection(free, own, seen)
+        said = psf_mismatch.objection(free, own, seen)
         if said:
             self.warn(said, PSFWarning)
         return free

@@ -153,7 +153,7 @@ class Reconstruction:
 
     def denoised(self, beta: float, found: Found, denoiser: Any, noise: Any) -> Found:
         """Plug and play, from the solution on."""
-        from dhop.reconstruction.splitting import plug_and_play
+        from dhop.reconstruction.plug_and_play import plug_and_play
 
         given = self.known.variance() if noise is None else arguments.real("noise", noise) ** 2
         return plug_and_play(

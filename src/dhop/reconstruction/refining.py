@@ -10,19 +10,19 @@ from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry, matched
 from dhop.estimation.refinement import refine
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
-from dhop.reconstruction.halves import State, better
-from dhop.reconstruction.middle import Middle, smoothness
-from dhop.reconstruction.settling import settled
-from dhop.reconstruction.stilling import stilled
+from dhop.reconstruction.crop import Middle, smoothness
+from dhop.reconstruction.cross_validation import State, better
+from dhop.reconstruction.derotation import stilled
+from dhop.reconstruction.motion_refinement import settled
 from dhop.registration import Registration
 
 Array = NDArray[Any]
 
 REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
 GIVEN = 0.5  # ... and of what is to be refined
-ROUGH = 8_000.0  # work of `dhop.frames.windows`: images that only compare need no exact `beta`
+ROUGH = 8_000.0  # work of `dhop.frames.spectra`: images that only compare need no exact `beta`
 SHIFTED = 128  # pixels a side of the part of frames that tells whether shifts are better ...
 TURNED = 192  # ... and of that which tells of motions ...
 FEWEST = 8  # ... if it has so many
@@ -81,7 +81,7 @@ def refined_motions(
     Parameters
     ----------
     frames, weights, factor, decimation
-        As for `dhop.reconstruction.middle.Middle.build`.
+        As for `dhop.reconstruction.crop.Middle.build`.
     found : Registration
 
     Returns

@@ -11,7 +11,7 @@ from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
 
 if TYPE_CHECKING:
-    from dhop.reconstruction.splitting import Denoiser
+    from dhop.reconstruction.plug_and_play import Denoiser
     from dhop.reconstruction.variational import Variational
 
 Array = NDArray[Any]
@@ -120,7 +120,7 @@ class Request(NamedTuple):
         """
         if self.plain:
             return None
-        from dhop.reconstruction import photons
+        from dhop.reconstruction import photon_noise
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
@@ -132,7 +132,7 @@ class Request(NamedTuple):
             if changes:
                 raise ValueError('loss="poisson" counts photons: it does not go with photometry')
             back = background_map(dense(self.background, "background"), frames.shape, axis)
-            counting = photons.Counting.checked(back, self.gain, self.read_noise)
+            counting = photon_noise.Counting.checked(back, self.gain, self.read_noise)
             frames = (frames - back).astype(frames.dtype)
             own = counting.weights(frames, maps)
         how = Variational(

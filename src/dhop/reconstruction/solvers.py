@@ -2,7 +2,7 @@ r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`.
 
 `B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
 that at the zero image, is below `rtol`, and record it after each iteration. Where one claims that,
-the gradient is computed anew, see `dhop.iteration.rounds`.
+the gradient is computed anew, see `dhop.iteration.iterative_refinement`.
 """
 
 import time
@@ -18,7 +18,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
 from dhop.frames import layouts
-from dhop.iteration.rounds import (
+from dhop.iteration.iterative_refinement import (
     PATIENCE,
     Rounds,
     Verdict,
@@ -159,7 +159,7 @@ def solve(
     """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
 
     Terms that are far from one are divided by a power of two first; for the scale of the frames see
-    `dhop.iteration.rounds`. Channels that are blurred differently are solved one after the other.
+    `dhop.iteration.iterative_refinement`. Channels with PSFs of their own are solved one by one.
     """
     if isinstance(problem.operator.operators[0], ChannelOperator):
         one = partial(

@@ -22,9 +22,9 @@ from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
 from dhop.reconstruction.data_terms import Data, Photons, Residuals
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
 from dhop.reconstruction.objective import Objective, View
-from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.photon_noise import Counting
+from dhop.reconstruction.pixel_noise import over_expected, variances, with_quiet_noise
 from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.priors import prior_of

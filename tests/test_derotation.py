@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from dhop import psf, super_resolve
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import given_blur
-from dhop.reconstruction import stilling
-from dhop.reconstruction.middle import Middle
+from dhop.reconstruction import derotation
+from dhop.reconstruction.crop import Middle
 
 SHAPE = (60, 60)
 
@@ -34,7 +34,7 @@ def views(kind, name, *, count=12, sigma=1.0, noise=0.01, **amounts):
 )  # fmt: skip
 def test_noise_and_psf_of_turned_frames(kind, name, noise, turn):
     scene, given, frames = views(kind, name, noise=noise, turn=turn)
-    stills = stilling.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
+    stills = derotation.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
     spectra = Spectra(stills.frames, (2, 2), stills.shifts, stills.weights)
     found = given_blur(spectra, "mean", psf.gaussian(9, 1.0))
     assert_allclose(np.sqrt(found.noise), noise, rtol=0.1)
@@ -67,7 +67,7 @@ def test_frames_that_are_only_shifted_stay_as_they_are():
     weights[2][10:20, 30:33] = 0
     holed = frames.copy()
     holed[2][weights[2] == 0] = np.nan
-    stills = stilling.stilled(Middle.build(holed, weights, list(given), (2, 2), "mean"))
+    stills = derotation.stilled(Middle.build(holed, weights, list(given), (2, 2), "mean"))
     assert_allclose(stills.shifts[2], [0.3, -0.2], atol=1e-12)
     seen = stills.weights[2] > 0
     assert_allclose(stills.frames[2][seen], frames[2][seen], atol=1e-12)
@@ -79,7 +79,7 @@ def test_frames_that_are_only_shifted_stay_as_they_are():
 def test_a_turned_frame_becomes_a_shifted_one():
     """As SciPy makes both of one scene, off the border."""
     _, given, frames = views("euclidean", "camera", noise=0.0, turn=6.0, seed=4)
-    stills = stilling.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
+    stills = derotation.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
     photo = moving.photograph("camera")
     first = [(n - 200) // 2 for n in photo.shape]
     wide = photo[first[0] : first[0] + 200, first[1] : first[1] + 200]

@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.periodic_diagonal import repeated
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.repeating import repeated
 
 SHIFTS = np.array([[0.0], [0.3], [-0.4], [0.15], [-0.2], [0.45]])
 BLUR = psf.gaussian((7,), 1.2)

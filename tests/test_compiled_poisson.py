@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import workers
 from dhop.kernels import photons
-from dhop.reconstruction import counts as compiled
-from dhop.reconstruction.counts import Counts
+from dhop.reconstruction import compiled_poisson
+from dhop.reconstruction.compiled_poisson import Counts
 from dhop.reconstruction.data_terms import Photons
 
 GAIN = 2.5
@@ -99,7 +99,7 @@ def test_has_the_same_bits_on_any_threads(monkeypatch):
     expected = all_of_it()
     for many in (1, 2, 4, 9):
         edges = [10 * k // many for k in range(many + 1)]
-        monkeypatch.setattr(compiled, "row_blocks", lambda *_, e=edges: list(pairwise(e)))
+        monkeypatch.setattr(compiled_poisson, "row_blocks", lambda *_, e=edges: list(pairwise(e)))
         with workers(many):
             for found, before in zip(all_of_it(), expected, strict=True):
                 assert_array_equal(found, before)

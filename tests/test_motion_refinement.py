@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry
-from dhop.reconstruction import refining, settling
-from dhop.reconstruction.halves import State, _Halves, better, telling
-from dhop.reconstruction.middle import Middle
-from dhop.reconstruction.settling import _Steps
+from dhop.reconstruction import motion_refinement, refining
+from dhop.reconstruction.crop import Middle
+from dhop.reconstruction.cross_validation import State, _Halves, better, telling
+from dhop.reconstruction.motion_refinement import _Steps
 from dhop.registration import Registration
 
 SHAPE = (30, 38)
@@ -88,7 +88,7 @@ def test_steps_of_a_part_are_those_of_the_whole_frame(kind):
 
 def test_no_frame_goes_far(monkeypatch):
     """Where motions are far off the residual tells nothing."""
-    monkeypatch.setattr(settling, "LARGEST", 0.02)
+    monkeypatch.setattr(motion_refinement, "LARGEST", 0.02)
     true, wrong = astray("shift", 0.1)
     middle = Middle.build(frame(true, (2, 2))[None], None, [wrong], (2, 2), "mean")
     state = State([wrong], Photometry.none(1))

@@ -1,7 +1,7 @@
 r"""Motions that leave the least residual of the super-resolution.
 
 Registration compares pairs of frames, whose aliases differ. Here all frames are compared with the
-image `G` that they show together (`dhop.reconstruction.middle`), in which their aliases are told
+image `G` that they show together (`dhop.reconstruction.crop`), in which their aliases are told
 apart; image and motions are improved in turn. Each frame takes steps of Gauss and Newton to what
 the image shows it, with a gain and an offset, and with a prior on the steps: registration is right
 to a few hundredths of a pixel. Steps are amounts of `dhop.estimation.groups`, pixels at the corners
@@ -17,8 +17,8 @@ from dhop.estimation import groups
 from dhop.estimation.groups import Kind
 from dhop.estimation.photometry import Photometry
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.halves import State, misfit, slope, telling
-from dhop.reconstruction.middle import Middle, image
+from dhop.reconstruction.crop import Middle, image
+from dhop.reconstruction.cross_validation import State, misfit, slope, telling
 
 Array = NDArray[Any]
 

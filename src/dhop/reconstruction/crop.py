@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.operators.moved import MovedOperator
 from dhop.operators.stack import FrameStack

@@ -1,8 +1,8 @@
 """Frames as they would be if they had only been shifted.
 
-What is chosen from frames is chosen from their spectra (`dhop.frames.windows`), for which they may
+What is chosen from frames is chosen from their spectra (`dhop.frames.spectra`), for which they may
 differ by shifts alone. A frame that has turned is what an image `G` shows it of the scene, see
-`dhop.reconstruction.middle`, and what that leaves unexplained:
+`dhop.reconstruction.crop`, and what that leaves unexplained:
 
     y_i = D W_i G + r_i,    and if it were only shifted, about    D T_i G + r_i.
 
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.middle import Middle, image, smoothness
+from dhop.reconstruction.crop import Middle, image, smoothness
 
 Array = NDArray[Any]
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.estimation import alignment
+from dhop.estimation import shift_alignment
 from dhop.estimation.photometry import Photometry
 from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.middle import Middle, image
+from dhop.reconstruction.crop import Middle, image
 
 Array = NDArray[Any]
 
@@ -157,7 +157,7 @@ def misfit(frame: Array, seen: Array, w: Array) -> Misfit:
             break
         steep = np.hypot(slope(seen, -2), slope(seen, -1)) * (np.sqrt(w) * (gain / unit))
         lines = (each.reshape(-1, w.shape[-1]) for each in (left / unit, steep, 1.0 * (w > 0)))
-        trust = alignment.trust(*lines).reshape(w.shape) * (w > 0)
+        trust = shift_alignment.trust(*lines).reshape(w.shape) * (w > 0)
     return Misfit(left, trust, gain, offset)
 
 

@@ -99,7 +99,9 @@ class Counting:
 
     def photons(self, frames: Array, weights: Sequence[Array]) -> Photons:
         """The Poisson loss of frames whose background has been subtracted."""
-        from dhop.reconstruction.counts import Counts  # with Numba, so not before it is needed
+        from dhop.reconstruction.compiled_poisson import (
+            Counts,  # with Numba, so not before it is needed
+        )
 
         beside = (self.read_noise / self.gain) ** 2
         back = [_own(each) / self.gain + beside for each in self.background]

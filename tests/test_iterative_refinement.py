@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dhop.iteration.rounds import (
+from dhop.iteration.iterative_refinement import (
     ROUGHEST,
     Rounds,
     Verdict,
