@@ -121,13 +121,13 @@ def test_iterates_are_told_before_worse_ones(method):
     b = N @ RNG.standard_normal(25) + 1e-3
     told, seen = [], []
 
-    def leave(x, residual):
+    def save(x, residual):
         told.append((x.copy(), residual))
 
     steps = (
-        conjugate_gradients(lambda v: N @ v, b, leave=leave)
+        conjugate_gradients(lambda v: N @ v, b, save=save)
         if method == "conjugate"
-        else projected_gradients(lambda v: N @ v, b, None, 1.0, leave=leave)
+        else projected_gradients(lambda v: N @ v, b, None, 1.0, save=save)
     )
     for _ in range(120):
         x, residual = next(steps)

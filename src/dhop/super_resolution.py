@@ -344,7 +344,7 @@ def super_resolve(
         image=shown,
         converged=found.converged,
         iterations=len(found.history),
-        residual_norm=found.misfit,
+        residual_norm=found.residual_norm,
         solver=found.solver,
         beta=number,
         beta_curve=known.curve,

@@ -221,7 +221,7 @@ class Choices:
                 found = tile.special.solve(posed, **settings)
             starts[id(tile)] = found.x
             predicted = FrameStack(posed.operator.operators).matvec(found.x)
-            counts = found.counting(tile.known.weights)
+            counts = found.total_weights(tile.known.weights)
             tile.known.photometry = fitted(
                 tile.frames, predicted.reshape(tile.frames.shape), counts, terms
             )
@@ -240,8 +240,8 @@ class Choices:
             used = np.where(self.trust > 0, frames, 1.0)  # what is left out has been named
             replace(self.tiles[0].known, notes=self.notes).name_strangers(list(used))
             self.trust = self.trust * frames
-        if special.counting is not None:
-            special.counting = replace(special.counting, background=background)
+        if special.photon_noise is not None:
+            special.photon_noise = replace(special.photon_noise, background=background)
         return special
 
     def strongest(self, largest: Sequence[float]) -> list[float]:

@@ -255,7 +255,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         image=layouts.outward(shown, axis),
         converged=found.converged,
         iterations=len(found.history),
-        residual_norm=found.misfit,
+        residual_norm=found.residual_norm,
         solver=found.solver,
         beta=float(number),
         beta_curve=known.curve,

@@ -25,25 +25,25 @@ from numpy.typing import DTypeLike
 
 from dhop.iteration.steps import (
     Keep,
-    Leave,
     Product,
+    Save,
     as_they_are,
     conjugate_gradients,
     projected_gradients,
 )
 
 Array: TypeAlias = Any
-Steps = Callable[[Array, Array, float, Leave], Iterator[tuple[Array, float]]]
+Steps = Callable[[Array, Array, float, Save], Iterator[tuple[Array, float]]]
 
-ROUNDING = 4  # times epsilon ||N|| ||x||: what is forgiven
-ROUGHEST = 1e-2  # of the right-hand side: the most that is forgiven, whatever the rounding
+ROUNDING = 4  # times epsilon ||N|| ||x||: the attainable residual
+ROUGHEST = 1e-2  # of the right-hand side: the largest residual that counts as attained
 HELPS = 0.5  # a round that leaves more of the residual is the last of its way
 LATER = 0.5  # of the norm that is asked for is what corrections aim at
 FAR = 10  # times what is forgiven: it is not rounding of the image that is in the way there
 PATIENCE = 50  # iterations without a smaller norm, where there is something else to try
 
 
-class Verdict(NamedTuple):
+class TrueResidual(NamedTuple):
     """What is known of an image.
 
     Attributes
@@ -54,26 +54,26 @@ class Verdict(NamedTuple):
         Of the residual, or of the part that counts.
     limit : float
         The norm that rounding leaves.
-    misfit : float
+    residual_norm : float
         Norm of the weighted residuals of the data.
     """
 
     residual: Array
     norm: float
     limit: float
-    misfit: float = nan
+    residual_norm: float = nan
 
 
-class Rounds:
+class IterativeRefinement:
     """The best image so far, and how to get to a better one.
 
     Parameters
     ----------
-    judge : callable
-        Gives the `Verdict` on an image.
+    true_residual : callable
+        Gives the `TrueResidual` on an image.
     x : array
         The first guess; its dtype is that of the solution.
-    first : Verdict
+    first : TrueResidual
         That on `x`.
     goal : float
         The norm that is asked for.
@@ -92,17 +92,17 @@ class Rounds:
     ----------
     x : array
         The image of the least norm of all that were met.
-    norm, limit, misfit : float
-        See `Verdict`.
+    norm, limit, residual_norm : float
+        See `TrueResidual`.
     taken : int
         Number of iterations.
     """
 
     def __init__(
         self,
-        judge: Callable[[Array], Verdict],
+        true_residual: Callable[[Array], TrueResidual],
         x: Array,
-        first: Verdict,
+        first: TrueResidual,
         goal: float,
         maxiter: int,
         report: Callable[[float, Callable[[], Array]], object] = lambda norm, image: None,
@@ -110,13 +110,13 @@ class Rounds:
         copy: Callable[[Array], Array] = np.copy,
         hold: Callable[[Array], Array] = lambda x: x,
     ) -> None:
-        self._judge = judge
+        self._true_residual = true_residual
         self._goal = goal
         self._maxiter = maxiter
         self._report = report
         self._keep, self._copy, self._hold = keep, copy, hold
         self.x = x
-        self._residual, self.norm, self.limit, self.misfit = first
+        self._residual, self.norm, self.limit, self.residual_norm = first
         self.taken = 0
 
     @property
@@ -158,7 +158,7 @@ class Rounds:
         """
         if inverse is not None:
             if exact:
-                self.run(directly(inverse), wide=True)
+                self.run(by_inverse(inverse), wide=True)
             self.run(by_conjugate_gradients(normal, inverse, self._keep), patience=PATIENCE)
             if not plain or self.norm <= max(self._goal, FAR * self.limit):
                 return False
@@ -175,7 +175,7 @@ class Rounds:
         steps : callable
             Called with a residual `r`, the image `x` and the `unit` that `r` is in, gives iterates
             `d` of the correction ``unit * d`` and the norms in that unit that it claims for them;
-            zero ends the round. `r` may be overwritten. Its last argument is the `leave` of
+            zero ends the round. `r` may be overwritten. Its last argument is the `save` of
             `dhop.iteration.steps`.
         patience : float
             A round ends after so many iterations without a smaller norm.
@@ -187,7 +187,7 @@ class Rounds:
         helps = True
         while helps and not self.converged and self.left > 0:
             before = self.norm
-            with np.errstate(over="ignore", invalid="ignore"):  # the judge sees to that
+            with np.errstate(over="ignore", invalid="ignore"):  # the true_residual sees to that
                 self._round(steps, patience, wide)
             helps = self.norm <= HELPS * before and not once
 
@@ -200,7 +200,7 @@ class Rounds:
         x, start = self.x, self.norm
         aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
         unit, r = self._in_units(wide)
-        left = _Left(self._copy)
+        left = _BestSaved(self._copy)
         iterates = steps(r, x, unit, left)
         del r
         d: Array = None
@@ -211,18 +211,18 @@ class Rounds:
             stalled = size == last or since > patience
             if unit * size <= aim or stalled or self.left == 1 or not isfinite(size):
                 break
-            self.step(unit * size, lambda d=d: moved(x, unit, d))  # type: ignore[misc]
+            self.step(unit * size, lambda d=d: add_scaled(x, unit, d))  # type: ignore[misc]
             last, lowest = size, min(size, lowest)
         del iterates  # and its vectors
         if left.d is not None and not size <= left.size:
             d = left.d
-        image = self._hold(moved(x, unit, d))
+        image = self._hold(add_scaled(x, unit, d))
         del d, left
-        found = self._judge(image)
+        found = self._true_residual(image)
         self.step(found.norm, lambda: image)
         if found.norm < start:
             self.x = image
-            self._residual, self.norm, self.limit, self.misfit = found
+            self._residual, self.norm, self.limit, self.residual_norm = found
         elif unit * size <= start and isinf(float(abs(image).max())):
             raise ValueError(
                 f"the result is too large for {x.dtype}; scale the data down or take float64"
@@ -232,13 +232,13 @@ class Rounds:
         """A power of two, and the residual in that unit."""
         r, self._residual = self._residual, None
         if r is None:
-            r = self._judge(self.x).residual
+            r = self._true_residual(self.x).residual
         unit = power_of_two(self.norm)
         r = r / np.float64(unit) if unit != 1 else r
         return unit, r if wide else r.astype(self.x.dtype, copy=False)
 
 
-class _Left:
+class _BestSaved:
     """The iterate of the least norm among those that were left for a worse one."""
 
     def __init__(self, copy: Callable[[Array], Array]) -> None:
@@ -251,10 +251,10 @@ class _Left:
             self.d, self.size = self._copy(d), size
 
 
-def directly(inverse: Product) -> Steps:
+def by_inverse(inverse: Product) -> Steps:
     """The solution by an inverse, as one iteration."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         d = inverse(r)
         yield d, 0.0 if isfinite(float(abs(d).max())) else nan
 
@@ -266,8 +266,8 @@ def by_conjugate_gradients(
 ) -> Steps:
     """See `dhop.iteration.steps.conjugate_gradients`."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
-        iterates = conjugate_gradients(normal, r, None, precondition, keep, leave)
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
+        iterates = conjugate_gradients(normal, r, None, precondition, keep, save)
         return islice(iterates, 1, None)
 
     return steps
@@ -276,9 +276,9 @@ def by_conjugate_gradients(
 def by_projected_gradients(normal: Product, lipschitz: float, keep: Keep = as_they_are) -> Steps:
     """See `dhop.iteration.steps.projected_gradients`; for images without negative values."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         low = (x / np.float64(-unit)).astype(r.dtype, copy=False)
-        return projected_gradients(normal, r, None, lipschitz, keep, leave, low)
+        return projected_gradients(normal, r, None, lipschitz, keep, save, low)
 
     return steps
 
@@ -288,7 +288,7 @@ def power_of_two(number: float) -> float:
     return ldexp(1.0, frexp(number)[1] - 1)
 
 
-def forgiven(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
+def attainable_residual(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
     """The norm of the residual that rounding an image to a dtype may leave.
 
     Parameters
@@ -302,6 +302,6 @@ def forgiven(dtype: DTypeLike, strength: float, size: float, scale: float) -> fl
     return min(ROUNDING * float(np.finfo(dtype).eps) * strength * size, ROUGHEST * scale)
 
 
-def moved(x: Array, unit: float, d: Array) -> Array:
+def add_scaled(x: Array, unit: float, d: Array) -> Array:
     """``x + unit * d`` in the precision of `x`, `unit` being any power of two."""
     return x + (d * np.float64(unit)).astype(x.dtype, copy=False)

@@ -40,20 +40,20 @@ def improvement(
 
 
 def majorised(
-    look: Callable[[Array], Any], improve: Callable[[Array, Any], Array], x: Array
+    evaluate: Callable[[Array], Any], improve: Callable[[Array, Any], Array], x: Array
 ) -> Iterator[tuple[Array, Any]]:
-    """Images, each better than the one before, and what is seen of them.
+    """Images, each better than the one before, and their evaluations.
 
     Parameters
     ----------
-    look : callable
-        Gives the value, the gradient and the majoriser at an image.
+    evaluate : callable
+        Gives what `improve` needs to know of an image.
     improve : callable
-        Gives from an image and that one whose majoriser is smaller.
+        Gives an image whose majoriser is smaller, from one and its evaluation.
     x : array
         The first guess.
     """
     while True:
-        view = look(x)
-        yield x, view
-        x = improve(x, view)
+        evaluation = evaluate(x)
+        yield x, evaluation
+        x = improve(x, evaluation)

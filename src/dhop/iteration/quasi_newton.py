@@ -17,8 +17,8 @@ CURVED = 1e-12  # of the norms: curvature that is rounding
 ROUNDING = 1e-13  # of a value: a step that climbs by less may be one down
 
 
-class View(Protocol):
-    """What is seen of a function from a point."""
+class Evaluation(Protocol):
+    """A function and its gradient at a point."""
 
     @property
     def value(self) -> float:
@@ -30,7 +30,7 @@ class View(Protocol):
 
 
 def quasi_newton(
-    look: Callable[[Array], Any],
+    evaluate: Callable[[Array], Any],
     x: Array,
     scale: float,
     low: float = -inf,
@@ -45,8 +45,8 @@ def quasi_newton(
 
     Parameters
     ----------
-    look : callable
-        Gives a `View` at an array.
+    evaluate : callable
+        Gives an `Evaluation` at an array.
     x : array
         The first guess, within the bounds.
     scale : float
@@ -58,7 +58,7 @@ def quasi_newton(
     Yields
     ------
     x : array
-    view : View
+    evaluation : Evaluation
 
     References
     ----------
@@ -69,15 +69,15 @@ def quasi_newton(
     """
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     bounded = isfinite(low) or isfinite(high)
-    view = look(x)
+    evaluation = evaluate(x)
     while True:
-        yield x, view
-        r = view.residual
-        free = movable(x, r, low, high) if bounded else 1.0
+        yield x, evaluation
+        r = evaluation.residual
+        free = free_variables(x, r, low, high) if bounded else 1.0
         found = None
         for d in _directions(r, pairs, free, scale, precondition, keep):
             (d,) = keep(d.astype(x.dtype))
-            found = _searched(look, x, view, d, low, high, keep)
+            found = _line_search(evaluate, x, evaluation, d, low, high, keep)
             if found is not None:
                 break
             pairs.clear()
@@ -85,10 +85,10 @@ def quasi_newton(
             return
         new, seen = found
         pairs.append(keep(new - x, r - seen.residual))
-        x, view = new, seen
+        x, evaluation = new, seen
 
 
-def movable(x: Array, r: Array, low: float, high: float) -> Array:
+def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
     """Which pixels a step down does not press against a bound."""
     return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
 
@@ -101,17 +101,17 @@ def _directions(
     The last is the only one that surely leads down where bounds bend the way.
     """
     if pairs:
-        yield _two_loops(free * r, pairs, free, scale, precondition, keep)
-    yield _start(free * r, free, scale, precondition)
+        yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep)
+    yield _initial(free * r, free, scale, precondition)
     if precondition is not None:
         yield scale * (free * r)
 
 
-def _start(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
+def _initial(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
     return scale * r if precondition is None else free * precondition(r)
 
 
-def _two_loops(
+def _two_loop_recursion(
     q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Array:
     """The product of `q` with what remembered steps tell of the inverse of the Hessian matrix.
@@ -128,14 +128,14 @@ def _two_loops(
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
     used = [k for k in range(len(steps)) if curved[k][k] > CURVED * sizes[k]]
     if not used:
-        return _start(q, free, scale, precondition)
+        return _initial(q, free, scale, precondition)
     down: dict[int, float] = {}
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
     q = q - sum(a * steps[k][1] for k, a in down.items())
     newest = steps[used[0]][1]
     # Kept, since each of the sums would compute them again.
-    first, z = keep(_start(newest, free, 1.0, precondition), _start(q, free, 1.0, precondition))
+    first, z = keep(_initial(newest, free, 1.0, precondition), _initial(q, free, 1.0, precondition))
     size, *across = map(float, keep(inner(newest, first), *(inner(steps[k][1], z) for k in used)))
     unit = curved[used[0]][used[0]] / size
     up: dict[int, float] = {}
@@ -145,10 +145,10 @@ def _two_loops(
     return unit * z + sum(c * (free * steps[k][0]) for k, c in up.items())
 
 
-def _searched(
-    look: Callable[[Array], Any],
+def _line_search(
+    evaluate: Callable[[Array], Any],
     x: Array,
-    view: Any,
+    evaluation: Any,
     d: Array,
     low: float,
     high: float,
@@ -160,13 +160,13 @@ def _searched(
         new = x + x.dtype.type(step) * d
         if isfinite(low) or isfinite(high):
             new = new.clip(low, high)
-        new, slope = keep(new, inner(view.residual, new - x))
+        new, slope = keep(new, inner(evaluation.residual, new - x))
         promise = 2 * float(slope)
         if not promise > 0:
             return None
-        seen = look(new)
-        gain = view.value - seen.value
-        if gain >= SUFFICIENT * promise - ROUNDING * abs(view.value):
+        seen = evaluate(new)
+        gain = evaluation.value - seen.value
+        if gain >= SUFFICIENT * promise - ROUNDING * abs(evaluation.value):
             return new, seen
         best = promise / (2 * (promise - gain)) if isfinite(gain) else 0.0
         step *= min(max(best, SHORTEST), LONGEST)

@@ -2,7 +2,7 @@
 
 `normal` is the product with a Hermitian matrix `N` that is positive semidefinite, `b` the
 right-hand side. Each function is an endless generator of iterates and norms of the residual; its
-caller decides when to stop. An iterate is overwritten by the next; `leave` is called with an
+caller decides when to stop. An iterate is overwritten by the next; `save` is called with an
 iterate, and its norm, when the next is worse.
 
 Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, at once
@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 Array = Any
 Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
-Leave = Callable[[Array, float], object]
+Save = Callable[[Array, float], object]
 
 RTOL = 1e-6  # of the norm of the gradient: where iterations end if nothing else is said
 
@@ -29,7 +29,7 @@ def as_they_are(*arrays: Array) -> tuple[Array, ...]:
     return arrays
 
 
-def forget(x: Array, residual: float) -> None:
+def save_nothing(x: Array, residual: float) -> None:
     """Keep nothing of an iterate that is left for a worse one."""
 
 
@@ -39,7 +39,7 @@ def conjugate_gradients(
     x: Array | None = None,
     precondition: Product | None = None,
     keep: Keep = as_they_are,
-    leave: Leave = forget,
+    save: Save = save_nothing,
 ) -> Iterator[tuple[Array, float]]:
     """Conjugate gradients, with an approximate inverse of `N` if `precondition` is given.
 
@@ -50,7 +50,7 @@ def conjugate_gradients(
         The right-hand side; overwritten if there is no `x`.
     x : array, optional
         The first guess, which is overwritten. Zeros by default.
-    precondition, keep, leave : callable, optional
+    precondition, keep, save : callable, optional
 
     Yields
     ------
@@ -85,7 +85,7 @@ def conjugate_gradients(
         last = square
         r, square = keep(r, inner(r, r))
         if not square <= last:
-            leave(x, sqrt(last))
+            save(x, sqrt(last))
         x += step * p
         before = now or 1.0
 
@@ -96,7 +96,7 @@ def projected_gradients(
     x: Array | None,
     lipschitz: float,
     keep: Keep = as_they_are,
-    leave: Leave = forget,
+    save: Save = save_nothing,
     low: Array | float = 0.0,
 ) -> Iterator[tuple[Array, float]]:
     """Accelerated projected gradients for ``x >= low``, restarted when they climb.
@@ -110,7 +110,7 @@ def projected_gradients(
         The first guess, not less than `low`; None for zeros.
     lipschitz : float
         Not less than the largest eigenvalue of `N`.
-    keep, leave : callable, optional
+    keep, save : callable, optional
     low : array or float
 
     Yields
@@ -136,7 +136,7 @@ def projected_gradients(
         back = ahead - new
         new, square, climb = keep(new, inner(back, back), inner(back, new - x))
         if not square <= last:
-            leave(x, lipschitz * sqrt(last))
+            save(x, lipschitz * sqrt(last))
         last = square
         yield new, lipschitz * sqrt(square)
         if climb > 0:

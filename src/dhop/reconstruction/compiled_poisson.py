@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import photons
-from dhop.reconstruction.data_terms import Photons, Seen
+from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss
 from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
@@ -16,12 +16,12 @@ JUDGED, BENT = 4.0, 3.0  # nanoseconds a pixel
 NOTHING: Array = np.zeros(0)
 
 
-class Counts(Photons):
-    """`Photons` in arrays, of which backgrounds and weights may be one number for a frame."""
+class CompiledPoissonLoss(PoissonLoss):
+    """`PoissonLoss` in arrays, of which backgrounds and weights may be one number for a frame."""
 
-    def see(self, number: int, product: Array) -> Seen:
-        fall = np.empty_like(product)
-        return Seen(self._judged([(number, product, fall)]), fall)
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
+        descent = np.empty_like(product)
+        return FrameLoss(self._judged([(number, product, descent)]), descent)
 
     def cost(self, products: Sequence[Array]) -> float:
         return self._judged([(number, each, NOTHING) for number, each in enumerate(products)])
@@ -43,8 +43,8 @@ class Counts(Photons):
         sums = [np.empty(_blocks(product)) for _, product, _ in frames]
 
         def judge(k: int, start: int, stop: int) -> None:
-            number, product, fall = frames[k]
-            photons.judge(*self._of(number), product, start, stop, fall, sums[k])
+            number, product, descent = frames[k]
+            photons.judge(*self._of(number), product, start, stop, descent, sums[k])
 
         run(judge, [(k, *part) for k, each in enumerate(sums) for part in _parts(each, JUDGED)])
         return float(sum(each.sum() for each in sums))

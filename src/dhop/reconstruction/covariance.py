@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iteration.iterative_refinement import Rounds, Verdict, forgiven
+from dhop.iteration.iterative_refinement import (
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
+)
 from dhop.iteration.steps import norm
 from dhop.operators.base import ArrayOperator
 from dhop.operators.inverse import InverseOperator, inverse_of
@@ -146,12 +150,12 @@ class Covariance:
         scale = norm(b)
         strength = sum(self.problem.scales())
 
-        def judge(x: Array) -> Verdict:
+        def true_residual(x: Array) -> TrueResidual:
             r = b - self.normal(x.astype(np.float64, copy=False))
-            return Verdict(r, norm(r), forgiven(x.dtype, strength, norm(x), scale))
+            return TrueResidual(r, norm(r), attainable_residual(x.dtype, strength, norm(x), scale))
 
-        first = Verdict(b.copy(), scale, 0.0)
-        rounds = Rounds(judge, np.zeros_like(b), first, rtol * scale, MOST)
+        first = TrueResidual(b.copy(), scale, 0.0)
+        rounds = IterativeRefinement(true_residual, np.zeros_like(b), first, rtol * scale, MOST)
         rounds.solve(
             self.normal,
             None if self.near is None else self.precondition,

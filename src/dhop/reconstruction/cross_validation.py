@@ -44,14 +44,14 @@ class Misfit(NamedTuple):
     ----------
     left : ndarray, shape (..., n0, n1)
         Times the root of the weights.
-    trust : ndarray, shape (..., n0, n1)
+    robustness : ndarray, shape (..., n0, n1)
         Up to one, little for outliers and zero where there is no weight.
     gain, offset : float
         Of the frame, with these.
     """
 
     left: Array
-    trust: Array
+    robustness: Array
     gain: float
     offset: float
 
@@ -88,7 +88,7 @@ def better(
     new = halves.misfits(after.motion, images)
     alone = halves.misfits(before.motion, images)
     # A pixel that is strange with either motion must not decide.
-    counts = [a.trust * b.trust for a, b in zip(old, new, strict=True)]
+    counts = [a.robustness * b.robustness for a, b in zip(old, new, strict=True)]
     start, end, kept = (
         np.array([np.sum(c * each.left**2) for c, each in zip(counts, some, strict=True)])
         for some in (old, new, alone)
@@ -148,17 +148,17 @@ class _Halves:
 
 def misfit(frame: Array, seen: Array, w: Array) -> Misfit:
     """What of a frame an image does not explain that shows it so, but for gain and offset."""
-    trust = np.ones(w.shape)
+    robustness = np.ones(w.shape)
     for _ in range(2):
-        gain, offset = _brightness(frame, seen, w * trust)
+        gain, offset = _brightness(frame, seen, w * robustness)
         left = np.sqrt(w) * (frame - offset - gain * seen)
         unit = float(np.sqrt(np.mean(left**2)))
         if unit == 0:
             break
         steep = np.hypot(slope(seen, -2), slope(seen, -1)) * (np.sqrt(w) * (gain / unit))
         lines = (each.reshape(-1, w.shape[-1]) for each in (left / unit, steep, 1.0 * (w > 0)))
-        trust = shift_alignment.trust(*lines).reshape(w.shape) * (w > 0)
-    return Misfit(left, trust, gain, offset)
+        robustness = shift_alignment.trust(*lines).reshape(w.shape) * (w > 0)
+    return Misfit(left, robustness, gain, offset)
 
 
 def _brightness(frame: Array, seen: Array, w: Array) -> tuple[float, float]:

@@ -17,49 +17,49 @@ Array = NDArray[Any]
 WIDE = np.dtype(np.float64)
 
 
-class Seen(NamedTuple):
+class FrameLoss(NamedTuple):
     """What one frame says of its prediction, lazily if that is lazy.
 
     Attributes
     ----------
     value : number
         Its loss.
-    fall : ndarray
+    descent : ndarray
         Minus half the slope of that, for each pixel.
     """
 
     value: Any
-    fall: Array
+    descent: Array
 
 
-class Tangent(NamedTuple):
+class QuadraticModel(NamedTuple):
     """Least squares of the same slope as the loss of one frame, or nearly.
 
     Attributes
     ----------
     square : number
         Squared norm of the residuals, times the weights.
-    weights, trust : ndarray
+    weights, robustness : ndarray
         Of the pixels, and how much of that is no distrust of outliers.
     """
 
     square: Any
     weights: Array
-    trust: Array
+    robustness: Array
 
 
-class Data(Protocol):
+class DataTerm(Protocol):
     """Frames and what they cost."""
 
-    def see(self, number: int, product: Array) -> Seen:
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
         """What a frame says, if `product` is ``A x``."""
 
-    def tangent(self, number: int, product: Array) -> Tangent:
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         """The least squares that touch the loss of a frame there."""
 
 
 @dataclass(frozen=True, eq=False)
-class Residuals:
+class ResidualLoss:
     """A loss of the weighted residuals.
 
     Attributes
@@ -74,16 +74,16 @@ class Residuals:
     frames: Array
     loss: Loss
 
-    def see(self, number: int, product: Array) -> Seen:
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
         root, misfit = self._misfit(number, product)
-        fall = root * self.loss.weights(misfit) * misfit
-        return Seen(float(self.loss.value(misfit)), fall)
+        descent = root * self.loss.weights(misfit) * misfit
+        return FrameLoss(float(self.loss.value(misfit)), descent)
 
-    def tangent(self, number: int, product: Array) -> Tangent:
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         root, misfit = self._misfit(number, product)
         weights = self.loss.weights(misfit)
         square = float((weights * misfit) @ misfit)
-        return Tangent(square, root * root * weights, self.loss.trust(misfit))
+        return QuadraticModel(square, root * root * weights, self.loss.robustness(misfit))
 
     def _misfit(self, number: int, product: Array) -> tuple[Any, Array]:
         root = self.operator.root(number, WIDE)
@@ -93,7 +93,7 @@ class Residuals:
 
 
 @dataclass(frozen=True, eq=False)
-class Photons:
+class PoissonLoss:
     r"""Twice the logarithm of the likelihood ratio of Poisson counts `n` and means `m`.
 
     .. math:: 2 \sum w \left(m - n + n \log \frac{n}{m}\right), \quad m = \frac{A x + b}{g}
@@ -128,15 +128,15 @@ class Photons:
         m = product / self.gain + self.backgrounds[number]
         return np.maximum(m, DARKEST)
 
-    def see(self, number: int, product: Array) -> Seen:
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         ratio = np.minimum(n / m, STEEPEST)
-        return Seen(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
+        return FrameLoss(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
 
-    def tangent(self, number: int, product: Array) -> Tangent:
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         square = np.sum(w * (n - m) ** 2 / m)
-        return Tangent(square, w / (self.gain**2 * m), np.ones_like(m))
+        return QuadraticModel(square, w / (self.gain**2 * m), np.ones_like(m))
 
     def cost(self, products: Sequence[Array]) -> Any:
         """The loss of all frames."""
@@ -167,8 +167,8 @@ class Photons:
             ahead = np.maximum(product + t[0] * one + t[1] * other, NEAR * product)
             n, w, m = self.counts[number], self.weights[number], self.mean(number, ahead)
             ratio = np.minimum(n / m, STEEPEST)
-            fall, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
-            sums = [(fall, one), (fall, other)]
+            descent, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
+            sums = [(descent, one), (descent, other)]
             sums += [(bent * one, one), (bent * one, other), (bent * other, other)]
             total = [before + inner(*pair) for before, pair in zip(total, sums, strict=True)]
         return total

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.penalties import Blunted
+from dhop.reconstruction.penalties import SmoothedNorm
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ class Reweighted:
     ----------
     problem : Problem
         Its `regulariser` is not looked at.
-    prior : Blunted
+    prior : SmoothedNorm
     x : ndarray, shape (N,)
         The solution.
     made : callable
@@ -49,7 +49,7 @@ class Reweighted:
     def __init__(
         self,
         problem: Problem,
-        prior: Blunted,
+        prior: SmoothedNorm,
         x: Array,
         made: Callable[[Problem, Problem], Covariance],
     ) -> None:
@@ -78,6 +78,6 @@ class Reweighted:
     def _covariance(self, sizes: Sequence[Array]) -> Covariance:
         """That of the squares that touch at these sizes."""
         problem = self._problem
-        S, strength = self._prior.touching(sizes, problem.operator.dtype)
-        near = replace(problem, regulariser=self._prior.similar, beta=problem.beta * strength)
+        S, strength = self._prior.majoriser(sizes, problem.operator.dtype)
+        near = replace(problem, regulariser=self._prior.quadratic, beta=problem.beta * strength)
         return self._made(replace(problem, regulariser=S), near)

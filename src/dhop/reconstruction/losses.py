@@ -27,7 +27,7 @@ class Loss(Protocol):
     def weights(self, u: Array) -> Array:
         """Half the slope over the residual: those of the quadratic majoriser."""
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         """How much each residual counts, one for those that are not outliers."""
 
 
@@ -40,7 +40,7 @@ class Square:
     def weights(self, u: Array) -> Array:
         return np.ones_like(u)
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return np.ones_like(u)
 
 
@@ -70,7 +70,7 @@ class Huber:
     def weights(self, u: Array) -> Array:
         return self.threshold / np.maximum(abs(u), self.threshold)
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return self.weights(u)
 
 
@@ -90,7 +90,7 @@ class Absolute:
     def weights(self, u: Array) -> Array:
         return Huber(ROUND * self.threshold).weights(u) / ROUND
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return Huber(self.threshold).weights(u)
 
 

@@ -56,7 +56,7 @@ def settled(
     for number in range(ROUNDS):
         if number:
             bright = middle.corrected(state.photometry)
-            seen = [w * t for w, t in zip(bright.seen(state.motion), steps.trust, strict=True)]
+            seen = [w * t for w, t in zip(bright.seen(state.motion), steps.robustness, strict=True)]
             stack = FrameStack(middle.operators(state.motion), seen)
             G = image(stack, bright.frames, beta, G)
         state = steps.taken(state, moved, G)
@@ -68,7 +68,7 @@ class _Steps:
 
     def __init__(self, middle: Middle, kind: Kind, shape: tuple[int, ...]) -> None:
         self.middle = middle
-        self.trust = [np.ones(w.shape) for w in middle.weights]
+        self.robustness = [np.ones(w.shape) for w in middle.weights]
         there = groups.shifted(middle.first)
         self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
         dtype = middle.frames.dtype
@@ -112,16 +112,16 @@ class _Steps:
             column[:] = A.left.degrade(v * down + u * right).reshape(-1)
         columns[k] = A.left.degrade(fine).reshape(-1)
         found = misfit(middle.frames[i], columns[k].reshape(weights.shape), weights)
-        self.trust[i] = np.where(weights > 0, found.trust, 1)
-        noise = float(np.sum(found.trust * found.left**2) / found.trust.sum())
+        self.robustness[i] = np.where(weights > 0, found.robustness, 1)
+        noise = float(np.sum(found.robustness * found.left**2) / found.robustness.sum())
         if noise == 0 or found.gain <= 0:
             return None
         columns[:k] *= found.gain
-        w = (weights * found.trust).reshape(-1)
+        w = (weights * found.robustness).reshape(-1)
         means = columns @ w / w.sum()
-        columns = np.sqrt(weights * found.trust).reshape(-1) * (columns - means[:, None])
+        columns = np.sqrt(weights * found.robustness).reshape(-1) * (columns - means[:, None])
         normal = columns @ columns.T / noise
-        score = columns @ (np.sqrt(found.trust) * found.left).reshape(-1) / noise
+        score = columns @ (np.sqrt(found.robustness) * found.left).reshape(-1) / noise
         normal[range(k), range(k)] += SPREAD**-2
         score[:k] -= moved / SPREAD**2
         change = np.linalg.lstsq(normal, score)[0]

@@ -30,7 +30,7 @@ class Cost(NamedTuple):
     slope: Array
 
 
-class Touching(NamedTuple):
+class QuadraticMajoriser(NamedTuple):
     """Squares that touch a penalty from above.
 
     Attributes
@@ -52,24 +52,24 @@ class Penalty(Protocol):
         """Its value and half its gradient."""
 
 
-class Blunted(Penalty, Protocol):
+class SmoothedNorm(Penalty, Protocol):
     """A penalty of sizes whose tips are rounded.
 
     Attributes
     ----------
-    similar : str
+    quadratic : str
         The regulariser of squares whose spectrum is nearest.
     """
 
-    similar: ClassVar[Stencil]
+    quadratic: ClassVar[Stencil]
 
     def sizes(self, x: Array) -> list[Array]:
         """What it sums, in one or several parts."""
 
-    def rise(self, x: Array) -> float:
+    def mean_cost(self, x: Array) -> float:
         """What a pixel costs on average, if no tip were rounded."""
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
         """The squares that touch it at such sizes."""
 
 
@@ -103,7 +103,7 @@ class Variation:
         Steps up to this one are noise, or shading, and not an edge.
     """
 
-    similar: ClassVar[Stencil] = "gradient"
+    quadratic: ClassVar[Stencil] = "gradient"
     dims: tuple[int, ...]
     axes: Sequence[int]
     threshold: float
@@ -119,12 +119,12 @@ class Variation:
     def sizes(self, x: Array) -> list[Array]:
         return [self.steps(x)[1]]
 
-    def rise(self, x: Array) -> float:
+    def mean_cost(self, x: Array) -> float:
         return float(np.mean(self.steps(x)[1]))
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
         (size,) = sizes
-        weights = blunted(size, self.threshold)[1]
+        weights = huber(size, self.threshold)[1]
         roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
         steps = []
         for axis in self.axes:
@@ -134,7 +134,7 @@ class Variation:
                 boundary="symmetric", dtype=dtype, axes=tuple(self.axes),
             )  # fmt: skip
             steps.append(DiagonalOperator(roots, self.dims) @ A)
-        return Touching(FrameStack(steps), float(weights.mean()))
+        return QuadraticMajoriser(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
         from dhop.kernels import variation  # with Numba, so not before it is needed
@@ -156,7 +156,7 @@ class Variation:
         return Cost(float(sums.sum()), slope.reshape(x.shape))
 
 
-def blunted(size: Array, threshold: float) -> tuple[Any, Array]:
+def huber(size: Array, threshold: float) -> tuple[Any, Array]:
     """The sum of sizes whose tip is rounded up to a threshold, and half its slope over the size."""
     t = threshold
     value = np.sum(np.where(size < t, size * size / (2 * t), size - t / 2))

@@ -9,7 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from dhop.frames.masks import NEAR, surroundings
-from dhop.reconstruction.data_terms import Photons
+from dhop.reconstruction.data_terms import PoissonLoss
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -20,7 +20,7 @@ FAR = 5.0  # standard deviations of the read-out noise: so far below zero it tak
 
 
 @dataclass(frozen=True, eq=False)
-class Counting:
+class PhotonNoise:
     """How frames count.
 
     Attributes
@@ -38,7 +38,7 @@ class Counting:
     read_noise: float
 
     @classmethod
-    def checked(cls, background: Array, gain: float, read_noise: float) -> "Counting":
+    def checked(cls, background: Array, gain: float, read_noise: float) -> "PhotonNoise":
         """Refuse what cannot be."""
         if not arguments.real("gain", gain) > 0:
             raise ValueError(f"gain must be positive, got {gain!r}")
@@ -97,10 +97,10 @@ class Counting:
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         ]
 
-    def photons(self, frames: Array, weights: Sequence[Array]) -> Photons:
+    def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
         """The Poisson loss of frames whose background has been subtracted."""
         from dhop.reconstruction.compiled_poisson import (
-            Counts,  # with Numba, so not before it is needed
+            CompiledPoissonLoss,  # with Numba, so not before it is needed
         )
 
         beside = (self.read_noise / self.gain) ** 2
@@ -113,7 +113,7 @@ class Counting:
             _own(np.broadcast_to(w, y.shape)).astype(np.float64)
             for y, w in zip(frames, weights, strict=True)
         ]
-        return Counts(counts, back, self.gain, flat)
+        return CompiledPoissonLoss(counts, back, self.gain, flat)
 
     def discrepancy(self, frames: Array, weights: Sequence[Array]) -> float:
         """The loss that noise alone is expected to cost."""

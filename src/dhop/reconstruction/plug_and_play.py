@@ -88,9 +88,9 @@ def plug_and_play(
             if callback is not None:
                 callback(Step(step.iteration, change, step.seconds, image))
     image = (DAMPED * image + (1 - DAMPED) * start).astype(start.dtype)
-    misfit = norm(y - B.matvec(image.ravel()))
+    residual_norm = norm(y - B.matvec(image.ravel()))
     return first._replace(
-        x=image.reshape(-1), solver="plug-and-play", history=history, misfit=misfit
+        x=image.reshape(-1), solver="plug-and-play", history=history, residual_norm=residual_norm
     )
 
 

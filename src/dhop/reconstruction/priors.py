@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from dhop.reconstruction.penalties import Blunted, Name, Variation
+from dhop.reconstruction.penalties import Name, SmoothedNorm, Variation
 from dhop.reconstruction.starlets import Starlet
 
 
-def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> Blunted:
+def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> SmoothedNorm:
     """The penalty of images of a shape.
 
     Parameters

@@ -147,7 +147,7 @@ class Reconstruction:
             found = self.solved(beta, start, max(rtol, ROUGH))
             start = found.x
             predictions = FrameStack(self.operators).matvec(start).reshape(known.frames.shape)
-            counts = found.counting(known.weights)
+            counts = found.total_weights(known.weights)
             known.photometry = fitted(known.frames, predictions, counts, terms)
         return start
 

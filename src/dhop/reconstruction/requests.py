@@ -120,23 +120,23 @@ class Request(NamedTuple):
         """
         if self.plain:
             return None
-        from dhop.reconstruction import photon_noise
+        from dhop.reconstruction.photon_noise import PhotonNoise
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
         maps = weights or [np.ones(())] * len(frames)
-        counting, own = None, weights
+        photon_noise, own = None, weights
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")
         if self.loss == "poisson":
             if changes:
                 raise ValueError('loss="poisson" counts photons: it does not go with photometry')
             back = background_map(dense(self.background, "background"), frames.shape, axis)
-            counting = photon_noise.Counting.checked(back, self.gain, self.read_noise)
+            photon_noise = PhotonNoise.checked(back, self.gain, self.read_noise)
             frames = (frames - back).astype(frames.dtype)
-            own = counting.weights(frames, maps)
+            own = photon_noise.weights(frames, maps)
         how = Variational(
-            self.loss, self.threshold, self.prior, (low, high), counting, maps, self.solver
+            self.loss, self.threshold, self.prior, (low, high), photon_noise, maps, self.solver
         )
         return how, frames, own
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.data_terms import Residuals
+from dhop.reconstruction.data_terms import ResidualLoss
 from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
 from dhop.reconstruction.minimising import improved
 from dhop.reconstruction.objective import Objective, inverse_near, weighted
@@ -67,9 +67,9 @@ def settled(problem: Problem, x: Array) -> Settled:
     noise, frames = EVERYONE * (brightest or 1.0), np.ones(len(problem.operator.operators))
     penalty, seen = Squares(problem.S), problem
     for _ in range(SETTLING):
-        data = Residuals(seen.operator, seen.frames, Huber(EFFICIENT * noise))
+        data = ResidualLoss(seen.operator, seen.frames, Huber(EFFICIENT * noise))
         objective = Objective(seen, data, penalty, seen.beta, precondition)
-        x = improved(objective, x, objective.look(x))
+        x = improved(objective, x, objective.evaluate(x))
         before = noise
         noise, frames = _noise(problem, x)
         noise = max(noise, least)

@@ -20,13 +20,13 @@ from dhop.closed import Equations
 from dhop.frames import layouts
 from dhop.iteration.iterative_refinement import (
     PATIENCE,
-    Rounds,
-    Verdict,
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
     by_projected_gradients,
-    forgiven,
     power_of_two,
 )
-from dhop.iteration.steps import RTOL, Bidiagonalisation, Leave, norm
+from dhop.iteration.steps import RTOL, Bidiagonalisation, Save, norm
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
@@ -101,7 +101,7 @@ class Found(NamedTuple):
     solver : str
         The one that was used.
     history : list of Step
-    misfit : float
+    residual_norm : float
         Norm of the weighted residuals.
     operator : FrameStack, optional
         With the weights that it ended with, where the solver changes them.
@@ -113,11 +113,11 @@ class Found(NamedTuple):
     converged: bool
     solver: str
     history: list[Step]
-    misfit: float
+    residual_norm: float
     operator: FrameStack | None = None
     weights: list[Array] | None = None
 
-    def counting(self, weights: Sequence[Array] | None) -> list[Array] | None:
+    def total_weights(self, weights: Sequence[Array] | None) -> list[Array] | None:
         """The given weights of the frames times these."""
         if self.weights is None:
             return None if weights is None else list(weights)
@@ -130,7 +130,7 @@ class Found(NamedTuple):
         assert self.weights is not None
         given = self.operator.weights or ()
         return self._replace(
-            misfit=root * self.misfit,
+            residual_norm=root * self.residual_norm,
             operator=FrameStack(self.operator.operators, [root**2 * w for w in given]),
             weights=[frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)],
         )
@@ -180,24 +180,25 @@ def solve(
         reporting(progress, maxiter, name) as advance,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
-        rhs, misfit = problem.residual()
+        rhs, residual_norm = problem.residual()
         scale = norm(rhs)
         if not isfinite(scale):
             raise ValueError("frames times weights overflow; scale them down")
         bound = bound_of(problem, strength) if name == "projected" and scale else 0.0
 
-        def verdict(x: Array, r: Array, misfit: float) -> Verdict:
+        def true_residual(x: Array, r: Array, residual_norm: float) -> TrueResidual:
             counts = np.minimum(-r, bound * x) if name == "projected" else r
-            return Verdict(r, norm(counts), forgiven(x.dtype, strength, norm(x), scale), misfit)
+            limit = attainable_residual(x.dtype, strength, norm(x), scale)
+            return TrueResidual(r, norm(counts), limit, residual_norm)
 
         x = np.zeros(rhs.shape, problem.operator.dtype)
         if x0 is not None and scale:
             x = start_of(x0, x.dtype, name == "projected")
-            rhs, misfit = problem.residual(x)
+            rhs, residual_norm = problem.residual(x)
         record = Recorder(scale, callback, advance, dims)
-        rounds = Rounds(
-            lambda x: verdict(x, *problem.residual(x)),
-            x, verdict(x, rhs, misfit), rtol * scale, maxiter, record.add,
+        rounds = IterativeRefinement(
+            lambda x: true_residual(x, *problem.residual(x)),
+            x, true_residual(x, rhs, residual_norm), rtol * scale, maxiter, record.add,
         )  # fmt: skip
         del x, rhs
         if name == "projected":
@@ -213,7 +214,7 @@ def solve(
                 inverse = inverse_of(problem.operator, near, problem.beta).rounded
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
-    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
+    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.residual_norm)
 
 
 def _by_channels(
@@ -242,7 +243,7 @@ def _by_channels(
         all(each.converged for each in found),
         "/".join(dict.fromkeys(each.solver for each in found)),
         [step for each in found for step in each.history],
-        hypot(*(each.misfit for each in found)),
+        hypot(*(each.residual_norm for each in found)),
     )
 
 
@@ -301,7 +302,9 @@ class _LeastSquares:
     residual, whichever these are.
     """
 
-    def __init__(self, problem: Problem, solver: Any, rtol: float, rounds: Rounds) -> None:
+    def __init__(
+        self, problem: Problem, solver: Any, rtol: float, rounds: IterativeRefinement
+    ) -> None:
         self._problem, self._solver, self._rounds = problem, solver, rounds
         self._operator = problem.operator
         if problem.beta:
@@ -310,7 +313,7 @@ class _LeastSquares:
         self._norm: float | None = None  # of the operator, as scipy estimates it
 
     def __call__(
-        self, r: Array, x: Array, unit: float, leave: Leave
+        self, r: Array, x: Array, unit: float, save: Save
     ) -> Iterator[tuple[Array, float]]:
         rounds, problem = self._rounds, self._problem
         x = x.astype(np.float64, copy=False)
@@ -322,7 +325,7 @@ class _LeastSquares:
         tolerance = self._rtol
         if self._norm:
             tolerance = 0.5 * rounds.aim / unit / self._norm / size
-        waiting: list[float] = []  # the last iteration is the judge's to report
+        waiting: list[float] = []  # the last iteration is reported with its true residual
 
         def report(gradient: float) -> None:
             if waiting:

@@ -23,7 +23,7 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Name as Stencil
-from dhop.reconstruction.penalties import Cost, Touching, blunted
+from dhop.reconstruction.penalties import Cost, QuadraticMajoriser, huber
 
 Array: TypeAlias = Any
 Line: TypeAlias = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Starlet:
         Of the scales, or those of chunked images.
     """
 
-    similar: ClassVar[Stencil] = "identity"
+    quadratic: ClassVar[Stencil] = "identity"
     dims: tuple[int, ...]
     ndim: int
     threshold: float
@@ -95,7 +95,7 @@ class Starlet:
         """The sizes of the coefficients of each scale, of all channels together."""
         return [self._size(detail) for detail in self.coefficients(x)]
 
-    def rise(self, x: Array) -> float:
+    def mean_cost(self, x: Array) -> float:
         """What a pixel costs on average, if no tip were rounded."""
         return float(sum(np.mean(size) for size in self.sizes(x)))
 
@@ -103,7 +103,7 @@ class Starlet:
         value: Any = 0.0
         falls = []
         for gain, detail in zip(self.gains, self.coefficients(x), strict=True):
-            own, weight = blunted(self._size(detail), gain * self.threshold)
+            own, weight = huber(self._size(detail), gain * self.threshold)
             value = value + own
             falls.append(weight * detail)
         slope: Array = 0.0
@@ -111,16 +111,16 @@ class Starlet:
             slope = fall + smoothing.backproject(slope - fall)
         return Cost(value, slope.reshape(x.shape))
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
         sides = self.dims[-self.ndim :]
         parts, strength = [], 0.0
         for wavelet, gain, size in zip(wavelets(sides), self.gains, sizes, strict=True):
-            weights = blunted(size, gain * self.threshold)[1]
+            weights = huber(size, gain * self.threshold)[1]
             roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
             W = DHOperator(self.dims, wavelet, 1, boundary="symmetric", dtype=dtype)
             parts.append(DiagonalOperator(roots, self.dims) @ W)
             strength += gain**2 * float(weights.mean())
-        return Touching(FrameStack(parts), strength)
+        return QuadraticMajoriser(FrameStack(parts), strength)
 
     def _size(self, detail: Array) -> Array:
         channels = tuple(range(len(self.dims) - self.ndim))

@@ -20,10 +20,10 @@ from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
-from dhop.reconstruction.data_terms import Data, Photons, Residuals
+from dhop.reconstruction.data_terms import DataTerm, PoissonLoss, ResidualLoss
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.objective import Objective, View
-from dhop.reconstruction.photon_noise import Counting
+from dhop.reconstruction.objective import Evaluation, Objective
+from dhop.reconstruction.photon_noise import PhotonNoise
 from dhop.reconstruction.pixel_noise import over_expected, variances, with_quiet_noise
 from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
@@ -65,7 +65,7 @@ class Variational:
         None for squares.
     box : (float, float)
         Least and largest value of an image.
-    counting : Counting or None
+    photon_noise : PhotonNoise or None
         Of photons.
     weights : list of ndarray
         Of the frames, as the caller gave them.
@@ -78,7 +78,7 @@ class Variational:
     threshold: float | None
     prior: penalties.Name | None
     box: Box
-    counting: Counting | None
+    photon_noise: PhotonNoise | None
     weights: list[Array]
     solver: str
     edge: float = 0.0
@@ -96,7 +96,7 @@ class Variational:
                 'and without bounds; "quasi-newton" does the others'
             )
         if self.solver == "richardson-lucy" and not (
-            self.counting and self.prior is None and self.box == (0, np.inf)
+            self.photon_noise and self.prior is None and self.box == (0, np.inf)
         ):
             raise ValueError(
                 'solver="richardson-lucy" is for loss="poisson" without a prior and without bounds '
@@ -121,7 +121,7 @@ class Variational:
         An image that is not negative cannot ring downwards, so that nothing shows in it that frames
         count no photons. Those have far less noise than photons would.
         """
-        if self.counting is None or self.prior is not None or beta != "auto":
+        if self.photon_noise is None or self.prior is not None or beta != "auto":
             return False
         return over_expected(*self._middle(known)) < QUIET
 
@@ -133,12 +133,12 @@ class Variational:
         self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
     ) -> float:
         """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
-        if self.counting is not None:
-            text = self.counting.caution(known.frames, self.weights)
+        if self.photon_noise is not None:
+            text = self.photon_noise.caution(known.frames, self.weights)
             if text is None and min(known.frames.shape[-2:]) >= TELLING:
                 ratio = over_expected(*self._middle(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
-                    text = self.counting.contradicted(ratio)
+                    text = self.photon_noise.contradicted(ratio)
             if text is not None:
                 known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
@@ -225,7 +225,7 @@ class Variational:
         squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
         smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
-        rise = self._prior(problem).rise(x.astype(np.float64))
+        rise = self._prior(problem).mean_cost(x.astype(np.float64))
         if not (rise and usual):
             known.curve = None
             return squares
@@ -233,7 +233,7 @@ class Variational:
         misfit = np.where(seen, roots * frames, 0).reshape(-1) - B.matvec(x)
         excess = max(float(misfit @ misfit) / float(np.sum(each * roots**2, where=seen)), 1.0)
         each *= excess
-        gaussian = replace(self, loss="gaussian", counting=None, box=EVERYTHING)
+        gaussian = replace(self, loss="gaussian", photon_noise=None, box=EVERYTHING)
         gaussian.solver = "quasi-newton"
 
         def solve(frames: Array, beta: float, x: Array) -> Array:
@@ -263,14 +263,14 @@ class Variational:
             )
         return known.curve.beta
 
-    def _prior(self, problem: Problem) -> penalties.Blunted:
+    def _prior(self, problem: Problem) -> penalties.SmoothedNorm:
         assert self.prior is not None
         return prior_of(self.prior, problem.operator.dims, problem.ndim, self.edge)
 
     def quadratic(self, problem: Problem) -> Problem:
         """The problem with squares of about the curvature of the prior in its place."""
         if self.prior is not None:
-            problem = replace(problem, regulariser=self._prior(problem).similar)
+            problem = replace(problem, regulariser=self._prior(problem).quadratic)
         return replace(problem, beta=self.curvature(problem.beta))
 
     def curvature(self, beta: float) -> float:
@@ -322,7 +322,7 @@ class Variational:
         """The zero image, or where photons are counted, whose logarithm is taken, an even one."""
         B, frames = problem.operator, problem.frames
         nothing = np.zeros(B.shape[1], B.dtype)
-        if self.counting is None:
+        if self.photon_noise is None:
             return nothing.clip(*self.box)
         block = float(np.mean(B.operators[0].matvec(nothing + 1))) or 1.0
         seen = [
@@ -330,37 +330,37 @@ class Variational:
             for frame, weight in zip(frames, self.weights, strict=True)
         ]
         usual = float(np.mean(np.concatenate(seen), dtype=np.float64)) / block
-        return (nothing + max(usual, 0.0) + LEAST * self.counting.gain).clip(*self.box)
+        return (nothing + max(usual, 0.0) + LEAST * self.photon_noise.gain).clip(*self.box)
 
     def _start(self, x0: Array | None, origin: Array) -> Array:
         if x0 is None:
             return origin
         x = start_of(x0, origin.dtype, False).clip(*self.box)
-        return x if self.counting is None else np.maximum(x, DARK * origin)
+        return x if self.photon_noise is None else np.maximum(x, DARK * origin)
 
-    def _data(self, problem: Problem, threshold: float, root: float) -> Data:
-        if self.counting is not None:
+    def _data(self, problem: Problem, threshold: float, root: float) -> DataTerm:
+        if self.photon_noise is not None:
             weights = [weight / root**2 for weight in self.weights]
-            return self.counting.photons(problem.frames, weights)
+            return self.photon_noise.loss(problem.frames, weights)
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
-        return Residuals(problem.operator, problem.frames, loss)
+        return ResidualLoss(problem.operator, problem.frames, loss)
 
     def _counted(self, objective: Objective, x: Array, root: float, ends: bool) -> tuple[Any, Any]:
         """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
-        assert self.counting is not None
+        assert self.photon_noise is not None
         frames = objective.problem.frames
         weights = [np.broadcast_to(weight, frames.shape[1:]) for weight in self.weights]
         sums = sum(
-            A.rmatvec(weight.reshape(-1) / (self.counting.gain * root**2))
+            A.rmatvec(weight.reshape(-1) / (self.photon_noise.gain * root**2))
             for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
         )
-        enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
+        enough = self.photon_noise.discrepancy(frames, weights) / root**2 if ends else 0.0
         data = objective.data
-        assert isinstance(data, Photons)
+        assert isinstance(data, PoissonLoss)
         iterates = richardson_lucy(
-            objective.predict, objective.seen, data.cost, data.bend, sums, x, enough
+            objective.predict, objective.evaluate_products, data.cost, data.bend, sums, x, enough
         )
-        return iterates, lambda view: view.loss <= enough
+        return iterates, lambda evaluation: evaluation.loss <= enough
 
 
 def evened(problem: Problem) -> Problem:
@@ -375,5 +375,5 @@ def evened(problem: Problem) -> Problem:
     return replace(problem, operator=FrameStack(problem.operator.operators, even))
 
 
-def _never(view: View) -> bool:
+def _never(evaluation: Evaluation) -> bool:
     return False
