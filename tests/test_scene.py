@@ -63,7 +63,7 @@ def test_noise_and_width_are_found(sigma, noise):
     assert_allclose(given.noise, noise**2, rtol=0.05)
     _, free = fit_blur(spectra, "mean")
     assert_allclose(np.exp(free.parameters[0]), sigma, rtol=0.15)
-    assert free.misfit <= given.misfit + 0.01
+    assert free.cost <= given.cost + 0.01
 
 
 def test_what_no_optics_let_through_is_an_error():

@@ -295,7 +295,7 @@ def super_resolve(
     special = None
     if answer is not None:
         special, stack, given = answer
-        regulariser = special.smooth(regulariser)
+        regulariser = special.quadratic_regulariser(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -309,15 +309,15 @@ def super_resolve(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
     if special is not None:
-        known.frames = special.seen(stack)
+        known.frames = special.despiked(stack)
     known.align(shifts, motion, photometry, progress)
     if ratio != steps and known.motion is None:
         known.motion = [motions.of_shift(move) for move in known.shifts]
     if known.motion is not None and loss == "poisson":
         raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
-    known.look_on(size[-ndim:], ratio)
+    known.mask_outside(size[-ndim:], ratio)
     estimated = isinstance(psf, str)
-    known.blur(psf, center, ratio, progress)
+    known.set_psf(psf, center, ratio, progress)
     known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
@@ -327,18 +327,18 @@ def super_resolve(
         known, operators, special, regulariser, boundary, solver, nonnegative, axis, maxiter,
         callback, progress,
     )  # fmt: skip
-    span, chosen = work.span(ratio), isinstance(beta, str)
-    number = work.weighed(beta, noise, estimated, span)
+    span, chosen = work.value_range(ratio), isinstance(beta, str)
+    number = work.choose_beta(beta, noise, estimated, span)
     if photometry is not None and len(stack) > 1:
-        start = work.brightened(photometry, number, start, rtol)
-    found = work.solved(number, start, rtol)
+        start = work.fit_photometry(photometry, number, start, rtol)
+    found = work.solve(number, start, rtol)
     if denoiser is not None:
-        found = work.denoised(number, found, denoiser, noise)
+        found = work.denoise(number, found, denoiser, noise)
     elif estimated and chosen:
-        number, found = work.calmed(number, found, rtol, span)
-    work.judge(found, estimated or chosen, span)
+        number, found = work.suppress_ringing(number, found, rtol, span)
+    work.warn_if_implausible(found, estimated or chosen, span)
     image = found.x.reshape(size)
-    G = targets.through(wanted, size, boundary=boundary, dtype=image.dtype)
+    G = targets.target_operator(wanted, size, boundary=boundary, dtype=image.dtype)
     shown = layouts.outward(image if G is None else G.degrade(image), axis)
     return Solution(
         image=shown,

@@ -18,7 +18,7 @@ from dhop.iteration.iterative_refinement import (
 )
 from dhop.iteration.steps import Product, Save, norm
 from dhop.reconstruction import solvers
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 
@@ -33,7 +33,7 @@ def least_squares(
     rtol: float,
     callback: Callback | None,
     progress: Progress,
-) -> Found:
+) -> SolverResult:
     """Conjugate gradients, or projected ones where images are not to be negative.
 
     Parameters
@@ -99,4 +99,4 @@ def least_squares(
         else:
             rounds.solve(problem.normal, near(problem), False)
         misfit = norm(da.stack(given.residuals(rounds.x)))
-    return Found(rounds.x, rounds.converged, name, record.history, misfit)
+    return SolverResult(rounds.x, rounds.converged, name, record.history, misfit)

@@ -17,7 +17,7 @@ from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.data_terms import PoissonLoss
 from dhop.reconstruction.minimising import minimise
 from dhop.reconstruction.photon_noise import PhotonNoise, deviance
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
@@ -35,7 +35,7 @@ def minimised(
     rtol: float,
     callback: Callback | None,
     progress: Progress,
-) -> tuple[Found, Problem]:
+) -> tuple[SolverResult, Problem]:
     """The image of the least objective, and the least squares that it is of, too.
 
     Parameters

@@ -42,7 +42,7 @@ from dhop.reconstruction.reconstruction import DOUBLINGS
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
-from dhop.reconstruction.solvers import Found
+from dhop.reconstruction.solvers import SolverResult
 from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -187,8 +187,8 @@ decimation, dims, x0, maxiter, rtol, callback, progress
             )
         )  # fmt: skip
         known.align(shifts, photometry, progress)
-        known.blur(psf, center, progress)
-    number = known.weigh(beta, noise, isinstance(psf, str), progress)
+        known.set_psf(psf, center, progress)
+    number = known.choose_beta(beta, noise, isinstance(psf, str), progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)
     how = known.how(number, dark, progress)
@@ -214,12 +214,12 @@ decimation, dims, x0, maxiter, rtol, callback, progress
 
     with vectors(scratch) as kept:
 
-        def solve(beta: float, start: DaskArray | None) -> tuple[Found, Problem]:
+        def solve(beta: float, start: DaskArray | None) -> tuple[SolverResult, Problem]:
             weigh = known.strongest(largest) if dark is not None else largest
             most = [w * c for w, c in zip(weigh, counts, strict=True)]
             given = Problem(operators, penalties, corrected, seen, most, float(beta))
             settings: Any = {
-                "maxiter": maxiter, "rtol": rtol, "callback": solvers.outward(callback, axis),
+                "maxiter": maxiter, "rtol": rtol, "callback": solvers.user_callback(callback, axis),
                 "progress": progress,
             }  # fmt: skip
             if how is not None:

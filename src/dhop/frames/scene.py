@@ -56,7 +56,7 @@ class Scene:
     exponent : float
     parameters : ndarray
         Logarithms of the blur's parameters, those of the best fit.
-    misfit : float
+    cost : float
         Negative logarithm of the likelihood, for each class of aliases and tile; 0.1 is a lot.
     """
 
@@ -66,7 +66,7 @@ class Scene:
     transfer: Array
     exponent: float
     parameters: Array
-    misfit: float
+    cost: float
 
 
 class Likelihood:
@@ -127,7 +127,7 @@ class Likelihood:
         for start in starts:
             guess = [*start, edges + 0.1, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
             found = scipy.optimize.minimize(
-                self._misfit, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
+                self._cost, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
                 options={"maxiter": 80, "ftol": 1e-8},
             )  # fmt: skip
             if best is None or found.fun < best.fun:
@@ -146,7 +146,7 @@ class Likelihood:
             transfer=transfer,
             exponent=float(exponent),
             parameters=np.array(parameters),
-            misfit=float(best.fun),
+            cost=float(best.fun),
         )
 
     def _observed(self, power: Array, variance: float) -> Array:
@@ -183,11 +183,11 @@ class Likelihood:
         if len(self.spectra) > self._phases.shape[2]:
             return NOISES
         with np.errstate(divide="ignore"):
-            quiet = np.log(self.spectra.quiet**2 / self._scale)
+            quiet = np.log(self.spectra.noise_bound**2 / self._scale)
         low, high = (quiet + np.log(np.square(QUIETER))).clip(*NOISES)
         return float(low), float(high)
 
-    def _misfit(self, numbers: Array, make: Maker) -> tuple[float, Array]:
+    def _cost(self, numbers: Array, make: Maker) -> tuple[float, Array]:
         *given, exponent, level, floor, noise = numbers
         parameters = np.array(given)
         transfer = np.abs(make(parameters) * self._pixels) ** 2

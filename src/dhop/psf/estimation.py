@@ -137,7 +137,7 @@ def estimate(
     spectra = Spectra(stack, steps, moves, each)
     psf, scene = fit_blur(spectra, decimation, family)
     # The others become a Gaussian by themselves, where frames show no more.
-    if family in OTHER and fit_blur(spectra, decimation)[1].misfit - scene.misfit < TOLD:
+    if family in OTHER and fit_blur(spectra, decimation)[1].cost - scene.cost < TOLD:
         message = (
             f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
             "be wrong; take more frames, or measure the psf"

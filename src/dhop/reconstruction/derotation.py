@@ -1,15 +1,16 @@
-"""Frames as they would be if they had only been shifted.
+"""Frames as if they had only been shifted.
 
-What is chosen from frames is chosen from their spectra (`dhop.frames.spectra`), for which they may
-differ by shifts alone. A frame that has turned is what an image `G` shows it of the scene, see
-`dhop.reconstruction.crop`, and what that leaves unexplained:
+Choices from the data are made on spectra (`dhop.frames.spectra`), for which frames may differ by
+shifts alone. A frame that has turned is a motion `W_i` of an image `G` (`dhop.reconstruction.crop`)
+and a residual, and if it were only shifted it would be about that shift `T_i` and the residual:
 
-    y_i = D W_i G + r_i,    and if it were only shifted, about    D T_i G + r_i.
+    y_i = D W_i G + r_i,    y_i' = D T_i G + r_i.
 
-The errors of `G` count as far as turn and shift differ: of frames that are but shifted every pixel
-stays as it is, whatever `G`.
+The errors of `G` count as far as rotation and shift differ: frames that are only shifted stay as
+they are, whatever `G`.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,16 +19,16 @@ from numpy.typing import NDArray
 from dhop.frames import motions
 from dhop.frames.spectra import Spectra
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.crop import Middle, image, smoothness
+from dhop.reconstruction.crop import Crop, beta_of_common_image, common_image
 
 Array = NDArray[Any]
 
-SMOOTH = 0.2  # weight of the regulariser of the first `G`, in strengths of a frame
-ROUNDS = 2  # of a better weight, from what the first frames show
+SMOOTH = 0.2  # weight of the Laplacian for the first `G`, in strengths of a frame
+ROUNDS = 2  # of a better weight, chosen from the frames that the last `G` gave
 
 
-class Stills(NamedTuple):
-    """Parts of frames that differ by shifts.
+class Derotated(NamedTuple):
+    """Parts of frames that differ by shifts alone.
 
     Attributes
     ----------
@@ -37,7 +38,7 @@ class Stills(NamedTuple):
     image : ndarray, shape (N,)
         `G`.
     beta : float
-        Weight of the regulariser that `G` has been found with; zero of frames without weights.
+        Weight of the Laplacian in the least squares for `G`; zero for frames without weights.
     """
 
     frames: Array
@@ -47,33 +48,50 @@ class Stills(NamedTuple):
     beta: float
 
 
-def stilled(middle: Middle) -> Stills:
-    """The middle of frames, as if they had only been shifted."""
-    known, factor = middle.frames, middle.factor
-    shifts = np.array([motions.displacement(m, middle.size, (0.5, 0.5)) for m in middle.motion])
-    maps = middle.seen(middle.motion)
-    turned = middle.operators(middle.motion)
-    still = middle.operators([motions.of_shift(shift) for shift in shifts])
+def derotate(crop: Crop) -> Derotated:
+    """The crop of each frame as if it had only been shifted."""
+    known, factor = crop.frames, crop.factor
+    shifts = np.array([motions.displacement(m, crop.size, (0.5, 0.5)) for m in crop.motion])
+    maps = crop.seen(crop.motion)
+    turned = crop.operators(crop.motion)
+    still = crop.operators([motions.of_shift(shift) for shift in shifts])
     stack = FrameStack(turned, maps)
     beta = SMOOTH * float(np.mean(stack.strengths()))
     if not beta:
-        return Stills(known, shifts, maps, np.zeros(stack.shape[1], known.dtype), beta)
+        return Derotated(known, shifts, maps, np.zeros(stack.shape[1], known.dtype), beta)
     G = None
     for last in range(ROUNDS + 1):
-        G = image(stack, known, beta, G)
-        found = Stills(_exchanged(known, maps, turned, still, G), shifts, maps, G, beta)
+        G = common_image(stack, known, beta, G)
+        found = Derotated(_replaced(known, maps, turned, still, G), shifts, maps, G, beta)
         spectra = Spectra(found.frames, factor, shifts, maps)
         if last == ROUNDS or not spectra.values.any():
             break
-        beta = smoothness(spectra, middle.decimation)
+        beta = beta_of_common_image(spectra, crop.decimation)
     return found
 
 
-def _exchanged(frames: Array, weights: list[Array], turned: Any, still: Any, G: Array) -> Array:
-    """What `G` does not explain of frames, on what it shows still ones."""
+def _replaced(frames: Array, weights: list[Array], turned: Any, still: Any, G: Array) -> Array:
+    """The frames, with the prediction of shifted ones in the place of that of turned ones."""
     found = frames.copy()
     for own, w, A, T in zip(found, weights, turned, still, strict=True):
         own -= A.matvec(G).reshape(own.shape)
         own[w == 0] = 0
         own += T.matvec(G).reshape(own.shape)
     return found
+
+
+def least_rotated(
+    frames: Array, weights: Sequence[Array] | None, motion: Sequence[Any]
+) -> tuple[Array, Array, list[Array]]:
+    """The volume that has turned least, of those that have a weight, its shift and weight.
+
+    One is enough: spectra are to show noise and scene, however many volumes have them.
+    """
+    corner, middle = (
+        np.array([motions.displacement(each, frames.shape[-3:], (place,) * 3) for each in motion])
+        for place in (0.0, 0.5)
+    )
+    maps = list(weights or [np.ones(())] * len(frames))
+    turn = np.where([np.any(w) for w in maps], np.abs(corner - middle).max(axis=1), np.inf)
+    one = slice(int(turn.argmin()), int(turn.argmin()) + 1)
+    return frames[one], np.zeros((1, 3)), maps[one]

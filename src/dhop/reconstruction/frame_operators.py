@@ -32,7 +32,7 @@ def operators(
             return DHOperator(size, blur, known.factor, center=center, **options)
 
         if known.motion is None:
-            return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
+            return observations.shifted_operators(make, psf, known.shifts, known.factor, frame)
         shape = frame[-len(factor) :]
         return [
             frame_operator(size, blur, factor, shape, each, center=_origin(blur), **options)

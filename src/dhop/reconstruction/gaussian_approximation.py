@@ -1,11 +1,10 @@
-r"""Priors that are no squares as squares, for the covariances of their solutions.
+r"""The Gaussian nearest to the posterior for a prior that is not quadratic.
 
 .. math:: \phi(s) = \min_w \left( w s^2 + \ldots \right), \quad w = \frac{1}{2 \max(s, t)}
 
-so that squares with these weights touch the prior from above at sizes `s`, of gradients or of
-coefficients. A scene that is only known to some deviation has many sizes. The Gaussian about the
-solution that is nearest to what is known of it has the weights of the root of their mean square,
-which its own covariance tells [1]_.
+so that a quadratic prior with these weights majorises the other at sizes `s`, of gradients or of
+coefficients. The Gaussian about the solution that is nearest to the posterior has the weights of
+the root mean square sizes under itself [1]_: weights and covariance are computed in turn.
 
 References
 ----------
@@ -14,13 +13,14 @@ References
    https://doi.org/10.1109/TIP.2007.916051.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.operators.base import ArrayOperator
 from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.penalties import SmoothedNorm
 from dhop.reconstruction.problem import Problem
@@ -28,22 +28,27 @@ from dhop.reconstruction.problem import Problem
 Array = NDArray[Any]
 
 ROUNDS = 4  # of weights and covariances; both change by some percent then
-SAMPLES = 24  # that tell the mean squares of sizes
-ROUGH = 1e-3  # tolerance of these
+SAMPLES = 24  # for the mean squares of sizes
+ROUGH = 1e-3  # tolerance of the samples
 
 
-class Reweighted:
-    """The covariances of an image whose prior is no square.
+class GaussianApproximation:
+    """The covariances of an image whose prior is not quadratic.
 
     Parameters
     ----------
     problem : Problem
-        Its `regulariser` is not looked at.
+        Its `regulariser` is ignored.
     prior : SmoothedNorm
     x : ndarray, shape (N,)
         The solution.
-    made : callable
-        Makes a `Covariance` of a problem with squares and of one that is similar.
+    free, target
+        As for `Covariance`.
+
+    Attributes
+    ----------
+    at_solution : Covariance
+        With the weights of the solution's own sizes: for noise of zero.
     """
 
     def __init__(
@@ -51,23 +56,25 @@ class Reweighted:
         problem: Problem,
         prior: SmoothedNorm,
         x: Array,
-        made: Callable[[Problem, Problem], Covariance],
+        free: Array | None,
+        target: ArrayOperator | None,
     ) -> None:
-        self._problem, self._prior, self._made = problem, prior, made
+        self._problem, self._prior = problem, prior
+        self._free, self._target = free, target
         self._sizes = prior.sizes(x.astype(np.float64))
-        self.here = self._covariance(self._sizes)
+        self.at_solution = self._covariance(self._sizes)
         self._known: dict[float, Covariance] = {}
 
-    def about(self, sigma: float) -> Covariance:
-        """That of the nearest Gaussian, for noise of the standard deviation `sigma`."""
+    def covariance(self, sigma: float) -> Covariance:
+        """The covariance for noise of the standard deviation `sigma`."""
         if not sigma:
-            return self.here
+            return self.at_solution
         if sigma not in self._known:
-            found, rng = self.here, np.random.default_rng(0)
+            found, rng = self.at_solution, np.random.default_rng(0)
             for _ in range(ROUNDS):
                 squares = [np.zeros(size.shape) for size in self._sizes]
                 for batch in found.batches(SAMPLES):
-                    for drawn in found.solve(found.pulls(len(batch), rng), ROUGH):
+                    for drawn in found.solve(found.perturbations(len(batch), rng), ROUGH):
                         seen = self._prior.sizes(sigma * drawn.astype(np.float64))
                         squares = [one + own**2 for one, own in zip(squares, seen, strict=True)]
                 pairs = zip(self._sizes, squares, strict=True)
@@ -76,8 +83,8 @@ class Reweighted:
         return self._known[sigma]
 
     def _covariance(self, sizes: Sequence[Array]) -> Covariance:
-        """That of the squares that touch at these sizes."""
+        """The covariance of the quadratic prior that majorises at these sizes."""
         problem = self._problem
         S, strength = self._prior.majoriser(sizes, problem.operator.dtype)
         near = replace(problem, regulariser=self._prior.quadratic, beta=problem.beta * strength)
-        return self._made(replace(problem, regulariser=S), near)
+        return Covariance(replace(problem, regulariser=S), self._free, near, self._target)

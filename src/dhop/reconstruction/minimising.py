@@ -18,7 +18,7 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.steps import norm
 from dhop.reconstruction.objective import Evaluation, Objective
-from dhop.reconstruction.solvers import Callback, Found, Recorder
+from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
@@ -63,7 +63,7 @@ def minimise(
     callback: Callback | None = None,
     progress: Progress = None,
     enough: Callable[[Evaluation], bool] = lambda evaluation: False,
-) -> Found:
+) -> SolverResult:
     """Iterate until the gradient is small, without the parts of it that the bounds hold.
 
     Parameters
@@ -111,7 +111,7 @@ def minimise(
                 break
     shape = objective.problem.frames.shape[1:]
     problem, square, robustness = objective.majoriser(evaluation)
-    return Found(
+    return SolverResult(
         x, converged, name, record.history, sqrt(square), problem.operator,
         [each.reshape(shape) for each in robustness],
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dhop.frames import layouts
 from dhop.iteration.steps import norm
 from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
@@ -26,14 +26,14 @@ ROUGH = 1e-3  # tolerance of the least squares
 
 def plug_and_play(
     problem: Problem,
-    first: Found,
+    first: SolverResult,
     denoise: Denoiser,
     variance: float,
     axis: int | None,
     *,
     callback: Callback | None,
     progress: Progress,
-) -> Found:
+) -> SolverResult:
     r"""Improve an image by turns of a denoiser and of what the frames say.
 
     Half-quadratic splitting: the level of the noise that is to be removed falls from step to step,
@@ -47,7 +47,7 @@ def plug_and_play(
     Parameters
     ----------
     problem : Problem
-    first : Found
+    first : SolverResult
         Its solution.
     denoise : callable
         Called with an image, as the caller has its axes, and the standard deviation of its noise.

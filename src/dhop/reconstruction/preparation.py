@@ -24,9 +24,8 @@ from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
 from dhop.reconstruction import blurs, psf_mismatch, refining
-from dhop.reconstruction.crop import Middle
-from dhop.reconstruction.derotation import Stills, stilled
-from dhop.reconstruction.least_turned import least_turned
+from dhop.reconstruction.crop import Crop
+from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -66,7 +65,7 @@ class Preparation:
     curve : BetaCurve or None
     notes : list of str
         What the caller was warned of.
-    quiet : float or None
+    noise_bound : float or None
         As `dhop.frames.spectra.Spectra` has it, of noise that is not the same all over.
     """
 
@@ -81,7 +80,7 @@ class Preparation:
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
-    quiet: float | None = None
+    noise_bound: float | None = None
 
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and note it for reports."""
@@ -127,7 +126,7 @@ class Preparation:
             self.motion = given
         return shifts
 
-    def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
+    def mask_outside(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
         """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
         if self.motion is None:
             return
@@ -142,7 +141,7 @@ class Preparation:
                 np.broadcast_to(w * on, frame) for w, on in zip(weights, seen, strict=True)
             ]
 
-    def blur(self, psf: Any, center: Any, factor: tuple[float, ...], progress: Progress) -> None:
+    def set_psf(self, psf: Any, center: Any, factor: tuple[float, ...], progress: Progress) -> None:
         """Estimate the PSF, or take it, to the pixels of `self.factor` from those of `factor`."""
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
@@ -161,7 +160,7 @@ class Preparation:
             self.psf = fit_blur(self._spectra(), self.decimation)[0]
             advance(1)
 
-    def weigh(
+    def choose_beta(
         self,
         regulariser: Any,
         rule: str,
@@ -187,7 +186,7 @@ class Preparation:
         if self._thin and isinstance(regulariser, str):
             planes = self._planes()
             # Planes show no blur of their own to compare with: the PSF counts as it is.
-            number = planes.weigh(regulariser, rule, noise, strength, True, progress)
+            number = planes.choose_beta(regulariser, rule, noise, strength, True, progress)
             self.curve = planes.curve
             return number
         with reporting(progress, 1, "choosing beta") as advance:
@@ -195,7 +194,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # Frames that are constant, or a pixel: any beta will do.
-                return _moderate(spectra, transfers, regulariser)
+                return _fallback_beta(spectra, transfers, regulariser)
             scene = self._scene(spectra, estimated)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -242,7 +241,7 @@ class Preparation:
             psf=self.psf.sum(axis=0),
         )
 
-    def name_strangers(self, trust: Sequence[Array]) -> None:
+    def warn_of_outliers(self, trust: Sequence[Array]) -> None:
         """Warn of frames of which the loss trusts no pixel fully."""
         most = [float(each.max(initial=0)) for each in trust]
         odd = [i for i, one in enumerate(most) if one < 1]
@@ -259,20 +258,20 @@ class Preparation:
         spectra = self._spectra()
         return self._scene(spectra, True).noise if spectra.values.any() else 0.0
 
-    def moderate(self, regulariser: Stencils) -> float:
+    def fallback_beta(self, regulariser: Stencils) -> float:
         """A `beta` that is neither large nor small, whatever the frames hold."""
         spectra = self._spectra()
-        return _moderate(spectra, self._transfers(spectra), regulariser)
+        return _fallback_beta(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
         grey, seen = self._grey()
         found = register(grey, seen, model=model, progress=progress)
         self.registration, self.shifts = found, self._take(found.motions)
         weights = self.weights or [np.ones(())] * len(grey)
-        strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
-        if strangers:
-            self.weights = [0.0 * w if i in strangers else w for i, w in enumerate(weights)]
-            self.warn(left_out(found, strangers), RegistrationWarning)
+        outliers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
+        if outliers:
+            self.weights = [0.0 * w if i in outliers else w for i, w in enumerate(weights)]
+            self.warn(left_out(found, outliers), RegistrationWarning)
 
     def _refine(self, gains: Array) -> Array:
         """Shifts or motions of the least residual; brightness that belongs to them."""
@@ -301,10 +300,10 @@ class Preparation:
         part = (..., *(slice(b, b + SAMPLE) for b in first))
         grey, seen = self._grey(part)
         found = register(grey, seen)
-        strangers = [i for i, fits in enumerate(found.fits) if not fits]
-        if strangers and min(grey.shape[-2:]) >= TELLING:
+        outliers = [i for i, fits in enumerate(found.fits) if not fits]
+        if outliers and min(grey.shape[-2:]) >= TELLING:
             self.warn(
-                f"frames {', '.join(map(str, strangers))} do not show the scene of frame "
+                f"frames {', '.join(map(str, outliers))} do not show the scene of frame "
                 f"{found.reference}; if they are the channels or slices of one image, give "
                 "channel_axis=0",
                 RegistrationWarning,
@@ -325,11 +324,11 @@ class Preparation:
         return motion if motion and any(motions.as_shift(each) is None for each in motion) else None
 
     @cached_property
-    def _stills(self) -> Stills:
+    def _derotated(self) -> Derotated:
         """What can be compared of frames of which some have turned."""
         assert self._turned is not None
         given = (*self._corrected(), self._turned, self.factor, self.decimation)
-        return stilled(Middle.build(*given))
+        return derotate(Crop.build(*given))
 
     def _corrected(self) -> tuple[Array, list[Array] | None]:
         return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
@@ -340,12 +339,12 @@ class Preparation:
         if self._turned is None:
             return frames, self.shifts, weights
         if len(self.factor) == 3:
-            return least_turned(frames, weights, self._turned)
-        return self._stills[:3]
+            return least_rotated(frames, weights, self._turned)
+        return self._derotated[:3]
 
     def _spectra(self) -> Spectra:
         frames, shifts, weights = self._comparable()
-        return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
+        return Spectra(frames, self.factor, shifts, weights, noise_bound=self.noise_bound)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
@@ -376,7 +375,7 @@ class Preparation:
         return free
 
 
-def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+def _fallback_beta(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
     return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 

@@ -66,7 +66,7 @@ class Problem:
             product += self.beta * self.S.rmatvec(self.S.matvec(x))
         return np.asarray(product)
 
-    def residual(self, x: Array | None = None) -> tuple[Array, float]:
+    def normal_residual(self, x: Array | None = None) -> tuple[Array, float]:
         """The residual of the normal equations, and the norm of the weighted residuals of the data.
 
         Both are in double precision, and those of the zero image by default. Images are taken one
@@ -80,7 +80,7 @@ class Problem:
             image = None
             if x is not None:
                 image = x.reshape(len(self.images), -1)[number].astype(np.float64, copy=False)
-            for A, misfit, root in one.misfits(image):
+            for A, misfit, root in one.residuals(image):
                 norms.append(norm(misfit))
                 misfit *= root
                 own += A.rmatvec(misfit)
@@ -105,7 +105,7 @@ class Problem:
 
         return [replace(self, operator=one(k), frames=frames[:, k]) for k in range(count)]
 
-    def misfits(self, x: Array | None) -> Iterator[tuple[LinearOperator, Array, Any]]:
+    def residuals(self, x: Array | None) -> Iterator[tuple[LinearOperator, Array, Any]]:
         """The operator, the weighted residuals and the roots of the weights of each frame."""
         B = self.operator
         for number, (A, frame) in enumerate(zip(B.operators, self.frames, strict=True)):
@@ -125,7 +125,7 @@ class Problem:
             return closed_form(self.operator.terms(), self.regulariser)
         return nearest_form(self.operator.similar(), self.regulariser)
 
-    def judging(self) -> "Problem":
+    def in_double_precision(self) -> "Problem":
         """The same for a few products in double precision, by kernels that the frames take."""
         wide = np.dtype(np.float64)
         shared = isinstance(self.regulariser, str) and all(

@@ -13,7 +13,7 @@ OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
 
 def contradicted(given: Scene, free: Scene, frames: int) -> bool:
     """Whether a Gaussian of free width fits the spectra of so many frames better than the PSF."""
-    return given.misfit - free.misfit > (LIMIT if frames > 1 else LIMIT_ALONE)
+    return given.cost - free.cost > (LIMIT if frames > 1 else LIMIT_ALONE)
 
 
 def objection(free: Scene, own: float, seen: int) -> str | None:

@@ -55,7 +55,7 @@ def plausible(posed: Callable[[float], Problem], beta: float, span: tuple[float,
     for _ in range(STEPS):
         problem = posed(beta)
         near = inverse_near(problem)
-        if near is None or beyond(near(problem.residual()[0]), span)[0] <= NOTABLE:
+        if near is None or beyond(near(problem.normal_residual()[0]), span)[0] <= NOTABLE:
             break
         beta *= GROWTH
     return beta

@@ -13,8 +13,8 @@ from dhop.operators.stack import FrameStack
 from dhop.reconstruction import problem, ranges, solvers
 from dhop.reconstruction.preparation import Preparation
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solvers import Callback, Found
-from dhop.reconstruction.variational import Variational, evened
+from dhop.reconstruction.solvers import Callback, SolverResult
+from dhop.reconstruction.variational import Variational, with_mean_weights
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -59,7 +59,7 @@ class Reconstruction:
     callback: Callback | None
     progress: Progress
 
-    def posed(self, beta: float) -> Problem:
+    def problem(self, beta: float) -> Problem:
         """The problem for that `beta`, with the brightness that is known by now."""
         known = self.known
         stack = FrameStack(self.operators, known.photometry.weights(known.weights))
@@ -67,14 +67,16 @@ class Reconstruction:
         ndim = len(known.factor)
         return Problem(stack, corrected, self.regulariser, beta, self.boundary, ndim)
 
-    def span(self, factor: tuple[float, ...]) -> tuple[float, float]:
+    def value_range(self, factor: tuple[float, ...]) -> tuple[float, float]:
         """Least and largest value that frames show, in the unit of the image."""
         known = self.known
         pixels = prod(factor) if known.decimation == "sum" else 1.0  # of the image in a frame's
         low, high = ranges.visible_range(known.frames, known.weights)
         return low / pixels, high / pixels
 
-    def weighed(self, beta: Any, noise: Any, estimated: bool, span: tuple[float, float]) -> float:
+    def choose_beta(
+        self, beta: Any, noise: Any, estimated: bool, span: tuple[float, float]
+    ) -> float:
         """Take or choose `beta`; `estimated` tells whether the PSF is."""
         known, special = self.known, self.special
         chosen = isinstance(beta, str)
@@ -87,20 +89,20 @@ class Reconstruction:
         if chosen or special is not None:
             settings = sum(stack.strengths()), estimated, self.progress
             if special is not None:
-                number = special.weigh(known, self.posed(1.0), beta, noise, *settings)
-                if special.guards(known, beta):
+                number = special.choose_beta(known, self.problem(1.0), beta, noise, *settings)
+                if special.guards_beta(known, beta):
                     number = self._raised(number, span, self._even, "the frames no counts")
             else:
-                number = known.weigh(self.regulariser, beta, noise, *settings)
+                number = known.choose_beta(self.regulariser, beta, noise, *settings)
                 if len(known.factor) == 3 and beta == "auto" and not self.nonnegative:
-                    number = self._raised(number, span, self.posed, "the noise photons'")
+                    number = self._raised(number, span, self.problem, "the noise photons'")
         if number < 0:
             raise ValueError(f"beta must not be negative, got {beta!r}")
         return float(number)
 
     def _even(self, beta: float) -> Problem:
         """The problem whose frames have the mean of their weights."""
-        return evened(self.posed(beta))
+        return with_mean_weights(self.problem(beta))
 
     def _raised(
         self,
@@ -123,59 +125,61 @@ class Reconstruction:
             )
         return plausible
 
-    def solved(self, beta: float, start: Array | None, rtol: float) -> Found:
+    def solve(self, beta: float, start: Array | None, rtol: float) -> SolverResult:
         """The solution for that `beta`."""
-        given = self.posed(beta)
+        given = self.problem(beta)
         settings: Any = {
             "x0": start, "maxiter": self.maxiter, "rtol": rtol, "progress": self.progress,
-            "callback": solvers.outward(self.callback, self.axis),
+            "callback": solvers.user_callback(self.callback, self.axis),
         }  # fmt: skip
         if self.special is not None:
             return self.special.solve(given, **settings)
         return solvers.solve(given, self.solver, nonnegative=self.nonnegative, **settings)
 
-    def operator(self, found: Found) -> FrameStack:
+    def operator(self, found: SolverResult) -> FrameStack:
         """The frames' operator with the weights that a solution ended with."""
-        return found.operator or self.posed(0.0).operator
+        return found.operator or self.problem(0.0).operator
 
-    def brightened(
+    def fit_photometry(
         self, terms: Terms, beta: float, start: Array | None, rtol: float
     ) -> Array | None:
         """Fit the brightness of several frames and an image in turn, and return the image."""
         known = self.known
         for _ in range(ROUNDS):
-            found = self.solved(beta, start, max(rtol, ROUGH))
+            found = self.solve(beta, start, max(rtol, ROUGH))
             start = found.x
             predictions = FrameStack(self.operators).matvec(start).reshape(known.frames.shape)
             counts = found.total_weights(known.weights)
             known.photometry = fitted(known.frames, predictions, counts, terms)
         return start
 
-    def denoised(self, beta: float, found: Found, denoiser: Any, noise: Any) -> Found:
+    def denoise(self, beta: float, found: SolverResult, denoiser: Any, noise: Any) -> SolverResult:
         """Plug and play, from the solution on."""
         from dhop.reconstruction.plug_and_play import plug_and_play
 
         given = self.known.variance() if noise is None else arguments.real("noise", noise) ** 2
         return plug_and_play(
-            self.posed(beta), found, denoiser, given, self.axis,
-            callback=solvers.outward(self.callback, self.axis), progress=self.progress,
+            self.problem(beta), found, denoiser, given, self.axis,
+            callback=solvers.user_callback(self.callback, self.axis), progress=self.progress,
         )  # fmt: skip
 
-    def calmed(
-        self, beta: float, found: Found, rtol: float, span: tuple[float, float]
-    ) -> tuple[float, Found]:
+    def suppress_ringing(
+        self, beta: float, found: SolverResult, rtol: float, span: tuple[float, float]
+    ) -> tuple[float, SolverResult]:
         """A larger `beta`, if the image rings, as with an estimated PSF that is too wide."""
         for _ in range(DOUBLINGS):
             if not ranges.rings(found.x, span):
                 break
             beta *= 2
-            found = self.solved(beta, found.x, rtol)
+            found = self.solve(beta, found.x, rtol)
         return beta, found
 
-    def judge(self, found: Found, chosen: bool, span: tuple[float, float]) -> None:
+    def warn_if_implausible(
+        self, found: SolverResult, chosen: bool, span: tuple[float, float]
+    ) -> None:
         """Warn of images and frames that do not fit; `chosen` tells if `beta` or the PSF was."""
         far = ranges.caution(found.x, span) if chosen else None
         if far:
             self.known.warn(far, RangeWarning)
         if found.weights is not None:
-            self.known.name_strangers(found.weights)
+            self.known.warn_of_outliers(found.weights)

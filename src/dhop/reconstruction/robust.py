@@ -30,7 +30,7 @@ FEWEST = 3  # frames, of which most can be told
 NOTHING = 16  # times epsilon of the brightest pixel: what rounding alone leaves of residuals
 
 
-class Settled(NamedTuple):
+class RobustFit(NamedTuple):
     """What most pixels agree on.
 
     Attributes
@@ -51,7 +51,7 @@ class Settled(NamedTuple):
     frames: Array
 
 
-def settled(problem: Problem, x: Array) -> Settled:
+def robust_fit(problem: Problem, x: Array) -> RobustFit:
     """Noise and odd frames, from the residuals of images that both change.
 
     Parameters
@@ -62,7 +62,9 @@ def settled(problem: Problem, x: Array) -> Settled:
         The first guess.
     """
     precondition = inverse_near(problem)
-    brightest = max(float(abs(misfit).max(initial=0)) for _, misfit, _ in problem.misfits(None))
+    brightest = max(
+        float(abs(residual).max(initial=0)) for _, residual, _ in problem.residuals(None)
+    )
     least = NOTHING * float(np.finfo(x.dtype).eps) * (brightest or 1.0)
     noise, frames = EVERYONE * (brightest or 1.0), np.ones(len(problem.operator.operators))
     penalty, seen = Squares(problem.S), problem
@@ -77,14 +79,14 @@ def settled(problem: Problem, x: Array) -> Settled:
             seen = replace(problem, operator=weighted(problem.operator, list(frames)))
         if abs(noise - before) <= SETTLED * before:
             break
-    return Settled(x, seen, EFFICIENT * noise, frames)
+    return RobustFit(x, seen, EFFICIENT * noise, frames)
 
 
 def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
     """Standard deviation of the noise of a pixel of weight one, and how much each frame counts."""
     sizes = [
-        abs(misfit)[np.broadcast_to(root > 0, misfit.shape)]
-        for _, misfit, root in problem.misfits(x)
+        abs(residual)[np.broadcast_to(root > 0, residual.shape)]
+        for _, residual, root in problem.residuals(x)
     ]
     each = np.array([NORMAL * np.median(size) if size.size else 0.0 for size in sizes])
     seen = np.array([size.size > 0 for size in sizes])
@@ -95,12 +97,12 @@ def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
     return NORMAL * float(np.median(np.concatenate(fit))), frames
 
 
-def agreed(problem: Problem) -> Array:
+def robust_prediction(problem: Problem) -> Array:
     """The frames of an image that is not pulled by outliers."""
     root = root_of_two(max(problem.scales()))
     x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        x = settled(problem.divided(root), x).x
+        x = robust_fit(problem.divided(root), x).x
     return FrameStack(problem.operator.operators).matvec(x).reshape(problem.frames.shape)
 
 
@@ -112,11 +114,11 @@ def without_outliers(problem: Problem, threshold: float | None) -> tuple[Array, 
     root = root_of_two(max(problem.scales()))
     x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = settled(problem.divided(root), x)
+        found = robust_fit(problem.divided(root), x)
         usual = found.threshold if threshold is None else threshold / root
         result = problem.frames.copy()
-        for frame, (A, misfit, _) in zip(result, found.problem.misfits(found.x), strict=True):
-            outlier = (abs(misfit) > OUTLYING / EFFICIENT * usual).reshape(frame.shape)
+        for frame, (A, residual, _) in zip(result, found.problem.residuals(found.x), strict=True):
+            outlier = (abs(residual) > OUTLYING / EFFICIENT * usual).reshape(frame.shape)
             fits = A.matvec(found.x).reshape(frame.shape)
             np.copyto(frame, fits, where=outlier, casting="same_kind")
     return result, found.frames

@@ -91,7 +91,7 @@ class Recorder:
             self._callback(replace(step, image=shown))
 
 
-class Found(NamedTuple):
+class SolverResult(NamedTuple):
     """What `solve` found.
 
     Attributes
@@ -124,7 +124,7 @@ class Found(NamedTuple):
         return [w * v for w, v in zip(weights or [np.ones(())] * len(self.weights), self.weights,
                                       strict=True)]  # fmt: skip
 
-    def scaled(self, root: float, frames: Array) -> "Found":
+    def scaled(self, root: float, frames: Array) -> "SolverResult":
         """The same of a problem that is not divided by `root`, whose frames count so much."""
         assert self.operator is not None
         assert self.weights is not None
@@ -136,7 +136,7 @@ class Found(NamedTuple):
         )
 
 
-def outward(callback: Callback | None, axis: int | None) -> Callback | None:
+def user_callback(callback: Callback | None, axis: int | None) -> Callback | None:
     """The callback, to be given images whose channels are on an axis of the user's."""
     if callback is None or axis is None:
         return callback
@@ -155,7 +155,7 @@ def solve(
     rtol: float = RTOL,
     callback: Callback | None = None,
     progress: Progress = None,
-) -> Found:
+) -> SolverResult:
     """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
 
     Terms that are far from one are divided by a power of two first; for the scale of the frames see
@@ -174,17 +174,17 @@ def solve(
         problem, strength = problem.divided(root), strength / root**2
     name, exact = _method(problem, solver, nonnegative)
     if exact is not None:
-        problem = problem.judging()
+        problem = problem.in_double_precision()
     dims = None if name in ("lsqr", "lsmr") else problem.operator.dims
     with (
         reporting(progress, maxiter, name) as advance,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
-        rhs, residual_norm = problem.residual()
+        rhs, residual_norm = problem.normal_residual()
         scale = norm(rhs)
         if not isfinite(scale):
             raise ValueError("frames times weights overflow; scale them down")
-        bound = bound_of(problem, strength) if name == "projected" and scale else 0.0
+        bound = eigenvalue_bound(problem, strength) if name == "projected" and scale else 0.0
 
         def true_residual(x: Array, r: Array, residual_norm: float) -> TrueResidual:
             counts = np.minimum(-r, bound * x) if name == "projected" else r
@@ -193,11 +193,11 @@ def solve(
 
         x = np.zeros(rhs.shape, problem.operator.dtype)
         if x0 is not None and scale:
-            x = start_of(x0, x.dtype, name == "projected")
-            rhs, residual_norm = problem.residual(x)
+            x = checked_start(x0, x.dtype, name == "projected")
+            rhs, residual_norm = problem.normal_residual(x)
         record = Recorder(scale, callback, advance, dims)
         rounds = IterativeRefinement(
-            lambda x: true_residual(x, *problem.residual(x)),
+            lambda x: true_residual(x, *problem.normal_residual(x)),
             x, true_residual(x, rhs, residual_norm), rtol * scale, maxiter, record.add,
         )  # fmt: skip
         del x, rhs
@@ -214,12 +214,17 @@ def solve(
                 inverse = inverse_of(problem.operator, near, problem.beta).rounded
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
-    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.residual_norm)
+    return SolverResult(
+        rounds.x, rounds.converged, name, record.history, root * rounds.residual_norm
+    )
 
 
 def _by_channels(
-    problem: Problem, x0: Array | None, callback: Callback | None, solve_one: Callable[..., Found]
-) -> Found:
+    problem: Problem,
+    x0: Array | None,
+    callback: Callback | None,
+    solve_one: Callable[..., SolverResult],
+) -> SolverResult:
     """Solve the problems of the channels, and show the image of all of them meanwhile."""
     if isinstance(problem.regulariser, LinearOperator):
         raise ValueError("a regulariser that is an operator takes the same psf for all channels")
@@ -238,7 +243,7 @@ def _by_channels(
         own = None if x0 is None else shown[number].reshape(-1)
         found.append(solve_one(one, x0=own, callback=None if callback is None else show))
         shown[number] = found[-1].x.reshape(dims[1:])
-    return Found(
+    return SolverResult(
         shown.reshape(-1),
         all(each.converged for each in found),
         "/".join(dict.fromkeys(each.solver for each in found)),
@@ -275,14 +280,14 @@ def root_of_two(strength: float) -> float:
     return power_of_two(sqrt(strength))
 
 
-def start_of(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
+def checked_start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
     x = x0.astype(dtype)
     if not abs(x).max() <= LARGEST * float(np.finfo(dtype).max):
         raise ValueError(f"x0 is too large for {dtype}")
     return x.clip(0) if nonnegative else x
 
 
-def bound_of(problem: Problem, strength: float) -> float:
+def eigenvalue_bound(problem: Problem, strength: float) -> float:
     """No less than the largest eigenvalue of the normal equations."""
     size, dtype = problem.operator.shape[1], problem.operator.dtype
     N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)
@@ -317,7 +322,7 @@ class _LeastSquares:
     ) -> Iterator[tuple[Array, float]]:
         rounds, problem = self._rounds, self._problem
         x = x.astype(np.float64, copy=False)
-        parts = [misfit for _, misfit, _ in problem.misfits(x)]
+        parts = [residual for _, residual, _ in problem.residuals(x)]
         if problem.beta:
             parts.append(-np.sqrt(problem.beta) * problem.S.matvec(x))
         data = np.concatenate(parts) / unit

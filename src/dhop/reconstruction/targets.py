@@ -36,7 +36,9 @@ def checked(target: ArrayLike, ndim: int) -> Array:
     return array / total
 
 
-def through(target: Array | None, dims: tuple[int, ...], **options: Any) -> DHOperator | None:
+def target_operator(
+    target: Array | None, dims: tuple[int, ...], **options: Any
+) -> DHOperator | None:
     """The operator that shows images of a shape through a target; None if there is none.
 
     `options` are `boundary` and `dtype` of `DHOperator`.

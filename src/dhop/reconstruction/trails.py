@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dhop.estimation.photometry import Photometry
 from dhop.reconstruction.preparation import Preparation
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.robust import agreed
+from dhop.reconstruction.robust import robust_prediction
 
 Array = NDArray[Any]
 
@@ -21,7 +21,7 @@ PASSES, SETTLED = 6, 0.7  # at most, and what the weight falls to that is chosen
 SPIKED = 20.0  # times more or less is chosen for a frame that has its spikes back
 
 
-def untrailed(
+def without_trails(
     known: Preparation, problem: Problem, despiked: Callable[[Array], Array], strength: float
 ) -> Array:
     """A single frame without spikes in the residuals of images that are smooth at first.
@@ -40,18 +40,18 @@ def untrailed(
     despiked : callable
         Takes single spikes out of frames.
     strength : float
-        As for `Preparation.weigh`.
+        As for `Preparation.choose_beta`.
     """
-    start = SMOOTH * known.moderate(problem.regulariser)
+    start = SMOOTH * known.fallback_beta(problem.regulariser)
 
     def chosen(clean: Array, trusted: bool = True) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             seen = replace(known, frames=clean, photometry=Photometry.none(1))
-            return seen.weigh(problem.regulariser, "auto", None, strength, trusted, None)
+            return seen.choose_beta(problem.regulariser, "auto", None, strength, trusted, None)
 
     def without(frames: Array, beta: float) -> Array:
-        fit = agreed(replace(problem, frames=frames, beta=beta))
+        fit = robust_prediction(replace(problem, frames=frames, beta=beta))
         return np.asarray((fit + despiked(frames - fit)).astype(frames.dtype))
 
     clean, beta = known.photometry.corrected(known.frames), np.inf

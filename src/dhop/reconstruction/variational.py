@@ -24,15 +24,15 @@ from dhop.reconstruction.data_terms import DataTerm, PoissonLoss, ResidualLoss
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
 from dhop.reconstruction.objective import Evaluation, Objective
 from dhop.reconstruction.photon_noise import PhotonNoise
-from dhop.reconstruction.pixel_noise import over_expected, variances, with_quiet_noise
+from dhop.reconstruction.pixel_noise import reduced_chi_square, variances, with_noise_bound
 from dhop.reconstruction.preconditioning import inverse_for_maps
 from dhop.reconstruction.preparation import TELLING, Preparation
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import settled, without_outliers
-from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
-from dhop.reconstruction.trails import untrailed
+from dhop.reconstruction.robust import robust_fit, without_outliers
+from dhop.reconstruction.solvers import Callback, SolverResult, checked_start, root_of_two
+from dhop.reconstruction.trails import without_trails
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
@@ -111,11 +111,11 @@ class Variational:
         """Whether the loss knows outliers."""
         return self.loss in ("huber", "l1")
 
-    def seen(self, frames: Array) -> Array:
+    def despiked(self, frames: Array) -> Array:
         """The frames as registration and the estimation of the PSF should see them."""
         return despiked(frames, self.weights) if self.robust else frames
 
-    def guards(self, known: Preparation, beta: float | str) -> bool:
+    def guards_beta(self, known: Preparation, beta: float | str) -> bool:
         """Whether a `beta` that is chosen must leave the image without bounds plausible.
 
         An image that is not negative cannot ring downwards, so that nothing shows in it that frames
@@ -123,20 +123,20 @@ class Variational:
         """
         if self.photon_noise is None or self.prior is not None or beta != "auto":
             return False
-        return over_expected(*self._middle(known)) < QUIET
+        return reduced_chi_square(*self._central_part(known)) < QUIET
 
-    def smooth(self, regulariser: Any) -> Any:
+    def quadratic_regulariser(self, regulariser: Any) -> Any:
         """The regulariser of squares that is nearest to the prior."""
         return regulariser if self.prior is None else "gradient"
 
-    def weigh(
+    def choose_beta(
         self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
     ) -> float:
-        """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
+        """Take or choose `beta`, from frames without outliers; see `Preparation.choose_beta`."""
         if self.photon_noise is not None:
             text = self.photon_noise.caution(known.frames, self.weights)
             if text is None and min(known.frames.shape[-2:]) >= TELLING:
-                ratio = over_expected(*self._middle(known))
+                ratio = reduced_chi_square(*self._central_part(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
                     text = self.photon_noise.contradicted(ratio)
             if text is not None:
@@ -148,17 +148,17 @@ class Variational:
         if not isinstance(beta, str) and (self.prior is None or beta == 0):
             return beta
         if isinstance(problem.regulariser, LinearOperator):
-            return known.weigh(problem.regulariser, str(beta), noise, *settings)
+            return known.choose_beta(problem.regulariser, str(beta), noise, *settings)
         clean, problem = self._without_outliers(known, problem, settings[0])
-        clean = with_quiet_noise(clean)
+        clean = with_noise_bound(clean)
         if self.prior is None:
-            number = clean.weigh(problem.regulariser, str(beta), noise, *settings)
+            number = clean.choose_beta(problem.regulariser, str(beta), noise, *settings)
         else:
-            number = self._weighed(clean, problem, beta, noise, *settings)
+            number = self._choose_prior_weight(clean, problem, beta, noise, *settings)
         known.curve = clean.curve
         return number
 
-    def _middle(self, known: Preparation) -> tuple[Array, list[Array]]:
+    def _central_part(self, known: Preparation) -> tuple[Array, list[Array]]:
         """A part of the frames that tells their noise, and its weights."""
         shape = known.frames.shape
         side = round(TOLD ** (1 / len(known.factor)))
@@ -174,13 +174,13 @@ class Variational:
         weights = problem.operator.weights or [np.ones(())] * len(problem.frames)
         frames = problem.frames
         if self.robust:
-            first = replace(known, frames=self.seen(known.frames), notes=[])
+            first = replace(known, frames=self.despiked(known.frames), notes=[])
             if len(frames) > 1:
-                moderate = replace(problem, beta=first.moderate(problem.regulariser))
+                moderate = replace(problem, beta=first.fallback_beta(problem.regulariser))
                 frames, trust = without_outliers(moderate, self.threshold)
                 weights = [w * t for w, t in zip(weights, trust, strict=True)]
             else:
-                frames = untrailed(first, problem, self.seen, strength)
+                frames = without_trails(first, problem, self.despiked, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -189,7 +189,7 @@ class Variational:
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
 
-    def _weighed(
+    def _choose_prior_weight(
         self,
         known: Preparation,
         problem: Problem,
@@ -222,8 +222,8 @@ class Variational:
             self.edge = max(EDGE * sqrt(usual) / sums, self.edge)
         if not isinstance(beta, str):
             return beta
-        squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
+        squares = known.choose_beta("laplacian", "auto", None, strength, estimated, progress)
+        smooth = replace(with_mean_weights(problem), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
         rise = self._prior(problem).mean_cost(x.astype(np.float64))
         if not (rise and usual):
@@ -286,7 +286,7 @@ class Variational:
         rtol: float = RTOL,
         callback: Callback | None = None,
         progress: Progress = None,
-    ) -> Found:
+    ) -> SolverResult:
         """See `dhop.reconstruction.solvers.solve`."""
         beta, problem = problem.beta, self.quadratic(problem)
         root = root_of_two(max(problem.scales()))
@@ -297,7 +297,7 @@ class Variational:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             threshold = 0.0
             if self.robust:
-                x, problem, threshold, frames = settled(problem, x)
+                x, problem, threshold, frames = robust_fit(problem, x)
                 threshold = threshold if self.threshold is None else self.threshold / root
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
@@ -309,7 +309,7 @@ class Variational:
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
             elif self.solver == "richardson-lucy":
-                iterates, enough = self._counted(objective, x, root, rtol > 0)
+                iterates, enough = self._richardson_lucy(objective, x, root, rtol > 0)
             else:
                 iterates = descending(objective, x, self.box)
             found = minimise(
@@ -335,7 +335,7 @@ class Variational:
     def _start(self, x0: Array | None, origin: Array) -> Array:
         if x0 is None:
             return origin
-        x = start_of(x0, origin.dtype, False).clip(*self.box)
+        x = checked_start(x0, origin.dtype, False).clip(*self.box)
         return x if self.photon_noise is None else np.maximum(x, DARK * origin)
 
     def _data(self, problem: Problem, threshold: float, root: float) -> DataTerm:
@@ -345,7 +345,9 @@ class Variational:
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
         return ResidualLoss(problem.operator, problem.frames, loss)
 
-    def _counted(self, objective: Objective, x: Array, root: float, ends: bool) -> tuple[Any, Any]:
+    def _richardson_lucy(
+        self, objective: Objective, x: Array, root: float, ends: bool
+    ) -> tuple[Any, Any]:
         """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
         assert self.photon_noise is not None
         frames = objective.problem.frames
@@ -363,7 +365,7 @@ class Variational:
         return iterates, lambda evaluation: evaluation.loss <= enough
 
 
-def evened(problem: Problem) -> Problem:
+def with_mean_weights(problem: Problem) -> Problem:
     """The problem whose frames have the mean of their weights where they have any.
 
     Of weights that are all the same there is a closed form, which choices from spectra take, too.
