@@ -328,7 +328,7 @@ def super_resolve(
         callback, progress,
     )  # fmt: skip
     span, chosen = work.value_range(ratio), isinstance(beta, str)
-    number = work.choose_beta(beta, noise, estimated, span)
+    number = work.choose_beta(beta, noise, span)
     if photometry is not None and len(stack) > 1:
         start = work.fit_photometry(photometry, number, start, rtol)
     found = work.solve(number, start, rtol)
@@ -336,7 +336,7 @@ def super_resolve(
         found = work.denoise(number, found, denoiser, noise)
     elif estimated and chosen:
         number, found = work.suppress_ringing(number, found, rtol, span)
-    work.warn_if_implausible(found, estimated or chosen, span)
+    work.warn(found, estimated or chosen, span)
     image = found.x.reshape(size)
     G = targets.target_operator(wanted, size, boundary=boundary, dtype=image.dtype)
     shown = layouts.outward(image if G is None else G.degrade(image), axis)

@@ -177,9 +177,7 @@ class Choices:
             tile.known.psf = self.psf
             tile.known.frames = tile.frames
 
-    def choose_beta(
-        self, beta: float | str, noise: Any, estimated: bool, progress: Progress
-    ) -> float:
+    def choose_beta(self, beta: float | str, noise: Any, progress: Progress) -> float:
         """Take or choose `beta`, and how large a step is an edge."""
         if not self.tiles:
             return float(beta)
@@ -191,14 +189,10 @@ class Choices:
             stack = FrameStack(posed.operator.operators, known.weights)
             strength = sum(stack.strengths())
             if tile.special is not None:
-                found.append(
-                    tile.special.choose_beta(known, posed, beta, noise, strength, estimated, None)
-                )
+                found.append(tile.special.choose_beta(known, posed, beta, noise, strength, None))
             elif isinstance(beta, str):
                 problem.check_squares(stack, tile.frames)
-                found.append(
-                    known.choose_beta(self.regulariser, beta, noise, strength, estimated, None)
-                )
+                found.append(known.choose_beta(self.regulariser, beta, noise, strength, None))
             else:
                 found.append(beta)
 

@@ -188,7 +188,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         )  # fmt: skip
         known.align(shifts, photometry, progress)
         known.set_psf(psf, center, progress)
-    number = known.choose_beta(beta, noise, isinstance(psf, str), progress)
+    number = known.choose_beta(beta, noise, progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)
     how = known.how(number, dark, progress)

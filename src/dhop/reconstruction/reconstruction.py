@@ -1,4 +1,4 @@
-"""From frames that are prepared to an image: the problem, the choice of `beta`, the solution."""
+"""From prepared frames to an image: the choice of `beta`, the solution, what is wrong with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from dhop.cautions import PSFWarning, RangeWarning
 from dhop.estimation.photometry import Terms, fitted
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import problem, ranges, solvers
+from dhop.reconstruction import ranges, solvers
 from dhop.reconstruction.preparation import Preparation
-from dhop.reconstruction.problem import Problem
+from dhop.reconstruction.problem import Problem, check_squares
 from dhop.reconstruction.solvers import Callback, SolverResult
-from dhop.reconstruction.variational import Variational, with_mean_weights
+from dhop.reconstruction.variational import Variational
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -22,13 +22,13 @@ Array = NDArray[Any]
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
-RAISED = 100.0  # times the beta of a volume, of which it must be said
-DOUBLINGS = 8  # of a beta, for a PSF that was estimated, until the image is plausible
+RAISED = 100.0  # factor by which beta is raised, from which on a warning is due
+DOUBLINGS = 8  # of beta at most, for an estimated PSF, until the image does not ring
 
 
 @dataclass
 class Reconstruction:
-    """What is known of the frames, their operators, and what is asked for.
+    """A super-resolution from prepared frames.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Reconstruction:
     progress: Progress
 
     def problem(self, beta: float) -> Problem:
-        """The problem for that `beta`, with the brightness that is known by now."""
+        """The problem for a `beta`, with the photometry as it is known by now."""
         known = self.known
         stack = FrameStack(self.operators, known.photometry.weights(known.weights))
         corrected = known.photometry.corrected(known.frames)
@@ -68,26 +68,24 @@ class Reconstruction:
         return Problem(stack, corrected, self.regulariser, beta, self.boundary, ndim)
 
     def value_range(self, factor: tuple[float, ...]) -> tuple[float, float]:
-        """Least and largest value that frames show, in the unit of the image."""
+        """Least and largest value of the frames, in the unit of the image."""
         known = self.known
         pixels = prod(factor) if known.decimation == "sum" else 1.0  # of the image in a frame's
         low, high = ranges.visible_range(known.frames, known.weights)
         return low / pixels, high / pixels
 
-    def choose_beta(
-        self, beta: Any, noise: Any, estimated: bool, span: tuple[float, float]
-    ) -> float:
-        """Take or choose `beta`; `estimated` tells whether the PSF is."""
+    def choose_beta(self, beta: Any, noise: Any, span: tuple[float, float]) -> float:
+        """Take or choose `beta`, for an image that should stay near a range of values."""
         known, special = self.known, self.special
         chosen = isinstance(beta, str)
         stack = FrameStack(self.operators, known.weights)
         if chosen:
-            problem.check_squares(stack, known.frames)
+            check_squares(stack, known.frames)
         else:
             beta = arguments.real("beta", beta)
         number = beta
         if chosen or special is not None:
-            settings = sum(stack.strengths()), estimated, self.progress
+            settings = sum(stack.strengths()), self.progress
             if special is not None:
                 number = special.choose_beta(known, self.problem(1.0), beta, noise, *settings)
                 if special.guards_beta(known, beta):
@@ -101,22 +99,20 @@ class Reconstruction:
         return float(number)
 
     def _even(self, beta: float) -> Problem:
-        """The problem whose frames have the mean of their weights."""
-        return with_mean_weights(self.problem(beta))
+        return self.problem(beta).with_mean_weights()
 
     def _raised(
         self,
         number: float,
         span: tuple[float, float],
-        posed: Callable[[float], Problem],
+        problem: Callable[[float], Problem],
         otherwise: str,
     ) -> float:
-        """A `beta` or a larger one, for which the image of least squares is plausible.
+        """A `beta` large enough that the image of least squares is plausible.
 
-        Of volumes, whose PSF was compared with no other, and of frames that are told to count
-        photons, whose images do not ring downwards.
+        For volumes, whose PSF is not checked, and for photons, whose images cannot ring downwards.
         """
-        plausible = ranges.plausible(posed, number, span)
+        plausible = ranges.plausible(problem, number, span)
         if plausible > RAISED * number:
             self.known.warn(
                 f"beta was raised from {number:.3g} to {plausible:.3g}, so that the image stays "
@@ -137,7 +133,7 @@ class Reconstruction:
         return solvers.solve(given, self.solver, nonnegative=self.nonnegative, **settings)
 
     def operator(self, found: SolverResult) -> FrameStack:
-        """The frames' operator with the weights that a solution ended with."""
+        """The operator of the frames, with the weights that the solver ended with."""
         return found.operator or self.problem(0.0).operator
 
     def fit_photometry(
@@ -154,7 +150,7 @@ class Reconstruction:
         return start
 
     def denoise(self, beta: float, found: SolverResult, denoiser: Any, noise: Any) -> SolverResult:
-        """Plug and play, from the solution on."""
+        """Plug and play, beginning with the solution."""
         from dhop.reconstruction.plug_and_play import plug_and_play
 
         given = self.known.variance() if noise is None else arguments.real("noise", noise) ** 2
@@ -166,7 +162,7 @@ class Reconstruction:
     def suppress_ringing(
         self, beta: float, found: SolverResult, rtol: float, span: tuple[float, float]
     ) -> tuple[float, SolverResult]:
-        """A larger `beta`, if the image rings, as with an estimated PSF that is too wide."""
+        """Double `beta` while the image rings, as with an estimated PSF that is too wide."""
         for _ in range(DOUBLINGS):
             if not ranges.rings(found.x, span):
                 break
@@ -174,12 +170,10 @@ class Reconstruction:
             found = self.solve(beta, found.x, rtol)
         return beta, found
 
-    def warn_if_implausible(
-        self, found: SolverResult, chosen: bool, span: tuple[float, float]
-    ) -> None:
-        """Warn of images and frames that do not fit; `chosen` tells if `beta` or the PSF was."""
-        far = ranges.caution(found.x, span) if chosen else None
-        if far:
-            self.known.warn(far, RangeWarning)
+    def warn(self, found: SolverResult, estimated: bool, span: tuple[float, float]) -> None:
+        """Warn of outlier frames and, if `beta` or the PSF was estimated, of implausible images."""
+        text = ranges.caution(found.x, span) if estimated else None
+        if text:
+            self.known.warn(text, RangeWarning)
         if found.weights is not None:
             self.known.warn_of_outliers(found.weights)
