@@ -8,12 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 from scipy.sparse.linalg import aslinearoperator, lsmr, lsqr
 
-from dhop.iteration.steps import (
-    Bidiagonalisation,
-    conjugate_gradients,
-    norm,
-    projected_gradients,
-)
+from dhop.iteration.bidiagonalisation import Bidiagonalisation
+from dhop.iteration.steps import conjugate_gradients, norm, projected_gradients
 
 RNG = np.random.default_rng(0)
 

@@ -1,13 +1,12 @@
-r"""Iterations in rounds, each judged by the residual itself.
+r"""Iterative refinement: rounds of iterations that end with the true residual.
 
-An iteration carries its residual along, or computes it in the precision of its data. That number
-may become small although the residual of the iterate is not. So where it claims to be small a round
-ends, the residual is computed in double precision, and if that is too large the next round solves
-for a correction of the image: iterative refinement. Every round works in units of its residual,
-which keeps squares from underflow and overflow, however small or large the data are.
+The residual that an iteration carries along may become small although the true one is not. So where
+it is small a round ends, the true residual is computed in double precision, and if that is too
+large the next round solves for a correction of the image. Every round works in units of its
+residual, which keeps squares from underflow and overflow, however small or large the data are.
 
-What cannot be reached is told by :math:`\epsilon \|N\| \|x\|`: so much of the residual the rounding
-of the image alone may leave.
+No residual is required below about :math:`\epsilon \|N\| \|x\|`, which the rounding of the image
+alone may leave.
 
 References
 ----------
@@ -37,23 +36,23 @@ Steps = Callable[[Array, Array, float, Save], Iterator[tuple[Array, float]]]
 
 ROUNDING = 4  # times epsilon ||N|| ||x||: the attainable residual
 ROUGHEST = 1e-2  # of the right-hand side: the largest residual that counts as attained
-HELPS = 0.5  # a round that leaves more of the residual is the last of its way
-LATER = 0.5  # of the norm that is asked for is what corrections aim at
-FAR = 10  # times what is forgiven: it is not rounding of the image that is in the way there
-PATIENCE = 50  # iterations without a smaller norm, where there is something else to try
+HELPS = 0.5  # part of the residual: the last round is one that leaves more
+LATER = 0.5  # of the goal is the goal of corrections
+FAR = 10  # times the attainable residual: above, rounding of the image is not what is in the way
+PATIENCE = 50  # iterations without a smaller norm, where there is another method to try
 
 
 class TrueResidual(NamedTuple):
-    """What is known of an image.
+    """The residual of an image, computed anew.
 
     Attributes
     ----------
     residual : array
         ``b - N x``, in double precision.
     norm : float
-        Of the residual, or of the part that counts.
+        Of the residual, without the parts that a constraint holds.
     limit : float
-        The norm that rounding leaves.
+        The attainable norm.
     residual_norm : float
         Norm of the weighted residuals of the data.
     """
@@ -65,18 +64,18 @@ class TrueResidual(NamedTuple):
 
 
 class IterativeRefinement:
-    """The best image so far, and how to get to a better one.
+    """The best image so far, to be improved by rounds of iterations.
 
     Parameters
     ----------
     true_residual : callable
-        Gives the `TrueResidual` on an image.
+        Gives the `TrueResidual` of an image.
     x : array
         The first guess; its dtype is that of the solution.
     first : TrueResidual
-        That on `x`.
+        That of `x`.
     goal : float
-        The norm that is asked for.
+        The norm at which the iterations have converged.
     maxiter : int
         Most iterations, of all rounds together.
     report : callable, optional
@@ -84,14 +83,14 @@ class IterativeRefinement:
     keep : callable, optional
         Of `dhop.iteration.steps`.
     copy : callable, optional
-        Gives a copy of an iterate that is going to be overwritten.
+        Copies an iterate before it is overwritten.
     hold : callable, optional
-        Computes the image that a round ends with, where arrays are lazy.
+        Computes the image of a round, where arrays are lazy.
 
     Attributes
     ----------
     x : array
-        The image of the least norm of all that were met.
+        The image of the least norm so far.
     norm, limit, residual_norm : float
         See `TrueResidual`.
     taken : int
@@ -121,7 +120,7 @@ class IterativeRefinement:
 
     @property
     def converged(self) -> bool:
-        """Whether the residual is as small as was asked for, or as rounding allows."""
+        """Whether the residual is as small as the goal, or as rounding allows."""
         return self.norm <= self.aim
 
     @property
@@ -137,16 +136,16 @@ class IterativeRefinement:
     def solve(
         self, normal: Product, inverse: Product | None, exact: bool, plain: bool = True
     ) -> bool:
-        """Apply the inverse, make conjugate gradients with it, or without, whatever it takes.
+        """Apply the inverse; then precondition conjugate gradients with it; then do without.
 
         Parameters
         ----------
         normal : callable
             The product with `N`.
         inverse : callable or None
-            That with its inverse, `exact` but for rounding or of equations near by. Where it is
-            exact it is given residuals in double precision: the rounding of these is not in the
-            range of the operator, and a small `beta` would make an image of it.
+            The product with its inverse, `exact` but for rounding, or with that of equations near
+            by. An exact one is given residuals in double precision: rounding errors are not in the
+            range of the operator, and a small `beta` would amplify them.
         exact : bool
         plain : bool
             Whether conjugate gradients without the inverse are allowed.
@@ -154,7 +153,7 @@ class IterativeRefinement:
         Returns
         -------
         bool
-            Whether these were needed.
+            Whether the last were needed.
         """
         if inverse is not None:
             if exact:
@@ -168,15 +167,14 @@ class IterativeRefinement:
     def run(
         self, steps: Steps, *, patience: float = inf, once: bool = False, wide: bool = False
     ) -> None:
-        """Make rounds as long as they help.
+        """Make rounds as long as each halves the residual.
 
         Parameters
         ----------
         steps : callable
-            Called with a residual `r`, the image `x` and the `unit` that `r` is in, gives iterates
-            `d` of the correction ``unit * d`` and the norms in that unit that it claims for them;
-            zero ends the round. `r` may be overwritten. Its last argument is the `save` of
-            `dhop.iteration.steps`.
+            Called with a residual `r`, the image `x`, the `unit` of `r`, and the `save` of
+            `dhop.iteration.steps`. Gives iterates `d` of the correction ``unit * d``, and norms of
+            their residuals in that unit; zero ends the round. `r` may be overwritten.
         patience : float
             A round ends after so many iterations without a smaller norm.
         once : bool
@@ -187,7 +185,7 @@ class IterativeRefinement:
         helps = True
         while helps and not self.converged and self.left > 0:
             before = self.norm
-            with np.errstate(over="ignore", invalid="ignore"):  # the true_residual sees to that
+            with np.errstate(over="ignore", invalid="ignore"):  # the true residual shows it
                 self._round(steps, patience, wide)
             helps = self.norm <= HELPS * before and not once
 
@@ -200,8 +198,8 @@ class IterativeRefinement:
         x, start = self.x, self.norm
         aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
         unit, r = self._in_units(wide)
-        left = _BestSaved(self._copy)
-        iterates = steps(r, x, unit, left)
+        saved = _BestSaved(self._copy)
+        iterates = steps(r, x, unit, saved)
         del r
         d: Array = None
         size = last = lowest = inf
@@ -214,10 +212,10 @@ class IterativeRefinement:
             self.step(unit * size, lambda d=d: add_scaled(x, unit, d))  # type: ignore[misc]
             last, lowest = size, min(size, lowest)
         del iterates  # and its vectors
-        if left.d is not None and not size <= left.size:
-            d = left.d
+        if saved.d is not None and not size <= saved.size:
+            d = saved.d
         image = self._hold(add_scaled(x, unit, d))
-        del d, left
+        del d, saved
         found = self._true_residual(image)
         self.step(found.norm, lambda: image)
         if found.norm < start:
@@ -229,7 +227,7 @@ class IterativeRefinement:
             )
 
     def _in_units(self, wide: bool) -> tuple[float, Array]:
-        """A power of two, and the residual in that unit."""
+        """A power of two as unit, and the residual in it."""
         r, self._residual = self._residual, None
         if r is None:
             r = self._true_residual(self.x).residual
@@ -239,7 +237,7 @@ class IterativeRefinement:
 
 
 class _BestSaved:
-    """The iterate of the least norm among those that were left for a worse one."""
+    """The iterate of the least norm among those that a worse one overwrote."""
 
     def __init__(self, copy: Callable[[Array], Array]) -> None:
         self.size = inf
@@ -252,7 +250,7 @@ class _BestSaved:
 
 
 def by_inverse(inverse: Product) -> Steps:
-    """The solution by an inverse, as one iteration."""
+    """The product with an inverse, as one iteration."""
 
     def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         d = inverse(r)
@@ -274,7 +272,7 @@ def by_conjugate_gradients(
 
 
 def by_projected_gradients(normal: Product, lipschitz: float, keep: Keep = as_they_are) -> Steps:
-    """See `dhop.iteration.steps.projected_gradients`; for images without negative values."""
+    """See `dhop.iteration.steps.projected_gradients`, for images without negative values."""
 
     def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         low = (x / np.float64(-unit)).astype(r.dtype, copy=False)
@@ -284,7 +282,7 @@ def by_projected_gradients(normal: Product, lipschitz: float, keep: Keep = as_th
 
 
 def power_of_two(number: float) -> float:
-    """The largest that is not above a positive number."""
+    """The largest power of two that is not above a positive number."""
     return ldexp(1.0, frexp(number)[1] - 1)
 
 

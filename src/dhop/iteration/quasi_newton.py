@@ -1,4 +1,4 @@
-"""Quasi-Newton steps within bounds, written against the array interface alone."""
+"""Limited-memory quasi-Newton steps within bounds, written against the array interface alone."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from dhop.iteration.steps import Keep, Product, as_they_are, inner
 
 Array: TypeAlias = Any
 
-MEMORY = 6  # steps that are remembered
-SUFFICIENT = 1e-4  # part of the decrease that the slope promises
+MEMORY = 6  # pairs of steps and changes of the gradient
+SUFFICIENT = 1e-4  # of the decrease that the slope predicts (Armijo)
 SHORTEST, LONGEST = 0.1, 0.5  # factors between a step that was too long and the next
-TRIALS = 20  # steps that are tried
-CURVED = 1e-12  # of the norms: curvature that is rounding
-ROUNDING = 1e-13  # of a value: a step that climbs by less may be one down
+TRIALS = 20  # of a line search
+CURVED = 1e-12  # of the norms: a curvature below is rounding
+ROUNDING = 1e-13  # of a value: an increase by less may be rounding
 
 
 class Evaluation(Protocol):
@@ -38,10 +38,10 @@ def quasi_newton(
     precondition: Product | None = None,
     keep: Keep = as_they_are,
 ) -> Iterator[tuple[Array, Any]]:
-    """Limited-memory steps for ``low <= x <= high``; what is minimised falls from each to the next.
+    """Limited-memory BFGS for ``low <= x <= high``; the value falls from each iterate to the next.
 
-    Where a bound holds a pixel and the gradient presses against it the pixel rests, and the
-    remembered steps are those of the others. It ends where no step helps.
+    Pixels at a bound that the gradient points beyond stay there; steps are of the free ones. It
+    ends where no step decreases the value.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def quasi_newton(
     x : array
         The first guess, within the bounds.
     scale : float
-        About the inverse of half the largest curvature: for the first step.
+        Of the first step: about the inverse of half the largest curvature.
     low, high : float
     precondition, keep : callable, optional
         See `dhop.iteration.steps`.
@@ -83,22 +83,22 @@ def quasi_newton(
             pairs.clear()
         if found is None:
             return
-        new, seen = found
-        pairs.append(keep(new - x, r - seen.residual))
-        x, evaluation = new, seen
+        new, there = found
+        pairs.append(keep(new - x, r - there.residual))
+        x, evaluation = new, there
 
 
 def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
-    """Which pixels a step down does not press against a bound."""
+    """The pixels that a step down does not move beyond a bound."""
     return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
 
 
 def _directions(
     r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Iterator[Array]:
-    """The quasi-Newton direction, without memory if that does not help, or that of the gradient.
+    """The quasi-Newton direction, the preconditioned gradient, and the gradient.
 
-    The last is the only one that surely leads down where bounds bend the way.
+    Only the last is sure to lead down along a path that bounds bend.
     """
     if pairs:
         yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep)
@@ -114,9 +114,9 @@ def _initial(r: Array, free: Array, scale: float, precondition: Product | None) 
 def _two_loop_recursion(
     q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Array:
-    """The product of `q` with what remembered steps tell of the inverse of the Hessian matrix.
+    """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
-    Both loops are over numbers: all inner products of arrays are taken at once, before each.
+    Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
     steps = [(s, free * y) for s, y in reversed(pairs)]  # the newest first
     wanted = [inner(s, q) for s, _ in steps]
@@ -154,20 +154,20 @@ def _line_search(
     high: float,
     keep: Keep,
 ) -> tuple[Array, Any] | None:
-    """A point along the bent path that is lower as far as the slope promises, if there is one."""
+    """A point along the projected path with sufficient decrease, if there is one."""
     step = 1.0
     for _ in range(TRIALS):
         new = x + x.dtype.type(step) * d
         if isfinite(low) or isfinite(high):
             new = new.clip(low, high)
         new, slope = keep(new, inner(evaluation.residual, new - x))
-        promise = 2 * float(slope)
-        if not promise > 0:
+        predicted = 2 * float(slope)
+        if not predicted > 0:
             return None
-        seen = evaluate(new)
-        gain = evaluation.value - seen.value
-        if gain >= SUFFICIENT * promise - ROUNDING * abs(evaluation.value):
-            return new, seen
-        best = promise / (2 * (promise - gain)) if isfinite(gain) else 0.0
+        there = evaluate(new)
+        gain = evaluation.value - there.value
+        if gain >= SUFFICIENT * predicted - ROUNDING * abs(evaluation.value):
+            return new, there
+        best = predicted / (2 * (predicted - gain)) if isfinite(gain) else 0.0
         step *= min(max(best, SHORTEST), LONGEST)
     return None

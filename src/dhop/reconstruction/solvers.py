@@ -18,6 +18,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
 from dhop.frames import layouts
+from dhop.iteration.bidiagonalisation import Bidiagonalisation
 from dhop.iteration.iterative_refinement import (
     PATIENCE,
     IterativeRefinement,
@@ -26,7 +27,7 @@ from dhop.iteration.iterative_refinement import (
     by_projected_gradients,
     power_of_two,
 )
-from dhop.iteration.steps import RTOL, Bidiagonalisation, Save, norm
+from dhop.iteration.steps import RTOL, Save, norm
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
