@@ -110,8 +110,8 @@ def _data(
 
 def _photons(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any]) -> PoissonLoss:
     """See `PhotonNoise.loss`."""
-    beside = (photon_noise.read_noise / photon_noise.gain) ** 2
-    back = [each / photon_noise.gain + beside for each in photon_noise.background]
+    read = (photon_noise.read_noise / photon_noise.gain) ** 2
+    back = [each / photon_noise.gain + read for each in photon_noise.background]
     counts = [
         (da.where(w > 0, y, 0).astype(WIDE) / photon_noise.gain + b).clip(0)
         for y, w, b in zip(frames, weights, back, strict=True)
@@ -120,7 +120,7 @@ def _photons(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any
 
 
 def _noise(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any]) -> float:
-    """The loss that noise alone is expected to cost, see `PhotonNoise.discrepancy`."""
+    """The expected loss of the true scene, see `PhotonNoise.discrepancy`."""
     total: Any = 0.0
     for frame, back, weight in zip(frames, photon_noise.background, weights, strict=True):
         on = da.broadcast_to(da.asarray(weight), frame.shape, chunks=frame.chunks)
@@ -136,7 +136,7 @@ def _noise(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any])
 
 
 def _expected(frame: Any, back: Any, weight: Any, gain: float, read_noise: float) -> Any:
-    """What the noise of each pixel of a block of a frame costs."""
+    """The expected loss of each pixel of a block of a frame."""
     photon_noise = PhotonNoise(back[None], gain, read_noise)
     (mean,) = photon_noise.means(frame[None], [weight])
     return weight * deviance(mean + (read_noise / gain) ** 2)

@@ -29,18 +29,18 @@ class ResidualLoss:
     loss: Loss
 
     def evaluate(self, number: int, product: DaskArray) -> FrameLoss:
-        """What a frame says, if `product` is ``A x``."""
-        root, misfit = self._misfit(number, product)
-        return FrameLoss(self.loss.value(misfit), root * self.loss.weights(misfit) * misfit)
+        """The loss of a frame if `product` is ``A x``."""
+        root, u = self._residuals(number, product)
+        return FrameLoss(self.loss.value(u), root * self.loss.weights(u) * u)
 
     def quadratic_model(self, number: int, product: DaskArray) -> QuadraticModel:
-        """The least squares that touch the loss of a frame there."""
-        root, misfit = self._misfit(number, product)
-        weights = self.loss.weights(misfit)
-        square = inner(weights * misfit, misfit)
-        return QuadraticModel(square, root * root * weights, self.loss.robustness(misfit))
+        """The least squares near the loss of a frame there."""
+        root, u = self._residuals(number, product)
+        weights = self.loss.weights(u)
+        square = inner(weights * u, u)
+        return QuadraticModel(square, root * root * weights, self.loss.robustness(u))
 
-    def _misfit(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
+    def _residuals(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
         frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
         return root, weighted(frame.astype(WIDE) - product, root)
 
@@ -53,9 +53,9 @@ class Squares:
 
     def cost(self, x: DaskArray) -> tuple[Any, DaskArray]:
         """Its value and half its gradient."""
-        looked_at = [S.degrade(x) for S in self._operators]
-        slopes = [S.backproject(u) for S, u in zip(self._operators, looked_at, strict=True)]
-        return sum(inner(u, u) for u in looked_at), sum(slopes)
+        filtered = [S.degrade(x) for S in self._operators]
+        slopes = [S.backproject(u) for S, u in zip(self._operators, filtered, strict=True)]
+        return sum(inner(u, u) for u in filtered), sum(slopes)
 
 
 class Variation:
@@ -103,7 +103,7 @@ class ChunkedObjective:
     Attributes
     ----------
     problem : Problem
-        Operators and weights, and least squares that are of about the same strength.
+        Operators and weights, and a quadratic regulariser of about the same curvature.
     data : ResidualLoss or PoissonLoss
     penalty : Squares, Variation or Starlet
     beta : float
@@ -145,7 +145,7 @@ class ChunkedObjective:
         return Evaluation(r, float(loss), float(prior), products)
 
     def majoriser(self, evaluation: Evaluation) -> Majoriser:
-        """The least squares of the same gradient at the image that was evaluated."""
+        """The least squares with the same gradient at the image that was evaluated."""
         found = [self.data.quadratic_model(*each) for each in enumerate(evaluation.products)]
         problem: Any = replace(self.problem, weights=[each.weights for each in found])
         (square,) = self.keep(sum(each.square for each in found))
@@ -168,7 +168,7 @@ class ChunkedObjective:
         )
 
     def reweighted(self, x: DaskArray) -> Iterates:
-        """Least squares that are weighted anew; an iteration weighs once."""
+        """Iteratively reweighted least squares; an iteration reweights once."""
         return majorised(self.evaluate, self._improved, x)
 
     def _improved(self, x: DaskArray, evaluation: Evaluation) -> DaskArray:

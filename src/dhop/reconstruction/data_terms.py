@@ -1,4 +1,4 @@
-"""What the frames say of their predictions: the values of losses, and their slopes."""
+"""Data terms: losses of the frames given their predictions, and their derivatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,13 @@ WIDE = np.dtype(np.float64)
 
 
 class FrameLoss(NamedTuple):
-    """What one frame says of its prediction, lazily if that is lazy.
+    """The loss of one frame and its gradient, lazy for a lazy prediction.
 
     Attributes
     ----------
     value : number
-        Its loss.
     descent : ndarray
-        Minus half the slope of that, for each pixel.
+        Minus half the derivative by each pixel of the prediction.
     """
 
     value: Any
@@ -33,14 +32,14 @@ class FrameLoss(NamedTuple):
 
 
 class QuadraticModel(NamedTuple):
-    """Least squares of the same slope as the loss of one frame, or nearly.
+    """Least squares with the gradient of the loss of one frame, or nearly.
 
     Attributes
     ----------
     square : number
-        Squared norm of the residuals, times the weights.
+        Of the weighted residuals.
     weights, robustness : ndarray
-        Of the pixels, and how much of that is no distrust of outliers.
+        Of the pixels, and the robustness weights of `dhop.reconstruction.losses.Loss`.
     """
 
     square: Any
@@ -49,13 +48,13 @@ class QuadraticModel(NamedTuple):
 
 
 class DataTerm(Protocol):
-    """Frames and what they cost."""
+    """The loss of all frames, one by one."""
 
     def evaluate(self, number: int, product: Array) -> FrameLoss:
-        """What a frame says, if `product` is ``A x``."""
+        """The loss of a frame if `product` is ``A x``."""
 
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
-        """The least squares that touch the loss of a frame there."""
+        """The least squares near the loss of a frame there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,21 +74,21 @@ class ResidualLoss:
     loss: Loss
 
     def evaluate(self, number: int, product: Array) -> FrameLoss:
-        root, misfit = self._misfit(number, product)
-        descent = root * self.loss.weights(misfit) * misfit
-        return FrameLoss(float(self.loss.value(misfit)), descent)
+        root, u = self._residuals(number, product)
+        descent = root * self.loss.weights(u) * u
+        return FrameLoss(float(self.loss.value(u)), descent)
 
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
-        root, misfit = self._misfit(number, product)
-        weights = self.loss.weights(misfit)
-        square = float((weights * misfit) @ misfit)
-        return QuadraticModel(square, root * root * weights, self.loss.robustness(misfit))
+        root, u = self._residuals(number, product)
+        weights = self.loss.weights(u)
+        square = float((weights * u) @ u)
+        return QuadraticModel(square, root * root * weights, self.loss.robustness(u))
 
-    def _misfit(self, number: int, product: Array) -> tuple[Any, Array]:
+    def _residuals(self, number: int, product: Array) -> tuple[Any, Array]:
         root = self.operator.root(number, WIDE)
-        misfit = self.frames[number].reshape(-1) - product
-        misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
-        return root, misfit * root
+        u = self.frames[number].reshape(-1) - product
+        u[np.broadcast_to(root == 0, u.shape)] = 0
+        return root, u * root
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +97,18 @@ class PoissonLoss:
 
     .. math:: 2 \sum w \left(m - n + n \log \frac{n}{m}\right), \quad m = \frac{A x + b}{g}
 
-    Gaussian noise beside the photons is taken for photons of the same variance, that is, its
-    variance is added to both. Where an image is darker than any that is likely the loss grows as a
-    straight line: its own slope has no end, and steps that touched the bound would not come back.
+    Read noise is treated as photons of the same variance, which is added to counts and means. Below
+    any likely mean the loss continues as a straight line: its own slope is infinite at zero, and
+    steps that touched the bound would not come back.
 
     Attributes
     ----------
     counts, backgrounds : sequence of ndarray or float
         Of each frame, in photons.
     gain : float
-        What a photon adds to a pixel.
+        Of a photon, in the unit of the frames.
     weights : sequence of ndarray or float
-        One, or zero for what is not observed.
+        One, or zero for pixels without a weight.
 
     References
     ----------
@@ -147,20 +146,20 @@ class PoissonLoss:
         return total
 
     def bend(self, products: Sequence[Array], ways: Sequence[Sequence[Array]], t: Array) -> Any:
-        """How the loss of all frames is inclined and bent where these change in two ways.
+        """First and second derivatives of the loss of all frames along two directions.
 
         Parameters
         ----------
         products : sequence of ndarray
         ways : pair of sequences of ndarray
-            Changes of the products.
+            The directions, as changes of the products.
         t : ndarray, shape (2,)
-            How far they have gone along these.
+            The point along them.
 
         Returns
         -------
         five numbers
-            Minus half the slopes, then half the curvatures: along one way, across, along the other.
+            Minus half the slopes, then half the curvatures: along one, mixed, along the other.
         """
         total: Any = np.zeros(5)
         for number, (product, one, other) in enumerate(zip(products, *ways, strict=True)):

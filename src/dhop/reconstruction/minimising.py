@@ -1,4 +1,4 @@
-"""The solvers of objectives that are not quadratic, or whose images are bounded."""
+"""Solvers of objectives that are not quadratic, or have bounds."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,7 +29,7 @@ EVERYTHING: Box = (-np.inf, np.inf)
 
 
 def improved(objective: Objective, x: Array, evaluation: Evaluation) -> Array:
-    """An image at which the majoriser is smaller."""
+    """An image with a smaller majoriser."""
     size = norm(evaluation.residual)
     if not size:
         return x
@@ -40,7 +40,7 @@ def improved(objective: Objective, x: Array, evaluation: Evaluation) -> Array:
 
 
 def reweighted(objective: Objective, x: Array) -> Iterates:
-    """Least squares that are weighted anew; an iteration weighs once."""
+    """Iteratively reweighted least squares; an iteration reweights once."""
     return majorised(objective.evaluate, partial(improved, objective), x)
 
 
@@ -64,15 +64,15 @@ def minimise(
     progress: Progress = None,
     enough: Callable[[Evaluation], bool] = lambda evaluation: False,
 ) -> SolverResult:
-    """Iterate until the gradient is small, without the parts of it that the bounds hold.
+    """Iterate until the gradient is small, without its components that bounds hold.
 
     Parameters
     ----------
     objective : Objective
     x : ndarray
-        That the iterates begin with.
+        The first iterate.
     iterates : iterator
-        Of images and what is seen of them.
+        Of images and their evaluations.
     name : str
         Of the solver.
     box : (float, float)
@@ -80,9 +80,9 @@ def minimise(
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
     origin : ndarray
-        The image whose gradient others are compared with.
+        The image whose gradient `rtol` is relative to.
     enough : callable, optional
-        Whether an image is good enough whatever the gradient.
+        Whether the iterations may end whatever the gradient.
     """
     strength = sum(objective.problem.scales())
 

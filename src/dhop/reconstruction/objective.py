@@ -43,13 +43,13 @@ class Evaluation(NamedTuple):
 
 
 class Majoriser(NamedTuple):
-    """The least squares that touch an objective.
+    """The least squares near an objective, with its gradient.
 
     Attributes
     ----------
     problem : Problem
     square : float
-        Of the norm of its residuals.
+        Sum of the squares of its weighted residuals.
     robustness : list of ndarray
         See `dhop.reconstruction.data_terms.QuadraticModel`, one for each frame.
     """
@@ -61,18 +61,18 @@ class Majoriser(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What frames and penalty say of an image.
+    """The sum of data term and penalty.
 
     Attributes
     ----------
     problem : Problem
-        Operators and weights, and least squares that are of about the same strength.
+        Operators and weights, and a quadratic regulariser of about the same curvature.
     data : DataTerm
     penalty : Penalty
     beta : float
         Its weight.
     precondition : callable or None
-        The product with an inverse that is near that of half the Hessian matrix.
+        The product with an approximate inverse of half the Hessian matrix.
     """
 
     problem: Problem
@@ -104,11 +104,11 @@ class Objective:
 
     @cached_property
     def _frames(self) -> FrameStack:
-        """The operators without weights, which the slopes of losses have."""
+        """The operators without weights, which the losses have."""
         return FrameStack(self.problem.operator.operators)
 
     def majoriser(self, evaluation: Evaluation) -> Majoriser:
-        """The least squares of the same gradient at the image that was evaluated."""
+        """The least squares with the same gradient at the image that was evaluated."""
         found = [self.data.quadratic_model(*each) for each in enumerate(evaluation.products)]
         operator = FrameStack(self.problem.operator.operators, [each.weights for each in found])
         return Majoriser(
@@ -118,12 +118,12 @@ class Objective:
 
 
 def inverse_near(problem: Problem) -> Product | None:
-    """An inverse of equations that are near those of a problem, if there is one."""
+    """The product with the inverse of the nearest closed form, if there is any."""
     near = problem.equations(exact=False)
     return None if near is None else inverse_of(problem.operator, near, problem.beta).rounded
 
 
 def weighted(stack: FrameStack, weights: Sequence[Array]) -> FrameStack:
-    """A stack whose weights are those that it has, times others."""
+    """A stack with its weights times others."""
     given = stack.weights or [np.ones(())] * len(stack.operators)
     return FrameStack(stack.operators, [w * v for w, v in zip(given, weights, strict=True)])

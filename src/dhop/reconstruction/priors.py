@@ -1,4 +1,4 @@
-"""The priors that are no squares, by their names."""
+"""The priors that are not quadratic, by their names."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> Smoothe
     ndim : int
         How many axes the image has.
     edge : float
-        Up to which its tips are rounded.
+        The norm up to which it is quadratic.
     """
     if name == "starlet":
         return Starlet.build(dims, ndim, edge)

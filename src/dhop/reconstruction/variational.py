@@ -144,7 +144,7 @@ class Variational:
             if text is None and min(known.frames.shape[-2:]) >= SMALLEST:
                 ratio = reduced_chi_square(*self._central_part(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
-                    text = self.photon_noise.contradicted(ratio)
+                    text = self.photon_noise.variance_text(ratio)
             if text is not None:
                 known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
