@@ -291,7 +291,7 @@ def super_resolve(
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
-    answer = request.answer(stack, given, axis, photometry is not None)
+    answer = request.variational(stack, given, axis, photometry is not None)
     special = None
     if answer is not None:
         special, stack, given = answer

@@ -1,4 +1,4 @@
-"""The operators of the frames, from what is known of these."""
+"""The operators from the scene to each frame."""
 
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Known(Protocol):
-    """What is known of frames, in memory or in chunks: see `Preparation`."""
+    """The known properties of frames, in memory or in chunks: see `Preparation`."""
 
     frames: Any
     factor: tuple[int, ...]

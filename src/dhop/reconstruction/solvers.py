@@ -1,8 +1,8 @@
 r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`.
 
 `B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
-that at the zero image, is below `rtol`, and record it after each iteration. Where one claims that,
-the gradient is computed anew, see `dhop.iteration.iterative_refinement`.
+that at the zero image, is below `rtol`, and record it after each iteration. The gradient at the end
+is computed anew, see `dhop.iteration.iterative_refinement`.
 """
 
 import time
@@ -43,19 +43,19 @@ Name: TypeAlias = Literal[
 Callback: TypeAlias = Callable[[Step], object]
 
 MARGIN = 1.05  # over the estimated largest eigenvalue
-LARGEST = 2.0**-20  # part of the largest number that a first guess may be
-ORDINARY = 2.0**20  # equations that are no more times larger or smaller stay as they are
+LARGEST = 2.0**-20  # of the largest floating-point number: the most of a first guess
+ORDINARY = 2.0**20  # eigenvalues up to this, and down to its inverse, are not scaled
 
 
 class Recorder:
-    """Keeps the history and tells others.
+    """Keeps the history, and calls the callback and the progress.
 
     Parameters
     ----------
     scale : float
         Norm of the gradient at the zero image.
     callback, advance : callable
-        Of the user, and of the progress.
+        The user's, and that of the progress.
     dims : tuple of int, optional
         Shape of the images that the callback is given.
     """
@@ -105,9 +105,9 @@ class SolverResult(NamedTuple):
     residual_norm : float
         Norm of the weighted residuals.
     operator : FrameStack, optional
-        With the weights that it ended with, where the solver changes them.
+        With the final weights, where the solver changes them.
     weights : list of ndarray, optional
-        How much it trusts each pixel of the frames then.
+        The final robustness weights of the pixels.
     """
 
     x: Array
@@ -119,14 +119,14 @@ class SolverResult(NamedTuple):
     weights: list[Array] | None = None
 
     def total_weights(self, weights: Sequence[Array] | None) -> list[Array] | None:
-        """The given weights of the frames times these."""
+        """Weights of the frames times the robustness weights."""
         if self.weights is None:
             return None if weights is None else list(weights)
-        return [w * v for w, v in zip(weights or [np.ones(())] * len(self.weights), self.weights,
-                                      strict=True)]  # fmt: skip
+        given = weights or [np.ones(())] * len(self.weights)
+        return [w * r for w, r in zip(given, self.weights, strict=True)]
 
     def scaled(self, root: float, frames: Array) -> "SolverResult":
-        """The same of a problem that is not divided by `root`, whose frames count so much."""
+        """The same for the problem before it was divided, with weights for whole frames, too."""
         assert self.operator is not None
         assert self.weights is not None
         given = self.operator.weights or ()
@@ -138,7 +138,7 @@ class SolverResult(NamedTuple):
 
 
 def user_callback(callback: Callback | None, axis: int | None) -> Callback | None:
-    """The callback, to be given images whose channels are on an axis of the user's."""
+    """The callback, given images with their channels on the user's axis."""
     if callback is None or axis is None:
         return callback
     return lambda step: callback(
@@ -157,10 +157,10 @@ def solve(
     callback: Callback | None = None,
     progress: Progress = None,
 ) -> SolverResult:
-    """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
+    """Solve by the solver of a name; ``"auto"`` is direct where that is possible, else iterates.
 
-    Terms that are far from one are divided by a power of two first; for the scale of the frames see
-    `dhop.iteration.iterative_refinement`. Channels with PSFs of their own are solved one by one.
+    Very large or small normal equations are divided by a power of two first. Channels with PSFs of
+    their own are solved one by one.
     """
     if isinstance(problem.operator.operators[0], ChannelOperator):
         one = partial(
@@ -226,7 +226,7 @@ def _by_channels(
     callback: Callback | None,
     solve_one: Callable[..., SolverResult],
 ) -> SolverResult:
-    """Solve the problems of the channels, and show the image of all of them meanwhile."""
+    """Solve channel by channel, with callbacks for the image of all channels."""
     if isinstance(problem.regulariser, LinearOperator):
         raise ValueError("a regulariser that is an operator takes the same psf for all channels")
     dims = problem.operator.dims
@@ -254,7 +254,7 @@ def _by_channels(
 
 
 def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:
-    """The solver that is meant, and its closed form."""
+    """The solver to take, and its closed form."""
     if nonnegative and solver not in ("auto", "projected"):
         raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
     if nonnegative:
@@ -273,7 +273,7 @@ def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Eq
 
 
 def root_of_two(strength: float) -> float:
-    """Root of the power of two that makes a strength ordinary."""
+    """The root of the power of two to divide equations of a largest eigenvalue by."""
     if not isfinite(strength):
         raise ValueError("psf, weights, regulariser or beta overflow; scale them down")
     if strength == 0 or 1 / ORDINARY <= strength <= ORDINARY:
@@ -289,7 +289,7 @@ def checked_start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
 
 
 def eigenvalue_bound(problem: Problem, strength: float) -> float:
-    """No less than the largest eigenvalue of the normal equations."""
+    """An upper bound of the largest eigenvalue of the normal equations."""
     size, dtype = problem.operator.shape[1], problem.operator.dtype
     N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)
     if size <= 2:
@@ -302,10 +302,10 @@ def eigenvalue_bound(problem: Problem, strength: float) -> float:
 
 
 class _LeastSquares:
-    """Rounds of scipy's `lsqr` or `lsmr`, first to its own tolerance, then to that of the rounds.
+    """Rounds of scipy's `lsqr` or `lsmr`.
 
-    Both end when the gradient is small in comparison with the norms of the operator and of the
-    residual, whichever these are.
+    Their tolerances are relative to the norms of the operator and of the residual. So the first
+    round has `rtol`, and the next, for which these norms are known, what the refinement needs.
     """
 
     def __init__(
@@ -338,10 +338,10 @@ class _LeastSquares:
                 rounds.step(unit * waiting.pop(), lambda: x)
             waiting.append(gradient)
 
-        watched = Bidiagonalisation(self._operator, size, self._solver, report)
+        reporting_operator = Bidiagonalisation(self._operator, size, self._solver, report)
         limit = "iter_lim" if self._solver == "lsqr" else "maxiter"
         found = {"lsqr": lsqr, "lsmr": lsmr}[self._solver](
-            watched.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
+            reporting_operator.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
             **{limit: rounds.left},
         )  # fmt: skip
         self._norm = float(found[5])
