@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dhop import DHOperator, images
 from dhop.cautions import MetadataWarning
+from dhop.cli.config import ConfigCommand
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.repeating import Repeatable
 from dhop.io import Original, file_of, format_of, unit_note
 from dhop.io.photographs import JPEG, WEBP
 from dhop.io.replacement import require_apart, require_replaceable
@@ -56,7 +56,7 @@ def size_of(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r} is not rows and columns as 800 800") from None
 
 
-class Sized(Repeatable):
+class Sized(ConfigCommand):
     """A command whose ``--size`` takes as many integers as follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

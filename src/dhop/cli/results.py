@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dhop import Solution, images
-from dhop.cli import deviations, light
+from dhop.cli import deviations, srgb
 from dhop.cli.terminal import progress
 from dhop.cli.units import written
 from dhop.io import Options, Original
@@ -43,7 +43,7 @@ class Output:
         """Write an image whose channels are first; beside a file that has taken its name."""
         with progress("writing", 1) as bar:
             picture = np.moveaxis(image, 0, -1) if self.axes.endswith("C") else image
-            picture = light.encoded(picture) if self.linear else picture
+            picture = srgb.encode(picture) if self.linear else picture
             try:
                 self._write(self.path, picture)
             except FileExistsError as error:
@@ -58,7 +58,7 @@ class Output:
         number = written(self.path, self.bits, self.header)
         shown, erring = solution.image, deviation
         if self.linear:
-            shown, erring = light.encoded(shown), erring * light.slope(shown)
+            shown, erring = srgb.encode(shown), erring * srgb.encode_slope(shown)
         erring = number * erring
         deviations.write(
             path, solution, number * shown, erring, self.header, self.axes, self.options

@@ -12,8 +12,16 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
-from dhop.cli import chunked, deviations, inputs, light, mosaics, prediction, summary
-from dhop.cli import solving as asked
+from dhop.cli import (
+    chunked,
+    deviations,
+    inputs,
+    mosaics,
+    prediction,
+    srgb,
+    summary,
+    superres_options,
+)
 from dhop.cli.inputs import (
     Frames,
     read_background,
@@ -62,48 +70,48 @@ PENALTIES = get_args(penalties.Name)
 
 
 def superres(
-    frames: asked.Frames,
+    frames: superres_options.Frames,
     *,
     factor: Factor,
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
-    linear: asked.Linear = False,
-    mask: asked.Mask = None,
-    weights: asked.Weights = None,
-    err: asked.Err = True,
-    psf: asked.Psfs,
+    linear: superres_options.Linear = False,
+    mask: superres_options.Mask = None,
+    weights: superres_options.Weights = None,
+    err: superres_options.Err = True,
+    psf: superres_options.Psfs,
     center: Center = None,
-    target: asked.Target = None,
+    target: superres_options.Target = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
-    register: asked.Register = False,
-    shifts: asked.Shifts = None,
-    refine: asked.Refine = False,
-    motion: asked.Motion = None,
-    photometry: asked.Photometry = None,
-    loss: asked.Loss = "gaussian",
-    noise: asked.Noise = None,
-    threshold: asked.Threshold = None,
-    background: asked.Background = "0",
-    gain: asked.Gain = 1.0,
-    read_noise: asked.ReadNoise = 0.0,
-    regulariser: asked.Regulariser = "laplacian",
-    beta: asked.Beta = "auto",
-    nonnegative: asked.Nonnegative = False,
-    bounds: asked.Bounds = None,
-    solver: asked.Solver = "auto",
-    maxiter: asked.Maxiter = 500,
-    rtol: asked.Rtol = RTOL,
-    chunks: asked.Chunks = None,
-    scratch: asked.Scratch = None,
-    dry_run: asked.DryRun = False,
-    out: asked.Out,
+    register: superres_options.Register = False,
+    shifts: superres_options.Shifts = None,
+    refine: superres_options.Refine = False,
+    motion: superres_options.Motion = None,
+    photometry: superres_options.Photometry = None,
+    loss: superres_options.Loss = "gaussian",
+    noise: superres_options.Noise = None,
+    threshold: superres_options.Threshold = None,
+    background: superres_options.Background = "0",
+    gain: superres_options.Gain = 1.0,
+    read_noise: superres_options.ReadNoise = 0.0,
+    regulariser: superres_options.Regulariser = "laplacian",
+    beta: superres_options.Beta = "auto",
+    nonnegative: superres_options.Nonnegative = False,
+    bounds: superres_options.Bounds = None,
+    solver: superres_options.Solver = "auto",
+    maxiter: superres_options.Maxiter = 500,
+    rtol: superres_options.Rtol = RTOL,
+    chunks: superres_options.Chunks = None,
+    scratch: superres_options.Scratch = None,
+    dry_run: superres_options.DryRun = False,
+    out: superres_options.Out,
     bits: Bits = None,
     quality: Quality = QUALITY,
-    errors: asked.Errors = None,
-    report: asked.Report = None,
-    truth: asked.Truth = None,
+    errors: superres_options.Errors = None,
+    report: superres_options.Report = None,
+    truth: superres_options.Truth = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -243,13 +251,13 @@ def superres(
         if certain is not None:
             note("weights are 1/ERR² of the files, 0 where DQ says so; --no-err leaves that out")
         if linear:
-            stack = light.decoded(stack)
+            stack = srgb.decode(stack)
         images.check_range(out, stack, bits, original)
         if bounds is not None:
             unit.caution_bounds(arguments["bounds"], stack)
         wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
         if wanted is not None and linear:
-            wanted = light.decoded(wanted)
+            wanted = srgb.decode(wanted)
         arguments["weights"] = read_weights(
             weights or [], mask or [], stack, frames_axis, ndim, certain
         )
