@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dhop import images, io
 from dhop.cli.terminal import Bar
 from dhop.io import npy
-from dhop.io.reading import require_file
+from dhop.io.errors import require_file
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
@@ -112,7 +112,7 @@ class Frames:
         """
         found = []
         for path, outline in zip(self.paths, self.outlines, strict=True):
-            told = [io.beside(path, self.hdu, name) for name in ("ERR", "DQ")]
+            told = [io.extension(path, self.hdu, name) for name in ("ERR", "DQ")]
             error, quality = (
                 None if each is None
                 else array_of(each.pixels, outline).reshape(outline.pixels.shape)

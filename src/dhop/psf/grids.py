@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.io.reading import ContentError, in_words
+from dhop.io.errors import ContentError, in_words
 from dhop.psf.piff import Jacobian, read_piff
 from dhop.runtime.arguments import numbers, positive
 from dhop.runtime.extras import needed

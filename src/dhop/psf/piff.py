@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io.reading import ContentError
+from dhop.io.errors import ContentError
 
 Array = NDArray[Any]
 Jacobian: TypeAlias = Callable[[float, float], Any]
