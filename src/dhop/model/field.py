@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.model.boundary import Boundary
-from dhop.model.decimation import Decimation, fold
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules, folded
 from dhop.model.relations import Index
 
 Array = NDArray[Any]
@@ -105,35 +103,14 @@ class FieldModel:
         stamps: Array,
         positions: Sequence[NDArray[np.float64]],
         factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        rules: Rules,
     ) -> "FieldModel":
-        """Fold all PSFs and tabulate their axes; the arguments are those of `DHOperator`."""
-        nodes = tuple(range(len(axes)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            folded = fold(stamps, (*(1 for _ in nodes), *factor), decimation)
-            rounded = folded.astype(dtype)
-        if not np.isfinite(rounded).all():
-            raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        taps = np.flip(np.where(rounded == 0, 0, folded), tuple(range(len(nodes), stamps.ndim)))
-        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=nodes)
-        model = Model.tabulated(
-            dims,
-            used.astype(taps.dtype),
-            stamps.shape[len(nodes) :],
-            factor,
-            decimation=decimation,
-            boundary=boundary,
-            center=center,
-            phase=phase,
-            axes=axes,
-            dtype=dtype,
-        )
+        """Fold all PSFs and tabulate their axes."""
+        axes, ndim = rules.axes, len(rules.axes)
+        taps = folded(stamps, (1,) * ndim + factor, rules)
+        taps = np.flip(taps, tuple(range(ndim, stamps.ndim)))
+        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=tuple(range(ndim)))
+        model = Model.tabulated(dims, used.astype(taps.dtype), stamps.shape[ndim:], factor, rules)
         hats = [
             Hats.of(place, np.arange(dims[axis]))
             for place, axis in zip(positions, axes, strict=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation, fold
 from dhop.model.lines import LineAxis, lines_of
 from dhop.model.separation import separate
+
+
+class Rules(NamedTuple):
+    """What defines an operator beside shapes, factor and PSF; arguments of `DHOperator`.
+
+    `boundary`, `center`, `phase` and `axes` have a value for each axis of the PSF.
+    """
+
+    decimation: Decimation
+    boundary: tuple[Boundary, ...]
+    center: tuple[int, ...]
+    phase: tuple[int, ...]
+    axes: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,36 +62,11 @@ class Model:
 
     @classmethod
     def build(
-        cls,
-        dims: tuple[int, ...],
-        psf: NDArray[np.number],
-        factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        cls, dims: tuple[int, ...], psf: NDArray[np.number], factor: tuple[int, ...], rules: Rules
     ) -> "Model":
-        """Fold the PSF and tabulate its axes; the arguments are those of `DHOperator`."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            folded = fold(psf, factor, decimation)
-            rounded = folded.astype(dtype)
-        if not np.isfinite(rounded).all():
-            raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        return cls.tabulated(
-            dims,
-            np.flip(np.where(rounded == 0, 0, folded)),
-            psf.shape,
-            factor,
-            decimation=decimation,
-            boundary=boundary,
-            center=center,
-            phase=phase,
-            axes=axes,
-            dtype=dtype,
-        )
+        """Fold the PSF and tabulate its axes."""
+        weights = np.flip(folded(psf, factor, rules))
+        return cls.tabulated(dims, weights, psf.shape, factor, rules)
 
     @classmethod
     def tabulated(
@@ -86,13 +75,7 @@ class Model:
         weights: NDArray[np.number],
         shape: tuple[int, ...],
         factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        rules: Rules,
     ) -> "Model":
         """Tabulate the axes for a reversed folded PSF, made of a PSF of some `shape`."""
         used = np.nonzero(weights)
@@ -100,25 +83,20 @@ class Model:
         box = tuple(span(np.bincount(u, minlength=size) > 0) for u, size in sizes)
         tabulated = [
             Axis.build(
-                dims[axis],
-                shape[k],
-                factor[k],
-                decimation=decimation,
-                phase=phase[k],
-                center=center[k],
-                boundary=boundary[k],
+                dims[axis], shape[k], factor[k], decimation=rules.decimation, phase=rules.phase[k],
+                center=rules.center[k], boundary=rules.boundary[k],
             ).crop(box[k])
-            for k, axis in enumerate(axes)
-        ]
-        order = np.argsort(axes)
+            for k, axis in enumerate(rules.axes)
+        ]  # fmt: skip
+        order = np.argsort(rules.axes)
         weights = np.ascontiguousarray(weights[box].transpose(order))
         made = [tabulated[k] for k in order]
-        around = [prod(dims[a + 1 : b]) for a, b in pairwise([-1, *sorted(axes), len(dims)])]
+        around = [prod(dims[a + 1 : b]) for a, b in pairwise([-1, *sorted(rules.axes), len(dims)])]
         if len(made) == 1:
             made.insert(0, Axis.lone(made[0].boundary))
             around.insert(1, 1)
         weights = weights.reshape(-1, made[-1].taps)
-        return cls(tuple(made), weights, dtype, tuple(around))
+        return cls(tuple(made), weights, rules.dtype, tuple(around))
 
     @cached_property
     def rows(self) -> LineAxis:
@@ -204,3 +182,13 @@ class Model:
             replace(self, axes=self.axes[1:], weights=plane.reshape(shape), around=(1, 1, 1))
             for plane in self.factors[1]
         ]
+
+
+def folded(psf: NDArray[np.number], factor: tuple[int, ...], rules: Rules) -> NDArray[np.number]:
+    """The folded PSF, zero where its rounding to the operator's dtype is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        taps = fold(psf, factor, rules.decimation)
+        rounded = taps.astype(rules.dtype)
+    if not np.isfinite(rounded).all():
+        raise ValueError(f"the folded psf overflows {rules.dtype}; scale it down")
+    return np.where(rounded == 0, 0, taps)

@@ -5,7 +5,6 @@ So what one operator offers, its matrix, its files, its normal equations, every 
 Operators of others (scipy's, PyLops') mix in through scipy, as products only.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,10 @@ class Transpose(NormalOperator):
         super().__init__(operator.dtype, operator.dimsd, operator.dims)
         self.operator = operator
         self.conjugate = conjugate
-        self.args = (operator,)
+        self.args = (operator, conjugate)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"{'adjoint' if self.conjugate else 'transpose'} of {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Transpose, (self.operator, self.conjugate)
 
     @property
     def workers(self) -> int | None:
@@ -88,11 +84,8 @@ class Scaled(NormalOperator):
         self.scale = scale
         self.args = (operator, scale)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"{self.scale} times {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Scaled, (self.operator, self.scale)
 
     @property
     def workers(self) -> int | None:
@@ -134,11 +127,8 @@ class Sum(NormalOperator):
         self.operators = operators
         self.args = operators
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return "sum of " + " and ".join(map(repr, self.operators))
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Sum, self.operators
 
     def rows(self) -> Rows:
         return merging.sum_of([operator.rows() for operator in self.operators], self.dtype)
@@ -165,11 +155,8 @@ class Product(NormalOperator):
         self.left, self.right = left, right
         self.args = (left, right)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"product of {self.left!r} and {self.right!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Product, self.args
 
     def rows(self) -> Rows:
         if isinstance(self.left, DiagonalOperator):

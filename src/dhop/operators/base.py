@@ -3,6 +3,7 @@
 Here is the one gate between user input and the kernels, and the questions that a node answers.
 """
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar
 
@@ -56,14 +57,17 @@ class ArrayOperator(LinearOperator):
 
     def __repr__(self) -> str:
         M, N = self.shape
-        return f"<{M}x{N} {self._said()}>"
+        return f"<{M}x{N} {self._description()}>"
 
-    def _said(self) -> str:
-        """What it is, in words."""
+    def _description(self) -> str:
+        """Kind, shapes and settings, for `repr`."""
         return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {self.dtype}"
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), self.args
+
     def _repr_html_(self) -> str:
-        from dhop.operators.cards import card
+        from dhop.operators.html import card
 
         return card(self)
 
@@ -353,14 +357,6 @@ def dense(x: Any, name: str = "the operand") -> Array:
             raise TypeError(f"{name} has masked values; give them one with `.filled(value)`")
         x = x.data
     return arguments.numbers(name, x)
-
-
-def frame_weight(given: Any, number: int) -> Array:
-    """The weights of a frame, or one number for all of its pixels."""
-    array = dense(given, "each of weights")
-    if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
-        raise ValueError(f"weights must be real, finite and not negative: frame {number}")
-    return array
 
 
 def native(x: Array, dtype: np.dtype[Any]) -> Array:

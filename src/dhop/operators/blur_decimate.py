@@ -13,7 +13,7 @@ from dhop.methods.products import Products
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.field import FieldModel
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
 from dhop.psf.modes import Modes
@@ -174,13 +174,11 @@ class DHOperator(NormalOperator):
 
     def _tabulate(self) -> None:
         """Make what products and the matrix are made from."""
-        self.model = Model.build(self.dims, self._psf, self._factor, **self._rules())
+        self.model = Model.build(self.dims, self._psf, self._factor, self._rules())
         self.products = Products(self.model, self._asked, self._workers)
 
-    def _rules(self) -> dict[str, Any]:
-        """What models are built with, beside shapes and PSFs."""
-        names = "decimation", "boundary", "center", "phase", "axes", "dtype"
-        return {name: getattr(self, name) for name in names}
+    def _rules(self) -> Rules:
+        return Rules(self.decimation, self.boundary, self.center, self.phase, self.axes, self.dtype)
 
     @property
     def psf(self) -> Any:
@@ -233,7 +231,7 @@ class DHOperator(NormalOperator):
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
-        return self._rules() | {"workers": self.workers, "method": self._asked}
+        return self._rules()._asdict() | {"workers": self.workers, "method": self._asked}
 
     def of_one_image(self) -> "DHOperator":
         """The operator of a single one of the images in a batch."""
@@ -245,7 +243,7 @@ class DHOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.psf, self.factor, self.settings())
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         psf = f"psf {self.psf.shape}" if isinstance(self.psf, np.ndarray) else repr(self.psf)
         what = (

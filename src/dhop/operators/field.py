@@ -78,7 +78,7 @@ class FieldOperator(_Varying):
     def _tabulate(self) -> None:
         field: Field = self._psf
         self.tabulated = FieldModel.build(
-            self.dims, field.stamps, field.positions, self.factor, **self._rules()
+            self.dims, field.stamps, field.positions, self.factor, self._rules()
         )
         self.products = field_products(self.tabulated, self._asked, self.workers)
 
@@ -153,7 +153,7 @@ class ModesOperator(_Varying):
         modes: Modes = self._psf
         means = modes.weights.mean(axis=(1, 2))
         mean = np.tensordot(means, modes.stamps, 1)
-        return Model.build(self.dims, mean, self.factor, **self._rules())
+        return Model.build(self.dims, mean, self.factor, self._rules())
 
 
 def kind_of(psf: Field | Modes) -> type[DHOperator]:

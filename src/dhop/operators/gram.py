@@ -1,6 +1,5 @@
 """The normal-equations operator ``A^H W A``."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,15 +27,12 @@ class GramOperator(NormalOperator):
     def __init__(self, operator: ArrayOperator, weights: ArrayLike | None = None) -> None:
         super().__init__(operator.dtype, operator.dims, operator.dims)
         self.operator = operator
-        self.args = (operator, weights)
         self.weights = None if weights is None else _weights(weights, operator)
+        self.args = (operator, self.weights)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         kind = "Gram operator" if self.weights is None else "weighted Gram operator"
         return f"{kind} of {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return GramOperator, (self.operator, self.weights)
 
     @property
     def workers(self) -> int | None:

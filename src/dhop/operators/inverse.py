@@ -1,6 +1,6 @@
 """Inverses of normal equations in closed form, or of equations that are near."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,6 @@ class InverseOperator(ArrayOperator):
         self.args = (dtype, dims, axes, solve)
         self._axes = [1 + axis for axis in axes]
         self._solve = solve
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return InverseOperator, self.args
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._solve(self._images(x), self._images(out), max(2, len(self._axes)))

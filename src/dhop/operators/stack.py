@@ -15,7 +15,7 @@ from dhop.matrix.sparse import Rows
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.operators.base import ArrayOperator, dense
-from dhop.operators.given import checked_roots, linear_operators
+from dhop.operators.checks import checked_roots, linear_operators
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
@@ -91,7 +91,6 @@ class FrameStack(NormalOperator):
             shapes[0] if shapes else (columns.pop(),),
             (int(self._edges[-1]),),
         )
-        self.args = self.operators
         self._roots = checked_roots(weights, self.operators)
 
     @classmethod
@@ -204,7 +203,7 @@ class FrameStack(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameStack, (self.operators, self.weights)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         what = f"{len(self.operators)}{'' if self._roots is None else ' weighted'}"
         return f"FrameStack of {what}, the first {self.operators[0]!r}"
 

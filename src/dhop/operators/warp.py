@@ -200,7 +200,7 @@ class WarpOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.dimsd, self.coordinates, self.settings())
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         what = "positions" if self.mapped else "matrix"
         return (
