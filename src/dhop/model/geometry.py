@@ -6,7 +6,7 @@ its continued axis, and the operator is the product of its axes. In two dimensio
 
     (A x)[j0, j1] = sum_{u0, u1} weights[u0, u1] * x[rows.windows[j0, u0], columns.windows[j1, u1]]
 
-In three dimensions the rows of all planes are seen as one axis; a line is an image of one row.
+In three dimensions planes and rows are joined into one axis; a line is an image of one row.
 """
 
 from dataclasses import dataclass, replace
@@ -100,7 +100,7 @@ class Model:
 
     @cached_property
     def rows(self) -> LineAxis:
-        """All axes but the last, and the batch between those, seen as one."""
+        """All axes but the last, and the batch between them, joined into one."""
         axes = [self.axes[0]]
         for axis, between in zip(self.axes[1:-1], self.around[1:-2], strict=True):
             axes += [Axis.batch(between), axis] if between > 1 else [axis]
@@ -119,13 +119,13 @@ class Model:
 
     @property
     def volume(self) -> tuple[Axis, Axis, Axis]:
-        """Three axes; an image is a single plane."""
+        """Three axes; an image is a volume of one plane."""
         plane, rows, columns = (Axis.batch(1), *self.axes)[-3:]
         return plane, rows, columns
 
     @property
     def shapes(self) -> tuple[int, int, int, int, int, int]:
-        """Of a volume in pixels, and in outputs."""
+        """Sizes of `volume` in pixels, and in outputs."""
         a, b, c = self.volume
         return a.size, b.size, c.size, a.outputs, b.outputs, c.outputs
 
@@ -156,7 +156,7 @@ class Model:
 
     @property
     def box(self) -> NDArray[np.number]:
-        """`weights` with an axis for each of `axes`."""
+        """`weights` with one dimension for each of `axes`."""
         return self.weights.reshape([axis.taps for axis in self.axes])
 
     @cached_property
@@ -166,17 +166,17 @@ class Model:
 
     @cached_property
     def rounded(self) -> "Model":
-        """The model of what the products multiply with, in double precision."""
+        """The model of the rounded taps, in double precision."""
         return replace(self, weights=self.taps.astype(self.weights.dtype))
 
     @cached_property
     def factors(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Of the first axis and of the others, whose products add up to `weights`: `separate`."""
+        """Factors of the first axis and of the others; their products add up to `weights`."""
         return separate(self.weights.reshape(self.axes[0].taps, -1), self.dtype)
 
     @cached_property
     def planes(self) -> list["Model"]:
-        """The blur of planes that belongs to each of `factors`, for a volume."""
+        """For a volume, the blur within planes of each of `factors`."""
         shape = self.axes[1].taps, self.axes[2].taps
         return [
             replace(self, axes=self.axes[1:], weights=plane.reshape(shape), around=(1, 1, 1))

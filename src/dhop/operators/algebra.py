@@ -1,8 +1,8 @@
-"""Operators that are made of operators: transposes, multiples, sums and products.
+"""Expressions: transposes, multiples, sums and products of operators.
 
-Each is a node that answers the questions of `ArrayOperator` from the answers of what it is made of.
-So what one operator offers, its matrix, its files, its normal equations, every expression offers.
-Operators of others (scipy's, PyLops') mix in through scipy, as products only.
+Each defines the methods of `ArrayOperator` by those of its operands. So every expression has what
+an operator has: an explicit matrix, exports, normal equations. Operators of other packages (scipy,
+PyLops) combine with these through scipy, for products only.
 """
 
 from typing import Any
@@ -72,7 +72,7 @@ class Transpose(NormalOperator):
 class Scaled(NormalOperator):
     """A multiple of an operator.
 
-    Unlike scipy's it knows its `dims`, and its pickle is read by other versions of scipy.
+    Unlike scipy's it has `dims`, and its pickle is read by other versions of scipy.
     """
 
     def __init__(self, operator: ArrayOperator, scale: Any) -> None:
@@ -169,7 +169,7 @@ class Product(NormalOperator):
         return merging.product_of(self.right.columns(), self.left.columns(), self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        """Those of the right operator if the left one weights its outputs."""
+        """The terms of the right operator, if the left one is diagonal."""
         if not isinstance(self.left, DiagonalOperator):
             return None
         return self.right.terms(self._squared(self.left, weights))
@@ -198,14 +198,14 @@ class Product(NormalOperator):
 
 
 def multiple(operator: ArrayOperator, scale: Any) -> ArrayOperator:
-    """The operator times a number; a multiple of a multiple is one."""
+    """The operator times a number; nested multiples are merged."""
     if isinstance(operator, Scaled):
         return Scaled(operator.operator, operator.scale * scale)
     return Scaled(operator, scale)
 
 
 def total(first: ArrayOperator, second: ArrayOperator) -> Sum:
-    """The sum of two operators; a sum of sums is one."""
+    """The sum of two operators; nested sums are merged."""
     if first.shape != second.shape:
         raise ValueError(f"operators of shapes {first.shape} and {second.shape} cannot be added")
     parts = [each.operators if isinstance(each, Sum) else (each,) for each in (first, second)]
@@ -213,10 +213,10 @@ def total(first: ArrayOperator, second: ArrayOperator) -> Sum:
 
 
 def product(left: ArrayOperator, right: ArrayOperator) -> ArrayOperator:
-    """The product of two operators, written so that as much as possible is known of it.
+    """The product of two operators, simplified.
 
-    Numbers go to the front, diagonals next to each other are one, a diagonal that weights outputs
-    stays in front, and ``A.H @ A`` and ``A.H @ diagonal @ A`` are Gram operators.
+    Numbers go to the front, adjacent diagonals are merged, a diagonal that weights outputs stays on
+    the left, and ``A.H @ A`` and ``A.H @ diagonal @ A`` become Gram operators.
     """
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"operators of shapes {left.shape} and {right.shape} cannot be multiplied")

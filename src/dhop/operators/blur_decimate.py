@@ -117,10 +117,10 @@ class DHOperator(NormalOperator):
            [0., 0., 0., 1., 2., 2.]])
     """
 
-    tabulated: FieldModel | None = None  # what a PSF that varies adds to the model
+    tabulated: FieldModel | None = None  # of a PSF that varies
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Of a field the operator is a `FieldOperator`, which is a kind of this one."""
+        """Make a `FieldOperator` for a field, and a `ModesOperator` for modes."""
         given = args[1] if len(args) > 1 else kwargs.get("psf")
         if cls is DHOperator and isinstance(given, Field | Modes):
             from dhop.operators import field
@@ -173,7 +173,7 @@ class DHOperator(NormalOperator):
         return arguments.psf_array(psf, most=3)
 
     def _tabulate(self) -> None:
-        """Make what products and the matrix are made from."""
+        """Tabulate the model, and prepare products."""
         self.model = Model.build(self.dims, self._psf, self._factor, self._rules())
         self.products = Products(self.model, self._asked, self._workers)
 
@@ -234,7 +234,7 @@ class DHOperator(NormalOperator):
         return self._rules()._asdict() | {"workers": self.workers, "method": self._asked}
 
     def of_one_image(self) -> "DHOperator":
-        """The operator of a single one of the images in a batch."""
+        """The operator of one image of a batch."""
         kept = sorted(self.axes)
         dims = [self.dims[axis] for axis in kept]
         settings = self.settings() | {"axes": tuple(map(kept.index, self.axes))}

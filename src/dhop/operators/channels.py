@@ -1,4 +1,4 @@
-"""Images of several channels, each of which is seen by an operator of its own."""
+"""Images of several channels, each with an operator of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class ChannelOperator(NormalOperator):
-    """Operators of single images side by side, channel `c` of an array being that of the `c`-th.
+    """Operators of single images, of which the `c`-th is applied to channel `c` of an array.
 
     Parameters
     ----------

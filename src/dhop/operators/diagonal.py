@@ -1,4 +1,4 @@
-"""Multiplication of each pixel by a number of its own."""
+"""Diagonal operators: weights, masks and gains of pixels."""
 
 from collections.abc import Sequence
 from math import prod

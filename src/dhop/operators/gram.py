@@ -55,7 +55,7 @@ class GramOperator(NormalOperator):
         return found[0] if len(found) == 1 else merging.sum_of(found, self.dtype)
 
     def columns(self) -> Rows:
-        """Those of a Hermitian matrix are its rows, conjugated."""
+        """The conjugated rows, as the matrix is Hermitian."""
         return merging.WeightedRows(self.rows(), 1, self.dtype, conjugate=True)
 
     def bounds(self) -> tuple[float, float]:
