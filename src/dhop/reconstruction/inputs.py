@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
+from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
