@@ -1,8 +1,8 @@
 r"""The weight of the regulariser, chosen from the data.
 
-Every rule looks at the spectra of windowed parts of the frames (`dhop.frames.spectra`), where a
-solution for one `beta` is a small system for each class of aliases, and takes milliseconds. What a
-good `beta` is, noise and scene decide, which the parts and the whole share.
+Every rule uses the spectra of windowed parts of the frames (`dhop.frames.spectra`), where a
+solution for one `beta` is a small system for each class of aliases, and takes milliseconds. The
+best `beta` depends on noise and scene, which the parts share with the whole.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ Rule: TypeAlias = Literal["auto", "gcv", "discrepancy", "lcurve"]
 
 DECADES = range(-7, 4)  # of beta that are tried, around the balance of both terms
 FURTHER = 3  # decades more at an end where the score is still falling
-LEAST_FREE = 1e-3  # part of the observations that a solution must leave free to be judged
-WORTH = 4.0  # times the least expected square error is the most that any rule may cost
-SAME = 1e-4  # of a logarithm: what does not count between expected square errors
+LEAST_FREE = 1e-3  # residual degrees of freedom for each observation that GCV needs
+WORTH = 4.0  # times the least expected square error: the most for any rule
+SAME = 1e-4  # difference of the logarithms of equal square errors
 STEP = 0.25  # decades of beta
-FALLBACK = 1e-2  # times the balance: beta where there is nothing to choose from
+FALLBACK = 1e-2  # times the balance: beta for frames without any detail
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class BetaCurve:
     beta : float
         The choice.
     betas : ndarray
-        The values that were looked at, ascending.
+        The values that were tried, ascending.
     scores : ndarray
         What the rule minimises.
     residuals, penalties : ndarray
@@ -48,8 +48,8 @@ class BetaCurve:
         Root mean square errors of the image that are expected under the model of
         `dhop.frames.scene`.
     settled : bool
-        Whether the data settle the choice: it is at no end of what was looked at, and `errors` did
-        not forbid what the rule would have chosen.
+        Whether the data settle the choice: it is at no end of `betas`, and `errors` did not forbid
+        what the rule would have chosen.
     """
 
     rule: Rule
@@ -167,7 +167,7 @@ def choose_beta(
 
 
 class Judge:
-    """Solutions for windowed parts of the frames.
+    """Mean squares and errors of solutions for windowed parts of the frames.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class Judge:
         self.balance = normal / (T.shape[2] * penalty)
 
     def terms(self, beta: float) -> tuple[float, float, float]:
-        """Mean squares of residual and penalty, the part of the observations that is left free."""
+        """Mean squares of residual and penalty, and residual degrees of freedom a pixel."""
         inverse = self._inverse(beta)
         found = inverse @ self._moments @ inverse  # mean of x x^H
         fitted = np.einsum("cab,cba->", inverse, self._moments).real / len(inverse)
@@ -224,14 +224,14 @@ class Judge:
     def _inverse(self, beta: float) -> Array:
         matrix = self._normal.copy()
         diagonal = np.arange(matrix.shape[1])
-        # What is rounding only must not make the matrix singular.
+        # At least as much as rounding, so that the matrix is not singular.
         smallest = 1e-14 * np.trace(matrix.real, axis1=1, axis2=2)[:, None]
         matrix[:, diagonal, diagonal] += beta * self._penalty + smallest
         return np.linalg.inv(matrix)
 
 
 def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
-    """Where a score is least, and whether that is at no end; ends are widened."""
+    """Where a score is least, and whether that is at no end of the grid, which is extended."""
     logs = list(grid)
     for _ in range(2):
         scores = [score(log) for log in logs]
@@ -250,7 +250,7 @@ def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
 
 
 def _corner(points: Sequence[tuple[float, float, float]]) -> float:
-    """The first coordinate where the curve of the logarithms of the others is bent most."""
+    """The first coordinate at the largest curvature of the logarithms of the other two."""
     logs, residual, penalty = np.array(points).T
     tiny = np.finfo(np.float64).tiny
     residual, penalty = np.log(residual + tiny), np.log(penalty + tiny)

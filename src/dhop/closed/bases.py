@@ -32,8 +32,7 @@ TAPS = 64  # a row; for more of them a fast Fourier transform is quicker
 class Response:
     """A function of frequency as the product of two matrices, or the first alone.
 
-    Its lines are computed where they are needed: those of an image's size would take as much memory
-    as an image each.
+    Its lines are computed when needed: all of them would take as much memory as an image.
     """
 
     def __init__(self, left: Array, right: Array | None = None) -> None:
@@ -59,7 +58,7 @@ class Basis(Protocol):
     shape : tuple of int
         Of images. A spectrum has two axes, the leading ones of a volume being seen as one.
     classes : tuple of int
-        Number of classes on each axis, the shape of what decimation leaves of an image.
+        Number of classes on each axis: the shape of a decimated image.
     tables : sequence of ndarray of int, shapes (c, f)
         The frequencies of each class on each axis.
     rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
@@ -67,7 +66,7 @@ class Basis(Protocol):
     real : bool
         Whether the spectrum of a real image is real.
     boundary : str
-        How the waves continue an image.
+        By which the waves continue an image.
     """
 
     shape: tuple[int, ...]
@@ -82,13 +81,13 @@ class Basis(Protocol):
         """The basis of images and their decimation."""
 
     def analyse(self, image: Array) -> Array:
-        """The spectrum of an image, which may be overwritten; or of what is left of one."""
+        """The spectrum of an image, or of a decimated one, which may be overwritten."""
 
     def synthesise(self, spectrum: Array) -> Array:
         """The image of a spectrum, which may be overwritten."""
 
     def opposite(self, rows: Index) -> Index:
-        """The rows of a spectrum whose waves run the other way."""
+        """The rows of the opposite frequencies."""
 
     def filtered(self, image: Array, gain: Array) -> Array:
         """A real image of any shape, each frequency multiplied by a real even `gain`."""
@@ -218,9 +217,9 @@ def common_basis(
     penalties : sequence of Model
         Of factor one.
     exact : bool
-        If not, boundaries are overlooked: the basis is that of similar operators. To precondition
-        with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
-        there are zeros outside; elsewhere neither was seen to save iterations.
+        If not, boundaries may differ: the basis is that of similar operators. To precondition, the
+        cosine basis is best for symmetric PSFs, else the Fourier basis for zeros outside; elsewhere
+        neither was seen to save iterations.
     """
     shape, factor = frames[0].size, tuple(map(step, frames[0].axes))
     if any(
@@ -236,7 +235,7 @@ def common_basis(
 
 
 def _boundaries(model: Model) -> set[Boundary]:
-    """The boundaries that make a difference: on an axis of one pixel all but zeros are the same."""
+    """The boundaries, but for axes of one pixel, where all but zeros are the same."""
     return {axis.boundary for axis in model.axes if axis.size > 1 or axis.boundary == "constant"}
 
 
@@ -259,7 +258,7 @@ def _flat(spectrum: Array) -> Array:
 
 
 def _image(spectrum: Array, basis: Basis) -> Array:
-    """With the axes of an image, or of what decimation leaves of it."""
+    """With the axes of an image, or of a decimated one."""
     return spectrum.reshape(basis.shape if spectrum.size == prod(basis.shape) else basis.classes)
 
 
@@ -272,13 +271,13 @@ def _summed(left: Sequence[Array], model: Model) -> Array:
 
 
 def _rounds_to(one: Array, other: Array) -> bool:
-    """Whether two arrays differ by no more than the folding of a PSF rounds."""
+    """Whether two arrays are equal up to the rounding of folded PSFs."""
     bound = 8 * np.finfo(np.float64).eps * np.abs(other).max()
     return bool((np.abs(one - other) <= bound).all())
 
 
 def _waves(size: int, positions: Index) -> Array:
-    """What a tap at each position adds to the transfer function of each frequency."""
+    """The contribution of a tap at each position to the transfer function at each frequency."""
     turns = np.multiply.outer(np.arange(size), positions) % size / size
     return np.asarray(np.exp(2j * np.pi * turns))
 
@@ -305,7 +304,7 @@ def _cosine_classes(size: int, factor: int) -> Index:
 
 
 def _cosine_factors(axis: Axis) -> Array:
-    """What each tap adds to the transfer function of each frequency."""
+    """The contribution of each tap to the transfer function at each frequency."""
     n, f = axis.size, step(axis)
     m = n // f
     K = np.arange(n)

@@ -1,4 +1,4 @@
-"""What solves normal equations, image by image."""
+"""Inverses of normal equations, for one image after the other."""
 
 from typing import Any
 
@@ -28,7 +28,10 @@ class Inverse:
         return out
 
     def spread(self, images: Array, out: Array, axes: int = 2) -> None:
-        r"""The products of :math:`K^{-1} N K^{-1}`, `K^{-1}` being this inverse, into `out`."""
+        r"""The products with the noise covariance :math:`K^{-1} N K^{-1}` into `out`.
+
+        :math:`K^{-1}` is this inverse.
+        """
         for place in np.ndindex(images.shape[:-axes]):
             out[place] = self._spread(images[place])
 

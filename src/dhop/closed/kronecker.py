@@ -89,7 +89,7 @@ class KroneckerInverse(Inverse):
         return self._filtered(image, self._shifted**-2 / self._weight)
 
     def _filtered(self, image: Array, gain: Array) -> Array:
-        """What the frame sees of an image, times a gain in the basis of all axes, and back."""
+        """``A^H U gain U^H A`` of an image."""
         low = _on_axes([U.conj().T for U in self._vectors], _on_axes(self._axes, image))
         low = _on_axes(self._vectors, low * gain)
         return _on_axes([A.conj().T for A in self._axes], low)

@@ -62,7 +62,7 @@ class Photometry:
 def fitted(
     frames: Array, predictions: Array, weights: Sequence[Array] | None, terms: Terms
 ) -> Photometry:
-    """Gains and offsets by least squares, of frames against what a solution predicts.
+    """Gains and offsets by least squares, of frames against the predictions of a solution.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def fitted(
 def matched(
     frames: Array, weights: Sequence[Array] | None, shifts: Array, gains: Array, terms: Terms
 ) -> Photometry:
-    """A first guess: given gains, and offsets that make means of what all frames show agree."""
+    """A first guess: given gains, and offsets by the means of the common part of all frames."""
     if terms == "offset":
         gains = np.ones(len(frames))
     maps = weights or [np.ones(())] * len(frames)

@@ -1,4 +1,4 @@
-"""Pixels that have no weight, for what needs a value everywhere."""
+"""Values for pixels without a weight."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-NEAR = 5  # pixels a side over which brightness is averaged, so that a pixel's own noise is not it
+NEAR = 5  # pixels a side of local means
 
 
 def filled(frame: Array, weights: Array) -> Array:
@@ -42,9 +42,7 @@ def filled(frame: Array, weights: Array) -> Array:
 
 
 def surroundings(image: Array, weights: Array) -> Array:
-    """The mean of each pixel and of those around it in its plane.
-
-    What has no weight is replaced by the nearest pixel that has one.
+    """Local means in each plane, with the nearest pixel for one without a weight.
 
     Examples
     --------

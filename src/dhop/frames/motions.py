@@ -1,4 +1,4 @@
-"""What motions are: where the pixels of a frame lie in frame 0, and so in the scene.
+"""Motions: where the pixels of a frame lie in frame 0, and so in the scene.
 
 Frames are lines, images or volumes. Positions are those of centres of pixels, in low-resolution
 pixels: a column, row and column, or plane, row and column. Pixel `i` of a frame covers pixels
@@ -134,10 +134,9 @@ def centres(motion: Any, shape: tuple[int, ...]) -> Array:
 
 
 def completed(places: Array) -> Array:
-    """Positions with those that are NaN as they would be if the map went on smoothly.
+    """Positions with those that are NaN extrapolated smoothly.
 
-    An affine map is fitted to all that is known, and what the nearest known pixel differs from it
-    by is added.
+    By an affine map that is fitted to the others, plus its error at the nearest of these.
     """
     unknown = np.isnan(places[0])
     if not unknown.any():
@@ -195,7 +194,7 @@ def cut(
 
 
 class Grid(NamedTuple):
-    """The fine grid of a frame: all that its pixels see through the PSF.
+    """The fine grid of a frame: all that its pixels cover through the PSF.
 
     Attributes
     ----------
@@ -262,10 +261,10 @@ class Grid(NamedTuple):
         most = np.reshape(scene, axes) - 1 - least
         return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
-    def crowd(
+    def weight_density(
         self, motion: Any, block: tuple[int, ...], shape: Sequence[int], weights: Array
     ) -> Array:
-        """What weights of the frame lie in each block of the scene, and in those around it.
+        """The weights of the frame in each block of the scene, averaged with those around it.
 
         Parameters
         ----------
@@ -279,7 +278,7 @@ class Grid(NamedTuple):
         Returns
         -------
         ndarray, of shape (B, *shape)
-            The mean of a block and all around it, since one may have two pixels and the next none.
+            Averaged, since one block may have two pixels and the next none.
         """
         found = self._in_scene(centres(motion, self.shape))
         ndim = len(self.shape)

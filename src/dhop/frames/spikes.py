@@ -1,4 +1,4 @@
-"""Single pixels that have nothing to do with those around them."""
+"""Single pixels that are outliers among their neighbours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from dhop.frames.noise import quiet_noise
 
 Array = NDArray[Any]
 
-NOISE = 5.0  # standard deviations, and ...
-VARIES = 3.0  # times what the neighbours vary by: as far from their median is a spike
+NOISE = 5.0  # standard deviations of the noise, and ...
+VARIES = 3.0  # times the variation of the neighbours: a spike is farther from their median
 
 
 def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
     """The frames with the median of their neighbours in the place of spikes.
 
-    A point of light that the optics have spread is none, for its neighbours are bright, too. Of the
-    eight neighbours the two that stick out most are left out, so that spikes may touch.
+    A point of light that the optics have blurred is none, for its neighbours are bright, too. Ranks
+    of the eight neighbours leave out the most extreme two, so that spikes may touch.
 
     Parameters
     ----------

@@ -152,7 +152,7 @@ def frame_residual(frame: Array, prediction: Array, w: Array) -> FrameResidual:
         steep = np.hypot(slope(prediction, -2), slope(prediction, -1))
         steep *= np.sqrt(w) * (gain / unit)
         lines = (each.reshape(-1, w.shape[-1]) for each in (residual / unit, steep, 1.0 * (w > 0)))
-        robustness = shift_alignment.trust(*lines).reshape(w.shape) * (w > 0)
+        robustness = shift_alignment.cauchy_weights(*lines).reshape(w.shape) * (w > 0)
     return FrameResidual(residual, robustness, gain, offset)
 
 

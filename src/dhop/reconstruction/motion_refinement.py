@@ -69,7 +69,7 @@ class _Steps:
     def __init__(self, crop: Crop, kind: Kind, shape: tuple[int, ...]) -> None:
         self.crop = crop
         self.robustness = [np.ones(w.shape) for w in crop.weights]
-        there = groups.shifted(crop.first)
+        there = groups.translation(crop.first)
         self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
         dtype = crop.frames.dtype
         lines = (each.astype(dtype) for each in crop.grid.lines())

@@ -103,7 +103,7 @@ def refined_motions(
     if not some.any():
         return found.motions, found.gains
     moved = np.where(some[:, None, None], after.motion, before.motion)
-    there = groups.shifted(crop.first)
+    there = groups.translation(crop.first)
     whole = there @ np.linalg.solve(moved[found.reference], moved) @ np.linalg.inv(there)
     whole /= whole[:, 2:, 2:]
     for i, weight in enumerate(crop.weights):
