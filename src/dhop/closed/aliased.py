@@ -24,10 +24,10 @@ class AliasedEquations:
     r"""The matrix :math:`N + \beta P = \sum_i w_i A_i^H A_i + \beta \sum_j S_j^H S_j` in a basis.
 
     In the basis that diagonalises convolutions each class of aliases is a system of its own, of as
-    many unknowns as there are aliases: the product of the factors of both axes. This is the closed form of N. Zhao et al., "Fast single image
-    super-resolution using a new analytical solution for l2-l2 problems", IEEE Trans. Image Process.
-    25 (2016) 3683-3697, https://doi.org/10.1109/TIP.2016.2567075, for any number of frames and in
-    the cosine basis too.
+    many unknowns as there are aliases: the product of the factors of both axes. This is the closed
+    form of N. Zhao et al., "Fast single image super-resolution using a new analytical solution for
+    l2-l2 problems", IEEE Trans. Image Process. 25 (2016) 3683-3697,
+    https://doi.org/10.1109/TIP.2016.2567075, for any number of frames and in the cosine basis too.
 
     Workspace: one frame, or several equal ones, give a matrix of rank one and a diagonal, which
     takes the spectrum of one image at a time, in double precision. The systems of different frames

@@ -31,18 +31,14 @@ LARGEST = 0.5  # pixels from where a motion began, beyond which the linearisatio
 def refine_motions(
     crop: Crop, kind: Kind, shape: tuple[int, ...], state: State, beta: float, start: Array
 ) -> State:
-    """Improve motions that are right to a few hundredths of a pixel.
-
-    All may change, also that of the reference.
+    """Improve motions that are right to a few hundredths of a pixel, also that of the reference.
 
     Parameters
     ----------
     crop : Crop
-        Of frames as they came.
+        Of frames as they came, which have a `shape` as a whole.
     kind : str
         Of the motions.
-    shape : (int, int)
-        Of whole frames.
     state : State
         A first guess.
     beta : float

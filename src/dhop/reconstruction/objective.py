@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.iteration.steps import Product
-from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import DataTerm
 from dhop.reconstruction.penalties import Penalty
@@ -115,12 +114,6 @@ class Objective:
             replace(self.problem, operator=operator),
             sum(float(each.square) for each in found), [each.robustness for each in found],
         )  # fmt: skip
-
-
-def inverse_near(problem: Problem) -> Product | None:
-    """The product with the inverse of the nearest closed form, if there is any."""
-    near = problem.equations(exact=False)
-    return None if near is None else inverse_of(problem.operator, near, problem.beta).rounded
 
 
 def weighted(stack: FrameStack, weights: Sequence[Array]) -> FrameStack:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.reconstruction.objective import inverse_near
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -53,7 +52,7 @@ def plausible(problem: Callable[[float], Problem], beta: float, span: tuple[floa
     """
     for _ in range(STEPS):
         given = problem(beta)
-        inverse = inverse_near(given)
+        inverse = given.nearest_inverse()
         if inverse is None or beyond(inverse(given.normal_residual()[0]), span)[0] <= NOTABLE:
             break
         beta *= GROWTH

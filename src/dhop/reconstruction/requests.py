@@ -109,14 +109,7 @@ class Request(NamedTuple):
     ) -> "tuple[Variational, Array, list[Array] | None] | None":
         """What solves it, and frames and weights for approximate least squares; None if plain.
 
-        Parameters
-        ----------
-        frames : ndarray, shape (F, ..., m0, m1)
-        weights : list of ndarray or None
-        axis : int or None
-            Of the channels.
-        changes : bool
-            Whether the brightness changes from frame to frame.
+        `axis` is that of the channels, and `changes` tells whether photometry is fitted.
         """
         if self.plain:
             return None

@@ -29,7 +29,6 @@ from dhop.iteration.iterative_refinement import (
 )
 from dhop.iteration.steps import RTOL, Save, norm
 from dhop.operators.channels import ChannelOperator
-from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
@@ -210,9 +209,7 @@ def solve(
             rounds.run(steps)
         else:
             near = exact or problem.equations(exact=False)
-            inverse = None
-            if near is not None:
-                inverse = inverse_of(problem.operator, near, problem.beta).rounded
+            inverse = None if near is None else problem.inverse(near)
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return SolverResult(
