@@ -277,11 +277,7 @@ def super_resolve(
     array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
     if ndim == 1:
-        row = super_resolve(**lines.as_images(array, channel_axis, asked))
-        axis = layouts.image_axis(channel_axis, array.ndim, 1)
-        sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
-        image = lines.as_line(row.image, axis)
-        return replace(row, image=image, estimate=sharp, channel_axis=axis)
+        return _of_lines(array, channel_axis, asked)
     wanted = None if target is None else targets.checked(target, ndim)
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
@@ -291,10 +287,10 @@ def super_resolve(
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
-    answer = request.variational(stack, given, axis, photometry is not None)
     special = None
-    if answer is not None:
-        special, stack, given = answer
+    variational = request.variational(stack, given, axis, photometry is not None)
+    if variational is not None:
+        special, stack, given = variational
         regulariser = special.quadratic_regulariser(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
@@ -367,6 +363,14 @@ def super_resolve(
         estimate=None if G is None else layouts.outward(image, axis),
         weights=None if found.weights is None else np.stack(found.weights),
     )
+
+
+def _of_lines(frames: Array, channel_axis: int | None, asked: dict[str, Any]) -> Solution:
+    row = super_resolve(**lines.as_images(frames, channel_axis, asked))
+    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
+    sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
+    image = lines.as_line(row.image, axis)
+    return replace(row, image=image, estimate=sharp, channel_axis=axis)
 
 
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:

@@ -36,7 +36,7 @@ class DiagonalEquations:
     Parameters
     ----------
     basis : Basis
-        Of images, with factor one.
+        Of factor one.
     data, penalty : ndarray
         The diagonals of `N` and `P`, of the shape of spectra.
     """

@@ -175,12 +175,8 @@ def _splines_of_axis(size: int, spacing: int, boundary: Boundary) -> tuple[Array
 def columns_of(model: Model, pixels: NDArray[np.intp]) -> Iterator[tuple[Any, NDArray[np.intp]]]:
     """Columns of the matrix of a model with factor one, for bands of its rows.
 
-    Yields
-    ------
-    matrix : csr_array
-        The rows of outputs that see any of the pixels.
-    outputs : ndarray of int
-        Which these are.
+    Yields the rows that have entries in any of these columns, as a sparse matrix, and their
+    numbers.
     """
     rows, columns = model.rows.windows, model.columns.windows
     # Outside, -1, is one more row and column.

@@ -25,17 +25,10 @@ class KroneckerEquations:
     .. math:: \frac{1}{\beta p} \left( I - A^H U \left(\Lambda_0 \otimes \Lambda_1 +
         \frac{\beta p}{w} I\right)^{-1} U^H A \right), \quad U = U_0 \otimes U_1;
 
-    likewise with a third factor.
+    likewise with a third factor. The product of the `factors` is ``model.box``; `w` is the weight
+    and `p` the penalty.
 
     Workspace: a square matrix of the low resolution for each axis, and three images.
-
-    Parameters
-    ----------
-    model : Model
-    factors : sequence of ndarray
-        Their product is ``model.box``.
-    weight, penalty : float
-        `w` and `p`.
     """
 
     def __init__(

@@ -40,20 +40,12 @@ LEAST = 3  # pixels of a frame: the width of wide gaps
 
 
 class MaskedEquations:
-    """The equations of one frame.
+    """The equations of one frame, given by those with its full weight all over.
+
+    Relative to that the weights of each image are `omega`, (m0, m1). If the equations are `exact`
+    the missing data are solved for to a tolerance, else by one step.
 
     Workspace: of `AliasedEquations`, the spectrum of another image, four frames, and `Gaps`.
-
-    Parameters
-    ----------
-    equations : AliasedEquations
-        Of the frame with its full weight all over.
-    omega : sequence of ndarray, shape (m0, m1)
-        The weights of each image, relative to that.
-    penalties : sequence of Model
-    exact : bool
-        Whether `equations` are exact. The missing data are solved for to a tolerance then, else by
-        one step.
     """
 
     def __init__(
@@ -183,19 +175,11 @@ class MaskedInverse(Inverse):
 class GappedEquations:
     """The equations of several frames that all leave a part of the scene unobserved.
 
-    All frames together are approximated by one with the pixels of the image.
+    All frames together are approximated by one with the pixels of the image. The equations are
+    those with full weights all over; relative to that the weights of each image are `omega`,
+    (n0, n1). Gaps are wide from a width of `least` on.
 
     Workspace: of `DiagonalEquations`, three images more, and `Gaps`.
-
-    Parameters
-    ----------
-    equations : DiagonalEquations
-        Of the frames with their full weights all over.
-    omega : sequence of ndarray, shape (n0, n1)
-        The weights of each image's pixels, relative to that.
-    penalties : sequence of Model
-    least : int
-        Width from which on a gap is wide.
     """
 
     def __init__(

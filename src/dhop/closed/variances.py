@@ -25,10 +25,8 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    places : ndarray of int, shape (c, f, f, p)
-        The frequencies of the product of two members of each class.
-    scales : ndarray, of the same shape
-        Their amplitudes.
+    places, scales : ndarray, shape (c, f, f, p)
+        The frequencies of the product of two members of each class, and their amplitudes.
     size : int
         Number of frequencies.
     """

@@ -54,19 +54,10 @@ def correlations(a: Array, v: Array, b: Array, w: Array) -> tuple[Array, Array, 
 
 
 def agreement(a: Array, b: Array, w: Array) -> tuple[float, float]:
-    """Correlation of two images that lie on each other, and its evidence.
+    """Correlation of two images that lie on each other, from 0 to 1, and its evidence in nats.
 
-    Parameters
-    ----------
-    a, b, w : ndarray of float32, shape (m0, m1)
-        The images and the weights of their pixels.
-
-    Returns
-    -------
-    r : float
-        From 0 to 1; what is negative is none.
-    nats : float
-        Log-likelihood of that correlation, less that of none, if pixels were normal variables.
+    The evidence is the log-likelihood of that correlation, less that of none, if pixels were normal
+    variables.
     """
     a, b = (each - np.sum(w * each) / w.sum() for each in (a, b))
     power = float(np.sum(w * a * a)) * float(np.sum(w * b * b))

@@ -63,15 +63,9 @@ class MotionMatch(NamedTuple):
 def match(
     reference: list[Level], frame: list[Level], kind: Kind, largest: int | None = None
 ) -> MotionMatch | None:
-    """The motion of most evidence; None if there is none.
+    """The motion of most evidence between images of one shape; None if there is none.
 
-    Parameters
-    ----------
-    reference, frame : list of Level
-        Pyramids of images of one shape.
-    kind : str
-    largest : int, optional
-        Pixels a side of the finest copies that are compared, by default those of the images.
+    At most `largest` pixels a side of the copies are compared.
     """
     shape = frame[0].image.shape
     best = None

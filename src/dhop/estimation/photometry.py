@@ -62,14 +62,7 @@ class Photometry:
 def fitted(
     frames: Array, predictions: Array, weights: Sequence[Array] | None, terms: Terms
 ) -> Photometry:
-    """Gains and offsets by least squares, of frames against the predictions of a solution.
-
-    Parameters
-    ----------
-    frames, predictions : ndarray, shape (F, ..., m0, m1)
-    weights : sequence of ndarray, optional
-    terms : {"offset", "gain", "both"}
-    """
+    """Gains and offsets by least squares, of frames against the predictions of a solution."""
     maps = weights or [np.ones(())] * len(frames)
     gains, offsets = np.ones(len(frames)), np.zeros(len(frames))
     for i, (frame, prediction, weight) in enumerate(zip(frames, predictions, maps, strict=True)):

@@ -84,13 +84,7 @@ def fits(net_evidence: float, quality: float, shift: Vector, shape: tuple[int, .
 
 
 def pyramid(image: Array, seen: Array) -> list[Level]:
-    """Copies of an image, each half as large as the one before.
-
-    Parameters
-    ----------
-    image, seen : ndarray of float32, shape (m0, m1)
-        `seen` is 1 where a pixel takes part and 0 elsewhere.
-    """
+    """Copies of an image, each half as large as the one before; `seen` is one or zero."""
     levels: list[Level] = []
     step = np.ones(2)
     while True:
@@ -120,13 +114,7 @@ def _block_sums(image: Array, blocks: list[int]) -> Array:
 
 
 def match(reference: list[Level], frame: list[Level]) -> ShiftMatch | None:
-    """The shift of most evidence; None if there is none.
-
-    Parameters
-    ----------
-    reference, frame : list of Level
-        Pyramids of images of one shape.
-    """
+    """The shift of most evidence between images of one shape; None if there is none."""
     last = len(reference) - 1
     top = next((k for k in range(last) if max(reference[k].image.shape) <= SEARCHED), last)
     tried = [

@@ -23,17 +23,9 @@ Motion: TypeAlias = ArrayLike | Callable[..., Any]
 
 
 def checked_motions(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any]:
-    """A matrix, an array of positions or a callable for each frame.
+    """A matrix, an array of positions or a callable for each of `count` frames of a shape.
 
     Positions may be NaN, of pixels that are nowhere in frame 0; such have no weight.
-
-    Parameters
-    ----------
-    motion : sequence
-    count : int
-        How many frames there are.
-    shape : tuple of int
-        Of a frame.
     """
     if isinstance(motion, str):
         raise ValueError(f"motion={motion!r}: give one for each frame; super_resolve finds them")
@@ -91,15 +83,7 @@ def as_shift(motion: Any) -> Array | None:
 
 
 def as_shifts(given: Sequence[Any], shape: tuple[int, ...]) -> tuple[Array, bool]:
-    """The shifts that motions of frames are, or those of their middles; whether they are no more.
-
-    Parameters
-    ----------
-    given : sequence
-        What `checked_motions` returns.
-    shape : tuple of int
-        Of a frame.
-    """
+    """The shifts that checked motions are, or those of their centres; whether they are no more."""
     shifts = [as_shift(each) for each in given]
     if all(shift is not None for shift in shifts):
         return np.array(shifts), True
@@ -167,15 +151,9 @@ def cut(
     size: tuple[int, ...],
     origin: tuple[int, ...] | None = None,
 ) -> Any:
-    """The motion of a part of a frame in a part of frame 0, by default the same.
+    """The motion of a part of a frame in a part of frame 0, which begins at `origin`.
 
-    Parameters
-    ----------
-    motion
-    first, size : tuple of int
-        The part of the frame.
-    origin : tuple of int, optional
-        Where that of frame 0 begins.
+    By default that is the same part.
     """
     there = first if origin is None else origin
     if callable(motion):

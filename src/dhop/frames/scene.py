@@ -95,20 +95,12 @@ class Likelihood:
         self._log_radius = np.log(spectra.radius)
 
     def fit(
-        self,
-        make: Maker,
-        starts: Sequence[Sequence[float]],
-        bounds: Sequence[tuple[float, float]],
+        self, make: Maker, starts: Sequence[Sequence[float]], bounds: Sequence[tuple[float, float]]
     ) -> Scene:
         """The most likely parameters.
 
-        Parameters
-        ----------
-        make : callable
-            Gives the transfer function of the optics from logarithms of its parameters.
-        starts : sequence of sequence of float
-            First guesses of these.
-        bounds : sequence of (float, float)
+        `make` gives the transfer function of the optics from logarithms of its parameters, whose
+        first guesses are `starts`.
         """
         low, high = self._noises()
         axes = sum(size > 1 for size in self.spectra.tile)

@@ -44,13 +44,8 @@ class Evaluation(NamedTuple):
 class Majoriser(NamedTuple):
     """The least squares near an objective, with its gradient.
 
-    Attributes
-    ----------
-    problem : Problem
-    square : float
-        Sum of the squares of its weighted residuals.
-    robustness : list of ndarray
-        See `dhop.reconstruction.data_terms.QuadraticModel`, one for each frame.
+    `square` is the sum of the squares of its weighted residuals; for `robustness` see
+    `dhop.reconstruction.data_terms.QuadraticModel`.
     """
 
     problem: Problem

@@ -49,14 +49,7 @@ ORDINARY = 2.0**20  # eigenvalues up to this, and down to its inverse, are not s
 class Recorder:
     """Keeps the history, and calls the callback and the progress.
 
-    Parameters
-    ----------
-    scale : float
-        Norm of the gradient at the zero image.
-    callback, advance : callable
-        The user's, and that of the progress.
-    dims : tuple of int, optional
-        Shape of the images that the callback is given.
+    Norms of gradients are relative to `scale`; without `dims` the callback is given no images.
     """
 
     def __init__(
