@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-class Certainty(ABC):
+class PosteriorStatistics(ABC):
     """The methods of a `dhop.Solution` about its posterior."""
 
     @property
