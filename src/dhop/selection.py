@@ -110,29 +110,29 @@ def choose_beta(
     P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Rev. 34
     (1992) 561-580, https://doi.org/10.1137/1034115.
     """
-    judge = Judge(spectra, transfers, regulariser)
-    seen: dict[float, tuple[float, float, float, float]] = {}
+    solver = SpectralSolver(spectra, transfers, regulariser)
+    known: dict[float, tuple[float, float, float, float]] = {}
     tiny = np.finfo(np.float64).tiny  # for data that are fitted exactly
 
-    def look(log: float) -> tuple[float, float, float, float]:
-        if log not in seen:
-            seen[log] = (*judge.terms(10.0**log), judge.error(10.0**log, scene))
-        return seen[log]
+    def evaluate(log: float) -> tuple[float, float, float, float]:
+        if log not in known:
+            known[log] = (*solver.terms(10.0**log), solver.error(10.0**log, scene))
+        return known[log]
 
     def error(log: float) -> float:
-        return float(np.log(look(log)[3] + tiny))
+        return float(np.log(evaluate(log)[3] + tiny))
 
     def score(log: float) -> float:
-        residual, _, free, _ = look(log)
+        residual, _, free, _ = evaluate(log)
         if rule == "auto":
             return error(log)
         if rule == "discrepancy":
             return float(abs(np.log(residual + tiny) - 2 * np.log(noise)))  # type: ignore[arg-type]
         return np.inf if free < LEAST_FREE else float(np.log(residual + tiny) - 2 * np.log(free))
 
-    grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
+    grid = [float(np.log10(solver.balance)) + decade for decade in DECADES]
     least, inside = _least(error, grid)
-    # Where noise hardly matters errors are the same down to zero: equations are sounder above.
+    # Where noise hardly matters the errors are equal down to zero: the largest beta is soundest.
     start, same = least, error(least) + SAME
     while least + STEP < grid[-1] and error(least + STEP) < same:
         least += STEP
@@ -140,7 +140,7 @@ def choose_beta(
     best, settled = least, inside
     if rule == "lcurve":
         fine = np.arange(grid[0], grid[-1], 0.5)
-        best = _corner([(log, *look(log)[:2]) for log in fine])
+        best = _corner([(log, *evaluate(log)[:2]) for log in fine])
     elif rule != "auto":
         best, settled = _least(score, grid)
     allowed = error(least) + np.log(WORTH)
@@ -151,9 +151,9 @@ def choose_beta(
                 lambda log: error(log) - allowed, *sorted((least, best)), xtol=0.01
             )
         )
-    look(best)
-    logs = sorted(seen)
-    residuals, sizes, _, errors = np.array([seen[log] for log in logs]).T
+    evaluate(best)
+    logs = sorted(known)
+    residuals, sizes, _, errors = np.array([known[log] for log in logs]).T
     return BetaCurve(
         rule=rule,
         beta=10.0**best,
@@ -166,7 +166,7 @@ def choose_beta(
     )
 
 
-class Judge:
+class SpectralSolver:
     """Mean squares and errors of solutions for windowed parts of the frames.
 
     Parameters

@@ -29,7 +29,7 @@ from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
-from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
+from dhop.selection import FALLBACK, BetaCurve, Rule, SpectralSolver, choose_beta
 
 Array = NDArray[Any]
 Moves: TypeAlias = Literal["estimate", "refine"]
@@ -56,7 +56,7 @@ class Preparation:
     shifts : ndarray, shape (F, 2)
     photometry : Photometry
     psf : ndarray or list
-        What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` looks at the mean of
+        What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` takes the mean over
         channels.
     motion : list or None
         As `dhop.frames.motions` has it, of frames that have not only been shifted; `shifts` are
@@ -375,7 +375,9 @@ class Preparation:
 
 
 def _fallback_beta(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
-    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
+    return FALLBACK * (
+        SpectralSolver(spectra, transfers, regulariser).balance if transfers.size else 1.0
+    )
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:

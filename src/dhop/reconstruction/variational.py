@@ -103,7 +103,7 @@ class Variational:
                 'but zero; "quasi-newton" has these'
             )
         if self.solver == "auto":
-            # The absolute value is bent too sharply for weights that are those of the last image.
+            # The absolute value has too sharp a tip for weights from the last image.
             self.solver = "reweighted" if self.loss == "huber" and squares else "quasi-newton"
 
     @property
