@@ -1,5 +1,6 @@
-"""Values for pixels without a weight."""
+"""Weights of pixels, and values for those without one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 NEAR = 5  # pixels a side of local means
+
+
+def each_weight(weights: Sequence[Array] | None, count: int) -> list[Array]:
+    """The weights of so many frames, ones by default."""
+    return list(weights) if weights else [np.ones(())] * count
 
 
 def filled(frame: Array, weights: Array) -> Array:

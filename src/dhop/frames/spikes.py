@@ -7,7 +7,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.masks import filled
+from dhop.frames.masks import each_weight, filled
 from dhop.frames.noise import quiet_noise
 
 Array = NDArray[Any]
@@ -36,7 +36,7 @@ def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
     >>> bool(abs(despiked(struck[None])[0] - frame).max() < 0.1)
     True
     """
-    maps = weights or [np.ones(())] * len(frames)
+    maps = each_weight(weights, len(frames))
     result = frames.copy()
     for frame, weight in zip(result, maps, strict=True):
         known = filled(frame, np.broadcast_to(weight, frame.shape))

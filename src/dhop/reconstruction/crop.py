@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
+from dhop.frames.masks import each_weight
 from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.operators.moved import MovedOperator
@@ -72,7 +73,7 @@ class Crop:
         size = min(shape[0], largest), min(shape[1], largest)
         first = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
         part: Any = (..., *(slice(b, b + n) for b, n in zip(first, size, strict=True)))
-        given = weights or [np.ones(())] * len(frames)
+        given = each_weight(weights, len(frames))
         cuts = [frame[part] for frame in frames]
         maps = [
             np.broadcast_to(w[part] if w.ndim else w, y.shape)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.masks import each_weight
 from dhop.iteration.steps import Product
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import DataTerm
@@ -113,5 +114,5 @@ class Objective:
 
 def weighted(stack: FrameStack, weights: Sequence[Array]) -> FrameStack:
     """A stack with its weights times others."""
-    given = stack.weights or [np.ones(())] * len(stack.operators)
+    given = each_weight(stack.weights, len(stack.operators))
     return FrameStack(stack.operators, [w * v for w, v in zip(given, weights, strict=True)])

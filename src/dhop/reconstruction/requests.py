@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.operators.base import dense
 from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
@@ -117,7 +118,7 @@ class Request(NamedTuple):
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
-        maps = weights or [np.ones(())] * len(frames)
+        maps = each_weight(weights, len(frames))
         photon_noise, own = None, weights
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")

@@ -18,6 +18,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.iteration.bidiagonalisation import Bidiagonalisation
 from dhop.iteration.iterative_refinement import (
     PATIENCE,
@@ -114,7 +115,7 @@ class SolverResult(NamedTuple):
         """Weights of the frames times the robustness weights."""
         if self.weights is None:
             return None if weights is None else list(weights)
-        given = weights or [np.ones(())] * len(self.weights)
+        given = each_weight(weights, len(self.weights))
         return [w * r for w, r in zip(given, self.weights, strict=True)]
 
     def scaled(self, root: float, frames: Array) -> "SolverResult":
