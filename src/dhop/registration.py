@@ -12,7 +12,8 @@ from dhop.cautions import RegistrationWarning
 from dhop.estimation import groups
 from dhop.estimation.burst import Burst, Match
 from dhop.estimation.groups import Kind
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
+from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.runtime.signatures import shorten

@@ -1,4 +1,4 @@
-"""What every operator offers of its normal equations."""
+"""The normal equations of an operator."""
 
 import warnings
 from math import prod
@@ -23,10 +23,10 @@ Array = NDArray[Any]
 
 
 class NormalOperator(ExplicitOperator):
-    """An operator `A`, of ours or made of ours, whose normal equations are to be solved."""
+    """An operator `A` with its normal equations, preconditioners and proximal operator."""
 
     def strengths(self) -> list[float]:
-        """About the largest eigenvalue of each term of ``A^H A``, or no less than that of all."""
+        """Estimates of the largest eigenvalue of each term of ``A^H A``, or one upper bound."""
         terms = self.similar()
         return [prod(self.bounds())] if terms is None else [term.strength for term in terms]
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
 from dhop.frames.masks import each_weight
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
+from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
 
 Array = NDArray[Any]

@@ -1,21 +1,21 @@
-"""Errors of decoders in words, whatever they raise on a damaged or a hostile file."""
+"""One kind of error for damaged or hostile files, whatever their decoder raises."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FREE = 2**25  # values that any file may become
-LONGEST = 200  # letters of what a decoder says
-RATIO = 1100  # of what is unpacked to what is packed; that of zlib is 1032 at most
+FREE = 2**25  # values that any file may decode to
+LONGEST = 200  # letters of a decoder's message
+RATIO = 1100  # of compression; zlib reaches 1032
 
 
 class ContentError(ValueError):
-    """A file that was understood and is not taken, with the reason in words."""
+    """A file that was decoded but is refused; the message says why."""
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no file."""
+    """Refuse a path that is not a file."""
     if not path.is_file():
         but = ", only a folder of that name" if path.is_dir() else ""
         raise FileNotFoundError(f"there is no file {path}{but}")
@@ -23,7 +23,7 @@ def require_file(path: Path) -> None:
 
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
-    """Whatever a decoder raises becomes an OSError of one line; its warnings are not passed on.
+    """Turn whatever a decoder raises into an OSError of one line, and drop its warnings.
 
     Raises
     ------
@@ -53,9 +53,9 @@ def require_plausible(path: Path, nbytes: int, values: int | None = None) -> Non
     ----------
     path : Path
     nbytes : int
-        Of the pixels if they were stored without compression.
+        Of the pixels without compression.
     values : int, optional
-        As many as they become in memory, by default `nbytes`.
+        Values in memory, by default `nbytes`.
     """
     size = path.stat().st_size
     if (nbytes if values is None else values) > FREE and nbytes > RATIO * size:

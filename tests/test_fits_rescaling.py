@@ -6,7 +6,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import images
-from dhop.io.sky import resized
+from dhop.io.fits_rescaling import resized
 
 SKY = {
     "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 83.6, "CRVAL2": 22.0,

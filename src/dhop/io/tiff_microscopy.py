@@ -1,4 +1,4 @@
-"""What ImageJ and OME say of an image, in the description of a TIFF."""
+"""Metadata of ImageJ and OME in the description of a TIFF."""
 
 import re
 from collections.abc import Mapping
@@ -9,23 +9,30 @@ from xml.etree import ElementTree
 
 from dhop.io.picture import Metadatum, Resolution
 
-# Lines of ImageJ that count images, or tell of the numbers in them.
+# Lines of ImageJ that count images, or describe their values.
 COUNTS = re.compile(r"(?:images|channels|slices|frames|hyperstack|mode|min|max)=")
 PLACE = re.compile(r"(xorigin|yorigin|zorigin|spacing)=([-+0-9.eE]+)")
-PLAIN = {"OME", "Image", "Pixels", "Channel", "TiffData", "UUID"}  # elements of OME about pixels
+PLAIN = {
+    "OME",
+    "Image",
+    "Pixels",
+    "Channel",
+    "TiffData",
+    "UUID",
+}  # of OME, on pixels
 CENTIMETERS = {"m": 1e2, "cm": 1.0, "mm": 1e-1, "µm": 1e-4, "um": 1e-4, "nm": 1e-7, "Å": 1e-8}
 
 
 @dataclass(frozen=True)
 class ImageJ(Metadatum):
-    """Lines of ImageJ's description, without those that count."""
+    """Lines of ImageJ's description, without counts of images."""
 
     lines: tuple[str, ...]
 
     def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "ImageJ":
-        """The origin is a place in pixels, counted from a corner, the spacing that of planes.
+        """Rescale the origin, in pixels from a corner, and the spacing of planes.
 
-        Steps in a plane are a TIFF's resolution.
+        The pixel size within a plane is the TIFF's resolution.
         """
         fixed = 0.5 if sampled else 0.0
 
@@ -42,7 +49,7 @@ class ImageJ(Metadatum):
         return replace(self, lines=tuple(moved(line) for line in self.lines))
 
     def text(self, channels: int, planes: int = 1) -> str:
-        """The description of an image, or planes, of so many channels, each on a page."""
+        """The description of a file with a page for each channel and plane."""
         lengths = {"images": channels * planes, "channels": channels, "slices": planes}
         counts = [f"{name}={length}" for name, length in lengths.items() if length > 1]
         counts += ["hyperstack=true"] if min(channels, planes) > 1 else []
@@ -51,7 +58,7 @@ class ImageJ(Metadatum):
 
 @dataclass(frozen=True)
 class Voxels(Metadatum):
-    """Sizes of a pixel as OME has them: PhysicalSizeX and its kind, and their units."""
+    """Pixel sizes of OME: PhysicalSizeX, Y and Z, and their units."""
 
     sizes: dict[str, Any]
 
@@ -64,7 +71,7 @@ class Voxels(Metadatum):
         return replace(self, sizes=new)
 
     def resolution(self) -> Resolution | None:
-        """The same for a TIFF that is no OME-TIFF."""
+        """The pixel size as the resolution of a plain TIFF."""
         found: list[float] = []
         for axis in "XY":
             unit = CENTIMETERS.get(self.sizes.get(f"PhysicalSize{axis}Unit", "µm"))
@@ -75,7 +82,7 @@ class Voxels(Metadatum):
         return Resolution(found[0], found[1], "centimeter")
 
     def spacing(self) -> ImageJ | None:
-        """The distance of planes for a TIFF that is no OME-TIFF, which ImageJ's words have."""
+        """The distance of planes for a plain TIFF, in the form of ImageJ."""
         size, unit = self.sizes.get("PhysicalSizeZ"), self.sizes.get("PhysicalSizeZUnit", "µm")
         if not size:
             return None
@@ -84,12 +91,12 @@ class Voxels(Metadatum):
 
 
 def imagej(description: str) -> ImageJ:
-    """What to keep of ImageJ's description."""
+    """ImageJ's description, without counts of images."""
     return ImageJ(tuple(line for line in description.splitlines() if not COUNTS.match(line)))
 
 
 def annotated(xml: str) -> bool:
-    """Whether an OME-TIFF tells more than where its pixels are: instruments, people, regions."""
+    """Whether OME metadata describe more than the pixels: instruments, people, regions."""
     return any(
         each.tag.rpartition("}")[2] not in PLAIN and (each.attrib or (each.text or "").strip())
         for each in ElementTree.fromstring(xml).iter()
@@ -97,7 +104,7 @@ def annotated(xml: str) -> bool:
 
 
 def voxels(xml: str) -> Voxels | None:
-    """The sizes of the first image of an OME-TIFF."""
+    """The pixel sizes of the first image of an OME-TIFF."""
     pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
     sizes: dict[str, Any] = {}
     for axis in "XYZ":

@@ -1,4 +1,4 @@
-"""Commands whose options can be kept in a file, and that tell of their stages when asked."""
+"""``--config``, ``--save-config`` and ``--verbose``, which all commands have."""
 
 import json
 import logging
@@ -19,34 +19,34 @@ from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 LOGGER = "dhop"
 PANEL = "Running"
-OF_A_CALL = ("overwrite", "dry_run", "as_json")  # what is not of the result, and not saved
+NOT_SAVED = ("overwrite", "dry_run", "as_json")  # options that do not change the result
 DONE = (0, 3)  # exit codes of a command that has done its work
 
 
-class Repeatable(TyperCommand):
-    """A command whose options can be saved; see `repeatable`."""
+class ConfigCommand(TyperCommand):
+    """A command that saves its options after it has run; see `with_config`."""
 
     def invoke(self, ctx: Any) -> Any:
         target = ctx.params.get("save_config")
         if target is None:
             return super().invoke(ctx)
         target = Path(target)  # older versions of Typer have text here
-        settings = _given(ctx)
+        settings = _settings(ctx)
         with errors_in_words():
             overwrite = bool(ctx.params.get("overwrite"))
-            _check(target, overwrite, ctx.params)
+            _check_target(target, overwrite, ctx.params)
         try:
             found = super().invoke(ctx)
         except typer.Exit as leaving:
             if leaving.exit_code in DONE:
-                _write(target, overwrite, ctx.info_name, settings)
+                _save(target, overwrite, ctx.info_name, settings)
             raise
-        _write(target, overwrite, ctx.info_name, settings)
+        _save(target, overwrite, ctx.info_name, settings)
         return found
 
 
-def _read(ctx: typer.Context, name: str | None) -> str | None:
-    """Take the defaults from a file."""
+def _load(ctx: typer.Context, name: str | None) -> str | None:
+    """Read the defaults of the options from a file."""
     if name is None:
         return None
     try:
@@ -59,18 +59,18 @@ def _read(ctx: typer.Context, name: str | None) -> str | None:
     settings = sections.get(command)
     if not isinstance(settings, dict):
         raise typer.BadParameter(f"{name} has no section [{command}]")
-    known = {_word(each): each for each in ctx.command.params if each.name not in OWN}
+    known = {_option_name(each): each for each in ctx.command.params if each.name not in ADDED}
     for word in settings:
         if word not in known:
             raise typer.BadParameter(f"{name} sets {word!r}, which {command} does not know")
     ctx.default_map = {
-        known[word].name: _value(value, known[word]) for word, value in settings.items()
+        known[word].name: _as_argument(value, known[word]) for word, value in settings.items()
     }
     return name
 
 
-def _value(value: Any, parameter: Any) -> Any:
-    """What the command line would have for a value of TOML."""
+def _as_argument(value: Any, parameter: Any) -> Any:
+    """A value of TOML as the command line would give it."""
     if parameter.multiple or parameter.nargs != 1:
         return [str(each) for each in (value if isinstance(value, list) else [value])]
     if isinstance(value, list):
@@ -78,20 +78,20 @@ def _value(value: Any, parameter: Any) -> Any:
     return value if isinstance(value, bool) else str(value)
 
 
-class _Shown(logging.Handler):
-    """Lines on the error stream, above a bar if there is one."""
+class _ConsoleHandler(logging.Handler):
+    """Prints log records on the error stream, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         console(stderr=True).print(self.format(record), style="dim")
 
 
-def _tell(asked: bool) -> bool:
+def _set_verbose(asked: bool) -> bool:
     logger = logging.getLogger(LOGGER)
-    logger.handlers = [each for each in logger.handlers if not isinstance(each, _Shown)]
+    logger.handlers = [each for each in logger.handlers if not isinstance(each, _ConsoleHandler)]
     if asked:
-        shown = _Shown()
-        shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(shown)
+        handler = _ConsoleHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     return asked
 
@@ -99,7 +99,7 @@ def _tell(asked: bool) -> bool:
 Config: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        callback=_read,
+        callback=_load,
         is_eager=True,
         metavar="FILE",
         help="Take what is not given here from the section of this command in a TOML file.",
@@ -118,49 +118,49 @@ Verbose: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--verbose",
-        callback=_tell,
+        callback=_set_verbose,
         help="Tell of each stage on the error stream, and how long it took.",
         rich_help_panel=PANEL,
     ),
 ]
-OWN = {"config": (Config, None), "save_config": (SaveConfig, None), "verbose": (Verbose, False)}
+ADDED = {"config": (Config, None), "save_config": (SaveConfig, None), "verbose": (Verbose, False)}
 
 
-def repeatable(command: Callable[..., None]) -> Callable[..., None]:
+def with_config(command: Callable[..., None]) -> Callable[..., None]:
     """A command with ``--config``, ``--save-config`` and ``--verbose`` beside its own options."""
     every = dict(signature(command).parameters) | {
         name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in OWN.items()
+        for name, (kind, default) in ADDED.items()
     }
 
     @wraps(command)
     def with_more(**options: Any) -> None:
-        command(**{name: value for name, value in options.items() if name not in OWN})
+        command(**{name: value for name, value in options.items() if name not in ADDED})
 
     with_more.__signature__ = Signature(list(every.values()))  # type: ignore[attr-defined]
     with_more.__annotations__ = {name: each.annotation for name, each in every.items()}
     return with_more
 
 
-def _given(ctx: Any) -> dict[str, Any]:
-    """What does not have its default, by the words of the command line."""
+def _settings(ctx: Any) -> dict[str, Any]:
+    """Options that differ from their defaults, by their names on the command line."""
     return {
-        _word(each): ctx.params[each.name]
+        _option_name(each): ctx.params[each.name]
         for each in ctx.command.params
-        if each.name not in (*OF_A_CALL, *OWN)
+        if each.name not in (*NOT_SAVED, *ADDED)
         and ctx.get_parameter_source(each.name).name != "DEFAULT"
         and ctx.params.get(each.name) is not None
     }
 
 
-def _word(parameter: Any) -> str:
+def _option_name(parameter: Any) -> str:
     """`read-noise` for the option ``--read-noise``; arguments by their names."""
     longest = max(parameter.opts, key=len)
     return str(longest.removeprefix("--")) if longest.startswith("--") else str(parameter.name)
 
 
-def _check(target: Path, overwrite: bool, params: dict[str, Any]) -> None:
-    values = [each for name in params if name not in OWN for each in _each(params[name])]
+def _check_target(target: Path, overwrite: bool, params: dict[str, Any]) -> None:
+    values = [each for name in params if name not in ADDED for each in _each(params[name])]
     images.check_folder(target)
     require_apart(target, (Path(each) for each in values if isinstance(each, str | Path)))
     require_replaceable(target, overwrite, option="--overwrite")
@@ -170,7 +170,7 @@ def _each(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _write(target: Path, overwrite: bool, command: str, settings: dict[str, Any]) -> None:
+def _save(target: Path, overwrite: bool, command: str, settings: dict[str, Any]) -> None:
     lines = [f"# dhop {__version__}", f"[{command}]"]
     lines += [f"{word} = {_toml(value)}" for word, value in settings.items()]
     with errors_in_words(), replacing(target, overwrite) as part:
@@ -178,7 +178,7 @@ def _write(target: Path, overwrite: bool, command: str, settings: dict[str, Any]
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML has it; its strings are those of JSON, but for one character."""
+    """A value in TOML, whose strings are those of JSON but for one character."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

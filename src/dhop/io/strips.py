@@ -1,4 +1,4 @@
-"""Pages of images larger than memory, some rows of them at a time."""
+"""Images larger than memory, in strips of rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-ROWS = 1024  # of a page that are in memory, about
+ROWS = 1024  # of a strip, about
 
 
-def bands(pixels: Any, rows: int = ROWS, *, samples: bool = False) -> Iterator[Array]:
-    """All rows of all pages of a Dask array, so many at a time.
+def strips(pixels: Any, rows: int = ROWS, *, samples: bool = False) -> Iterator[Array]:
+    """The rows of all pages of a Dask array, in strips of so many rows.
 
     Parameters
     ----------
     pixels : dask.array.Array, shape (..., rows, columns[, samples])
     rows : int
     samples : bool
-        Whether there is an axis behind columns.
+        Whether there is an axis of samples behind the columns.
     """
     for place in np.ndindex(*pixels.shape[: pixels.ndim - 2 - samples]):
         page = pixels[place]

@@ -1,4 +1,4 @@
-"""FITS of images larger than memory: headers by astropy, numbers as they come."""
+"""Writing FITS images larger than memory: headers by astropy, pixels strip by strip."""
 
 import io
 from collections.abc import Sequence
@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io.bands import bands
+from dhop.io.strips import strips
 
 Array = NDArray[Any]
 
-UNIT = 2880  # bytes, of which headers and numbers take whole multiples
+UNIT = 2880  # bytes of a FITS block; headers and data take whole ones
 
 
 def outline(pixels: Any) -> Array:
-    """Zeros of the shape and type of an array, which take no memory."""
+    """Zeros with the shape and dtype of an array, which take no memory."""
     return np.broadcast_to(np.zeros((), pixels.dtype), pixels.shape)
 
 
 def write(fits: Any, file: Any, units: Any, images: Sequence[Any]) -> None:
-    """Write units, of which the first with pixels have those of Dask arrays instead of their own.
+    """Write HDUs; the first ones with pixels take theirs from Dask arrays.
 
     Parameters
     ----------
     fits : module
-        That of astropy.
+        `astropy.io.fits`.
     file : binary file
     units : astropy.io.fits.HDUList
     images : sequence of dask.array.Array
-        Of the same shapes and types.
+        With the shapes and dtypes of the HDUs.
     """
     units.update_extend()
     left = list(images)
@@ -41,13 +41,13 @@ def write(fits: Any, file: Any, units: Any, images: Sequence[Any]) -> None:
         file.write(unit.header.tostring().encode("ascii"))
         size = 0
         pixels = left.pop(0).reshape(unit.shape)
-        for band in bands(pixels if pixels.ndim > 1 else pixels[np.newaxis]):
-            size += file.write(np.ascontiguousarray(band, band.dtype.newbyteorder(">")).data)
+        for strip in strips(pixels if pixels.ndim > 1 else pixels[np.newaxis]):
+            size += file.write(np.ascontiguousarray(strip, strip.dtype.newbyteorder(">")).data)
         file.write(bytes(-size % UNIT))
 
 
 def _alone(fits: Any, unit: Any, first: bool) -> bytes:
-    """The bytes of a unit."""
+    """The bytes of an HDU."""
     content = io.BytesIO()
     whole = [unit] if first else [fits.PrimaryHDU(), unit]
     fits.HDUList(whole).writeto(content, output_verify="silentfix")

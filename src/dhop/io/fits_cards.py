@@ -1,11 +1,11 @@
-"""The cards of a FITS header that another file may have."""
+"""Copying cards of a FITS header into another file."""
 
 import re
 import warnings
 from contextlib import suppress
 from typing import Any
 
-# What the new file says of itself, and what is true of the old numbers alone.
+# Cards that describe the old file and its numbers.
 STALE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|INHERIT|BSCALE|BZERO|BLANK|"
     r"DATAMIN|DATAMAX|Z?CHECKSUM|Z?DATASUM|ZHECKSUM|Z(?:SIMPLE|TENSION|BITPIX|NAXIS\d*|EXTEND)"
@@ -14,15 +14,15 @@ COMMENTS = ("COMMENT", "HISTORY", "")
 
 
 def copied(header: Any) -> tuple[Any, list[str]]:
-    """The cards of a header but for `STALE`, and the keywords of those that cannot be written.
+    """The cards of a header without `STALE` ones, and keywords of those that cannot be written.
 
-    Small offences against the standard are mended.
+    Small violations of the standard are repaired.
     """
     new, lost = type(header)(), []
     for card in header.cards:
         if STALE.fullmatch(card.keyword):
             continue
-        with warnings.catch_warnings(), suppress(Exception):  # of nonsense, anything
+        with warnings.catch_warnings(), suppress(Exception):  # invalid cards raise anything
             warnings.simplefilter("error")
             card.verify("silentfix")
             again = type(card).fromstring(str(card))
@@ -34,6 +34,6 @@ def copied(header: Any) -> tuple[Any, list[str]]:
     return new, lost
 
 
-def telling(header: Any) -> bool:
-    """Whether a header says anything but comments."""
+def has_content(header: Any) -> bool:
+    """Whether a header has cards other than comments."""
     return any(key not in COMMENTS for key in header)

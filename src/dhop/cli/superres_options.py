@@ -1,4 +1,4 @@
-"""Options of ``dhop superres`` and ``dhop deconvolve``, by what they are about."""
+"""Options of ``dhop superres`` and ``dhop deconvolve``, by panel of the help."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias, get_args
 import typer
 
 from dhop.cli.motions import NAMES
-from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, PSF, SOLVER, psf_option
+from dhop.cli.options import DATA, MOTION, NOISE, OUTPUT, PRIOR, PSF, SOLVER, one_of, psf_option
 from dhop.estimation.photometry import Terms
 from dhop.psf import stencils
 from dhop.reconstruction import losses, penalties, solvers
@@ -16,18 +16,13 @@ from dhop.selection import Rule
 REGULARISERS = *get_args(stencils.Name), *get_args(penalties.Name)
 
 
-def _option(panel: str, help: str, *names: str, one_of: tuple[str, ...] = ()) -> Any:
-    """An option of a panel, completed to one of some words."""
-
-    def completion(incomplete: str) -> list[str]:
-        return [name for name in one_of if name.startswith(incomplete)]
-
-    return typer.Option(
-        *names, help=help, rich_help_panel=panel, autocompletion=completion if one_of else None
-    )
+def _option(panel: str, help: str, *names: str, choices: tuple[str, ...] = ()) -> Any:
+    """An option in a panel of the help, whose value shells complete to one of `choices`."""
+    completion = one_of(choices) if choices else None
+    return typer.Option(*names, help=help, rich_help_panel=panel, autocompletion=completion)
 
 
-def listed(names: tuple[str, ...]) -> str:
+def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names)
 
 
@@ -99,26 +94,26 @@ Motion: TypeAlias = Annotated[
     str | None,
     _option(
         MOTION,
-        f"How frames move: {listed(MODELS)} find it; wcs takes the sky coordinates of FITS; or "
+        f"How frames move: {_listed(MODELS)} find it; wcs takes the sky coordinates of FITS; or "
         "text, .json or .npy: 3 x 3 matrices, each from (row, column, 1) of a frame to the first.",
-        one_of=NAMES,
+        choices=NAMES,
     ),
 ]
 Photometry: TypeAlias = Annotated[
     str | None,
     _option(
         MOTION,
-        f"What brightness differs by from frame to frame: {listed(get_args(Terms))}.",
-        one_of=get_args(Terms),
+        f"What brightness differs by from frame to frame: {_listed(get_args(Terms))}.",
+        choices=get_args(Terms),
     ),
 ]
 Loss: TypeAlias = Annotated[
     str,
     _option(
         NOISE,
-        f"What residuals cost: {listed(get_args(losses.Name))}; huber where cosmic rays, hot "
+        f"What residuals cost: {_listed(get_args(losses.Name))}; huber where cosmic rays, hot "
         "pixels or what moves must not show, poisson for photon counts.",
-        one_of=get_args(losses.Name),
+        choices=get_args(losses.Name),
     ),
 ]
 Noise: TypeAlias = Annotated[
@@ -159,17 +154,17 @@ Regulariser: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-        f"What is kept small: {listed(REGULARISERS)}; tv and huber-tv keep edges, starlet stars "
+        f"What is kept small: {_listed(REGULARISERS)}; tv and huber-tv keep edges, starlet stars "
         "and faint light.",
-        one_of=REGULARISERS,
+        choices=REGULARISERS,
     ),
 ]
 Beta: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-        f"Weight of the regulariser, or {listed(get_args(Rule))}.",
-        one_of=get_args(Rule),
+        f"Weight of the regulariser, or {_listed(get_args(Rule))}.",
+        choices=get_args(Rule),
     ),
 ]
 Nonnegative: TypeAlias = Annotated[bool, _option(PRIOR, "No values below 0.", "--nonnegative")]
@@ -182,7 +177,7 @@ Bounds: TypeAlias = Annotated[
 ]
 Solver: TypeAlias = Annotated[
     str,
-    _option(SOLVER, f"One of {listed(get_args(solvers.Name))}.", one_of=get_args(solvers.Name)),
+    _option(SOLVER, f"One of {_listed(get_args(solvers.Name))}.", choices=get_args(solvers.Name)),
 ]
 Maxiter: TypeAlias = Annotated[int, _option(SOLVER, "Most iterations.")]
 Rtol: TypeAlias = Annotated[float, _option(SOLVER, "Relative tolerance.")]

@@ -1,10 +1,10 @@
-"""Extensions of a FITS file to which the sky coordinates of an image refer."""
+"""Extensions of a FITS file that the sky coordinates of an image refer to."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-LOOKUPS = ("WCSDVARR", "D2IMARR")  # names of extensions with corrections of pixels, in pixels
+LOOKUPS = ("WCSDVARR", "D2IMARR")  # extensions with distortions, in pixels
 DISTORTION = re.compile(r"(CPDIS|CQDIS|D2IMDIS)(\d)([A-Z]?)")
 RECORDS = {"CPDIS": "DP", "CQDIS": "DQ", "D2IMDIS": "D2IM"}
 COORDINATE = re.compile(r"CTYPE(\d\d?)([A-Z]?)")
@@ -13,9 +13,9 @@ Key = tuple[str, int]  # name and version of an extension
 
 
 def references(header: Any) -> tuple[dict[Key, list[str]], list[str]]:
-    """Extensions that a header refers to, each with its keywords, and kinds that are not known.
+    """Extensions that a header refers to, each with its keywords, and unknown distortions.
 
-    Known are tables of corrections (https://www.atnf.csiro.au/people/mcalabre/WCS/dcs_20040422.pdf)
+    Known are distortion tables (https://www.atnf.csiro.au/people/mcalabre/WCS/dcs_20040422.pdf)
     as astropy evaluates them, and coordinates by table (-TAB).
     """
     found: dict[Key, list[str]] = {}
@@ -39,9 +39,9 @@ def references(header: Any) -> tuple[dict[Key, list[str]], list[str]]:
 
 
 def linked(units: Any, header: Any) -> tuple[list[Any], list[str]]:
-    """Copies of the extensions that a header refers to, and the keywords of those not there.
+    """Copies of the extensions that a header refers to, and keywords of missing ones.
 
-    The distortions among the latter are taken out of the header, with the records about them.
+    Missing distortions are removed from the header with their records.
     """
     found, lost = references(header)
     tables = []
@@ -59,7 +59,7 @@ def linked(units: Any, header: Any) -> tuple[list[Any], list[str]]:
 
 
 def _remove(header: Any, names: Sequence[str]) -> None:
-    """Remove cards of these keywords, and records below them."""
+    """Remove cards with these keywords, and records below them."""
     for index in reversed(range(len(header))):
         if header.cards[index].keyword.partition(".")[0] in names:
             del header[index]

@@ -1,4 +1,4 @@
-"""What notebooks show of operators: nothing that takes a product or a matrix."""
+"""HTML of operators for notebooks, made without a product or a matrix."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def _cost(A: Any) -> str:
 
 
 def _entries(A: Any) -> int | None:
-    """How many entries the explicit matrix has at most, where that is told by a formula."""
+    """Upper bound of the entries of the explicit matrix, if a formula gives it."""
     if isinstance(A, FrameStack):
         found = [_entries(each) for each in A.operators]
         return None if None in found else sum(each for each in found if each is not None)

@@ -1,4 +1,4 @@
-"""Point spread functions."""
+"""A point spread function."""
 
 from collections.abc import Sequence
 

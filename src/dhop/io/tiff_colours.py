@@ -1,4 +1,4 @@
-"""Grey and colours of the samples of a TIFF (TIFF 6.0, sections 3 to 6, 18 and 23)."""
+"""Grey and colours from the samples of a TIFF (TIFF 6.0, sections 3 to 6, 18 and 23)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.io.errors import ContentError
 from dhop.io.picture import white_of
-from dhop.io.reading import ContentError
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ class Decoded:
 
 
 def require_known(path: Path, page: Any) -> None:
-    """Refuse kinds of colours that are not decoded here, before anything is."""
+    """Refuse colour spaces that are not decoded here, before anything is read."""
     kind = getattr(page.photometric, "name", page.photometric)
     if isinstance(page.bitspersample, tuple):
         raise ContentError(f"{path} has samples of {page.bitspersample} bits; convert it")
@@ -39,7 +39,7 @@ def require_known(path: Path, page: Any) -> None:
 
 
 def decoded(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
-    """What samples mean, of a kind of colours that is known.
+    """Samples as grey, RGB or bands; the colour space must be a known one.
 
     Parameters
     ----------
@@ -47,27 +47,27 @@ def decoded(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
         For errors.
     page : tifffile.TiffPage
     pixels : ndarray
-        As tifffile decodes them.
+        As decoded by tifffile.
     axes : str
-        Of which C are samples or channels.
+        Of `pixels`; C are samples or channels.
     """
     white, kind = _white(page, pixels.dtype), page.photometric.name
     if kind == "PALETTE":
         return _from_palette(path, page, pixels, axes)
-    if kind == "MINISWHITE" and not _flags(page):
+    if kind == "MINISWHITE" and not _is_boolean(page):
         if white is None:
             raise ContentError(f"{path} is MINISWHITE of {pixels.dtype}; convert it to MINISBLACK")
         pixels = ~pixels if pixels.dtype == bool else pixels.dtype.type(white) - pixels
     return _without_alpha(page, pixels, axes, white)
 
 
-def _flags(page: Any) -> bool:
-    """Whether they were an array of True and False, which tifffile writes as black and white."""
+def _is_boolean(page: Any) -> bool:
+    """Whether pixels were a boolean array, which tifffile writes as MINISWHITE."""
     return page.bitspersample == 1 and str(page.software).startswith("tifffile")
 
 
 def _white(page: Any, dtype: np.dtype[Any]) -> int | None:
-    """The largest of as many bits as the file has, of which arrays may have more."""
+    """The largest value of the bits in the file, which may be fewer than those of `dtype`."""
     bits = page.bitspersample
     if dtype.kind == "u" and page.sampleformat == UNSIGNED and bits < 8 * dtype.itemsize:
         return int(2**bits - 1) if bits <= 16 else None
@@ -94,7 +94,7 @@ def _from_palette(path: Path, page: Any, pixels: Array, axes: str) -> Decoded:
 
 
 def _without_alpha(page: Any, pixels: Array, axes: str, white: int | None) -> Decoded:
-    """Samples that the file calls transparency are left out, and no others."""
+    """Leave out the samples that the file marks as transparency."""
     first = page.samplesperpixel - len(page.extrasamples)
     alpha = [first + k for k, kind in enumerate(page.extrasamples) if kind in ALPHA]
     axis = axes.find("C")

@@ -1,12 +1,12 @@
-"""What a FITS header says of pixels, for pixels of another size: sky coordinates and more.
+"""FITS headers for pixels of another size: sky coordinates and other cards that depend on it.
 
 A pixel becomes a block of `f` pixels on axes 1 and 2, and of another number on axis 3 if the planes
-are those of a volume. A position `p`, counted from 1 in the middle
-of the first pixel, becomes :math:`(p - 1/2) f + 1/2`; with samples, of which the first stands where
-the pixel was, :math:`(p - 1) f + 1`. Either is :math:`(p - a) f + a`.
+are those of a volume. A position `p`, which is 1 in the middle of the first pixel, becomes
+:math:`(p - 1/2) f + 1/2`; with samples, the first of which has the position of the pixel, it is
+:math:`(p - 1) f + 1`. Both are :math:`(p - a) f + a`.
 
-What is a function of intermediate world coordinates stays as it is: projections with their PV
-(TPV), the polynomials of IRAF (TNX, ZPX) and tables (-TAB).
+Functions of intermediate world coordinates stay: projections with their PV (TPV), the polynomials
+of IRAF (TNX, ZPX) and tables (-TAB).
 """
 
 import re
@@ -35,7 +35,7 @@ LENGTHS = re.compile(r"[AB]P?_DMAX[A-Z]?|IMAGE[WH]")  # in pixels
 SIDES = re.compile(r"(?:PIXSCALE|PIXSCAL|SECPIX|PIXSIZE)[12]?|[XY]PIXSZ|[XY]PIXELSZ")  # of pixels
 AREAS = re.compile(r"PIXAR_(?:SR|A2)")
 SECTIONS = re.compile(r"(?:DATA|TRIM|BIAS)SEC\d?")
-# What is said for one scale of rows and columns.
+# Cards that hold only if rows and columns have one scale.
 ALIKE = re.compile(
     r"CROTA[12][A-Z]?|[AB]P?_ORDER[A-Z]?|(?:CPDIS|CQDIS|D2IMDIS)[12]|PIXSCALE?|SECPIX"
 )
@@ -43,16 +43,16 @@ BOUNDS = re.compile(r"\[(\d+):(\d+),(\d+):(\d+)\]")
 
 
 def resized(header: Any, scale: Scale, *, sampled: bool = False) -> Any:
-    """A header for `scale` times as many pixels on axes 1 and 2, or on as many as have a scale.
+    """The header of an image with `scale` times as many pixels on each axis.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
     scale : Fraction or int, or sequence of such
-        Of rows and columns, or of each axis, columns last.
+        For rows and columns alike, or for each axis, columns last.
     sampled : bool
-        Whether the first of `scale` pixels stands where the pixel was, as for the decimation
-        ``"sample"``.
+        Whether the first of `scale` pixels has the position of the old one, as with
+        ``decimation="sample"``.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def resized(header: Any, scale: Scale, *, sampled: bool = False) -> Any:
             new.setdefault(f"CRPIX{axis}{version}", 0.0)
         _scale_steps(new, version, {axis: float(each) for axis, each in scales.items()})
     for axis, each in scales.items():
-        size, move = float(each), _moved(each, sampled)
+        size, move = float(each), _mover(each, sampled)
         _change(new, _of(POINT, axis), move)
         _change(new, _of(MATRIX_COLUMN, axis), lambda value, size=size: value / size)
         _change(new, _of(PHYSICAL, axis), move)
@@ -97,13 +97,13 @@ def resized(header: Any, scale: Scale, *, sampled: bool = False) -> Any:
         _change(new, re.compile(key), lambda value, n=powers: value * f ** (1 - n))
     for index in _indices(new, SECTIONS):
         new[index] = _section(str(new[index]), (across, down))
-    new.add_history(f"{_what(list(given.values()))} by dhop")
+    new.add_history(f"{_history(list(given.values()))} by dhop")
     return new
 
 
 def resized_lookup(header: Any, scale: Fraction | int, *, sampled: bool = False) -> Any:
-    """The header of a table of distortions in pixels, whose values are to be scaled likewise."""
-    new, f, move = header.copy(), float(scale), _moved(scale, sampled)
+    """The header of a distortion table in pixels, whose values the caller scales likewise."""
+    new, f, move = header.copy(), float(scale), _mover(scale, sampled)
     for axis in (1, 2):
         new.setdefault(f"CRVAL{axis}", 0.0)
         new.setdefault(f"CDELT{axis}", 1.0)
@@ -112,8 +112,8 @@ def resized_lookup(header: Any, scale: Fraction | int, *, sampled: bool = False)
     return new
 
 
-def _what(scales: list[Fraction]) -> str:
-    """How an image was resized, with one factor or one for each axis in NumPy's order."""
+def _history(scales: list[Fraction]) -> str:
+    """What was done, with one factor or one for each axis, columns last."""
     larger = max(scales) > 1 or min(scales) == 1
     factors = [str(each if larger else 1 / each) for each in scales]
     alike = len(set(factors)) == 1
@@ -125,21 +125,22 @@ def _of(pattern: str, axis: int) -> re.Pattern[str]:
     return re.compile(pattern.format(axis))
 
 
-def _moved(scale: Fraction | int, sampled: bool) -> Callable[[float], float]:
+def _mover(scale: Fraction | int, sampled: bool) -> Callable[[float], float]:
+    """The map from old positions to new ones."""
     fixed = 1.0 if sampled else 0.5
     return lambda position: (position - fixed) * float(scale) + fixed
 
 
 def _versions(header: Any) -> list[str]:
-    """Letters of the coordinate systems in a header, the empty one of the first."""
+    """Letters of the coordinate systems in a header; the first has an empty one."""
     found = [VERSION.fullmatch(key) for key in header]
     return sorted({match[1] or match[2] or "" for match in found if match})
 
 
 def _scale_steps(header: Any, version: str, sizes: dict[int, float]) -> None:
-    """Pixels so many times smaller: in CDELT, or where axes of other scales are mixed, in PC.
+    """Divide the pixel steps by `sizes`: in CDELT, or in PC where it mixes axes of unequal scales.
 
-    Steps that are not given are 1, but for a matrix that holds them.
+    Missing steps are 1, unless a CD matrix holds them.
     """
     turns = {
         key: (int(match[1]), int(match[2]))
@@ -168,7 +169,7 @@ def _indices(header: Any, pattern: re.Pattern[str]) -> list[int]:
 
 
 def _change(header: Any, pattern: re.Pattern[str], change: Callable[..., float]) -> None:
-    """Change numbers of cards, each of which may be there twice; what is no number stays."""
+    """Change the numbers of all cards that match, also repeated ones; other values stay."""
     for index in _indices(header, pattern):
         value = header[index]
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -178,7 +179,7 @@ def _change(header: Any, pattern: re.Pattern[str], change: Callable[..., float])
 
 
 def _section(text: str, scales: tuple[Fraction, Fraction]) -> str:
-    """The whole pixels in a section such as ``[1:2048,1:4096]``."""
+    """A section such as ``[1:2048,1:4096]`` in new pixels, only whole ones."""
     bounds = BOUNDS.fullmatch(text.replace(" ", ""))
     if bounds is None:
         return text

@@ -1,22 +1,22 @@
-"""The chain of pages of a TIFF, each of which says where the next one is.
+"""The chain of pages (IFDs) of a TIFF, each of which holds the offset of the next.
 
-tifffile compares its hundredth page with those before, and no other: of a circle of fewer pages it
-takes some, and follows one of more for ever.
+A damaged chain may be a cycle, which tifffile notices only at its hundredth page: it reads too many
+pages of a shorter cycle and follows a longer one for ever.
 """
 
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from dhop.io.reading import ContentError
+from dhop.io.errors import ContentError
 
 ORDERS = {b"II": "<", b"MM": ">"}
 
 
-def require_open(path: Path) -> None:
+def require_acyclic(path: Path) -> None:
     """Refuse a TIFF in which a page is followed by itself or an earlier one.
 
-    What is damaged in other ways is left to the decoder.
+    Other damage is left to the decoder.
     """
     with path.open("rb") as file:
         order = ORDERS.get(file.read(2))

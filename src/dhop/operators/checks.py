@@ -1,4 +1,4 @@
-"""What users give stacks: operators and weights."""
+"""Checks of operators and weights that users give."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
 from dhop.runtime.arguments import sequence
 
 Array = NDArray[Any]
 
 
 def linear_operators(given: Any) -> tuple[LinearOperator, ...]:
-    """Operators, or what SciPy makes one of.
+    """The given operators, each as SciPy's `aslinearoperator` takes it.
 
     Raises
     ------
     TypeError
-        If it makes none of them.
+        If it does not take one.
     """
     operators = [
         dense(each, "each of operators") if isinstance(each, np.ndarray) else each
@@ -32,8 +32,16 @@ def linear_operators(given: Any) -> tuple[LinearOperator, ...]:
         raise TypeError(message) from None
 
 
+def frame_weight(given: Any, number: int) -> Array:
+    """The weights of the pixels of frame `number`, or one number for all, if they are valid."""
+    array = dense(given, "each of weights")
+    if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
+        raise ValueError(f"weights must be real, finite and not negative: frame {number}")
+    return array
+
+
 def checked_roots(weights: Any, operators: Sequence[LinearOperator]) -> list[Array] | None:
-    """The roots of the weights of each operator's outputs, in double precision; None for None.
+    """Square roots of the weights of each operator's outputs, as float64; None for None.
 
     Raises
     ------
