@@ -169,7 +169,7 @@ class AliasedInverse(Inverse):
     def _solved(self, image: Array, number: int) -> Array:
         return self._filtered(image, None)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         return self._filtered(image, self._penalty())
 
     def _filtered(self, image: Array, penalty: Array | None) -> Array:

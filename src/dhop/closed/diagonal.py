@@ -67,7 +67,7 @@ class DiagonalInverse(Inverse):
     def _solved(self, image: Array, number: int) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain**2 * self._data)
 
 

@@ -77,7 +77,7 @@ class KroneckerInverse(Inverse):
         image = image.astype(np.result_type(image, np.float64), copy=False)
         return np.asarray((image - self._filtered(image, 1 / self._shifted)) / self._scale)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         image = image.astype(np.result_type(image, np.float64), copy=False)
         return self._filtered(image, self._shifted**-2 / self._weight)
 

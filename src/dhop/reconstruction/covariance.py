@@ -100,7 +100,7 @@ class Covariance:
         if found is None:
             return None
         inverse = self._inverse(found)
-        product = inverse.spread if noise else inverse.rounded
+        product = inverse.noise_product if noise else inverse.rounded
         return ControlVariate(inverse.diagonal(noise).reshape(-1), product)
 
     def restricted(self, x: Array) -> Array:
