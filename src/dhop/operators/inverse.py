@@ -38,7 +38,7 @@ class InverseOperator(ArrayOperator):
         self._solve(self._images(x), self._images(out), max(2, len(self._axes)))
 
     def noise_product(self, x: Array) -> Array:
-        """The products of `dhop.closed.inverse.Inverse.noise_product` with vectors, the rows of `x`."""
+        """The products of `Inverse.noise_product` with vectors, the rows of `x`."""
         out = np.empty(x.shape, self.dtype)
         self._solve.noise_product(self._images(x), self._images(out), max(2, len(self._axes)))
         return out
