@@ -9,9 +9,10 @@ convolution multiplies each frequency, so that for one class `k` of aliases
 with the transfer function `T`. Both transforms are orthonormal.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,72 +51,76 @@ class Response:
         return out
 
 
-class Basis(Protocol):
-    """An orthonormal basis of images.
+class Basis(ABC):
+    """An orthonormal basis of images of a shape, sorted by the aliases of a decimation.
 
     Attributes
     ----------
-    shape : tuple of int
-        Of images. A spectrum has two axes, the leading ones of a volume being seen as one.
     classes : tuple of int
         Number of classes on each axis: the shape of a decimated image.
     tables : sequence of ndarray of int, shapes (c, f)
         The frequencies of each class on each axis.
     rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
-        The same of either axis of a spectrum.
+        The same of either axis of a spectrum, of which the first is all leading axes of a volume.
     real : bool
         Whether the spectrum of a real image is real.
     boundary : str
         By which the waves continue an image.
     """
 
-    shape: tuple[int, ...]
-    classes: tuple[int, ...]
-    tables: list[Index]
-    rows: Index
-    columns: Index
-    real: bool
-    boundary: Boundary
+    real: ClassVar[bool]
+    boundary: ClassVar[Boundary]
 
     def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        """The basis of images and their decimation."""
+        self.shape = shape
+        self.classes = tuple(n // f for n, f in zip(shape, factor, strict=True))
+        self.tables = [self.table(*each) for each in zip(shape, factor, strict=True)]
+        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
 
+    @staticmethod
+    @abstractmethod
+    def table(size: int, factor: int) -> Index:
+        """The frequencies of each class on an axis."""
+
+    @abstractmethod
     def analyse(self, image: Array) -> Array:
         """The spectrum of an image, or of a decimated one, which may be overwritten."""
 
+    @abstractmethod
     def synthesise(self, spectrum: Array) -> Array:
         """The image of a spectrum, which may be overwritten."""
 
+    @abstractmethod
     def opposite(self, rows: Index) -> Index:
         """The rows of the opposite frequencies."""
 
+    @abstractmethod
     def filtered(self, image: Array, gain: Array) -> Array:
         """A real image of any shape, each frequency multiplied by a real even `gain`."""
 
+    @abstractmethod
     def response(self, model: Model) -> Response:
         """The transfer function of an operator for which this basis `holds`."""
 
     def transfer(self, model: Model) -> Array:
         """The whole of it."""
+        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
+    @abstractmethod
     def holds(self, model: Model, exact: bool) -> bool:
         """Whether the operator is its transfer function, or if not `exact` nearly so."""
 
 
-class Fourier:
+class Fourier(Basis):
     """For operators that wrap: every convolution is diagonal."""
 
     real = False
-    boundary: Boundary = "wrap"
+    boundary = "wrap"
 
-    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.classes = _classes(shape, factor)
-        self.tables = [
-            np.arange(c)[:, None] + c * np.arange(f)
-            for c, f in zip(self.classes, factor, strict=True)
-        ]
-        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
+    @staticmethod
+    def table(size: int, factor: int) -> Index:
+        count = size // factor
+        return np.arange(count)[:, None] + count * np.arange(factor)
 
     def analyse(self, image: Array) -> Array:
         settings = {"norm": "ortho", "overwrite_x": True, "workers": _workers(image)}
@@ -142,9 +147,6 @@ class Fourier:
         *left, right = (_waves(axis.size, axis.start + np.arange(axis.taps)) for axis in model.axes)
         return Response(_summed(left, model) / scale, np.ascontiguousarray(right.T))
 
-    def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
-
     def _spectrum(self, model: Model) -> Array:
         placed = np.zeros(self.shape, model.weights.dtype)
         places = [(axis.start + np.arange(axis.taps)) % axis.size for axis in model.axes]
@@ -156,7 +158,7 @@ class Fourier:
         return boundaries <= ({"wrap"} if exact else {"wrap", "constant"})
 
 
-class Cosine:
+class Cosine(Basis):
     """For operators that continue symmetrically with a PSF that is symmetric in both axes.
 
     With half-sample symmetry the type II cosine transform does what the Fourier transform does for
@@ -166,13 +168,14 @@ class Cosine:
     """
 
     real = True
-    boundary: Boundary = "symmetric"
+    boundary = "symmetric"
 
-    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.classes = _classes(shape, factor)
-        self.tables = [_cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)]
-        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
+    @staticmethod
+    def table(size: int, factor: int) -> Index:
+        # Odd multiples of `m`, which vanish, are put into class 0.
+        m = size // factor
+        k, r = np.arange(m)[:, None], np.arange(factor)
+        return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
 
     def analyse(self, image: Array) -> Array:
         return _flat(_cosines(fft.dctn, image))
@@ -191,9 +194,6 @@ class Cosine:
     def response(self, model: Model) -> Response:
         *left, right = map(_cosine_factors, model.axes)
         return Response(_summed(left, model), np.ascontiguousarray(right.T))
-
-    def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
     def holds(self, model: Model, exact: bool) -> bool:
         if exact and not _boundaries(model) <= {"symmetric"}:
@@ -237,10 +237,6 @@ def common_basis(
 def _boundaries(model: Model) -> set[Boundary]:
     """The boundaries, but for axes of one pixel, where all but zeros are the same."""
     return {axis.boundary for axis in model.axes if axis.size > 1 or axis.boundary == "constant"}
-
-
-def _classes(shape: tuple[int, ...], factor: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n // f for n, f in zip(shape, factor, strict=True))
 
 
 def _paired(tables: Sequence[Index], shape: tuple[int, ...]) -> Index:
@@ -294,13 +290,6 @@ def _workers(array: Array) -> int:
 def step(axis: Axis) -> int:
     """High-resolution pixels per low-resolution pixel, also where there is one of these."""
     return axis.factor if axis.outputs > 1 else axis.size
-
-
-def _cosine_classes(size: int, factor: int) -> Index:
-    """Frequencies of each class; odd multiples of `m`, which vanish, are put into class 0."""
-    m = size // factor
-    k, r = np.arange(m)[:, None], np.arange(factor)
-    return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
 
 
 def _cosine_factors(axis: Axis) -> Array:
