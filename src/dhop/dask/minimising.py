@@ -79,8 +79,8 @@ def minimised(
         iterates = objective.descending(x, how.box)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = minimise(
-            objective, x, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
-            origin=origin, callback=callback, progress=progress,
+            objective, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
+            origin=None if start is None else origin, callback=callback, progress=progress,
             enough=lambda evaluation: evaluation.loss <= goal,
         )  # fmt: skip
     products = [A.degrade(found.x.astype(WIDE)) for A in given.operators]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from math import isfinite, sqrt
 from typing import Any, TypeAlias
 
@@ -52,14 +53,13 @@ def descending(objective: Objective, x: Array, box: Box) -> Iterates:
 
 def minimise(
     objective: Objective,
-    x: Array,
     iterates: Iterates,
     name: str,
     *,
     box: Box = EVERYTHING,
     maxiter: int,
     rtol: float,
-    origin: Array,
+    origin: Array | None = None,
     callback: Callback | None = None,
     progress: Progress = None,
     enough: Callable[[Evaluation], bool] = lambda evaluation: False,
@@ -69,8 +69,6 @@ def minimise(
     Parameters
     ----------
     objective : Objective
-    x : ndarray
-        The first iterate.
     iterates : iterator
         Of images and their evaluations.
     name : str
@@ -79,8 +77,8 @@ def minimise(
         Least and largest value of an image.
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
-    origin : ndarray
-        The image whose gradient `rtol` is relative to.
+    origin : ndarray, optional
+        The image whose gradient `rtol` is relative to, by default the first iterate.
     enough : callable, optional
         Whether the iterations may end whatever the gradient.
     """
@@ -89,17 +87,22 @@ def minimise(
     def size(x: Array, evaluation: Evaluation) -> float:
         if box == EVERYTHING:
             return norm(evaluation.residual)
-        held = x.astype(evaluation.residual.dtype, copy=False)
-        low, high = (strength * (edge - held) if isfinite(edge) else edge for edge in box)
-        return norm(evaluation.residual.clip(low, high))
+        r, (low, high) = evaluation.residual, box
+        held = x.astype(r.dtype, copy=False)
+        if isfinite(low):
+            r = np.maximum(r, strength * (low - held))
+        if isfinite(high):
+            r = np.minimum(r, strength * (high - held))
+        return norm(r)
 
-    scale = size(origin, objective.evaluate(origin))
+    first = next(iterates)
+    scale = size(*first) if origin is None else size(origin, objective.evaluate(origin))
     if not isfinite(scale):
         raise ValueError("frames times weights overflow; scale them down")
     since, least, converged = 0, np.inf, False
     with reporting(progress, maxiter, name) as advance:
         record = Recorder(scale, callback, advance, objective.problem.operator.dims)
-        for number, (x, evaluation) in enumerate(iterates):
+        for number, (x, evaluation) in enumerate(chain([first], iterates)):
             now = size(x, evaluation)
             limit = attainable_residual(x.dtype, strength, norm(x), scale)
             if number:

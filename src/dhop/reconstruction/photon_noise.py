@@ -86,16 +86,21 @@ class PhotonNoise:
         """The expected counts, background included, as means around each pixel."""
         found = []
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            around = surroundings((frame.astype(np.float64) + back) / self.gain, weight)
-            found.append(around.clip(1 / NEAR**2))
+            counts = frame.astype(np.float64)
+            counts += back
+            counts /= self.gain
+            around = surroundings(counts, weight)
+            found.append(np.maximum(around, 1 / NEAR**2, out=around))
         return found
 
     def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
         """The weights of least squares: one over the variance of each pixel."""
-        return [
-            weight / (self.gain**2 * mean + self.read_noise**2)
-            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
-        ]
+        found = self.means(frames, weights)
+        for mean, weight in zip(found, weights, strict=True):
+            mean *= self.gain**2
+            mean += self.read_noise**2
+            np.divide(weight, mean, out=mean)
+        return found
 
     def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
         """The Poisson loss of frames without their background."""
@@ -106,8 +111,9 @@ class PhotonNoise:
         back = [_own(each) / self.gain + read for each in self.background]
         counts = []
         for y, w, b in zip(frames, weights, back, strict=True):
-            seen = np.where(w > 0, y, 0).astype(np.float64)
-            counts.append((seen.reshape(-1) / self.gain + b).clip(0))
+            n = np.divide(np.where(w > 0, y, 0).reshape(-1), self.gain, dtype=np.float64)
+            n += b
+            counts.append(np.maximum(n, 0, out=n))
         flat = [
             _own(np.broadcast_to(w, y.shape)).astype(np.float64)
             for y, w in zip(frames, weights, strict=True)

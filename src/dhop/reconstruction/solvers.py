@@ -118,15 +118,21 @@ class SolverResult(NamedTuple):
         given = each_weight(weights, len(self.weights))
         return [w * r for w, r in zip(given, self.weights, strict=True)]
 
-    def scaled(self, root: float, frames: Array) -> "SolverResult":
-        """The same for the problem before it was divided, with weights for whole frames, too."""
+    def scaled(self, root: float, frames: Array | None) -> "SolverResult":
+        """The same for the problem before it was divided.
+
+        `frames` are robustness weights of whole frames, None for a loss that is not robust.
+        """
         assert self.operator is not None
         assert self.weights is not None
         given = self.operator.weights or ()
+        robust = None
+        if frames is not None:
+            robust = [frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)]
         return self._replace(
             residual_norm=root * self.residual_norm,
             operator=FrameStack(self.operator.operators, [root**2 * w for w in given]),
-            weights=[frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)],
+            weights=robust,
         )
 
 

@@ -306,18 +306,18 @@ class Variational:
         problem, beta = problem.divided(root), beta / root**2
         origin = self._origin(problem)
         x = self._start(x0, origin)
-        frames = np.ones(len(problem.frames))
+        frames = None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             threshold = 0.0
             if self.robust:
                 x, problem, threshold, frames = robust_fit(problem, x)
+                x = x.clip(*self.box)
                 threshold = threshold if self.threshold is None else self.threshold / root
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
-            near = inverse_for_maps(problem)
+            near = None if self.solver == "richardson-lucy" else inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
-            x = x.clip(*self.box)
             enough = _never
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
@@ -325,11 +325,11 @@ class Variational:
                 iterates, enough = self._richardson_lucy(objective, x, root, rtol > 0)
             else:
                 iterates = descending(objective, x, self.box)
-            found = minimise(
-                objective, x, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
-                origin=origin, callback=callback, progress=progress, enough=enough,
+            return minimise(
+                objective, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
+                origin=None if x is origin else origin, callback=callback, progress=progress,
+                enough=enough,
             ).scaled(root, frames)  # fmt: skip
-        return found if self.robust else found._replace(weights=None)
 
     def _origin(self, problem: Problem) -> Array:
         """The zero image; for photons, where the loss is infinite there, a constant one."""
@@ -338,11 +338,12 @@ class Variational:
         if self.photon_noise is None:
             return nothing.clip(*self.box)
         block = float(np.mean(B.operators[0].matvec(nothing + 1))) or 1.0
-        seen = [
-            frame[np.broadcast_to(weight > 0, frame.shape)]
-            for frame, weight in zip(frames, self.weights, strict=True)
-        ]
-        usual = float(np.mean(np.concatenate(seen), dtype=np.float64)) / block
+        total, count = 0.0, 0
+        for frame, weight in zip(frames, self.weights, strict=True):
+            seen = np.broadcast_to(weight > 0, frame.shape)
+            total += float(np.sum(frame, where=seen, dtype=np.float64))
+            count += int(seen.sum())
+        usual = total / (max(count, 1) * block)
         return (nothing + max(usual, 0.0) + LEAST * self.photon_noise.gain).clip(*self.box)
 
     def _start(self, x0: Array | None, origin: Array) -> Array:
@@ -365,8 +366,9 @@ class Variational:
         assert self.photon_noise is not None
         frames = objective.problem.frames
         weights = [np.broadcast_to(weight, frames.shape[1:]) for weight in self.weights]
+        unit = self.photon_noise.gain * root**2
         sums = sum(
-            A.rmatvec(weight.reshape(-1) / (self.photon_noise.gain * root**2))
+            A.rmatvec(np.ravel(weight / unit).astype(A.dtype, copy=False))
             for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
         )
         enough = self.photon_noise.discrepancy(frames, weights) / root**2 if ends else 0.0
