@@ -31,18 +31,14 @@ LARGEST = 0.5  # pixels from where a motion began, beyond which the linearisatio
 def refine_motions(
     crop: Crop, kind: Kind, shape: tuple[int, ...], state: State, beta: float, start: Array
 ) -> State:
-    """Improve motions that are right to a few hundredths of a pixel.
-
-    All may change, also that of the reference.
+    """Improve motions that are right to a few hundredths of a pixel, also that of the reference.
 
     Parameters
     ----------
     crop : Crop
-        Of frames as they came.
+        Of frames as they came, which have a `shape` as a whole.
     kind : str
         Of the motions.
-    shape : (int, int)
-        Of whole frames.
     state : State
         A first guess.
     beta : float
@@ -69,7 +65,7 @@ class _Steps:
     def __init__(self, crop: Crop, kind: Kind, shape: tuple[int, ...]) -> None:
         self.crop = crop
         self.robustness = [np.ones(w.shape) for w in crop.weights]
-        there = groups.shifted(crop.first)
+        there = groups.translation(crop.first)
         self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
         dtype = crop.frames.dtype
         lines = (each.astype(dtype) for each in crop.grid.lines())
