@@ -11,15 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
-from dhop.cli import (
-    chunked,
-    inputs,
-    mosaics,
-    prediction,
-    srgb,
-    summary,
-    superres_options,
-)
+from dhop.cli import chunked, inputs, mosaics, prediction, srgb, summary, superres_options
 from dhop.cli.inputs import (
     Frames,
     read_background,
@@ -265,11 +257,7 @@ def superres(
 
 
 def _check_targets(
-    out: Path,
-    report: Path | None,
-    errors: Path | None,
-    read: list[str | Path],
-    overwrite: bool,
+    out: Path, report: Path | None, errors: Path | None, read: list[str | Path], overwrite: bool
 ) -> None:
     """Refuse files to write that may not be replaced, or are read or written twice."""
     known = list(read)

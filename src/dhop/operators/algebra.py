@@ -31,14 +31,11 @@ class Transpose(NormalOperator):
         super().__init__(operator.dtype, operator.dimsd, operator.dims)
         self.operator = operator
         self.conjugate = conjugate
+        self.workers = operator.workers
         self.args = (operator, conjugate)
 
     def _description(self) -> str:
         return f"{'adjoint' if self.conjugate else 'transpose'} of {self.operator!r}"
-
-    @property
-    def workers(self) -> int | None:
-        return self.operator.workers
 
     def rows(self) -> Rows:
         return self._conjugated(self.operator.columns())
@@ -82,14 +79,11 @@ class Scaled(NormalOperator):
         super().__init__(dtype, operator.dims, operator.dimsd)
         self.operator = operator
         self.scale = scale
+        self.workers = operator.workers
         self.args = (operator, scale)
 
     def _description(self) -> str:
         return f"{self.scale} times {self.operator!r}"
-
-    @property
-    def workers(self) -> int | None:
-        return self.operator.workers
 
     def rows(self) -> Rows:
         return WeightedRows(self.operator.rows(), self.scale, self.dtype)

@@ -37,6 +37,11 @@ class ArrayOperator(LinearOperator):
         One of float32, float64, complex64, complex128.
     dims, dimsd : tuple of int
         Shape of the arrays that the operator takes and of those that it gives.
+
+    Attributes
+    ----------
+    workers : int or None
+        Most threads to use, None for all processors.
     """
 
     # Attributes that PyLops needs.
@@ -44,13 +49,17 @@ class ArrayOperator(LinearOperator):
     explicit: ClassVar[bool] = False
     name: ClassVar[str | None] = None
 
+    _read_only: ClassVar[frozenset[str]] = frozenset({"shape", "dtype", "dims", "dimsd", "workers"})
+
+    workers: int | None = None
+
     def __init__(self, dtype: DTypeLike, dims: tuple[int, ...], dimsd: tuple[int, ...]) -> None:
         super().__init__(np.dtype(dtype), (prod(dimsd), prod(dims)))
-        self._dims = dims
-        self._dimsd = dimsd
+        self.dims = dims
+        self.dimsd = dimsd
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("shape", "dtype") and name in self.__dict__:
+        if name in self._read_only and name in self.__dict__:
             raise AttributeError(f"{name} is read-only")
         super().__setattr__(name, value)
 
@@ -69,21 +78,6 @@ class ArrayOperator(LinearOperator):
         from dhop.operators.html import card
 
         return card(self)
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        """Shape of the arrays that the operator takes."""
-        return self._dims
-
-    @property
-    def dimsd(self) -> tuple[int, ...]:
-        """Shape of the arrays that the operator gives."""
-        return self._dimsd
-
-    @property
-    def workers(self) -> int | None:
-        """Most threads to use, None for all processors."""
-        return None
 
     def rows(self) -> Rows:
         """The rows of the explicit matrix, or a TypeError."""
@@ -159,7 +153,7 @@ class ArrayOperator(LinearOperator):
         array([[10., 18.],
                [42., 50.]])
         """
-        return self._array_product(image, self._dims, self._dimsd, False, out)
+        return self._array_product(image, self.dims, self.dimsd, False, out)
 
     def backproject(self, image: ArrayLike, out: Array | None = None) -> Array:
         """Apply the adjoint to an array: ``A.H @ y`` without the ravels.
@@ -188,7 +182,7 @@ class ArrayOperator(LinearOperator):
         array([[1., 1., 5., 5.],
                [1., 1., 5., 5.]])
         """
-        return self._array_product(image, self._dimsd, self._dims, True, out)
+        return self._array_product(image, self.dimsd, self.dims, True, out)
 
     # scipy's public products with checks of our own: scipy strips masks, and its messages do not
     # name the lengths.

@@ -61,6 +61,7 @@ class CameraOperator(NormalOperator):
         dims = (*batch, *grid.size)
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
+        self.workers = workers
         self.factor = grid.fine
         self.axes = tuple(range(len(batch), len(dims)))
         zeros: Boundary = "constant"
@@ -78,10 +79,6 @@ class CameraOperator(NormalOperator):
         else:
             self.model = _trimmed(Model.build(dims, psf, grid.fine, rules), grid)
             self.products = Products(self.model, "auto", workers)
-
-    @property
-    def workers(self) -> int | None:
-        return self.products.workers
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self.products.apply(x, "adjoint" if adjoint else "forward", out)
@@ -167,13 +164,10 @@ class MovedOperator(Product):
             dtype=np.dtype(dtype), workers=workers,
         )  # fmt: skip
         super().__init__(camera, warp)
+        self.workers = workers
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self._scene, self._given, self._settings)
-
-    @property
-    def workers(self) -> int | None:
-        return self.right.workers
 
     def of_one_image(self) -> "MovedOperator":
         """The operator of a single one of the images in a batch."""

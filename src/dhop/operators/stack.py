@@ -86,12 +86,9 @@ class FrameStack(NormalOperator):
         if dtype not in DTYPES:
             raise TypeError(f"operators of dtype {dtype} are not supported")
         self._edges = np.cumsum([0, *(operator.shape[0] for operator in self.operators)])
-        super().__init__(
-            dtype,
-            shapes[0] if shapes else (columns.pop(),),
-            (int(self._edges[-1]),),
-        )
+        super().__init__(dtype, shapes[0] if shapes else (columns.pop(),), (int(self._edges[-1]),))
         self._roots = checked_roots(weights, self.operators)
+        self.workers = getattr(self.operators[0], "workers", None)
 
     @classmethod
     def from_motion(
@@ -211,11 +208,6 @@ class FrameStack(NormalOperator):
     def weights(self) -> list[Array] | None:
         """Weight of each frame or of its pixels, as float64."""
         return None if self._roots is None else [root**2 for root in self._roots]
-
-    @property
-    def workers(self) -> int | None:
-        """Most threads that a single frame uses, None for all processors."""
-        return getattr(self.operators[0], "workers", None)
 
     def split(self, y: Array) -> list[Array]:
         """The frames that a vector of the stack is made of.

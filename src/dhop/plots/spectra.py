@@ -120,10 +120,6 @@ def singular_values(A: DHOperator, *, ax: Axes | None = None) -> Axes:
     if hidden:
         ax.axvspan(shown.size, values.size, color="0.93", zorder=0)
         ax.annotate(
-            f"{hidden} below rounding",
-            (0.98, 0.95),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
+            f"{hidden} below rounding", (0.98, 0.95), xycoords="axes fraction", ha="right", va="top"
         )
     return ax
