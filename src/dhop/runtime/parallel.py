@@ -40,6 +40,7 @@ LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between checks whether threads h
 
 Numbers: TypeAlias = NDArray[np.int64]
 Part: TypeAlias = Callable[[int, Numbers], Any]
+Shared: TypeAlias = Callable[[Numbers, int, Numbers], bool]
 
 _NOBODY = np.zeros(0, np.int64)  # a board without threads
 _call_numbers = itertools.count(1)
@@ -196,12 +197,7 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     return list(itertools.pairwise(edges))
 
 
-def share(
-    function: Callable[[Numbers, int, Numbers], bool],
-    rows: int,
-    work: float,
-    workers: int | None = None,
-) -> bool:
+def share(function: Shared, rows: int, work: float, workers: int | None = None) -> bool:
     """Compute shares of `rows` rows, `work` nanoseconds in all, in several threads.
 
     Parameters
@@ -221,13 +217,15 @@ def share(
         Whether all results can be relied on.
     """
     count = threads(work, workers)
-    shares = _shares(rows, work, count)
+    shares = _split_shares(rows, work, count)
     if shares.size == EDGES + 2:  # a single one
         return function(shares, 0, _NOBODY)
-    return _share(function, shares.copy(), count)
+    return _compute_shares(function, shares.copy(), count)
 
 
-def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
+def _compute_shares(
+    function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int
+) -> bool:
     """Compute several shares in up to `count` threads."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
@@ -245,7 +243,7 @@ def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, c
 
 
 @lru_cache(maxsize=256)
-def _shares(rows: int, work: float, count: int) -> Numbers:
+def _split_shares(rows: int, work: float, count: int) -> Numbers:
     """A part of the rows for each thread, in shrinking shares, so that threads end together.
 
     Parts are the same for every product: their data may still be in the processor's cache.
