@@ -99,7 +99,7 @@ def psf(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make a PSF or prepare one from a file, tell about it, draw it, save it.
+    """Make a PSF or prepare one from a file; describe, draw and save it.
 
     In this order: background, centre, turn, resample, crop, scale to the sum one.
 

@@ -223,9 +223,7 @@ def share(function: Shared, rows: int, work: float, workers: int | None = None) 
     return _compute_shares(function, shares.copy(), count)
 
 
-def _compute_shares(
-    function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int
-) -> bool:
+def _compute_shares(function: Shared, shares: Numbers, count: int) -> bool:
     """Compute several shares in up to `count` threads."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
