@@ -12,6 +12,7 @@ from dhop.matrix.sparse import Rows
 from dhop.model.relations import Index
 from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
+from dhop.runtime import arguments
 from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
@@ -54,7 +55,7 @@ class DiagonalOperator(NormalOperator):
             raise TypeError(f"a diagonal of dtype {array.dtype} is not supported")
         if not np.isfinite(array).all():
             raise ValueError("diagonal must be finite")
-        shape = array.shape if dims is None else tuple(int(size) for size in dims)
+        shape = array.shape if dims is None else arguments.shape("dims", dims)
         if prod(shape) != array.size or not array.size:
             raise ValueError(f"dims {shape} do not fit a diagonal of shape {array.shape}")
         super().__init__(dtype, shape, shape)

@@ -322,7 +322,7 @@ class ExplicitOperator(ArrayOperator):
         >>> A.norm(np.inf), A.norm(1), A.norm("fro")
         (4.0, 1.0, 4.0)
         """
-        if ord not in (1, 2, inf, "fro"):
+        if np.ndim(ord) or ord not in (1, 2, inf, "fro"):
             raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
         if ord == 2:
             return facts.spectral_norm(self, self.bounds()[0])

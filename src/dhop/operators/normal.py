@@ -1,7 +1,8 @@
 """The normal equations of an operator."""
 
 import warnings
-from math import prod
+from math import inf, prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,6 @@ class NormalOperator(ExplicitOperator):
         return np.asarray(rounds.x).reshape(self.dims)
 
 
-def _positive(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value > 0):
+def _positive(name: str, value: Any) -> None:
+    if not isinstance(value, Real) or not 0 < float(value) < inf:
         raise ValueError(f"{name} must be positive, got {value!r}")

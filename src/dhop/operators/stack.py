@@ -186,6 +186,7 @@ class FrameStack(NormalOperator):
             for each in moves
         ]  # fmt: skip
         given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
+        checked_roots(given, frames)
         one, none = (1,) * blur.ndim, (0,) * blur.ndim
         grid = motions.Grid.build(pixels, steps, one, none, decimation)
         seen = [grid.seen(each, scene) for each in moves]

@@ -316,15 +316,14 @@ class Field:
         """
         sizes = [[1 / each for each in pixels] for pixels in (old, new)]
         center = [(size - 1) // 2 for size in self.shape]
-        stamps = [
-            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
-        ]
+        flat = self.stamps.reshape(-1, *self.shape)
+        stamps = np.array([resample(one, sizes[0], sizes[1], center=center) for one in flat])
         middle = 0.5 if decimated else 0.0
         places = [
             (nodes + middle) * after / before - middle
             for nodes, before, after in zip(self.positions, old, new, strict=True)
         ]
-        return Field(stamps, places)
+        return Field(stamps.reshape(*self.grid, *stamps.shape[1:]), places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.
