@@ -24,7 +24,22 @@ from dhop.runtime.arguments import DTYPES
 Array = NDArray[Any]
 
 
-class Transpose(NormalOperator):
+class _OfOne(NormalOperator):
+    """An expression of one operator, whose settings, picture and entries it has."""
+
+    operator: ArrayOperator
+
+    def _facts(self) -> dict[str, str]:
+        return self.operator._facts()
+
+    def _picture(self) -> Array | None:
+        return self.operator._picture()
+
+    def _known_entries(self) -> int | None:
+        return self.operator._known_entries()
+
+
+class Transpose(_OfOne):
     """The adjoint of an operator, or its plain transpose."""
 
     def __init__(self, operator: ArrayOperator, conjugate: bool) -> None:
@@ -66,7 +81,7 @@ class Transpose(NormalOperator):
         return self.operator if plain else super()._transpose()
 
 
-class Scaled(NormalOperator):
+class Scaled(_OfOne):
     """A multiple of an operator.
 
     Unlike scipy's it has `dims`, and its pickle is read by other versions of scipy.

@@ -13,9 +13,11 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed.terms import Term
+from dhop.matrix import sparse
 from dhop.matrix.sparse import Rows
-from dhop.runtime import arguments, workspace
+from dhop.runtime import arguments, notebook, workspace
 from dhop.runtime.arguments import DTYPES
+from dhop.runtime.memory import in_units
 
 Array = NDArray[Any]
 
@@ -75,9 +77,30 @@ class ArrayOperator(LinearOperator):
         return type(self), self.args
 
     def _repr_html_(self) -> str:
-        from dhop.operators.html import card
+        size = " x ".join(map(str, self.shape))
+        facts = {"matrix": size, "arrays": f"{self.dims} to {self.dimsd}"} | self._facts()
+        stored, entries = "not counted, `nnz` counts", self._known_entries()
+        if entries is not None:
+            index = sparse.index_dtype(self.shape, entries).itemsize
+            nbytes = entries * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index
+            stored = (
+                f"{entries:,} entries, {entries / self.shape[0]:.4g} a row; CSR takes "
+                f"{in_units(nbytes)}"
+            )
+        facts |= {"dtype": str(self.dtype), "stored": stored}
+        return notebook.card(f"{type(self).__name__} {size}", facts, self._picture())
 
-        return card(self)
+    def _facts(self) -> dict[str, str]:
+        """Settings for the table in notebooks."""
+        return {"it is": repr(self)}
+
+    def _picture(self) -> Array | None:
+        """An image beside that table."""
+        return None
+
+    def _known_entries(self) -> int | None:
+        """An upper bound of the entries of the explicit matrix, if a formula gives it."""
+        return None
 
     def rows(self) -> Rows:
         """The rows of the explicit matrix, or a TypeError."""

@@ -17,7 +17,7 @@ from dhop.model.geometry import Model, Rules
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
 from dhop.psf.modes import Modes
-from dhop.runtime import arguments
+from dhop.runtime import arguments, notebook
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
@@ -215,6 +215,22 @@ class DHOperator(NormalOperator):
             f"{'/'.join(boundary)}, {self.method}, {self.dtype}"
         )
         return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {what}"
+
+    def _facts(self) -> dict[str, str]:
+        plain = isinstance(self.psf, np.ndarray)
+        return {
+            "psf": " x ".join(map(str, self.psf.shape)) if plain else repr(self.psf),
+            "factor": f"{', '.join(map(str, self.factor))}, {self.decimation}",
+            "boundary": ", ".join(dict.fromkeys(self.boundary)),
+            "method": self.method,
+        }
+
+    def _picture(self) -> Array | None:
+        plain = isinstance(self.psf, np.ndarray)
+        return notebook.plane(self.psf) if plain else self.psf.mosaic
+
+    def _known_entries(self) -> int | None:
+        return self.nnz
 
     def warmup(self, dtype: DTypeLike | None = None) -> None:
         """Compile and prepare what products need, by one product and one adjoint of zeros.

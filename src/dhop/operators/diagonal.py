@@ -12,7 +12,7 @@ from dhop.matrix.sparse import Rows
 from dhop.model.relations import Index
 from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
-from dhop.runtime import arguments
+from dhop.runtime import arguments, notebook
 from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
@@ -62,6 +62,15 @@ class DiagonalOperator(NormalOperator):
         self.diagonal = array.astype(dtype).reshape(-1)  # a copy
         self.diagonal.flags.writeable = False
         self.args = (self.diagonal, shape)
+
+    def _facts(self) -> dict[str, str]:
+        return {}
+
+    def _picture(self) -> Array | None:
+        return notebook.plane(self.diagonal.reshape(self.dims)) if len(self.dims) > 1 else None
+
+    def _known_entries(self) -> int | None:
+        return self.shape[0]
 
     def rows(self) -> Rows:
         return WeightedRows(IdentityRows(self.shape[0], self.dtype), self.diagonal, self.dtype)

@@ -127,6 +127,9 @@ class ModesOperator(_VaryingOperator):
             found.append(algebra().Product(operator, DiagonalOperator(spread, self.dims)))
         return algebra().Sum(*found)
 
+    def _known_entries(self) -> int | None:
+        return None
+
     @property
     def method(self) -> str:
         return self.expression.operators[0].left.method

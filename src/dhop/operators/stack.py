@@ -210,6 +210,26 @@ class FrameStack(NormalOperator):
         """Weight of each frame or of its pixels, as float64."""
         return None if self._roots is None else [root**2 for root in self._roots]
 
+    def _facts(self) -> dict[str, str]:
+        first = self.operators[0]
+        facts = {"frames": f"{len(self.operators)}{'' if self._roots is None else ', weighted'}"}
+        ours = isinstance(first, ArrayOperator)
+        return facts | (first._facts() if ours else {"the first": repr(first)})
+
+    def _picture(self) -> Array | None:
+        first = self.operators[0]
+        return first._picture() if isinstance(first, ArrayOperator) else None
+
+    def _known_entries(self) -> int | None:
+        total = 0
+        for operator in self.operators:
+            ours = isinstance(operator, ArrayOperator)
+            entries = operator._known_entries() if ours else None
+            if entries is None:
+                return None
+            total += entries
+        return total
+
     def split(self, y: Array) -> list[Array]:
         """The frames that a vector of the stack is made of.
 

@@ -184,6 +184,9 @@ class WarpOperator(NormalOperator):
             f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}"
         )
 
+    def _facts(self) -> dict[str, str]:
+        return {"spline": f"order {self.order}, {self.conserve} is kept"}
+
     @cached_property
     def _plan(self) -> WarpPlan:
         return WarpPlan(self.warp)
