@@ -184,14 +184,7 @@ def require_maps(texts: list[str], masks: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Maps:
-    """Images in files that belong to the frames; Dask arrays if the frames are.
-
-    Attributes
-    ----------
-    stack : array, shape (F, ...)
-        The frames.
-    axes : Axes
-    """
+    """Images in files that belong to the frames, `stack`; Dask arrays if the frames are."""
 
     stack: Any
     axes: Axes

@@ -15,13 +15,7 @@ Array = NDArray[Any]
 
 
 class _Entries:
-    """Common tables of rows and columns.
-
-    Parameters
-    ----------
-    warp : Warp
-    dtype : dtype
-    """
+    """Common tables of rows and columns."""
 
     width = 1
 

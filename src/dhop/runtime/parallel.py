@@ -198,23 +198,11 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
 
 
 def share(function: Shared, rows: int, work: float, workers: int | None = None) -> bool:
-    """Compute shares of `rows` rows, `work` nanoseconds in all, in several threads.
+    """Compute shares of `rows` rows, `work` nanoseconds in all, in at most so many `workers`.
 
-    Parameters
-    ----------
-    function : callable
-        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns whether
-        its results can be relied on. A call takes no more than about four times `LARGEST_BLOCK`,
-        for the sake of interrupts.
-    rows : int
-    work : float
-    workers : int, optional
-        Most threads to use, the caller included.
-
-    Returns
-    -------
-    bool
-        Whether all results can be relied on.
+    `function` calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns
+    whether its results are reliable, as this function does for all. A call takes no more than about
+    four times `LARGEST_BLOCK`, for the sake of interrupts.
     """
     count = threads(work, workers)
     shares = _split_shares(rows, work, count)
