@@ -58,8 +58,8 @@ class NormalOperator(ExplicitOperator):
         It is the inverse itself where `dhop.super_resolve` solves directly: where the frames wrap,
         for one frame with a symmetric PSF that continues symmetrically, for one frame with a
         separable PSF and the identity. Elsewhere it is that of a similar operator, for several
-        shifted frames a diagonal in a basis of waves; how many iterations that saves is told in
-        docs/explanation/solving.md.
+        shifted frames a diagonal in a basis of waves; see docs/explanation/solving.md for the
+        iterations that this saves.
 
         Parameters
         ----------

@@ -106,8 +106,8 @@ class Field:
     ) -> "Field":
         """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
 
-        They tell what a pixel of the detector receives, so the pixel is in them already: use them
-        with ``decimation="sample"``.
+        They include the area of a pixel of the detector, so use them with
+        ``decimation="sample"``.
 
         Parameters
         ----------
@@ -125,8 +125,8 @@ class Field:
         Returns
         -------
         Field
-            Of PSFs of sum one, in pixels of the scene, of which the first of each `factor` is where
-            a pixel of the detector has its middle.
+            Of PSFs of sum one, in pixels of the scene; the first of each `factor` of these is in
+            the middle of a pixel of the detector.
 
         Raises
         ------
@@ -309,7 +309,7 @@ class Field:
         Parameters
         ----------
         old, new : sequence of float
-            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+            Pixels of the scene in one of a frame, before and after.
         decimated : bool
             Pixels begin together with those of the frame, as for sums and means. Otherwise the
             middles of the first do, as for samples.
