@@ -371,3 +371,19 @@ def test_refusals(changed, error, match):
     given = {"frames": np.ones((2, 6, 5)), "psf": psf.gaussian(3, 0.7), "factor": 2, "beta": 0.1}
     with pytest.raises(error, match=match):
         super_resolve(**(given | changed))
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ([1.0], "2 operators, but 1 weights"),
+        ([1.0, np.ones((3, 3))], "frame 1 has 16 pixels, but 9 weights"),
+        ([1.0, -1.0], "not negative: frame 1"),
+        (["a", "b"], "each of weights must be an array of numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_a_stack_of_moved_frames(weights, match):
+    """Of frames that lie on the scene and beyond it."""
+    away = [[1, 0, 0.3], [0, 1, 40], [0, 0, 1]]
+    with pytest.raises((ValueError, TypeError), match=match):
+        FrameStack.from_motion((8, 8), psf.gaussian(3, 0.7), 2, [np.eye(3), away], weights=weights)

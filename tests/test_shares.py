@@ -154,7 +154,7 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_sizes(work, count):
     """Ten milliseconds at most at once for each thread, and the last ones of several small."""
-    shares = parallel._shares(100_000, work, count)
+    shares = parallel._split_shares(100_000, work, count)
     sizes = np.diff(shares[:, EDGES:]) * work / 1e5
     assert sizes.max() <= parallel.LARGEST_BLOCK
     assert shares[0, AT_ONCE] == 1 or sizes.sum() <= 4 * parallel.LARGEST_BLOCK

@@ -127,3 +127,5 @@ def test_a_few_of_too_many():
         singular_values(A, 0)
     with pytest.raises(ValueError, match="did you mean 'smallest'"):
         singular_values(A, 1, which="smalest")
+    with pytest.raises(TypeError, match="an operator of dhop has singular values, got ndarray"):
+        singular_values(np.eye(3), 1)

@@ -49,10 +49,7 @@ def export(
         with progress("writing", A.nnz) as report:
             A.export(out, overwrite=overwrite, progress=report)
         show(
-            {
-                "matrix": f"{extent(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}",
-                "written": str(out),
-            },
+            {"matrix": f"{extent(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}", "written": str(out)},
             {"shape": A.shape, "nnz": A.nnz, "dtype": A.dtype.name, "out": out},
             as_json,
         )

@@ -25,7 +25,6 @@ from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.io import figures
 from dhop.psf.origin import centroid
-from dhop.runtime.extras import needed
 
 FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
 
@@ -99,7 +98,7 @@ def psf(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make a PSF or prepare one from a file, tell about it, draw it, save it.
+    """Make a PSF or prepare one from a file; describe, draw and save it.
 
     In this order: background, centre, turn, resample, crop, scale to the sum one.
 
@@ -214,8 +213,7 @@ def _background(text: str) -> Any:
 def _draw(path: Path, made: NDArray[Any], log: bool, overwrite: bool) -> None:
     from dhop import plots  # imports pyplot, which completion need not wait for
 
-    figure_class = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
-    figure = figure_class(figsize=(15, 4.2), layout="constrained")
+    figure = figures.new(path, (15, 4.2))
     plots.psf(made, log=log, ax=list(figure.subplots(1, 3)))
     figures.save(figure, path, overwrite=overwrite)
 

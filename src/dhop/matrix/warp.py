@@ -15,13 +15,7 @@ Array = NDArray[Any]
 
 
 class _Entries:
-    """Common tables of rows and columns.
-
-    Parameters
-    ----------
-    warp : Warp
-    dtype : dtype
-    """
+    """Common tables of rows and columns."""
 
     width = 1
 
@@ -76,8 +70,8 @@ class WarpRows(_Entries):
             here = axis.pixels[axis.low - axis.first + axis.tail :][: axis.end - axis.low] >= 0
             between = np.full(here.size, 2 * self._reach)
             first = np.arange(here.size) + axis.low - axis.first + axis.tail - self._reach + 1
-            beside = first + axis.first - axis.tail
-            for k in np.flatnonzero((beside < 0) | (beside + 2 * self._reach > axis.size)):
+            start = first + axis.first - axis.tail
+            for k in np.flatnonzero((start < 0) | (start + 2 * self._reach > axis.size)):
                 window = axis.pixels[first[k] : first[k] + 2 * self._reach]
                 between[k] = np.unique(window[window >= 0]).size
             tables.append(np.stack([here, between]))

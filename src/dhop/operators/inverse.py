@@ -15,16 +15,7 @@ Array = NDArray[Any]
 
 
 class InverseOperator(ArrayOperator):
-    """The Hermitian inverse of normal equations, as an operator.
-
-    Parameters
-    ----------
-    dtype : dtype
-    dims : tuple of int
-    axes : tuple of int
-        Of the images in arrays of that shape.
-    solve : Inverse
-    """
+    """The Hermitian inverse of normal equations, on images along some axes of arrays."""
 
     def __init__(
         self, dtype: np.dtype[Any], dims: tuple[int, ...], axes: tuple[int, ...], solve: Inverse

@@ -1,4 +1,4 @@
-"""What a camera sees that has moved: ``D H W``."""
+"""Frames of a camera that has moved: ``D H W``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 
 class CameraOperator(NormalOperator):
-    """Blur and decimation of a grid that holds all that the pixels of a frame see, and no more.
+    """Blur and decimation of a fine grid just large enough for the pixels of a frame.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ class CameraOperator(NormalOperator):
         dims = (*batch, *grid.size)
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
+        self.workers = workers
         self.factor = grid.fine
         self.axes = tuple(range(len(batch), len(dims)))
         zeros: Boundary = "constant"
@@ -78,10 +79,6 @@ class CameraOperator(NormalOperator):
         else:
             self.model = _trimmed(Model.build(dims, psf, grid.fine, rules), grid)
             self.products = Products(self.model, "auto", workers)
-
-    @property
-    def workers(self) -> int | None:
-        return self.products.workers
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self.products.apply(x, "adjoint" if adjoint else "forward", out)
@@ -167,23 +164,20 @@ class MovedOperator(Product):
             dtype=np.dtype(dtype), workers=workers,
         )  # fmt: skip
         super().__init__(camera, warp)
+        self.workers = workers
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self._scene, self._given, self._settings)
 
-    @property
-    def workers(self) -> int | None:
-        return self.right.workers
-
     def of_one_image(self) -> "MovedOperator":
-        """The operator of a single one of the images in a batch."""
+        """The operator of one image of a batch."""
         shape = self._given[2]
         return MovedOperator(self._scene[-len(shape) :], *self._given, **self._settings)
 
     def still(self) -> DHOperator:
-        """What a frame sees that is only shifted, as this one is in its middle, by a whole factor.
+        """A similar operator: a shift instead of the motion, and a whole factor.
 
-        By less than a pixel of the scene: where that has gone does not matter to what is near.
+        The shift is that of the frame's middle, reduced to less than a pixel of the scene.
         """
         psf, factor, shape, motion = self._given
         if isinstance(psf, Field):
@@ -200,7 +194,7 @@ class MovedOperator(Product):
         return DHOperator(self._scene, moved, whole, center=origin, **options)
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """That of `still`."""
+        """The terms of `still`."""
         _, factor, shape, motion = self._given
         near = self.still()
         if near.dimsd == self.dimsd:
@@ -225,7 +219,7 @@ def frame_operator(
     center: tuple[int, ...],
     **options: Any,
 ) -> NormalOperator:
-    """The operator of a frame: with a shift in its PSF where it has only moved by that.
+    """The operator of a frame; a pure shift becomes part of the PSF.
 
     Arguments as for `MovedOperator`.
     """
@@ -242,7 +236,7 @@ def frame_operator(
 
 
 def _trimmed(model: Model, grid: Grid) -> Model:
-    """The model with the outputs only that are pixels of the frame."""
+    """The model without outputs that are not pixels of the frame."""
     before = len(model.axes) - len(grid.shape)  # a line is an image of one row
     axes = [
         _first(axis, count) for axis, count in zip(model.axes[before:], grid.shape, strict=True)

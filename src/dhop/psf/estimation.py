@@ -76,13 +76,13 @@ def estimate(
 ) -> Array:
     """Estimate the PSF of a family that fits the frames best.
 
-    It is the one that makes the spectra of the frames most likely, for a scene whose power falls as
-    that of edges does, see `dhop.frames.scene`. Several frames with different shifts show
+    It maximises the likelihood of the frames' spectra, for a scene whose power spectrum is that of
+    edges, see `dhop.frames.scene`. Several frames with different shifts show
     frequencies where the blur matters. A single frame hardly does, so its estimate is cautious: a
     point, unless the frame is blurred over more than about a pixel of its own.
 
-    The family is yours to choose: frames tell the width well, and the shape only if the blur is
-    wide. A warning says if they do not.
+    Choose the family yourself: frames determine the width well, but the shape only of a wide blur.
+    A warning says if they do not.
 
     Parameters
     ----------

@@ -28,9 +28,9 @@ def refine(
     strength: float = 1e-3,
     decimation: Literal["mean", "sum", "sample"] = "mean",
 ) -> Array:
-    r"""Improve a PSF, all of its values, with the image as the operator.
+    r"""Improve all values of a PSF from frames of a known image.
 
-    Frames are as linear in the PSF as they are in the image, so that it is found by least squares,
+    Frames are linear in the PSF too, so it is found by least squares,
 
     .. math:: \min_h \sum_i w_i \|D_i X h - y_i\|^2 + \lambda \|h - h_0\|^2
 

@@ -24,7 +24,7 @@ OVERSAMPLING = 4  # samples of a pixel, from stars at all subpixel positions
 
 def read_stars(
     image: ArrayLike, positions: ArrayLike, grid: int | Sequence[int], size: int, factor: int
-) -> grids.Grid:
+) -> grids.StampGrid:
     """The stamps and nodes of the tiles of an image, see `dhop.psf.Field.from_stars`."""
     needed("photutils.psf", "stars", "psf.Field.from_stars")
     values = np.asarray(numbers("image", image), np.float64)
