@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from typer.core import TyperCommand
 
 from dhop import __version__, images
 from dhop.cli.terminal import console, errors_in_words
+from dhop.cli.worded import Worded
 from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 LOGGER = "dhop"
@@ -23,7 +23,7 @@ OF_A_CALL = ("overwrite", "dry_run", "as_json")  # what is not of the result, an
 DONE = (0, 3)  # exit codes of a command that has done its work
 
 
-class Repeatable(TyperCommand):
+class Repeatable(Worded):
     """A command whose options can be saved; see `repeatable`."""
 
     def invoke(self, ctx: Any) -> Any:
