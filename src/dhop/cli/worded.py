@@ -7,7 +7,7 @@ from typer.core import TyperCommand
 NUMBERS = ("int", "float")
 
 
-class Worded(TyperCommand):
+class WordedCommand(TyperCommand):
     """A command whose options say what follows them, and flags that nothing does."""
 
     def get_params(self, ctx: Any) -> list[Any]:
