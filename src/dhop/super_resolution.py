@@ -75,12 +75,13 @@ def super_resolve(
 ) -> Solution:
     r"""Estimate the high-resolution image behind one or several low-resolution frames.
 
-    Solves
+    Many images explain the frames :math:`y_i`. Of these it takes a smooth one, with the least
 
-    .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
+    .. math:: \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2.
 
-    with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser. Other losses, other penalties and `bounds` take the place of these.
+    :math:`A_i` is the blur and decimation of `DHOperator`, shifted with the scene in frame `i`, and
+    `S`, the regulariser, takes of an image what should be small. Other losses, other penalties and
+    `bounds` take the place of these.
 
     Parameters
     ----------
