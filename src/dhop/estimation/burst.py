@@ -13,6 +13,7 @@ from dhop.estimation.groups import Kind
 from dhop.estimation.model_selection import simplest, trial
 from dhop.estimation.motion_alignment import MotionMatch
 from dhop.estimation.shift_alignment import Level, ShiftMatch
+from dhop.frames.noise import NORMAL
 from dhop.runtime.parallel import run
 
 Array = NDArray[Any]
@@ -119,7 +120,7 @@ def _unit(values: Array) -> tuple[float, float, float]:
     away = np.abs(parts - middle)
     if away.max() <= rounding:
         return largest, middle, np.inf
-    return largest, middle, max(1.4826 * float(np.median(away)), 1e-6 * float(away.max()))
+    return largest, middle, max(NORMAL * float(np.median(away)), 1e-6 * float(away.max()))
 
 
 def _dead_lines(image: Array, seen: Array) -> NDArray[np.bool_]:
@@ -144,7 +145,7 @@ def _spikes(image: Array, seen: Array, least: float = 0.0) -> NDArray[np.bool_]:
         near, far = (_beside(image, seen, axis, distance) for distance in (1, 2))
         height = np.where(seen & np.isfinite(near - far), image - far, 0)
         some = height[seen]
-        usual = max(1.4826 * float(np.median(np.abs(some))), 0.02 * float(np.std(some)))
+        usual = max(NORMAL * float(np.median(np.abs(some))), 0.02 * float(np.std(some)))
         spikes &= np.abs(height) > max(SPIKE * usual, least)
         spikes &= np.abs(near - far) < SHARP * np.abs(height)
     return spikes if axes else np.zeros_like(spikes)

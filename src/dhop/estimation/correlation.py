@@ -7,6 +7,8 @@ import scipy
 from numpy.typing import NDArray
 from scipy import fft
 
+from dhop.frames.noise import NORMAL
+
 Array = NDArray[Any]
 
 DETAIL = 9  # pixels of the window whose mean is subtracted
@@ -103,7 +105,7 @@ def local_mean(image: Array, weights: Array, size: int) -> Array:
 
 def deviation(values: Array, weights: Array) -> float:
     """A robust standard deviation about zero, by the median."""
-    return 1.4826 * float(np.median(np.abs(sample(values, weights))))
+    return NORMAL * float(np.median(np.abs(sample(values, weights))))
 
 
 def sample(values: Array, weights: Array) -> Array:

@@ -19,6 +19,7 @@ from dhop.estimation.correlation import (
     sample,
 )
 from dhop.estimation.groups import translation
+from dhop.frames.noise import NORMAL
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -288,11 +289,12 @@ def _moved(splines: Array, shift: Vector) -> Array:
 
 def gradient(image: Array) -> Array:
     """Slopes along both axes."""
-    slopes = np.zeros((2, *image.shape), image.dtype)
-    for axis, size in enumerate(image.shape):
-        if size > 1:
-            slopes[axis] = np.gradient(image, axis=axis)
-    return slopes
+    return np.stack([slope(image, axis) for axis in (0, 1)])
+
+
+def slope(image: Array, axis: int) -> Array:
+    """The slope along an axis, zero where that has a single pixel."""
+    return np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image)
 
 
 def _products(slopes: Array, w: Array) -> Vector:
@@ -310,7 +312,7 @@ def cauchy_weights(residual: Array, slope: Array, weights: Array) -> Array:
     """Robustness weights of the Cauchy loss, with a scale that grows with the slope."""
     r, s = sample(np.abs(residual), weights), sample(slope, weights)
     steep = s > 5 * np.median(s)
-    part = 1.4826 * np.median(r[steep] / s[steep]) if steep.sum() >= 10 else 0.0
+    part = NORMAL * np.median(r[steep] / s[steep]) if steep.sum() >= 10 else 0.0
     variance = np.float32(deviation(residual, weights) ** 2) + np.square(np.float32(part) * slope)
     variance = np.maximum(variance, np.float32(1e-12) * variance.max() + np.float32(1e-30))
     return 1 / (1 + np.square(residual) / (np.float32(OUTLIER**2) * variance))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
 SECOND = np.array([1.0, -2.0, 1.0])  # a difference, zero for planes and edges along an axis
 SIDE = 8  # pixels of a part
 QUIET = 0.1  # quantile of the noise in parts

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.estimation import shift_alignment
 from dhop.estimation.photometry import Photometry
+from dhop.estimation.shift_alignment import cauchy_weights, slope
 from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.crop import Crop, common_image
@@ -136,7 +136,7 @@ def frame_residual(frame: Array, prediction: Array, w: Array) -> FrameResidual:
         steep = np.hypot(slope(prediction, -2), slope(prediction, -1))
         steep *= np.sqrt(w) * (gain / unit)
         lines = (each.reshape(-1, w.shape[-1]) for each in (residual / unit, steep, 1.0 * (w > 0)))
-        robustness = shift_alignment.cauchy_weights(*lines).reshape(w.shape) * (w > 0)
+        robustness = cauchy_weights(*lines).reshape(w.shape) * (w > 0)
     return FrameResidual(residual, robustness, gain, offset)
 
 
@@ -148,8 +148,3 @@ def _brightness(frame: Array, prediction: Array, w: Array) -> tuple[float, float
     square = float(np.sum(w * centred**2))
     gain = float(np.sum(w * centred * (frame - mean))) / square if square > 0 else 1.0
     return gain, mean - gain * level
-
-
-def slope(images: Array, axis: int) -> Array:
-    """The slope along an axis, zero where that has a single pixel."""
-    return np.gradient(images, axis=axis) if images.shape[axis] > 1 else np.zeros_like(images)

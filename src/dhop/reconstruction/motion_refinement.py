@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from dhop.estimation import groups
 from dhop.estimation.groups import Kind
 from dhop.estimation.photometry import Photometry
+from dhop.estimation.shift_alignment import slope
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.crop import Crop, common_image
-from dhop.reconstruction.cross_validation import State, frame_residual, interior_weights, slope
+from dhop.reconstruction.cross_validation import State, frame_residual, interior_weights
 
 Array = NDArray[Any]
 

@@ -192,7 +192,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # For constant frames, or a single pixel, any beta will do.
-                return _fallback_beta(spectra, transfers, regulariser)
+                return self.fallback_beta(regulariser)
             scene = self._scene(spectra, self.check_psf)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -261,7 +261,10 @@ class Preparation:
     def fallback_beta(self, regulariser: Stencils) -> float:
         """A moderate `beta`, from the ratio of data and penalty alone."""
         spectra = self._spectra()
-        return _fallback_beta(spectra, self._transfers(spectra), regulariser)
+        transfers = self._transfers(spectra)
+        if not transfers.size:
+            return FALLBACK
+        return FALLBACK * SpectralSolver(spectra, transfers, regulariser).balance
 
     def _register(self, model: Model, progress: Progress) -> None:
         grey, seen = self._grey()
@@ -373,12 +376,6 @@ class Preparation:
         if text:
             self.warn(text, PSFWarning)
         return free
-
-
-def _fallback_beta(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
-    if not transfers.size:
-        return FALLBACK
-    return FALLBACK * SpectralSolver(spectra, transfers, regulariser).balance
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:

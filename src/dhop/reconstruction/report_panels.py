@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dhop.frames.layouts import inward
+from dhop.frames.noise import NORMAL
 
 Array = NDArray[Any]
 Stretch: TypeAlias = Literal["linear", "asinh"]
 
 SHADES = 0.1, 99.9  # percentiles shown as black and white
-NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
 LINEAR = 3.0  # standard deviations of the sky, up to which asinh is about linear
 COLUMNS = 4  # of every page; others follow
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.noise import NORMAL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import ResidualLoss
-from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
+from dhop.reconstruction.losses import EFFICIENT, Huber
 from dhop.reconstruction.minimising import improved
 from dhop.reconstruction.objective import Objective, weighted
 from dhop.reconstruction.penalties import Squares
