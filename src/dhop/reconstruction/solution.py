@@ -139,7 +139,7 @@ class Solution(PosteriorStatistics):
         facts = {
             "image": " x ".join(map(str, self.image.shape)),
             "frames": f"{len(self.frames)} of {' x '.join(map(str, self.frames.shape[1:]))}",
-            "solver": f"{self.solver}, {self.iterations} iterations",
+            "solver": f"{self.solver}, {self.iterations} iteration{'s'[: self.iterations != 1]}",
             "converged": "yes" if self.converged else "no",
             "beta": f"{self.beta:.3g}"
             + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
