@@ -83,10 +83,10 @@ class Small:
         found = self.posterior(weights, scene).deviations(sigma, noise, probes, rng)[0]
         return found.reshape(self.dims)[self.inner]
 
-    def determined(self, weights: list[Any], scene: Array) -> tuple[float, int]:
+    def degrees_of_freedom(self, weights: list[Any], scene: Array) -> tuple[float, int]:
         """How many numbers of the data determine the image, and how many pixels that has."""
         rng = np.random.default_rng(0)
-        return self.posterior(weights, scene).determined(rng, TOLERANCE), scene.size
+        return self.posterior(weights, scene).degrees_of_freedom(rng, TOLERANCE), scene.size
 
 
 class Deviations:
@@ -127,7 +127,7 @@ class Deviations:
         seen = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in given.weights]
         places = list(np.ndindex(*map(len, self._lines)))
         some = places[:: ceil(len(places) / SOME)]
-        counted = [dask.delayed(Small.determined)(*self._small(place)) for place in some]
+        counted = [dask.delayed(Small.degrees_of_freedom)(*self._small(place)) for place in some]
         counts, found = dask.compute([on.sum() for on in seen], counted)
         used = sum(one for one, _ in found) / sum(pixels for _, pixels in found)
         left = float(sum(counts)) - used * float(np.prod(given.operators[0].dims))

@@ -35,7 +35,8 @@ def linear_operators(given: Any) -> tuple[LinearOperator, ...]:
 def frame_weight(given: Any, number: int) -> Array:
     """The weights of the pixels of frame `number`, or one number for all, if they are valid."""
     array = dense(given, "each of weights")
-    if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
+    real = array.dtype.kind != "c"
+    if not (real and array.min(initial=0) >= 0 and array.max(initial=0) < np.inf):
         raise ValueError(f"weights must be real, finite and not negative: frame {number}")
     return array
 

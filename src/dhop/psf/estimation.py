@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.cautions import PSFWarning
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
 from dhop.runtime.arguments import both, choice, numbers, positive
@@ -137,9 +137,7 @@ def estimate(
     spectra = Spectra(stack, steps, moves, each)
     psf, scene = fit_blur(spectra, decimation, family)
     # The other families contain a Gaussian.
-    if family in NOT_GAUSSIAN and (
-        fit_blur(spectra, decimation)[1].misfit - scene.misfit < MIN_GAIN
-    ):
+    if family in NOT_GAUSSIAN and fit_blur(spectra, decimation)[1].cost - scene.cost < MIN_GAIN:
         message = (
             f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
             "be wrong; take more frames, or measure the psf"

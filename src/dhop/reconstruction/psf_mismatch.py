@@ -1,25 +1,25 @@
-"""Whether frames contradict the PSF that was given with them."""
+"""Whether the frames contradict the given PSF."""
 
 import numpy as np
 
 from dhop.frames.scene import Scene
 
-LIMIT = 0.03  # of the logarithm of the likelihood, for each class of aliases
-LIMIT_ALONE = 0.1  # the same for a single frame, which shows less of the PSF
-FEW = 100  # classes and tiles tell nothing of a PSF
-SMOOTH = 2.5  # exponent of scenes whose fine detail is that of the windows, and not of a PSF
-OTHER_WIDTH = 1.15  # times wider or narrower is worth a word
+LIMIT = 0.03  # log-likelihood ratio for each class of aliases, from which on they do
+LIMIT_ALONE = 0.1  # the same for a single frame, which determines the PSF less well
+FEW = 100  # classes and tiles, up to which there is no warning
+SMOOTH = 2.5  # exponent of scenes too smooth to show the PSF
+OTHER_WIDTH = 1.15  # factor between widths, from which on a warning is due
 
 
 def contradicted(given: Scene, free: Scene, frames: int) -> bool:
     """Whether a Gaussian of free width fits the spectra of so many frames better than the PSF."""
-    return given.misfit - free.misfit > (LIMIT if frames > 1 else LIMIT_ALONE)
+    return given.cost - free.cost > (LIMIT if frames > 1 else LIMIT_ALONE)
 
 
 def objection(free: Scene, own: float, seen: int) -> str | None:
-    """What to say of a PSF of width `own`, where a Gaussian of another width fits better.
+    """The text of a warning for a PSF of width `own`, where a free Gaussian fits better.
 
-    Nothing if the widths hardly differ, or if `seen` classes and tiles are too few to tell.
+    None if the widths hardly differ, or if there are too few classes and tiles, `seen`.
     """
     fitting = float(np.exp(free.parameters[0]))
     alike = 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH

@@ -1,7 +1,7 @@
-"""The middle of frames that have moved, and the image `G` that it shows.
+"""The central crop of frames that have moved, and the image `G` that all of them sample.
 
-`G` is the scene as optics let it through, so that no PSF is needed: what frames have in common is
-that each of their pixels is a mean, or a sample, of one image.
+`G` is the scene blurred by the optics alone: each pixel of a frame is a mean, or a sample, of it.
+So no PSF is needed.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.operators.moved import MovedOperator
 from dhop.operators.stack import FrameStack
@@ -31,8 +31,8 @@ POINT = np.ones((1, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class Middle:
-    """Parts of frames, the same of each.
+class Crop:
+    """The same part of each frame.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class Middle:
         factor: tuple[int, ...],
         decimation: Decimation,
         largest: int = LARGEST,
-    ) -> "Middle":
-        """Cut it out of frames.
+    ) -> "Crop":
+        """The central part of frames.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Middle:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pixels of a part."""
+        """Rows and columns of the part."""
         return self.frames.shape[-2], self.frames.shape[-1]
 
     @property
@@ -106,7 +106,7 @@ class Middle:
 
     @cached_property
     def grid(self) -> motions.Grid:
-        """That of any frame, of which the pixels see nothing but themselves."""
+        """The grid of any frame, with a PSF of one pixel."""
         return motions.Grid.build(self.size, self._ratio, (1, 1), (0, 0), self.decimation)
 
     @property
@@ -114,7 +114,7 @@ class Middle:
         return float(self.factor[0]), float(self.factor[1])
 
     def seen(self, motion: Sequence[Any]) -> list[Array]:
-        """The weights of pixels that some motions leave on the scene."""
+        """The weights, zero for pixels that the motions put outside the scene."""
         return [
             w * self.grid.seen(each, self.scene[-2:])
             for w, each in zip(self.weights, motion, strict=True)
@@ -123,7 +123,7 @@ class Middle:
     def operators(
         self, motion: Sequence[Any], make: Callable[..., Any] = MovedOperator
     ) -> list[Any]:
-        """What frames of some motions see of `G`, by splines or by another kind of operator."""
+        """The operators from `G` to frames with these motions, which `make` makes."""
         return [
             make(
                 self.scene, POINT, self._ratio, self.size, each, center=(0, 0),
@@ -132,14 +132,14 @@ class Middle:
             for each in motion
         ]  # fmt: skip
 
-    def corrected(self, photometry: Photometry) -> "Middle":
-        """The same of frames that are as bright as the first one."""
+    def corrected(self, photometry: Photometry) -> "Crop":
+        """The same, with frames as bright as the first one."""
         weights = photometry.weights(self.weights)
         assert weights is not None
         return replace(self, frames=photometry.corrected(self.frames), weights=weights)
 
     def centred(self, photometry: Photometry) -> Photometry:
-        """The same for a scene whose mean is zero: tolerances are those of what varies then."""
+        """The same for a scene of mean zero, so that tolerances are relative to what varies."""
         bright = self.corrected(photometry)
         total = float(sum(w.sum() for w in bright.weights))
         level = sum(np.sum(w * y) for w, y in zip(bright.weights, bright.frames, strict=True))
@@ -147,15 +147,15 @@ class Middle:
         return Photometry(photometry.gains, photometry.offsets + mean * photometry.gains)
 
 
-def image(stack: FrameStack, frames: Array, beta: float, start: Array | None) -> Array:
-    """`G` from what sees it.
+def common_image(stack: FrameStack, frames: Array, beta: float, start: Array | None) -> Array:
+    """`G` by least squares, with the Laplacian as regulariser.
 
     Parameters
     ----------
     stack : FrameStack
+        From `G` to the frames.
     frames : ndarray, shape (F, ..., n0, n1)
     beta : float
-        Weight of the Laplacian.
     start : ndarray, shape (N,), optional
 
     Returns
@@ -166,8 +166,8 @@ def image(stack: FrameStack, frames: Array, beta: float, start: Array | None) ->
     return solvers.solve(posed, "cg", x0=start, rtol=ROUGH, maxiter=ITERATIONS).x
 
 
-def smoothness(spectra: Spectra, decimation: Decimation) -> float:
-    """The `beta` of least expected error of `G`."""
+def beta_of_common_image(spectra: Spectra, decimation: Decimation) -> float:
+    """The weight of the Laplacian for which the expected error of `G` is least."""
     blur, scene = fit_blur(spectra, decimation)
     pixels = spectra.pixels(decimation)
     through = np.abs(spectra.transfer(blur)) ** 2

@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from dhop import psf, super_resolve
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import given_blur
-from dhop.reconstruction import stilling
-from dhop.reconstruction.middle import Middle
+from dhop.reconstruction import derotation
+from dhop.reconstruction.crop import Crop
 
 SHAPE = (60, 60)
 
@@ -34,8 +34,8 @@ def views(kind, name, *, count=12, sigma=1.0, noise=0.01, **amounts):
 )  # fmt: skip
 def test_noise_and_psf_of_turned_frames(kind, name, noise, turn):
     scene, given, frames = views(kind, name, noise=noise, turn=turn)
-    stills = stilling.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
-    spectra = Spectra(stills.frames, (2, 2), stills.shifts, stills.weights)
+    derotated = derotation.derotate(Crop.build(frames, None, list(given), (2, 2), "mean"))
+    spectra = Spectra(derotated.frames, (2, 2), derotated.shifts, derotated.weights)
     found = given_blur(spectra, "mean", psf.gaussian(9, 1.0))
     assert_allclose(np.sqrt(found.noise), noise, rtol=0.1)
     known = super_resolve(frames, psf.gaussian(9, 1.0), 2, motion=list(given))
@@ -67,26 +67,26 @@ def test_frames_that_are_only_shifted_stay_as_they_are():
     weights[2][10:20, 30:33] = 0
     holed = frames.copy()
     holed[2][weights[2] == 0] = np.nan
-    stills = stilling.stilled(Middle.build(holed, weights, list(given), (2, 2), "mean"))
-    assert_allclose(stills.shifts[2], [0.3, -0.2], atol=1e-12)
-    seen = stills.weights[2] > 0
-    assert_allclose(stills.frames[2][seen], frames[2][seen], atol=1e-12)
-    assert_allclose(stills.frames[2], frames[2], atol=0.5)
-    assert not stills.weights[2][10:20, 30:33].any()
+    derotated = derotation.derotate(Crop.build(holed, weights, list(given), (2, 2), "mean"))
+    assert_allclose(derotated.shifts[2], [0.3, -0.2], atol=1e-12)
+    seen = derotated.weights[2] > 0
+    assert_allclose(derotated.frames[2][seen], frames[2][seen], atol=1e-12)
+    assert_allclose(derotated.frames[2], frames[2], atol=0.5)
+    assert not derotated.weights[2][10:20, 30:33].any()
 
 
 @pytest.mark.slow
 def test_a_turned_frame_becomes_a_shifted_one():
     """As SciPy makes both of one scene, off the border."""
     _, given, frames = views("euclidean", "camera", noise=0.0, turn=6.0, seed=4)
-    stills = stilling.stilled(Middle.build(frames, None, list(given), (2, 2), "mean"))
+    derotated = derotation.derotate(Crop.build(frames, None, list(given), (2, 2), "mean"))
     photo = moving.photograph("camera")
     first = [(n - 200) // 2 for n in photo.shape]
     wide = photo[first[0] : first[0] + 200, first[1] : first[1] + 200]
-    moved = [motions.of_shift(each) for each in stills.shifts]
+    moved = [motions.of_shift(each) for each in derotated.shifts]
     expected = moving.burst(wide, moved, SHAPE, sigma=1.0, noise=0.0)
     inner = (slice(None), slice(8, -8), slice(8, -8))
-    error = np.std((stills.frames - expected)[inner])
+    error = np.std((derotated.frames - expected)[inner])
     assert error < 0.1 * np.std((frames - expected)[inner])
 
 

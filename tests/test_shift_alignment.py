@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import fourier_shift, gaussian_filter
 
-from dhop.estimation.alignment import align, match, pyramid
+from dhop.estimation.shift_alignment import align, match, pyramid
 
 
 def scene(seed, sigma=2.0, size=192):

@@ -13,7 +13,9 @@ import scipy
 from numpy.typing import NDArray
 
 from dhop.estimation import groups
-from dhop.estimation.alignment import (
+from dhop.estimation.correlation import agreement, correlations, details, deviation, local_mean
+from dhop.estimation.groups import Kind
+from dhop.estimation.shift_alignment import (
     FIELD,
     Level,
     above,
@@ -22,8 +24,6 @@ from dhop.estimation.alignment import (
     gradient,
     trust,
 )
-from dhop.estimation.correlation import agreement, correlations, details, deviation, local_mean
-from dhop.estimation.groups import Kind
 
 Array = NDArray[Any]
 Matrix = NDArray[np.float64]
@@ -151,7 +151,7 @@ def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> Placeme
     by steps of Gauss and Newton, :math:`M \leftarrow M \exp(\sum_k \delta_k G_k)` with the
     generators of the kind and the mean of the slopes of both images (S. Benhimane and E. Malis,
     Int. J. Robotics Research 26 (2007), 661-676, https://doi.org/10.1177/0278364907080252). Filter
-    and weights are those of `dhop.estimation.alignment.align`.
+    and weights are those of `dhop.estimation.shift_alignment.align`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The likelihood of photons in memory, by compiled loops."""
+"""The Poisson loss of arrays in memory, by compiled loops."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import photons
-from dhop.reconstruction.data_terms import Photons, Seen
+from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss
 from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
-JUDGED, BENT = 4.0, 3.0  # nanoseconds a pixel
+JUDGED, BENT = 4.0, 3.0  # nanoseconds a pixel of the two loops
 NOTHING: Array = np.zeros(0)
 
 
-class Counts(Photons):
-    """`Photons` in arrays, of which backgrounds and weights may be one number for a frame."""
+class CompiledPoissonLoss(PoissonLoss):
+    """`PoissonLoss` of arrays; backgrounds and weights may be one number for a frame."""
 
-    def see(self, number: int, product: Array) -> Seen:
-        fall = np.empty_like(product)
-        return Seen(self._judged([(number, product, fall)]), fall)
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
+        descent = np.empty_like(product)
+        return FrameLoss(self._judged([(number, product, descent)]), descent)
 
     def cost(self, products: Sequence[Array]) -> float:
         return self._judged([(number, each, NOTHING) for number, each in enumerate(products)])
@@ -39,12 +39,12 @@ class Counts(Photons):
         return np.sum([each.sum(axis=0) for each in sums], axis=0)
 
     def _judged(self, frames: Sequence[tuple[int, Array, Array]]) -> float:
-        """The loss of some frames, given by number, product and where the slope is to be."""
+        """The loss of some frames, each a number, a product and an array for the descent."""
         sums = [np.empty(_blocks(product)) for _, product, _ in frames]
 
         def judge(k: int, start: int, stop: int) -> None:
-            number, product, fall = frames[k]
-            photons.judge(*self._of(number), product, start, stop, fall, sums[k])
+            number, product, descent = frames[k]
+            photons.judge(*self._of(number), product, start, stop, descent, sums[k])
 
         run(judge, [(k, *part) for k, each in enumerate(sums) for part in _parts(each, JUDGED)])
         return float(sum(each.sum() for each in sums))
@@ -58,5 +58,5 @@ def _blocks(product: Array) -> int:
 
 
 def _parts(sums: Array, cost: float) -> list[tuple[int, int]]:
-    """Ranges of the blocks of a frame that are worth a thread's while."""
+    """Ranges of the blocks of a frame, one for each thread."""
     return row_blocks(len(sums), cost * photons.BLOCK * len(sums))

@@ -10,9 +10,9 @@ from scipy.special import erf
 
 from dhop import psf, super_resolve, workers
 from dhop.cautions import RegistrationWarning
-from dhop.estimation.alignment import pyramid
 from dhop.estimation.groups import KINDS
-from dhop.estimation.turning import align
+from dhop.estimation.motion_alignment import align
+from dhop.estimation.shift_alignment import pyramid
 from dhop.registration import estimate_motion, register
 
 SHAPE = 72, 80

@@ -1,13 +1,12 @@
-r"""Iterations in rounds, each judged by the residual itself.
+r"""Iterative refinement: rounds of iterations that end with the true residual.
 
-An iteration carries its residual along, or computes it in the precision of its data. That number
-may become small although the residual of the iterate is not. So where it claims to be small a round
-ends, the residual is computed in double precision, and if that is too large the next round solves
-for a correction of the image: iterative refinement. Every round works in units of its residual,
-which keeps squares from underflow and overflow, however small or large the data are.
+The residual that an iteration carries along may become small although the true one is not. So where
+it is small a round ends, the true residual is computed in double precision, and if that is too
+large the next round solves for a correction of the image. Every round works in units of its
+residual, which keeps squares from underflow and overflow, however small or large the data are.
 
-What cannot be reached is told by :math:`\epsilon \|N\| \|x\|`: so much of the residual the rounding
-of the image alone may leave.
+No residual is required below about :math:`\epsilon \|N\| \|x\|`, which the rounding of the image
+alone may leave.
 
 References
 ----------
@@ -25,58 +24,58 @@ from numpy.typing import DTypeLike
 
 from dhop.iteration.steps import (
     Keep,
-    Leave,
     Product,
+    Save,
     as_they_are,
     conjugate_gradients,
     projected_gradients,
 )
 
 Array: TypeAlias = Any
-Steps = Callable[[Array, Array, float, Leave], Iterator[tuple[Array, float]]]
+Steps = Callable[[Array, Array, float, Save], Iterator[tuple[Array, float]]]
 
-ROUNDING = 4  # times epsilon ||N|| ||x||: what is forgiven
-ROUGHEST = 1e-2  # of the right-hand side: the most that is forgiven, whatever the rounding
-HELPS = 0.5  # a round that leaves more of the residual is the last of its way
-LATER = 0.5  # of the norm that is asked for is what corrections aim at
-FAR = 10  # times what is forgiven: it is not rounding of the image that is in the way there
-PATIENCE = 50  # iterations without a smaller norm, where there is something else to try
+ROUNDING = 4  # times epsilon ||N|| ||x||: the attainable residual
+ROUGHEST = 1e-2  # of the right-hand side: the largest residual that counts as attained
+HELPS = 0.5  # part of the residual: the last round is one that leaves more
+LATER = 0.5  # of the goal is the goal of corrections
+FAR = 10  # times the attainable residual: above, rounding of the image is not what is in the way
+PATIENCE = 50  # iterations without a smaller norm, where there is another method to try
 
 
-class Verdict(NamedTuple):
-    """What is known of an image.
+class TrueResidual(NamedTuple):
+    """The residual of an image, computed anew.
 
     Attributes
     ----------
     residual : array
         ``b - N x``, in double precision.
     norm : float
-        Of the residual, or of the part that counts.
+        Of the residual, without the parts that a constraint holds.
     limit : float
-        The norm that rounding leaves.
-    misfit : float
+        The attainable norm.
+    residual_norm : float
         Norm of the weighted residuals of the data.
     """
 
     residual: Array
     norm: float
     limit: float
-    misfit: float = nan
+    residual_norm: float = nan
 
 
-class Rounds:
-    """The best image so far, and how to get to a better one.
+class IterativeRefinement:
+    """The best image so far, to be improved by rounds of iterations.
 
     Parameters
     ----------
-    judge : callable
-        Gives the `Verdict` on an image.
+    true_residual : callable
+        Gives the `TrueResidual` of an image.
     x : array
         The first guess; its dtype is that of the solution.
-    first : Verdict
-        That on `x`.
+    first : TrueResidual
+        That of `x`.
     goal : float
-        The norm that is asked for.
+        The norm at which the iterations have converged.
     maxiter : int
         Most iterations, of all rounds together.
     report : callable, optional
@@ -84,25 +83,25 @@ class Rounds:
     keep : callable, optional
         Of `dhop.iteration.steps`.
     copy : callable, optional
-        Gives a copy of an iterate that is going to be overwritten.
+        Copies an iterate before it is overwritten.
     hold : callable, optional
-        Computes the image that a round ends with, where arrays are lazy.
+        Computes the image of a round, where arrays are lazy.
 
     Attributes
     ----------
     x : array
-        The image of the least norm of all that were met.
-    norm, limit, misfit : float
-        See `Verdict`.
+        The image of the least norm so far.
+    norm, limit, residual_norm : float
+        See `TrueResidual`.
     taken : int
         Number of iterations.
     """
 
     def __init__(
         self,
-        judge: Callable[[Array], Verdict],
+        true_residual: Callable[[Array], TrueResidual],
         x: Array,
-        first: Verdict,
+        first: TrueResidual,
         goal: float,
         maxiter: int,
         report: Callable[[float, Callable[[], Array]], object] = lambda norm, image: None,
@@ -110,18 +109,18 @@ class Rounds:
         copy: Callable[[Array], Array] = np.copy,
         hold: Callable[[Array], Array] = lambda x: x,
     ) -> None:
-        self._judge = judge
+        self._true_residual = true_residual
         self._goal = goal
         self._maxiter = maxiter
         self._report = report
         self._keep, self._copy, self._hold = keep, copy, hold
         self.x = x
-        self._residual, self.norm, self.limit, self.misfit = first
+        self._residual, self.norm, self.limit, self.residual_norm = first
         self.taken = 0
 
     @property
     def converged(self) -> bool:
-        """Whether the residual is as small as was asked for, or as rounding allows."""
+        """Whether the residual is as small as the goal, or as rounding allows."""
         return self.norm <= self.aim
 
     @property
@@ -137,16 +136,16 @@ class Rounds:
     def solve(
         self, normal: Product, inverse: Product | None, exact: bool, plain: bool = True
     ) -> bool:
-        """Apply the inverse, make conjugate gradients with it, or without, whatever it takes.
+        """Apply the inverse; then precondition conjugate gradients with it; then do without.
 
         Parameters
         ----------
         normal : callable
             The product with `N`.
         inverse : callable or None
-            That with its inverse, `exact` but for rounding or of equations near by. Where it is
-            exact it is given residuals in double precision: the rounding of these is not in the
-            range of the operator, and a small `beta` would make an image of it.
+            The product with its inverse, `exact` but for rounding, or with that of equations near
+            by. An exact one is given residuals in double precision: rounding errors are not in the
+            range of the operator, and a small `beta` would amplify them.
         exact : bool
         plain : bool
             Whether conjugate gradients without the inverse are allowed.
@@ -154,11 +153,11 @@ class Rounds:
         Returns
         -------
         bool
-            Whether these were needed.
+            Whether the last were needed.
         """
         if inverse is not None:
             if exact:
-                self.run(directly(inverse), wide=True)
+                self.run(by_inverse(inverse), wide=True)
             self.run(by_conjugate_gradients(normal, inverse, self._keep), patience=PATIENCE)
             if not plain or self.norm <= max(self._goal, FAR * self.limit):
                 return False
@@ -168,15 +167,14 @@ class Rounds:
     def run(
         self, steps: Steps, *, patience: float = inf, once: bool = False, wide: bool = False
     ) -> None:
-        """Make rounds as long as they help.
+        """Make rounds as long as each halves the residual.
 
         Parameters
         ----------
         steps : callable
-            Called with a residual `r`, the image `x` and the `unit` that `r` is in, gives iterates
-            `d` of the correction ``unit * d`` and the norms in that unit that it claims for them;
-            zero ends the round. `r` may be overwritten. Its last argument is the `leave` of
-            `dhop.iteration.steps`.
+            Called with a residual `r`, the image `x`, the `unit` of `r`, and the `save` of
+            `dhop.iteration.steps`. Gives iterates `d` of the correction ``unit * d``, and norms of
+            their residuals in that unit; zero ends the round. `r` may be overwritten.
         patience : float
             A round ends after so many iterations without a smaller norm.
         once : bool
@@ -187,7 +185,7 @@ class Rounds:
         helps = True
         while helps and not self.converged and self.left > 0:
             before = self.norm
-            with np.errstate(over="ignore", invalid="ignore"):  # the judge sees to that
+            with np.errstate(over="ignore", invalid="ignore"):  # the true residual shows it
                 self._round(steps, patience, wide)
             helps = self.norm <= HELPS * before and not once
 
@@ -200,8 +198,8 @@ class Rounds:
         x, start = self.x, self.norm
         aim = max(self.aim * (LATER if self.taken else 1), np.finfo(x.dtype).eps * start)
         unit, r = self._in_units(wide)
-        left = _Left(self._copy)
-        iterates = steps(r, x, unit, left)
+        saved = _BestSaved(self._copy)
+        iterates = steps(r, x, unit, saved)
         del r
         d: Array = None
         size = last = lowest = inf
@@ -211,35 +209,35 @@ class Rounds:
             stalled = size == last or since > patience
             if unit * size <= aim or stalled or self.left == 1 or not isfinite(size):
                 break
-            self.step(unit * size, lambda d=d: moved(x, unit, d))  # type: ignore[misc]
+            self.step(unit * size, lambda d=d: add_scaled(x, unit, d))  # type: ignore[misc]
             last, lowest = size, min(size, lowest)
         del iterates  # and its vectors
-        if left.d is not None and not size <= left.size:
-            d = left.d
-        image = self._hold(moved(x, unit, d))
-        del d, left
-        found = self._judge(image)
+        if saved.d is not None and not size <= saved.size:
+            d = saved.d
+        image = self._hold(add_scaled(x, unit, d))
+        del d, saved
+        found = self._true_residual(image)
         self.step(found.norm, lambda: image)
         if found.norm < start:
             self.x = image
-            self._residual, self.norm, self.limit, self.misfit = found
+            self._residual, self.norm, self.limit, self.residual_norm = found
         elif unit * size <= start and isinf(float(abs(image).max())):
             raise ValueError(
                 f"the result is too large for {x.dtype}; scale the data down or take float64"
             )
 
     def _in_units(self, wide: bool) -> tuple[float, Array]:
-        """A power of two, and the residual in that unit."""
+        """A power of two as unit, and the residual in it."""
         r, self._residual = self._residual, None
         if r is None:
-            r = self._judge(self.x).residual
+            r = self._true_residual(self.x).residual
         unit = power_of_two(self.norm)
         r = r / np.float64(unit) if unit != 1 else r
         return unit, r if wide else r.astype(self.x.dtype, copy=False)
 
 
-class _Left:
-    """The iterate of the least norm among those that were left for a worse one."""
+class _BestSaved:
+    """The iterate of the least norm among those that a worse one overwrote."""
 
     def __init__(self, copy: Callable[[Array], Array]) -> None:
         self.size = inf
@@ -251,10 +249,10 @@ class _Left:
             self.d, self.size = self._copy(d), size
 
 
-def directly(inverse: Product) -> Steps:
-    """The solution by an inverse, as one iteration."""
+def by_inverse(inverse: Product) -> Steps:
+    """The product with an inverse, as one iteration."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         d = inverse(r)
         yield d, 0.0 if isfinite(float(abs(d).max())) else nan
 
@@ -266,29 +264,29 @@ def by_conjugate_gradients(
 ) -> Steps:
     """See `dhop.iteration.steps.conjugate_gradients`."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
-        iterates = conjugate_gradients(normal, r, None, precondition, keep, leave)
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
+        iterates = conjugate_gradients(normal, r, None, precondition, keep, save)
         return islice(iterates, 1, None)
 
     return steps
 
 
 def by_projected_gradients(normal: Product, lipschitz: float, keep: Keep = as_they_are) -> Steps:
-    """See `dhop.iteration.steps.projected_gradients`; for images without negative values."""
+    """See `dhop.iteration.steps.projected_gradients`, for images without negative values."""
 
-    def steps(r: Array, x: Array, unit: float, leave: Leave) -> Iterator[tuple[Array, float]]:
+    def steps(r: Array, x: Array, unit: float, save: Save) -> Iterator[tuple[Array, float]]:
         low = (x / np.float64(-unit)).astype(r.dtype, copy=False)
-        return projected_gradients(normal, r, None, lipschitz, keep, leave, low)
+        return projected_gradients(normal, r, None, lipschitz, keep, save, low)
 
     return steps
 
 
 def power_of_two(number: float) -> float:
-    """The largest that is not above a positive number."""
+    """The largest power of two that is not above a positive number."""
     return ldexp(1.0, frexp(number)[1] - 1)
 
 
-def forgiven(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
+def attainable_residual(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
     """The norm of the residual that rounding an image to a dtype may leave.
 
     Parameters
@@ -302,6 +300,6 @@ def forgiven(dtype: DTypeLike, strength: float, size: float, scale: float) -> fl
     return min(ROUNDING * float(np.finfo(dtype).eps) * strength * size, ROUGHEST * scale)
 
 
-def moved(x: Array, unit: float, d: Array) -> Array:
+def add_scaled(x: Array, unit: float, d: Array) -> Array:
     """``x + unit * d`` in the precision of `x`, `unit` being any power of two."""
     return x + (d * np.float64(unit)).astype(x.dtype, copy=False)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dhop.iteration.rounds import (
+from dhop.iteration.iterative_refinement import (
     ROUGHEST,
-    Rounds,
-    Verdict,
+    IterativeRefinement,
+    TrueResidual,
+    add_scaled,
+    attainable_residual,
     by_conjugate_gradients,
+    by_inverse,
     by_projected_gradients,
-    directly,
-    forgiven,
-    moved,
     power_of_two,
 )
 from dhop.iteration.steps import norm
@@ -43,10 +43,10 @@ class System:
         M += error * RNG.standard_normal(M.shape)
         return lambda r: (M @ r).astype(r.dtype)
 
-    def judge(self, x):
+    def true_residual(self, x):
         r = self.b - self.N @ x.astype(float)
         counts = np.minimum(-r, x) if self.nonnegative else r
-        return Verdict(r, norm(counts), forgiven(x.dtype, 1.0, norm(x), self.scale))
+        return TrueResidual(r, norm(counts), attainable_residual(x.dtype, 1.0, norm(x), self.scale))
 
     def rounds(self, rtol=1e-6, maxiter=400, start=None):
         x = np.zeros(SIZE, self.dtype) if start is None else start.astype(self.dtype)
@@ -54,7 +54,9 @@ class System:
         def report(size, image):
             self.reports.append((size, image().copy()))
 
-        return Rounds(self.judge, x, self.judge(x), rtol * self.scale, maxiter, report)
+        return IterativeRefinement(
+            self.true_residual, x, self.true_residual(x), rtol * self.scale, maxiter, report
+        )
 
 
 def residual(system, rounds):
@@ -71,13 +73,14 @@ def test_converged_to_the_limit_of_the_dtype(dtype, scale):
     assert rounds.x.dtype == dtype
     error = np.finfo(dtype).eps * 4e3
     assert_allclose(rounds.x / scale, system.x / scale, rtol=0, atol=error)
-    assert rounds.norm == system.judge(rounds.x).norm
+    assert rounds.norm == system.true_residual(rounds.x).norm
 
 
 def test_one_round_is_enough_where_the_claim_holds():
     system = System(1e2)
     judged = []
-    judge, system.judge = system.judge, lambda x: judged.append(x) or judge(x)
+    before = system.true_residual
+    system.true_residual = lambda x: judged.append(x) or before(x)
     rounds = system.rounds()
     rounds.run(by_conjugate_gradients(system.normal))
     assert rounds.converged
@@ -90,7 +93,7 @@ def test_reports_are_of_the_images_that_they_give():
     rounds = system.rounds(rtol=1e-10, start=RNG.standard_normal(SIZE))
     rounds.run(by_conjugate_gradients(system.normal))
     for size, image in system.reports:
-        assert_allclose(size, system.judge(image).norm, rtol=1e-3, atol=1e-15)
+        assert_allclose(size, system.true_residual(image).norm, rtol=1e-3, atol=1e-15)
     assert_array_equal(system.reports[-1][1], rounds.x)
 
 
@@ -99,13 +102,13 @@ def test_what_diverges_gives_the_best():
     system = System()
     errors = np.r_[np.geomspace(1e-1, 1e-4, 6), np.geomspace(1e-3, 1e20, 60)]
 
-    def steps(r, x, unit, leave):
+    def steps(r, x, unit, save):
         target, last = system.x / unit, (None, np.inf)
         for error in errors:
             d = target * (1 + error)
             claim = norm(system.b) / unit * error
             if claim > last[1]:
-                leave(*last)
+                save(*last)
             last = d, claim
             yield d, claim
 
@@ -122,7 +125,7 @@ def test_corrections_aim_lower():
     system = System()
     inverse = system.inverse()
 
-    def steps(r, x, unit, leave):
+    def steps(r, x, unit, save):
         for left in 0.9 ** np.arange(1, 400):
             yield (1 - left) * inverse(r), norm(r) * left / 1.5
 
@@ -135,7 +138,7 @@ def test_corrections_aim_lower():
 def test_what_is_not_finite_is_left(bad):
     system = System()
     rounds = system.rounds(maxiter=50)
-    rounds.run(lambda r, x, unit, leave: iter([(r * bad, bad)]))
+    rounds.run(lambda r, x, unit, save: iter([(r * bad, bad)]))
     assert rounds.taken == 1
     assert not rounds.converged
     assert_array_equal(rounds.x, np.zeros(SIZE))
@@ -193,13 +196,13 @@ def test_projected(dtype):
 def test_a_result_that_the_dtype_cannot_hold():
     system = System(10, np.float32, 1e40)
     with pytest.raises(ValueError, match="too large for float32"):
-        system.rounds().run(directly(system.inverse()))
+        system.rounds().run(by_inverse(system.inverse()))
 
 
-def test_what_is_forgiven():
-    assert forgiven(np.float64, 2.0, 3.0, 1.0) == 24 * 2.0**-52
-    assert forgiven(np.float32, 2.0, 3.0, 1.0) == 24 * 2.0**-23
-    assert forgiven(np.float32, 1e9, 1.0, 5.0) == 5 * ROUGHEST
+def test_attainable_residual():
+    assert attainable_residual(np.float64, 2.0, 3.0, 1.0) == 24 * 2.0**-52
+    assert attainable_residual(np.float32, 2.0, 3.0, 1.0) == 24 * 2.0**-23
+    assert attainable_residual(np.float32, 1e9, 1.0, 5.0) == 5 * ROUGHEST
 
 
 def test_units():
@@ -208,13 +211,13 @@ def test_units():
         assert power <= number < 2 * power
         assert np.frexp(power)[0] == 0.5
     x, d = np.float32([1, 0]), np.float32([2, 1])
-    assert_array_equal(moved(x, 2.0**-149, d), np.float32([1, 2.0**-149]))
-    assert moved(x, 2.0**-149, d.astype(float)).dtype == np.float32
+    assert_array_equal(add_scaled(x, 2.0**-149, d), np.float32([1, 2.0**-149]))
+    assert add_scaled(x, 2.0**-149, d.astype(float)).dtype == np.float32
 
 
 def test_endless_iterates_that_stand_still():
     system = System()
     calls = count()
     rounds = system.rounds()
-    rounds.run(lambda r, x, unit, leave: ((r, 1.0) for _ in calls))
+    rounds.run(lambda r, x, unit, save: ((r, 1.0) for _ in calls))
     assert next(calls) < 5

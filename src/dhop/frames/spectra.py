@@ -51,7 +51,7 @@ class Spectra:
         A number or a map for each frame.
     work : float
         Classes of aliases that are looked at, times their squared number.
-    quiet : float, optional
+    noise_bound : float, optional
         The attribute, where noise is not the same all over the frames.
 
     Attributes
@@ -65,7 +65,7 @@ class Spectra:
         What a frame sees of each frequency of `G`.
     sparse : bool
         Whether points of light stand in darkness: few pixels hold nearly all that varies.
-    quiet : float
+    noise_bound : float
         Standard deviation of the noise of a pixel of weight one, at most: see `dhop.frames.noise`.
     used : ndarray of int
         The frames that are looked at: those that have a weight, overlap with most others, and do
@@ -81,7 +81,7 @@ class Spectra:
         shifts: Array,
         weights: Sequence[Any] | None = None,
         work: float = WORK,
-        quiet: float | None = None,
+        noise_bound: float | None = None,
     ) -> None:
         ndim = len(factor)
         shape = frames.shape[-ndim:]
@@ -99,9 +99,9 @@ class Spectra:
         tiles = _tiles(frames, maps, whole - whole.min(axis=0), size, self.tile)
         windows = _windows(self.tile, rest)
         roots = np.sqrt(self.weights)
-        if quiet is None:
-            quiet = float(np.median(roots * [_noise(own) for own in tiles]))
-        self.quiet = quiet
+        if noise_bound is None:
+            noise_bound = float(np.median(roots * [_noise(own) for own in tiles]))
+        self.noise_bound = noise_bound
         over = tuple(range(-ndim, 0))
         self.sparse = bool(np.median(_kurtosis(tiles, over)) > SPARSE)
         window = windows[:, None]

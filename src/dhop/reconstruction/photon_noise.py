@@ -1,4 +1,4 @@
-"""Frames that count photons: their variance, and when they are fitted as well as they can be."""
+"""Noise of frames that count photons: variances, the loss, and its expectation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ import scipy
 from numpy.typing import NDArray
 
 from dhop.frames.masks import NEAR, surroundings
-from dhop.reconstruction.data_terms import Photons
+from dhop.reconstruction.data_terms import PoissonLoss
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
 
 MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
-FEW = 1e-4
-FAR = 5.0  # standard deviations of the read-out noise: so far below zero it takes no count
+FEW = 1e-4  # photons, the least that the expectation is tabulated for
+FAR = 5.0  # standard deviations of read noise below zero, beyond which nothing is a count
 
 
 @dataclass(frozen=True, eq=False)
-class Counting:
-    """How frames count.
+class PhotonNoise:
+    """Photon noise, read noise and background of frames.
 
     Attributes
     ----------
     background : ndarray, of the shape of the frames
-        What they show where the scene is dark, in their unit.
+        Of the frames where the scene is dark, in their unit.
     gain : float
-        What one photon adds to a pixel.
+        Of a photon, in the unit of the frames.
     read_noise : float
-        Standard deviation of the noise that comes beside, in their unit.
+        Its standard deviation, in the unit of the frames.
     """
 
     background: Array
@@ -38,8 +38,8 @@ class Counting:
     read_noise: float
 
     @classmethod
-    def checked(cls, background: Array, gain: float, read_noise: float) -> "Counting":
-        """Refuse what cannot be."""
+    def checked(cls, background: Array, gain: float, read_noise: float) -> "PhotonNoise":
+        """Refuse impossible values."""
         if not arguments.real("gain", gain) > 0:
             raise ValueError(f"gain must be positive, got {gain!r}")
         if arguments.real("read_noise", read_noise) < 0:
@@ -49,17 +49,17 @@ class Counting:
         return cls(background, float(gain), float(read_noise))
 
     def caution(self, frames: Array, weights: Sequence[Array]) -> str | None:
-        """What to say of frames, less their background, that hold what no count of photons is.
+        """The text of a warning if frames, here without background, are negative beyond read noise.
 
         Raises
         ------
         ValueError
-            If they are negative on the whole.
+            If their sum is negative.
         """
         counted, negative, least, total = 0, 0, 0.0, 0.0
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
             seen = (frame.astype(np.float64) + back)[np.broadcast_to(weight > 0, frame.shape)]
-            # What rounding leaves of a subtracted background is no negative count.
+            # Rounding of a subtracted background is no negative count.
             below = seen < -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(back).max()
             counted, negative = counted + seen.size, negative + int(below.sum())
             least, total = min(least, float(seen.min(initial=0))), total + float(seen.sum())
@@ -74,8 +74,8 @@ class Counting:
             raise ValueError(f'loss="poisson": {text}')
         return text
 
-    def contradicted(self, ratio: float) -> str:
-        """What to say of frames whose noise has a variance that is so many times the expected."""
+    def variance_text(self, ratio: float) -> str:
+        """The text of a warning if the noise variance is `ratio` times the expected."""
         return (
             f"the noise of the frames has {ratio:.2g} times the variance of photons with "
             f"gain={self.gain:g}; if a photon adds about {ratio * self.gain:.2g} to a pixel give "
@@ -83,47 +83,54 @@ class Counting:
         )
 
     def means(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
-        """The expected counts, background included, as those around each pixel tell them."""
+        """The expected counts, background included, as means around each pixel."""
         found = []
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            around = surroundings((frame.astype(np.float64) + back) / self.gain, weight)
-            found.append(around.clip(1 / NEAR**2))
+            counts = frame.astype(np.float64)
+            counts += back
+            counts /= self.gain
+            around = surroundings(counts, weight)
+            found.append(np.maximum(around, 1 / NEAR**2, out=around))
         return found
 
     def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
-        """Those of least squares: one over the variance of each pixel."""
-        return [
-            weight / (self.gain**2 * mean + self.read_noise**2)
-            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
-        ]
+        """The weights of least squares: one over the variance of each pixel."""
+        found = self.means(frames, weights)
+        for mean, weight in zip(found, weights, strict=True):
+            mean *= self.gain**2
+            mean += self.read_noise**2
+            np.divide(weight, mean, out=mean)
+        return found
 
-    def photons(self, frames: Array, weights: Sequence[Array]) -> Photons:
-        """The Poisson loss of frames whose background has been subtracted."""
-        from dhop.reconstruction.counts import Counts  # with Numba, so not before it is needed
+    def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
+        """The Poisson loss of frames without their background."""
+        # Imported here, since it loads Numba.
+        from dhop.reconstruction.compiled_poisson import CompiledPoissonLoss
 
-        beside = (self.read_noise / self.gain) ** 2
-        back = [_own(each) / self.gain + beside for each in self.background]
+        read = (self.read_noise / self.gain) ** 2
+        back = [_own(each) / self.gain + read for each in self.background]
         counts = []
         for y, w, b in zip(frames, weights, back, strict=True):
-            seen = np.where(w > 0, y, 0).astype(np.float64)
-            counts.append((seen.reshape(-1) / self.gain + b).clip(0))
+            n = np.divide(np.where(w > 0, y, 0).reshape(-1), self.gain, dtype=np.float64)
+            n += b
+            counts.append(np.maximum(n, 0, out=n))
         flat = [
             _own(np.broadcast_to(w, y.shape)).astype(np.float64)
             for y, w in zip(frames, weights, strict=True)
         ]
-        return Counts(counts, back, self.gain, flat)
+        return CompiledPoissonLoss(counts, back, self.gain, flat)
 
     def discrepancy(self, frames: Array, weights: Sequence[Array]) -> float:
-        """The loss that noise alone is expected to cost."""
-        beside = (self.read_noise / self.gain) ** 2
+        """The expected loss of the true scene."""
+        read = (self.read_noise / self.gain) ** 2
         return sum(
-            float(np.sum(weight * deviance(mean + beside)))
+            float(np.sum(weight * deviance(mean + read)))
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         )
 
 
 def _own(numbers: Array) -> Array:
-    """The numbers of all pixels, or a single one that was spread over them."""
+    """The numbers of all pixels, or the single one that was broadcast to them."""
     return numbers.reshape(-1) if any(numbers.strides) else numbers.reshape(-1)[:1]
 
 

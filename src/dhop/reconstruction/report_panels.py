@@ -1,4 +1,4 @@
-"""What the pages of `dhop.Solution.plot` have in common; needs matplotlib."""
+"""The panels of the reports of `dhop.Solution.plot`; needs matplotlib."""
 
 import io
 from typing import Any, Literal, TypeAlias
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Stretch: TypeAlias = Literal["linear", "asinh"]
 
-SHADES = 0.1, 99.9  # percentiles that are black and white
+SHADES = 0.1, 99.9  # percentiles shown as black and white
 NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
-BEND = 3.0  # standard deviations of the sky: what is fainter is shown as it is
-COLUMNS = 4  # of every page; more follow behind
+LINEAR = 3.0  # standard deviations of the sky, up to which asinh is about linear
+COLUMNS = 4  # of every page; others follow
 
 
 class Page(Figure):
-    """A figure that notebooks show, although pyplot knows nothing of it."""
+    """A figure that notebooks show without pyplot."""
 
     def _repr_png_(self) -> bytes:
         content = io.BytesIO()
@@ -50,19 +50,19 @@ def seen(solution: Any) -> NDArray[np.bool_]:
 
 
 def gain(solution: Any) -> float:
-    """How much brighter than the scene the first frame is: by a block's pixels if it is a sum."""
+    """The brightness of the first frame relative to the scene: pixels in a block if it sums."""
     A = solution.operator.operators[0]
     factor = float(np.median(A.matvec(np.ones(A.shape[1], A.dtype))))
     return factor if factor > 0 else 1.0
 
 
 class Shades:
-    """Which brightness is black and which is white.
+    """Grey levels from black to white.
 
     Parameters
     ----------
     values : ndarray
-        That are to be seen.
+        To be shown.
     stretch : {"linear", "asinh"}
         ``"asinh"`` is for a few bright sources on a dark sky: linear about the median, and
         logarithmic far above its noise.
@@ -72,11 +72,11 @@ class Shades:
         self._sky, self._bend = 0.0, 0.0
         if stretch == "asinh":
             self._sky = float(np.median(values))
-            self._bend = BEND * NORMAL * float(np.median(abs(values - self._sky)))
+            self._bend = LINEAR * NORMAL * float(np.median(abs(values - self._sky)))
         self._low, self._high = self._bent(np.percentile(values, SHADES))
 
     def of(self, image: Array) -> Array:
-        """The image from zero, black, to one."""
+        """The grey levels of an image, from zero, black, to one."""
         span = (self._high - self._low) or 1
         return np.clip((self._bent(image) - self._low) / span, 0, 1)
 
@@ -163,7 +163,7 @@ def brightness(ax: Any, solution: Any) -> None:
 
 
 def say(ax: Any, text: str) -> None:
-    """Words instead of a picture."""
+    """A text instead of a picture."""
     ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=13, transform=ax.transAxes)
     ax.set_axis_off()
 

@@ -1,4 +1,4 @@
-"""Plug and play: a denoiser in the place of a prior."""
+"""Plug and play: a denoiser as prior."""
 
 import time
 from collections.abc import Callable
@@ -12,47 +12,46 @@ from dhop.frames import layouts
 from dhop.iteration.steps import norm
 from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 Denoiser: TypeAlias = Callable[[Array, float], Array]
 
-LEVELS = np.geomspace(8, 0.7, 12)  # times the noise: what the denoiser is to remove
-TRUST = 2.0  # how much more the frames count than the noise says
-DAMPED = 0.7  # of the denoised image, and of the last one, is taken; the rest of the one before
+LEVELS = np.geomspace(8, 0.7, 12)  # times the noise: levels of the denoiser
+DATA_WEIGHT = 2.0  # of the frames, relative to the inverse of their noise variance
+DAMPED = 0.7  # of the denoised image, and at last of the result; the rest is the one before
 ROUGH = 1e-3  # tolerance of the least squares
 
 
 def plug_and_play(
     problem: Problem,
-    first: Found,
+    first: SolverResult,
     denoise: Denoiser,
     variance: float,
     axis: int | None,
     *,
     callback: Callback | None,
     progress: Progress,
-) -> Found:
-    r"""Improve an image by turns of a denoiser and of what the frames say.
+) -> SolverResult:
+    r"""Improve an image by half-quadratic splitting: denoising and least squares in turn.
 
-    Half-quadratic splitting: the level of the noise that is to be removed falls from step to step,
-    and the frames bring back what was taken too much,
+    The level of the denoiser falls from step to step, and each is followed by
 
     .. math:: \min_x \frac{\gamma}{2} \|B x - y\|^2 + \frac12 \|x - z\|^2,
 
-    where `z` is the denoised image. It is damped, and the mean of the end with the beginning errs
-    less than either.
+    where `z` is the denoised image, damped. The result is a mean of the last image and the first,
+    which errs less than either.
 
     Parameters
     ----------
     problem : Problem
-    first : Found
+    first : SolverResult
         Its solution.
     denoise : callable
         Called with an image, as the caller has its axes, and the standard deviation of its noise.
     variance : float
-        Of the noise of a pixel of weight one; where there is none nothing is to be removed.
+        Of the noise of a pixel of weight one; zero leaves the image as it is.
     axis : int or None
         Of the channels of the caller's images.
     callback, progress
@@ -71,15 +70,15 @@ def plug_and_play(
     begin, history = time.perf_counter(), list(first.history)
     start = image = first.x.reshape(B.dims)
     weights = np.concatenate([np.ravel(w) for w in B.weights or [np.ones(1)]])
-    # An image is brighter or fainter than frames that are sums of its pixels.
+    # Of a constant image: frames that are sums of its pixels are brighter.
     gain = float(np.mean(B.operators[0].matvec(np.ones(B.shape[1], B.dtype))))
     noise = sqrt(variance / float(np.mean(weights[weights > 0]))) / (gain or 1.0)
     with reporting(progress, len(LEVELS), "plug and play") as advance:
         for level in noise * LEVELS:
             clean = _denoised(denoise, image, float(level), axis)
             damped = (DAMPED * clean + (1 - DAMPED) * image).astype(image.dtype)
-            trust = TRUST * (float(level) * gain) ** 2 / variance
-            new = B.prox_l2(damped, y, trust, rtol=ROUGH)
+            gamma = DATA_WEIGHT * (float(level) * gain) ** 2 / variance
+            new = B.prox_l2(damped, y, gamma, rtol=ROUGH)
             change = norm((new - image).ravel()) / (norm(new.ravel()) or 1.0)
             image = new
             step = Step(len(history) + 1, change, time.perf_counter() - begin)
@@ -88,9 +87,9 @@ def plug_and_play(
             if callback is not None:
                 callback(Step(step.iteration, change, step.seconds, image))
     image = (DAMPED * image + (1 - DAMPED) * start).astype(start.dtype)
-    misfit = norm(y - B.matvec(image.ravel()))
+    residual_norm = norm(y - B.matvec(image.ravel()))
     return first._replace(
-        x=image.reshape(-1), solver="plug-and-play", history=history, misfit=misfit
+        x=image.reshape(-1), solver="plug-and-play", history=history, residual_norm=residual_norm
     )
 
 

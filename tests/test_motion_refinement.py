@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry
-from dhop.reconstruction import refining, settling
-from dhop.reconstruction.halves import State, _Halves, better, telling
-from dhop.reconstruction.middle import Middle
-from dhop.reconstruction.settling import _Steps
+from dhop.reconstruction import motion_refinement, refining
+from dhop.reconstruction.crop import Crop
+from dhop.reconstruction.cross_validation import State, _Halves, interior_weights, validated
+from dhop.reconstruction.motion_refinement import _Steps
 from dhop.registration import Registration
 
 SHAPE = (30, 38)
@@ -57,20 +57,20 @@ def test_a_step_leads_to_the_truth(kind, factor, largest):
     true, wrong = astray(kind, 0.06)
     noise = 1e-3 * np.random.default_rng(0).standard_normal(SHAPE)
     frames = np.stack([frame(true, factor, 1.7, 0.2) + noise])
-    middle = Middle.build(frames, None, [wrong], factor, "mean", largest)
-    assert middle.first == tuple((n - min(n, largest)) // 2 for n in SHAPE)
-    there = groups.shifted(middle.first)
-    rows, columns = fine(middle.size, factor)
-    G = light(rows + middle.first[0], columns + middle.first[1]).ravel()
-    steps = _Steps(middle, kind, SHAPE)
+    crop = Crop.build(frames, None, [wrong], factor, "mean", largest)
+    assert crop.first == tuple((n - min(n, largest)) // 2 for n in SHAPE)
+    there = groups.shifted(crop.first)
+    rows, columns = fine(crop.size, factor)
+    G = light(rows + crop.first[0], columns + crop.first[1]).ravel()
+    steps = _Steps(crop, kind, SHAPE)
     moved = np.zeros((1, len(steps.among)))
-    state = State(middle.motion, Photometry(np.ones(1), np.zeros(1)))
+    state = State(crop.motion, Photometry(np.ones(1), np.zeros(1)))
     state = steps.taken(state, moved, G)
     found = there @ state.motion[0] @ np.linalg.inv(there)
     assert apart(found, true) < min(0.012, 0.1 * apart(wrong, true))
     assert_allclose(state.photometry.gains, 1.7, rtol=0.005)
     assert_allclose(state.photometry.offsets, 0.2, atol=0.015)
-    again = groups.stepped(middle.motion[0], steps.among, moved[0])
+    again = groups.stepped(crop.motion[0], steps.among, moved[0])
     assert_allclose(again, state.motion[0], atol=1e-3)
 
 
@@ -78,8 +78,8 @@ def test_a_step_leads_to_the_truth(kind, factor, largest):
 def test_steps_of_a_part_are_those_of_the_whole_frame(kind):
     """One prior serves both."""
     frames = np.zeros((1, *SHAPE))
-    middle = Middle.build(frames, None, [np.eye(3)], (2, 2), "mean", 20)
-    there, among = groups.shifted(middle.first), _Steps(middle, kind, SHAPE).among
+    crop = Crop.build(frames, None, [np.eye(3)], (2, 2), "mean", 20)
+    there, among = groups.shifted(crop.first), _Steps(crop, kind, SHAPE).among
     for unit in np.eye(len(among)):
         step = there @ groups.stepped(np.eye(3), among, unit) @ np.linalg.inv(there)
         expected = groups.stepped(np.eye(3), groups.generators(kind, SHAPE), unit)
@@ -88,12 +88,12 @@ def test_steps_of_a_part_are_those_of_the_whole_frame(kind):
 
 def test_no_frame_goes_far(monkeypatch):
     """Where motions are far off the residual tells nothing."""
-    monkeypatch.setattr(settling, "LARGEST", 0.02)
+    monkeypatch.setattr(motion_refinement, "LARGEST", 0.02)
     true, wrong = astray("shift", 0.1)
-    middle = Middle.build(frame(true, (2, 2))[None], None, [wrong], (2, 2), "mean")
+    crop = Crop.build(frame(true, (2, 2))[None], None, [wrong], (2, 2), "mean")
     state = State([wrong], Photometry.none(1))
     moved = np.zeros((1, 2))
-    found = _Steps(middle, "shift", SHAPE).taken(state, moved, light(*fine(SHAPE, (2, 2))).ravel())
+    found = _Steps(crop, "shift", SHAPE).taken(state, moved, light(*fine(SHAPE, (2, 2))).ravel())
     assert_array_equal(moved, 0)
     assert_array_equal(found.motion[0], wrong)
 
@@ -102,22 +102,22 @@ def test_one_step_keeps_the_mean():
     """What the gain changes the offset makes up for."""
     true, wrong = astray("euclidean", 0.15)
     frames = np.stack([frame(true, (2, 2), 1.7, 0.2)])
-    middle = Middle.build(frames, None, [wrong], (2, 2), "mean")
+    crop = Crop.build(frames, None, [wrong], (2, 2), "mean")
     G = light(*fine(SHAPE, (2, 2))).ravel()
-    steps = _Steps(middle, "euclidean", SHAPE)
+    steps = _Steps(crop, "euclidean", SHAPE)
     step, gain, offset = steps._step(0, wrong, np.zeros(3), G)
-    (A,) = middle.operators([groups.stepped(wrong, steps.among, step)])
-    weights = telling(middle, 0, [wrong]) > 0
+    (A,) = crop.operators([groups.stepped(wrong, steps.among, step)])
+    weights = interior_weights(crop, 0, [wrong]) > 0
     left = frames[0] - gain * A.matvec(G).reshape(SHAPE) - offset
     assert abs(left[weights].mean()) < 0.01
 
 
 def test_frames_that_tell_nothing_go_back_to_where_they_were_registered():
     frames = np.random.default_rng(0).random((1, *SHAPE))
-    middle = Middle.build(frames, None, [np.eye(3)], (2, 2), "mean")
-    steps = _Steps(middle, "euclidean", SHAPE)
+    crop = Crop.build(frames, None, [np.eye(3)], (2, 2), "mean")
+    steps = _Steps(crop, "euclidean", SHAPE)
     moved = np.array([0.2, -0.1, 0.05])
-    step, gain, _ = steps._step(0, np.eye(3), moved, np.ones(middle.frames[0].size * 4))
+    step, gain, _ = steps._step(0, np.eye(3), moved, np.ones(crop.frames[0].size * 4))
     assert_allclose(step, -moved)
     assert gain == 1
 
@@ -134,8 +134,8 @@ def test_halves_know_nothing_of_each_other():
     state = State(motion, Photometry.none(5))
 
     def images(frames):
-        middle = Middle.build(frames, None, motion, (2, 2), "mean")
-        halves = _Halves(middle, [telling(middle, i, [m]) for i, m in enumerate(motion)], 0.01)
+        crop = Crop.build(frames, None, motion, (2, 2), "mean")
+        halves = _Halves(crop, [interior_weights(crop, i, [m]) for i, m in enumerate(motion)], 0.01)
         return halves, halves.images(state, [None, None])
 
     halves, (even, odd) = images(frames)
@@ -145,30 +145,30 @@ def test_halves_know_nothing_of_each_other():
         found = images(other)[1]
         assert_array_equal(found[1 - start], same)
     # The image of the odd frames predicts the even ones.
-    left = [np.std(each.left) for each in halves.misfits(motion, [0 * even, odd])]
+    left = [np.std(each.residual) for each in halves.residuals(motion, [0 * even, odd])]
     assert max(left[0::2]) < 0.1 < min(left[1::2])
 
 
 def test_no_motion_is_better_by_what_noise_brings():
     motion, frames = shifted(6, noise=0.5)
-    middle = Middle.build(frames, None, motion, (2, 2), "mean")
+    crop = Crop.build(frames, None, motion, (2, 2), "mean")
     rng, level = np.random.default_rng(2), Photometry.none(6)
     one = State(motion, level)
     for _ in range(3):
         other = State([m @ groups.shifted(rng.normal(0, 0.004, 2)) for m in motion], level)
-        assert not better(middle, one, other, 0.3, 2).any()
-        assert not better(middle, other, one, 0.3, 2).any()
+        assert not validated(crop, one, other, 0.3, 2).any()
+        assert not validated(crop, other, one, 0.3, 2).any()
 
 
 def test_spikes_do_not_decide():
     motion, frames = shifted(6, noise=0.05)
     frames[np.random.default_rng(0).random(frames.shape) < 0.01] += 10
-    middle = Middle.build(frames, None, motion, (2, 2), "mean")
+    crop = Crop.build(frames, None, motion, (2, 2), "mean")
     level, signs = Photometry.none(6), np.random.default_rng(5).choice([-0.2, 0.2], (6, 2))
     true = State(motion, level)
     false = State([m @ groups.shifted(by) for m, by in zip(motion, signs, strict=True)], level)
-    assert better(middle, false, true, 0.1, 2).all()
-    assert not better(middle, true, false, 0.1, 2).any()
+    assert validated(crop, false, true, 0.1, 2).all()
+    assert not validated(crop, true, false, 0.1, 2).any()
 
 
 def test_the_mean_of_frames_of_different_brightness():
@@ -177,8 +177,8 @@ def test_the_mean_of_frames_of_different_brightness():
     given = Photometry(np.array([1.0, 2.0, 0.5]), np.array([0.0, -0.3, 0.4]))
     shape = (-1, 1, 1)
     bright = frames * given.gains.reshape(shape) + given.offsets.reshape(shape)
-    middle = Middle.build(bright, None, motion, (2, 2), "mean")
-    found = middle.corrected(middle.centred(given)).frames
+    crop = Crop.build(bright, None, motion, (2, 2), "mean")
+    found = crop.corrected(crop.centred(given)).frames
     assert_allclose(found - found.mean(), frames - frames.mean(), atol=1e-12)
     assert abs(np.average(found.mean(axis=(1, 2)), weights=given.gains**2)) < 1e-12
 

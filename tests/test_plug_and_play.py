@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy import ndimage
 
 from dhop import psf, super_resolve
-from dhop.reconstruction import splitting
+from dhop.reconstruction import plug_and_play
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
 
@@ -18,7 +18,7 @@ def soften(image, level):
 
 @pytest.mark.parametrize("decimation", ["mean", "sum"])
 def test_is_the_splitting(decimation, monkeypatch):
-    monkeypatch.setattr(splitting, "ROUGH", 1e-11)
+    monkeypatch.setattr(plug_and_play, "ROUGH", 1e-11)
     rng = np.random.default_rng(0)
     frames = rng.random((2, 4, 5))
     weights = rng.integers(1, 3, frames.shape).astype(float)

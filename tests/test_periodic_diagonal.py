@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.periodic_diagonal import periodic_diagonal
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.repeating import repeated
 
 SHIFTS = np.array([[0.0], [0.3], [-0.4], [0.15], [-0.2], [0.45]])
 BLUR = psf.gaussian((7,), 1.2)
@@ -38,7 +38,7 @@ def dense(solution, boundary="symmetric"):
 
 def of(solution, noise, probes=64):
     (one,) = solution._uncertainty.images
-    return repeated(one, noise, probes, np.random.default_rng(0))
+    return periodic_diagonal(one, noise, probes, np.random.default_rng(0))
 
 
 @pytest.mark.slow
@@ -65,7 +65,8 @@ def test_images():
                           weights=weights)  # fmt: skip
     problem = Problem(exact.operator, frames, "laplacian", 0.01, "wrap")
     for what in "posterior", "noise":
-        found = repeated(Covariance(problem), what == "noise", 64, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        found = periodic_diagonal(Covariance(problem), what == "noise", 64, rng)
         ratio = np.sqrt(found.values) / exact.standard_deviation(1.0, what)
         true = np.sqrt(np.mean((ratio - 1) ** 2))
         assert true < 0.01

@@ -1,4 +1,4 @@
-"""How noisy each pixel of the frames is, where that is not the same all over."""
+"""The noise variance of each pixel of the frames, where that is not the same all over."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,24 +14,24 @@ from dhop.reconstruction.preparation import Preparation
 Array = NDArray[Any]
 
 
-def with_quiet_noise(known: Preparation) -> Preparation:
-    """The same with what is known of the noise of a single frame whose weights differ.
+def with_noise_bound(known: Preparation) -> Preparation:
+    """The same with the bound of the noise of a single frame whose weights differ.
 
-    Its quiet parts are those of large weights, so the noise is that of the frame times their roots.
-    Several frames tell it by what they do not have in common.
+    Its quiet parts are those of large weights, so the frame is first multiplied by their roots.
+    Of several frames the noise is what they do not have in common.
     """
     if len(known.frames) > 1 or known.weights is None or not differ(known.weights[0]):
         return known
     each = known.weights[0][known.weights[0] > 0]
     spread = np.mean(each) * np.mean(1 / each)
-    quiet = np.sqrt(spread * over_expected(known.frames, known.weights))
-    return replace(known, quiet=float(quiet))
+    bound = np.sqrt(spread * reduced_chi_square(known.frames, known.weights))
+    return replace(known, noise_bound=float(bound))
 
 
-def over_expected(frames: Array, weights: Sequence[Array]) -> float:
-    """The variance in quiet parts of frames times their weights, which are one over it; 0 if none.
+def reduced_chi_square(frames: Array, weights: Sequence[Array]) -> float:
+    """The noise variance of quiet parts, relative to one over the weights; 0 without pixels.
 
-    That is one where the weights are right.
+    It is one where the weights are right.
     """
     found = [
         quiet_noise(np.sqrt(weight) * np.where(seen, frame, 0), seen) ** 2
@@ -42,10 +42,10 @@ def over_expected(frames: Array, weights: Sequence[Array]) -> float:
 
 
 def variances(known: Preparation) -> Array:
-    """The variance of the noise of each pixel of the frames, in their unit squared.
+    """The noise variance of each pixel of the frames, in their unit squared.
 
-    Its mean is what spectra show. It falls with the weights where these differ within a frame, and
-    may grow with the brightness where they do not. Pixels without a weight have any.
+    Its mean is that of the spectra. It falls with the weights where these differ within a frame,
+    and may grow with the brightness where they do not. Pixels without a weight have any.
     """
     usual = known.variance()
     weights = known.weights or [np.ones(())] * len(known.frames)

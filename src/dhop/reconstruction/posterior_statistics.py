@@ -1,4 +1,4 @@
-"""How sure a solution is: the questions that it answers."""
+"""The posterior of a solution: deviations, covariances, resolution and samples."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ Array = NDArray[Any]
 
 
 class Certainty(ABC):
-    """The methods of a `dhop.Solution` that tell how sure it is."""
+    """The methods of a `dhop.Solution` about its posterior."""
 
     @property
     @abstractmethod
     def _uncertainty(self) -> "Uncertainty":
-        """What the methods compute with, made when one is called."""
+        """What computes them."""
 
     def standard_deviation(
         self,

@@ -1,9 +1,8 @@
-"""Diagonals of inverses that repeat: those of a large image from a small one.
+"""Periodic diagonals of inverses: those of a large image from a small one.
 
-Where all pixels of a frame have one weight and one PSF, nothing tells one place of the scene from
-another but the borders, and the grids of the frames, which repeat with the decimation. So does the
-diagonal. A small image of the same frames has all that a large one has: corners, borders, and
-between them the pixels of a low-resolution pixel, over and over.
+Where all pixels of a frame have one weight and one PSF, the problem is invariant to shifts by a
+low-resolution pixel, but for the borders. So is the diagonal. A small image of the same frames has
+all values of a large one: corners, borders, and between them one period, over and over.
 """
 
 from collections.abc import Sequence
@@ -23,28 +22,28 @@ from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
 
-FELT = 0.01  # of the largest value of a row: where there is less, borders are not felt
-NEAR = 24  # pixels, and as many as PSFs cover: how far borders are felt, at first
-PERIODS = 8  # of a low-resolution pixel between borders, of which the mean counts
-WORTH = 0.5  # of the pixels of the image, at most, are those of a small one
+NEGLIGIBLE = 0.01  # of the largest value of a row: borders beyond do not matter
+NEAR = 24  # pixels from a border, and as many as PSFs cover, where it matters at first
+PERIODS = 8  # between the borders, which are averaged
+WORTH = 0.5  # of the pixels of the image are the most of a small one
 ROUGH = 1e-4  # tolerance of a row
 
 
-def repeated(
+def periodic_diagonal(
     covariance: Covariance,
     noise: bool,
     probes: int,
     rng: np.random.Generator,
     progress: Progress = None,
 ) -> Diagonal | None:
-    """What `dhop.reconstruction.probing.probed` returns, if it repeats and a small image tells it.
+    """What `dhop.reconstruction.probing.probed` returns, from a small image if that is possible.
 
     Parameters
     ----------
     covariance, noise, probes, rng, progress
         As for that.
     """
-    frames = _alike(covariance)
+    frames = _periodic(covariance)
     if not frames:
         return None
     dims, factor = covariance.dims, _steps(frames[0], len(covariance.dims))
@@ -52,45 +51,43 @@ def repeated(
     reach = [NEAR + max(_extent(A, axis) for A in blurs) for axis in range(len(dims))]
     while True:
         axes = [
-            _Line.build(n, f, near) if axis in covariance.axes else _Line.whole(n)
+            _Axis.build(n, f, near) if axis in covariance.axes else _Axis.whole(n)
             for axis, (n, f, near) in enumerate(zip(dims, factor, reach, strict=True))
         ]
         small = _resized(covariance, frames, [line.small for line in axes])
         if small.size > WORTH * covariance.size:
             return None
-        far = _felt(small, noise, axes)
+        far = _reaching(small, noise, axes)
         if not far:
             return _spread(probed(small, noise, probes, rng, progress), axes)
         reach = [2 * near if axis in far else near for axis, near in enumerate(reach)]
 
 
-class _Line:
-    """Along an axis, the classes of pixels that are alike.
+class _Axis:
+    """The classes of equivalent pixels along an axis.
 
     Attributes
     ----------
     small : int
         Pixels of the small image.
     border : int or None
-        Pixels that feel a border, on either side. None if the axis stays as it is.
-    classes : ndarray of int
-        That of each pixel of the large image.
-    own : ndarray of int
-        That of each pixel of the small one.
+        Pixels near a border, on either side. None if the axis stays as it is.
+    classes, small_classes : ndarray of int
+        That of each pixel of the large image, and of the small one.
     """
 
     def __init__(self, size: int, small: int, border: int | None, factor: int) -> None:
         self.small, self.border = small, border
-        self.classes, self.own = (_classes(n, border, factor) for n in (size, small))
+        self.classes, self.small_classes = (_classes(n, border, factor) for n in (size, small))
 
     @classmethod
-    def build(cls, size: int, factor: int, near: int) -> "_Line":
+    def build(cls, size: int, factor: int, near: int) -> "_Axis":
         border = factor * ceil(near / factor)
         small = 2 * border + factor * PERIODS + size % factor
         return cls(size, small, border, factor) if small < size else cls.whole(size)
 
     @classmethod
-    def whole(cls, size: int) -> "_Line":
+    def whole(cls, size: int) -> "_Axis":
         return cls(size, size, None, 1)
 
 
@@ -103,8 +100,8 @@ def _classes(size: int, border: int | None, factor: int) -> NDArray[np.intp]:
     return np.select([place < border, place < size - border], [place, middle], last)
 
 
-def _alike(covariance: Covariance) -> list[DHOperator]:
-    """The operators of the frames, if these treat all places alike; else none."""
+def _periodic(covariance: Covariance) -> list[DHOperator]:
+    """The operators of the frames, if these are periodic with one decimation; else none."""
     stack = covariance.problem.operator
     squares = covariance.similar is covariance.problem and covariance.free is None
     even = all(np.ptp(weight) == 0 for weight in stack.weights or ())
@@ -132,7 +129,7 @@ def _resized(covariance: Covariance, frames: Sequence[DHOperator], dims: Sequenc
     made: dict[int, DHOperator] = {}
 
     def resized(A: DHOperator) -> DHOperator:
-        if id(A) not in made:  # frames that see the same way share theirs
+        if id(A) not in made:  # equal frames share theirs
             made[id(A)] = DHOperator(dims, A.psf, A.factor, **A.settings())
         return made[id(A)]
 
@@ -145,40 +142,40 @@ def _resized(covariance: Covariance, frames: Sequence[DHOperator], dims: Sequenc
     return Covariance(posed, target=target)
 
 
-def _felt(small: Covariance, noise: bool, lines: Sequence[_Line]) -> list[int]:
-    """The axes along which the row of the middle does not vanish before the border."""
+def _reaching(small: Covariance, noise: bool, axes: Sequence[_Axis]) -> list[int]:
+    """The axes along which the row of the central pixel reaches a border."""
     middle = [n // 2 for n in small.dims]
-    row = small.unshown(small.units([np.ravel_multi_index(middle, small.dims)]))
+    row = small.target_adjoint(small.units([np.ravel_multi_index(middle, small.dims)]))
     row = small.solve(row, ROUGH)
     if noise:
         row = small.solve(small.data(row), ROUGH)
-    sizes = abs(small.shown(row)).reshape(small.dims)
+    sizes = abs(small.apply_target(row)).reshape(small.dims)
     found = []
-    for axis, (line, at) in enumerate(zip(lines, middle, strict=True)):
+    for axis, (line, at) in enumerate(zip(axes, middle, strict=True)):
         if line.border is None:
             continue
         beyond = abs(np.arange(line.small) - at) >= line.border
-        if sizes.compress(beyond, axis).max() > FELT * sizes.max():
+        if sizes.compress(beyond, axis).max() > NEGLIGIBLE * sizes.max():
             found.append(axis)
     return found
 
 
-def _spread(found: Diagonal, lines: Sequence[_Line]) -> Diagonal:
-    """The means over pixels that are alike, on the large image."""
-    alike = np.ix_(*(np.bincount(line.own) for line in lines))
-    counts = np.asarray(prod(alike[1:], start=alike[0]))
-    mean, square = (_sums(each, lines) / counts for each in (found.values, found.values**2))
+def _spread(found: Diagonal, axes: Sequence[_Axis]) -> Diagonal:
+    """The means over equivalent pixels, on the large image."""
+    sizes = np.ix_(*(np.bincount(line.small_classes) for line in axes))
+    counts = np.asarray(prod(sizes[1:], start=sizes[0]))
+    mean, square = (_sums(each, axes) / counts for each in (found.values, found.values**2))
     scatter = np.zeros_like(mean)
     np.divide((square - mean**2).clip(0), mean**2, out=scatter, where=mean > 0)
     errors = np.where(counts > 1, scatter / (counts - 1).clip(1) + TOLERANCE**2, found.error**2)
-    places = np.ix_(*(line.classes for line in lines))
+    places = np.ix_(*(line.classes for line in axes))
     return Diagonal(mean[places], sqrt(float(errors[places].mean())))
 
 
-def _sums(values: Array, lines: Sequence[_Line]) -> Array:
-    """Over pixels of one class."""
-    for axis, line in enumerate(lines):
-        ones = np.zeros((int(line.own.max()) + 1, line.small))
-        ones[line.own, np.arange(line.small)] = 1
+def _sums(values: Array, axes: Sequence[_Axis]) -> Array:
+    """The sums over the pixels of each class."""
+    for axis, line in enumerate(axes):
+        ones = np.zeros((int(line.small_classes.max()) + 1, line.small))
+        ones[line.small_classes, np.arange(line.small)] = 1
         values = np.moveaxis(np.tensordot(ones, values, (1, axis)), 0, axis)
     return values

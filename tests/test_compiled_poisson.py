@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import workers
 from dhop.kernels import photons
-from dhop.reconstruction import counts as compiled
-from dhop.reconstruction.counts import Counts
-from dhop.reconstruction.data_terms import Photons
+from dhop.reconstruction import compiled_poisson
+from dhop.reconstruction.compiled_poisson import CompiledPoissonLoss
+from dhop.reconstruction.data_terms import PoissonLoss
 
 GAIN = 2.5
 SIZES = [1, 2, photons.BLOCK - 1, photons.BLOCK, photons.BLOCK + 1, 3 * photons.BLOCK + 7]
@@ -43,12 +43,12 @@ def formula(n, back, w, product):
 def test_is_the_formula(size, dtype, spread):
     n, back, w, product, one, other = frame(size, dtype, spread)
     loss, fall, _ = formula(n, back, w, product)
-    data = Counts([n, n], [back, back], GAIN, [w, w])
-    seen = data.see(1, product)
-    assert seen.fall.dtype == dtype
+    data = CompiledPoissonLoss([n, n], [back, back], GAIN, [w, w])
+    seen = data.evaluate(1, product)
+    assert seen.descent.dtype == dtype
     rounding = 1e-14 * float(np.sum(w * (n + abs(product) + 1)))  # terms of a loss nearly cancel
     assert_allclose(seen.value, float(loss.sum()), rtol=1e-13, atol=rounding)
-    assert (abs(seen.fall - fall) <= 4 * np.finfo(dtype).eps * (abs(fall) + 2 * w)).all()
+    assert (abs(seen.descent - fall) <= 4 * np.finfo(dtype).eps * (abs(fall) + 2 * w)).all()
     assert_allclose(data.cost([product] * 2), 2 * float(loss.sum()), rtol=1e-13, atol=2 * rounding)
     t = np.array([0.3, -0.2])
     p, a, b = (each.astype(np.longdouble) for each in (product, one, other))
@@ -57,7 +57,7 @@ def test_is_the_formula(size, dtype, spread):
     found = data.bend([product] * 2, ([one] * 2, [other] * 2), t)
     for number, term in zip(found, terms, strict=True):
         assert_allclose(number, 2 * float(term.sum()), atol=1e-13 * float(abs(term).sum()))
-    plain = Photons([n, n], [back, back], GAIN, [w, w])  # as chunks have it
+    plain = PoissonLoss([n, n], [back, back], GAIN, [w, w])  # as chunks have it
     for number, term in zip(plain.bend([product] * 2, ([one] * 2, [other] * 2), t), terms,
                             strict=True):  # fmt: skip
         assert_allclose(number, 2 * float(term.sum()), atol=1e-6 * float(abs(term).sum()))
@@ -78,28 +78,28 @@ def test_logarithms():
 def test_no_number_stays_none():
     n, back, w, product, one, other = frame(20, np.float64, True)
     product[7] = np.nan
-    data = Counts([n], [back], GAIN, [w])
-    seen = data.see(0, product)
+    data = CompiledPoissonLoss([n], [back], GAIN, [w])
+    seen = data.evaluate(0, product)
     assert np.isnan(seen.value)
-    assert_array_equal(np.flatnonzero(np.isnan(seen.fall)), [7])
+    assert_array_equal(np.flatnonzero(np.isnan(seen.descent)), [7])
     assert np.isnan(data.bend([product], ([one], [other]), np.zeros(2))).all()
 
 
 def test_has_the_same_bits_on_any_threads(monkeypatch):
     several = [frame(9 * photons.BLOCK + 5, np.float32, False, seed) for seed in range(3)]
     n, back, w, product, one, other = (list(each) for each in zip(*several, strict=True))
-    data = Counts(n, back, GAIN, w)
+    data = CompiledPoissonLoss(n, back, GAIN, w)
 
     def all_of_it():
         return [
             data.cost(product), data.bend(product, (one, other), np.array([1.0, 0.5])),
-            data.see(2, product[2]).fall,
+            data.evaluate(2, product[2]).descent,
         ]  # fmt: skip
 
     expected = all_of_it()
     for many in (1, 2, 4, 9):
         edges = [10 * k // many for k in range(many + 1)]
-        monkeypatch.setattr(compiled, "row_blocks", lambda *_, e=edges: list(pairwise(e)))
+        monkeypatch.setattr(compiled_poisson, "row_blocks", lambda *_, e=edges: list(pairwise(e)))
         with workers(many):
             for found, before in zip(all_of_it(), expected, strict=True):
                 assert_array_equal(found, before)

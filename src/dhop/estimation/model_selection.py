@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.estimation import groups, turning
-from dhop.estimation.alignment import Level, gradient, trust
+from dhop.estimation import groups, motion_alignment
 from dhop.estimation.correlation import repeats
 from dhop.estimation.groups import KINDS, Kind
+from dhop.estimation.shift_alignment import Level, gradient, trust
 
 Array = NDArray[Any]
 
@@ -40,26 +40,26 @@ def simplest(trials: list[Trial]) -> Kind:
 def trial(reference: list[Level], frame: list[Level]) -> Trial | None:
     """Fits of each kind; None if the frame does not show the scene of the reference."""
     shape = frame[0].image.shape
-    start = turning.place(reference, frame, "similarity", LARGEST)
+    start = motion_alignment.place(reference, frame, "similarity", LARGEST)
     if start is None or not start.fits(shape):
         return None
-    k = turning.finest(frame, LARGEST)
+    k = motion_alignment.finest(frame, LARGEST)
     one, other = reference[k], frame[k]
     found = []
     for kind in KINDS:
-        fitted = turning.align(one, other, groups.nearest(start.matrix, kind, shape), kind)
+        fitted = motion_alignment.align(one, other, groups.nearest(start.matrix, kind, shape), kind)
         if fitted is None:
             return None
         found.append(fitted.matrix)
-    image, sure = turning.laid(one, other, found[-1])
+    image, sure = motion_alignment.laid(one, other, found[-1])
     both = sure * other.sure
-    residual, gain = turning.unexplained(image, other.smooth, both)
+    residual, gain = motion_alignment.unexplained(image, other.smooth, both)
     weights = both * trust(residual, np.hypot(*gradient(np.float32(gain) * image)), both)
     n = float(weights.sum()) / repeats(residual, weights, residual, weights)
     criteria = []
     for kind, matrix in zip(KINDS, found, strict=True):
-        image, _ = turning.laid(one, other, matrix)
-        residual, _ = turning.unexplained(image, other.smooth, weights)
+        image, _ = motion_alignment.laid(one, other, matrix)
+        residual, _ = motion_alignment.unexplained(image, other.smooth, weights)
         power = float(np.sum(weights * np.square(residual)))
         unknowns = len(groups.generators(kind, shape))
         criteria.append(n * np.log(max(power, 1e-30)) + unknowns * np.log(max(n, 2.0)))

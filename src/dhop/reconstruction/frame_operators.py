@@ -1,4 +1,4 @@
-"""The operators of the frames, from what is known of these."""
+"""The operators from the scene to each frame."""
 
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Known(Protocol):
-    """What is known of frames, in memory or in chunks: see `Preparation`."""
+    """The known properties of frames, in memory or in chunks: see `Preparation`."""
 
     frames: Any
     factor: tuple[int, ...]
@@ -32,7 +32,7 @@ def operators(
             return DHOperator(size, blur, known.factor, center=center, **options)
 
         if known.motion is None:
-            return observations.frame_operators(make, psf, known.shifts, known.factor, frame)
+            return observations.shifted_operators(make, psf, known.shifts, known.factor, frame)
         shape = frame[-len(factor) :]
         return [
             frame_operator(size, blur, factor, shape, each, center=_origin(blur), **options)
