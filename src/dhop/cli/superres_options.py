@@ -161,7 +161,9 @@ Regulariser: TypeAlias = Annotated[
 Beta: TypeAlias = Annotated[
     str,
     _option(
-        PRIOR, f"Weight of the regulariser, or {_listed(get_args(Rule))}.", choices=get_args(Rule)
+        PRIOR,
+        f"Weight of the regulariser, or {_listed(get_args(Rule))}.",
+        choices=get_args(Rule),
     ),
 ]
 Nonnegative: TypeAlias = Annotated[bool, _option(PRIOR, "No values below 0.", "--nonnegative")]
