@@ -20,7 +20,7 @@ from dhop.cli.options import (
     check_target,
 )
 from dhop.cli.parsing import parse_psf
-from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.cli.terminal import extent, show
 from dhop.metrics import compare
 from dhop.runtime.extras import needed
 
@@ -47,62 +47,61 @@ def demo(
     Example:
       dhop demo --out demo.png
     """
-    with errors_in_words():
-        check_target(out, overwrite)
-        check_picture(out, "the picture")
-        check_noise(noise)
-        data, transform = (
-            needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
-        )
-        from dhop import plots  # imports pyplot, which completion need not wait for
+    check_target(out, overwrite)
+    check_picture(out, "the picture")
+    check_noise(noise)
+    data, transform = (
+        needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
+    )
+    from dhop import plots  # imports pyplot, which completion need not wait for
 
-        photograph = data.camera() / 255
-        blur = parse_psf(f"gaussian:sigma={sigma}")
-        A = DHOperator(photograph.shape, blur, 2, decimation="mean", boundary="symmetric")
-        frame = A.degrade(photograph)
-        frame += noise * np.random.default_rng(0).standard_normal(frame.shape)
-        bicubic = transform.resize(frame, A.dims, order=3, mode="symmetric", anti_aliasing=False)
-        begin = time.perf_counter()
-        solution = super_resolve(frame, blur, 2, beta=beta)
-        seconds = time.perf_counter() - begin
+    photograph = data.camera() / 255
+    blur = parse_psf(f"gaussian:sigma={sigma}")
+    A = DHOperator(photograph.shape, blur, 2, decimation="mean", boundary="symmetric")
+    frame = A.degrade(photograph)
+    frame += noise * np.random.default_rng(0).standard_normal(frame.shape)
+    bicubic = transform.resize(frame, A.dims, order=3, mode="symmetric", anti_aliasing=False)
+    begin = time.perf_counter()
+    solution = super_resolve(frame, blur, 2, beta=beta)
+    seconds = time.perf_counter() - begin
 
-        quality = {
-            name: compare(image, photograph)
-            for name, image in {"bicubic": bicubic, "dhop": solution.image}.items()
-        }
-        plots.comparison(
-            {
-                f"photograph {extent(A.dims)}": photograph,
-                f"blurred, decimated {extent(A.dimsd)}": frame,
-                f"bicubic, {quality['bicubic']['psnr']:.2f} dB": bicubic,
-                f"super-resolved, {quality['dhop']['psnr']:.2f} dB": solution.image,
-            },
-            (0.13, 0.38, 0.25),
-            out,
-            overwrite=overwrite,
-        )
-        gain = quality["dhop"]["psnr"] - quality["bicubic"]["psnr"]
-        lines = {
-            "photograph": f"{extent(A.dims)}, scikit-image's camera",
-            "frame": f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}",
-            "operator": f"{extent(A.shape)}, {A.method}, never formed",
-            "explicit matrix": f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR",
-            "solver": f"{solution.solver}, {seconds:.1f} s with compilation",
-        }
-        for name, each in quality.items():
-            lines[name] = f"PSNR {each['psnr']:.2f} dB, SSIM {each['ssim']:.4f} to the photograph"
-        lines |= {
-            "gain": f"{gain:+.2f} dB over bicubic enlargement of the same frame, for this blur "
-            "and noise, which were given to the solver",
-            "picture": str(out),
-        }
-        facts = {
-            "dims": A.dims,
-            "dimsd": A.dimsd,
-            "iterations": solution.iterations,
-            "seconds": seconds,
-            "quality": quality,
-            "gain": gain,
-            "out": out,
-        }
-        show(lines, facts, as_json)
+    quality = {
+        name: compare(image, photograph)
+        for name, image in {"bicubic": bicubic, "dhop": solution.image}.items()
+    }
+    plots.comparison(
+        {
+            f"photograph {extent(A.dims)}": photograph,
+            f"blurred, decimated {extent(A.dimsd)}": frame,
+            f"bicubic, {quality['bicubic']['psnr']:.2f} dB": bicubic,
+            f"super-resolved, {quality['dhop']['psnr']:.2f} dB": solution.image,
+        },
+        (0.13, 0.38, 0.25),
+        out,
+        overwrite=overwrite,
+    )
+    gain = quality["dhop"]["psnr"] - quality["bicubic"]["psnr"]
+    lines = {
+        "photograph": f"{extent(A.dims)}, scikit-image's camera",
+        "frame": f"{extent(A.dimsd)}, blur {extent(blur.shape)}, noise {noise:g}",
+        "operator": f"{extent(A.shape)}, {A.method}, never formed",
+        "explicit matrix": f"{A.nnz:,} nonzeros, {A.sparse_nbytes('csr') / 1e6:,.0f} MB as CSR",
+        "solver": f"{solution.solver}, {seconds:.1f} s with compilation",
+    }
+    for name, each in quality.items():
+        lines[name] = f"PSNR {each['psnr']:.2f} dB, SSIM {each['ssim']:.4f} to the photograph"
+    lines |= {
+        "gain": f"{gain:+.2f} dB over bicubic enlargement of the same frame, for this blur "
+        "and noise, which were given to the solver",
+        "picture": str(out),
+    }
+    facts = {
+        "dims": A.dims,
+        "dimsd": A.dimsd,
+        "iterations": solution.iterations,
+        "seconds": seconds,
+        "quality": quality,
+        "gain": gain,
+        "out": out,
+    }
+    show(lines, facts, as_json)

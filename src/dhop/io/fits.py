@@ -118,9 +118,16 @@ def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class MappedPixels:
-    """Pixels of an image that stay in the file and are scaled when they are sliced."""
+    """Pixels of an image that stay in the file and are scaled when they are sliced.
 
-    raw: Array  # mapped to the file
+    Attributes
+    ----------
+    raw : memmap
+        Values in the file.
+    header : astropy.io.fits.Header
+    """
+
+    raw: Array
     header: Any
 
     @classmethod

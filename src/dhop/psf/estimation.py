@@ -14,7 +14,7 @@ from dhop.frames.scene import Likelihood, Scene
 from dhop.frames.spectra import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
-from dhop.runtime.arguments import both, choice, numbers, positive
+from dhop.runtime.arguments import choice, each, numbers, positive
 
 Array = NDArray[Any]
 Family: TypeAlias = Literal["gaussian", "elliptic", "moffat", "disk", "motion"]
@@ -130,11 +130,11 @@ def estimate(
     True
     """
     stack = layouts.stacked(numbers("frames", frames))
-    steps = both("factor", factor, positive, "integer")
+    steps = each("factor", factor, 2, positive, "integer")
     moves = observations.checked_shifts(shifts, len(stack))
-    each = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
+    maps = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
     choice("decimation", decimation, ("mean", "sum", "sample"))
-    spectra = Spectra(stack, steps, moves, each)
+    spectra = Spectra(stack, steps, moves, maps)
     psf, scene = fit_blur(spectra, decimation, family)
     # The other families contain a Gaussian.
     if family in NOT_GAUSSIAN and fit_blur(spectra, decimation)[1].cost - scene.cost < MIN_GAIN:
