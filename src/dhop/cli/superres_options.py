@@ -166,12 +166,8 @@ Beta: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-<<<<<<< HEAD
         "Weight of the regulariser: large for a smooth image, small for a sharp and noisy one. A "
         f"number, or a rule that chooses it: {_listed(get_args(Rule))}.",
-=======
-        f"Weight of the regulariser, or {_listed(get_args(Rule))}.",
->>>>>>> e48c5fe0e5dcd49bc0633b178ee3a1dc199c7730
         choices=get_args(Rule),
     ),
 ]
