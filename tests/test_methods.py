@@ -195,7 +195,9 @@ def test_fault_16_what_one_bad_pixel_reaches(method, value):
 def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
     """Outputs at the ends of rows, and rows at the ends of images: of whole numbers, the matrix."""
     edges = np.linspace(0, 3 * 8, blocks + 1, dtype=int)
-    monkeypatch.setattr(parallel, "_split_shares", lambda *_: np.append((0, blocks, 0), edges)[None])
+    monkeypatch.setattr(
+        parallel, "_split_shares", lambda *_: np.append((0, blocks, 0), edges)[None]
+    )
     rng = np.random.default_rng(6)
     shapes = [(1, 1), (1, 3), (3, 1), (3, 3), (2, 4), (5, 2), (4, 5)]
     centers = enumerate((None, 0, (-2, 3), (9, -1)), oracle.BOUNDARIES.index(boundary))
@@ -214,7 +216,9 @@ def test_rows_that_are_read_where_they_stand(boundary, blocks, monkeypatch):
 def test_rows_that_shares_have_copied(boundary, blocks, monkeypatch):
     """A share goes on where the one before ended, in the same image, while the band has room."""
     edges = np.linspace(0, 30, blocks + 1, dtype=int)
-    monkeypatch.setattr(parallel, "_split_shares", lambda *_: np.append((0, blocks, 0), edges)[None])
+    monkeypatch.setattr(
+        parallel, "_split_shares", lambda *_: np.append((0, blocks, 0), edges)[None]
+    )
     rng = np.random.default_rng(8)
     for shape, factor in [((29, 4), 2), ((3, 5), (2, 1)), ((1, 2), 2), ((9, 1), (2, 3))]:
         for band in (2**20, 2**13, 0):
