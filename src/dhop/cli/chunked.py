@@ -1,7 +1,7 @@
 """What ``dhop superres`` does with images that do not fit into memory: chunks, by Dask."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,9 +25,7 @@ def needed_for(plan: Solve, asked: bool | None) -> bool:
     return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
 
 
-def check(
-    plan: Solve, asked: bool | None, written: Sequence[Path], whole: Mapping[str, Any]
-) -> None:
+def check(plan: Solve, asked: bool | None, written: Sequence[Path]) -> None:
     """Refuse what needs all of an image in memory.
 
     Parameters
@@ -37,13 +35,8 @@ def check(
         Whether chunks were asked for, or follow from the size.
     written : sequence of Path
         Images.
-    whole : mapping of str to value
-        Options that do; one is given if it is neither None nor False.
     """
     why = "" if asked else f", and about {in_units(plan.nbytes)} are more than may be taken"
-    for option, given in whole.items():
-        if given is not None and given is not False:
-            raise ValueError(f"{option} works in memory only{why}; --whole tries it all the same")
     for path in written:
         if io.ending(path) not in io.format_of(path).chunks:
             raise ValueError(

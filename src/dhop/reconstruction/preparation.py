@@ -128,7 +128,12 @@ class Preparation:
         return shifts
 
     def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
-        """Leave out pixels of frames that have moved whose centres do not lie on the scene."""
+        """Leave out pixels of frames that have moved whose centres do not lie on the scene.
+
+        Of frames of which no whole number of pixels of the scene is a pixel, shifts are motions.
+        """
+        if self.motion is None and factor != self.factor:
+            self.motion = [motions.of_shift(move) for move in self.shifts]
         if self.motion is None:
             return
         ndim = len(factor)
