@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, images
+from dhop.cli.config import _toml
 from dhop.cli.parsing import parse_psf
-from dhop.cli.repeating import _toml
 
 
 def run(*words):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dhop import DHOperator, cli, psf
-from dhop.cli import scaling
+from dhop.cli import extrapolation
 from dhop.matrix.sparse import FORMATS
 
 DISK = psf.disk(1.5)  # of which some taps are zero
@@ -20,19 +20,19 @@ DISK = psf.disk(1.5)  # of which some taps are zero
 @pytest.mark.parametrize("factor", [1, 2, (3, 2)])
 def test_facts_of_large_operators_are_those_of_short_ones(monkeypatch, boundary, factor):
     """Of lengths that a dense matrix can still be of."""
-    monkeypatch.setattr(scaling, "LONG", {2: 4})
-    monkeypatch.setattr(scaling, "REACHES", 2)
+    monkeypatch.setattr(extrapolation, "LONG", {2: 4})
+    monkeypatch.setattr(extrapolation, "REACHES", 2)
     make = partial(DHOperator, psf=DISK, factor=factor, boundary=boundary, dtype="f4")
     dims = 25, 31
-    found, whole = scaling.Scaled.of(dims, make), make(dims)
-    assert np.prod(found.near.dims) < np.prod(dims)
+    found, whole = extrapolation.Extrapolated.of(dims, make), make(dims)
+    assert np.prod(found.small.dims) < np.prod(dims)
     dense = oracle.matrix(dims, DISK, factor, boundary=boundary)
     assert found.nnz == np.count_nonzero(dense)
     assert (found.dimsd, found.shape) == (whole.dimsd, dense.shape)
     for format in FORMATS:
         assert found.nbytes(format) == whole.sparse_nbytes(format)
     for ord in (1, np.inf):
-        assert found.near.norm(ord) == pytest.approx(np.linalg.norm(dense, ord), rel=1e-6)
+        assert found.small.norm(ord) == pytest.approx(np.linalg.norm(dense, ord), rel=1e-6)
 
 
 def test_any_size_at_once():

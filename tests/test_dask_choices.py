@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import dhop
 from dhop import DHOperator, FrameStack, psf
 from dhop.cautions import RegistrationWarning
-from dhop.frames.observations import frame_operators
+from dhop.frames.observations import shifted_operators
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -35,7 +35,7 @@ def burst(size, shifts=SHIFTS, noise=0.01):
             scene.shape, blur, 2, center=center, decimation="mean", boundary="symmetric"
         )
 
-    operators = frame_operators(make, BLUR, np.array(shifts), (2, 2), (size // 2,) * 2)
+    operators = shifted_operators(make, BLUR, np.array(shifts), (2, 2), (size // 2,) * 2)
     frames = FrameStack(operators).matvec(scene.ravel()).reshape(-1, size // 2, size // 2)
     return frames + noise * rng.standard_normal(frames.shape)
 

@@ -112,7 +112,7 @@ def test_groups_do_not_overlap(boundary):
     assert len(tiles.tiles) > len(Tiling(A.tabulated, A.dtype, 2**20).tiles)
     for model in tiles.models.values():  # no longer than a PSF, and what begins a step earlier
         assert all(axis.size <= axis.taps + 1 for axis in model.axes)
-    for groups, what in ((tiles.by_outputs, "outputs"), (tiles.by_pixels, "lit")):
+    for groups, what in ((tiles.by_outputs, "outputs"), (tiles.by_pixels, "support")):
         assert sum(map(len, groups)) == len(tiles.tiles)
         for group in groups:
             times = np.zeros((33, 21), int)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from typer.testing import CliRunner
 
 from dhop import cli, psf
-from dhop.io.sky import resized
+from dhop.io.fits_rescaling import resized
 
 fits = pytest.importorskip("astropy.io.fits")
 wcs = pytest.importorskip("astropy.wcs")

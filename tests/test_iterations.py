@@ -8,12 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 from scipy.sparse.linalg import aslinearoperator, lsmr, lsqr
 
-from dhop.iteration.steps import (
-    Bidiagonalisation,
-    conjugate_gradients,
-    norm,
-    projected_gradients,
-)
+from dhop.iteration.bidiagonalisation import Bidiagonalisation
+from dhop.iteration.steps import conjugate_gradients, norm, projected_gradients
 
 RNG = np.random.default_rng(0)
 
@@ -121,13 +117,13 @@ def test_iterates_are_told_before_worse_ones(method):
     b = N @ RNG.standard_normal(25) + 1e-3
     told, seen = [], []
 
-    def leave(x, residual):
+    def save(x, residual):
         told.append((x.copy(), residual))
 
     steps = (
-        conjugate_gradients(lambda v: N @ v, b, leave=leave)
+        conjugate_gradients(lambda v: N @ v, b, save=save)
         if method == "conjugate"
-        else projected_gradients(lambda v: N @ v, b, None, 1.0, leave=leave)
+        else projected_gradients(lambda v: N @ v, b, None, 1.0, save=save)
     )
     for _ in range(120):
         x, residual = next(steps)

@@ -70,7 +70,7 @@ class TestFolder:
     @pytest.mark.parametrize("options", [{}, {"mmap": False}, {"check": True}], ids=str)
     def test_row_pointer_that_descends(self, folder, options, monkeypatch):
         """Of the right length, from zero to the number of entries; also between two stretches."""
-        monkeypatch.setattr("dhop.matrix.loading.STRETCH", 2)
+        monkeypatch.setattr("dhop.matrix.loading.CHUNK", 2)
         whole = np.load(folder / "indptr.npy")
         for place in range(1, whole.size - 1):
             for value in (whole[place - 1] - 1, whole[place + 1] + 1, -1, whole[-1] + 1):
@@ -86,7 +86,7 @@ class TestFolder:
     @READ
     @pytest.mark.parametrize("stretch", [1, 5, 2**20])
     def test_indices_that_are_none(self, folder, options, stretch, monkeypatch):
-        monkeypatch.setattr("dhop.matrix.loading.STRETCH", stretch)
+        monkeypatch.setattr("dhop.matrix.loading.CHUNK", stretch)
         whole = np.load(folder / "indices.npy")
         pointer = np.load(folder / "indptr.npy")
         for place in range(whole.size):

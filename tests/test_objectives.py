@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from dhop import DHOperator, FrameStack, psf
 from dhop.psf.stencils import stencils
 from dhop.reconstruction.losses import ROUND
-from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.photon_noise import PhotonNoise
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.variational import Variational
 
@@ -61,13 +61,13 @@ class Case:
         fits = (self.A @ scene.ravel()).reshape(2, 4, 5)
         weights = rng.integers(1, 3, fits.shape).astype(float)
         weights[0, 1, 1] = 0
-        counting = None
+        photon_noise = None
         if loss == "poisson":
             back = np.broadcast_to(np.linspace(0.2, 0.4, 5), fits.shape)
-            counting = Counting(back, 0.05, 0.1)
+            photon_noise = PhotonNoise(back, 0.05, 0.1)
             frames = 0.05 * rng.poisson((fits + back) / 0.05) - back
             self.back, self.n = back.ravel() / 0.05 + 4, (frames + back).ravel() / 0.05 + 4
-            own = counting.weights(frames, list(weights))
+            own = photon_noise.weights(frames, list(weights))
         else:
             frames = fits + 0.1 * rng.standard_normal(fits.shape)
             frames[1, 2, 2] += 3
@@ -85,7 +85,7 @@ class Case:
         self.problem = Problem(FrameStack(operators, own), frames, squares, beta, "reflect")
         self.how = Variational(
             loss, THRESHOLD if loss in ("huber", "l1") else None,
-            None if penalty == "laplacian" else penalty, box, counting, list(weights), "auto",
+            None if penalty == "laplacian" else penalty, box, photon_noise, list(weights), "auto",
         )  # fmt: skip
         self.edge = self.how.edge = EDGES[penalty]
 

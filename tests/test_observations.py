@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf
 from dhop.frames.layouts import stacked
-from dhop.frames.observations import checked_shifts, frame_operators, scene_dims
+from dhop.frames.observations import checked_shifts, scene_dims, shifted_operators
 from dhop.reconstruction.blurs import blurs
 
 BLUR = psf.gaussian(5, 1.0)
@@ -35,16 +35,16 @@ def test_scenes_have_the_channels_of_frames():
 
 def test_frames_that_see_alike_share_an_operator():
     shifts = checked_shifts([[0, 0], [0.5, 0], [0, 0]], 3)
-    first, moved, third = frame_operators(make, BLUR, shifts, 2, (4, 3))
+    first, moved, third = shifted_operators(make, BLUR, shifts, 2, (4, 3))
     assert first is third
     assert moved is not first
     other = psf.gaussian(7, 1.0)
-    _, wider = frame_operators(make, [BLUR, other], np.zeros((2, 2)), 2, (4, 3))
+    _, wider = shifted_operators(make, [BLUR, other], np.zeros((2, 2)), 2, (4, 3))
     assert wider.psf.shape == (7, 7)
 
 
 def test_what_does_not_fit():
     with pytest.raises(ValueError, match="gives frames of"):
-        frame_operators(make, BLUR, np.zeros((1, 2)), 2, (4, 4))
+        shifted_operators(make, BLUR, np.zeros((1, 2)), 2, (4, 4))
     with pytest.raises(ValueError, match="2 frames, but 1 psfs"):
         blurs([BLUR], 2)

@@ -128,9 +128,9 @@ def eight(monkeypatch):
     monkeypatch.setattr(parallel, "_callers", set())
     pool = parallel._Pool(7)
     monkeypatch.setattr(parallel, "_pool", lambda: pool)
-    parallel._usual.cache_clear()
+    parallel._default_threads.cache_clear()
     yield
-    parallel._usual.cache_clear()
+    parallel._default_threads.cache_clear()
 
 
 def threads_used(workers=None):
@@ -274,7 +274,7 @@ def test_a_block_holds_while_exporting(tmp_path, monkeypatch):
     monkeypatch.setattr(
         dhop.matrix.sparse,
         "split_rows",
-        lambda rows, *_: seen.append(parallel._most(None)) or [(0, rows)],
+        lambda rows, *_: seen.append(parallel._most_threads(None)) or [(0, rows)],
     )
     monkeypatch.setattr(parallel, "available_cpus", lambda: 8)
     with dhop.workers(3):

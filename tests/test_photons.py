@@ -19,7 +19,7 @@ from dhop.closed.masked import MaskedEquations
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.psf.stencils import stencils
 from dhop.reconstruction import variational
-from dhop.reconstruction.photons import deviance
+from dhop.reconstruction.photon_noise import deviance
 
 BLUR = psf.gaussian((3, 5), (0.8, 1.1))
 LUCY = {"loss": "poisson", "solver": "richardson-lucy"}
@@ -443,7 +443,7 @@ def test_total_variation_of_few_photons(monkeypatch):
 @pytest.mark.parametrize(("count", "told"), [(1, 2**20), (3, 2**20), (3, 64**2)])
 def test_a_gain_that_the_noise_contradicts(monkeypatch, count, told):
     """Numbers of 8 bits that are no counts, and counts in another unit; or a part of them."""
-    monkeypatch.setattr(variational, "TOLD", told)
+    monkeypatch.setattr(variational, "ENOUGH", told)
     drawn, shifts, scene, blur = counts(peak=200, count=count, size=96)
     quick = {"loss": "poisson", "beta": 0.1, "maxiter": 1, "shifts": shifts}
     with pytest.warns(CountWarning, match="about 2[0-9] to a pixel") as caught:

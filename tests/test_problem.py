@@ -18,8 +18,8 @@ RANDOM = np.random.default_rng(1).random((4, 4))
 @pytest.mark.parametrize("beta", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["none", "numbers", "maps"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("judging", [False, True])
-def test_residual(name, beta, kind, dtype, judging):
+@pytest.mark.parametrize("in_double_precision", [False, True])
+def test_residual(name, beta, kind, dtype, in_double_precision):
     """Each image has weights of its own; what has none may be anything."""
     rng = np.random.default_rng(0)
     blurs = [oracle.integers(rng, (3, 4)), oracle.integers(rng, (2, 3))]
@@ -35,7 +35,7 @@ def test_residual(name, beta, kind, dtype, judging):
         weights[0][1, 2] = 0
         frames[0][weights[0] == 0] = np.nan
     problem = Problem(FrameStack(operators, weights), frames, name, beta, "symmetric")
-    problem = problem.judging() if judging else problem
+    problem = problem.in_double_precision() if in_double_precision else problem
     one = [oracle.matrix(DIMS[2:], each, 2, boundary="reflect") for each in blurs]
     dense = [np.kron(np.eye(6), each) for each in one]
     S = [oracle.matrix(DIMS[2:], each, 1, boundary="symmetric") for each in stencils(name)]
@@ -48,7 +48,7 @@ def test_residual(name, beta, kind, dtype, judging):
         expected = sum(B.T @ (w * m) for B, w, m in zip(dense, W, misfits, strict=True))
         expected = expected - beta * (P @ image)
         size = np.sqrt(sum(m @ (w * m) for w, m in zip(W, misfits, strict=True)))
-        r, found = problem.residual(x)
+        r, found = problem.normal_residual(x)
         assert r.dtype == np.float64
         assert_allclose(r, expected, rtol=0, atol=1e-14 * abs(expected).max())
         assert_allclose(found, size, rtol=1e-14)
@@ -61,7 +61,7 @@ def test_what_judges_takes_the_kernels_of_the_frames():
     for blur, method in ((np.outer([1, 2, 1.0], [1, 3, 1.0]), "separable"), (RANDOM, "direct")):
         A = DHOperator((64, 64), blur, 2, method=method)
         problem = Problem(FrameStack([A]), frames, "laplacian", 1.0, "symmetric")
-        assert problem.judging().S.method == method
+        assert problem.in_double_precision().S.method == method
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -74,4 +74,6 @@ def test_the_bound_of_projected_gradients(seed):
     one = oracle.matrix(dims, blur, 2, boundary="reflect")
     (S,) = (oracle.matrix(dims, each, 1, boundary="symmetric") for each in stencils("laplacian"))
     largest = np.linalg.eigvalsh(one.T @ one + beta * S.T @ S)[-1]
-    assert 1.01 * largest <= solvers.bound_of(problem, sum(problem.scales())) <= 1.06 * largest
+    assert (
+        1.01 * largest <= solvers.eigenvalue_bound(problem, sum(problem.scales())) <= 1.06 * largest
+    )

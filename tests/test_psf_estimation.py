@@ -103,7 +103,7 @@ class TestAnImageThatRings:
 
     def solve(self, beta, monkeypatch, blur="estimate"):
         """With a beta as if it were chosen."""
-        monkeypatch.setattr(Preparation, "weigh", lambda *_: beta)
+        monkeypatch.setattr(Preparation, "choose_beta", lambda *_: beta)
         return super_resolve(self.FRAMES, blur, 2)
 
     @pytest.mark.parametrize(("power", "doublings"), [(-10, 0), (-11, 1), (-14, 4)])

@@ -12,8 +12,8 @@ from dhop import psf, super_resolve
 from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
-from dhop.reconstruction.halves import State, better
-from dhop.reconstruction.middle import Middle
+from dhop.reconstruction.crop import Crop
+from dhop.reconstruction.cross_validation import State, validated
 from dhop.reconstruction.refining import refined_motions, refined_shifts
 from dhop.registration import register
 
@@ -110,14 +110,14 @@ def test_halves_tell_better_from_worse():
     """All frames, none, or all but one that has been led astray."""
     given, frames = burst("affine")
     level = Photometry.none(COUNT)
-    middle = Middle.build(frames, None, list(given), (2, 2), "mean")
+    crop = Crop.build(frames, None, list(given), (2, 2), "mean")
     true, false = (State(list(each), level) for each in (given, astray(given, "affine")))
-    assert better(middle, false, true, 0.01, 6).all()
-    assert not better(middle, true, false, 0.01, 6).any()
-    assert not better(middle, true, true, 0.01, 6).any()
+    assert validated(crop, false, true, 0.01, 6).all()
+    assert not validated(crop, true, false, 0.01, 6).any()
+    assert not validated(crop, true, true, 0.01, 6).any()
     mixed = State([*true.motion[:5], false.motion[5], *true.motion[6:]], level)
     one = State([*false.motion[:5], true.motion[5], *false.motion[6:]], level)
-    assert_array_equal(better(middle, one, mixed, 0.01, 6), np.arange(COUNT) != 5)
+    assert_array_equal(validated(crop, one, mixed, 0.01, 6), np.arange(COUNT) != 5)
 
 
 @pytest.mark.slow

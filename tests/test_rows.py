@@ -17,7 +17,7 @@ INTEGERS = [np.dtype(kind) for kind in ("u1", "i1", "u2", ">i2", "u4", "i8", "u8
 def small(monkeypatch):
     """Every table is long, every stretch and block of rows short."""
     monkeypatch.setattr(dhop.matrix.sparse, "LONG", 0)
-    monkeypatch.setattr(dhop.matrix.sparse, "STRETCH", 3)
+    monkeypatch.setattr(dhop.matrix.sparse, "CHUNK", 3)
     monkeypatch.setattr(dhop.matrix.sparse, "MOST_ROWS", 4)
 
 

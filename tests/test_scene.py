@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from dhop import psf
 from dhop.frames.noise import growing_noise, quiet_noise
 from dhop.frames.scene import Likelihood
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import fit_blur, given_blur
 
 
@@ -22,7 +22,7 @@ def test_likelihood_is_that_of_normal_numbers():
         likelihood = Likelihood(spectra, spectra.pixels("mean"))
         blur = np.real(spectra.transfer(psf.gaussian(9, 1.2)))
         exponent, level, floor, noise = 1.7, 2.0, -1.5, -0.5
-        found, _ = likelihood._misfit(
+        found, _ = likelihood._cost(
             np.array([exponent, level, floor, noise]), lambda _, blur=blur: blur
         )
         variance = np.mean(np.sum(np.abs(spectra.values) ** 2, axis=2)) / count * np.exp(noise)
@@ -45,10 +45,10 @@ def test_gradient():
         return np.real(spectra.transfer(psf.gaussian(13, np.exp(logs[0]))))
 
     x = np.array([0.1, 1.6, 3.0, -1.0, -3.0])
-    gradient = likelihood._misfit(x, make)[1]
+    gradient = likelihood._cost(x, make)[1]
     step = 1e-5
     for k, unit in enumerate(np.eye(5)):
-        ends = [likelihood._misfit(x + side * step * unit, make)[0] for side in (1, -1)]
+        ends = [likelihood._cost(x + side * step * unit, make)[0] for side in (1, -1)]
         assert_allclose(gradient[k], (ends[0] - ends[1]) / (2 * step), rtol=2e-3)
 
 
@@ -63,7 +63,7 @@ def test_noise_and_width_are_found(sigma, noise):
     assert_allclose(given.noise, noise**2, rtol=0.05)
     _, free = fit_blur(spectra, "mean")
     assert_allclose(np.exp(free.parameters[0]), sigma, rtol=0.15)
-    assert free.misfit <= given.misfit + 0.01
+    assert free.cost <= given.cost + 0.01
 
 
 def test_what_no_optics_let_through_is_an_error():

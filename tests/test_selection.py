@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from dhop import DHOperator, cautions, psf, super_resolve
 from dhop.frames import masks
 from dhop.frames.scene import Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import given_blur
 from dhop.selection import Judge, choose_beta
 

@@ -16,7 +16,7 @@ from dhop import DHOperator, cli, images, psf, registration, super_resolve
 from dhop.cli.terminal import show
 from dhop.metrics import compare
 from dhop.psf.origin import centroid, peak
-from dhop.reconstruction import report
+from dhop.reconstruction import report_images
 
 BLUR = psf.gaussian(5, 1.0)
 
@@ -214,7 +214,7 @@ class TestReport:
     def test_without_packages_it_names_the_command(self, monkeypatch, missing):
         solution = self.solve()
         monkeypatch.setitem(sys.modules, missing, None)
-        monkeypatch.delitem(sys.modules, report.__name__)
+        monkeypatch.delitem(sys.modules, report_images.__name__)
         with pytest.raises(ImportError, match=rf'{missing}; install .* pip install "dhop\[cli\]"'):
             solution.plot()
 

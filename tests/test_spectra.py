@@ -6,7 +6,7 @@ from bursts import burst, photograph
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import psf
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 
 
 def test_transfer_is_the_sum_over_the_psf():

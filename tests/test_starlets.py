@@ -45,7 +45,7 @@ def test_one_to_three_dimensions(dims, ndim):
         total += np.where(size < t, size**2 / 2 / t, size - t / 2).sum()
     cost = penalty.cost(x.ravel())
     assert_allclose(cost.value, total)
-    assert_allclose(penalty.rise(x.ravel()), steep)
+    assert_allclose(penalty.mean_cost(x.ravel()), steep)
     d = rng.standard_normal(x.size)
     h = 1e-6
     rise = penalty.cost(x.ravel() + h * d).value - penalty.cost(x.ravel() - h * d).value
@@ -75,8 +75,8 @@ def test_squares_touch_from_above(dims, ndim):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(np.prod(dims))
     penalty = Starlet.build(dims, ndim, EDGE)
-    touching = penalty.touching(penalty.sizes(x), np.float64)
-    cost, S = penalty.cost(x), touching.S
+    majoriser = penalty.majoriser(penalty.sizes(x), np.float64)
+    cost, S = penalty.cost(x), majoriser.S
     assert_allclose(S.rmatvec(S.matvec(x)), cost.slope, atol=1e-12)
     square = np.sum(S.matvec(x) ** 2)
     for _ in range(20):
@@ -85,7 +85,7 @@ def test_squares_touch_from_above(dims, ndim):
         assert penalty.cost(other).value - cost.value <= above + 1e-9
     matrix = S.toarray()
     if min(dims[-ndim:]) > 8:  # borders count little
-        assert_allclose(np.sum(matrix**2) / x.size, touching.strength, rtol=0.3)
+        assert_allclose(np.sum(matrix**2) / x.size, majoriser.strength, rtol=0.3)
 
 
 def sky():

@@ -17,10 +17,10 @@ from dhop.cautions import MetadataWarning
 from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
-Reader: TypeAlias = Callable[..., Picture]  # of a path, and perhaps a part of the file
+Reader: TypeAlias = Callable[..., Picture]  # takes a path, and perhaps a part of the file
 
 BITS = {8: "u1", 16: "u2", 32: "f4"}
-ORDER = f"F{SPACE}C"  # of the axes of an array of frames
+ORDER = f"F{SPACE}C"  # of axes
 BLOCK = 2**20  # values that are rounded at a time
 FLOATS = "write floating point: a .tif with 32 bits, a .npy or a .fits"
 
@@ -146,16 +146,16 @@ def load(
     ndim: int = 2,
     reader: Reader = io.read,
 ) -> tuple[Array, Original]:
-    """Read an image, a line or a volume, and what the file says besides; see `imread`.
+    """Read an image, a line or a volume, and its metadata; see `imread`.
 
-    With `compact` it is of float32 if that holds the numbers of the file without loss.
+    With `compact` the dtype is float32 if that holds the file's numbers without loss.
     """
     picture = io.interpreted(reader(path, hdu), path, frames_axis, channel_axis, ndim)
     return numbers(picture, path, compact), picture.original
 
 
 def numbers(picture: Picture, path: Path, compact: bool = False) -> Any:
-    """The pixels of a picture whose axes are interpreted, see `load`; of Dask if they are."""
+    """The pixels of a picture with interpreted axes, see `load`; a Dask array if they are one."""
     white = picture.original.white
     with np.errstate(invalid="ignore"):  # NaN of damaged files
         pixels = picture.values(ORDER).astype(computed(picture, path, compact))
@@ -167,7 +167,7 @@ def numbers(picture: Picture, path: Path, compact: bool = False) -> Any:
 
 
 def computed(picture: Picture, path: Path, compact: bool = False) -> np.dtype[Any]:
-    """The type to compute with."""
+    """The dtype to compute with."""
     kind = picture.original.dtype
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {kind}, not the numbers of an image")
@@ -184,7 +184,7 @@ def is_line(path: Path, hdu: int | str | None = None) -> bool:
 def load_mask(
     path: Path, frames_axis: int | None = None, ndim: int = 2, reader: Reader = io.read
 ) -> NDArray[np.bool_]:
-    """Read where an image is not 0, of which all values must be exact.
+    """Read where an image is not 0; it must be free of compression losses and transparency.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def load_mask(
 def load_weights(
     path: Path, frames_axis: int | None = None, ndim: int = 2, reader: Reader = io.read
 ) -> Array:
-    """Read the numbers of a grey image as they are in the file, whatever is white."""
+    """Read the numbers of a grey image without scaling."""
     picture = _one_or_many(reader(path), path, frames_axis, ndim)
     if picture.pixels.dtype.kind not in "buif":
         raise ValueError(f"{path} holds {picture.pixels.dtype}, not weights")
@@ -222,15 +222,15 @@ def write(
     options: Options | None = None,
     axes: str = "",
 ) -> int:
-    """Write a float image that `check` was asked about, with the type and metadata of another one.
+    """Write a float image that passed `check`, with the dtype and metadata of another one.
 
-    Without `bits` it is of the type of `original`, or where the format does not hold that, of the
-    one that holds most. Without `axes`, their letters, they are rows, columns and perhaps channels.
+    Without `bits` the dtype is that of `original`, or the largest of the format. Default `axes` are
+    rows, columns and perhaps channels.
 
     Returns
     -------
     int
-        How many values integers could not hold: those were clipped. They are not counted in chunks.
+        Number of values that were clipped to the range of integers; not counted in chunks.
     """
     known = Original(image.dtype) if original is None else original
     kind = kind_of(path, bits, known)
@@ -251,10 +251,7 @@ def check(
     shape: tuple[int, ...] = (1, 1),
     axes: str = "",
 ) -> None:
-    """Refuse what `write` could not write, before the work that leads there.
-
-    Warns of metadata that the file will not have.
-    """
+    """Refuse what `write` cannot write, before the work, and warn of metadata that will be lost."""
     check_folder(path)
     known = Original(np.dtype("f8")) if original is None else original
     kind_of(path, bits, known)
@@ -265,13 +262,13 @@ def check(
 
 
 def check_folder(path: Path) -> None:
-    """Refuse to write any file where no folder is."""
+    """Refuse a path whose folder does not exist."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a folder, cannot write {path.name} there")
 
 
 def check_range(path: Path, values: Array, bits: int | None, original: Original) -> None:
-    """Refuse to write integers that stand for [0, 1] from numbers on another scale."""
+    """Refuse to write values on another scale than [0, 1] as integers."""
     kind = kind_of(path, bits, original)
     if kind.kind == "f" or original.white is not None or kind == original.dtype:
         return
@@ -283,13 +280,13 @@ def check_range(path: Path, values: Array, bits: int | None, original: Original)
 
 
 def check_finite(path: Path, values: Array, bits: int | None, original: Original) -> None:
-    """Refuse to write integers from what is no number."""
+    """Refuse to write NaN or infinite values as integers."""
     if kind_of(path, bits, original).kind != "f" and not np.isfinite(values).all():
         raise ValueError(f"values that are NaN or infinite do not fit integers; {FLOATS}")
 
 
 def _one_or_many(picture: Picture, path: Path, frames_axis: int | None, ndim: int) -> Picture:
-    """One image for each frame, or else one for all, which has as many axes, or colours too."""
+    """The picture as one image for each frame, or else as one for all frames."""
     try:
         return io.interpreted(picture, path, frames_axis, ndim=ndim)
     except ValueError:
@@ -303,7 +300,7 @@ def _picture(pixels: Array, original: Original, axes: str = "") -> Picture:
 
 
 def kind_of(path: Path, bits: int | None, original: Original) -> np.dtype[Any]:
-    """The type to write."""
+    """The dtype to write."""
     types = io.format_of(path).types
     if bits is None:
         wanted = original.dtype.str[1:].replace("b1", "u1")
@@ -318,7 +315,7 @@ def kind_of(path: Path, bits: int | None, original: Original) -> np.dtype[Any]:
 
 
 def _rounded(image: Array, kind: np.dtype[Any], one: int) -> tuple[Array, int]:
-    """Integers, of which `one` stands for 1, in little memory, and how many were clipped."""
+    """The image as integers in which `one` stands for 1, and how many values were clipped."""
     least, most = np.iinfo(kind).min, np.iinfo(kind).max
     if not isinstance(image, np.ndarray):
         return np.rint(image.astype(np.float64) * one).clip(least, most).astype(kind), 0

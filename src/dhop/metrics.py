@@ -1,4 +1,4 @@
-"""How near an image is to a known one."""
+"""Comparison of an image with a known one."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dhop.runtime.signatures import shorten
 
 Array = NDArray[Any]
 
-WINDOW = 7  # pixels a side that the structural similarity looks at
+WINDOW = 7  # side of the window of the structural similarity
 
 
 @shorten
@@ -63,7 +63,7 @@ def compare(image: ArrayLike, truth: ArrayLike) -> dict[str, float]:
 
 
 def unit_of(low: float, high: float) -> float:
-    """By what to divide true images of this range, whose squares may overflow."""
+    """A divisor for true images of this range, so that squares do not overflow."""
     if not np.isfinite(high - low):
         raise ValueError("the true image must be finite, it has NaN or Inf")
     if not high > low:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.io.reading import ContentError, in_words
+from dhop.io.errors import ContentError, in_words
 from dhop.runtime import arguments
 from dhop.runtime.extras import needed
 from dhop.runtime.signatures import shorten

@@ -12,7 +12,8 @@ from dhop.cautions import RegistrationWarning
 from dhop.estimation import groups
 from dhop.estimation.burst import Burst, Found
 from dhop.estimation.groups import Kind
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
+from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 from dhop.runtime.signatures import shorten
@@ -139,9 +140,9 @@ def register(
     return Registration(shifts, gains, offsets, quality, fits, reference, motions, kind)
 
 
-def left_out(found: Registration, strangers: Sequence[int]) -> str:
+def left_out(found: Registration, outliers: Sequence[int]) -> str:
     """What is to be said of frames that do not fit and are not used."""
-    names = ", ".join(map(str, strangers))
+    names = ", ".join(map(str, outliers))
     return f"frames {names} do not show the scene of frame {found.reference}; they are left out"
 
 
@@ -246,10 +247,10 @@ def _warned(frames: ArrayLike, weights: Any, model: Model, instead: str) -> Regi
     """Register, and name the frames that do not fit."""
     found = register(frames, weights, model=model)
     _, seen = _checked(frames, weights)
-    strangers = [str(i) for i, each in enumerate(seen) if each.any() and not found.fits[i]]
-    if strangers:
+    outliers = [str(i) for i, each in enumerate(seen) if each.any() and not found.fits[i]]
+    if outliers:
         warnings.warn(
-            f"of the frames {', '.join(strangers)} do not show the scene of frame "
+            f"of the frames {', '.join(outliers)} do not show the scene of frame "
             f"{found.reference}; their {instead}",
             RegistrationWarning,
             stacklevel=3,

@@ -1,6 +1,6 @@
 r"""The weight of the regulariser, chosen from the data.
 
-Every rule looks at the spectra of windowed parts of the frames (`dhop.frames.windows`), where a
+Every rule looks at the spectra of windowed parts of the frames (`dhop.frames.spectra`), where a
 solution for one `beta` is a small system for each class of aliases, and takes milliseconds. What a
 good `beta` is, noise and scene decide, which the parts and the whole share.
 """
@@ -14,7 +14,7 @@ import scipy
 from numpy.typing import NDArray
 
 from dhop.frames.scene import Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.stencils import Stencils, stencils
 
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.reconstruction import (
     blurs,
-    cameras,
+    frame_operators,
     inputs,
     lines,
     losses,
@@ -291,11 +291,11 @@ def super_resolve(
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
-    answer = request.answer(stack, given, axis, photometry is not None)
+    answer = request.variational(stack, given, axis, photometry is not None)
     special = None
     if answer is not None:
         special, stack, given = answer
-        regulariser = special.smooth(regulariser)
+        regulariser = special.quadratic_regulariser(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
@@ -306,40 +306,40 @@ def super_resolve(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
     if special is not None:
-        known.frames = special.seen(stack)
+        known.frames = special.despiked(stack)
     known.align(shifts, motion, photometry, progress)
-    known.look_on(size[-ndim:], ratio)
+    known.mask_outside(size[-ndim:], ratio)
     if known.motion is not None and loss == "poisson":
         raise ValueError(observations.PHOTONS_MOVED)
     estimated = isinstance(psf, str)
-    known.blur(psf, center, ratio, progress)
+    known.set_psf(psf, center, ratio, progress)
     known.frames = stack
 
     options: Any = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
-    operators = cameras.operators(size, known, ratio, options)
+    operators = frame_operators.operators(size, known, ratio, options)
     start = None if x0 is None else inputs.first_guess(x0, operators[0], axis)
     work = Reconstruction(
         known, operators, special, regulariser, boundary, solver, nonnegative, axis, maxiter,
         callback, progress,
     )  # fmt: skip
-    span, chosen = work.span(ratio), isinstance(beta, str)
-    number = work.weighed(beta, noise, estimated, span)
+    span, chosen = work.value_range(ratio), isinstance(beta, str)
+    number = work.choose_beta(beta, noise, span)
     if photometry is not None and len(stack) > 1:
-        start = work.brightened(photometry, number, start, rtol)
-    found = work.solved(number, start, rtol)
+        start = work.fit_photometry(photometry, number, start, rtol)
+    found = work.solve(number, start, rtol)
     if denoiser is not None:
-        found = work.denoised(number, found, denoiser, noise)
+        found = work.denoise(number, found, denoiser, noise)
     elif estimated and chosen:
-        number, found = work.calmed(number, found, rtol, span)
-    work.judge(found, estimated or chosen, span)
+        number, found = work.suppress_ringing(number, found, rtol, span)
+    work.warn(found, estimated or chosen, span)
     image = found.x.reshape(size)
-    G = targets.through(wanted, size, boundary=boundary, dtype=image.dtype)
+    G = targets.target_operator(wanted, size, boundary=boundary, dtype=image.dtype)
     shown = layouts.outward(image if G is None else G.degrade(image), axis)
     return Solution(
         image=shown,
         converged=found.converged,
         iterations=len(found.history),
-        residual_norm=found.misfit,
+        residual_norm=found.residual_norm,
         solver=found.solver,
         beta=number,
         beta_curve=known.curve,

@@ -7,8 +7,8 @@ try:
     import typer
 
     from dhop.cli import bench, deconvolve, degrade, demo, export, info, psf, superres
+    from dhop.cli.config import ConfigCommand, with_config
     from dhop.cli.options import Sized
-    from dhop.cli.repeating import Repeatable, repeatable
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"the command line needs {(error.name or 'more').partition('.')[0]}; "
@@ -51,7 +51,7 @@ for command in (
     export.export,
     bench.bench,
 ):
-    app.command(cls=Sized if command in SIZED else Repeatable)(repeatable(command))
+    app.command(cls=Sized if command in SIZED else ConfigCommand)(with_config(command))
 
 
 def main() -> None:

@@ -31,9 +31,7 @@ def bench(
       dhop bench --size 2048 --psf disk:radius=8 --boundary symmetric
       dhop bench --adjoint --json
     """
-    from dhop.cli import (
-        timing as benchmarks,  # imports scipy.signal, which completion need not wait for
-    )
+    from dhop.cli import timing  # imports scipy.signal, which completion need not wait for
 
     with errors_in_words():
         side = size // factor * factor if factor > 0 else size
@@ -42,11 +40,11 @@ def bench(
         )
         image = np.random.default_rng(0).random(A.dimsd if adjoint else A.dims).astype(A.dtype)
         chosen = "A.H" if adjoint else "A"
-        peers = benchmarks.agreeing(
-            benchmarks.peers(A, adjoint), A.backproject if adjoint else A.degrade, image
+        peers = timing.agreeing(
+            timing.peers(A, adjoint), A.backproject if adjoint else A.degrade, image
         )
-        mine = {f"dhop {name}": each for name, each in benchmarks.methods(A, adjoint).items()}
-        times = benchmarks.interleaved(mine | peers, image)
+        mine = {f"dhop {name}": each for name, each in timing.methods(A, adjoint).items()}
+        times = timing.interleaved(mine | peers, image)
         fastest = min(times, key=times.__getitem__)
         facts = {
             "product": chosen,

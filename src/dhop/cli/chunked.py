@@ -1,4 +1,4 @@
-"""What ``dhop superres`` does with images that do not fit into memory: chunks, by Dask."""
+"""``dhop superres`` for images larger than memory: in chunks, by Dask."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,18 @@ from dhop.runtime.extras import needed
 from dhop.runtime.memory import in_units
 
 SIDES = {1: 2**18, 2: 1024, 3: 96}  # pixels of the scene in a chunk, by the number of axes
-MARGIN = 1.5  # of the bytes that are predicted, which are right to about that
-VECTORS, MORE = 10, 20  # of the size of the scene, in files, of least squares and of the rest
+MARGIN = 1.5  # times the predicted bytes, which are right to about that
+VECTORS, MORE = 10, 20  # scenes in files, for least squares and for other problems
 
 
 def needed_for(plan: Solve, asked: bool | None) -> bool:
-    """Whether to work in chunks: as was asked for, else if memory may not hold the whole."""
+    """Whether to work in chunks: as asked, or by default if memory may be too small."""
     free = memory.available()
     return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
 
 
 def check(plan: Solve, asked: bool | None, written: Sequence[Path]) -> None:
-    """Refuse what needs all of an image in memory.
+    """Refuse formats that need the whole image in memory.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check(plan: Solve, asked: bool | None, written: Sequence[Path]) -> None:
     asked : bool or None
         Whether chunks were asked for, or follow from the size.
     written : sequence of Path
-        Images.
+        Images to write.
     """
     why = "" if asked else f", and about {in_units(plan.nbytes)} are more than may be taken"
     for path in written:
@@ -53,7 +53,7 @@ def side(factor: tuple[int, ...]) -> int:
 
 @contextmanager
 def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
-    """A folder for vectors of the size of the scene, which is there as long as it is needed."""
+    """A temporary folder for vectors of the size of the scene."""
     place = out.parent if scratch is None else scratch
     if not place.is_dir():
         raise FileNotFoundError(f"--scratch {place} is not a folder")

@@ -3,8 +3,8 @@
 from inspect import signature
 from typing import Any
 
-from dhop.cli.solving import Sharpening
 from dhop.cli.superres import superres
+from dhop.cli.superres_options import Sharpening
 
 
 def deconvolve(frames: Any, **options: Any) -> None:

@@ -14,7 +14,7 @@ from dhop.runtime.extras import needed
 
 
 def psf_at(field: psfs.Field, at: str) -> NDArray[Any]:
-    """The PSF of a place that is told as row,column."""
+    """The PSF at a position given as row,column."""
     try:
         row, column = map(float, at.split(","))
     except ValueError:
@@ -25,7 +25,7 @@ def psf_at(field: psfs.Field, at: str) -> NDArray[Any]:
 def show_field(
     field: psfs.Field, source: str, plot: Path | None, log: bool, overwrite: bool, as_json: bool
 ) -> None:
-    """Tell about all PSFs, and draw them and their widths."""
+    """Print facts about all PSFs, and draw them and their widths."""
     found = np.array([ellipse(stamp) for stamp in field.stamps.reshape(-1, *field.shape)])
     sigma, ellipticity, _ = found.T
     ends = [(float(nodes[0]), float(nodes[-1])) for nodes in field.positions]
@@ -61,7 +61,7 @@ def _draw(path: Path, field: psfs.Field, log: bool, overwrite: bool) -> None:
 
 
 def _ends(numbers: NDArray[Any]) -> tuple[float, float]:
-    """The least and the largest of those that are known; NaN of points, which have no width."""
+    """Minimum and maximum of finite numbers; points have no width."""
     known = numbers[np.isfinite(numbers)]
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from dhop import DHOperator
+from dhop.cli.extrapolation import Extrapolated
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.prediction import duration
-from dhop.cli.scaling import Scaled
 from dhop.cli.terminal import errors_in_words, extent, show
 from dhop.matrix.sparse import FORMATS
 from dhop.operators.spectrum import singular_values
@@ -34,32 +34,32 @@ def info(
       dhop info --size 800 800 --factor 2 --psf psf.fits --json
     """
     with errors_in_words():
-        A = Scaled.of(
+        A = Extrapolated.of(
             size,
             lambda dims: new_operator(
                 dims, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype
             ),
         )
-        near, nnz = A.near, A.nnz
+        small, nnz = A.small, A.nnz
         nbytes = {format: A.nbytes(format) for format in FORMATS}
-        conditioning = _conditioning(near, alone=not any(A.more))
+        conditioning = _conditioning(small, alone=not any(A.missing))
         facts = {
             "dims": A.dims,
             "dimsd": A.dimsd,
             "shape": A.shape,
-            "psf": near.psf.shape,
-            "dtype": near.dtype.name,
+            "psf": small.psf.shape,
+            "dtype": small.dtype.name,
             "nnz": nnz,
             "nbytes": nbytes,
-            "method": near.method,
+            "method": small.method,
             "predicted_seconds": A.seconds,
             **conditioning,
         }
         lines = {
             "image": f"{extent(A.dims)} -> {extent(A.dimsd)}",
-            "psf": f"{extent(near.psf.shape)}, sum {near.psf.sum():.6g}",
-            "operator": f"{extent(A.shape)}, {near.dtype}",
-            "method": near.method,
+            "psf": f"{extent(small.psf.shape)}, sum {small.psf.sum():.6g}",
+            "operator": f"{extent(A.shape)}, {small.dtype}",
+            "method": small.method,
             "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in A.seconds.items()),
             "nonzeros": f"{nnz:,}, {nnz / A.shape[0]:.4g} a row",
             "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),

@@ -13,30 +13,30 @@ from numpy.typing import NDArray
 from dhop import images, io
 from dhop.cli.terminal import Bar
 from dhop.io import npy
-from dhop.io.reading import require_file
+from dhop.io.errors import require_file
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
-ArrayOf: TypeAlias = Callable[[Any, io.Picture], Any]  # of pixels in a file, and their outline
+ArrayOf: TypeAlias = Callable[[Any, io.Picture], Any]  # makes an array of pixels in a file
 
-BAD = 1  # of a plane of data quality: not to be used
+BAD = 1  # bit of DQ, the data quality
 
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames of files, of which nothing but headers is read until somebody wants more.
+    """The frames of files, of which only headers are read before `read`.
 
     Attributes
     ----------
     paths : list of Path
     pictures : list of Picture
-        With pixels that are in memory, or else are what can be sliced to them.
+        As opened: pixels may still be in the file.
     outlines : list of Picture
-        The same with zeros, which take no memory, and axes that are interpreted.
+        The same with interpreted axes, and zeros for pixels, which take no memory.
     hdu : str or None
         The image in each file.
     ndim : int
-        Of an image.
+        Number of axes of an image.
     """
 
     paths: list[Path]
@@ -55,7 +55,7 @@ class Frames:
         hdu: str | None = None,
         ndim: int = 2,
     ) -> "Frames":
-        """One or more frames of each file; they must be of one kind and size."""
+        """Open files of one or more frames each, all of one kind and size."""
         frames = cls(paths, [], [], hdu, ndim)
         for number, path in enumerate(paths, 1):
             picture = io.opened(path, hdu)
@@ -77,12 +77,12 @@ class Frames:
 
     @property
     def originals(self) -> list[io.Original]:
-        """What each file says besides."""
+        """The metadata of each file."""
         return [picture.original for picture in self.pictures]
 
     @property
     def outline(self) -> Array:
-        """Zeros of the shape and type of all frames, which take no memory."""
+        """Zeros with the shape and dtype of `read`, which take no memory."""
         pairs = list(zip(self.outlines, self.paths, strict=True))
         kind = np.result_type(*(images.computed(*pair, compact=True) for pair in pairs))
         count = sum(len(_by_frames(each.arranged(images.ORDER), each)) for each in self.outlines)
@@ -92,31 +92,31 @@ class Frames:
     def read(self, array_of: ArrayOf, bar: Bar) -> Any:
         """All frames, of shape (F, rows, columns) or (F, channels, rows, columns).
 
-        Lines and volumes have an axis less or more. What float32 holds without loss is computed
-        with in float32, in half the memory.
+        Lines and volumes have an axis less or more. The dtype is float32 if that holds the file's
+        numbers without loss.
         """
         found = []
         for number, path in enumerate(self.paths):
             outline = self.outlines[number]
             pixels = array_of(self.pictures[number].pixels, outline)
-            self.pictures[number] = outline  # whose numbers are not needed twice
+            self.pictures[number] = outline  # lets go of the pixels
             picture = replace(outline, pixels=pixels.reshape(outline.pixels.shape))
             found.append(_by_frames(images.numbers(picture, path, compact=True), outline))
             bar(number + 1, len(self.paths))
         return self._joined(found)
 
-    def certain(self, array_of: ArrayOf) -> Any:
-        """1 over the squares of the errors that FITS files tell, 0 of pixels not to be used.
+    def inverse_variance(self, array_of: ArrayOf) -> Any:
+        """1 over the squares of the extensions ERR of FITS files, 0 where DQ marks a pixel as bad.
 
         Of the shape of the frames; None if not every file has an extension ERR.
         """
         found = []
         for path, outline in zip(self.paths, self.outlines, strict=True):
-            told = [io.beside(path, self.hdu, name) for name in ("ERR", "DQ")]
+            extensions = [io.extension(path, self.hdu, name) for name in ("ERR", "DQ")]
             error, quality = (
                 None if each is None
                 else array_of(each.pixels, outline).reshape(outline.pixels.shape)
-                for each in told
+                for each in extensions
             )  # fmt: skip
             if error is None:
                 return None
@@ -139,13 +139,14 @@ class Frames:
 
 
 def in_memory(pixels: Any, outline: io.Picture) -> Array:
+    """Pixels as a NumPy array, for `Frames.read`."""
     return np.asarray(pixels)
 
 
 def in_chunks(side: int) -> ArrayOf:
-    """What makes Dask arrays, in chunks of about so many pixels along each axis of space."""
+    """Pixels as Dask arrays in chunks of about `side` pixels along each axis, for `Frames.read`."""
     da = needed("dask.array", "dask", "working in chunks")
-    return lambda pixels, outline: da.from_array(pixels, _cuts(pixels, outline, side), name=False)
+    return lambda pixels, outline: da.from_array(pixels, _chunks(pixels, outline, side), name=False)
 
 
 def _by_frames(pixels: Any, picture: io.Picture) -> Any:
@@ -157,21 +158,21 @@ def _size(picture: io.Picture) -> tuple[int, ...]:
     return _by_frames(picture.arranged(images.ORDER), picture).shape[1:]
 
 
-def _cuts(pixels: Any, outline: io.Picture, side: int) -> list[int]:
-    """Lengths of chunks of an array in a file, whole ones of the file's own.
+def _chunks(pixels: Any, outline: io.Picture, side: int) -> list[int]:
+    """Lengths of chunks of an array in a file, multiples of the file's own chunks.
 
-    Colours of a pixel stay together, planes of channels are apart, and so are frames.
+    Colours of a pixel stay together; separate planes of channels, and frames, are apart.
     """
     together = "C" if outline.axes.endswith("C") else ""
     named = zip(outline.axes, outline.pixels.shape, strict=True)
     letters = [letter for letter, length in named if length > 1]
     own = getattr(pixels, "chunks", None) or (1,) * pixels.ndim
-    cuts = []
+    chunks = []
     for length, step in zip(pixels.shape, own, strict=True):
         letter = letters.pop(0) if length > 1 else ""
         most = length if letter == together else side if letter in io.SPACE else 1
-        cuts.append(min(length, -(-most // step) * step))
-    return cuts
+        chunks.append(min(length, -(-most // step) * step))
+    return chunks
 
 
 def require_maps(texts: list[str], masks: list[str]) -> None:
@@ -189,7 +190,7 @@ def read_truth(
     channel_axis: int | None = None,
     hdu: str | None = None,
 ) -> Any:
-    """The image to compare with, of the shape of the result; its file is read as the frames are."""
+    """The image to compare with, of the shape of the result; chunked if the frames are."""
     part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
     ndim = len(factors)
     reader = _reader(stack)
@@ -209,7 +210,7 @@ def read_background(
     channel_axis: int | None = None,
     ndim: int = 2,
 ) -> Any:
-    """The numbers of an image, for all frames or one for each, of the shape of the frames."""
+    """The background from an image file, for all frames or for each, in the frames' shape."""
     axes = [frames_axis] if frames_axis is None else [frames_axis, None]
     for axis in axes:
         try:
@@ -218,7 +219,7 @@ def read_background(
                 reader=_reader(stack),
             )  # fmt: skip
             break
-        except ValueError:  # of one image for all frames, if it has no axis of frames
+        except ValueError:  # it may be one image for all frames, without an axis of frames
             if axis is axes[-1]:
                 raise
     spare = pixels.ndim - ndim - (axis is not None)
@@ -243,14 +244,17 @@ def read_weights(
     stack: Any,
     frames_axis: int | None = None,
     ndim: int = 2,
-    certain: Any = None,
+    inverse_variance: Any = None,
 ) -> list[Any] | None:
     """A number or a map for each frame, zero where a mask is set; None if there is neither.
 
-    Maps are Dask arrays if the frames are. `certain` are maps that the files tell.
+    Maps are Dask arrays if the frames are. `inverse_variance` takes the place of `texts`.
     """
-    weights = _weights(texts, stack, frames_axis, ndim) if certain is None else list(certain)
-    good = _good(masks, stack, certain, frames_axis, ndim)
+    if inverse_variance is None:
+        weights = _weights(texts, stack, frames_axis, ndim)
+    else:
+        weights = list(inverse_variance)
+    good = _good(masks, stack, inverse_variance, frames_axis, ndim)
     if good is None:
         return weights
     return [
@@ -269,14 +273,14 @@ def read_shifts(path: Path, ndim: int = 2) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return np.loadtxt(lines, ndmin=2)
-    except UserWarning:  # of NumPy, that there is nothing in it
+    except UserWarning:  # from NumPy, for an empty file
         raise ValueError(f"{path} has no shifts, which are {numbers} a line") from None
     except ValueError as error:
         raise ValueError(f"{path} must have {numbers} a line: {error}") from None
 
 
 def _names_a_file(path: Path) -> bool:
-    """Whether a text names a file: one that is there, or would be read if it were."""
+    """Whether a text names a file: one that exists, or has the ending of an image file."""
     return io.file_of(path).is_file() or io.ending(io.file_of(path)) in io.FORMATS
 
 
@@ -308,13 +312,15 @@ def _weights(
     return numbers
 
 
-def _good(masks: list[str], stack: Array, certain: Any, frames_axis: int | None, ndim: int) -> Any:
-    """Where no mask is set, and something is certain; None if there is neither."""
+def _good(
+    masks: list[str], stack: Array, inverse_variance: Any, frames_axis: int | None, ndim: int
+) -> Any:
+    """Which pixels have no mask and a positive inverse variance; None if neither is given."""
     finite = np.isfinite(stack)
     paths = [Path(name) for name in masks if name != "finite"]
     good = finite if len(paths) < len(masks) else np.ones_like(finite)
-    if certain is not None:
-        good = good & (certain > 0)
+    if inverse_variance is not None:
+        good = good & (inverse_variance > 0)
     if paths:
         reader = _reader(stack)
         marked = [images.load_mask(path, frames_axis, ndim, reader) for path in paths]
@@ -325,11 +331,11 @@ def _good(masks: list[str], stack: Array, certain: Any, frames_axis: int | None,
         raise ValueError(f"{what} no pixel of any frame")
     if (good & ~finite).any():
         raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
-    return good if masks or certain is not None else None
+    return good if masks or inverse_variance is not None else None
 
 
 def _reader(stack: Any) -> images.Reader:
-    """What reads maps into memory, or leaves them in the file if the frames are there, too."""
+    """A reader of maps into memory, or as Dask arrays if the frames are such."""
     if isinstance(stack, np.ndarray):
         return io.read
     da = needed("dask.array", "dask", "maps in chunks")
@@ -345,7 +351,7 @@ def _reader(stack: Any) -> images.Reader:
 def _for_each_frame(
     what: str, paths: list[Path], maps: list[Array], stack: Array, ndim: int
 ) -> list[Array]:
-    """A map for each frame, of as many files, of one for all, or of one with all."""
+    """A map for each frame: from a file for each, one file for all, or one file with all."""
     size = stack.shape[-ndim:]
     count = sum(math.prod(each.shape[:-ndim]) for each in maps)
     if count not in (1, len(stack)):

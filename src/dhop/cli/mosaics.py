@@ -1,4 +1,4 @@
-"""Raw photographs in ``dhop superres``: a solve for each colour, of the sensor's pixels of it."""
+"""Raw photographs in ``dhop superres``: a solve for each colour of the mosaic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 ENDINGS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".pef", ".raf", ".srw")
 COLOURS = "RGB"
-SIXTEEN = Original(np.dtype("u2"), 65535)  # what is written if nobody says otherwise
+SIXTEEN = Original(np.dtype("u2"), 65535)  # written by default
 
 
 def are_raw(paths: list[Path]) -> bool:
@@ -49,7 +49,7 @@ class Burst:
 
     @classmethod
     def opened(cls, paths: list[Path], bar: Bar) -> "Burst":
-        """Read them; they must be of one camera."""
+        """Read files, which must be of one camera."""
         burst = cls([])
         for number, path in enumerate(paths, 1):
             mosaic = raw.read(path)
@@ -71,7 +71,7 @@ class Burst:
 
     @property
     def outline(self) -> Array:
-        """Zeros of the shape of the photographs, which take no memory."""
+        """Zeros with the shape of the photographs, which take no memory."""
         rows, columns = (length // 2 * 2 for length in self.mosaics[0].pixels.shape)
         shape = len(self.mosaics), len(COLOURS), rows, columns
         return np.broadcast_to(np.zeros((), np.float64), shape)
@@ -80,7 +80,7 @@ class Burst:
         self, psf: Array, factor: tuple[int, ...], shifts: Any, callback: Any, motion: None,
         **options: Any,
     ) -> Solution:  # fmt: skip
-        """The image of all colours, balanced; the rest is of the green ones.
+        """The white-balanced image; the other attributes are those of the green solve.
 
         Parameters
         ----------
@@ -91,11 +91,11 @@ class Burst:
         shifts : ndarray, "estimate" or None
             Of the photographs, in pixels of the sensor.
         callback, motion
-            Left out: a colour alone is no image, and there is no motion.
+            Ignored.
         """
         stack = np.stack([mosaic.pixels for mosaic in self.mosaics])
         if isinstance(shifts, str):
-            # One pixel of each two by two is an image, of which shifts are halves.
+            # One pixel of each two by two is an image, in which shifts are half as large.
             shifts = 2 * estimate_shifts(stack[:, ::2, ::2]) if len(stack) > 1 else None
         blur, center = _with_pixel(psf, factor)
         first = self.mosaics[0]
@@ -112,7 +112,7 @@ class Burst:
 
 
 def _with_pixel(psf: Array, factor: tuple[int, ...]) -> tuple[Array, list[int]]:
-    """A PSF with the area of a sensor's pixel in it, and its centre: that of the pixel's first."""
+    """The PSF convolved with the area of a sensor's pixel, and its centre: the first subpixel."""
     ends = np.array(factor) - 1
     places = list(np.ndindex(*factor))
     moved = [np.pad(psf, np.column_stack([place, ends - place])) for place in places]
@@ -121,5 +121,5 @@ def _with_pixel(psf: Array, factor: tuple[int, ...]) -> tuple[Array, list[int]]:
 
 
 def as_light(out: Path, bits: int | None) -> bool:
-    """Whether a file is written with the light itself, as floating point is, or as sRGB."""
+    """Whether a file holds linear light, as floating-point files do, or sRGB."""
     return images.kind_of(out, bits, SIXTEEN).kind == "f"

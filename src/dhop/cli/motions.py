@@ -42,7 +42,7 @@ def read_motion(text: str, originals: Sequence[Original], stack: Array) -> Any:
 
 
 def _read(path: Path) -> Array:
-    """Numbers of a file: nine for each frame in text, arrays in JSON and .npy."""
+    """Motions in a file: nine numbers for each frame in text, arrays in JSON and .npy."""
     if path.suffix.lower() == ".npy":
         return npy.load(path)
     if not path.is_file():
@@ -60,7 +60,7 @@ def _read(path: Path) -> Array:
 
 
 def _on_the_sky(originals: Sequence[Original], stack: Array) -> list[Array]:
-    """Where the pixels of the frames lie in the first one."""
+    """Matrices from each frame to the first, by their sky coordinates."""
     if len(originals) != len(stack):
         raise ValueError("--motion wcs needs a FITS file for each frame, with its own coordinates")
     skies = [coordinates(original) for original in originals]

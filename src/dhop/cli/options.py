@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dhop import DHOperator, images
 from dhop.cautions import MetadataWarning
+from dhop.cli.config import ConfigCommand
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.repeating import Repeatable
 from dhop.io import Original, file_of, format_of, unit_note
 from dhop.io.photographs import JPEG, WEBP
 from dhop.io.replacement import require_apart, require_replaceable
@@ -49,14 +49,14 @@ def factor_of(text: str) -> int | tuple[int, ...]:
 
 
 def size_of(text: str) -> tuple[int, ...]:
-    """What `Sized` makes one text of."""
+    """The shape in the text that `Sized` makes of several words."""
     try:
         return tuple(map(int, text.replace(",", " ").split()))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not rows and columns as 800 800") from None
 
 
-class Sized(Repeatable):
+class Sized(ConfigCommand):
     """A command whose ``--size`` takes as many integers as follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -84,7 +84,7 @@ Factor: TypeAlias = Annotated[
 
 
 def psf_option(begin: str, end: str = "", *more: str) -> Any:
-    """The option `--psf`, with how a PSF is written."""
+    """The option `--psf`, with the syntax of PSFs in its help."""
     return typer.Option(
         help=f"{begin}, {SYNTAX}. {end}".strip(),
         autocompletion=one_of([*more, *(f"{name}:" for name in PSFS)]),
@@ -186,13 +186,13 @@ Json: TypeAlias = Annotated[
 def new_operator(
     dims: Sequence[int], psf: str, factor: Any, boundary: str, **options: Any
 ) -> DHOperator:
-    """The operator that options describe; it checks them, so they are of any type."""
+    """The operator of options, which it checks."""
     blur = parse_psf(psf, ndim=len(dims))
     return DHOperator(dims, blur, factor, boundary=boundary_of(boundary), **options)
 
 
 def blur_of(text: str, path: Path, hdu: str | None, center: Any = None) -> Array:
-    """The PSF of an image; for a file with a single axis, makers make lines."""
+    """The PSF for an image; formulas make a line if its file has a single axis."""
     return parse_psf(text, center=center, ndim=1 if images.is_line(path, hdu) else 2)
 
 
@@ -202,12 +202,12 @@ def boundary_of(text: str) -> Any:
 
 
 def each_factor(factor: Any, ndim: int) -> tuple[int, ...]:
-    """A positive one for each axis of the PSF."""
+    """A positive integer for each axis of the PSF."""
     return arguments.each("factor", factor, ndim, arguments.positive, "integer")
 
 
 def center_of(text: str | None) -> Any:
-    """What `dhop.psf.from_array` takes for its `center`."""
+    """The argument `center` of `dhop.psf.from_array`."""
     if text is None or text in ("peak", "centroid"):
         return text
     try:
@@ -217,7 +217,7 @@ def center_of(text: str | None) -> Any:
 
 
 def caution_unit(original: Original, decimation: str, factor: Sequence[int]) -> None:
-    """Say if the values of a decimation, if there is any, are not in the unit of the file."""
+    """Warn if decimated values are not in the unit of the file."""
     if max(factor) == 1:
         return
     if note := unit_note(original, decimation):
@@ -225,7 +225,7 @@ def caution_unit(original: Original, decimation: str, factor: Sequence[int]) -> 
 
 
 def check_quality(out: Path, quality: int) -> None:
-    """Refuse a quality for what has none."""
+    """Refuse a quality for formats without one."""
     if quality != QUALITY and format_of(out) not in (JPEG, WEBP):
         raise ValueError(f"--quality is of JPEG and WebP, and {out.name} is neither")
 
@@ -238,7 +238,7 @@ def check_noise(noise: float) -> None:
 def check_target(
     path: Path, overwrite: bool, others: Iterable[str | Path] = (), *, folders: bool = False
 ) -> None:
-    """Refuse to write where something is that must stay, before the work that leads there.
+    """Refuse a file that may not be written, before the work.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def check_target(
     overwrite : bool
         Whether a file may be replaced.
     others : iterable of str or Path
-        Files that are read, or written too; what names no file is left out.
+        Other files that are read or written; text that names no file is ignored.
     folders : bool
         Whether the folder of an export may be replaced too.
     """
@@ -256,7 +256,7 @@ def check_target(
 
 
 def check_picture(path: Path, what: str) -> None:
-    """Refuse what matplotlib could not write, before the work that leads there."""
+    """Refuse a picture that matplotlib cannot write, before the work."""
     backend = needed("matplotlib.backend_bases", "plot", f"drawing {path.name}")
     kinds = backend.FigureCanvasBase.get_supported_filetypes()
     if path.suffix.removeprefix(".").lower() not in kinds:

@@ -1,4 +1,4 @@
-"""Point spread functions as text: a maker and its numbers, or a file."""
+"""Point spread functions as text: a name with parameters, or a file."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -65,8 +65,8 @@ def parse_psf(
     """Make a PSF from ``name:key=value,...``, or read it from a file, and normalise it.
 
     A Gaussian with a single sigma has `ndim` axes. The other arguments are those of
-    `dhop.psf.from_file`. A size that is not given is 4 sigma, 5
-    radii or 4 widths (Gaussian, Airy, Moffat) to either side.
+    `dhop.psf.from_file`. The default size is 4 sigma, 5 radii or 4 widths (Gaussian, Airy, Moffat)
+    to either side.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def parse_psf(
 
 
 def _make(text: str, ndim: int) -> NDArray[Any] | None:
-    """The PSF that the text describes; None if it names a file."""
+    """The PSF of a name with parameters; None if the text is a file."""
     name, _, rest = text.partition(":")
     if name not in PSFS:
         if text and file_of(Path(text)).exists():
@@ -98,19 +98,21 @@ def _make(text: str, ndim: int) -> NDArray[Any] | None:
         values = {key.strip(): _numbers(key.strip(), value, most) for key, value in pairs}
         signature(PSFS[name]).bind(**values)
     except (TypeError, ValueError):
-        raise ValueError(f"cannot read the psf {text!r}; write it as {_form(name)}") from None
+        raise ValueError(f"cannot read the psf {text!r}; write it as {_syntax(name)}") from None
     if len(values) < len(pairs):
-        raise ValueError(f"the psf {text!r} says something twice; write it as {_form(name)}")
+        raise ValueError(f"the psf {text!r} says something twice; write it as {_syntax(name)}")
     counts = {len(value) for value in values.values() if isinstance(value, tuple)} or {ndim}
     if len(counts) > 1:
         raise ValueError(f"sigma and size of the psf {text!r} are of different numbers of axes")
     if name == "gaussian" and counts != {2}:
-        return _lines(counts.pop(), **values)
+        return _axes_gaussian(counts.pop(), **values)
     return PSFS[name](**values)
 
 
-def _lines(ndim: int, sigma: Value, size: Value | None = None, angle: Value = 0) -> NDArray[Any]:
-    """A Gaussian of one axis or of three, the product of one for each axis."""
+def _axes_gaussian(
+    ndim: int, sigma: Value, size: Value | None = None, angle: Value = 0
+) -> NDArray[Any]:
+    """A Gaussian with one axis or three, as a product of lines."""
     if angle:
         raise ValueError("a gaussian psf has an angle in two axes alone")
     sigmas = np.broadcast_to(sigma, ndim)
@@ -130,8 +132,8 @@ def _numbers(key: str, text: str, most: int) -> Value:
     return number
 
 
-def _form(name: str) -> str:
-    """How a PSF is written, what may be left out in brackets."""
+def _syntax(name: str) -> str:
+    """The syntax of a PSF, with optional parts in brackets."""
     needed, optional = [], []
     for key, parameter in signature(PSFS[name]).parameters.items():
         if parameter.default is Parameter.empty:

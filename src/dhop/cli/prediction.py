@@ -1,4 +1,4 @@
-"""What a product or a solve would take, without computing it."""
+"""Time and memory that a product or a solve would take, predicted."""
 
 from dataclasses import dataclass
 from math import prod
@@ -18,13 +18,13 @@ from dhop.runtime.parallel import available_cpus
 
 Array = NDArray[Any]
 
-# Of solves on two cores of 2024, right to a factor of two or three.
-START = 0.5  # seconds, whatever the size
+# Fitted to solves on two cores of 2024; right to a factor of two or three.
+START = 0.5  # seconds for any size
 CHOOSING, SOLVING = 1.5e-6, 3e-7  # seconds for each pixel of the frames and of the scene
 SQUARES, LOSSES, PENALTIES = 10, 20, 250  # iterations of least squares, other losses and priors
-STEP = 1e-6  # seconds for each pixel of the scene in one of the latter two, beside products
+STEP = 1e-6  # seconds for each pixel of the scene in an iteration of the latter two, plus products
 COPIES, VECTORS = 18, 8  # arrays of the size of all frames, and of the scene
-GUESSED = 8  # pixels of the guess of a PSF for each of the factor
+GUESSED = 8  # pixels of a guessed PSF, times the factor
 
 
 def seconds(A: DHOperator) -> dict[str, float]:
@@ -44,23 +44,23 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Solve:
-    """What `dhop superres` would do.
+    """A call of `dhop.super_resolve` whose costs are predicted.
 
     Attributes
     ----------
     frames : tuple of int
-        Their shape.
+        Shape of the frames.
     itemsize : int
         Bytes of a number.
     operator : DHOperator
-        That of a channel of a frame.
+        Of one channel of a frame.
     estimated : bool
-        Whether the PSF is a guess, since it is to be estimated.
+        Whether the PSF is to be estimated, and so is a guess here.
     solver : str
     iterations : int
-        As a rule.
+        Typical number.
     plain : bool
-        Whether least squares answer it.
+        Whether it is a problem of least squares.
     """
 
     frames: tuple[int, ...]
@@ -75,10 +75,7 @@ class Solve:
     def of(
         cls, outline: Array, psf: Any, factor: tuple[int, ...], arguments: dict[str, Any]
     ) -> "Solve":
-        """That of `dhop.super_resolve` with these arguments, whose names it checks.
-
-        Of the frames nothing but shape and type is looked at.
-        """
+        """The call with these arguments, which are checked; `outline` gives shape and dtype."""
         named: Any = {name: arguments.get(name) for name in Request._fields}
         request = Request(**named)
         request.check()
@@ -105,17 +102,17 @@ class Solve:
 
     @property
     def scene(self) -> int:
-        """Bytes of the image."""
+        """Bytes of the result."""
         return self.itemsize * self.channels * prod(self.operator.dims)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of frames, images and what the solver keeps beside, about."""
+        """Approximate bytes of frames, images and vectors of the solver."""
         return self.itemsize * COPIES * prod(self.frames) + VECTORS * self.scene
 
     @property
     def seconds(self) -> float:
-        """About, of choices, products of both directions, and the rest of iterations."""
+        """Approximate seconds: estimates, products in both directions, the rest of iterations."""
         scene = self.channels * prod(self.operator.dims)
         one = seconds(self.operator)[self.operator.method] / available_cpus()
         products = 2 * self.frames[0] * self.channels * one

@@ -173,7 +173,7 @@ def psf(
 
 
 def _facts(made: NDArray[Any]) -> dict[str, Any]:
-    """What describes a PSF, in pixels."""
+    """Peak, centroid and widths of a PSF, in pixels."""
     size = psfs.normalise(np.abs(made))
     places = [np.arange(n) - (n - 1) / 2 for n in size.shape]
     lines = [
@@ -192,7 +192,7 @@ def _facts(made: NDArray[Any]) -> dict[str, Any]:
 
 
 def _energy(made: NDArray[Any]) -> dict[str, Any]:
-    """Where the light of an image of a point is, in pixels."""
+    """Radii of encircled energy and the support of an image, in pixels."""
     size = psfs.normalise(np.abs(made))
     grid = np.linspace(0, np.hypot(*size.shape) / 2, 500)
     energy = psfs.encircled_energy(size, grid)

@@ -1,13 +1,13 @@
-"""Numbers of images, from some of the pixels where not all are in memory."""
+"""Statistics of images that may not fit into memory, from a sample of their pixels."""
 
 from typing import Any
 
 import numpy as np
 
-SPARSE = 17  # pixels from one to the next along an axis: a prime, for images repeat with factors
+STEP = 17  # pixels along an axis; a prime, since images may repeat with the factor
 
 
 def median(image: Any) -> float:
-    """The median of what is no NaN."""
-    some = image if isinstance(image, np.ndarray) else image[..., ::SPARSE, ::SPARSE]
+    """The median of pixels that are not NaN; of a Dask array from a sample."""
+    some = image if isinstance(image, np.ndarray) else image[..., ::STEP, ::STEP]
     return float(np.nanmedian(np.asarray(some)))

@@ -1,4 +1,4 @@
-"""What ``dhop superres`` tells of its result."""
+"""The report of ``dhop superres`` on its result, for people and for scripts."""
 
 from itertools import product
 from pathlib import Path
@@ -14,14 +14,21 @@ from dhop.reconstruction.blurs import width
 
 Array = NDArray[Any]
 
-OUTLYING = 1 / 3  # of the trust in a pixel that fits: about four standard deviations
+OUTLYING = 1 / 3  # robust weight, of a residual of about four standard deviations
 
 
-def lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, str]:
+def of(
+    solution: Solution, out: Path, compared: dict[str, float], ndim: int
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Lines of a table for people, and facts for JSON."""
+    return _lines(solution, out, compared, ndim), _facts(solution, out, compared, ndim)
+
+
+def _lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, str]:
     shape, moves = _as_given(solution, ndim)
     lines = {
-        "frames": f"{shape[0]} of {_seen(shape[1:], ndim)}",
-        "result": f"{_seen(solution.image.shape, ndim)}, {out}",
+        "frames": f"{shape[0]} of {_extent(shape[1:], ndim)}",
+        "result": f"{_extent(solution.image.shape, ndim)}, {out}",
         "operator": extent(solution.operator.shape),
         "beta": f"{solution.beta:.3g}",
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
@@ -55,13 +62,13 @@ def _as_given(solution: Solution, ndim: int) -> tuple[tuple[int, ...], Array]:
     return (*shape[:-2], shape[-1]) if ndim == 1 else shape, solution.shifts[:, -ndim:]
 
 
-def _seen(shape: tuple[int, ...], ndim: int) -> str:
-    """Rows, columns and channels, in the order of image files; a line or a volume likewise."""
+def _extent(shape: tuple[int, ...], ndim: int) -> str:
+    """The shape in the order of image files: channels last."""
     return extent((*shape[-ndim:], *shape[:-ndim]))
 
 
-def facts(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, Any]:
-    registered = solution.registration
+def _facts(solution: Solution, out: Path, compared: dict[str, float], ndim: int) -> dict[str, Any]:
+    registered, weights = solution.registration, solution.weights
     shape, moves = _as_given(solution, ndim)
     return {
         "out": out,
@@ -82,14 +89,14 @@ def facts(solution: Solution, out: Path, compared: dict[str, float], ndim: int) 
         "fits": None if registered is None else registered.fits.tolist(),
         "quality": None if registered is None else registered.quality.tolist(),
         "refined": _refined(solution),
-        "trust": None if solution.weights is None else _of_frames(solution.weights),
+        "trust": None if weights is None else [float(each.mean()) for each in weights],
         "warnings": solution.notes,
         **compared,
     }
 
 
 def _refined(solution: Solution) -> list[float] | None:
-    """Pixels that the last step of registration has moved each frame by, most at its corners."""
+    """Largest displacement of each frame's corners, in pixels, by the refinement of its motion."""
     if solution.registration is None:
         return None
     shape = solution.frames.shape[-2:]
@@ -106,12 +113,7 @@ def _refined(solution: Solution) -> list[float] | None:
 
 
 def _matrices(solution: Solution) -> list[Any] | None:
-    """The motions of frames that have not only been shifted; None for one that is no matrix."""
+    """The motions as matrices, None for other motions; None if frames are only shifted."""
     if solution.motion is None:
         return None
     return [each.tolist() if each.shape == (3, 3) else None for each in solution.motion]
-
-
-def _of_frames(weights: Array) -> list[float]:
-    """The mean of each frame."""
-    return [float(each.mean()) for each in weights]

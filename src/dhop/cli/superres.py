@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -12,8 +11,15 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
-from dhop.cli import chunked, deviations, inputs, light, mosaics, prediction, summary
-from dhop.cli import solving as asked
+from dhop.cli import (
+    chunked,
+    inputs,
+    mosaics,
+    prediction,
+    srgb,
+    summary,
+    superres_options,
+)
 from dhop.cli.inputs import (
     Frames,
     read_background,
@@ -62,48 +68,48 @@ PENALTIES = get_args(penalties.Name)
 
 
 def superres(
-    frames: asked.Frames,
+    frames: superres_options.Frames,
     *,
     factor: Factor,
     frames_axis: FramesAxis = None,
     channel_axis: ChannelAxis = None,
     hdu: Hdu = None,
-    linear: asked.Linear = False,
-    mask: asked.Mask = None,
-    weights: asked.Weights = None,
-    err: asked.Err = True,
-    psf: asked.Psfs,
+    linear: superres_options.Linear = False,
+    mask: superres_options.Mask = None,
+    weights: superres_options.Weights = None,
+    err: superres_options.Err = True,
+    psf: superres_options.Psfs,
     center: Center = None,
-    target: asked.Target = None,
+    target: superres_options.Target = None,
     boundary: Boundary = "symmetric",
     decimation: Decimation = "mean",
-    register: asked.Register = False,
-    shifts: asked.Shifts = None,
-    refine: asked.Refine = False,
-    motion: asked.Motion = None,
-    photometry: asked.Photometry = None,
-    loss: asked.Loss = "gaussian",
-    noise: asked.Noise = None,
-    threshold: asked.Threshold = None,
-    background: asked.Background = "0",
-    gain: asked.Gain = 1.0,
-    read_noise: asked.ReadNoise = 0.0,
-    regulariser: asked.Regulariser = "laplacian",
-    beta: asked.Beta = "auto",
-    nonnegative: asked.Nonnegative = False,
-    bounds: asked.Bounds = None,
-    solver: asked.Solver = "auto",
-    maxiter: asked.Maxiter = 500,
-    rtol: asked.Rtol = RTOL,
-    chunks: asked.Chunks = None,
-    scratch: asked.Scratch = None,
-    dry_run: asked.DryRun = False,
-    out: asked.Out,
+    register: superres_options.Register = False,
+    shifts: superres_options.Shifts = None,
+    refine: superres_options.Refine = False,
+    motion: superres_options.Motion = None,
+    photometry: superres_options.Photometry = None,
+    loss: superres_options.Loss = "gaussian",
+    noise: superres_options.Noise = None,
+    threshold: superres_options.Threshold = None,
+    background: superres_options.Background = "0",
+    gain: superres_options.Gain = 1.0,
+    read_noise: superres_options.ReadNoise = 0.0,
+    regulariser: superres_options.Regulariser = "laplacian",
+    beta: superres_options.Beta = "auto",
+    nonnegative: superres_options.Nonnegative = False,
+    bounds: superres_options.Bounds = None,
+    solver: superres_options.Solver = "auto",
+    maxiter: superres_options.Maxiter = 500,
+    rtol: superres_options.Rtol = RTOL,
+    chunks: superres_options.Chunks = None,
+    scratch: superres_options.Scratch = None,
+    dry_run: superres_options.DryRun = False,
+    out: superres_options.Out,
     bits: Bits = None,
     quality: Quality = QUALITY,
-    errors: asked.Errors = None,
-    report: asked.Report = None,
-    truth: asked.Truth = None,
+    errors: superres_options.Errors = None,
+    report: superres_options.Report = None,
+    truth: superres_options.Truth = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -132,20 +138,15 @@ def superres(
         --register --photometry both --out sr.tif
     """
     with errors_in_words():
+        numeric = is_number(background)
         read: list[str | Path] = [*frames, *psf, *(mask or []), *(weights or [])]
-        read += [each for each in (shifts, truth) if each is not None]
+        read += [each for each in (shifts, truth, target) if each is not None]
         read += [motion] if motion is not None and motion not in NAMES else []
-        read += [] if is_number(background) else [background]
-        read += [] if target is None else [target]
-        check_target(out, overwrite, read)
+        read += [] if numeric else [background]
+        _check_targets(out, report, errors, read, overwrite)
         images.check(out, bits)
         options = Options(quality, overwrite)
         check_quality(out, quality)
-        if report is not None:
-            check_target(report, overwrite, [*read, out])
-            check_picture(report, "a report")
-        if errors is not None:
-            check_target(errors, overwrite, [*read, out, *([] if report is None else [report])])
         _check_together(
             psf, center, register, shifts, refine, motion, noise=noise,
             used=errors is not None or beta == "discrepancy" or regulariser in PENALTIES,
@@ -165,14 +166,14 @@ def superres(
                 "psfs of lines or volumes": ndim != 2, "--refine": refine, "--motion": motion,
                 "--photometry": photometry, "--errors": errors, "--report": report,
                 "--truth": truth, "--chunks": chunks or None,
-                "a background in a file": not is_number(background),
+                "a background in a file": not numeric,
             })  # fmt: skip
         with progress("opening", len(frames)) as bar:
-            seen: Any = (
+            opened: Any = (
                 Burst.opened(frames, bar) if raws
                 else Frames.opened(frames, bar, frames_axis, channel_axis, hdu, ndim)
             )  # fmt: skip
-        original, outline = seen.originals[0], seen.outline
+        original, outline = opened.originals[0], opened.outline
         if linear and original.white is None:
             raise ValueError(f"--linear is for photographs, of which {frames[0]} is none")
         unit = Unit(None if raws else original.white)
@@ -181,17 +182,14 @@ def superres(
         sizes = [size * each for size, each in zip(outline.shape[-ndim:], factors, strict=True)]
         shape = *sizes, *outline.shape[1:-ndim]
         axes = (SPACE[-ndim:] + "C")[: len(shape)]
+        as_srgb = not mosaics.as_light(out, bits) if raws else linear
+        output = Output(out, bits, header, options, axes, as_srgb)
         images.check(out, bits, header, shape, axes)
         if errors is not None:
-            deviations.check(errors, header, shape, axes)
-        moves: Any = (
-            "estimate" if register else None if shifts is None else read_shifts(shifts, ndim)
-        )
-        if refine:
-            moves = "refine" if shifts is None else ("refine", moves)
+            output.check_errors(errors, shape)
         arguments: dict[str, Any] = {
-            "shifts": moves,
-            "motion": None if motion is None else read_motion(motion, seen.originals, outline),
+            "shifts": _shifts(register, shifts, refine, ndim),
+            "motion": None if motion is None else read_motion(motion, opened.originals, outline),
             "regulariser": regulariser,
             "beta": float(beta) if is_number(beta) else beta,
             "noise": None if noise is None else unit.noise(noise),
@@ -199,7 +197,7 @@ def superres(
             "loss": loss,
             "threshold": None if threshold is None else unit.positive("threshold", threshold),
             "solver": solver,
-            "background": unit.one * float(background) if is_number(background) else outline,
+            "background": unit.one * float(background) if numeric else outline,
             "gain": gain if loss != "poisson" else unit.positive("gain", gain),
             "read_noise": unit.positive("read-noise", read_noise, zero=True),
             "nonnegative": nonnegative,
@@ -217,69 +215,81 @@ def superres(
         elif scratch is not None and chunks is not None:
             raise ValueError("--scratch is for chunks, and --whole works without them")
         if dry_run:
-            maps = [*(weights or []), *([] if is_number(background) else [background])]
-            require_maps(maps, mask or [])
+            require_maps([*(weights or []), *([] if numeric else [background])], mask or [])
             show(plan.lines(in_chunks), plan.facts(in_chunks), as_json)
             return
-        output = Output(out, bits, header, options, axes, linear)
         if raws:
-            output = replace(output, linear=not mosaics.as_light(out, bits))
-            solution = _solved(seen.solve, output, blurs, factors, **arguments)
-            output.save(solution.image)
-            facts, lines = (
-                each(solution, out, {}, ndim) for each in (summary.facts, summary.lines)
-            )
-            _show(solution, lines, facts, as_json)
+            solution = _solved(opened.solve, output, blurs, factors, **arguments)
+            _show(solution, *summary.of(solution, out, {}, ndim), as_json)
             return
         array_of = inputs.in_chunks(chunked.side(factors)) if in_chunks else inputs.in_memory
         with progress("reading", len(frames)) as bar:
-            stack = seen.read(array_of, bar)
-        certain = seen.certain(array_of) if err and not weights else None
-        if certain is not None:
+            stack = opened.read(array_of, bar)
+        inverse_variance = opened.inverse_variance(array_of) if err and not weights else None
+        if inverse_variance is not None:
             note("weights are 1/ERR² of the files, 0 where DQ says so; --no-err leaves that out")
-        if linear:
-            stack = light.decoded(stack)
+        decoded = srgb.decode if linear else lambda image: image
+        stack = decoded(stack)
         images.check_range(out, stack, bits, original)
         if bounds is not None:
             unit.caution_bounds(arguments["bounds"], stack)
-        wanted = None if truth is None else read_truth(truth, stack, factors, channel_axis, hdu)
-        if wanted is not None and linear:
-            wanted = light.decoded(wanted)
+        known = None
+        if truth is not None:
+            known = decoded(read_truth(truth, stack, factors, channel_axis, hdu))
         arguments["weights"] = read_weights(
-            weights or [], mask or [], stack, frames_axis, ndim, certain
+            weights or [], mask or [], stack, frames_axis, ndim, inverse_variance
         )
-        if not is_number(background):
+        if not numeric:
             arguments["background"] = unit.one * read_background(
                 Path(background), stack, frames_axis, channel_axis, ndim
             )
         with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
             solve = super_resolve if folder is None else partial(chunked.solve, folder=folder)
             solution = _solved(solve, output, stack, blurs, factors, **arguments)
-            output.save(solution.image)
-            compared = {} if wanted is None else solution.metrics(wanted)
-            facts, lines = (
-                each(solution, out, compared, ndim) for each in (summary.facts, summary.lines)
-            )
+            compared = {} if known is None else solution.metrics(known)
+            lines, facts = summary.of(solution, out, compared, ndim)
             deviation = None
             if errors is not None:
-                with progress("standard deviations", 1) as bar:
-                    deviation = (
-                        solution.standard_deviation(arguments["noise"], progress=bar)
-                        if folder is None
-                        else chunked.deviation(solution, arguments["noise"], folder)
-                    )
-                erring = output.save_errors(errors, solution, deviation)
-                facts |= {"errors": errors, "deviation": median(erring)}
-                lines["deviation"] = f"{facts['deviation']:.3g} in the median, {errors}"
+                deviation = _deviation(solution, arguments["noise"], folder)
+                middle = median(output.save_errors(errors, solution, deviation))
+                facts |= {"errors": errors, "deviation": middle}
+                lines["deviation"] = f"{middle:.3g} in the median, {errors}"
             if report is not None:
                 figures.save(solution.plot(deviation), report, overwrite=overwrite)
         _show(solution, lines, facts, as_json)
 
 
+def _check_targets(
+    out: Path,
+    report: Path | None,
+    errors: Path | None,
+    read: list[str | Path],
+    overwrite: bool,
+) -> None:
+    """Refuse files to write that may not be replaced, or are read or written twice."""
+    known = list(read)
+    for target in (out, report, errors):
+        if target is not None:
+            check_target(target, overwrite, known)
+            known.append(target)
+    if report is not None:
+        check_picture(report, "a report")
+
+
+def _shifts(register: bool, path: Path | None, refine: bool, ndim: int) -> Any:
+    """The argument `shifts` of `dhop.super_resolve`."""
+    if register:
+        return "estimate"
+    given = None if path is None else read_shifts(path, ndim)
+    if not refine:
+        return given
+    return "refine" if given is None else ("refine", given)
+
+
 def _solved(
     solve: Callable[..., Solution], output: Output, *given: Any, **arguments: Any
 ) -> Solution:
-    """Solve; of what is interrupted the image is saved, if it is in memory."""
+    """Solve and write the image; after an interrupt write the latest one, if it is in memory."""
     latest: list[Array] = []
 
     def keep(step: Any) -> None:
@@ -288,7 +298,7 @@ def _solved(
 
     try:
         with progress("super-resolving", arguments["maxiter"]) as bar:
-            return solve(*given, callback=keep, progress=bar, **arguments)
+            solution = solve(*given, callback=keep, progress=bar, **arguments)
     except KeyboardInterrupt:
         said = "interrupted: there is no image yet to be saved"
         if latest:
@@ -296,6 +306,15 @@ def _solved(
             said = f"interrupted: {output.path} has the image as it was by then"
         console(stderr=True).print(said, style="yellow")
         raise typer.Exit(INTERRUPTED) from None
+    output.save(solution.image)
+    return solution
+
+
+def _deviation(solution: Solution, noise: float | None, folder: Path | None) -> Any:
+    with progress("standard deviations", 1) as bar:
+        if folder is None:
+            return solution.standard_deviation(noise, progress=bar)
+        return chunked.deviation(solution, noise, folder)
 
 
 def _show(solution: Solution, lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:

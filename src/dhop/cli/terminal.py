@@ -1,4 +1,4 @@
-"""What commands write to the terminal: results, progress and errors."""
+"""Output of commands to the terminal: results, progress and errors."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ from rich.table import Table
 from dhop.cautions import Caution
 
 INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
-WIDE = 10_000  # columns of a pipe, where lines are not broken
+WIDE = 10_000  # columns of a pipe, so that lines are not broken
 
 
 def extent(shape: tuple[int, ...]) -> str:
@@ -32,7 +32,7 @@ def new_table() -> Table:
 
 
 def console(stderr: bool = False) -> Console:
-    """A terminal's width and colours, or a pipe's; text is shown as it is."""
+    """A console without markup, and without line breaks in a pipe."""
     found = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not found.is_terminal:
         found.width = WIDE
@@ -42,7 +42,7 @@ def console(stderr: bool = False) -> Console:
 def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
     """Print a table for people, or the same as JSON for scripts."""
     if as_json:
-        typer.echo(json.dumps(_plain(facts), allow_nan=False))
+        typer.echo(json.dumps(_for_json(facts), allow_nan=False))
         return
     table = new_table()
     for name, text in lines.items():
@@ -50,42 +50,42 @@ def show(lines: dict[str, str], facts: dict[str, Any], as_json: bool) -> None:
     console().print(table)
 
 
-def _plain(fact: Any) -> Any:
-    """What JSON has a word for: numbers that are not finite become null, paths text."""
+def _for_json(fact: Any) -> Any:
+    """A value that JSON can hold: null for numbers that are not finite, text for paths."""
     if isinstance(fact, dict):
-        return {str(name): _plain(each) for name, each in fact.items()}
+        return {str(name): _for_json(each) for name, each in fact.items()}
     if isinstance(fact, list | tuple):
-        return [_plain(each) for each in fact]
+        return [_for_json(each) for each in fact]
     if isinstance(fact, np.ndarray | np.generic):
-        return _plain(fact.tolist())
+        return _for_json(fact.tolist())
     if isinstance(fact, float):
         return fact if isfinite(fact) else None
     return fact if fact is None or isinstance(fact, bool | int | str) else str(fact)
 
 
 class Bar:
-    """A bar with a name, which may stand for one piece of work after another."""
+    """A progress bar, for one stage of work after another."""
 
     def __init__(self, bar: Progress, name: str, total: int) -> None:
         self._bar = bar
         self._task = bar.add_task(name, total=total)
 
     def begin(self, what: str) -> None:
-        """Take another name."""
+        """Begin a stage of this name."""
         self._bar.reset(self._task, description=what)
 
     def __call__(self, done: int, total: int) -> None:
-        """So much of it is done."""
+        """Show the work done."""
         self._bar.update(self._task, completed=done, total=total)
 
     def end(self) -> None:
-        """Work that ends early, as iterations do that converge, has done all there was."""
+        """Show all work as done, also of iterations that converged early."""
         self._bar.update(self._task, total=self._bar.tasks[0].completed)
 
 
 @contextmanager
 def progress(name: str, total: int) -> Iterator[Bar]:
-    """A bar on the terminal's error stream; silent elsewhere."""
+    """A progress bar on the error stream, if that is a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -100,16 +100,16 @@ def progress(name: str, total: int) -> Iterator[Bar]:
 
 
 def note(text: str) -> None:
-    """Say on the error stream what is done that nobody asked for."""
+    """Print a note on the error stream."""
     console(stderr=True).print(f"note: {text}", style="dim")
 
 
-def _shown(message: Warning | str, *_: Any) -> None:
+def _print_warning(message: Warning | str, *_: Any) -> None:
     console(stderr=True).print(f"warning: {message}", style="yellow")
 
 
-def _words(error: BaseException) -> str:
-    """One line, of systems' errors what is wrong with which file."""
+def _message(error: BaseException) -> str:
+    """The message in one line; errors of the system name the file."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
@@ -118,16 +118,16 @@ def _words(error: BaseException) -> str:
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
-    """Say what went wrong on the error stream and leave with exit code 1."""
+    """Print errors and warnings on the error stream; exit with code 1 after an error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", Caution)
-            warnings.showwarning = _shown  # type: ignore[assignment]
+            warnings.showwarning = _print_warning  # type: ignore[assignment]
             yield
-    except BrokenPipeError:  # as in `dhop info | head`: nobody reads any more
+    except BrokenPipeError:  # as in `dhop info | head`
         raise
     except (OSError, ValueError, TypeError, MemoryError, ArithmeticError, ImportError) as error:
-        console(stderr=True).print(f"error: {_words(error)}", style="red")
+        console(stderr=True).print(f"error: {_message(error)}", style="red")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console(stderr=True).print("interrupted", style="yellow")

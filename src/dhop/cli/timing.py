@@ -1,4 +1,4 @@
-"""How long products take: the three methods, and whatever else is installed, in turn."""
+"""Timing products of the three methods, and of other packages that are installed."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ NDIMAGE = {
 
 
 def methods(A: DHOperator, adjoint: bool = False) -> dict[str, Product]:
-    """The product by each method, of operators that are otherwise `A`."""
+    """The product of `A` by each method."""
     operators = {
         method: DHOperator(A.dims, A.psf, A.factor, **(A.settings() | {"method": method}))
         for method in PLANS
@@ -48,7 +48,7 @@ def peers(A: DHOperator, adjoint: bool = False) -> dict[str, Product]:
         Of one real image, with an odd PSF, the default centre and phase, one boundary and one
         factor that divides the image.
     adjoint : bool
-        The product with `A.H`; for zeros outside only, the others have no other.
+        The product with `A.H`; other packages have it for zeros outside only.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def peers(A: DHOperator, adjoint: bool = False) -> dict[str, Product]:
 
 
 def agreeing(products: dict[str, Product], mine: Product, image: Array) -> dict[str, Product]:
-    """Those of `products` that give what `mine` gives, to single precision."""
+    """The `products` that agree with `mine` to single precision."""
     expected = mine(image)
     bound = 1e-3 * np.abs(expected).max()
 
@@ -93,7 +93,7 @@ def interleaved(
     rest: float = 0.01,
     warm: float = 0.02,
 ) -> dict[str, float]:
-    """Median seconds of each product, in turn, as in the middle of a solve.
+    """Median seconds of each product, timed in turns, as inside a solve.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ def interleaved(
     seconds : float
         A product whose turns have taken as much is not called again.
     rest : float
-        Seconds between products, for threads of the one before that wait for more by spinning.
+        Seconds between products, while threads of the last one may still spin.
     warm : float
-        Seconds of a turn. The calls of its second half count: what they need is in the caches by
-        then, and the processors are awake, which can take ten milliseconds on a virtual machine. A
-        product that takes more than 0.05 s is called once.
+        Seconds of a turn. Only the calls of its second half count: by then caches are warm and the
+        processors awake, which can take ten milliseconds on a virtual machine. A product that takes
+        more than 0.05 s is called once.
 
     Returns
     -------
@@ -264,7 +264,7 @@ def _strided(A: DHOperator, adjoint: bool) -> dict[str, Product]:
                 if adjoint
                 else (lambda x: operator.matvec(x.reshape(-1)))
             )
-    # torch lays out the taps of every output first
+    # torch copies the taps of every output first
     laid_out = model.taps.size * prod(A.dimsd) * A.dtype.itemsize
     if find_spec("torch") and laid_out < LARGEST_MATRIX:
         import torch

@@ -1,4 +1,4 @@
-"""Options that are numbers of the files, as the library takes them: white is 1 there."""
+"""Conversion of options in the unit of the files to that of the library, where white is 1."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dhop.io import Original
 
 Array = NDArray[Any]
 
-ROUNDING = 12**-0.5  # standard deviation of what integers leave out
+ROUNDING = 12**-0.5  # standard deviation of the rounding to integers
 
 
 def is_number(text: str) -> bool:
@@ -28,29 +28,30 @@ def is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Unit:
-    """What 1 of a file is to the library.
+    """The unit of the pixel values in files.
 
     Attributes
     ----------
     white : int or None
-        The number that stands for white in files of integers; others are what they are.
+        The value of white in files of integers; None if values are not scaled.
     """
 
     white: int | None
 
     @property
     def one(self) -> float:
+        """1 of the file, in the unit of the library."""
         return 1 / (self.white or 1)
 
     def positive(self, name: str, number: float, *, zero: bool = False) -> float:
-        """A number that is finite and positive, or zero where it may be."""
+        """A finite positive number, or also zero, converted."""
         if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
             least = "not be negative" if zero else "be positive"
             raise ValueError(f"{name} must {least}, and be finite, got {number:g}")
         return number * self.one
 
     def noise(self, number: float) -> float:
-        """A standard deviation; what integers cannot show is worth a word."""
+        """A standard deviation, converted; a warning if it is below the rounding of integers."""
         scaled = self.positive("noise", number, zero=True)
         if self.white and 0 < number < ROUNDING:
             warnings.warn(
@@ -62,7 +63,7 @@ class Unit:
         return scaled
 
     def bounds(self, text: str, nonnegative: bool) -> tuple[float, float]:
-        """Least and largest value of an image."""
+        """The bounds of an image, converted."""
         try:
             low, high = (float(each) for each in text.split(","))
         except ValueError:
@@ -73,10 +74,10 @@ class Unit:
             raise ValueError(f"--nonnegative contradicts --bounds {text}: take one of them")
         return low * self.one, high * self.one
 
-    def caution_bounds(self, bounds: tuple[float, float], shown: Array) -> None:
-        """Say if an image may not have what frames show."""
+    def caution_bounds(self, bounds: tuple[float, float], frames: Array) -> None:
+        """Warn if the bounds exclude the median of the frames."""
         low, high = bounds
-        middle = median(shown)
+        middle = median(frames)
         if not low <= middle <= high:
             warnings.warn(
                 f"--bounds {low / self.one:g},{high / self.one:g} leave out what half of the "
@@ -88,7 +89,7 @@ class Unit:
 
 
 def written(out: Path, bits: int | None, original: Original) -> float:
-    """The number of a file to be written that stands for 1."""
+    """The value in a file to be written that stands for 1."""
     kind = images.kind_of(out, bits, original)
     counts = original.white is None and kind == original.dtype
     return 1.0 if kind.kind == "f" or counts else float(np.iinfo(kind).max)

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import splu
 
 from dhop.closed.bases import Basis
 from dhop.model.boundary import OUTSIDE, Boundary, extended_index
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules
 
 Array = NDArray[Any]
 
@@ -205,14 +205,7 @@ def _blur_model(basis: Basis, gain: Array) -> Model:
     impulse[middle] = 1
     reach = [min(REACH, k, size - 1 - k) for k, size in zip(middle, gain.shape, strict=True)]
     part = tuple(slice(k - r, k + r + 1) for k, r in zip(middle, reach, strict=True))
-    return Model.build(
-        gain.shape,
-        basis.filtered(impulse, gain)[part],
-        (1, 1),
-        decimation="sample",
-        boundary=(basis.boundary, basis.boundary),
-        center=(reach[0], reach[1]),
-        phase=(0, 0),
-        axes=(0, 1),
-        dtype=np.dtype(np.float64),
+    rules = Rules(
+        "sample", (basis.boundary,) * 2, tuple(reach), (0, 0), (0, 1), np.dtype(np.float64)
     )
+    return Model.build(gain.shape, basis.filtered(impulse, gain)[part], (1, 1), rules)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules
 from dhop.psf.stencils import Stencils, stencils
 
 Weight: TypeAlias = float | NDArray[np.float64]
@@ -69,18 +69,15 @@ def penalties(regulariser: Stencils, term: Term) -> list[Model]:
     axes = term.model.axes[-ndim:]
     return [
         Model.build(
-            tuple(axis.size for axis in axes),
-            stencil,
-            (1,) * ndim,
-            decimation="sample",
-            boundary=tuple(axis.boundary for axis in axes),
-            center=tuple((size - 1) // 2 for size in stencil.shape),
-            phase=(0,) * ndim,
-            axes=tuple(range(ndim)),
-            dtype=np.dtype(np.complex128 if stencil.dtype.kind == "c" else np.float64),
+            tuple(axis.size for axis in axes), stencil, (1,) * ndim,
+            Rules(
+                "sample", tuple(axis.boundary for axis in axes),
+                tuple((size - 1) // 2 for size in stencil.shape), (0,) * ndim, tuple(range(ndim)),
+                np.dtype(np.complex128 if stencil.dtype.kind == "c" else np.float64),
+            ),
         )
         for stencil in stencils(regulariser, ndim)
-    ]
+    ]  # fmt: skip
 
 
 def _every(phase: Sequence[int], factors: Sequence[int]) -> tuple[slice, ...]:

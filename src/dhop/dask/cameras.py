@@ -29,7 +29,7 @@ def chunked(operators: Sequence[Any], chunks: Any) -> list[ChunkedOperator]:
     Parameters
     ----------
     operators : sequence
-        What `dhop.reconstruction.cameras.operators` returns.
+        What `dhop.reconstruction.frame_operators.operators` returns.
     chunks : int or tuple
         Of the scene, as for `DaskDHOperator`.
     """

@@ -20,10 +20,10 @@ from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames.motions import as_shifts, of_shift
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction import cameras, problem, solvers
+from dhop.reconstruction import frame_operators, problem, solvers
 from dhop.reconstruction.blurs import width
 from dhop.reconstruction.reconstruction import ROUGH, ROUNDS
-from dhop.reconstruction.robust import settled
+from dhop.reconstruction.robust import robust_fit
 from dhop.reconstruction.variational import Variational
 from dhop.registration import Registration, left_out
 from dhop.runtime.progress import Progress, reporting
@@ -111,10 +111,10 @@ class Choices:
         self.shifts, alone = as_shifts(given, shape)
         self.motion = None if alone else given
         self.registration = found
-        strangers = [i for i, fits in enumerate(found.fits) if not fits]
-        if strangers:
+        outliers = [i for i, fits in enumerate(found.fits) if not fits]
+        if outliers:
             self.trust = self.trust * found.fits
-            self.warn(left_out(found, strangers), RegistrationWarning)
+            self.warn(left_out(found, outliers), RegistrationWarning)
         if apart is not None:
             self.notes.append(f"the motions: tiles of the scene agree to {apart:.2g} pixels")
             if apart > APART:
@@ -140,7 +140,9 @@ class Choices:
                 own = own[0], known.shifts
             elif isinstance(own, np.ndarray):
                 own = known.shifts
-            known.frames = tile.frames if tile.special is None else tile.special.seen(tile.frames)
+            known.frames = (
+                tile.frames if tile.special is None else tile.special.despiked(tile.frames)
+            )
             known.align(own, tile.motion, terms, None)
 
         self._each("aligning", look, progress)
@@ -164,19 +166,19 @@ class Choices:
         for tile in self.tiles:
             if tile.motion is None:
                 tile.known.shifts = self.shifts - tile.moved
-            tile.known.look_on(self._size(tile)[-len(self.ratio) :], self.ratio)
+            tile.known.mask_outside(self._size(tile)[-len(self.ratio) :], self.ratio)
             if not used.all():
                 given = tile.known.weights or [np.ones(())] * len(used)
                 tile.known.weights = [w * u for w, u in zip(given, used, strict=True)]
         if terms is not None:
             self._settle_brightness()
 
-    def blur(self, psf: Any, center: Any, progress: Progress) -> None:
+    def set_psf(self, psf: Any, center: Any, progress: Progress) -> None:
         """Estimate the PSF, or take what is given."""
         if isinstance(psf, str):
             self._each(
                 "estimating the psf",
-                lambda tile: tile.known.blur(psf, center, self.ratio, None), progress,
+                lambda tile: tile.known.set_psf(psf, center, self.ratio, None), progress,
             )  # fmt: skip
             found = [tile.known.psf for tile in self.tiles]
             widths = [width(each) for each in found]
@@ -186,7 +188,7 @@ class Choices:
             tile.known.psf = self.psf
             tile.known.frames = tile.frames
 
-    def weigh(self, beta: float | str, noise: Any, estimated: bool, progress: Progress) -> float:
+    def choose_beta(self, beta: float | str, noise: Any, progress: Progress) -> float:
         """Take or choose `beta`, and how large a step is an edge."""
         if not self.tiles:
             return float(beta)
@@ -198,12 +200,10 @@ class Choices:
             stack = FrameStack(posed.operator.operators, known.weights)
             strength = sum(stack.strengths())
             if tile.special is not None:
-                found.append(
-                    tile.special.weigh(known, posed, beta, noise, strength, estimated, None)
-                )
+                found.append(tile.special.choose_beta(known, posed, beta, noise, strength, None))
             elif isinstance(beta, str):
                 problem.check_squares(stack, tile.frames)
-                found.append(known.weigh(self.regulariser, beta, noise, strength, estimated, None))
+                found.append(known.choose_beta(self.regulariser, beta, noise, strength, None))
             else:
                 found.append(beta)
 
@@ -232,7 +232,7 @@ class Choices:
                 found = tile.special.solve(posed, **settings)
             starts[id(tile)] = found.x
             predicted = FrameStack(posed.operator.operators).matvec(found.x)
-            counts = found.counting(tile.known.weights)
+            counts = found.total_weights(tile.known.weights)
             tile.known.photometry = fitted(
                 tile.frames, predicted.reshape(tile.frames.shape), counts, terms
             )
@@ -249,10 +249,10 @@ class Choices:
         if special.robust:
             special.threshold, frames = self._outlying(beta, progress)
             used = np.where(self.trust > 0, frames, 1.0)  # what is left out has been named
-            replace(self.tiles[0].known, notes=self.notes).name_strangers(list(used))
+            replace(self.tiles[0].known, notes=self.notes).warn_of_outliers(list(used))
             self.trust = self.trust * frames
-        if special.counting is not None:
-            special.counting = replace(special.counting, background=background)
+        if special.photon_noise is not None:
+            special.photon_noise = replace(special.photon_noise, background=background)
         return special
 
     def strongest(self, largest: Sequence[float]) -> list[float]:
@@ -278,7 +278,7 @@ class Choices:
             root = solvers.root_of_two(max(posed.scales()))
             start = np.zeros(posed.operator.shape[1], posed.operator.dtype)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                seen = settled(posed.divided(root), start.clip(*tile.special.box))
+                seen = robust_fit(posed.divided(root), start.clip(*tile.special.box))
             given = tile.special.threshold
             found.append((root * seen.threshold if given is None else given, seen.frames))
 
@@ -290,7 +290,7 @@ class Choices:
 
     def _posed(self, tile: Tile, beta: float) -> problem.Problem:
         known = tile.known
-        operators = cameras.operators(self._size(tile), known, self.ratio, self.options)
+        operators = frame_operators.operators(self._size(tile), known, self.ratio, self.options)
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         return problem.Problem(
             operator, known.photometry.corrected(tile.frames), self.regulariser, beta,

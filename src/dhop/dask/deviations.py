@@ -74,7 +74,8 @@ class Deviations:
         places = list(np.ndindex(self._blocks.shape))
         some = places[:: ceil(len(places) / SOME)]
         counted = [
-            dask.delayed(_determined)(self._prior, *self._blocks.small(place)) for place in some
+            dask.delayed(_degrees_of_freedom)(self._prior, *self._blocks.small(place))
+            for place in some
         ]
         counts, found = dask.compute([on.sum() for on in seen], counted)
         used = sum(one for one, _ in found) / sum(pixels for _, pixels in found)
@@ -115,7 +116,9 @@ def _deviations(
     return posterior.deviations(sigma, noise, probes, rng)[0].reshape(small.dims)[small.inner]
 
 
-def _determined(prior: Prior, small: Small, weights: list[Any], scene: Array) -> tuple[float, int]:
+def _degrees_of_freedom(
+    prior: Prior, small: Small, weights: list[Any], scene: Array
+) -> tuple[float, int]:
     """How many numbers of the data determine a part of the image, and how many pixels that has."""
     rng = np.random.default_rng(0)
-    return prior.posterior(small, weights, scene).determined(rng, TOLERANCE), scene.size
+    return prior.posterior(small, weights, scene).degrees_of_freedom(rng, TOLERANCE), scene.size

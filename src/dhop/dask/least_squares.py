@@ -9,10 +9,16 @@ from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
 from dhop.frames.observations import NOTHING_SEEN
-from dhop.iteration.rounds import PATIENCE, Rounds, Verdict, by_projected_gradients, forgiven
-from dhop.iteration.steps import Leave, Product, norm
+from dhop.iteration.iterative_refinement import (
+    PATIENCE,
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
+    by_projected_gradients,
+)
+from dhop.iteration.steps import Product, Save, norm
 from dhop.reconstruction import solvers
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 
@@ -27,7 +33,7 @@ def least_squares(
     rtol: float,
     callback: Callback | None,
     progress: Progress,
-) -> Found:
+) -> SolverResult:
     """Conjugate gradients, or projected ones where images are not to be negative.
 
     Parameters
@@ -52,16 +58,17 @@ def least_squares(
     def counts(x: DaskArray | float, r: DaskArray) -> DaskArray:
         return np.minimum(-r, bound * x) if nonnegative else r
 
-    def judge(x: DaskArray) -> Verdict:
+    def true_residual(x: DaskArray) -> TrueResidual:
         x = x.astype(WIDE)
         r = vectors.hold(problem.rhs() - problem.normal(x))
-        return Verdict(r, norm(counts(x, r)), forgiven(dtype, strength, norm(x), scale))
+        limit = attainable_residual(dtype, strength, norm(x), scale)
+        return TrueResidual(r, norm(counts(x, r)), limit)
 
     def projected(
-        r: DaskArray, x: DaskArray, unit: float, leave: Leave
+        r: DaskArray, x: DaskArray, unit: float, save: Save
     ) -> Iterator[tuple[DaskArray, float]]:
         steps = by_projected_gradients(problem.normal, bound, vectors.keep)
-        return steps(vectors.hold(r), x, unit, leave)
+        return steps(vectors.hold(r), x, unit, save)
 
     with (
         reporting(progress, maxiter, name) as advance,
@@ -76,14 +83,14 @@ def least_squares(
             )
         if scale == 0 and not any(dask.compute(*[np.any(weight) for weight in given.weights])):
             raise ValueError(NOTHING_SEEN)
-        first = Verdict(rhs, norm(counts(0.0, rhs)), 0.0)
+        first = TrueResidual(rhs, norm(counts(0.0, rhs)), 0.0)
         x = da.zeros(A.dims, dtype=dtype, chunks=A.chunks)
         if start is not None and scale:
             x = vectors.hold(start.clip(0) if nonnegative else start)
-            first = judge(x)
+            first = true_residual(x)
         record = solvers.Recorder(scale, callback, advance, A.dims)
-        rounds = Rounds(
-            judge, x, first, rtol * scale, maxiter, record.add, vectors.keep, vectors.hold,
+        rounds = IterativeRefinement(
+            true_residual, x, first, rtol * scale, maxiter, record.add, vectors.keep, vectors.hold,
             vectors.hold,
         )  # fmt: skip
         del first, rhs
@@ -92,4 +99,4 @@ def least_squares(
         else:
             rounds.solve(problem.normal, near(problem), False)
         misfit = norm(da.stack(given.residuals(rounds.x)))
-    return Found(rounds.x, rounds.converged, name, record.history, misfit)
+    return SolverResult(rounds.x, rounds.converged, name, record.history, misfit)

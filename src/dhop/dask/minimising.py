@@ -10,7 +10,7 @@ import numpy as np
 from dhop.dask.objective import (
     ChunkedObjective,
     Gathered,
-    Residuals,
+    ResidualLoss,
     Squares,
     Variation,
     gathered,
@@ -21,10 +21,10 @@ from dhop.dask.scratch import Vectors
 from dhop.frames.masks import NEAR
 from dhop.iteration.steps import Product
 from dhop.reconstruction import losses, solvers
-from dhop.reconstruction.data_terms import Photons
+from dhop.reconstruction.data_terms import PoissonLoss
 from dhop.reconstruction.minimising import minimise
-from dhop.reconstruction.photons import Counting, deviance
-from dhop.reconstruction.solvers import Callback, Found
+from dhop.reconstruction.photon_noise import PhotonNoise, deviance
+from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
@@ -44,7 +44,7 @@ def minimised(
     rtol: float,
     callback: Callback | None,
     progress: Progress,
-) -> tuple[Found, Problem]:
+) -> tuple[SolverResult, Problem]:
     """The image of the least objective, and the least squares that it is of, too.
 
     Parameters
@@ -52,8 +52,8 @@ def minimised(
     given : Problem
         Its weights are those of the loss, its `beta` is that of the prior.
     how : Variational
-        With the threshold of a robust loss. The background of `counting` is a Dask array, and has
-        been subtracted from the frames.
+        With the threshold of a robust loss. The background of `photon_noise` is a Dask array that
+        has been subtracted from the frames.
     start : dask.array.Array or None
     seen : sequence of (float or dask.array.Array)
         The weights as the caller gave them.
@@ -70,30 +70,34 @@ def minimised(
     origin = x = _origin(given, how, seen).astype(given.frames.dtype)
     if start is not None:
         x = start.clip(*how.box)
-        x = x if how.counting is None else np.maximum(x, DARK * origin)
+        x = x if how.photon_noise is None else np.maximum(x, DARK * origin)
     data = _data(problem, how, [weight / root**2 for weight in seen], root)
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
     x, goal = vectors.hold(x), -np.inf
     if how.solver != "richardson-lucy":
-        posed = problem if how.counting is None else objective.majoriser(objective.look(x)).problem
+        posed = problem
+        if how.photon_noise is not None:
+            posed = objective.majoriser(objective.evaluate(x)).problem
         objective = replace(objective, precondition=near(posed))
     if how.solver == "reweighted":
         iterates = objective.reweighted(x)
-    elif how.solver == "richardson-lucy" and how.counting is not None:
-        goal = _noise(given.frames, how.counting, seen) / root**2 if rtol > 0 else 0.0
+    elif how.solver == "richardson-lucy" and how.photon_noise is not None:
+        goal = _noise(given.frames, how.photon_noise, seen) / root**2 if rtol > 0 else 0.0
         iterates = objective.richardson_lucy(x, goal)
     else:
         iterates = objective.descending(x, how.box)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = minimise(
-            objective, x, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
-            origin=origin, callback=callback, progress=progress,
-            enough=lambda view: view.loss <= goal,
+            objective, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
+            origin=None if start is None else origin, callback=callback, progress=progress,
+            enough=lambda evaluation: evaluation.loss <= goal,
         )  # fmt: skip
-    last = [data.tangent(i, A.degrade(found.x.astype(WIDE))) for i, A in enumerate(given.operators)]
-    trust = [each.trust for each in last] if how.robust else None
+    products = [A.degrade(found.x.astype(WIDE)) for A in given.operators]
+    last = [data.quadratic_model(*each) for each in enumerate(products)]
+    robustness = [each.robustness for each in last] if how.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
-    return found._replace(misfit=root * found.misfit, operator=None, weights=trust), ended
+    size = root * found.residual_norm
+    return found._replace(residual_norm=size, operator=None, weights=robustness), ended
 
 
 def _prior(how: Variational, A: Any) -> Variation | Gathered:
@@ -110,45 +114,45 @@ def _prior(how: Variational, A: Any) -> Variation | Gathered:
 
 def _data(
     problem: Problem, how: Variational, seen: Sequence[Any], root: float
-) -> Residuals | Photons:
-    if how.counting is not None:
-        return _photons(problem.frames, how.counting, seen)
+) -> ResidualLoss | PoissonLoss:
+    if how.photon_noise is not None:
+        return _photons(problem.frames, how.photon_noise, seen)
     if how.threshold is None:
-        return Residuals(problem, losses.Square())
-    return Residuals(problem, losses.robust(how.loss, how.threshold / root))
+        return ResidualLoss(problem, losses.Square())
+    return ResidualLoss(problem, losses.robust(how.loss, how.threshold / root))
 
 
-def _photons(frames: DaskArray, counting: Counting, weights: Sequence[Any]) -> Photons:
-    """See `Counting.photons`."""
-    beside = (counting.read_noise / counting.gain) ** 2
-    back = [each / counting.gain + beside for each in counting.background]
+def _photons(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any]) -> PoissonLoss:
+    """See `PhotonNoise.loss`."""
+    read = (photon_noise.read_noise / photon_noise.gain) ** 2
+    back = [each / photon_noise.gain + read for each in photon_noise.background]
     counts = [
-        (da.where(w > 0, y, 0).astype(WIDE) / counting.gain + b).clip(0)
+        (da.where(w > 0, y, 0).astype(WIDE) / photon_noise.gain + b).clip(0)
         for y, w, b in zip(frames, weights, back, strict=True)
     ]
-    return Photons(counts, back, counting.gain, weights)
+    return PoissonLoss(counts, back, photon_noise.gain, weights)
 
 
-def _noise(frames: DaskArray, counting: Counting, weights: Sequence[Any]) -> float:
-    """The loss that noise alone is expected to cost, see `Counting.discrepancy`."""
+def _noise(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any]) -> float:
+    """The expected loss of the true scene, see `PhotonNoise.discrepancy`."""
     total: Any = 0.0
-    for frame, back, weight in zip(frames, counting.background, weights, strict=True):
+    for frame, back, weight in zip(frames, photon_noise.background, weights, strict=True):
         on = da.broadcast_to(da.asarray(weight), frame.shape, chunks=frame.chunks)
         depth = dict.fromkeys(range(frame.ndim - 2), 0) | {
             frame.ndim - 2: NEAR,
             frame.ndim - 1: NEAR,
         }
         total += da.map_overlap(
-            _expected, frame, back, on, gain=counting.gain, read_noise=counting.read_noise,
+            _expected, frame, back, on, gain=photon_noise.gain, read_noise=photon_noise.read_noise,
             depth=depth, boundary="reflect", dtype=WIDE, meta=np.empty((0,) * frame.ndim, WIDE),
         ).sum()  # fmt: skip
     return float(total)
 
 
 def _expected(frame: Any, back: Any, weight: Any, gain: float, read_noise: float) -> Any:
-    """What the noise of each pixel of a block of a frame costs."""
-    counting = Counting(back[None], gain, read_noise)
-    (mean,) = counting.means(frame[None], [weight])
+    """The expected loss of each pixel of a block of a frame."""
+    photon_noise = PhotonNoise(back[None], gain, read_noise)
+    (mean,) = photon_noise.means(frame[None], [weight])
     return weight * deviance(mean + (read_noise / gain) ** 2)
 
 
@@ -156,13 +160,13 @@ def _origin(given: Problem, how: Variational, seen: Sequence[Any]) -> DaskArray:
     """The zero image, or where photons are counted, an even one as bright as the frames."""
     A = given.operators[0]
     level = 0.0
-    if how.counting is not None:
+    if how.photon_noise is not None:
         block = float(A.degrade(da.ones(A.dims, chunks=A.chunks)).mean()) or 1.0
         on = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in seen]
         pairs = list(zip(given.frames, on, strict=True))
         total = float(sum(da.where(w, y, 0).astype(WIDE).sum() for y, w in pairs))
         count = float(sum(w.sum() for w in on)) or 1.0
-        level = max(total / count / block, 0.0) + LEAST * how.counting.gain
+        level = max(total / count / block, 0.0) + LEAST * how.photon_noise.gain
     low, high = how.box
     level = min(max(level, low), high)
     assert isfinite(level)

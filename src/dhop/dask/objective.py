@@ -8,39 +8,39 @@ import numpy as np
 
 from dhop.dask.operator import Chunks, DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem, weighted
+from dhop.iteration.iterative_refinement import add_scaled, power_of_two
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import richardson_lucy
-from dhop.iteration.rounds import moved, power_of_two
 from dhop.iteration.steps import Keep, Product, inner, norm
-from dhop.reconstruction.data_terms import Photons, Seen, Tangent
+from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.reconstruction.losses import Loss
 from dhop.reconstruction.minimising import Box, Iterates
-from dhop.reconstruction.objective import Majoriser, View
-from dhop.reconstruction.penalties import blunted
+from dhop.reconstruction.objective import Evaluation, Majoriser
+from dhop.reconstruction.penalties import huber
 from dhop.reconstruction.starlets import Starlet
 
 
 @dataclass(frozen=True, eq=False)
-class Residuals:
+class ResidualLoss:
     """A loss of the weighted residuals of chunked frames."""
 
     problem: Problem
     loss: Loss
 
-    def see(self, number: int, product: DaskArray) -> Seen:
-        """What a frame says, if `product` is ``A x``."""
-        root, misfit = self._misfit(number, product)
-        return Seen(self.loss.value(misfit), root * self.loss.weights(misfit) * misfit)
+    def evaluate(self, number: int, product: DaskArray) -> FrameLoss:
+        """The loss of a frame if `product` is ``A x``."""
+        root, u = self._residuals(number, product)
+        return FrameLoss(self.loss.value(u), root * self.loss.weights(u) * u)
 
-    def tangent(self, number: int, product: DaskArray) -> Tangent:
-        """The least squares that touch the loss of a frame there."""
-        root, misfit = self._misfit(number, product)
-        weights = self.loss.weights(misfit)
-        square = inner(weights * misfit, misfit)
-        return Tangent(square, root * root * weights, self.loss.trust(misfit))
+    def quadratic_model(self, number: int, product: DaskArray) -> QuadraticModel:
+        """The least squares near the loss of a frame there."""
+        root, u = self._residuals(number, product)
+        weights = self.loss.weights(u)
+        square = inner(weights * u, u)
+        return QuadraticModel(square, root * root * weights, self.loss.robustness(u))
 
-    def _misfit(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
+    def _residuals(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
         frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
         return root, weighted(frame.astype(WIDE) - product, root)
 
@@ -53,9 +53,9 @@ class Squares:
 
     def cost(self, x: DaskArray) -> tuple[Any, DaskArray]:
         """Its value and half its gradient."""
-        looked_at = [S.degrade(x) for S in self._operators]
-        slopes = [S.backproject(u) for S, u in zip(self._operators, looked_at, strict=True)]
-        return sum(inner(u, u) for u in looked_at), sum(slopes)
+        filtered = [S.degrade(x) for S in self._operators]
+        slopes = [S.backproject(u) for S, u in zip(self._operators, filtered, strict=True)]
+        return sum(inner(u, u) for u in filtered), sum(slopes)
 
 
 class Variation:
@@ -89,7 +89,7 @@ class Variation:
         squares: DaskArray = sum(
             np.sum(step * step, self._channels, keepdims=True) for step in steps
         )
-        value, weight = blunted(np.sqrt(squares), self._threshold)
+        value, weight = huber(np.sqrt(squares), self._threshold)
         slopes = [
             D.backproject(weight * step) for D, step in zip(self._differences, steps, strict=True)
         ]
@@ -136,8 +136,8 @@ class ChunkedObjective:
     Attributes
     ----------
     problem : Problem
-        Operators and weights, and least squares that are of about the same strength.
-    data : Residuals or Photons
+        Operators and weights, and a quadratic regulariser of about the same curvature.
+    data : ResidualLoss or PoissonLoss
     penalty : Squares, Variation or Gathered
     beta : float
         Its weight.
@@ -148,25 +148,26 @@ class ChunkedObjective:
     """
 
     problem: Problem
-    data: Residuals | Photons
+    data: ResidualLoss | PoissonLoss
     penalty: Squares | Variation | Gathered
     beta: float
     keep: Keep
     precondition: Product | None = None
 
-    def look(self, x: DaskArray) -> View:
+    def evaluate(self, x: DaskArray) -> Evaluation:
         """Value and gradient at an image, in one pass over the chunks."""
-        return self.seen(x, [A.degrade(x.astype(WIDE)) for A in self.problem.operators])
+        products = [A.degrade(x.astype(WIDE)) for A in self.problem.operators]
+        return self.evaluate_products(x, products)
 
     def predict(self, x: DaskArray) -> list[DaskArray]:
         """The product with an image, for each frame, kept."""
         return list(self.keep(*[A.degrade(x.astype(WIDE)) for A in self.problem.operators]))
 
-    def seen(self, x: DaskArray, products: Sequence[DaskArray]) -> View:
+    def evaluate_products(self, x: DaskArray, products: Sequence[DaskArray]) -> Evaluation:
         """Value and gradient at an image whose products are known."""
         wide, operators = x.astype(WIDE), self.problem.operators
-        seen = [self.data.see(number, product) for number, product in enumerate(products)]
-        r = sum(A.backproject(each.fall) for A, each in zip(operators, seen, strict=True))
+        seen = [self.data.evaluate(number, product) for number, product in enumerate(products)]
+        r = sum(A.backproject(each.descent) for A, each in zip(operators, seen, strict=True))
         loss = sum(each.value for each in seen)
         prior: Any = da.zeros(())
         if self.beta:
@@ -174,45 +175,46 @@ class ChunkedObjective:
             prior = self.beta * value
             r = r - self.beta * slope
         r, loss, prior = self.keep(r, loss, prior)
-        return View(r, float(loss), float(prior), products)
+        return Evaluation(r, float(loss), float(prior), products)
 
-    def majoriser(self, view: View) -> Majoriser:
-        """The least squares of the same gradient at the image of a view."""
-        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+    def majoriser(self, evaluation: Evaluation) -> Majoriser:
+        """The least squares with the same gradient at the image that was evaluated."""
+        found = [self.data.quadratic_model(*each) for each in enumerate(evaluation.products)]
         problem: Any = replace(self.problem, weights=[each.weights for each in found])
         (square,) = self.keep(sum(each.square for each in found))
-        return Majoriser(problem, float(square), [each.trust for each in found])
+        return Majoriser(problem, float(square), [each.robustness for each in found])
 
     def descending(self, x: DaskArray, box: Box) -> Iterates:
         """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
         scale = 1 / (sum(self.problem.scales()) or 1.0)
-        return quasi_newton(self.look, x, scale, *box, self.precondition, self.keep)
+        return quasi_newton(self.evaluate, x, scale, *box, self.precondition, self.keep)
 
     def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
         data, shape = self.data, self.problem.frames.shape[1:]
-        assert isinstance(data, Photons)
+        assert isinstance(data, PoissonLoss)
         maps = [da.broadcast_to(da.asarray(w), shape) / data.gain for w in data.weights]
         pairs = zip(self.problem.operators, maps, strict=True)
         sums = sum(A.backproject(each) for A, each in pairs)
         return richardson_lucy(
-            self.predict, self.seen, data.cost, data.bend, sums, x, goal, self.keep
+            self.predict, self.evaluate_products, data.cost, data.bend, sums, x, goal, self.keep
         )
 
     def reweighted(self, x: DaskArray) -> Iterates:
-        """Least squares that are weighted anew; an iteration weighs once."""
-        return majorised(self.look, self._improved, x)
+        """Iteratively reweighted least squares; an iteration reweights once."""
+        return majorised(self.evaluate, self._improved, x)
 
-    def _improved(self, x: DaskArray, view: View) -> DaskArray:
-        size = norm(view.residual)
+    def _improved(self, x: DaskArray, evaluation: Evaluation) -> DaskArray:
+        size = norm(evaluation.residual)
         if not size:
             return x
         unit = power_of_two(size)
         # Kept, since each of many products would compute them again.
-        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+        found = [self.data.quadratic_model(*each) for each in enumerate(evaluation.products)]
         r, *weights = self.keep(
-            (view.residual / unit).astype(x.dtype), *(each.weights for each in found)
+            (evaluation.residual / unit).astype(x.dtype), *(each.weights for each in found)
         )
         normal = replace(self.problem, weights=weights).normal
-        (new,) = self.keep(moved(x, unit, improvement(normal, r, self.precondition, self.keep)))
+        d = improvement(normal, r, self.precondition, self.keep)
+        (new,) = self.keep(add_scaled(x, unit, d))
         return new

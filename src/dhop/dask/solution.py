@@ -19,7 +19,7 @@ from dhop.runtime.progress import Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.panels import Stretch
+    from dhop.reconstruction.report_panels import Stretch
     from dhop.reconstruction.uncertainty import What
 
 

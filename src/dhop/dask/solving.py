@@ -36,13 +36,13 @@ from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
-from dhop.reconstruction import blurs, cameras, losses, penalties, ranges, solvers, targets
+from dhop.reconstruction import blurs, frame_operators, losses, penalties, ranges, solvers, targets
 from dhop.reconstruction.problem import real_stencils
 from dhop.reconstruction.reconstruction import DOUBLINGS
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
 from dhop.reconstruction.solution import Solution
-from dhop.reconstruction.solvers import Found
+from dhop.reconstruction.solvers import SolverResult
 from dhop.registration import Model
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -190,11 +190,11 @@ decimation, dims, x0, maxiter, rtol, callback, progress
             )
         )  # fmt: skip
         known.align(shifts, photometry, progress)
-        known.blur(psf, center, progress)
+        known.set_psf(psf, center, progress)
     known.take_motion()
     if known.motion is not None:
         maps = on_scene(maps, known.motion, stack, size[-ndim:], ratio, decimation)
-    number = known.weigh(beta, noise, isinstance(psf, str), progress)
+    number = known.choose_beta(beta, noise, progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)
     how = known.how(number, dark, progress)
@@ -202,7 +202,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         sizes = zip(stack.chunks[-ndim:], ratio, strict=True)
         chunks = (*stack.chunks[1:-ndim], *(max(round(max(some) * f), 1) for some, f in sizes))
 
-    operators = chunked(cameras.operators(size, known, ratio, options), chunks)
+    operators = chunked(frame_operators.operators(size, known, ratio, options), chunks)
     A = operators[0]
     penalties = [
         DaskDHOperator(
@@ -220,12 +220,12 @@ decimation, dims, x0, maxiter, rtol, callback, progress
 
     with vectors(scratch) as kept:
 
-        def solve(beta: float, start: DaskArray | None) -> tuple[Found, Problem]:
+        def solve(beta: float, start: DaskArray | None) -> tuple[SolverResult, Problem]:
             weigh = known.strongest(largest) if dark is not None else largest
             most = [w * c for w, c in zip(weigh, counts, strict=True)]
             given = Problem(operators, penalties, corrected, seen, most, float(beta))
             settings: Any = {
-                "maxiter": maxiter, "rtol": rtol, "callback": solvers.outward(callback, axis),
+                "maxiter": maxiter, "rtol": rtol, "callback": solvers.user_callback(callback, axis),
                 "progress": progress,
             }  # fmt: skip
             if how is not None:
@@ -261,7 +261,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         image=layouts.outward(shown, axis),
         converged=found.converged,
         iterations=len(found.history),
-        residual_norm=found.misfit,
+        residual_norm=found.residual_norm,
         solver=found.solver,
         beta=float(number),
         beta_curve=known.curve,

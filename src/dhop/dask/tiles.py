@@ -111,7 +111,7 @@ def read_tiles(
         if back is not None:
             request = request._replace(background=np.stack(back))
         special = None
-        answer = request.answer(pixels, maps, None, changes)
+        answer = request.variational(pixels, maps, None, changes)
         if answer is not None:
             special, pixels, maps = answer
         left = shifts - (starts - starts[0])

@@ -7,11 +7,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.estimation import alignment, ladder, turning
-from dhop.estimation.alignment import Level, Match
+from dhop.estimation import motion_alignment, shift_alignment
 from dhop.estimation.correlation import deviation
 from dhop.estimation.groups import Kind
-from dhop.estimation.turning import Placement
+from dhop.estimation.model_selection import simplest, trial
+from dhop.estimation.motion_alignment import Placement
+from dhop.estimation.shift_alignment import Level, Match
 from dhop.runtime.parallel import run
 
 Array = NDArray[Any]
@@ -48,7 +49,7 @@ class Burst:
         hot = _spikes(image, seen)
         if np.mean(hot) < MANY:
             seen = seen & ~hot
-        return alignment.pyramid(np.where(seen, image, 0), seen.astype(np.float32))
+        return shift_alignment.pyramid(np.where(seen, image, 0), seen.astype(np.float32))
 
     def against(
         self, reference: int, kind: Kind, advance: Callable[[int], None]
@@ -59,8 +60,8 @@ class Burst:
             if np.array_equal(one[0].image, other[0].image):
                 return SAME
             if kind == "shift":
-                return alignment.match(one, other)
-            return turning.place(one, other, kind)
+                return shift_alignment.match(one, other)
+            return motion_alignment.place(one, other, kind)
 
         found: dict[int, Found] = self._each(match, reference, advance)
         if reference in self.usable:
@@ -69,7 +70,7 @@ class Burst:
 
     def kind(self, reference: int, advance: Callable[[int], None]) -> Kind:
         """The simplest kind of motions that explains the frames."""
-        return ladder.simplest(list(self._each(ladder.trial, reference, advance).values()))
+        return simplest(list(self._each(trial, reference, advance).values()))
 
     def _each(
         self,

@@ -2,7 +2,7 @@ r"""Shifts of the frames that leave the least residual of the super-resolution i
 
 The image is eliminated (variable projection): for each trial of the shifts it is the most likely
 one, `G`, under the model of `dhop.frames.scene`, which needs no PSF, for what frames have in common
-is their samples of one image, however blurred. With the spectra of `dhop.frames.windows` and the
+is their samples of one image, however blurred. With the spectra of `dhop.frames.spectra` and the
 covariance `C` of the model the residual is :math:`\sigma^2 C^{-1} Y`, and a step of Gauss and
 Newton costs as much as a look at a `beta`. Gains are unknowns beside the shifts; offsets are in
 frequencies that the spectra leave out.
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.frames.scene import Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import fit_blur
 
 Array = NDArray[Any]
 
-WORK = 64_000.0  # see `dhop.frames.windows`: here every frequency counts
+WORK = 64_000.0  # see `dhop.frames.spectra`: here every frequency counts
 ROUNDS = 2  # of a model and of steps
 STEPS = 4
 LARGEST = 0.5  # pixels of a step, beyond which the residual tells nothing

@@ -30,11 +30,13 @@ def filled(frame: Array, weights: Array) -> Array:
     array([[1., 1., 4., 4.]])
     """
     weights = np.broadcast_to(weights, frame.shape)
+    if weights.all():
+        return frame.copy()
     if frame.ndim > 2:
         return np.stack([filled(*pair) for pair in zip(frame, weights, strict=True)])
     missing = weights == 0
-    if not missing.any() or missing.all():
-        return np.where(missing, 0.0, frame)
+    if missing.all():
+        return np.zeros_like(frame)
     nearest = scipy.ndimage.distance_transform_edt(
         missing, return_distances=False, return_indices=True
     )

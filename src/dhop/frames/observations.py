@@ -55,7 +55,7 @@ def checked_shifts(shifts: ArrayLike | None, count: int, ndim: int = 2) -> NDArr
     return moves.astype(np.float64)
 
 
-def frame_operators(
+def shifted_operators(
     make: Callable[[Any, Any], Operator],
     psf: Any,
     shifts: NDArray[np.float64],

@@ -7,7 +7,7 @@ smooth scenes less at high frequencies. (So it is in two dimensions; in three, e
 Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it through. What
 frames have in common beyond that, up to the highest frequencies, no optics can have let through: it
 is the `floor`, of errors of the model. What they do not have in common is noise. So the spectra of
-a class of aliases, see `dhop.frames.windows`, have the covariance
+a class of aliases, see `dhop.frames.spectra`, have the covariance
 
 .. math:: C = \sigma^2 I + E (|H B|^2 S + \kappa) E^H
 
@@ -23,7 +23,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 
 Array = NDArray[Any]
 Maker = Callable[[Array], Array]  # a transfer function from the logarithms of its parameters
@@ -56,7 +56,7 @@ class Scene:
     exponent : float
     parameters : ndarray
         Logarithms of the blur's parameters, those of the best fit.
-    misfit : float
+    cost : float
         Negative logarithm of the likelihood, for each class of aliases and tile; 0.1 is a lot.
     """
 
@@ -66,7 +66,7 @@ class Scene:
     transfer: Array
     exponent: float
     parameters: Array
-    misfit: float
+    cost: float
 
 
 class Likelihood:
@@ -127,7 +127,7 @@ class Likelihood:
         for start in starts:
             guess = [*start, edges + 0.1, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
             found = scipy.optimize.minimize(
-                self._misfit, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
+                self._cost, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
                 options={"maxiter": 80, "ftol": 1e-8},
             )  # fmt: skip
             if best is None or found.fun < best.fun:
@@ -146,7 +146,7 @@ class Likelihood:
             transfer=transfer,
             exponent=float(exponent),
             parameters=np.array(parameters),
-            misfit=float(best.fun),
+            cost=float(best.fun),
         )
 
     def _observed(self, power: Array, variance: float) -> Array:
@@ -183,11 +183,11 @@ class Likelihood:
         if len(self.spectra) > self._phases.shape[2]:
             return NOISES
         with np.errstate(divide="ignore"):
-            quiet = np.log(self.spectra.quiet**2 / self._scale)
+            quiet = np.log(self.spectra.noise_bound**2 / self._scale)
         low, high = (quiet + np.log(np.square(QUIETER))).clip(*NOISES)
         return float(low), float(high)
 
-    def _misfit(self, numbers: Array, make: Maker) -> tuple[float, Array]:
+    def _cost(self, numbers: Array, make: Maker) -> tuple[float, Array]:
         *given, exponent, level, floor, noise = numbers
         parameters = np.array(given)
         transfer = np.abs(make(parameters) * self._pixels) ** 2

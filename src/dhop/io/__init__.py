@@ -51,14 +51,14 @@ __all__ = [
 
 
 def ending(path: Path) -> str:
-    """What tells the format of a file, in small letters: two suffixes, as in `.fits.gz`, or one."""
+    """The ending that tells the format, in lower case: one suffix, or two as in `.fits.gz`."""
     name = path.name.lower()
     known = [each for each in FORMATS if name.endswith(each)]
     return max(known, key=len, default=path.suffix.lower())
 
 
-def parted(path: Path) -> tuple[Path, Part]:
-    """A file and the image in it that a name in brackets means, as in ``night.fits[SCI,2]``."""
+def _split_brackets(path: Path) -> tuple[Path, Part]:
+    """File and part of a path such as ``night.fits[SCI,2]``; the part is None without brackets."""
     match = BRACKETS.fullmatch(path.name)
     if match is None or path.exists() or FORMATS.get(ending(Path(match[1]))) is not FITS:
         return path, None
@@ -66,12 +66,12 @@ def parted(path: Path) -> tuple[Path, Part]:
 
 
 def file_of(path: Path) -> Path:
-    """The file alone."""
-    return parted(path)[0]
+    """The path without a part in brackets."""
+    return _split_brackets(path)[0]
 
 
 def read(path: Path, part: Part = None) -> Picture:
-    """Read an image as the file has it.
+    """Read an image with the values and axes of the file.
 
     Parameters
     ----------
@@ -90,26 +90,26 @@ def read(path: Path, part: Part = None) -> Picture:
     ImportError
         If the package that reads the format is not installed.
     """
-    path, part, format = _known(path, part)
+    path, part, format = _resolved(path, part)
     return read_photograph(path) if format is None else format.read(path, part)
 
 
 def opened(path: Path, part: Part = None) -> Picture:
-    """The same, of which pixels may stay in the file: they are whatever slices to arrays."""
-    path, part, format = _known(path, part)
+    """As `read`, but the pixels may stay in the file until they are sliced."""
+    path, part, format = _resolved(path, part)
     if format is None or format.opened is None:
         return read(path, part)
     return format.opened(path, part)
 
 
-def beside(path: Path, part: Part, name: str) -> Picture | None:
-    """What an extension of a FITS file says of the pixels of an image in it, if it has one."""
-    path, part, format = _known(path, part)
-    return fits.beside(path, part, name) if format is FITS else None
+def extension(path: Path, part: Part, name: str) -> Picture | None:
+    """The FITS extension `name` that belongs to an image, such as ERR; None without one."""
+    path, part, format = _resolved(path, part)
+    return fits.extension(path, part, name) if format is FITS else None
 
 
-def _known(path: Path, part: Part) -> tuple[Path, Part, Format | None]:
-    path, own = parted(path)
+def _resolved(path: Path, part: Part) -> tuple[Path, Part, Format | None]:
+    path, own = _split_brackets(path)
     part = part if own is None else own
     format = FORMATS.get(ending(path))
     if part is not None and format is not FITS:
@@ -126,7 +126,7 @@ def format_of(path: Path) -> Format:
 
 
 def unkept(path: Path, original: Original) -> list[str]:
-    """Names of what a file of this name cannot say again."""
+    """Names of metadata that a file of this name cannot keep."""
     keeps = format_of(path).keeps
     return [
         name
@@ -136,10 +136,10 @@ def unkept(path: Path, original: Original) -> list[str]:
 
 
 def write(path: Path, picture: Picture, options: Options | None = None) -> None:
-    """Write an image as it is; numbers are of a type that the format holds.
+    """Write an image, whose dtype must be one of the format's.
 
-    Whatever goes wrong, what was there is there. Metadata that a library does not write after all
-    are left out with a warning: they never cost a result that took hours.
+    If anything fails, a file that was there stays. Metadata that a library cannot write are left
+    out with a warning: they never cost a result that took hours.
     """
     options = options or Options()
     require_replaceable(path, options.overwrite)

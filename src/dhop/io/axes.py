@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dhop.io.errors import ContentError
 from dhop.io.picture import SPACE, Picture
-from dhop.io.reading import ContentError
 
 MOST_CHANNELS = 4  # on the last axis of an array of which nothing is known
-PAGES = "PI"  # that may be the planes of a volume
+PAGES = "PI"  # axes that may be the planes of a volume
 WHOLE = {1: "line", 2: "image", 3: "volume"}
 
 
@@ -18,11 +18,11 @@ def interpreted(
     channel_axis: int | None = None,
     ndim: int = 2,
 ) -> Picture:
-    """The picture with axes F, C and those of its pixels, none of them twice, the latter all there.
+    """The picture with its axes named: all those of space, and at most one of F and one of C.
 
-    Axes of length one are dropped, unless they are chosen, or rows or columns. Of axes that the
-    file does not explain the last ones are planes, rows and columns, or those before a last one of
-    four at most, which are channels. Pages are the planes of a volume if nothing else is.
+    Axes of length one are dropped, unless they are chosen, or rows or columns. Where the file does
+    not name its axes, the last ones are planes, rows and columns; a last axis of at most four, one
+    more than these, is channels. Pages are the planes of a volume if nothing else is.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def interpreted(
 
 
 def dimensions(picture: Picture) -> int:
-    """How many axes of pixels an array has that is no frames: without colours and what is one long.
+    """Number of spatial axes of a picture of one frame: not channels, nor axes of length one.
 
-    Rows and columns count in any case.
+    Rows and columns always count.
     """
     shape = picture.pixels.shape
     if {*picture.axes} == {"?"}:
@@ -78,7 +78,7 @@ def dimensions(picture: Picture) -> int:
 
 
 def _named(letters: Sequence[str], shape: Sequence[int], space: str) -> list[str]:
-    """Those of `space` and perhaps channels for axes of which nothing is known."""
+    """The letters, with unknown axes (``?``) named after `space`, and perhaps channels."""
     named, count = list(letters), len(space)
     unknown = [k for k, letter in enumerate(letters) if letter == "?"]
     while len(unknown) > count and shape[unknown[0]] == 1:
@@ -92,7 +92,7 @@ def _named(letters: Sequence[str], shape: Sequence[int], space: str) -> list[str
 
 
 def _planes(letters: list[str], shape: Sequence[int], space: str) -> list[str]:
-    """Pages that are the planes of a volume are named so; planes are channels of an image."""
+    """The letters, with pages named as planes of a volume or as channels of an image."""
     if "Z" in space and "Z" not in letters:
         pages = [k for k, letter in enumerate(letters) if letter in PAGES]
         pages = [k for k in pages if shape[k] != 1] or pages[:1]

@@ -1,4 +1,4 @@
-"""What a camera says of a photograph, by Pillow."""
+"""EXIF metadata of photographs, by Pillow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ from dhop.io import orientation
 from dhop.io.picture import Metadatum, Unkept
 from dhop.runtime.extras import needed
 
-CAMERA = 0x8769  # the directory of more tags
-# Of columns and of rows.
+CAMERA = 0x8769  # the directory of the camera's tags
+# Each of columns and of rows.
 RESOLUTIONS = (0x011A, 0x011B)  # pixels for each unit of length
 FOCAL_RESOLUTIONS = (0xA20E, 0xA20F)
 SIZES = (0xA002, 0xA003)
-PREVIEW = 1  # the directory of a small image
+PREVIEW = 1  # the directory of the preview
 
 
 @dataclass(frozen=True)
 class Exif(Metadatum):
-    """EXIF of an image that is shown as its pixels lie, without a preview."""
+    """EXIF of an upright image, without its preview."""
 
     data: bytes
 
@@ -39,7 +39,7 @@ class Exif(Metadatum):
 
 
 def read(image: Any) -> tuple[Any, Metadatum | None]:
-    """The orientation tag of an image of Pillow, and what to keep of its EXIF when it is turned."""
+    """The orientation tag of an image of Pillow, and its EXIF once it is upright."""
     tag = None
     try:
         exif = image.getexif()

@@ -1,4 +1,4 @@
-"""FITS, by astropy: an image of several in a file, with what its header says and refers to."""
+"""FITS, by astropy: one image of a file, with its header and the extensions it refers to."""
 
 import gzip
 import io
@@ -16,19 +16,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io import cards, sky, streams, tables
+from dhop.io import fits_cards, fits_rescaling, fits_streams, fits_tables
+from dhop.io.errors import ContentError, in_words, require_plausible
+from dhop.io.fits_sections import MappedPixels, PackedPixels, scaled
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Metadatum, Original, Picture, Unkept
-from dhop.io.reading import ContentError, in_words, require_plausible
-from dhop.io.sections import Packed, Plain, scaled
 from dhop.runtime.extras import needed
 
 HEADER = "FITS header"
 NAMES = (".fits", ".fit", ".fts")
-PACKED = (".gz", ".fz")  # by gzip the whole file, by tiles the image
+PACKED = (".gz", ".fz")  # the whole file by gzip, the image by tiles
 NUMBERED = re.compile(r"(.+),(\d+)")  # a name with its version
 TIMES = ("TIME", "UTC", "TAI", "TT", "TDB", "TCB", "TCG", "UT1")
-# Units of light in a solid angle, and of light, whatever comes before and after.
+# Patterns in units of surface brightness and of flux.
 BRIGHTNESS = re.compile(r"(?i)(?<![a-z])(?:sr|steradian|beam|[am]?arcsec|arcmin|asec|deg\W*2)")
 FLUX = re.compile(
     r"(?i)(?<![a-z])(?:e-|el|electrons?|adu|dn|counts?|cts?|ph|photons?|pix|pixel|[munM]?jy|erg|"
@@ -42,7 +42,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Header(Metadatum):
-    """The header of an image, without what is true only of its numbers.
+    """The header of an image, without cards about its values.
 
     Attributes
     ----------
@@ -62,31 +62,31 @@ class Header(Metadatum):
 
     @property
     def missed(self) -> bool:  # type: ignore[override]
-        return any(cards.telling(each) for each in (self.cards, self.primary or ()))
+        return any(fits_cards.has_content(each) for each in (self.cards, self.primary or ()))
 
     def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Header":
         return replace(
             self,
-            cards=sky.resized(self.cards, tuple(scales.values()), sampled=sampled),
-            tables=tuple(_resized(table, scales["X"], sampled) for table in self.tables),
+            cards=fits_rescaling.resized(self.cards, tuple(scales.values()), sampled=sampled),
+            tables=tuple(_resized_table(table, scales["X"], sampled) for table in self.tables),
         )
 
 
 def read(path: Path, part: Part = None) -> Picture:
     """The image with a number, a name, or a name and version as in ``"SCI,2"``; or the first one.
 
-    The first are not tables of distortions, nor lines if there are others.
+    Lookup tables of distortions are no images, and images come before lines.
     """
     return _read(path, part, False)
 
 
 def opened(path: Path, part: Part = None) -> Picture:
-    """The same, with the numbers left in the file unless gzip has packed all of it."""
+    """As `read`, but pixels stay in the file until sliced, unless gzip has packed all of it."""
     return _read(path, part, True)
 
 
-def beside(path: Path, part: Part, name: str) -> Picture | None:
-    """The extension of a name, of the version and shape of an image; None if there is none."""
+def extension(path: Path, part: Part, name: str) -> Picture | None:
+    """The extension `name` with the version and shape of an image; None if there is none."""
     return _read(path, part, True, name)
 
 
@@ -97,9 +97,9 @@ def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
             _unpacked(path) as file,
             fits.open(file, memmap=False, do_not_scale_image_data=True) as units,
         ):
-            number = _number(path, units, part)
+            number = _image_index(path, units, part)
             if name is not None:
-                others = _beside(units, units[number], name)
+                others = _extensions(units, units[number], name)
                 if not others:
                     return None
                 number = others[0]
@@ -108,12 +108,12 @@ def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
             if not mapped or isinstance(file, io.BytesIO):
                 pixels: Any = scaled(np.asarray(unit.data), unit.header)
             elif isinstance(unit, fits.CompImageHDU):
-                pixels = Packed(path, number, unit.header, unit.shape, unit.tile_shape)
+                pixels = PackedPixels(path, number, unit.header, unit.shape, unit.tile_shape)
             else:
-                pixels = Plain.of(path, unit)
-            letters = _letters(unit.header, pixels.shape)
-            kept = _kept(fits, units, number)
-    # What is made of counts are fractions of counts.
+                pixels = MappedPixels.of(path, unit)
+            letters = _axes(unit.header, pixels.shape)
+            kept = _metadata(fits, units, number)
+    # Results made from counts are not whole numbers.
     dtype = np.dtype("f8" if unit.header["BITPIX"] == -64 else "f4")
     return Picture(pixels, letters, Original(dtype, None, kept))
 
@@ -123,8 +123,8 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
     planes = picture.arranged("CZYX")
     images = [planes, *picture.others.values()]
     whole = all(isinstance(each, np.ndarray) for each in images)
-    shown = images if whole else [streams.outline(each) for each in images]
-    units = _units(
+    shown = images if whole else [fits_streams.outline(each) for each in images]
+    units = _hdus(
         fits, picture.original, shown[0], packed=ending.endswith(".fz"),
         others=dict(zip(picture.others, shown[1:], strict=True)),
     )  # fmt: skip
@@ -133,43 +133,43 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
         gzip.GzipFile("", "wb", fileobj=target) if ending.endswith(".gz") else target as file,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # of cards that are mended
+        warnings.simplefilter("ignore")  # of cards that are repaired
         if whole:
             units.writeto(file, output_verify="silentfix")
         else:
-            streams.write(fits, file, units, images)
+            fits_streams.write(fits, file, units, images)
 
 
 def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
-    """Write an image of one pixel, with all that the header of the large one will have."""
+    """Try to write an image of one pixel with the header of the large one."""
     fits = needed("astropy.io.fits", "fits", "writing FITS")
     leading = [n for n, axis in zip(shape, axes, strict=True) if axis in "CZ"]
     planes = np.zeros([*leading, *(1 for axis in axes if axis in "YX")])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _units(fits, original, planes).writeto(io.BytesIO(), output_verify="silentfix")
-    except Exception as error:  # of a header that is not understood, anything
+            _hdus(fits, original, planes).writeto(io.BytesIO(), output_verify="silentfix")
+    except Exception as error:  # an invalid header raises anything
         raise ValueError(f"cannot write the FITS header: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file; of one that gzip packed all, so that its checksum is looked at."""
+    """The bytes of a file; a gzipped one is unpacked as a whole, which verifies its checksum."""
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         yield io.BytesIO(gzip.decompress(file.read())) if packed else file
 
 
-def _number(path: Path, units: Any, part: Part) -> int:
-    """Which of the units of a file is the image."""
+def _image_index(path: Path, units: Any, part: Part) -> int:
+    """The number of the HDU that is the image."""
     images = {
         k: unit
         for k, unit in enumerate(units)
         if unit.is_image and unit.size and "GROUPS" not in unit.header
     }
-    chosen = [k for k, unit in images.items() if _is(part, k, unit)]
+    chosen = [k for k, unit in images.items() if _matches(part, k, unit)]
     if part is None:
         chosen.sort(key=lambda k: len(images[k].shape) == 1)
     if not chosen:
@@ -179,7 +179,7 @@ def _number(path: Path, units: Any, part: Part) -> int:
     return chosen[0]
 
 
-def _beside(units: Any, image: Any, name: str) -> list[int]:
+def _extensions(units: Any, image: Any, name: str) -> list[int]:
     known = name, image.ver, image.shape
     return [
         k for k, unit in enumerate(units)
@@ -187,9 +187,9 @@ def _beside(units: Any, image: Any, name: str) -> list[int]:
     ]  # fmt: skip
 
 
-def _is(part: Part, number: int, unit: Any) -> bool:
+def _matches(part: Part, number: int, unit: Any) -> bool:
     if part is None:
-        return unit.name not in tables.LOOKUPS
+        return unit.name not in fits_tables.LOOKUPS
     text = str(part).strip().upper()
     if text.isdecimal():
         return int(text) == number
@@ -201,19 +201,19 @@ def _is(part: Part, number: int, unit: Any) -> bool:
 
 
 def coordinates(original: Original) -> Any:
-    """Where pixels lie on the sky, as an ``astropy.wcs.WCS`` with its tables of distortions."""
+    """The sky coordinates, as an ``astropy.wcs.WCS`` with its distortion tables."""
     header = original.kept.get(HEADER)
     if not isinstance(header, Header):
         raise ValueError("coordinates of the sky are in FITS files only")
     fits, wcs = (needed(f"astropy.{name}", "fits", "--motion wcs") for name in ("io.fits", "wcs"))
     tables = fits.HDUList([fits.PrimaryHDU(), *header.tables])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of cards that are mended
+        warnings.simplefilter("ignore")  # of cards that are repaired
         return wcs.WCS(header.cards, tables)
 
 
 def unit_note(original: Original, decimation: str) -> str | None:
-    """What a user should know if values of a decimation are not in the unit that BUNIT names."""
+    """A warning if decimated values are not in the unit that BUNIT names, else None."""
     header = original.kept.get(HEADER)
     text = str(header.cards.get("BUNIT", "")).strip() if isinstance(header, Header) else ""
     brightness = BRIGHTNESS.search(text)
@@ -230,8 +230,8 @@ def unit_note(original: Original, decimation: str) -> str | None:
     return None
 
 
-def _letters(header: Any, shape: Sequence[int]) -> str:
-    """What the axes are: the planes of a cube, unless they were taken one after another."""
+def _axes(header: Any, shape: Sequence[int]) -> str:
+    """A letter for each axis: those before rows and columns are planes, or times."""
     letters = ""
     for axis, length in zip(range(len(shape), 2, -1), shape, strict=False):
         name = str(header.get(f"CTYPE{axis}", "")).partition("-")[0].strip()
@@ -239,17 +239,17 @@ def _letters(header: Any, shape: Sequence[int]) -> str:
     return (letters + "YX")[-len(shape) :]
 
 
-def _kept(fits: Any, units: Any, number: int) -> dict[str, Metadatum]:
-    """What the file says besides the pixels of a unit, and names of what will not be kept."""
+def _metadata(fits: Any, units: Any, number: int) -> dict[str, Metadatum]:
+    """Header and tables of an HDU, and `Unkept` for all that will not be written."""
     unit = units[number]
-    header, wrong = cards.copied(unit.header)
+    header, wrong = fits_cards.copied(unit.header)
     if header.get("EXTNAME") == "COMPRESSED_IMAGE":
         del header["EXTNAME"]
-    extensions, gone = tables.linked(units, header)
+    extensions, gone = fits_tables.linked(units, header)
     primary = None
-    known = {id(unit)} | {id(units[key]) for key in tables.references(header)[0]}
+    known = {id(unit)} | {id(units[key]) for key in fits_tables.references(header)[0]}
     if number:
-        primary, more = cards.copied(units[0].header)
+        primary, more = fits_cards.copied(units[0].header)
         wrong = more + wrong
     if not units[0].size:
         known.add(id(units[0]))
@@ -264,37 +264,37 @@ def _kept(fits: Any, units: Any, number: int) -> dict[str, Metadatum]:
 
 
 def _readable(fits: Any, table: Any) -> Any:
-    """A table of corrections in plain numbers; a table of coordinates as it is."""
+    """A distortion table with its values scaled; other tables unchanged."""
     if not table.is_image:
         return table
     # astropy evaluates tables of single precision alone.
     kind = np.float64 if table.header["BITPIX"] == -64 else np.float32
     pixels = scaled(np.asarray(table.data), table.header)
-    return fits.ImageHDU(pixels.astype(kind), cards.copied(table.header)[0])
+    return fits.ImageHDU(pixels.astype(kind), fits_cards.copied(table.header)[0])
 
 
-def _resized(table: Any, scale: Fraction, sampled: bool) -> Any:
+def _resized_table(table: Any, scale: Fraction, sampled: bool) -> Any:
     if not table.is_image:
         return table
-    header = sky.resized_lookup(table.header, scale, sampled=sampled)
+    header = fits_rescaling.resized_lookup(table.header, scale, sampled=sampled)
     return type(table)(table.data * table.data.dtype.type(scale), header)
 
 
-def _units(
+def _hdus(
     fits: Any,
     original: Original,
     planes: Array,
     packed: bool = False,
     others: Mapping[str, Array] = MappingProxyType({}),
 ) -> Any:
-    """The units of a file: an image, behind a primary header or not; what is beside; its tables."""
+    """The HDUs of a file: the image, after a primary header or not; companions; tables."""
     header = original.kept.get(HEADER)
     if not isinstance(header, Header):
         header = Header(None)
     planes = planes.reshape(*_leading(header.leading, planes.shape[:-2]), *planes.shape[-2:])
     image: list[Any]
     if packed:
-        # Compression that loses nothing, of floating-point numbers by their bytes.
+        # Lossless compression, byte by byte for floating-point numbers.
         unit = fits.CompImageHDU(
             planes, header.cards, compression_type="GZIP_2", quantize_level=0.0
         )
@@ -314,9 +314,9 @@ def _units(
 
 
 def _leading(lengths: Sequence[int], planes: Sequence[int]) -> Sequence[int]:
-    """Lengths of the axes before rows and columns, as they were but for frames: they are one.
+    """Lengths of the axes before rows and columns: as in the file, with an axis of frames now 1.
 
-    Those of a volume may have become more or fewer.
+    The planes of a volume may have become more or fewer.
     """
     count = prod(planes)
     alone = [[*lengths[:k], 1, *lengths[k + 1 :]] for k in range(len(lengths))]

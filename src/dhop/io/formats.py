@@ -1,4 +1,4 @@
-"""What a format of image files offers to the rest."""
+"""The interface of image file formats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ Check: TypeAlias = Callable[[Original, tuple[int, ...], str], None]
 
 
 def anything(original: Original, shape: tuple[int, ...], axes: str) -> None:
-    """No objection to an image of a shape with such axes and metadata."""
+    """Accept every image."""
 
 
 def flat(original: Original, shape: tuple[int, ...], axes: str) -> None:
-    """Refuse what is not an image of rows and columns."""
+    """Refuse lines and volumes."""
     if "Z" in axes or "Y" not in axes:
         what = "volume; write a .tif, .npy or .fits" if "Z" in axes else "line; write a .npy, .fits"
         raise ValueError(f"its format holds no {what}")
@@ -29,14 +29,14 @@ def flat_or_deep(original: Original, shape: tuple[int, ...], axes: str) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may ask of a file that is written.
+    """A user's options for a file to be written.
 
     Attributes
     ----------
     quality : int
-        Of what is compressed with losses, 1 to 100.
+        Of lossy compression, 1 to 100.
     overwrite : bool
-        Whether to take the place of a file.
+        Whether to replace a file.
     """
 
     quality: int = 95
@@ -54,21 +54,21 @@ class Format:
     Attributes
     ----------
     endings : tuple of str
-        Of the names of its files, in small letters.
+        Of file names, in lower case.
     types : tuple of str
-        Of numbers that it holds; what is of another type is written as the last of them.
+        Dtypes that it holds; others are written as the last of them.
     keeps : frozenset of str
         Names of the metadata that it can hold.
     read : callable(path, part)
-        What is wrong with a file it says in one sentence.
+        Its errors are one sentence on what is wrong with the file.
     write : callable(path, picture, ending, options)
-        The path may be of any name; `ending` is that of the name that the file will have.
+        The path may have any name; `ending` is that of the file's final name.
     check : callable(original, shape, axes)
-        Refuses what `write` could not write, from what is known before the pixels are.
+        Refuses what `write` could not write, before the pixels are computed.
     opened : callable(path, part), optional
-        As `read`, but pixels are anything that slices to them: they stay in the file till then.
+        As `read`, but the pixels may stay in the file until they are sliced.
     chunks : tuple of str
-        Those of the endings for which `write` takes Dask arrays, and writes them part by part.
+        Endings for which `write` takes Dask arrays and writes them part by part.
     """
 
     endings: tuple[str, ...]

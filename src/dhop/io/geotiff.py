@@ -1,4 +1,4 @@
-"""Where on the earth the pixels of a GeoTIFF lie (OGC 19-008r4)."""
+"""Georeferencing tags of a GeoTIFF (OGC 19-008r4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import numpy as np
 from dhop.io.picture import Metadatum
 
 SCALE, TIEPOINTS, TRANSFORMATION, KEYS = 33550, 33922, 34264, 34735
-OTHERS = (34736, 34737)  # numbers and words that the keys refer to
+OTHERS = (34736, 34737)  # parameters that the keys refer to
 COUNTS = {SCALE: 3, TIEPOINTS: 6, TRANSFORMATION: 16, KEYS: 4}  # of numbers in a tag
 RASTER_TYPE, IS_POINT = 1025, 2
 DOUBLES, SHORTS, WORDS = "d", "H", "s"
@@ -23,11 +23,10 @@ class Geography(Metadatum):
     tags: dict[int, Any]
 
     def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Geography":
-        """The earth stays where it is.
+        """Rescale the map from pixels to the earth.
 
-        Positions count from the corner of the first pixel, or, where the keys say so, from its
-        middle; what stays fixed when pixels are resized is its corner, or with `sampled` its
-        middle.
+        Positions count from the corner of the first pixel, or from its middle if the keys say so.
+        Resizing keeps the corner fixed, or with `sampled` the middle.
         """
         middle = 0.0 if self._points else 0.5
         fixed = middle if sampled else middle - 0.5
@@ -52,7 +51,7 @@ class Geography(Metadatum):
         return any(key == RASTER_TYPE and value == IS_POINT for key, _, _, value in keys[1:])
 
     def extratags(self) -> list[tuple[int, str, int, Any, bool]]:
-        """The same as tifffile wants to have them."""
+        """The tags as `extratags` of tifffile."""
         return [
             (tag, WORDS, 0, value.encode(), True)
             if isinstance(value, str)
@@ -62,7 +61,7 @@ class Geography(Metadatum):
 
 
 def read(page: Any) -> Geography | None:
-    """What a page of tifffile says of the earth; None if that is nothing, or damaged."""
+    """The georeferencing of a page of tifffile; None if there is none, or it is damaged."""
     tags = {}
     for tag in (SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *OTHERS):
         value = page.tags.valueof(tag)

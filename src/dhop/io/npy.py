@@ -8,9 +8,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from dhop.io.errors import ContentError, in_words
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, white_of
-from dhop.io.reading import ContentError, in_words
 from dhop.io.replacement import open_whole
 from dhop.runtime.extras import needed
 
@@ -58,14 +58,14 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
 
 
 def _require_whole(path: Path) -> None:
-    """NumPy would make room for what a header claims before it looks whether it is there."""
+    """Refuse a file shorter than its header claims, before NumPy allocates the array."""
     with open(path, "rb") as file:
         version = npy.read_magic(file)
         if version not in HEADERS:
             return
         shape, _, dtype = HEADERS[version](file)
         claimed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
-    if claimed > there and not dtype.hasobject:  # of which NumPy reads none
+    if claimed > there and not dtype.hasobject:  # which NumPy refuses
         raise ContentError(f"{path} claims {claimed:,} bytes of numbers and holds {there:,}")
 
 

@@ -1,4 +1,4 @@
-"""Orientation tags: how the pixels of a file are to be shown (TIFF 6.0, page 36)."""
+"""Orientation tags of TIFF and EXIF (TIFF 6.0, page 36)."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 TAG = 0x0112
-SWAPPED = (5, 6, 7, 8)  # orientations with rows that are shown as columns
+SWAPPED = (5, 6, 7, 8)  # orientations that exchange rows and columns
 
 
-def shown(array: NDArray[Any], axes: str, tag: Any) -> NDArray[Any]:
-    """The pixels as their orientation wants them shown; as they are if it is none that is known.
+def upright(array: NDArray[Any], axes: str, tag: Any) -> NDArray[Any]:
+    """The pixels turned upright; unchanged for an unknown orientation.
 
     tifffile's `reorient` confuses two of the eight.
     """

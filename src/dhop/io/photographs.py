@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.io import exif, orientation
+from dhop.io.errors import ContentError, in_words, require_plausible
 from dhop.io.formats import Check, Format, Options, Part, flat
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
-from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
 from dhop.runtime.extras import needed
 
@@ -18,31 +18,31 @@ Array = NDArray[Any]
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "PPM")
 LOSSY = ("JPEG", "MPO", "WEBP")
 WRITTEN = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".png": "PNG"}
-# What Pillow calls pixels, and what they become: grey or colours, L, or either with transparency.
+# Modes of Pillow, and those they are converted to: grey or RGB, with transparency (A) or without.
 MODES = {
     "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB",
     "RGBA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
 }  # fmt: skip
-# Of zlib, to look for runs alone: photographs have no other repetitions, and become as small in a
-# fifth of the time.
+# Strategy of zlib, run lengths only: photographs get as small as with the others in a fifth of the
+# time.
 RUNS = 3
 INCH = 2.54  # centimetres
 USUAL_GAMMA = (0.45, 0.46)
 
 
 def read(path: Path, part: Part = None) -> Picture:
-    """Any photograph that Pillow knows by its content, turned as its EXIF wants it shown."""
+    """Any photograph that Pillow recognises by its content, turned upright after its EXIF."""
     with in_words(path), path.open("rb") as file:
         image = opened(path, file)
         if image.mode not in MODES:
             raise ContentError(f"{path} is {image.mode}; convert it to grey or RGB of 8 bits")
         pixels, transparent = _pixels(image)
-        tag, kept = said(image)
+        tag, kept = metadata_of(image)
         lossy = image.format in LOSSY
     if transparent:
         kept["transparency"] = Unkept()
     axes = "YXC"[: pixels.ndim]
-    pixels = orientation.shown(pixels, axes, tag)
+    pixels = orientation.upright(pixels, axes, tag)
     return Picture(pixels, axes, Original(pixels.dtype, 255, kept), lossy)
 
 
@@ -53,7 +53,7 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
 
 
 def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options: Options) -> None:
-    """Write pixels of 8 bits with what is kept."""
+    """Write pixels of 8 bits with their metadata."""
     library = needed("PIL.Image", "cli", f"writing {kind}")
     more: dict[str, Any] = {}
     if kind == "PNG":
@@ -76,22 +76,22 @@ def encode(file: BinaryIO, pixels: Array, kind: str, original: Original, options
 
 
 def opened(path: Path, file: BinaryIO) -> Any:
-    """An image of Pillow, none of its pixels read yet."""
+    """An image of Pillow whose pixels are not read yet."""
     library = needed("PIL.Image", "cli", f"reading {path.name}")
     try:
         image = library.open(file, formats=KINDS)
-    except library.UnidentifiedImageError:  # it would tell of the open file, not of its name
+    except library.UnidentifiedImageError:  # its message does not name the file
         raise ValueError("Pillow recognises no image") from None
     values = image.width * image.height * len(image.getbands())
     require_plausible(path, values // 8 if image.mode == "1" else values, values)
     count = getattr(image, "n_frames", 1)
-    if count > 1 and image.format != "MPO":  # of which the others are previews
+    if count > 1 and image.format != "MPO":  # whose other images are previews
         raise ContentError(f"{path} holds {count} images, not one")
     return image
 
 
-def said(image: Any) -> tuple[Any, dict[str, Metadatum]]:
-    """The orientation tag of an image of Pillow, and what it says besides of what is then shown."""
+def metadata_of(image: Any) -> tuple[Any, dict[str, Metadatum]]:
+    """The orientation tag of an image of Pillow, and its metadata once it is upright."""
     kept: dict[str, Metadatum] = {}
     info = image.info
     if profile := info.get("icc_profile"):
@@ -118,7 +118,7 @@ def said(image: Any) -> tuple[Any, dict[str, Metadatum]]:
 
 
 def limited(most: int, exif_bytes: int = 2**32) -> Check:
-    """A check for a format of at most so many pixels on a side, and bytes of EXIF."""
+    """A check for a format with limits on the pixels of a side and on the bytes of EXIF."""
 
     def check(original: Original, shape: tuple[int, ...], axes: str) -> None:
         flat(original, shape, axes)
@@ -135,7 +135,7 @@ def limited(most: int, exif_bytes: int = 2**32) -> Check:
 
 
 def _pixels(image: Any) -> tuple[Array, bool]:
-    """Grey or three colours, and whether some were transparent."""
+    """Grey or RGB pixels, and whether some were transparent."""
     mode = MODES[image.mode]
     if "transparency" in image.info:
         mode = {"L": "LA", "RGB": "RGBA"}.get(mode, mode)

@@ -1,4 +1,4 @@
-"""What an image file holds, in one form whatever the format."""
+"""The content of an image file, in one form for all formats."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Scale: TypeAlias = Fraction | int | Sequence[Fraction | int]
 
-SPACE = "ZYX"  # letters of the axes of a volume; of an image and a line the last ones
+SPACE = "ZYX"  # letters of spatial axes; images and lines have the last ones
 
 
 def along(scale: Scale) -> dict[str, Fraction]:
@@ -27,21 +27,21 @@ def along(scale: Scale) -> dict[str, Fraction]:
 
 
 class Metadatum:
-    """Something that a file says besides its pixels. This one does not depend on their size."""
+    """Metadata of a file beside its pixels; by default independent of their size."""
 
-    missed = True  # whether a user is told where it cannot be kept
+    missed = True  # whether users are warned where it cannot be kept
 
     def resized(self, scales: Mapping[str, Fraction], *, sampled: bool = False) -> "Metadatum":
-        """The same for an image in which so many pixels stand where one stood, by axes' letters.
+        """The metadata of an image in which each pixel became `scales` pixels, by axis letter.
 
-        With `sampled` the first of them has its centre where the pixel had it, else the block has.
+        With `sampled` the first of them has the centre of the old pixel, else their block has.
         """
         return self
 
 
 @dataclass(frozen=True)
 class Constant(Metadatum):
-    """Bytes or text that stay as they are, as a colour profile."""
+    """Bytes or text that do not depend on the pixels, such as a colour profile."""
 
     value: Any
 
@@ -61,21 +61,21 @@ class Resolution(Metadatum):
 
 @dataclass(frozen=True)
 class Unkept(Metadatum):
-    """Something that no format of ours can say again, there to be named."""
+    """Metadata that no format here can write; kept so that a warning can name them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """What a file says besides its pixels, to be said again of what is made from them.
+    """The metadata of a file, to be written with images that are made from it.
 
     Attributes
     ----------
     dtype : dtype
-        Of the pixels in the file; of FITS, floating point in any case.
+        Of the pixels in the file; for FITS always floating point.
     white : int or None
-        The integer that stands for 1. None where numbers are what they are.
+        The integer that stands for 1; None if values are not scaled.
     kept : mapping of str to Metadatum
-        By the names that users know them by.
+        By names for users.
     """
 
     dtype: np.dtype[Any]
@@ -83,7 +83,7 @@ class Original:
     kept: Mapping[str, Metadatum] = field(default_factory=dict)
 
     def resized(self, scale: Scale, *, sampled: bool = False) -> "Original":
-        """The same for an image of `scale` times as many pixels on each axis."""
+        """The metadata of an image with `scale` times as many pixels on each axis."""
         scales = along(scale)
         kept = {name: each.resized(scales, sampled=sampled) for name, each in self.kept.items()}
         return replace(self, kept=kept)
@@ -96,19 +96,19 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray
-        Numbers as they are in the file, in native byte order, transparency left out. Or what can be
-        sliced to them, or a Dask array.
+        Values in the file, in native byte order and without transparency: an array, a Dask array,
+        or an object that is sliced to get them.
     axes : str
         A letter for each axis of `pixels`: F frames, Z planes of a volume, Y rows, X columns, C
         channels, P planes that are channels or a volume, T or I for pages that may be anything,
         ? for an axis of which nothing is known.
     original : Original
     lossy : bool
-        Whether the file holds the pixels only nearly, as JPEG does.
+        Whether the file is compressed with losses, as JPEG is.
     nodata : float or None
-        The number that stands in `pixels` where there is no value.
+        The value in `pixels` that marks missing ones.
     others : mapping of str to ndarray
-        What else is known of each pixel, by the names of extensions. FITS alone holds it.
+        Other values of each pixel, by the names of extensions; only FITS holds them.
     """
 
     pixels: Array
@@ -119,7 +119,7 @@ class Picture:
     others: Mapping[str, Array] = field(default_factory=dict)
 
     def arranged(self, axes: str) -> Array:
-        """The pixels with their axes in the order of those of `axes` that they have.
+        """The pixels with their axes in the order of `axes`, whose missing letters are skipped.
 
         Examples
         --------
@@ -131,7 +131,7 @@ class Picture:
         return np.transpose(self.pixels, order)
 
     def values(self, axes: str) -> Array:
-        """The same, with NaN where there is no value.
+        """As `arranged`, with NaN for missing pixels.
 
         Examples
         --------
@@ -142,14 +142,14 @@ class Picture:
         pixels = self.arranged(axes)
         if self.nodata is None:
             return pixels
-        with np.errstate(over="ignore"):  # of a number that their type does not hold
+        with np.errstate(over="ignore"):  # nodata may not fit the dtype
             absent = pixels == self.nodata
         return np.where(absent, np.nan, pixels) if absent.any() else pixels
 
 
 def white_of(dtype: np.dtype[Any]) -> int | None:
-    """The value of full light, for types of which images have the whole range.
+    """The value of white, for dtypes whose whole range images use.
 
-    Other integers are counts, labels, or whatever NumPy made of them, and are not scaled.
+    Other integers are counts or labels, and are not scaled.
     """
     return {"b1": 1, "u1": 255, "u2": 65535}.get(dtype.str[1:])

@@ -1,4 +1,4 @@
-"""PNG, of which Pillow would leave 8 bits of colours of 16."""
+"""PNG, also of 16-bit colours, of which Pillow would keep 8 bits only."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from dhop.io import orientation, photographs
+from dhop.io.errors import in_words, require_plausible
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Original, Picture, Unkept
-from dhop.io.reading import in_words, require_plausible
 from dhop.runtime.extras import needed
 
 START = b"\x89PNG\r\n\x1a\n"
-DEEP = b"\x10"  # bits of a value, where a PNG tells them
-CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of kinds of colours, the last of 2 or 4 being transparency
+DEEP = b"\x10"  # byte of the header that says 16 bits a value
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; the last of 2 or 4 is transparency
 PIXELS = (b"IHDR", b"IDAT", b"IEND")  # chunks; others are metadata
 
 
@@ -28,7 +28,7 @@ def read(path: Path, part: Part = None) -> Picture:
         image = photographs.opened(path, BytesIO(content))
         channels = CHANNELS[content[25]]
         require_plausible(path, 2 * image.width * image.height * channels)
-        tag, kept = photographs.said(image)
+        tag, kept = photographs.metadata_of(image)
         array = np.asarray(_library(path).png_decode(content))
     pixels = array.reshape(*array.shape[:2], -1)
     if channels in (2, 4):
@@ -40,7 +40,7 @@ def read(path: Path, part: Part = None) -> Picture:
     if channels < 3:
         pixels = pixels[..., 0]
     axes = "YXC"[: pixels.ndim]
-    pixels = orientation.shown(pixels, axes, tag)
+    pixels = orientation.upright(pixels, axes, tag)
     return Picture(pixels, axes, Original(pixels.dtype, 65535, kept))
 
 

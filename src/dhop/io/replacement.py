@@ -1,9 +1,8 @@
-"""What is written takes a name when it is whole, and only what may go makes room for it.
+"""Atomic writing: a target appears when it is complete, and replaces only what may be replaced.
 
-A file goes, and for an export a folder of nothing but the files of an export. All else is
-somebody's: it is refused before the work and again after it, moved aside before it is judged for
-the last time, and never removed. What is ours is removed file by file, so that what came in late
-stays.
+That is a file, or for an export a folder with nothing but the files of an export. Anything else is
+refused before the work and again after it, and never removed: a folder is moved aside before the
+last check, and then removed file by file, so that files added meanwhile stay.
 """
 
 import os
@@ -25,23 +24,23 @@ from dhop.cautions import Caution
 from dhop.runtime import system
 
 MANIFEST = "dhop-matrix.json"
-FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of a folder of ours
+FILES = ("indptr.npy", "indices.npy", "data.npy", MANIFEST)  # of the folder of an export
 PROTECTED = "a write-protected file"
-LONGEST = 200  # bytes of a name that parts repeat; file systems hold 255, with their marks
-MARKS = 48  # characters that a part's name adds at most
+LONGEST = 200  # bytes of a target's name in temporary names, which may have 255
+MARKS = 48  # characters that a temporary name adds at most
 
-_in_use: set[str] = set()  # marks of the parts that this process writes now
-_turns = threading.RLock()  # of threads: one that replaces a folder finds it gone for a moment
+_in_use: set[str] = set()  # marks of the temporary files that this process writes
+_lock = threading.RLock()  # a folder that is being replaced is missing for a moment
 
 
 @contextmanager
 def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterator[Path]:
-    """A name to write to, that becomes the target when all is written, and vanishes otherwise.
+    """A temporary path to write to, which is renamed to the target at the end, or removed.
 
-    With `overwrite` it takes the place of a file, and with `folders` of that of an export.
+    With `overwrite` it replaces a file, and with `folders` the folder of an export.
 
-    Names left by processes that were killed are removed; what they had moved aside, which may be
-    the only matrix there is, when the new one is in its place.
+    Temporary files left by killed processes are removed. A folder that they had moved aside may be
+    the only copy of a matrix; it is removed when the new one is in place.
     """
     mark = f"{os.getpid()}.{secrets.token_hex(4)}.{_here()}"
     part, old = (target.with_name(f"{_start(target, kind)}{mark}.part") for kind in ("", "old."))
@@ -50,21 +49,21 @@ def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterat
         _remove_leftovers(target, "")
         try:
             yield part
-            with _turns:
+            with _lock:
                 _take_place(part, target, old, overwrite, folders)
         except BaseException as error:
             if isinstance(error, OSError) and error.errno and error.filename is None:
-                error.filename = str(target)  # a full disk does not say of which file
+                error.filename = str(target)  # the error of a full disk names no file
             _remove(part)
             if os.path.lexists(old):
                 try:
                     _rename(old, target)
-                except FileExistsError:  # another export was faster
+                except FileExistsError:  # another process has written it
                     _discard(target, old)
             raise
         try:
             _discard(target, part, old)
-        except KeyboardInterrupt:  # the new one is in its place, nothing is left to be undone
+        except KeyboardInterrupt:  # the target is in place, nothing is undone
             _discard(target, part, old)
             raise
         _remove_leftovers(target, "old.")
@@ -73,10 +72,9 @@ def replacing(target: Path, overwrite: bool, *, folders: bool = False) -> Iterat
 
 
 class _Whole(BufferedWriter):
-    """A file that nobody writes to but through its methods.
+    """A file that is written through its methods only.
 
-    NumPy's `tofile` and Pillow write to the file below it, and do not notice if the disk takes less
-    than it was given.
+    NumPy's `tofile` and Pillow write to the descriptor, and do not notice a short write.
     """
 
     def fileno(self) -> int:
@@ -84,25 +82,22 @@ class _Whole(BufferedWriter):
 
 
 def open_whole(path: Path) -> BinaryIO:
-    """Open a file to write all of what is written, or raise."""
+    """Open a file for writing, in which a short write raises."""
     return _Whole(FileIO(path, "wb"))
 
 
 def require_replaceable(
     target: Path, overwrite: bool, *, folders: bool = False, option: str = "overwrite=True"
 ) -> None:
-    """Refuse a target that is there, unless it may be and is to be replaced."""
+    """Refuse an existing target, unless `overwrite` and it may be replaced."""
     with suppress(FileNotFoundError):
-        _require_ours(target, target, folders)
+        _require_allowed(target, target, folders)
         if not overwrite:
             raise FileExistsError(f"{target} exists; give {option} to replace it")
 
 
 def require_apart(target: Path, others: Iterable[Path]) -> None:
-    """Refuse a target that is one of the files that are read or also written.
-
-    Not even a whole result takes the place of what it was made from.
-    """
+    """Refuse a target that is one of the other files that are read or written."""
     for other in others:
         same = system.one_name(os.path.realpath(target), os.path.realpath(other))
         with suppress(OSError):  # which need not exist
@@ -111,8 +106,8 @@ def require_apart(target: Path, others: Iterable[Path]) -> None:
             raise FileExistsError(f"{target} would take the place of {other}; give another name")
 
 
-def _require_ours(place: Path, target: Path, folders: bool) -> None:
-    """Refuse what is at `place`, known as `target`, if it is more than may be replaced."""
+def _require_allowed(place: Path, target: Path, folders: bool) -> None:
+    """Refuse what is at `place`, called `target` in the message, if it may not be replaced."""
     if objection := _objection(place, folders):
         rule = "only a file is replaced"
         if objection == PROTECTED:
@@ -153,7 +148,7 @@ def _objection(place: Path, folders: bool) -> str | None:
 
 
 def _content(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of what an export may have written into the folder, and of all else."""
+    """Names of the files of an export in a folder, and of all others."""
     ours: list[str] = []
     others: list[str] = []
     with os.scandir(folder) as entries:
@@ -174,15 +169,15 @@ def _take_place(part: Path, target: Path, old: Path, overwrite: bool, folders: b
         return
     if overwrite and os.path.lexists(target) and system.exchange(part, target):
         try:
-            _require_ours(part, target, folders)
+            _require_allowed(part, target, folders)
         except FileExistsError:
             system.exchange(part, target)
             raise
         return
-    if overwrite:  # a folder cannot be replaced in one step, nor exchanged on every system
+    if overwrite:  # a folder is not replaced in one step, nor exchanged on every system
         with suppress(FileNotFoundError):
             _move_aside(target, old)
-            _require_ours(old, target, folders)
+            _require_allowed(old, target, folders)
     _rename(part, target)
 
 
@@ -190,14 +185,14 @@ def _move_aside(target: Path, old: Path) -> None:
     try:
         target.rename(old)
     except PermissionError as error:
-        if not system.POSIX:  # where files that are open hold their folder
+        if not system.POSIX:  # where a folder with open files is not renamed
             advice = "in use; delete the matrix that maps it, or close the program that reads it"
             raise PermissionError(error.errno, advice, str(target)) from error
         raise
 
 
 def _rename(source: Path, target: Path) -> None:
-    """Rename where nothing is yet; a folder and, where there are hard links, a file in one step."""
+    """Rename without overwriting; in one step for a folder, or with hard links."""
     taken = FileExistsError(f"something else has been written to {target} meanwhile")
     if system.POSIX and stat.S_ISREG(source.lstat().st_mode):
         try:
@@ -220,7 +215,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def _discard(target: Path, *places: Path) -> None:
-    """Remove what was at the target and is elsewhere now, or say where it is."""
+    """Remove what was at the target and has been moved, or warn where it is."""
     for place in places:
         _remove(place)
         if os.path.lexists(place):
@@ -229,7 +224,7 @@ def _discard(target: Path, *places: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file, or a folder of nothing but our files; anything else stays."""
+    """Remove a file, or a folder of nothing but the files of an export."""
     with suppress(OSError):
         mode = path.lstat().st_mode
         if stat.S_ISREG(mode):
@@ -241,29 +236,29 @@ def _remove(path: Path) -> None:
 
 
 def _start(target: Path, kind: str) -> str:
-    """What the names of parts begin with: the target's name, or a hash of one that is too long."""
+    """Begin of temporary names: the target's name, or a hash of it if it is too long."""
     name = os.fsencode(target.name)
     fits = len(name) <= LONGEST and len(os.path.abspath(target)) + MARKS <= system.LONGEST_PATH
     short = target.name if fits else blake2s(name, digest_size=16).hexdigest()
     return f".{short}.{kind}"
 
 
-def _renew_turns() -> None:
-    """A fork copies the lock, but not the thread that holds it."""
-    global _turns
-    _turns = threading.RLock()
+def _renew_lock() -> None:
+    """Replace the lock after a fork, which does not copy the thread that holds it."""
+    global _lock
+    _lock = threading.RLock()
 
 
-system.after_fork(_renew_turns)
+system.after_fork(_renew_lock)
 
 
 def _here() -> str:
-    """A mark of this computer: the numbers of another's processes mean nothing here."""
+    """A mark of this computer, since process numbers of others mean nothing here."""
     return blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
 
 
 def _remove_leftovers(target: Path, kind: str) -> None:
-    """Remove parts that no process writes any more."""
+    """Remove temporary files that no process writes any more."""
     start = re.escape(_start(target, kind))
     part = re.compile(start + r"(([0-9]{1,9})(?:\.[0-9a-f]{8}(?:\.([0-9a-f]{8}))?)?)\.part")
     with suppress(OSError):  # a folder may be closed to readers
@@ -274,7 +269,7 @@ def _remove_leftovers(target: Path, kind: str) -> None:
 
 
 def _alive(process: int, mark: str) -> bool:
-    """Whether a process still writes a part; True where that is not known."""
+    """Whether a process still writes a temporary file; True if unknown."""
     if process == os.getpid():
         return mark in _in_use
     return system.may_be_alive(process)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from dhop.io import ngff
+from dhop.io.errors import ContentError
 from dhop.io.formats import Format, Options, Part, flat_or_deep
 from dhop.io.ngff import Grid
 from dhop.io.picture import Metadatum, Original, Picture, white_of
-from dhop.io.reading import ContentError
 from dhop.runtime.extras import needed
 
 COARSEST = 256  # rows or columns, below which no coarser image is made

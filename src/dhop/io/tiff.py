@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io import chain, colours, geotiff, microscopy, orientation
-from dhop.io.bands import ROWS, bands
+from dhop.io import geotiff, orientation, tiff_chain, tiff_colours, tiff_microscopy
+from dhop.io.errors import ContentError, in_words, require_plausible
 from dhop.io.formats import Format, Options, Part, flat_or_deep
 from dhop.io.picture import Constant, Metadatum, Original, Picture, Resolution, Unkept
-from dhop.io.reading import ContentError, in_words, require_plausible
 from dhop.io.replacement import open_whole
+from dhop.io.strips import ROWS, strips
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
@@ -27,20 +27,20 @@ EXIF = (34665, 34853)
 XMP = 700
 NODATA = 42113
 TILE = 256, 256  # of images that are written in chunks
-LARGEST = 2**32  # number of a resolution, as a fraction of whole ones
-# What is compressed with losses is not compressed so a second time.
+LARGEST = 2**32  # resolution that a fraction of 32-bit integers holds
+# Compressions to write; lossy ones are replaced, not applied a second time.
 LOSSLESS = {
     "LZW": "lzw", "ADOBE_DEFLATE": "zlib", "DEFLATE": "zlib", "PACKBITS": "packbits",
     "ZSTD": "zstd", "LZMA": "lzma", "JPEG": "zlib",
 }  # fmt: skip
 LOSSY = ("JPEG", "OJPEG", "WEBP", "JPEG2000", "JPEG_2000_LOSSY", "JPEGXL", "JPEGXR", "LERC")
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # damage is told once, by an error
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # damage raises an error
 
 
 @dataclass(frozen=True)
 class Layout(Metadatum):
-    """How the pixels lie in a file."""
+    """How pixels and channels are laid out in a file."""
 
     missed = False
 
@@ -50,12 +50,12 @@ class Layout(Metadatum):
 
 
 def read(path: Path, part: Part = None) -> Picture:
-    """The pages, turned as their orientation tag wants them shown."""
+    """All pages, turned upright after their orientation tag."""
     return _read(path, False)
 
 
 def opened(path: Path, part: Part = None) -> Picture:
-    """The same; pixels that are numbers as they stand in the file stay there."""
+    """As `read`, but pixels that need no decoding beyond decompression stay in the file."""
     return _read(path, True)
 
 
@@ -89,31 +89,31 @@ class Pages:
             return np.asarray(file.series[0].asarray(), dtype or self.dtype)
 
 
-def _read(path: Path, left: bool) -> Picture:
+def _read(path: Path, lazy: bool) -> Picture:
     with in_words(path):
         library = needed("tifffile", "cli", f"reading {path.name}")
-        chain.require_open(path)
+        tiff_chain.require_acyclic(path)
         with library.TiffFile(path, _multifile=False) as file:
             images = _images(path, file)
             page = images[0].keyframe
-            colours.require_known(path, page)
+            tiff_colours.require_known(path, page)
             tile = page.tilewidth * page.tilelength * page.samplesperpixel
             values = max(len(images) * images[0].size, tile)
             require_plausible(path, values * page.bitspersample // 8, values)
-            kept = _kept(file, page)
+            kept = _metadata(file, page)
             axes = images[0].axes.replace("S", "C").replace("Q", "I")
-            if left and len(images) == 1 and _plain(page):
+            if lazy and len(images) == 1 and _plain(page):
                 kind = images[0].dtype.newbyteorder("=")
                 pages: Any = Pages(path, images[0].shape, kind)
-                found = colours.decoded(path, page, pages, axes)
+                found = tiff_colours.decoded(path, page, pages, axes)
             else:
                 pixels = np.asarray(images[0].asarray())
                 if len(images) > 1:
                     pixels = np.stack([pixels, *(each.asarray() for each in images[1:])])
                     axes = "I" + axes
                 pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-                pixels = orientation.shown(pixels, axes, page.tags.valueof(orientation.TAG))
-                found = colours.decoded(path, page, pixels, axes)
+                pixels = orientation.upright(pixels, axes, page.tags.valueof(orientation.TAG))
+                found = tiff_colours.decoded(path, page, pixels, axes)
             nodata, lossy = _nodata(page), page.compression.name in LOSSY
     if found.transparent:
         kept["transparency"] = Unkept()
@@ -122,7 +122,7 @@ def _read(path: Path, left: bool) -> Picture:
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
-    """Channels lie as they did; if that is not known, colours by pixels, others a page each."""
+    """Channels keep their layout; by default RGB is interleaved, other channels get pages."""
     imwrite = needed("tifffile", "cli", f"writing {path.name}").imwrite
     channels = picture.pixels.shape[picture.axes.index("C")] if "C" in picture.axes else 1
     layout = picture.original.kept.get("layout")
@@ -141,7 +141,7 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
         more["planarconfig"] = layout.channels
         extra = channels - (3 if more["photometric"] == "rgb" else 1)
         more["extrasamples"] = ["unspecified"] * extra
-    more |= _said(picture.original, ending in OME, pages, planes)
+    more |= _metadata_options(picture.original, ending in OME, pages, planes)
     if ending in OME or (pages * planes > 1 and "description" not in more):
         named = axes if pages > 1 else axes.replace("C", "S" if channels > 1 else "")
         more["metadata"] = {"axes": named, **(more["metadata"] or {})}
@@ -157,19 +157,19 @@ def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
 
 
 def _tiles(pixels: Any, tile: tuple[int, int], samples: bool) -> Iterator[Array]:
-    """Those of a Dask array, of which some rows are in memory at a time."""
+    """The tiles of a Dask array, with one strip of rows in memory at a time."""
     rows, columns = tile
-    for band in bands(pixels, rows * max(1, ROWS // rows), samples=samples):
-        for row in range(0, len(band), rows):
-            for column in range(0, band.shape[1], columns):
-                part = band[row : row + rows, column : column + columns]
+    for strip in strips(pixels, rows * max(1, ROWS // rows), samples=samples):
+        for row in range(0, len(strip), rows):
+            for column in range(0, strip.shape[1], columns):
+                part = strip[row : row + rows, column : column + columns]
                 yield np.ascontiguousarray(part)
 
 
 def _images(path: Path, file: Any) -> list[Any]:
-    """Series of pages that are one image, or many alike that were written one after another.
+    """The series of pages that form one image: a single one, or several alike.
 
-    Overviews and masks beside them are not meant.
+    Overviews and masks are left out.
     """
     first, *more = file.series
     if first.keyframe.is_reduced or first.keyframe.is_mask:
@@ -185,20 +185,20 @@ def _images(path: Path, file: Any) -> list[Any]:
 
 
 def _plain(page: Any) -> bool:
-    """Whether pixels are shown as they stand in the file: upright, without palette or alpha."""
+    """Whether pixels need no decoding: upright, without palette or alpha."""
     upright = page.tags.valueof(orientation.TAG, default=1) not in range(2, 9)
     shown = page.photometric.name in ("MINISBLACK", "RGB") and page.bitspersample > 1
     return upright and shown and not page.extrasamples
 
 
 def _nodata(page: Any) -> float | None:
-    """The number that GDAL's tag calls missing."""
-    with suppress(TypeError, ValueError):  # of no tag, or of one that is no number
+    """The value of missing pixels in GDAL's tag."""
+    with suppress(TypeError, ValueError):  # there is no tag, or it holds no number
         return float(page.tags.valueof(NODATA))
     return None
 
 
-def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
+def _metadata(file: Any, page: Any) -> dict[str, Metadatum]:
     kept: dict[str, Metadatum] = {"layout": _layout(page)}
     tag = page.tags.valueof(orientation.TAG, default=1)
     if "XResolution" in page.tags and "YResolution" in page.tags:
@@ -226,12 +226,12 @@ def _kept(file: Any, page: Any) -> dict[str, Metadatum]:
         else:
             kept["GeoTIFF tags"] = geography
     if file.is_ome:
-        if sizes := microscopy.voxels(page.description):
+        if sizes := tiff_microscopy.voxels(page.description):
             kept["voxel size"] = sizes
-        if microscopy.annotated(page.description):
+        if tiff_microscopy.annotated(page.description):
             kept["OME annotations"] = Unkept()
     elif file.is_imagej:
-        kept["ImageJ description"] = microscopy.imagej(page.description)
+        kept["ImageJ description"] = tiff_microscopy.imagej(page.description)
     elif page.description and not file.is_shaped:
         kept["description"] = Constant(page.description)
     return kept
@@ -254,11 +254,11 @@ def _layout(page: Any) -> Layout:
     return Layout(options, kind in ("RGB", "YCBCR", "PALETTE"), channels)
 
 
-def _said(original: Original, ome: bool, pages: int, planes: int) -> dict[str, Any]:
-    """Options of tifffile for what is kept."""
+def _metadata_options(original: Original, ome: bool, pages: int, planes: int) -> dict[str, Any]:
+    """Options of tifffile that write the metadata."""
     kept, more = original.kept, dict[str, Any](metadata=None)
     resolution, voxels = kept.get("resolution"), kept.get("voxel size")
-    if isinstance(voxels, microscopy.Voxels):
+    if isinstance(voxels, tiff_microscopy.Voxels):
         if ome:
             more["metadata"] = dict(voxels.sizes)
         if not isinstance(resolution, Resolution) or resolution.unit == "none":
@@ -276,7 +276,7 @@ def _said(original: Original, ome: bool, pages: int, planes: int) -> dict[str, A
             more["iccprofile"] = each.value
         elif name == "description" and isinstance(each, Constant) and not ome:
             more["description"] = each.value.encode()
-        elif isinstance(each, microscopy.ImageJ) and not ome:
+        elif isinstance(each, tiff_microscopy.ImageJ) and not ome:
             more["description"] = each.text(pages, planes).encode()
         elif name == "author and date" and isinstance(each, Constant):
             extra += [(tag, "s", 0, text.encode(), True) for tag, text in each.value.items()]

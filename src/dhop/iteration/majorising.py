@@ -1,8 +1,8 @@
-"""Minimising by majorising, written against the array interface alone.
+"""Majorise-minimise, written against the array interface alone.
 
-What is minimised is replaced by a quadratic function that touches it at the present image and is
-nowhere below it. An image that makes that smaller makes both smaller, and it need not be the
-minimum: a part of the gradient is soon that of another majoriser.
+The objective is replaced by a quadratic majoriser that touches it at the present image. An image
+that decreases the majoriser decreases the objective. It need not be the minimum, since the next
+majoriser is another.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ from dhop.iteration.steps import Keep, Product, as_they_are, conjugate_gradients
 
 Array: TypeAlias = Any
 
-FALL = 0.1  # of the gradient is what one majoriser is minimised to
-INNER = 40  # iterations for it at most
+FALL = 0.1  # of the gradient is left by the iterations for one majoriser
+INNER = 40  # of these at most
 
 
 def improvement(
     normal: Product, r: Array, precondition: Product | None = None, keep: Keep = as_they_are
 ) -> Array:
-    """The change of an image that conjugate gradients find for one majoriser.
+    """The change of an image by conjugate gradients for one majoriser.
 
     Parameters
     ----------
@@ -40,20 +40,20 @@ def improvement(
 
 
 def majorised(
-    look: Callable[[Array], Any], improve: Callable[[Array, Any], Array], x: Array
+    evaluate: Callable[[Array], Any], improve: Callable[[Array, Any], Array], x: Array
 ) -> Iterator[tuple[Array, Any]]:
-    """Images, each better than the one before, and what is seen of them.
+    """Images, each better than the one before, and their evaluations.
 
     Parameters
     ----------
-    look : callable
-        Gives the value, the gradient and the majoriser at an image.
+    evaluate : callable
+        Gives what `improve` needs to know of an image.
     improve : callable
-        Gives from an image and that one whose majoriser is smaller.
+        Gives an image whose majoriser is smaller, from one and its evaluation.
     x : array
         The first guess.
     """
     while True:
-        view = look(x)
-        yield x, view
-        x = improve(x, view)
+        evaluation = evaluate(x)
+        yield x, evaluation
+        x = improve(x, evaluation)

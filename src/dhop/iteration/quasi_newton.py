@@ -1,4 +1,4 @@
-"""Quasi-Newton steps within bounds, written against the array interface alone."""
+"""Limited-memory quasi-Newton steps within bounds, written against the array interface alone."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,16 +9,16 @@ from dhop.iteration.steps import Keep, Product, as_they_are, inner
 
 Array: TypeAlias = Any
 
-MEMORY = 6  # steps that are remembered
-SUFFICIENT = 1e-4  # part of the decrease that the slope promises
+MEMORY = 6  # pairs of steps and changes of the gradient
+SUFFICIENT = 1e-4  # of the decrease that the slope predicts (Armijo)
 SHORTEST, LONGEST = 0.1, 0.5  # factors between a step that was too long and the next
-TRIALS = 20  # steps that are tried
-CURVED = 1e-12  # of the norms: curvature that is rounding
-ROUNDING = 1e-13  # of a value: a step that climbs by less may be one down
+TRIALS = 20  # of a line search
+CURVED = 1e-12  # of the norms: a curvature below is rounding
+ROUNDING = 1e-13  # of a value: an increase by less may be rounding
 
 
-class View(Protocol):
-    """What is seen of a function from a point."""
+class Evaluation(Protocol):
+    """A function and its gradient at a point."""
 
     @property
     def value(self) -> float:
@@ -30,7 +30,7 @@ class View(Protocol):
 
 
 def quasi_newton(
-    look: Callable[[Array], Any],
+    evaluate: Callable[[Array], Any],
     x: Array,
     scale: float,
     low: float = -inf,
@@ -38,19 +38,19 @@ def quasi_newton(
     precondition: Product | None = None,
     keep: Keep = as_they_are,
 ) -> Iterator[tuple[Array, Any]]:
-    """Limited-memory steps for ``low <= x <= high``; what is minimised falls from each to the next.
+    """Limited-memory BFGS for ``low <= x <= high``; the value falls from each iterate to the next.
 
-    Where a bound holds a pixel and the gradient presses against it the pixel rests, and the
-    remembered steps are those of the others. It ends where no step helps.
+    Pixels at a bound that the gradient points beyond stay there; steps are of the free ones. It
+    ends where no step decreases the value.
 
     Parameters
     ----------
-    look : callable
-        Gives a `View` at an array.
+    evaluate : callable
+        Gives an `Evaluation` at an array.
     x : array
         The first guess, within the bounds.
     scale : float
-        About the inverse of half the largest curvature: for the first step.
+        Of the first step: about the inverse of half the largest curvature.
     low, high : float
     precondition, keep : callable, optional
         See `dhop.iteration.steps`.
@@ -58,7 +58,7 @@ def quasi_newton(
     Yields
     ------
     x : array
-    view : View
+    evaluation : Evaluation
 
     References
     ----------
@@ -69,54 +69,54 @@ def quasi_newton(
     """
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     bounded = isfinite(low) or isfinite(high)
-    view = look(x)
+    evaluation = evaluate(x)
     while True:
-        yield x, view
-        r = view.residual
-        free = movable(x, r, low, high) if bounded else 1.0
+        yield x, evaluation
+        r = evaluation.residual
+        free = free_variables(x, r, low, high) if bounded else 1.0
         found = None
         for d in _directions(r, pairs, free, scale, precondition, keep):
             (d,) = keep(d.astype(x.dtype))
-            found = _searched(look, x, view, d, low, high, keep)
+            found = _line_search(evaluate, x, evaluation, d, low, high, keep)
             if found is not None:
                 break
             pairs.clear()
         if found is None:
             return
-        new, seen = found
-        pairs.append(keep(new - x, r - seen.residual))
-        x, view = new, seen
+        new, there = found
+        pairs.append(keep(new - x, r - there.residual))
+        x, evaluation = new, there
 
 
-def movable(x: Array, r: Array, low: float, high: float) -> Array:
-    """Which pixels a step down does not press against a bound."""
+def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
+    """The pixels that a step down does not move beyond a bound."""
     return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
 
 
 def _directions(
     r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Iterator[Array]:
-    """The quasi-Newton direction, without memory if that does not help, or that of the gradient.
+    """The quasi-Newton direction, the preconditioned gradient, and the gradient.
 
-    The last is the only one that surely leads down where bounds bend the way.
+    Only the last is sure to lead down along a path that bounds bend.
     """
     if pairs:
-        yield _two_loops(free * r, pairs, free, scale, precondition, keep)
-    yield _start(free * r, free, scale, precondition)
+        yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep)
+    yield _initial(free * r, free, scale, precondition)
     if precondition is not None:
         yield scale * (free * r)
 
 
-def _start(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
+def _initial(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
     return scale * r if precondition is None else free * precondition(r)
 
 
-def _two_loops(
+def _two_loop_recursion(
     q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
 ) -> Array:
-    """The product of `q` with what remembered steps tell of the inverse of the Hessian matrix.
+    """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
-    Both loops are over numbers: all inner products of arrays are taken at once, before each.
+    Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
     steps = [(s, free * y) for s, y in reversed(pairs)]  # the newest first
     wanted = [inner(s, q) for s, _ in steps]
@@ -128,14 +128,14 @@ def _two_loops(
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
     used = [k for k in range(len(steps)) if curved[k][k] > CURVED * sizes[k]]
     if not used:
-        return _start(q, free, scale, precondition)
+        return _initial(q, free, scale, precondition)
     down: dict[int, float] = {}
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
     q = q - sum(a * steps[k][1] for k, a in down.items())
     newest = steps[used[0]][1]
     # Kept, since each of the sums would compute them again.
-    first, z = keep(_start(newest, free, 1.0, precondition), _start(q, free, 1.0, precondition))
+    first, z = keep(_initial(newest, free, 1.0, precondition), _initial(q, free, 1.0, precondition))
     size, *across = map(float, keep(inner(newest, first), *(inner(steps[k][1], z) for k in used)))
     unit = curved[used[0]][used[0]] / size
     up: dict[int, float] = {}
@@ -145,29 +145,29 @@ def _two_loops(
     return unit * z + sum(c * (free * steps[k][0]) for k, c in up.items())
 
 
-def _searched(
-    look: Callable[[Array], Any],
+def _line_search(
+    evaluate: Callable[[Array], Any],
     x: Array,
-    view: Any,
+    evaluation: Any,
     d: Array,
     low: float,
     high: float,
     keep: Keep,
 ) -> tuple[Array, Any] | None:
-    """A point along the bent path that is lower as far as the slope promises, if there is one."""
+    """A point along the projected path with sufficient decrease, if there is one."""
     step = 1.0
     for _ in range(TRIALS):
         new = x + x.dtype.type(step) * d
         if isfinite(low) or isfinite(high):
             new = new.clip(low, high)
-        new, slope = keep(new, inner(view.residual, new - x))
-        promise = 2 * float(slope)
-        if not promise > 0:
+        new, slope = keep(new, inner(evaluation.residual, new - x))
+        predicted = 2 * float(slope)
+        if not predicted > 0:
             return None
-        seen = look(new)
-        gain = view.value - seen.value
-        if gain >= SUFFICIENT * promise - ROUNDING * abs(view.value):
-            return new, seen
-        best = promise / (2 * (promise - gain)) if isfinite(gain) else 0.0
+        there = evaluate(new)
+        gain = evaluation.value - there.value
+        if gain >= SUFFICIENT * predicted - ROUNDING * abs(evaluation.value):
+            return new, there
+        best = predicted / (2 * (predicted - gain)) if isfinite(gain) else 0.0
         step *= min(max(best, SHORTEST), LONGEST)
     return None

@@ -1,36 +1,35 @@
 """Iterations that solve normal equations, written against the array interface alone.
 
-`normal` is the product with a Hermitian matrix `N` that is positive semidefinite, `b` the
-right-hand side. Each function is an endless generator of iterates and norms of the residual; its
-caller decides when to stop. An iterate is overwritten by the next; `leave` is called with an
-iterate, and its norm, when the next is worse.
+`normal` is the product with a Hermitian, positive semidefinite matrix `N`, and `b` the right-hand
+side. Each function is an endless generator of iterates and norms of the residual; its caller
+decides when to stop. An iterate is overwritten by the next; `save` is called with an iterate and
+its norm before a worse one overwrites it.
 
-Arrays have any shape, and may be lazy: `keep` is called with those that several steps need, at once
-with the sums over them, so that one pass over the chunks computes all, and returns them computed.
+Arrays have any shape, and may be lazy: `keep` computes those that several steps need together with
+the sums over them, in one pass over the chunks.
 """
 
 from collections.abc import Callable, Iterator
-from math import hypot, inf, isfinite, sqrt
-from typing import Any, Literal
+from math import inf, isfinite, sqrt
+from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 Array = Any
 Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
-Leave = Callable[[Array, float], object]
+Save = Callable[[Array, float], object]
 
 RTOL = 1e-6  # of the norm of the gradient: where iterations end if nothing else is said
 
 
 def as_they_are(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays, which are computed already."""
+    """The arrays, which are not lazy."""
     return arrays
 
 
-def forget(x: Array, residual: float) -> None:
-    """Keep nothing of an iterate that is left for a worse one."""
+def save_nothing(x: Array, residual: float) -> None:
+    """Keep no iterate."""
 
 
 def conjugate_gradients(
@@ -39,7 +38,7 @@ def conjugate_gradients(
     x: Array | None = None,
     precondition: Product | None = None,
     keep: Keep = as_they_are,
-    leave: Leave = forget,
+    save: Save = save_nothing,
 ) -> Iterator[tuple[Array, float]]:
     """Conjugate gradients, with an approximate inverse of `N` if `precondition` is given.
 
@@ -50,7 +49,7 @@ def conjugate_gradients(
         The right-hand side; overwritten if there is no `x`.
     x : array, optional
         The first guess, which is overwritten. Zeros by default.
-    precondition, keep, leave : callable, optional
+    precondition, keep, save : callable, optional
 
     Yields
     ------
@@ -85,7 +84,7 @@ def conjugate_gradients(
         last = square
         r, square = keep(r, inner(r, r))
         if not square <= last:
-            leave(x, sqrt(last))
+            save(x, sqrt(last))
         x += step * p
         before = now or 1.0
 
@@ -96,7 +95,7 @@ def projected_gradients(
     x: Array | None,
     lipschitz: float,
     keep: Keep = as_they_are,
-    leave: Leave = forget,
+    save: Save = save_nothing,
     low: Array | float = 0.0,
 ) -> Iterator[tuple[Array, float]]:
     """Accelerated projected gradients for ``x >= low``, restarted when they climb.
@@ -110,7 +109,7 @@ def projected_gradients(
         The first guess, not less than `low`; None for zeros.
     lipschitz : float
         Not less than the largest eigenvalue of `N`.
-    keep, leave : callable, optional
+    keep, save : callable, optional
     low : array or float
 
     Yields
@@ -136,7 +135,7 @@ def projected_gradients(
         back = ahead - new
         new, square, climb = keep(new, inner(back, back), inner(back, new - x))
         if not square <= last:
-            leave(x, lipschitz * sqrt(last))
+            save(x, lipschitz * sqrt(last))
         last = square
         yield new, lipschitz * sqrt(square)
         if climb > 0:
@@ -165,80 +164,3 @@ def norm(x: Array) -> float:
         return largest
     wide = x / np.float64(largest)
     return largest * sqrt(inner(wide, wide))
-
-
-class Bidiagonalisation:
-    r"""An operator that watches scipy's `lsqr` or `lsmr` at work, since they tell nothing of it.
-
-    The unit vectors :math:`v_k` and :math:`u_k` that the solver multiplies with give the bidiagonal
-    matrix of Golub and Kahan; the recurrences of both papers, that of the norm of
-    :math:`B^H (y - B x)` after each iteration. `lsqr` and `lsmr` make one adjoint product at the
-    start and one of each kind in each iteration.
-
-    Parameters
-    ----------
-    operator : LinearOperator
-        `B`.
-    start : float
-        Norm of `y`; the first guess is zero.
-    solver : {"lsqr", "lsmr"}
-    report : callable
-        Called with the norm after each iteration.
-
-    References
-    ----------
-    C. C. Paige and M. A. Saunders, "LSQR: An algorithm for sparse linear equations and sparse least
-    squares", ACM Trans. Math. Softw. 8 (1982) 43-71, https://doi.org/10.1145/355984.355989.
-    D. C.-L. Fong and M. Saunders, "LSMR: An iterative algorithm for sparse least-squares problems",
-    SIAM J. Sci. Comput. 33 (2011) 2950-2971, https://doi.org/10.1137/10079687X.
-    """
-
-    def __init__(
-        self,
-        operator: LinearOperator,
-        start: float,
-        solver: Literal["lsqr", "lsmr"],
-        report: Callable[[float], object],
-    ) -> None:
-        self._operator = operator
-        self._report = report
-        self._solver = solver
-        self._product: Array = None
-        self._norm = start  # of the residual that lsqr minimises
-        self._diagonal = 0.0  # rho-bar of lsqr, alpha-bar of lsmr: they are the same
-        self._gradient = 0.0  # zeta-bar of lsmr
-        self._cosine, self._sine = 1.0, 0.0  # of lsmr's second rotation
-
-    def operator(self) -> LinearOperator:
-        """The operator to be given to the solver."""
-        B = self._operator
-        return LinearOperator(B.shape, matvec=self._forward, rmatvec=self._adjoint, dtype=B.dtype)
-
-    def _forward(self, v: Array) -> Array:
-        self._product = self._operator.matvec(v)
-        return self._product
-
-    def _adjoint(self, u: Array) -> Array:
-        product = self._operator.rmatvec(u)
-        size = sqrt(inner(product, product))
-        if self._product is None:
-            self._diagonal = size
-            self._gradient = size * self._norm
-        else:
-            # beta u_{k+1} = B v_k - alpha_k u_k and alpha v_{k+1} = B^H u_{k+1} - beta v_k
-            beta = float(inner(u, self._product))
-            alpha = sqrt(max(size**2 - beta**2, 0.0))
-            self._report(self._rotate(alpha, beta))
-        return product
-
-    def _rotate(self, alpha: float, beta: float) -> float:
-        rho = hypot(self._diagonal, beta) or 1.0
-        c, s = self._diagonal / rho, beta / rho
-        self._diagonal = c * alpha
-        self._norm *= s
-        if self._solver == "lsqr":
-            return self._norm * alpha * c
-        rho_bar = hypot(self._cosine * rho, s * alpha) or 1.0
-        self._cosine, self._sine = self._cosine * rho / rho_bar, s * alpha / rho_bar
-        self._gradient *= self._sine
-        return self._gradient

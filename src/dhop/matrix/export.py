@@ -1,4 +1,4 @@
-"""Matrices larger than memory: streamed to disk, block by block."""
+"""Export of matrices larger than memory, block by block."""
 
 import errno
 import gzip
@@ -26,8 +26,8 @@ from dhop.runtime.progress import Progress, reporting
 FileFormat: TypeAlias = Literal["npz", "npy", "mtx", "mtx.gz", "mat"]
 FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 
-BLOCK = 2**26  # bytes of the matrix in memory at a time, of which there are two
-TEXT_BLOCK = 2**23  # the same where it becomes text, which is longer
+BLOCK = 2**26  # bytes of a block; two are in memory at a time
+TEXT_BLOCK = 2**23  # of a block that becomes text, which is longer
 LARGEST_MAT = 2**31 - 1  # bytes of a .mat file that is not HDF5
 VERSION = 1  # of the folder
 LEAST_TEXT = len("1 1 1\n")  # bytes of an entry
@@ -89,7 +89,7 @@ def format_of(path: Path) -> FileFormat:
 
 
 def _npz(part: Path, rows: sparse.Rows, entries: int, blocks: Any) -> None:
-    """As `scipy.sparse.save_npz`, uncompressed; the matrix is computed once for either array."""
+    """As `scipy.sparse.save_npz`, uncompressed; the matrix is computed once for each array."""
     index = sparse.index_dtype(rows.shape, entries)
     with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
 
@@ -132,9 +132,9 @@ def begin_folder(folder: Path, rows: sparse.Rows, entries: int) -> None:
         with open(folder / f"{name}.npy", "wb") as file:
             _write_array(file, dtype, shape, chunks)
             _flush(file)
-    told = {"format": "csr", "shape": rows.shape, "dtype": rows.dtype.name, "version": VERSION}
+    manifest = {"format": "csr", "shape": rows.shape, "dtype": rows.dtype.name, "version": VERSION}
     with open(folder / MANIFEST, "w") as text:
-        json.dump(told, text)
+        json.dump(manifest, text)
         _flush(text)
 
 
@@ -149,7 +149,7 @@ def _mtx_gz(part: Path, rows: sparse.Rows, entries: int, blocks: Any) -> None:
 
 
 def _write_text(file: Any, rows: sparse.Rows, entries: int, blocks: Any) -> None:
-    """Matrix Market: one heading, and below it what scipy writes below its own for each block."""
+    """Matrix Market: one header, then the lines that scipy writes for each block."""
     field = "complex" if rows.dtype.kind == "c" else "real"
     height, width = rows.shape
     file.write(f"%%MatrixMarket matrix coordinate {field} general\n".encode())
@@ -168,7 +168,7 @@ def _write_text(file: Any, rows: sparse.Rows, entries: int, blocks: Any) -> None
 
 
 def _mat(part: Path, rows: sparse.Rows, entries: int, blocks: Any) -> None:
-    """MATLAB's sparse matrices are of double precision, by columns."""
+    """MATLAB's sparse matrices have double precision and are stored by columns."""
     whole = scipy_sparse.vstack([S for _, S in blocks()], format="csc")
     kind = np.result_type(rows.dtype, np.float64)
     with open(part, "wb") as file:
@@ -205,7 +205,7 @@ def _flush(file: IO[Any]) -> None:
 
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same, each computed while the one before it is written."""
+    """The blocks, each computed while the previous one is written."""
     context = copy_context()  # with the limit of the caller's `workers` block
 
     def compute() -> Block | None:

@@ -1,8 +1,8 @@
-"""Facts about the explicit matrix, from the tables alone: counts, sums and norms of its entries.
+"""Counts, sums and norms of the explicit matrix, from the index tables alone.
 
 An entry of the matrix is the sum of the taps that meet on one pixel. Lines of an axis whose taps
-meet in the same way are one class, and an entry depends only on the classes of its two lines, so
-the work does not grow with the image.
+meet in the same way form a class. An entry depends only on the classes of its two lines, so the
+work does not grow with the image.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ Array = NDArray[Any]
 
 
 class Class(NamedTuple):
-    """Taps of one line in the order of what they meet; a new entry begins at each of `begins`."""
+    """Taps of a line, sorted by entry; `begins` are the first taps of the entries."""
 
     taps: Index
     begins: Index
 
 
 class Table(NamedTuple):
-    """A number for each pair of lines, stored once for each pair of classes."""
+    """A number for each pair of lines, stored for each pair of classes."""
 
     values: Array
     row_class: Index
@@ -37,14 +37,14 @@ class Table(NamedTuple):
         return self.values[self.row_class][:, self.column_class]
 
     def of(self, pairs: Index, sizes: tuple[int, int, int, int, int]) -> Array:
-        """The number of some pairs, by their places among (b0, row, b1, column, b2)."""
+        """The number of some pairs, by their indices into an array of shape `sizes`, C order."""
         _, first, between, second, after = sizes
         length = between * second * after
         if pairs.size <= length or (np.diff(pairs) != 1).any():
             outer = pairs // length
             inner = pairs - outer * length
             return self._at(outer % first, inner // after % second)
-        # Consecutive pairs are looked up by whole rows, for a fifth of the time.
+        # Consecutive pairs are looked up by whole rows, five times faster.
         outer = np.arange(pairs[0] // length, pairs[-1] // length + 1)
         inner = np.arange(length)
         values = self._at(outer[:, None] % first, inner // after % second).reshape(-1)
@@ -93,7 +93,7 @@ def entry_sums(
 
 
 def entry_counts(rows: Kinds, columns: Kinds, weights: Array) -> Table:
-    """Number of stored entries of each pair of lines: those that any non-zero tap reaches."""
+    """Number of stored entries of each pair of lines: those with any nonzero tap."""
     if weights.all():
         row_counts, row_class = np.unique(_line_counts(rows.relation), return_inverse=True)
         column_counts, column_class = np.unique(_line_counts(columns.relation), return_inverse=True)
@@ -125,7 +125,7 @@ def _line_counts(relation: Relation) -> NDArray[np.int64]:
 
 
 def batch(model: Model) -> int:
-    """Number of pairs of all rows and all columns in the batch."""
+    """Number of images in the batch."""
     return int(np.prod(model.sides))
 
 
@@ -152,7 +152,7 @@ def column_norm(model: Model) -> float:
 
 
 def spectral_norm(A: LinearOperator, scale: float) -> float:
-    """The largest singular value of `A`, `scale` being of its order of magnitude, in float64."""
+    """The largest singular value of `A` in float64; `scale` is its order of magnitude."""
     if scale == 0:
         return 0.0
     tall = A if A.shape[0] >= A.shape[1] else A.H

@@ -1,7 +1,7 @@
 """Rows of the explicit matrix of a PSF that varies over the field; see `dhop.matrix.sparse.Rows`.
 
-An entry is stored where any PSF of the field has a tap, so that rows have as many entries as those
-of the `Model` of all taps, in closed form.
+An entry is stored where any PSF of the field has a tap, so that entries are counted as those of the
+`Model` of all taps.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Rows of the explicit matrix ``A^H W A``, from the taps."""
+"""Rows of the explicit matrix ``A^H W A``."""
 
 import itertools
 from functools import cached_property
@@ -19,9 +19,9 @@ from dhop.runtime.parallel import row_blocks, run
 class GramRows:
     """Rows of ``A^H W A`` for the matrix `A` of a model; see `dhop.matrix.sparse.Rows`.
 
-    Pixels that are seen by outputs in the same way are one class on either axis. Without weights a
-    row depends on the two classes alone and is summed once for each pair of them: in the interior
-    it is the autocorrelation of the folded PSF, decimated, and there are `factor` classes.
+    Pixels of an axis that outputs read in the same way form a class. Without weights a row depends
+    only on its two classes, and is summed once for each pair of them. In the interior there are
+    `factor` classes, and the row is the decimated autocorrelation of the folded PSF.
     """
 
     width = 1
@@ -37,23 +37,24 @@ class GramRows:
         size = int(np.prod(self._sizes))
         self.shape = (size, size)
         observed = (b0, rows.outputs, b1, columns.outputs, b2)
-        # Copies, for a kernel is compiled again for arrays that are read-only or not contiguous.
+        # Copies, since a kernel is compiled again for read-only or non-contiguous arrays.
         given = np.zeros((0,) * 5) if weights is None else weights.reshape(observed)
         self._given = np.array(given, np.float64, order="C")
         relations = rows.by_pixel, columns.by_pixel
-        self._near = _near(rows), _near(columns)
+        self._neighbours = _neighbours(rows), _neighbours(columns)
         self._tables = (
             *(table for each in relations for table in (each.start, each.line, each.tap)),
             *(np.array(axis.windows, order="C") for axis in (rows, columns)),
-            *(table for each in self._near for table in (each.start, each.member)), model.weights,
+            *(table for each in self._neighbours for table in (each.start, each.member)),
+            model.weights,
         )  # fmt: skip
 
     @cached_property
     def _rows(self) -> tuple[Index, NDArray[Any], NDArray[np.bool_]]:
-        """Where each pair of classes has its row, the rows one after the other, what is stored."""
+        """Offset of the row of each pair of classes, all rows, and which entries are stored."""
         from dhop.kernels.gram import tabulate
 
-        first, second = self._near
+        first, second = self._neighbours
         sizes = np.multiply.outer(first.sizes[first.pixels], second.sizes[second.pixels])
         offset = np.append(0, np.cumsum(sizes))[:-1].reshape(sizes.shape)
         sums = np.empty(sizes.sum(), self._tables[-1].dtype)
@@ -73,7 +74,7 @@ class GramRows:
     def _counts(self) -> Table:
         """Number of entries of each pixel of one image."""
         offset, _, reached = self._rows
-        first, second = self._near
+        first, second = self._neighbours
         stored = np.append(0, np.cumsum(reached))
         edges = np.append(offset, reached.size)
         counts = np.diff(stored[edges]).reshape(offset.shape)
@@ -90,22 +91,22 @@ class GramRows:
     ) -> None:
         from dhop.kernels.gram import fill
 
-        first, second = self._near
+        first, second = self._neighbours
         fill(
             *self._tables, first.which, second.which, *self._rows, self._given, self._sizes,
             *of_one_dtype(rows, pointer), 0, rows.size, indices, data,
         )  # fmt: skip
 
 
-class _Near(NamedTuple):
-    """The pixels of an axis that share an output with each of its pixels, and classes of pixels.
+class _Neighbours(NamedTuple):
+    """For each pixel of an axis the pixels that share an output with it, and classes of pixels.
 
     Attributes
     ----------
     start, member : ndarray of int
         Pixel `k` shares outputs with ``member[start[k]:start[k + 1]]``, ascending.
     which, pixels : ndarray of int
-        The class of each pixel, and one pixel of each class: all that differs within a class is a
+        The class of each pixel, and one pixel of each class, which differs from the others by a
         shift.
     """
 
@@ -116,13 +117,13 @@ class _Near(NamedTuple):
 
     @property
     def sizes(self) -> Index:
-        """How many pixels are near each."""
+        """Number of neighbours of each pixel."""
         return np.diff(self.start)
 
 
-def _near(axis: LineAxis) -> _Near:
+def _neighbours(axis: LineAxis) -> _Neighbours:
     if isinstance(axis, Lines):
-        return _pairs(_near(axis.first), _near(axis.second))
+        return _pairs(_neighbours(axis.first), _neighbours(axis.second))
     relation, windows = axis.by_pixel, axis.windows
     near: list[Index] = []
     known: dict[bytes, int] = {}
@@ -139,11 +140,11 @@ def _near(axis: LineAxis) -> _Near:
             pixels.append(k)
         near.append(members)
     start = np.append(0, np.cumsum([members.size for members in near]))
-    return _Near(start, np.concatenate(near), which, np.array(pixels))
+    return _Neighbours(start, np.concatenate(near), which, np.array(pixels))
 
 
-def _pairs(first: _Near, second: _Near) -> _Near:
-    """Of two axes seen as one."""
+def _pairs(first: _Neighbours, second: _Neighbours) -> _Neighbours:
+    """Neighbours on two axes joined into one."""
     one, two = first.sizes, second.sizes
     counts = np.multiply.outer(one, two).ravel()
     place = ranges(np.zeros_like(counts), counts)
@@ -151,7 +152,7 @@ def _pairs(first: _Near, second: _Near) -> _Near:
     outer, inner = np.divmod(place, across)
     outer += np.repeat(np.repeat(first.start[:-1], two.size), counts)
     inner += np.repeat(np.tile(second.start[:-1], one.size), counts)
-    return _Near(
+    return _Neighbours(
         np.append(0, np.cumsum(counts)),
         first.member[outer] * two.size + second.member[inner],
         np.add.outer(first.which * second.pixels.size, second.which).ravel(),

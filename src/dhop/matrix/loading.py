@@ -1,4 +1,4 @@
-"""Matrices that were exported, opened: right, or refused before they end the interpreter."""
+"""Loading exported matrices; damaged ones are refused before they crash the interpreter."""
 
 import errno
 import gzip
@@ -21,7 +21,7 @@ from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
 
-STRETCH = 2**20  # numbers that are checked at a time
+CHUNK = 2**20  # indices that are checked at a time
 SPARSE, COMPLEX = 5, 0x800  # class and flag of an array in a .mat file
 KINDS = {1: "i1", 5: "i4", 6: "u4", 9: "f8"}  # of elements of a .mat file
 
@@ -72,7 +72,7 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
         if format == "npy":
             return _mapped(source, mmap, check)
         matrix = _READERS[format](source)
-        if matrix.format in ("csr", "csc", "bsr"):  # whose conversions and products check nothing
+        if matrix.format in ("csr", "csc", "bsr"):  # SciPy's conversions and products check nothing
             _check_pointer(matrix.indptr)
             matrix.check_format(full_check=True)
         if matrix.format != "csr":
@@ -86,11 +86,11 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
 
 
 def _mapped(folder: Path, mmap: bool, check: bool) -> Any:
-    """The matrix in a folder, of files that belong together though it is replaced meanwhile."""
+    """The matrix in a folder; read again if the folder was replaced meanwhile."""
     while True:
         before = folder.stat()
         try:
-            matrix = _whole(folder, mmap, check)
+            matrix = _read_folder(folder, mmap, check)
         except (OSError, ValueError):
             if os.path.samestat(before, folder.stat()):
                 raise
@@ -99,7 +99,7 @@ def _mapped(folder: Path, mmap: bool, check: bool) -> Any:
                 return matrix
 
 
-def _whole(folder: Path, mmap: bool, check: bool) -> Any:
+def _read_folder(folder: Path, mmap: bool, check: bool) -> Any:
     shape, dtype = _manifest(folder)
     mode: Literal["r"] | None = "r" if mmap else None
     data, indices, pointer = (
@@ -122,37 +122,37 @@ def _whole(folder: Path, mmap: bool, check: bool) -> Any:
 
 def _manifest(folder: Path) -> tuple[tuple[int, int], np.dtype[Any]]:
     """Shape and dtype of the matrix in a folder."""
-    told = json.loads((folder / MANIFEST).read_text())
-    if (told["format"], told["version"]) != ("csr", VERSION):
-        raise ValueError(f"it is {told['format']!r} of version {told['version']!r}")
-    height, width = told["shape"]
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if (manifest["format"], manifest["version"]) != ("csr", VERSION):
+        raise ValueError(f"it is {manifest['format']!r} of version {manifest['version']!r}")
+    height, width = manifest["shape"]
     if not all(type(size) is int and size >= 0 for size in (height, width)):
-        raise ValueError(f"{told['shape']} is no shape")
-    if told["dtype"] not in [each.name for each in DTYPES]:
-        raise ValueError(f"{told['dtype']!r} is no dtype of a matrix")
-    return (height, width), np.dtype(told["dtype"])
+        raise ValueError(f"{manifest['shape']} is no shape")
+    if manifest["dtype"] not in [each.name for each in DTYPES]:
+        raise ValueError(f"{manifest['dtype']!r} is no dtype of a matrix")
+    return (height, width), np.dtype(manifest["dtype"])
 
 
 def _check_pointer(pointer: Array) -> None:
-    """Which SciPy looks at only if it does not end in zero."""
-    for start in range(0, pointer.size, STRETCH):
-        if (np.diff(pointer[start : start + STRETCH + 1]) < 0).any():
+    """Refuse a descending row pointer, which SciPy does not always check."""
+    for start in range(0, pointer.size, CHUNK):
+        if (np.diff(pointer[start : start + CHUNK + 1]) < 0).any():
             raise ValueError("the row pointer descends")
 
 
 def _check_order(pointer: Array, indices: Array) -> None:
-    """Indices ascend within a row: what SciPy is told of a folder's matrix."""
-    for start in range(0, indices.size, STRETCH):
-        part = indices[start : start + STRETCH + 1]
+    """Refuse indices that do not ascend within a row."""
+    for start in range(0, indices.size, CHUNK):
+        part = indices[start : start + CHUNK + 1]
         falls = start + 1 + np.flatnonzero(part[1:] <= part[:-1])
         if (pointer[np.searchsorted(pointer, falls)] != falls).any():
             raise ValueError("indices do not ascend")
 
 
 def _text(path: Path) -> Any:
-    """What `mmread` reads, after a look for what ends the interpreter in it.
+    """A matrix read by `mmread`, after a check for what crashes it.
 
-    It runs past the end of a file that is cut off within a number, and past a zero byte.
+    It reads past the end of a file that is cut off within a number, and past a zero byte.
     """
     last = b""
     with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb") as file:
@@ -166,7 +166,7 @@ def _text(path: Path) -> Any:
 
 
 def _matlab(path: Path) -> Any:
-    """The sparse array A, without SciPy's reader, which damaged files crash."""
+    """The sparse array A; SciPy's reader would crash on damaged files."""
     file = np.memmap(path, np.uint8, "r")
     if file[124:128].tobytes() == matlab.HEADER[-4:]:
         return matlab.read(path)
@@ -193,7 +193,7 @@ def _elements(content: Array, order: str) -> Iterator[tuple[int, Array]]:
     while place < content.size:
         kind, size = content[place : place + 8].view(order + "u4").tolist()
         begin, length = place + 8, size + -size % 8
-        if kind >> 16:  # a small one, beside its kind
+        if kind >> 16:  # a small element, stored beside its kind
             kind, size, begin, length = kind & 0xFFFF, kind >> 16, place + 4, 4
         if begin + length > content.size:
             raise ValueError("it is cut off")

@@ -1,4 +1,4 @@
-"""MATLAB's files of version 7.3, which are HDF5 and know no limit; needs ``dhop[mat]``.
+"""MATLAB files of version 7.3, which are HDF5 without a limit of size; needs ``dhop[mat]``.
 
 A sparse matrix is a group: `jc`, where each column begins, `ir`, the row of each entry, and `data`,
 of double precision; the number of rows is an attribute. Without entries `ir` and `data` are left
@@ -23,7 +23,7 @@ COMPLEX = np.dtype([("real", "f8"), ("imag", "f8")])
 
 
 def require() -> Any:
-    """The package h5py, or a word how to install it."""
+    """The package h5py, or an error that says how to install it."""
     return needed("h5py", "mat", "a .mat file of more than 2 GiB")
 
 
@@ -42,7 +42,7 @@ def write(part: Path, columns: sparse.Rows, entries: int, blocks: Any) -> None:
     h5py = require()
     with h5py.File(part, "w", userblock_size=BLOCK) as file:
         A = file.create_group("A")
-        # As MATLAB writes it: readers in C fail at a string that is padded, h5py's own.
+        # As MATLAB writes it: readers in C fail at the padded strings of h5py.
         text = h5py.h5t.C_S1.copy()
         text.set_size(len(CLASS))
         space = h5py.h5s.create(h5py.h5s.SCALAR)

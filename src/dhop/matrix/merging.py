@@ -1,4 +1,4 @@
-"""Rows of matrices that are made of other matrices; see `dhop.matrix.sparse.Rows`."""
+"""Rows of matrices made from other matrices; see `dhop.matrix.sparse.Rows`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -15,12 +15,12 @@ from dhop.model.relations import Index
 
 Array = NDArray[Any]
 
-ENTRIES = 2**20  # that are merged at a time, or the first row of all
-PROBE = 64  # rows by which it is guessed how many these are
+ENTRIES = 2**20  # that are merged at a time
+PROBE = 64  # first rows, by which their number of entries is estimated
 
 
 class WeightedRows:
-    """Rows times numbers, conjugated before if asked for; a row times zero stores nothing.
+    """Rows, conjugated if asked for, times factors; a row times zero has no entries.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class PlacedRows:
     ----------
     rows : Rows
     first, columns : int
-        Where they begin, in how many columns.
+        First column of the rows, and total number of columns.
     """
 
     width = 1
@@ -143,9 +143,9 @@ class PlacedRows:
 
 
 class MergedRows:
-    """Rows that are known only when they are computed, by scipy, some at a time.
+    """Rows that scipy computes, some at a time.
 
-    They are computed twice: to be counted, which is kept, and to be filled in.
+    They are computed twice: to be counted, and to be filled in.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class MergedRows:
 
     @cached_property
     def _pointer(self) -> Array:
-        """Where each row begins in the whole matrix, and the last one ends."""
+        """The row pointer of the whole matrix."""
         sizes = self._sizes(np.arange(self.shape[0]))
         return np.append(0, np.cumsum(sizes, dtype=np.int64))
 
@@ -190,7 +190,7 @@ class MergedRows:
             place = span.stop
 
     def _parts(self, rows: Index) -> Iterator[Any]:
-        """The rows, as many at a time as have about `ENTRIES`."""
+        """The rows in parts of about `ENTRIES` entries."""
         start, step = 0, PROBE
         while start < rows.size:
             part = self._compute(rows[start : start + step])
@@ -200,7 +200,7 @@ class MergedRows:
 
 
 def diagonal_of(parts: Sequence[Rows], dtype: np.dtype[Any]) -> Rows:
-    """Rows of a matrix of blocks along its diagonal."""
+    """Rows of a block-diagonal matrix."""
     edges = np.cumsum([0, *(part.shape[1] for part in parts)]).tolist()
     placed = [PlacedRows(*each, edges[-1]) for each in zip(parts, edges, strict=False)]
     return StackedRows(placed, dtype)
@@ -219,7 +219,7 @@ def sum_of(parts: Sequence[Rows], dtype: np.dtype[Any]) -> Rows:
 
 
 def side_by_side(weighted: Sequence[tuple[Rows, Array]], dtype: np.dtype[Any]) -> Rows:
-    """Rows of several matrices that are next to each other, each times weights.
+    """Rows of several matrices side by side, each times weights.
 
     Parameters
     ----------
@@ -244,9 +244,9 @@ def side_by_side(weighted: Sequence[tuple[Rows, Array]], dtype: np.dtype[Any]) -
 
 
 def product_of(left: Rows, right: Rows, dtype: np.dtype[Any]) -> Rows:
-    """Rows of the product of two matrices, row by row as F. G. Gustavson has it.
+    """Rows of the product of two matrices, by Gustavson's algorithm.
 
-    Only the rows of the right matrix that a part of the product needs are ever there.
+    Only the rows of the right matrix that a part of the product needs are built.
 
     References
     ----------

@@ -1,7 +1,7 @@
 """The explicit matrix, written straight into its compressed form.
 
-`Rows` say how many entries each row of a matrix has, and fill in those they are asked for. All here
-works with any `Rows`, in memory and time for the rows in hand. CSC is made of the transpose's rows.
+`Rows` count and fill in any rows of a matrix. All functions work with any `Rows`, in memory and
+time in proportion to the rows asked for. CSC is made from the rows of the transpose.
 """
 
 from collections.abc import Iterator
@@ -30,20 +30,20 @@ FORMATS: tuple[Format, ...] = ("csr", "csc", "bsr", "coo")
 
 INT32_LIMIT = np.iinfo(np.int32).max
 NANOSECONDS = 4.0  # to fill in one entry
-STRETCH = 2**14  # rows that are counted at a time, whose numbers the processor's caches hold
-MOST_ROWS = 2**20  # of a block, so that what each row takes stays small
-LONG = 2**16  # entries of an axis' table, above which those of the rows in hand are tabulated
+CHUNK = 2**14  # rows that are counted at a time, which fit into the processor's cache
+MOST_ROWS = 2**20  # of a block, to bound the memory of its row pointer
+LONG = 2**16  # entries of an axis' table; larger ones are made for the rows asked for alone
 
 
 class Rows(Protocol):
-    """The rows of a matrix that is not there, of which any can be counted and filled in.
+    """The rows of a matrix that is not built, any of which can be counted and filled in.
 
     Attributes
     ----------
     shape : (int, int)
     dtype : dtype
     width : int
-        Entries that share one index, neighbours in a row.
+        Number of adjacent entries that share one index.
     """
 
     shape: tuple[int, int]
@@ -51,7 +51,7 @@ class Rows(Protocol):
     width: int
 
     def total(self) -> int:
-        """Number of indices in all."""
+        """Total number of indices."""
 
     def counts(self, rows: Index) -> Index:
         """Number of indices in each of some rows."""
@@ -66,8 +66,8 @@ class Rows(Protocol):
 class ModelRows:
     """Rows of the matrix of a `Model`, or of its transpose; see `Rows`.
 
-    Either is one filling with the relations of the axes, read from one side or the other. In blocks
-    of `width`, the columns are counted in blocks.
+    Both use the relations of the axes, from one side or the other. With a `width` above 1, columns
+    are counted in blocks of as many.
     """
 
     def __init__(self, model: Model, *, transposed: bool = False, width: int = 1) -> None:
@@ -102,7 +102,7 @@ class ModelRows:
         from dhop.kernels.entries import fill
 
         axes = self._model.rows, self._model.columns
-        rows, sizes, relations = _at_hand(rows, self._sizes, axes, self._transposed)
+        rows, sizes, relations = _restricted(rows, self._sizes, axes, self._transposed)
         tables = [table for each in relations for table in (each.start, each.line, each.tap)]
         fill(
             *tables, self._model.weights, sizes, self._others,
@@ -111,16 +111,16 @@ class ModelRows:
 
 
 def of_one_dtype(*arrays: Array) -> list[Index]:
-    """Arrays of one dtype, whatever it was: a kernel is compiled for each that it is given."""
+    """Arrays converted to one dtype, so that a kernel is compiled once."""
     return [np.asarray(array, np.intp) for array in arrays]
 
 
-def _at_hand(
+def _restricted(
     rows: Index, sizes: tuple[int, ...], axes: tuple[LineAxis, Axis], transposed: bool
 ) -> tuple[Index, tuple[int, ...], list[Relation]]:
-    """Relations of either axis for some rows, which they number anew, in an array of new sizes.
+    """Relations of both axes for some rows, and the rows as indices into an array of new sizes.
 
-    They are of all lines, made once; of a long axis only of the lines of these rows.
+    Long axes are restricted to the lines of these rows.
     """
     if all(axis.outputs * axis.taps <= LONG for axis in axes):
         return rows, sizes, [axis.by_pixel if transposed else axis.by_output for axis in axes]
@@ -133,12 +133,12 @@ def _at_hand(
 
 
 def block_width(model: Model) -> int:
-    """Columns of a BSR block: `factor`, or the part of it that divides the image's width."""
+    """Columns of a BSR block: the common divisor of `factor` and the image's width."""
     return gcd(model.columns.factor, model.columns.size) if model.sides[2] == 1 else 1
 
 
 def nbytes(rows: Rows, format: Format, blocks: int, lines: int) -> int:
-    """Bytes of the arrays of a matrix with so many indices in so many lines, rows or columns."""
+    """Bytes of the arrays of a matrix with `blocks` indices in `lines` rows or columns."""
     index = index_dtype(rows.shape, blocks).itemsize
     values = blocks * rows.width * rows.dtype.itemsize
     if format == "coo":
@@ -147,7 +147,7 @@ def nbytes(rows: Rows, format: Format, blocks: int, lines: int) -> int:
 
 
 def index_dtype(shape: tuple[int, int], blocks: int) -> np.dtype[Any]:
-    """Of both index arrays of a matrix: 32 bits where they suffice."""
+    """Dtype of the index arrays of a matrix: 32 bits where they suffice."""
     return np.dtype(np.int32 if max(blocks, *shape) <= INT32_LIMIT else np.int64)
 
 
@@ -183,7 +183,7 @@ def build(
 
 
 def row_pointer(rows: Rows, chosen: Chosen, dtype: np.dtype[Any]) -> Array:
-    """Where each of some rows begins, and the last one ends."""
+    """The row pointer of some rows."""
     pointer = np.zeros(len(chosen) + 1, dtype)
     place = 1
     for part in pointer_parts(rows, chosen):
@@ -193,10 +193,10 @@ def row_pointer(rows: Rows, chosen: Chosen, dtype: np.dtype[Any]) -> Array:
 
 
 def pointer_parts(rows: Rows, chosen: Chosen) -> Iterator[Index]:
-    """Where each of some rows ends, a stretch of them at a time."""
+    """The row pointer of some rows without its leading zero, in parts."""
     end = 0
-    for start in range(0, len(chosen), STRETCH):
-        part = np.cumsum(rows.counts(_numbers(chosen[start : start + STRETCH])))
+    for start in range(0, len(chosen), CHUNK):
+        part = np.cumsum(rows.counts(_numbers(chosen[start : start + CHUNK])))
         part += end
         end = int(part[-1])
         yield part
@@ -220,9 +220,9 @@ def compressed(
     indices: Array,
     pointer: Array,
 ) -> Any:
-    """The scipy array of sorted, distinct indices, without a copy or a check.
+    """A scipy array of sorted, distinct indices, without copies or checks.
 
-    The constructor would copy 64-bit indices that happen to fit into 32 bits.
+    The constructor would copy 64-bit indices that fit into 32 bits.
     """
     if format == "bsr":
         matrix = sparse.bsr_array(shape, dtype=data.dtype, blocksize=data.shape[1:])
@@ -237,7 +237,7 @@ def compressed(
 
 
 def row_blocks(rows: Rows, max_nbytes: int, workers: int | None) -> Iterator[tuple[slice, Any]]:
-    """The matrix as CSR arrays of some rows each, in order."""
+    """The matrix as CSR arrays of consecutive rows."""
     for block, pointer in blocks_of_rows(rows, max_nbytes):
         shape = (block.stop - block.start, rows.shape[1])
         pointer = pointer.astype(index_dtype(shape, int(pointer[-1])))
@@ -247,8 +247,8 @@ def row_blocks(rows: Rows, max_nbytes: int, workers: int | None) -> Iterator[tup
 
 
 def blocks_of_rows(rows: Rows, max_nbytes: int) -> Iterator[tuple[slice, Index]]:
-    """Split the rows into ranges of at most so many bytes, each with its pointer from 0 on."""
-    # An index of 8 bytes for each row and each entry is the most that it takes.
+    """Split the rows into ranges of at most `max_nbytes`, each with its row pointer."""
+    # With 8 bytes for each index of a row and of an entry, an upper bound.
     entry = rows.dtype.itemsize * rows.width + 8
     start, look = 0, 1
     while start < rows.shape[0]:
@@ -257,7 +257,7 @@ def blocks_of_rows(rows: Rows, max_nbytes: int) -> Iterator[tuple[slice, Index]]
         ends = pointer * entry + 8 * np.arange(pointer.size)
         fit = int(np.searchsorted(ends, min(max_nbytes, int(ends[-1])), "right")) - 1
         if fit == stop - start < min(MOST_ROWS, rows.shape[0] - start):
-            look *= 2  # there may be room for more
+            look *= 2  # more may fit
             continue
         if fit <= 0:
             raise ValueError(

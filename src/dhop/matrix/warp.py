@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 class _Entries:
-    """What rows and columns have in common.
+    """Common tables of rows and columns.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class _Entries:
     def __init__(self, warp: Warp, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self._warp = warp
-        # Further from a position than that no pixel changes a bit.
+        # Pixels further from a position change no bit.
         self._reach = ceil(log(np.finfo(dtype).eps / 2) / log(-POLE)) if warp.taps == 4 else 1
         self._powers = GAIN * POLE ** np.arange(self._reach + 2)
 
     @cached_property
     def _tables(self) -> tuple[Array, ...]:
-        """The first arguments of the kernels."""
+        """Leading arguments of the kernels."""
         from dhop.kernels.warp_entries import packed_lines
         from dhop.kernels.warp_places import packed
 
@@ -45,8 +45,7 @@ class _Entries:
 class WarpRows(_Entries):
     """Rows of the matrix of a warp.
 
-    A row is the product of a line along each axis, of which the places and the weights follow from
-    a position.
+    A row is the product of a line along each axis, whose pixels and weights follow from a position.
     """
 
     def __init__(self, warp: Warp, dtype: np.dtype[Any]) -> None:
@@ -71,7 +70,7 @@ class WarpRows(_Entries):
 
     @cached_property
     def _distinct(self) -> list[Index]:
-        """How many pixels a line has that begins at a pixel, and one between, for each axis."""
+        """For each axis, pixels of a line for a position on a pixel and for one between pixels."""
         tables = []
         for axis in self._warp.warped:
             here = axis.pixels[axis.low - axis.first + axis.tail :][: axis.end - axis.low] >= 0
@@ -93,7 +92,7 @@ class WarpRows(_Entries):
 class WarpColumns(_Entries):
     """Columns of the matrix of a warp, as rows of its transpose.
 
-    They are found by going through the outputs that lie near, twice: to be counted and filled in.
+    They are found by a pass over the nearby outputs, once to count and once to fill in.
     """
 
     def __init__(self, warp: Warp, dtype: np.dtype[Any]) -> None:
@@ -105,18 +104,18 @@ class WarpColumns(_Entries):
 
     def counts(self, rows: Index) -> Index:
         counts = np.zeros(rows.size, np.int64)
-        self._go_through(rows, counts, np.zeros(0, np.int64), np.zeros(0, self.dtype))
+        self._pass_outputs(rows, counts, np.zeros(0, np.int64), np.zeros(0, self.dtype))
         return counts[_firsts(rows)]
 
     def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
-        self._go_through(rows, pointer[:-1].astype(np.int64), indices, data)
+        self._pass_outputs(rows, pointer[:-1].astype(np.int64), indices, data)
         firsts = _firsts(rows)
         for again in np.flatnonzero(firsts != np.arange(rows.size)):
             here, there = (slice(*pointer[k : k + 2].tolist()) for k in (again, firsts[again]))
             indices[here], data[here] = indices[there], data[there]
 
-    def _go_through(self, pixels: Index, pointer: Array, indices: Array, data: Array) -> None:
-        """Only where a pixel is named first."""
+    def _pass_outputs(self, pixels: Index, pointer: Array, indices: Array, data: Array) -> None:
+        """Fill in each distinct pixel, at its first occurrence in `pixels`."""
         from dhop.kernels.warp_entries import fill_columns
 
         if not pixels.size:
@@ -135,7 +134,7 @@ class WarpColumns(_Entries):
 
     @cached_property
     def _spans(self) -> list[tuple[Index, Index, Index]]:
-        """For each axis the number of each output's line, and the ends of the lines."""
+        """For each axis the line of each output, and the first and last pixel of each line."""
         spans = []
         for place, axis in zip(self._warp.located, self._warp.warped, strict=True):
             seen = (place >= axis.low) & (place < axis.end)
@@ -150,6 +149,6 @@ class WarpColumns(_Entries):
 
 
 def _firsts(numbers: Index) -> Index:
-    """For each number the place where it comes first."""
+    """For each number the index of its first occurrence."""
     _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
     return first[which]

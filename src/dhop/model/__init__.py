@@ -1,1 +1,1 @@
-"""What an operator is, as integers and taps: axes, boundaries, decimation. No algorithm."""
+"""The definition of an operator as index tables and taps: axes, boundaries, decimation."""

@@ -46,10 +46,10 @@ class Axis:
         center: int,
         boundary: Boundary,
     ) -> "Axis":
-        """Tables of ``(A x)[j] = sum_t folded[t] * ext(x)[phase + factor*j + c - t]``.
+        """The axis of ``(A x)[j] = sum_t folded[t] * ext(x)[phase + factor*j + c - t]``.
 
-        The block's last pixel and the PSF's last tap read furthest back, so that the first window
-        starts at ``phase + center - (psf_size - 1)`` for every decimation.
+        The block's last pixel and the PSF's last tap read furthest back, so the first window starts
+        at ``phase + center - (psf_size - 1)`` for every decimation.
         """
         outputs = output_size(size, factor, phase, decimation)
         taps = psf_size if decimation == "sample" else psf_size + factor - 1
@@ -59,12 +59,12 @@ class Axis:
 
     @classmethod
     def batch(cls, size: int) -> "Axis":
-        """An axis on which every output is its pixel."""
+        """An axis on which every output is the pixel of the same index."""
         return cls(size, size, 1, 1, 0, "constant")
 
     @classmethod
     def lone(cls, boundary: Boundary) -> "Axis":
-        """An axis of one pixel, which a line has beside its own."""
+        """An axis of one pixel: a line is an image of one row."""
         return cls(1, 1, 1, 1, 0, boundary)
 
     def crop(self, taps: slice) -> "Axis":
@@ -72,12 +72,12 @@ class Axis:
         return replace(self, taps=taps.stop - taps.start, start=self.start + taps.start)
 
     def continued(self, length: int) -> Index:
-        """Source pixel of `length` positions from `start` on, -1 for a zero."""
+        """Source pixel of `length` positions from `start` on, -1 outside."""
         return extended_index(self.size, self.start, self.start + length, self.boundary)
 
     @cached_property
     def extended(self) -> Index:
-        """Source pixel of each position that any output reads, -1 for a zero."""
+        """Source pixel of each position that any output reads, -1 outside."""
         return self.continued(self.factor * (self.outputs - 1) + self.taps)
 
     @property
@@ -87,13 +87,13 @@ class Axis:
 
     @cached_property
     def reads(self) -> int:
-        """How often a tap of an output reads a pixel, not a zero outside."""
+        """Number of pairs of an output and a tap that read a pixel, not a zero outside."""
         inside = np.append(0, np.cumsum(self.extended != OUTSIDE))
         return int((inside[self.taps :] - inside[: -self.taps])[:: self.factor].sum())
 
     @cached_property
     def split(self) -> "Split":
-        """`extended` by phases, as long as the windows reach."""
+        """`extended` split into phases."""
         places = self.outputs - 1 + -(-self.taps // self.factor)
         return Split.of(self, self.extended, places)
 
@@ -104,15 +104,15 @@ class Axis:
 
     @property
     def period(self) -> int | None:
-        """Places of each phase where the image repeats itself, if that is a number of them."""
+        """Places of each phase after which a wrapped image repeats, if that is a whole number."""
         wraps = self.boundary == "wrap" and self.size % self.factor == 0
         return self.size // self.factor if wraps else None
 
     @cached_property
     def round_places(self) -> int:
-        """Places of each phase that are enough where windows go round, from the last to the first.
+        """Places of each phase that suffice for a circular convolution.
 
-        As many zeros before the image as behind it can be the same ones.
+        Zeros before the image can be shared with those behind it.
         """
         used = np.flatnonzero((self.split.pixel != OUTSIDE).any(axis=0))
         places = self.split.pixel.shape[1]
@@ -120,7 +120,7 @@ class Axis:
         return max(places - int(shared), self.outputs)
 
     def of_outputs(self, outputs: Index) -> Relation:
-        """Pixels of some outputs."""
+        """The pixels that some outputs read."""
         pixel = self.windows[outputs]
         tap = np.argsort(pixel, axis=1, kind="stable")
         line = np.take_along_axis(pixel, tap, axis=1)
@@ -133,7 +133,7 @@ class Axis:
         return self.of_outputs(np.arange(self.outputs))
 
     def of_pixels(self, pixels: Index) -> Relation:
-        """Outputs of some pixels."""
+        """The outputs that read some pixels."""
         return self.by_pixel.some(pixels)
 
     @cached_property
@@ -147,7 +147,7 @@ class Axis:
 
     @cached_property
     def output_kinds(self) -> Kinds:
-        """Outputs whose windows lie within the image are of one kind."""
+        """All outputs whose windows lie within the image are of one kind."""
         first = min(self.outputs, max(0, -(self.start // self.factor)))
         last = (self.size - self.taps - self.start) // self.factor
         alike = max(0, min(self.outputs - 1, last) - first)
@@ -157,9 +157,9 @@ class Axis:
 
     @cached_property
     def pixel_kinds(self) -> Kinds:
-        """Pixels with one place, which all taps of their phase read, are of the kind of the phase.
+        """All interior pixels of a phase are of one kind; each other pixel has its own.
 
-        The others are each of a kind of their own.
+        Interior are pixels with a single place that all taps of their phase read.
         """
         pixel = np.arange(self.size)
         place = pixel - self.start
@@ -191,7 +191,7 @@ class Split:
 
     @classmethod
     def of(cls, axis: Axis, extended: Index, places: int) -> "Split":
-        """The first `places` in each phase of `extended`, which zeros follow."""
+        """The first `places` in each phase of `extended`, padded with zeros."""
         size = axis.factor * places
         padding = np.full(max(0, size - extended.size), OUTSIDE)
         pixel = np.append(extended[:size], padding).reshape(places, axis.factor).T
@@ -199,7 +199,7 @@ class Split:
 
     @cached_property
     def by_pixel(self) -> Groups:
-        """Places of each pixel, counted through the phases one after the other."""
+        """Places of each pixel; places are counted phase after phase."""
         return group_by(self.pixel.ravel(), self.size)
 
     @cached_property
@@ -210,12 +210,12 @@ class Split:
 
     @cached_property
     def inner(self) -> Index:
-        """First and last place that hold the image itself in all phases, and its first pixel."""
+        """The longest range of places with the image itself in all phases, and its first pixel."""
         return self._inner(self._own)
 
     @cached_property
     def outer(self) -> Index:
-        """The other places, counted through the phases one after the other, and their pixels."""
+        """All other places, counted phase after phase, and their pixels."""
         first, last, _ = self.inner
         others = np.ones(self.pixel.shape, bool)
         others[:, first:last] = False
@@ -223,13 +223,13 @@ class Split:
 
     @cached_property
     def single(self) -> Index:
-        """As `inner`, of the places whose pixels have no other place."""
-        alone = np.append(np.diff(self.by_pixel.start) == 1, False)  # not what is outside
+        """As `inner`, but only of pixels that have no other place."""
+        alone = np.append(np.diff(self.by_pixel.start) == 1, False)  # not the zeros outside
         return self._inner(self._own & alone[self.pixel])
 
     @property
     def _own(self) -> NDArray[np.bool_]:
-        """Whether a place holds the pixel that stands there, not a continuation."""
+        """Whether a place holds the pixel of its position, not a continuation."""
         factor, places = self.pixel.shape
         position = np.arange(factor)[:, None] + factor * np.arange(places) + self.start
         return np.asarray((self.pixel == position) & (position >= 0))
@@ -240,7 +240,7 @@ class Split:
 
 
 def span(mask: NDArray[np.bool_]) -> slice:
-    """From the first to the last that is True, or the first element if none is."""
+    """From the first True to the last; the first element if there is none."""
     hits = np.flatnonzero(mask)
     return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 1)
 

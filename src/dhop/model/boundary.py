@@ -1,4 +1,4 @@
-"""The boundary rules: which pixel stands where, on an axis continued past its ends.
+"""The boundary rules: which pixel is at each position of an axis continued past its ends.
 
 This is the only place that knows what ``"wrap"`` or ``"symmetric"`` mean. Everything else works on
 the integer vectors made here.

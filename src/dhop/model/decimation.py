@@ -1,4 +1,4 @@
-"""Decimation: which outputs it leaves, and how it folds into the point spread function."""
+"""Decimation: the number of outputs, and how it folds into the point spread function."""
 
 from typing import Literal, TypeAlias
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 Decimation: TypeAlias = Literal["sum", "mean", "sample"]
 
-# What others call them.
+# Names in other packages.
 DECIMATION_NAMES: dict[str, Decimation] = {
     "average": "mean",
     "subsample": "sample",
     "stride": "sample",
 }
 
-LARGEST_CENTER = 2**60  # so that positions are far from overflowing
+LARGEST_CENTER = 2**60  # so that positions do not overflow
 
 
 def fold(
@@ -51,7 +51,7 @@ def low_resolution(
     center: tuple[int, ...],
     decimation: Decimation,
 ) -> tuple[int, ...]:
-    """Shape of the decimated array; numbers that leave none are refused."""
+    """Shape of the decimated array; a ValueError if it would be empty."""
     dimsd = list(dims)
     for axis, width, start, origin in zip(axes, factor, phase, center, strict=True):
         size = dims[axis]

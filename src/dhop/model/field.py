@@ -1,8 +1,9 @@
-"""A PSF that varies over the field: the index map is one, the taps are those of the source.
+"""A PSF that varies over the field: one index map, and taps that depend on the source pixel.
 
-The operator is a sum over the nodes of a grid, ``A = sum_k (D H_k) diag(w_k)``, in which `w_k` is a
-product of hats, one for each axis: 1 at its own node, 0 at the neighbours, linear between, and
-level beyond the grid. So a pixel lies between two PSFs along each axis, and its hats add up to 1.
+The operator is a sum over the nodes of a grid, ``A = sum_k (D H_k) diag(w_k)``. The weights `w_k`
+are products of hat functions, one for each axis: 1 at the own node, 0 at its neighbours, linear in
+between, and constant beyond the grid. So a pixel lies between two PSFs along each axis, and its
+hats add up to 1.
 """
 
 from collections.abc import Sequence
@@ -14,16 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.model.boundary import Boundary
-from dhop.model.decimation import Decimation, fold
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules, folded
 from dhop.model.relations import Index
 
 Array = NDArray[Any]
 
 
 class Mixture(NamedTuple):
-    """The nodes between which a line of pixels lies, and the part that each has in its PSF.
+    """The nodes around each line of pixels, and their weights in its PSF.
 
     Attributes
     ----------
@@ -37,7 +36,7 @@ class Mixture(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Hats:
-    """Linear interpolation along an axis: pixel `p` lies between two nodes of a grid.
+    """Linear interpolation between the nodes of an axis, at each pixel.
 
     Attributes
     ----------
@@ -45,7 +44,7 @@ class Hats:
     cell : ndarray of intp, shape (n,)
         The node before each pixel.
     fraction : ndarray of float64, shape (n,)
-        How far the pixel is on the way to the next node, 0 to 1.
+        Position of the pixel between this node and the next, 0 to 1.
     """
 
     nodes: int
@@ -54,7 +53,7 @@ class Hats:
 
     @classmethod
     def of(cls, positions: NDArray[np.float64], pixels: NDArray[Any]) -> "Hats":
-        """Of pixels at some places; beyond the grid the nearest node counts alone."""
+        """Hats at some pixels; beyond the grid the nearest node counts alone."""
         if positions.size == 1:
             return cls(1, np.zeros(pixels.size, np.intp), np.zeros(pixels.size))
         cell = np.clip(np.searchsorted(positions, pixels, "right") - 1, 0, positions.size - 2)
@@ -62,13 +61,13 @@ class Hats:
         return cls(positions.size, cell, np.clip(fraction, 0, 1))
 
     def weights(self, node: int) -> NDArray[np.float64]:
-        """The hat of a node, at each pixel."""
+        """The hat of a node at each pixel."""
         own = np.where(self.cell == node, 1 - self.fraction, 0)
         return np.asarray(own + np.where(self.cell == node - 1, self.fraction, 0))
 
     @property
     def mixture(self) -> Mixture:
-        """What the PSF of each pixel is mixed of."""
+        """The nodes of each pixel and their weights."""
         after = np.minimum(self.cell + 1, self.nodes - 1)
         parts = np.column_stack([1 - self.fraction, self.fraction])
         return Mixture(np.column_stack([self.cell, after]), parts)
@@ -81,12 +80,12 @@ class Hats:
 
 @dataclass(frozen=True, eq=False)
 class FieldModel:
-    """The operator as data: a `Model` of where taps are, and the taps of each node.
+    """The operator of a field as data: a `Model` of the index map, and the taps of each node.
 
     Attributes
     ----------
     model : Model
-        Its weights are 1 where any PSF has a tap that is not zero, else 0.
+        With weights 1 where any PSF has a nonzero tap, else 0.
     taps : ndarray of float64 or complex128
         Reversed folded PSFs, zero where their rounding is: an axis of nodes for each of the model's
         axes, and then one of taps for each.
@@ -105,35 +104,14 @@ class FieldModel:
         stamps: Array,
         positions: Sequence[NDArray[np.float64]],
         factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        rules: Rules,
     ) -> "FieldModel":
-        """Fold all PSFs and tabulate their axes; the arguments are those of `DHOperator`."""
-        nodes = tuple(range(len(axes)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            folded = fold(stamps, (*(1 for _ in nodes), *factor), decimation)
-            rounded = folded.astype(dtype)
-        if not np.isfinite(rounded).all():
-            raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        taps = np.flip(np.where(rounded == 0, 0, folded), tuple(range(len(nodes), stamps.ndim)))
-        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=nodes)
-        model = Model.tabulated(
-            dims,
-            used.astype(taps.dtype),
-            stamps.shape[len(nodes) :],
-            factor,
-            decimation=decimation,
-            boundary=boundary,
-            center=center,
-            phase=phase,
-            axes=axes,
-            dtype=dtype,
-        )
+        """Fold all PSFs and tabulate their axes."""
+        axes, ndim = rules.axes, len(rules.axes)
+        taps = folded(stamps, (1,) * ndim + factor, rules)
+        taps = np.flip(taps, tuple(range(ndim, stamps.ndim)))
+        used: NDArray[np.bool_] = np.logical_or.reduce(taps != 0, axis=tuple(range(ndim)))
+        model = Model.tabulated(dims, used.astype(taps.dtype), stamps.shape[ndim:], factor, rules)
         hats = [
             Hats.of(place, np.arange(dims[axis]))
             for place, axis in zip(positions, axes, strict=True)
@@ -144,7 +122,7 @@ class FieldModel:
         if len(axes) == 1:  # a line is an image of one row
             taps, used = taps[None, :, None], used[None]
             hats.insert(0, Hats.of(np.zeros(1), np.zeros(1)))
-        # The box of the taps is the one that the model has cut out.
+        # The model has cropped its taps to the same box.
         box = tuple(
             slice(int(hits[0]), int(hits[0]) + axis.taps) if hits.size else slice(axis.taps)
             for hits, axis in zip(map(np.sort, np.nonzero(used)), model.axes, strict=True)
@@ -163,7 +141,7 @@ class FieldModel:
 
     @cached_property
     def lines(self) -> Array:
-        """`taps` with all axes but the last seen as one, of nodes and of taps."""
+        """`taps` with all axes but the last joined into one, of nodes and of taps."""
         *_, nodes = grid = self.taps.shape[: len(self.hats)]
         return self.taps.reshape(prod(grid) // nodes, nodes, *self.model.weights.shape)
 
@@ -174,7 +152,7 @@ class FieldModel:
         return reduce(self._joined, range(1, len(others)), others[0].mixture), columns.mixture
 
     def _joined(self, before: Mixture, axis: int) -> Mixture:
-        """Of all lines of one more axis, and of the batch between."""
+        """The mixture of lines with one more axis, and the batch between."""
         hats, batch = self.hats[axis], self.model.around[axis]
         own = hats.mixture
         node, part = (np.repeat(each, batch, axis=0)[:, None, :, None] for each in before)
@@ -183,12 +161,12 @@ class FieldModel:
         return Mixture(*(each.reshape(len(node) * len(own.node), -1) for each in (nodes, parts)))
 
     def node(self, place: tuple[int, ...]) -> Array:
-        """The taps of a node, as a `Model` has them."""
+        """The taps of a node in the layout of `Model.weights`."""
         return self.taps[place].reshape(self.model.weights.shape)
 
     @cached_property
     def mean(self) -> Model:
-        """The model of the mean PSF, of all pixels."""
+        """The model of the mean PSF over all pixels."""
         nodes = "ghk"[: len(self.hats)]  # the axes that are summed, and those that stay
         means = [hats.means for hats in self.hats]
         taps = np.einsum(f"{','.join(nodes)},{nodes}...->...", *means, self.taps)
@@ -197,7 +175,7 @@ class FieldModel:
 
     @cached_property
     def largest(self) -> Model:
-        """The model of the largest absolute taps, which no PSF between nodes exceeds."""
+        """The model of the largest absolute taps, an upper bound for all PSFs."""
         nodes = tuple(range(len(self.hats)))
         taps = np.abs(self.taps).max(axis=nodes).astype(self.taps.dtype)
         return replace(self.model, weights=taps.reshape(self.model.weights.shape))

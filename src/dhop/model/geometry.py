@@ -6,14 +6,14 @@ its continued axis, and the operator is the product of its axes. In two dimensio
 
     (A x)[j0, j1] = sum_{u0, u1} weights[u0, u1] * x[rows.windows[j0, u0], columns.windows[j1, u1]]
 
-In three dimensions the rows of all planes are seen as one axis; a line is an image of one row.
+In three dimensions planes and rows are joined into one axis; a line is an image of one row.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation, fold
 from dhop.model.lines import LineAxis, lines_of
 from dhop.model.separation import separate
+
+
+class Rules(NamedTuple):
+    """What defines an operator beside shapes, factor and PSF; arguments of `DHOperator`.
+
+    `boundary`, `center`, `phase` and `axes` have a value for each axis of the PSF.
+    """
+
+    decimation: Decimation
+    boundary: tuple[Boundary, ...]
+    center: tuple[int, ...]
+    phase: tuple[int, ...]
+    axes: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,36 +62,11 @@ class Model:
 
     @classmethod
     def build(
-        cls,
-        dims: tuple[int, ...],
-        psf: NDArray[np.number],
-        factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        cls, dims: tuple[int, ...], psf: NDArray[np.number], factor: tuple[int, ...], rules: Rules
     ) -> "Model":
-        """Fold the PSF and tabulate its axes; the arguments are those of `DHOperator`."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            folded = fold(psf, factor, decimation)
-            rounded = folded.astype(dtype)
-        if not np.isfinite(rounded).all():
-            raise ValueError(f"the folded psf overflows {dtype}; scale it down")
-        return cls.tabulated(
-            dims,
-            np.flip(np.where(rounded == 0, 0, folded)),
-            psf.shape,
-            factor,
-            decimation=decimation,
-            boundary=boundary,
-            center=center,
-            phase=phase,
-            axes=axes,
-            dtype=dtype,
-        )
+        """Fold the PSF and tabulate its axes."""
+        weights = np.flip(folded(psf, factor, rules))
+        return cls.tabulated(dims, weights, psf.shape, factor, rules)
 
     @classmethod
     def tabulated(
@@ -86,13 +75,7 @@ class Model:
         weights: NDArray[np.number],
         shape: tuple[int, ...],
         factor: tuple[int, ...],
-        *,
-        decimation: Decimation,
-        boundary: tuple[Boundary, ...],
-        center: tuple[int, ...],
-        phase: tuple[int, ...],
-        axes: tuple[int, ...],
-        dtype: np.dtype[Any],
+        rules: Rules,
     ) -> "Model":
         """Tabulate the axes for a reversed folded PSF, made of a PSF of some `shape`."""
         used = np.nonzero(weights)
@@ -100,29 +83,24 @@ class Model:
         box = tuple(span(np.bincount(u, minlength=size) > 0) for u, size in sizes)
         tabulated = [
             Axis.build(
-                dims[axis],
-                shape[k],
-                factor[k],
-                decimation=decimation,
-                phase=phase[k],
-                center=center[k],
-                boundary=boundary[k],
+                dims[axis], shape[k], factor[k], decimation=rules.decimation, phase=rules.phase[k],
+                center=rules.center[k], boundary=rules.boundary[k],
             ).crop(box[k])
-            for k, axis in enumerate(axes)
-        ]
-        order = np.argsort(axes)
+            for k, axis in enumerate(rules.axes)
+        ]  # fmt: skip
+        order = np.argsort(rules.axes)
         weights = np.ascontiguousarray(weights[box].transpose(order))
         made = [tabulated[k] for k in order]
-        around = [prod(dims[a + 1 : b]) for a, b in pairwise([-1, *sorted(axes), len(dims)])]
+        around = [prod(dims[a + 1 : b]) for a, b in pairwise([-1, *sorted(rules.axes), len(dims)])]
         if len(made) == 1:
             made.insert(0, Axis.lone(made[0].boundary))
             around.insert(1, 1)
         weights = weights.reshape(-1, made[-1].taps)
-        return cls(tuple(made), weights, dtype, tuple(around))
+        return cls(tuple(made), weights, rules.dtype, tuple(around))
 
     @cached_property
     def rows(self) -> LineAxis:
-        """All axes but the last, and the batch between those, seen as one."""
+        """All axes but the last, and the batch between them, joined into one."""
         axes = [self.axes[0]]
         for axis, between in zip(self.axes[1:-1], self.around[1:-2], strict=True):
             axes += [Axis.batch(between), axis] if between > 1 else [axis]
@@ -141,13 +119,13 @@ class Model:
 
     @property
     def volume(self) -> tuple[Axis, Axis, Axis]:
-        """Three axes; an image is a single plane."""
+        """Three axes; an image is a volume of one plane."""
         plane, rows, columns = (Axis.batch(1), *self.axes)[-3:]
         return plane, rows, columns
 
     @property
     def shapes(self) -> tuple[int, int, int, int, int, int]:
-        """Of a volume in pixels, and in outputs."""
+        """Sizes of `volume` in pixels, and in outputs."""
         a, b, c = self.volume
         return a.size, b.size, c.size, a.outputs, b.outputs, c.outputs
 
@@ -178,7 +156,7 @@ class Model:
 
     @property
     def box(self) -> NDArray[np.number]:
-        """`weights` with an axis for each of `axes`."""
+        """`weights` with one dimension for each of `axes`."""
         return self.weights.reshape([axis.taps for axis in self.axes])
 
     @cached_property
@@ -188,19 +166,29 @@ class Model:
 
     @cached_property
     def rounded(self) -> "Model":
-        """The model of what the products multiply with, in double precision."""
+        """The model of the rounded taps, in double precision."""
         return replace(self, weights=self.taps.astype(self.weights.dtype))
 
     @cached_property
     def factors(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Of the first axis and of the others, whose products add up to `weights`: `separate`."""
+        """Factors of the first axis and of the others; their products add up to `weights`."""
         return separate(self.weights.reshape(self.axes[0].taps, -1), self.dtype)
 
     @cached_property
     def planes(self) -> list["Model"]:
-        """The blur of planes that belongs to each of `factors`, for a volume."""
+        """For a volume, the blur within planes of each of `factors`."""
         shape = self.axes[1].taps, self.axes[2].taps
         return [
             replace(self, axes=self.axes[1:], weights=plane.reshape(shape), around=(1, 1, 1))
             for plane in self.factors[1]
         ]
+
+
+def folded(psf: NDArray[np.number], factor: tuple[int, ...], rules: Rules) -> NDArray[np.number]:
+    """The folded PSF, zero where its rounding to the operator's dtype is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        taps = fold(psf, factor, rules.decimation)
+        rounded = taps.astype(rules.dtype)
+    if not np.isfinite(rounded).all():
+        raise ValueError(f"the folded psf overflows {rules.dtype}; scale it down")
+    return np.where(rounded == 0, 0, taps)

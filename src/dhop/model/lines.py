@@ -1,4 +1,4 @@
-"""Two axes seen as one, whose lines are counted in C order."""
+"""Two axes joined into one, whose lines are counted in C order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,9 @@ from dhop.model.relations import Index, Kinds, Relation, joined
 
 @dataclass(frozen=True)
 class Lines:
-    """The rows of all planes of a volume, say: an axis that has everything but a step.
+    """A joined axis, such as the rows of all planes of a volume; like `Axis`, but without a factor.
 
-    Line `k` is the pair ``divmod(k, second.size)``, and likewise for outputs and taps. All that is
-    not said here is as in `Axis`.
+    Line `k` is the pair ``divmod(k, second.size)``, and likewise for outputs and taps.
     """
 
     first: Union[Axis, "Lines"]
@@ -69,7 +68,7 @@ class Lines:
         return self._kinds(self.first.pixel_kinds, self.second.pixel_kinds, self.second.outputs)
 
     def _kinds(self, first: Kinds, second: Kinds, size: int) -> Kinds:
-        """Two lines are of one kind if both their parts are."""
+        """Lines are of one kind if both their parts are."""
         count = second.relation.start.size - 1
         pairs = np.divmod(np.arange((first.relation.start.size - 1) * count), count)
         relation = joined(first.relation, second.relation, pairs, size, self.second.taps)
@@ -80,13 +79,13 @@ LineAxis: TypeAlias = Axis | Lines
 
 
 def lines_of(axes: Sequence[Axis]) -> LineAxis:
-    """Axes seen as one, or the one that there is."""
+    """The axes joined into one."""
     first: LineAxis = axes[0]
     return reduce(Lines, axes[1:], first)
 
 
 def _parts(lines: Index, size: int) -> tuple[Index, Index, tuple[Index, Index]]:
-    """The different first and second parts of lines, and which of them each line has."""
+    """The distinct first and second parts of lines, and which of them each line has."""
     first, second = np.divmod(lines, size)
     one, own = np.unique(first, return_inverse=True)
     two, other = np.unique(second, return_inverse=True)

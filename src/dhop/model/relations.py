@@ -1,4 +1,4 @@
-"""Which lines of one side meet which of the other, and through which taps."""
+"""Relations between outputs and pixels of an axis through taps."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,31 +11,31 @@ Index: TypeAlias = NDArray[np.intp]
 
 
 class Groups(NamedTuple):
-    """Numbers ``member[start[k]:start[k + 1]]`` that belong to each `k`."""
+    """Group `k` has the members ``member[start[k]:start[k + 1]]``."""
 
     start: Index
     member: Index
 
 
 def group_by(value: Index, size: int) -> Groups:
-    """Positions of each number ``0, ..., size - 1`` in `value`, ascending; others are left out."""
+    """Indices in `value` of each number ``0, ..., size - 1``, ascending; others are left out."""
     order = np.argsort(value, kind="stable")
     edges = np.searchsorted(value[order], np.arange(size + 1))
     return Groups(edges - edges[0], order[edges[0] : edges[-1]])
 
 
 def ranges(start: Index, count: Index) -> Index:
-    """The numbers ``start[k], ..., start[k] + count[k] - 1`` of each `k`, one after the other."""
+    """The ranges ``start[k], ..., start[k] + count[k] - 1`` of all `k`, concatenated."""
     before = np.cumsum(count) - count
     return np.asarray(np.arange(count.sum()) + np.repeat(start - before, count))
 
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """Which taps join the lines of one side (outputs or pixels) to those of the other.
+    """Which lines of one side (outputs or pixels) are related to lines of the other, by which taps.
 
-    Line `k` meets ``line[e]`` through tap ``tap[e]`` for ``start[k] <= e < start[k + 1]``, with
-    ``line`` ascending; taps that meet on one line are neighbours.
+    Line `k` is related to ``line[e]`` by ``tap[e]`` for ``start[k] <= e < start[k + 1]``, with
+    ``line`` ascending; entries of one line are adjacent.
     """
 
     start: Index
@@ -44,7 +44,7 @@ class Relation:
 
     @classmethod
     def of(cls, count: Index, line: Index, tap: Index) -> "Relation":
-        """The relation of lines that meet so many."""
+        """The relation of lines with so many entries each."""
         return cls(np.append(0, np.cumsum(count)), line, tap)
 
     def some(self, lines: Index) -> "Relation":
@@ -55,7 +55,7 @@ class Relation:
 
     @cached_property
     def begins(self) -> NDArray[np.bool_]:
-        """True where a new pair of lines begins: the following taps meet on the same."""
+        """True at the first entry of each pair of lines."""
         begins = np.ones(self.line.size, bool)
         begins[1:] = self.line[1:] != self.line[:-1]
         begins[self.start[:-1][np.diff(self.start) > 0]] = True
@@ -63,12 +63,12 @@ class Relation:
 
 
 class Kinds(NamedTuple):
-    """The lines of one side, of which many differ by a shift alone: they are of one kind.
+    """Classes of lines of one side: those of one kind differ only by a shift.
 
     Attributes
     ----------
     relation : Relation
-        Of one line of each kind.
+        One line of each kind.
     kind : ndarray of intp
         The kind of each line.
     """
@@ -86,8 +86,8 @@ def joined(
 ) -> Relation:
     """The relation of pairs of lines, ``(pairs[0][k], pairs[1][k])``, of two relations.
 
-    Lines and taps are counted in pairs, too: those of the second side, of which there are
-    `second_size` and `second_taps`, through those of the first one after the other.
+    Related lines and taps are pairs too, counted in C order with `second_size` lines and
+    `second_taps` taps of the second relation.
     """
     starts = [each.start[of] for each, of in zip((first, second), pairs, strict=True)]
     counts = [np.diff(each.start)[of] for each, of in zip((first, second), pairs, strict=True)]
@@ -98,7 +98,7 @@ def joined(
     one, two = starts[0][own] + outer, starts[1][own] + inner
     line = first.line[one] * second_size + second.line[two]
     tap = first.tap[one] * second_taps + second.tap[two]
-    if not first.begins.all():  # taps that meet on one line are to be neighbours
+    if not first.begins.all():  # entries of one line must be adjacent
         order = np.lexsort((line, own))
         line, tap = line[order], tap[order]
     return Relation.of(count, line, tap)

@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# In units of the dtype's precision: below the rounding of a sum of eight products or more.
-TOLERANCE = 4
+TOLERANCE = 4  # times the dtype's precision: below the rounding of a sum of eight products
 
 
 def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     r"""Factors of the shortest sum :math:`\sum_r a_r b_r^T` that is `weights` up to rounding.
 
-    Whole numbers, and whole 2**-20ths, that are a single product are factorised into such, so that
+    A single product of whole numbers, or of multiples of 2**-20, is factorised into such, so that
     products of whole numbers stay exact. Otherwise the sum is the truncated singular value
     decomposition, cut where the Frobenius norm of what it leaves of `weights` is at most
     `TOLERANCE` times the precision of `dtype` times that of `weights`. It is measured on the
@@ -59,7 +58,7 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
 
 
 def one_product(box: Array) -> list[Array] | None:
-    """One factor for each axis, if their product is `box` to double precision."""
+    """One factor for each axis, if `box` is their product to double precision."""
     factors = []
     rest = box
     while rest.ndim > 1:
@@ -72,12 +71,12 @@ def one_product(box: Array) -> list[Array] | None:
 
 
 def _times_power(array: Array, exponent: int) -> Array:
-    """``array * 2**exponent`` in two steps, each of which is in range."""
+    """``array * 2**exponent`` in two steps, so that neither power overflows."""
     return array * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
 
 
 def _whole_product(weights: Array) -> tuple[Array, Array] | None:
-    """Factors in whole 2**-20ths and whole numbers of `weights`, if it has such of rank one."""
+    """Rank-one factors of `weights` in multiples of 2**-20 and whole numbers, if there are any."""
     with np.errstate(over="ignore"):
         scaled = weights.real * 2.0**20
     if (

@@ -9,8 +9,8 @@ from scipy import fft
 
 from dhop.runtime.arguments import integers, numbers, psf_array
 
-MARGIN = 8  # pixels on either side for what a band-limited shift spreads
-NEGLIGIBLE = 1e-7  # of the sum of absolute values: what may be cut off again on each side
+MARGIN = 8  # pixels on either side for the spread of a band-limited shift
+NEGLIGIBLE = 1e-7  # of the sum of absolute values, which may be cut off on each side
 
 
 def shift(
@@ -67,7 +67,7 @@ def shift(
 def shift_all(
     psfs: NDArray[Any], distance: Sequence[float], origin: Sequence[int]
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
-    """As `shift`, of all the PSFs that the last axes of an array hold; they stay of one shape."""
+    """As `shift`, for all PSFs in the last axes of an array, which keep one shape."""
     moved = psfs.astype(np.complex128 if psfs.dtype.kind == "c" else np.float64)
     first = psfs.ndim - len(distance)
     center = list(origin)

@@ -1,7 +1,7 @@
 """A field in tiles: pieces of the continued scene, each blurred by one PSF.
 
-Along an axis the hat of a node lights a stretch of the continued axis; where that is long it is cut
-into pieces. Pieces of one node are of one size, so that one `Model` blurs them all ::
+The support of a node's hat on the continued axis is an interval, which is cut into pieces if it is
+long. Pieces of one node have one size, so that one `Model` blurs them all ::
 
     hats       \\    /\\    /\\    /         nodes 0, 1, 2, 3
                 \\  /  \\  /  \\  /
@@ -34,17 +34,17 @@ Place = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A part of what the hat of a node lights along an axis.
+    """A part of the support of a node's hat along an axis.
 
     Attributes
     ----------
     node : int
     pixel : ndarray of intp, shape (size,)
-        Source pixel of each place, -1 where it is dark.
+        Source pixel of each place, -1 outside the support.
     hat : ndarray of float64, shape (size,)
-        Zero where it is dark.
+        Zero outside the support.
     seen, outputs : slice
-        Those of the outputs of the piece that are outputs of the axis, and which ones.
+        Outputs of the piece that exist on the axis, and their indices there.
     """
 
     node: int
@@ -54,14 +54,14 @@ class Piece:
     outputs: slice
 
     @property
-    def lit(self) -> slice:
+    def support(self) -> slice:
         """From the first pixel to the last."""
         pixels = self.pixel[self.pixel != OUTSIDE]
         return slice(int(pixels.min()), int(pixels.max()) + 1)
 
     @property
     def runs(self) -> Index:
-        """Place, pixel and length of each run of pixels that follow each other."""
+        """Place, pixel and length of each run of consecutive pixels."""
         place = np.flatnonzero(self.pixel != OUTSIDE)
         pixel = self.pixel[place]
         new = (np.diff(place, prepend=-2) != 1) | (np.diff(pixel, prepend=-2) != 1)
@@ -77,17 +77,17 @@ class Tile:
 
     @property
     def node(self) -> Place:
-        """Whose PSF it is blurred by."""
+        """The node whose PSF blurs the tile."""
         return tuple(piece.node for piece in self.pieces)
 
     @property
     def seen(self) -> tuple[slice, ...]:
-        """Those of its outputs that are outputs of the scene."""
+        """The outputs of the tile that exist in the scene."""
         return tuple(piece.seen for piece in self.pieces)
 
     @property
     def outputs(self) -> tuple[slice, ...]:
-        """The outputs of the scene that these are."""
+        """Their indices among the outputs of the scene."""
         return tuple(piece.outputs for piece in self.pieces)
 
 
@@ -100,13 +100,13 @@ class Tiling:
     dtype : dtype
         Of the products; taps are rounded to it.
     numbers, together : float
-        Pixels and margin of a tile, and of one tile for each node together, at most, as long as
-        tiles are longer than the PSF.
+        Most pixels, with margin, of a tile, and of one tile for each node together; tiles get no
+        shorter than the PSF.
 
     Attributes
     ----------
     tiles : list of Tile
-        Of nodes whose PSF is not zero everywhere.
+        Of nodes whose PSF is not zero.
     models : dict of tuple of int to Model
         Of each node.
     """
@@ -115,17 +115,17 @@ class Tiling:
         self, field: FieldModel, dtype: np.dtype[Any], numbers: float, together: float = inf
     ) -> None:
         axes = field.model.axes
-        stretches = [_stretches(axis, hats) for axis, hats in zip(axes, field.hats, strict=True)]
-        sizes = _sizes(axes, [_longest(each) for each in stretches], numbers, together)
+        intervals = [_supports(axis, hats) for axis, hats in zip(axes, field.hats, strict=True)]
+        sizes = _sizes(axes, [_longest(each) for each in intervals], numbers, together)
         along = [
             _pieces(axis, hats, _cut(each, size))
-            for axis, hats, each, size in zip(axes, field.hats, stretches, sizes, strict=True)
+            for axis, hats, each, size in zip(axes, field.hats, intervals, sizes, strict=True)
         ]
         self._along = along
         self.models: dict[Place, Model] = {}
         self.tiles: list[Tile] = []
         around = (1,) * (len(axes) + 1)
-        short = cache(piece_axis)  # axes that are one share their tables
+        short = cache(piece_axis)  # equal axes share their tables
         for pieces in product(*along):
             tile = Tile(pieces)
             if tile.node not in self.models:
@@ -136,48 +136,48 @@ class Tiling:
 
     @cached_property
     def by_outputs(self) -> list[list[Tile]]:
-        """The tiles in groups, of which no two tiles share an output."""
-        return self._apart(lambda piece: piece.outputs)
+        """Groups of tiles that share no output."""
+        return self._disjoint(lambda piece: piece.outputs)
 
     @cached_property
     def by_pixels(self) -> list[list[Tile]]:
-        """The tiles in groups, of which no two tiles share a pixel."""
-        return self._apart(lambda piece: piece.lit)
+        """Groups of tiles that share no pixel."""
+        return self._disjoint(lambda piece: piece.support)
 
-    def _apart(self, covered: Callable[[Piece], slice]) -> list[list[Tile]]:
-        """Tiles whose pieces have the same turns are a group; the groups in a fixed order."""
-        turns: dict[Piece, int] = {}
+    def _disjoint(self, covered: Callable[[Piece], slice]) -> list[list[Tile]]:
+        """Groups of tiles by the colours of their pieces, in a fixed order."""
+        colours: dict[Piece, int] = {}
         for pieces in self._along:
-            turns |= zip(pieces, _turns([covered(piece) for piece in pieces]), strict=True)
+            colours |= zip(pieces, _colours([covered(piece) for piece in pieces]), strict=True)
         groups: dict[Place, list[Tile]] = {}
         for tile in self.tiles:
-            groups.setdefault(tuple(turns[piece] for piece in tile.pieces), []).append(tile)
+            groups.setdefault(tuple(colours[piece] for piece in tile.pieces), []).append(tile)
         return [groups[key] for key in sorted(groups)]
 
 
 def piece_axis(axis: Axis, size: int) -> Axis:
-    """The axis from the places of a piece to all outputs that read any of them."""
+    """The axis from a piece to all outputs that read any of its places."""
     outputs = (size + axis.taps - 2) // axis.factor + 1
     factor = axis.factor if outputs > 1 else 1  # a lone output has no step
     return Axis(size, outputs, factor, axis.taps, 1 - axis.taps, "constant")
 
 
-Stretch = tuple[int, int, int]  # a node, and from where to where it lights the continued axis
+Interval = tuple[int, int, int]  # a node, begin and end of its support on the continued axis
 
 
-def _stretches(axis: Axis, hats: Hats) -> list[Stretch]:
-    found: list[Stretch] = []
+def _supports(axis: Axis, hats: Hats) -> list[Interval]:
+    found: list[Interval] = []
     for node in range(hats.nodes):
-        lit = np.append(hats.weights(node) != 0, False)[axis.extended]
-        edges = np.flatnonzero(np.diff(lit, prepend=False, append=False)).reshape(-1, 2)
+        inside = np.append(hats.weights(node) != 0, False)[axis.extended]
+        edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
         found += [(node, begin, end) for begin, end in edges.tolist()]
     return found
 
 
-def _longest(stretches: Sequence[Stretch]) -> dict[int, int]:
-    """The longest stretch of each node."""
+def _longest(intervals: Sequence[Interval]) -> dict[int, int]:
+    """The longest interval of each node."""
     longest: dict[int, int] = {}
-    for node, begin, end in stretches:
+    for node, begin, end in intervals:
         longest[node] = max(longest.get(node, 0), end - begin)
     return longest
 
@@ -185,11 +185,11 @@ def _longest(stretches: Sequence[Stretch]) -> dict[int, int]:
 def _sizes(
     axes: Sequence[Axis], longest: Sequence[dict[int, int]], numbers: float, together: float
 ) -> list[int]:
-    """How long pieces may be: what is longest beside the PSF is halved until tiles are small."""
+    """Lengths of pieces: the longest, relative to the PSF, is halved until tiles are small."""
     sizes = [max(each.values(), default=1) for each in longest]
 
     def tiles() -> tuple[int, int]:
-        """Numbers of the largest, and of one for each node."""
+        """Pixels of the largest tile, and of one for each node together."""
         along = [
             [min(length, size) + axis.taps for length in each.values()]
             for axis, each, size in zip(axes, longest, sizes, strict=True)
@@ -205,23 +205,23 @@ def _sizes(
     return sizes
 
 
-def _cut(stretches: Sequence[Stretch], size: int) -> list[Stretch]:
-    found: list[Stretch] = []
-    for node, begin, end in stretches:
+def _cut(intervals: Sequence[Interval], size: int) -> list[Interval]:
+    found: list[Interval] = []
+    for node, begin, end in intervals:
         count = -(-(end - begin) // size)
         edges = [begin + (end - begin) * k // count for k in range(count + 1)]
         found += [(node, a, b) for a, b in pairwise(edges)]
     return found
 
 
-def _pieces(axis: Axis, hats: Hats, stretches: Sequence[Stretch]) -> list[Piece]:
-    """Pieces that begin where an output of theirs reads its last tap, if need be in the dark."""
+def _pieces(axis: Axis, hats: Hats, intervals: Sequence[Interval]) -> list[Piece]:
+    """Pieces, begun early enough for an output to read its last tap at the first place."""
     margin = axis.taps - 1
-    begins = [begin - (begin - margin) % axis.factor for _, begin, _ in stretches]
-    shifted = zip(stretches, begins, strict=True)
+    begins = [begin - (begin - margin) % axis.factor for _, begin, _ in intervals]
+    shifted = zip(intervals, begins, strict=True)
     longest = _longest([(node, begin, end) for (node, _, end), begin in shifted])
     found = []
-    for (node, first, last), begin in zip(stretches, begins, strict=True):
+    for (node, first, last), begin in zip(intervals, begins, strict=True):
         size = longest[node]
         pixel = np.full(size, OUTSIDE)
         pixel[first - begin : last - begin] = axis.extended[first:last]
@@ -233,11 +233,11 @@ def _pieces(axis: Axis, hats: Hats, stretches: Sequence[Stretch]) -> list[Piece]
     return found
 
 
-def _turns(ranges: Sequence[slice]) -> list[int]:
-    """The first turn of each range in which it overlaps none that begins before it."""
-    turns, ends = [0] * len(ranges), [0]
+def _colours(ranges: Sequence[slice]) -> list[int]:
+    """A colour for each range, so that ranges of one colour do not overlap."""
+    colours, ends = [0] * len(ranges), [0]
     for k in sorted(range(len(ranges)), key=lambda k: ranges[k].start):
-        free = [turn for turn, end in enumerate(ends) if end <= ranges[k].start]
-        turns[k] = free[0] if free else len(ends)
-        ends[turns[k] :] = [ranges[k].stop, *ends[turns[k] + 1 :]]
-    return turns
+        free = [colour for colour, end in enumerate(ends) if end <= ranges[k].start]
+        colours[k] = free[0] if free else len(ends)
+        ends[colours[k] :] = [ranges[k].stop, *ends[colours[k] + 1 :]]
+    return colours

@@ -1,12 +1,12 @@
-"""Where the outputs of a warp lie in an image, and the spline coefficients that they read.
+"""Warps as data: positions of the outputs in an image, and the spline coefficients they read.
 
 An image `x` is continued by its boundary, however far that is, and the spline through it is
 
 .. math:: s(p) = \\sum_k c_k B(p - k), \\qquad c_k = \\sum_e h_0 z^{|k - e|} \\mathrm{ext}(x)_e,
 
 along each axis, with the cubic B-spline `B` and its pole ``z = sqrt(3) - 2``; the linear one needs
-no filter. So an axis is a range of coefficients, and for each of them and of `TAIL` positions
-before and behind a source pixel. What is further away than that changes no bit.
+no filter. So an axis is a range of coefficients, with a source pixel for each of them and for
+`TAIL` positions before and behind. Pixels further away change no bit.
 """
 
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ Array = NDArray[Any]
 POLE = sqrt(3) - 2
 GAIN = -6 * POLE / (1 - POLE**2)  # h_0
 TAIL = 32  # POLE**32 is 5e-19
-REACH = {1: 1, 2: 1, 4: 12}  # pixels around an image of zeros, beyond which its spline is zero
-NEAR = 16  # pixels around an image, beyond which positions are brought back
-LARGEST = 4, 2**16  # coefficients, as a multiple of the pixels and more than that
+REACH = {1: 1, 2: 1, 4: 12}  # pixels around the image, beyond which the spline is zero, by taps
+NEAR = 16  # pixels around the image, beyond which positions are mapped back
+LARGEST = 4, 2**16  # most coefficients: a multiple of the pixels, plus a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class SplineAxis:
     low, end : int
         Outputs at positions ``low <= p < end`` read coefficients, those elsewhere are zero.
     taps : int
-        Coefficients that a position reads: 4 of a cubic spline, 2 of a linear one, or the pixel
-        where it lies.
+        Coefficients that a position reads: 4 of a cubic spline, 2 of a linear one, 1 if positions
+        are those of pixels.
     boundary : str
     """
 
@@ -77,34 +77,34 @@ class SplineAxis:
 
     @property
     def tail(self) -> int:
-        """Positions before and behind that the coefficients depend on."""
+        """Number of positions before and behind that the coefficients depend on."""
         return TAIL if self.taps == 4 else 0
 
     @cached_property
     def pixels(self) -> Index:
-        """Source pixel of each coefficient and of the tails, -1 for a zero."""
+        """Source pixel of each coefficient and of the tails, -1 outside."""
         start, stop = self.first - self.tail, self.first + self.count + self.tail
         return extended_index(self.size, start, stop, self.boundary)
 
     @cached_property
     def by_pixel(self) -> Groups:
-        """Which of `pixels` are each pixel."""
+        """Where in `pixels` each pixel is."""
         return group_by(self.pixels, self.size)
 
     @cached_property
     def line(self) -> Index:
-        """The coefficient that each position of `pixels` passes its adjoint on to."""
+        """The coefficient to which each position of `pixels` passes its adjoint."""
         return (np.arange(self.pixels.size) - self.tail).clip(0, self.count - 1)
 
     @cached_property
     def factor(self) -> NDArray[np.float64]:
-        """What it is multiplied by on the way, which falls off in the tails."""
+        """The factor of that adjoint, which decays in the tails."""
         away = np.abs(np.arange(self.pixels.size) - self.tail - self.line)
         return np.asarray(POLE**away)
 
     @cached_property
     def inner(self) -> tuple[int, int]:
-        """The longest range of pixels each of which is one of `pixels`, and a coefficient."""
+        """The longest range of pixels that occur once, as consecutive coefficients."""
         start, member = self.by_pixel
         place = np.where(np.diff(start) == 1, np.append(member, 0)[start[:-1]], -2)
         place[(place < self.tail) | (place >= self.tail + self.count)] = -2
@@ -134,7 +134,7 @@ class Warp:
         The matrix, 3 x 3 or of a volume 4 x 4, or the positions of all outputs, planes or rows
         first.
     area : ndarray of float64
-        What outputs are multiplied by, one number for all or one for each.
+        Factor of the outputs, one number for all or one for each.
     """
 
     axes: tuple[SplineAxis, ...]
@@ -166,7 +166,7 @@ class Warp:
         if kind == MAPPED or prod(axis.count for axis in axes) > most:
             found = positions(kind, places, shape, np.arange(prod(shape)))
             each = zip(found, size, boundary, strict=True)
-            kind, places = MAPPED, np.stack([_brought_back(*one) for one in each])
+            kind, places = MAPPED, np.stack([_mapped_back(*one) for one in each])
             axes = _axes(kind, places, size, shape, order, boundary)
         numbers = np.ascontiguousarray(places).reshape(-1)
         volume = len(size) == 3
@@ -176,7 +176,7 @@ class Warp:
 
     @property
     def taps(self) -> int:
-        """Coefficients that an output reads along each axis, but for the plane of an image."""
+        """Coefficients that an output reads along each warped axis."""
         return self.axes[-1].taps
 
     @property
@@ -191,23 +191,23 @@ class Warp:
 
     @property
     def warped(self) -> tuple[SplineAxis, ...]:
-        """The axes along which there are positions."""
+        """The axes that have positions."""
         return self.axes if self.volume else self.axes[1:]
 
     @property
     def located(self) -> Array:
-        """Where all outputs lie."""
+        """Positions of all outputs."""
         return self.positions(np.arange(self.outputs))
 
     def positions(self, outputs: Index) -> Array:
-        """Where some outputs lie in the image, rows first, or planes of a volume."""
+        """Positions of some outputs in the image, rows first, or planes of a volume."""
         count = len(self.warped)
         places = self.places.reshape(count if self.kind == MAPPED else count + 1, -1)
         return positions(self.kind, places, self.shape[-count:], outputs)
 
 
 def positions(kind: int, places: Array, shape: tuple[int, ...], outputs: Index) -> Array:
-    """Where some outputs lie in the image: to the bit what the kernels compute."""
+    """Positions of some outputs in the image, bit-identical to those of the kernels."""
     if kind == MAPPED:
         return np.asarray(places.reshape(len(places), -1)[:, outputs])
     *before, last = (each.astype(np.float64) for each in np.unravel_index(outputs, shape))
@@ -241,7 +241,7 @@ def _corners(shape: tuple[int, ...]) -> Index:
 
 
 def _normalised(matrix: Array, shape: tuple[int, ...]) -> Array:
-    """A matrix whose last row is positive all over the outputs, and 1 at the first if it can be."""
+    """The matrix scaled to a positive denominator, which is 1 at the first output if possible."""
     corners = np.stack(np.unravel_index(_corners(shape), shape))
     sides = matrix[-1, :-1] @ corners + matrix[-1, -1]
     if not ((sides > 0).all() or (sides < 0).all()):
@@ -252,7 +252,7 @@ def _normalised(matrix: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _ends(kind: int, places: Array, shape: tuple[int, ...]) -> list[tuple[float, float]]:
-    """The least and largest position on each axis, to be found at corners of a matrix."""
+    """The least and largest position on each axis; of a matrix they are at corners."""
     if kind == MAPPED:
         found = places.reshape(len(places), -1)
     else:
@@ -264,12 +264,12 @@ def _ends(kind: int, places: Array, shape: tuple[int, ...]) -> list[tuple[float,
 
 
 def _whole(kind: int, places: Array) -> bool:
-    """Whether all positions are those of pixels, where the spline is the image itself."""
+    """Whether all positions are pixels, so that no interpolation is needed."""
     return kind != PROJECTIVE and bool((places == np.rint(places)).all())
 
 
 def _area(kind: int, places: Array, shape: tuple[int, ...]) -> Array:
-    """The area of the image that each output covers, the Jacobian determinant of the map."""
+    """The area of the image that an output covers: the Jacobian determinant of the map."""
     if kind == AFFINE:
         return np.array([abs(np.linalg.det(places[:-1, :-1]))])
     if kind == PROJECTIVE:
@@ -289,7 +289,7 @@ def _area(kind: int, places: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _determinant(rows: list[list[Array]]) -> Array:
-    """That of each place, by its first row: LAPACK takes several times as long."""
+    """Determinants by expansion of the first row, several times faster than LAPACK."""
     if len(rows) == 1:
         return rows[0][0]
     total = np.zeros(rows[0][0].shape)
@@ -299,8 +299,8 @@ def _determinant(rows: list[list[Array]]) -> Array:
     return total
 
 
-def _brought_back(place: Array, size: int, boundary: Boundary) -> Array:
-    """Positions far outside as those inside, or near, where the continued image is the same."""
+def _mapped_back(place: Array, size: int, boundary: Boundary) -> Array:
+    """Positions far outside, mapped to nearer ones with the same value of the continued image."""
     match boundary:
         case "wrap":
             inside = place % size

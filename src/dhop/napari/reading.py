@@ -16,7 +16,7 @@ COLOURS = 3  # channels that are shown as one layer; any others are layers of th
 
 
 def reader(paths: Paths) -> Callable[[Paths], list[Layer]] | None:
-    """What reads these files, or None if one of them has an ending that dhop does not know."""
+    """A reader of these files, or None if one of them has an unknown ending."""
     return read if all(io.ending(path) in io.FORMATS for path in _paths(paths)) else None
 
 
@@ -43,7 +43,7 @@ def read(paths: Paths) -> list[Layer]:
 
 
 def _picture(path: Path) -> Picture:
-    """The image of a file, or else its volume."""
+    """The image or the volume of a file."""
     picture = io.read(path)
     try:
         return io.interpreted(picture, path)

@@ -16,7 +16,7 @@ Array: TypeAlias = NDArray[Any]
 Content: TypeAlias = Literal["frames", "images", "volume"]
 Loss: TypeAlias = Literal["gaussian", "huber", "poisson"]
 
-REACH = 4  # widths of a Gaussian that its array holds on either side
+REACH = 4  # widths of a Gaussian on either side of its array
 
 
 def sharpen(
@@ -91,7 +91,7 @@ def sharpen(
 
 
 def _pixels(image: Any) -> Array:
-    """What a layer shows, where it is largest, its colours from 0 to 1."""
+    """The pixels of a layer at its finest level, colours from 0 to 1."""
     pixels = np.asarray(image.data[0] if image.multiscale else image.data)
     if not image.rgb:
         return pixels
@@ -100,14 +100,14 @@ def _pixels(image: Any) -> Array:
 
 
 def _blur(psf: Any, width: float, ndim: int) -> Any:
-    """The PSF of a layer, a Gaussian, or the wish that it be estimated."""
+    """The PSF: of a layer, a Gaussian, or ``"estimate"``."""
     if psf is not None:
         return np.asarray(psf.data)
     return gaussian((2 * int(np.ceil(REACH * width)) + 1,) * ndim, width) if width else "estimate"
 
 
 def _placed(image: Any, found: Array, factors: tuple[int, ...]) -> dict[str, Any]:
-    """Metadata with which a result covers what it was made from."""
+    """Metadata that place a result on the layer it was made from."""
     axes = found.ndim - image.rgb
     steps = np.append(np.ones(axes), factors)[-axes:]
     scale, place = np.asarray(image.scale)[-axes:], np.asarray(image.translate)[-axes:]

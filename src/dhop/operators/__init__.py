@@ -1,10 +1,10 @@
-"""Operators, a node a file.
+"""Operators and expressions of them, one kind to a module.
 
-- `base`: what every operator is, its products, and the questions that it answers
-- `explicit`: its matrix, from its rows and columns
-- `normal`: its normal equations, from its terms; `inverse` solves them, `gram` is their operator
-- `blur_decimate`: a leaf, ``D H``; `warp`: another, an image at other positions
-- `field`: the leaf whose PSF varies over the scene
+- `base`: every operator: its products, and the methods that a kind defines
+- `explicit`: the explicit matrix, from rows and columns
+- `normal`: the normal equations, from terms; `inverse` solves them, `gram` is their operator
+- `blur_decimate`: ``D H``; `field`: with a PSF that varies; `warp`: an image at other positions
+- `moved`: frames of a camera that moves, ``D H W``
 - `diagonal`, `stack`, `algebra`: weights, frames under each other, transposes, multiples, sums and
   products
 """

@@ -1,11 +1,10 @@
-"""Operators that are made of operators: transposes, multiples, sums and products.
+"""Expressions: transposes, multiples, sums and products of operators.
 
-Each is a node that answers the questions of `ArrayOperator` from the answers of what it is made of.
-So what one operator offers, its matrix, its files, its normal equations, every expression offers.
-Operators of others (scipy's, PyLops') mix in through scipy, as products only.
+Each defines the methods of `ArrayOperator` by those of its operands. So every expression has what
+an operator has: an explicit matrix, exports, normal equations. Operators of other packages (scipy,
+PyLops) combine with these through scipy, for products only.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,10 @@ class Transpose(NormalOperator):
         super().__init__(operator.dtype, operator.dimsd, operator.dims)
         self.operator = operator
         self.conjugate = conjugate
-        self.args = (operator,)
+        self.args = (operator, conjugate)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"{'adjoint' if self.conjugate else 'transpose'} of {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Transpose, (self.operator, self.conjugate)
 
     @property
     def workers(self) -> int | None:
@@ -76,7 +72,7 @@ class Transpose(NormalOperator):
 class Scaled(NormalOperator):
     """A multiple of an operator.
 
-    Unlike scipy's it knows its `dims`, and its pickle is read by other versions of scipy.
+    Unlike scipy's it has `dims`, and its pickle is read by other versions of scipy.
     """
 
     def __init__(self, operator: ArrayOperator, scale: Any) -> None:
@@ -88,11 +84,8 @@ class Scaled(NormalOperator):
         self.scale = scale
         self.args = (operator, scale)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"{self.scale} times {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Scaled, (self.operator, self.scale)
 
     @property
     def workers(self) -> int | None:
@@ -134,11 +127,8 @@ class Sum(NormalOperator):
         self.operators = operators
         self.args = operators
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return "sum of " + " and ".join(map(repr, self.operators))
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Sum, self.operators
 
     def rows(self) -> Rows:
         return merging.sum_of([operator.rows() for operator in self.operators], self.dtype)
@@ -165,11 +155,8 @@ class Product(NormalOperator):
         self.left, self.right = left, right
         self.args = (left, right)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"product of {self.left!r} and {self.right!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Product, self.args
 
     def rows(self) -> Rows:
         if isinstance(self.left, DiagonalOperator):
@@ -182,7 +169,7 @@ class Product(NormalOperator):
         return merging.product_of(self.right.columns(), self.left.columns(), self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        """Those of the right operator if the left one weights its outputs."""
+        """The terms of the right operator, if the left one is diagonal."""
         if not isinstance(self.left, DiagonalOperator):
             return None
         return self.right.terms(self._squared(self.left, weights))
@@ -211,14 +198,14 @@ class Product(NormalOperator):
 
 
 def multiple(operator: ArrayOperator, scale: Any) -> ArrayOperator:
-    """The operator times a number; a multiple of a multiple is one."""
+    """The operator times a number; nested multiples are merged."""
     if isinstance(operator, Scaled):
         return Scaled(operator.operator, operator.scale * scale)
     return Scaled(operator, scale)
 
 
 def total(first: ArrayOperator, second: ArrayOperator) -> Sum:
-    """The sum of two operators; a sum of sums is one."""
+    """The sum of two operators; nested sums are merged."""
     if first.shape != second.shape:
         raise ValueError(f"operators of shapes {first.shape} and {second.shape} cannot be added")
     parts = [each.operators if isinstance(each, Sum) else (each,) for each in (first, second)]
@@ -226,10 +213,10 @@ def total(first: ArrayOperator, second: ArrayOperator) -> Sum:
 
 
 def product(left: ArrayOperator, right: ArrayOperator) -> ArrayOperator:
-    """The product of two operators, written so that as much as possible is known of it.
+    """The product of two operators, simplified.
 
-    Numbers go to the front, diagonals next to each other are one, a diagonal that weights outputs
-    stays in front, and ``A.H @ A`` and ``A.H @ diagonal @ A`` are Gram operators.
+    Numbers go to the front, adjacent diagonals are merged, a diagonal that weights outputs stays on
+    the left, and ``A.H @ A`` and ``A.H @ diagonal @ A`` become Gram operators.
     """
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"operators of shapes {left.shape} and {right.shape} cannot be multiplied")

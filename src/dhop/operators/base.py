@@ -1,8 +1,9 @@
-"""What every operator is: a map between arrays, and a node of expressions.
+"""The base class of operators: linear maps between arrays.
 
-Here is the one gate between user input and the kernels, and the questions that a node answers.
+It checks user input before it reaches the kernels, and lists the methods that a kind defines.
 """
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar
 
@@ -24,12 +25,11 @@ SCALARS = (int, float, complex, np.number)
 class ArrayOperator(LinearOperator):
     """A linear map between arrays, of shape `dims` and of shape `dimsd`, over their C-order ravels.
 
-    Subclasses say in `apply` what the map does to vectors; this class brings scipy's products to
-    that form. Input is checked before anything is computed and never written to.
+    Subclasses define `apply`, on which all products of scipy's interface are based here. Input is
+    checked before anything is computed, and never written to.
 
-    They may answer more questions, of which all else follows: `rows` and `columns` (the explicit
-    matrix, its parts, its files), `terms` (closed forms, preconditioners, the Gram matrix) and
-    `bounds` (tolerances, norms).
+    They may also define `rows` and `columns` (for the explicit matrix and its exports), `terms`
+    (for closed forms, preconditioners and the Gram matrix) and `bounds` (for tolerances, norms).
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class ArrayOperator(LinearOperator):
         Shape of the arrays that the operator takes and of those that it gives.
     """
 
-    # What PyLops asks of an operator.
+    # Attributes that PyLops needs.
     clinear: ClassVar[bool] = True
     explicit: ClassVar[bool] = False
     name: ClassVar[str | None] = None
@@ -56,14 +56,17 @@ class ArrayOperator(LinearOperator):
 
     def __repr__(self) -> str:
         M, N = self.shape
-        return f"<{M}x{N} {self._said()}>"
+        return f"<{M}x{N} {self._description()}>"
 
-    def _said(self) -> str:
-        """What it is, in words."""
+    def _description(self) -> str:
+        """Kind, shapes and settings, for `repr`."""
         return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {self.dtype}"
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), self.args
+
     def _repr_html_(self) -> str:
-        from dhop.operators.cards import card
+        from dhop.operators.html import card
 
         return card(self)
 
@@ -83,38 +86,38 @@ class ArrayOperator(LinearOperator):
         return None
 
     def rows(self) -> Rows:
-        """The rows of the explicit matrix; TypeError if there is none."""
+        """The rows of the explicit matrix, or a TypeError."""
         raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
 
     def columns(self) -> Rows:
-        """The columns of the explicit matrix, as the rows of its transpose; TypeError likewise."""
+        """The columns of the explicit matrix, as rows of its transpose, or a TypeError."""
         raise TypeError(f"{self!r} has no explicit matrix, it can only be multiplied with")
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        """The convolutions that ``A^H W A`` is a sum of, or None.
+        """Convolutions whose sum is ``A^H W A``, or None.
 
-        `weights` are M real numbers, the diagonal of `W`, or None for ones.
+        `weights` are the diagonal of `W`, M real numbers, or None for ones.
         """
         return None
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """The terms, or those of an operator that is near, to precondition with; or None."""
+        """The terms, or those of a similar operator as a preconditioner; or None."""
         return self.terms(weights)
 
     def bounds(self) -> tuple[float, float]:
-        """No less than the largest sum of absolute values in a column, and in a row."""
+        """Upper bounds of the 1-norm and of the infinity norm: of absolute column and row sums."""
         raise TypeError(f"nothing is known of the size of {self!r}")
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        """Write the images of the vectors in `x` into `out`.
+        """Write the products with the vectors in `x` into `out`.
 
-        Both are contiguous, one vector after the other, and of one dtype: one of the four, at least
-        the operator's, and complex only if the operator's is. `x` is read-only.
+        Both are contiguous, vector after vector, and of one dtype: one of the four, at least the
+        operator's, and complex only if the operator's is. `x` is read-only.
         """
         raise NotImplementedError
 
     def apply_gram(self, x: Array, weights: Array | None, out: Array) -> None:
-        """As `apply`, of ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
+        """As `apply`, for ``A^H W A`` with the diagonal `weights` of `W`, None for ones."""
         M, N = self.shape
         y = workspace.empty((x.size // N * M,), x.dtype)
         self.apply(x, False, y)
@@ -187,8 +190,8 @@ class ArrayOperator(LinearOperator):
         """
         return self._array_product(image, self._dimsd, self._dims, True, out)
 
-    # The public products of scipy behind our own gate: scipy's strips masks, and its messages do
-    # not name the lengths.
+    # scipy's public products with checks of our own: scipy strips masks, and its messages do not
+    # name the lengths.
 
     def dot(self, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
@@ -204,7 +207,7 @@ class ArrayOperator(LinearOperator):
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
 
     def __matmul__(self, x: Any) -> Any:
-        # An array is no scalar, which scipy takes 0.6 us to find out.
+        # Saves 0.6 us in which scipy finds that an array is no scalar.
         if isinstance(x, np.ndarray):
             if x.ndim == 0:
                 raise ValueError("a number is no operand of @; use *")
@@ -240,7 +243,7 @@ class ArrayOperator(LinearOperator):
         return super().rmatmat(self._checked(X, True, matrix=True))
 
     def _checked(self, x: ArrayLike, adjoint: bool, *, matrix: bool) -> Array:
-        """`x` as an array of vectors of the right length: columns, or what scipy takes for one."""
+        """`x` as an array of vectors of the right length, or an error with advice."""
         x = dense(x)
         length, side = (self.shape[0], "rows") if adjoint else (self.shape[1], "columns")
         if x.ndim < 2:
@@ -309,7 +312,7 @@ class ArrayOperator(LinearOperator):
     def multiply(
         self, x: Array, shape: tuple[int, ...], adjoint: bool, out: Array | None = None
     ) -> Array:
-        """Apply to the vectors in `x`, of any layout, byte order and dtype; `shape` gets `out`."""
+        """Multiply vectors of any layout, byte order and dtype; the result has this `shape`."""
         dtype = self.dtype
         if x.dtype != dtype:
             dtype = np.result_type(dtype, x.dtype)
@@ -333,15 +336,15 @@ class ArrayOperator(LinearOperator):
 
 
 def algebra() -> Any:
-    """The module of expressions, which is made of this one."""
+    """The module of expressions, which imports this one."""
     from dhop.operators import algebra
 
     return algebra
 
 
 def dense(x: Any, name: str = "the operand") -> Array:
-    """`x` as an ndarray of numbers; what cannot be one faithfully is refused with advice."""
-    if type(x) is np.ndarray and x.dtype.kind in arguments.NUMBERS:  # as almost always
+    """`x` as an ndarray of numbers, or an error with advice."""
+    if type(x) is np.ndarray and x.dtype.kind in arguments.NUMBERS:  # the usual case
         return x
     if issparse(x):
         raise TypeError(
@@ -355,21 +358,13 @@ def dense(x: Any, name: str = "the operand") -> Array:
     return arguments.numbers(name, x)
 
 
-def frame_weight(given: Any, number: int) -> Array:
-    """The weights of a frame, or one number for all of its pixels."""
-    array = dense(given, "each of weights")
-    if array.dtype.kind == "c" or not (array >= 0).all() or not np.isfinite(array).all():
-        raise ValueError(f"weights must be real, finite and not negative: frame {number}")
-    return array
-
-
 def native(x: Array, dtype: np.dtype[Any]) -> Array:
-    """The numbers of `x` as a kernel wants them: aligned, one after the other, read-only."""
+    """`x` as kernels need it: of this dtype, contiguous, aligned and read-only."""
     flags = x.flags
     if not (x.dtype == dtype and flags.c_contiguous and flags.aligned):
         x = x.astype(dtype, "C")
-    x = x.ravel()  # a view that nobody else has
-    x.setflags(write=False)  # one type for the compiler, whatever the caller's array is
+    x = x.ravel()  # a view of our own
+    x.setflags(write=False)  # one type for the compiler
     return x
 
 

@@ -13,7 +13,7 @@ from dhop.methods.products import Products
 from dhop.model.boundary import BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE, Boundary
 from dhop.model.decimation import DECIMATION_NAMES, Decimation, low_resolution
 from dhop.model.field import FieldModel
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
 from dhop.psf.modes import Modes
@@ -117,10 +117,10 @@ class DHOperator(NormalOperator):
            [0., 0., 0., 1., 2., 2.]])
     """
 
-    tabulated: FieldModel | None = None  # what a PSF that varies adds to the model
+    tabulated: FieldModel | None = None  # of a PSF that varies
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Of a field the operator is a `FieldOperator`, which is a kind of this one."""
+        """Make a `FieldOperator` for a field, and a `ModesOperator` for modes."""
         given = args[1] if len(args) > 1 else kwargs.get("psf")
         if cls is DHOperator and isinstance(given, Field | Modes):
             from dhop.operators import field
@@ -173,14 +173,12 @@ class DHOperator(NormalOperator):
         return arguments.psf_array(psf, most=3)
 
     def _tabulate(self) -> None:
-        """Make what products and the matrix are made from."""
-        self.model = Model.build(self.dims, self._psf, self._factor, **self._rules())
+        """Tabulate the model, and prepare products."""
+        self.model = Model.build(self.dims, self._psf, self._factor, self._rules())
         self.products = Products(self.model, self._asked, self._workers)
 
-    def _rules(self) -> dict[str, Any]:
-        """What models are built with, beside shapes and PSFs."""
-        names = "decimation", "boundary", "center", "phase", "axes", "dtype"
-        return {name: getattr(self, name) for name in names}
+    def _rules(self) -> Rules:
+        return Rules(self.decimation, self.boundary, self.center, self.phase, self.axes, self.dtype)
 
     @property
     def psf(self) -> Any:
@@ -233,10 +231,10 @@ class DHOperator(NormalOperator):
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
-        return self._rules() | {"workers": self.workers, "method": self._asked}
+        return self._rules()._asdict() | {"workers": self.workers, "method": self._asked}
 
     def of_one_image(self) -> "DHOperator":
-        """The operator of a single one of the images in a batch."""
+        """The operator of one image of a batch."""
         kept = sorted(self.axes)
         dims = [self.dims[axis] for axis in kept]
         settings = self.settings() | {"axes": tuple(map(kept.index, self.axes))}
@@ -245,7 +243,7 @@ class DHOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.psf, self.factor, self.settings())
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         psf = f"psf {self.psf.shape}" if isinstance(self.psf, np.ndarray) else repr(self.psf)
         what = (

@@ -1,6 +1,6 @@
-"""Images of several channels, each of which is seen by an operator of its own."""
+"""Images of several channels, each with an operator of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class ChannelOperator(NormalOperator):
-    """Operators of single images side by side, channel `c` of an array being that of the `c`-th.
+    """Operators of single images, of which the `c`-th is applied to channel `c` of an array.
 
     Parameters
     ----------
@@ -32,15 +32,12 @@ class ChannelOperator(NormalOperator):
 
     def __init__(self, operators: Sequence[ArrayOperator]) -> None:
         self.operators = tuple(operators)
-        self.args = self.operators
+        self.args = (self.operators,)
         first, count = self.operators[0], len(self.operators)
         super().__init__(first.dtype, (count, *first.dims), (count, *first.dimsd))
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"ChannelOperator of {len(self.operators)}, the first {self.operators[0]!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return ChannelOperator, (self.operators,)
 
     def rows(self) -> Rows:
         return merging.diagonal_of([operator.rows() for operator in self.operators], self.dtype)

@@ -1,6 +1,6 @@
-"""Multiplication of each pixel by a number of its own."""
+"""Diagonal operators: weights, masks and gains of pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -61,9 +61,6 @@ class DiagonalOperator(NormalOperator):
         self.diagonal = array.astype(dtype).reshape(-1)  # a copy
         self.diagonal.flags.writeable = False
         self.args = (self.diagonal, shape)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return DiagonalOperator, (self.diagonal, self.dims)
 
     def rows(self) -> Rows:
         return WeightedRows(IdentityRows(self.shape[0], self.dtype), self.diagonal, self.dtype)

@@ -1,4 +1,4 @@
-"""What every operator with an explicit matrix offers of it."""
+"""The explicit matrix of an operator: built, exported, summed, measured."""
 
 import os
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ Array = NDArray[Any]
 
 
 class ExplicitOperator(ArrayOperator):
-    """An `ArrayOperator` whose matrix can be written out, from the layouts of its lines."""
+    """An `ArrayOperator` with an explicit matrix, made from `rows` and `columns`."""
 
     def blocks(self) -> Rows:
-        """The rows in blocks of one row by some columns; ValueError if they have none in common."""
+        """The rows in blocks of one row by some columns, or a ValueError."""
         raise ValueError('its rows have no common blocks: take "csr", "csc" or "coo"')
 
     @property
@@ -336,7 +336,7 @@ class ExplicitOperator(ArrayOperator):
         return squares
 
     def _entry_norm(self, ord: float | str) -> float:
-        """A norm that is a sum over entries."""
+        """The 1-norm, the infinity norm or the Frobenius norm."""
         if ord == "fro":
             return float(np.sqrt(self._column_squares().sum()))
         columns = np.zeros(self.shape[1])

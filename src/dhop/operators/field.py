@@ -24,8 +24,8 @@ from dhop.psf.modes import Modes
 Array = NDArray[Any]
 
 
-class _Varying(DHOperator):
-    """What a field and modes have in common: no convolution, so nothing that follows from one."""
+class _VaryingOperator(DHOperator):
+    """A PSF that varies: no convolution, so no closed forms."""
 
     def _checked_psf(self, psf: Any) -> Any:
         return psf
@@ -34,7 +34,6 @@ class _Varying(DHOperator):
         return self.rows()
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        """None, for it is no convolution."""
         return None
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
@@ -57,7 +56,7 @@ class _Varying(DHOperator):
         return DHOperator(self.dims, np.ones((1,) * self.psf.ndim), self.factor, **settings)
 
 
-class FieldOperator(_Varying):
+class FieldOperator(_VaryingOperator):
     r"""The `DHOperator` of a `dhop.psf.Field`: :math:`A = \sum_k D H_k \operatorname{diag}(w_k)`.
 
     The hats :math:`w_k` are 1 at their node of the grid and 0 at its neighbours; so the PSF is that
@@ -78,7 +77,7 @@ class FieldOperator(_Varying):
     def _tabulate(self) -> None:
         field: Field = self._psf
         self.tabulated = FieldModel.build(
-            self.dims, field.stamps, field.positions, self.factor, **self._rules()
+            self.dims, field.stamps, field.positions, self.factor, self._rules()
         )
         self.products = field_products(self.tabulated, self._asked, self.workers)
 
@@ -89,7 +88,7 @@ class FieldOperator(_Varying):
         return FieldRows(self.tabulated, transposed=True)
 
     def bounds(self) -> tuple[float, float]:
-        """Those of the largest taps of all PSFs, which no PSF between them exceeds."""
+        """Bounds by the largest taps of all PSFs."""
         largest = self.tabulated.largest
         return facts.column_norm(largest), facts.row_norm(largest)
 
@@ -98,7 +97,7 @@ class FieldOperator(_Varying):
         return self.tabulated.mean
 
 
-class ModesOperator(_Varying):
+class ModesOperator(_VaryingOperator):
     r"""The `DHOperator` of `dhop.psf.Modes`: :math:`A = \sum_k D H_k \operatorname{diag}(w_k)`.
 
     It is the sum of as many operators as there are modes, each after a diagonal, and costs as much.
@@ -116,7 +115,7 @@ class ModesOperator(_Varying):
 
     @cached_property
     def expression(self) -> Any:
-        """The sum."""
+        """The sum as an expression."""
         modes: Modes = self._psf
         real = self.dtype.type(0).real.dtype
         found = []
@@ -153,11 +152,11 @@ class ModesOperator(_Varying):
         modes: Modes = self._psf
         means = modes.weights.mean(axis=(1, 2))
         mean = np.tensordot(means, modes.stamps, 1)
-        return Model.build(self.dims, mean, self.factor, **self._rules())
+        return Model.build(self.dims, mean, self.factor, self._rules())
 
 
 def kind_of(psf: Field | Modes) -> type[DHOperator]:
-    """The operator of a PSF that varies."""
+    """The class of operators for a PSF that varies."""
     return ModesOperator if isinstance(psf, Modes) else FieldOperator
 
 

@@ -1,6 +1,5 @@
 """The normal-equations operator ``A^H W A``."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,15 +27,12 @@ class GramOperator(NormalOperator):
     def __init__(self, operator: ArrayOperator, weights: ArrayLike | None = None) -> None:
         super().__init__(operator.dtype, operator.dims, operator.dims)
         self.operator = operator
-        self.args = (operator, weights)
         self.weights = None if weights is None else _weights(weights, operator)
+        self.args = (operator, self.weights)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         kind = "Gram operator" if self.weights is None else "weighted Gram operator"
         return f"{kind} of {self.operator!r}"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return GramOperator, (self.operator, self.weights)
 
     @property
     def workers(self) -> int | None:
@@ -59,7 +55,7 @@ class GramOperator(NormalOperator):
         return found[0] if len(found) == 1 else merging.sum_of(found, self.dtype)
 
     def columns(self) -> Rows:
-        """Those of a Hermitian matrix are its rows, conjugated."""
+        """The conjugated rows, as the matrix is Hermitian."""
         return merging.WeightedRows(self.rows(), 1, self.dtype, conjugate=True)
 
     def bounds(self) -> tuple[float, float]:

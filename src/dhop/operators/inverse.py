@@ -1,6 +1,6 @@
-"""Inverses of normal equations in closed form, or of equations that are near."""
+"""Inverses of normal equations in closed form, exact or approximate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 class InverseOperator(ArrayOperator):
-    """The Hermitian inverse of normal equations, as the function that solves for images.
+    """The Hermitian inverse of normal equations, as an operator.
 
     Parameters
     ----------
@@ -34,9 +34,6 @@ class InverseOperator(ArrayOperator):
         self._axes = [1 + axis for axis in axes]
         self._solve = solve
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return InverseOperator, self.args
-
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._solve(self._images(x), self._images(out), max(2, len(self._axes)))
 
@@ -51,7 +48,7 @@ class InverseOperator(ArrayOperator):
         return self.multiply(x, x.shape, False, np.empty(x.shape, self.dtype))
 
     def diagonal(self, noise: bool = False) -> Array:
-        """That of `dhop.closed.inverse.Inverse`, of the shape of the operator's arrays."""
+        """The diagonal of `dhop.closed.inverse.Inverse`, in the shape of the operator's arrays."""
         image = self._solve.diagonal(noise)
         shape = [n if 1 + axis in self._axes else 1 for axis, n in enumerate(self.dims)]
         return np.broadcast_to(image.reshape(shape), self.dims)
@@ -66,7 +63,7 @@ class InverseOperator(ArrayOperator):
 
 
 def inverse_of(operator: ArrayOperator, equations: Equations, beta: float) -> InverseOperator:
-    """The inverse for one `beta`, of equations that are made from the terms of an operator."""
+    """The inverse for one `beta` of equations made from the terms of an operator."""
     terms = operator.similar()
     if terms is None:
         raise TypeError(f"{operator!r} has no terms")
@@ -75,7 +72,7 @@ def inverse_of(operator: ArrayOperator, equations: Equations, beta: float) -> In
 
 
 def closed_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
-    """The equations if there is a closed form."""
+    """Equations with an exact closed form, or None."""
     terms = of_one_scene(terms)
     if terms is None or not all(term.uniform for term in terms):
         return None
@@ -84,7 +81,7 @@ def closed_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equation
 
 
 def even_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
-    """The closed form that is near where each frame has the mean of its weights all over."""
+    """The closed form in which each frame has the mean of its weights everywhere, or None."""
     terms = of_one_scene(terms)
     if terms is None:
         return None
@@ -93,7 +90,7 @@ def even_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations 
 
 
 def nearest_form(terms: Sequence[Term] | None, regulariser: Stencils) -> Equations | None:
-    """The closed form, or that of similar equations if there are any."""
+    """The exact closed form, else that of similar equations, or None."""
     terms = of_one_scene(terms)
     if terms is None:
         return None

@@ -1,4 +1,4 @@
-"""A few singular values of an operator of any size, the largest or the smallest, by Lanczos."""
+"""The largest or smallest few singular values of an operator of any size, by Lanczos iteration."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from dhop.operators.normal import NormalOperator
 Array = NDArray[Any]
 Values = NDArray[np.float64]
 
-FACTORED = 5_000_000  # entries of a Gram matrix that is factored: a gigabyte or so of factors
-SHIFT = 1e-15  # of the largest eigenvalue, added before factoring: it may be singular
-SAME = 1e-10  # relative: of equal values one may have been missed
+FACTORED = 5_000_000  # most entries of a Gram matrix that is factored, in about a gigabyte
+SHIFT = 1e-15  # of the largest eigenvalue, added before factoring a matrix that may be singular
+SAME = 1e-10  # relative difference by which another eigenvalue is larger
 MOST = 300  # restarts
-ENOUGH = 1e-12  # of an eigenvalue: the error of what is measured is its square
+ENOUGH = 1e-12  # tolerance of the iteration; the error of measured values is its square
 
 
 def extreme_values(A: NormalOperator, k: int, smallest: bool) -> Values:
@@ -54,7 +54,7 @@ def extreme_values(A: NormalOperator, k: int, smallest: bool) -> Values:
 
 
 def _inverted(A: NormalOperator, inner: Any, gram: LinearOperator, top: float) -> LinearOperator:
-    """An operator of the same eigenvectors, whose largest eigenvalues are those of the smallest."""
+    """An operator with the same eigenvectors, in which the smallest eigenvalues are the largest."""
     size = gram.shape[0]
     matrix = _explicit(A, inner)
     if matrix is None:
@@ -77,8 +77,8 @@ def _explicit(A: NormalOperator, inner: Any) -> Any:
 def _leading(operator: LinearOperator, k: int) -> tuple[Values, Array]:
     """The largest eigenvalues of a Hermitian operator and their vectors.
 
-    Lanczos' iteration begins with one vector and sees one of equal values. So it is repeated in
-    the space beside those that are found, until that has no larger ones.
+    Lanczos iteration from one vector finds one of several equal eigenvalues. So it is repeated in
+    the orthogonal complement of the vectors found, until that has no larger eigenvalue.
     """
     rng = np.random.default_rng(0)
     size = operator.shape[0]
@@ -86,13 +86,13 @@ def _leading(operator: LinearOperator, k: int) -> tuple[Values, Array]:
     while vectors.shape[1] < size - 1:
         known = vectors
 
-        def beside(x: Array, known: Array = known) -> Array:
+        def deflated(x: Array, known: Array = known) -> Array:
             x = x.reshape(-1)
             x = x - known @ (known.conj().T @ x)
             y = operator.matvec(x)
             return np.asarray(y - known @ (known.conj().T @ y))
 
-        rest = LinearOperator(operator.shape, beside, dtype=operator.dtype)
+        rest = LinearOperator(operator.shape, deflated, dtype=operator.dtype)
         more, others = _iterated(rest, 1, rng)
         if not more[0] > np.sort(values)[-k] + SAME * abs(values).max():
             break

@@ -19,7 +19,7 @@ from dhop.model.axis import Axis
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.model.field import FieldModel
-from dhop.model.geometry import Model
+from dhop.model.geometry import Model, Rules
 from dhop.model.shifting import shift
 from dhop.operators.algebra import Product
 from dhop.operators.blur_decimate import DHOperator
@@ -66,26 +66,21 @@ class CameraOperator(NormalOperator):
         self.args = (batch, grid, psf, dtype, workers)
         self.factor = grid.fine
         self.axes = tuple(range(len(batch), len(dims)))
-        rules: dict[str, Any] = {
-            "decimation": grid.decimation, "boundary": ("constant",) * psf.ndim,
-            "center": tuple(k - 1 for k in psf.shape), "phase": (0,) * psf.ndim,
-            "axes": self.axes, "dtype": dtype,
-        }  # fmt: skip
+        zeros: Boundary = "constant"
+        last = tuple(k - 1 for k in psf.shape)
+        rules = Rules(grid.decimation, (zeros,) * psf.ndim, last, (0,) * psf.ndim, self.axes, dtype)
         self.tabulated: FieldModel | None = None
         if isinstance(psf, Field):
             nodes = tuple(
                 each + first for each, first in zip(psf.positions, grid.first, strict=True)
             )
-            whole = FieldModel.build(dims, psf.stamps, nodes, grid.fine, **rules)
+            whole = FieldModel.build(dims, psf.stamps, nodes, grid.fine, rules)
             self.model = _trimmed(whole.model, grid)
             self.tabulated = replace(whole, model=self.model)
             self.products = field_products(self.tabulated, "auto", workers)
         else:
-            self.model = _trimmed(Model.build(dims, psf, grid.fine, **rules), grid)
+            self.model = _trimmed(Model.build(dims, psf, grid.fine, rules), grid)
             self.products = Products(self.model, "auto", workers)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return CameraOperator, self.args
 
     @property
     def workers(self) -> int | None:

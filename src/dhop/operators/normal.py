@@ -1,4 +1,4 @@
-"""What every operator offers of its normal equations."""
+"""The normal equations of an operator."""
 
 import warnings
 from math import prod
@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iteration.rounds import Rounds, Verdict, forgiven
+from dhop.iteration.iterative_refinement import (
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
+)
 from dhop.iteration.steps import RTOL, norm
 from dhop.operators.base import ArrayOperator, algebra, dense
 from dhop.operators.explicit import ExplicitOperator
@@ -19,10 +23,10 @@ Array = NDArray[Any]
 
 
 class NormalOperator(ExplicitOperator):
-    """An operator `A`, of ours or made of ours, whose normal equations are to be solved."""
+    """An operator `A` with its normal equations, preconditioners and proximal operator."""
 
     def strengths(self) -> list[float]:
-        """About the largest eigenvalue of each term of ``A^H A``, or no less than that of all."""
+        """Estimates of the largest eigenvalue of each term of ``A^H A``, or one upper bound."""
         terms = self.similar()
         return [prod(self.bounds())] if terms is None else [term.strength for term in terms]
 
@@ -160,13 +164,13 @@ class NormalOperator(ExplicitOperator):
         target, data, gram = start.reshape(-1), dense(y, "y").reshape(-1), self.gram()
         scale = norm(rhs)
 
-        def judge(x: Array) -> Verdict:
+        def true_residual(x: Array) -> TrueResidual:
             wide = x.astype(np.result_type(x, np.float64), copy=False)
             r = self.rmatvec(data - self.matvec(wide)) + (target - wide) / gamma
-            return Verdict(r, norm(r), forgiven(x.dtype, strength, norm(x), scale))
+            return TrueResidual(r, norm(r), attainable_residual(x.dtype, strength, norm(x), scale))
 
         x = target.astype(rhs.dtype)
-        rounds = Rounds(judge, x, judge(x), rtol * scale, maxiter)
+        rounds = IterativeRefinement(true_residual, x, true_residual(x), rtol * scale, maxiter)
         rounds.solve(
             lambda x: gram.matvec(x) + x / gamma,
             None if known is None else known.rounded,

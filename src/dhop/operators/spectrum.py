@@ -1,4 +1,4 @@
-"""Singular values of an operator, all of them where its structure or size allows it, or a few."""
+"""Singular values of an operator: all, if its structure or size allows it, or a few."""
 
 from functools import reduce
 from typing import Any, Literal, TypeAlias, get_args
@@ -23,7 +23,7 @@ LARGEST = 3e9  # rows times rows times columns of a dense decomposition; a few s
 
 
 class _TooLargeError(ValueError):
-    """A matrix that is not decomposed."""
+    """A matrix that is too large to be decomposed."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__(
@@ -131,7 +131,7 @@ def _of_axis(axis: Axis, weights: NDArray[Any]) -> Values:
 
 
 def _of_transfer(basis: Basis, transfer: NDArray[Any]) -> Values:
-    """A class of frequencies that alias to one is a row of the matrix, and orthogonal to others."""
+    """Norms over classes of aliased frequencies, which are orthogonal rows of the matrix."""
     aliases = transfer[basis.rows[:, None, :, None], basis.columns[None, :, None, :]]
     return np.asarray(np.linalg.norm(aliases, axis=(2, 3))).ravel()
 

@@ -15,7 +15,7 @@ from dhop.matrix.sparse import Rows
 from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.operators.base import ArrayOperator, dense
-from dhop.operators.given import checked_roots, linear_operators
+from dhop.operators.checks import checked_roots, linear_operators
 from dhop.operators.moved import frame_operator
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
@@ -25,7 +25,7 @@ from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
-TOGETHER = 4  # adjoint frames that are in memory at a time
+TOGETHER = 4  # adjoint products that are in memory at a time
 
 
 class FrameStack(NormalOperator):
@@ -91,7 +91,6 @@ class FrameStack(NormalOperator):
             shapes[0] if shapes else (columns.pop(),),
             (int(self._edges[-1]),),
         )
-        self.args = self.operators
         self._roots = checked_roots(weights, self.operators)
 
     @classmethod
@@ -204,7 +203,7 @@ class FrameStack(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameStack, (self.operators, self.weights)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         what = f"{len(self.operators)}{'' if self._roots is None else ' weighted'}"
         return f"FrameStack of {what}, the first {self.operators[0]!r}"
 
@@ -282,11 +281,11 @@ class FrameStack(NormalOperator):
         return y
 
     def root(self, number: int, dtype: np.dtype[Any]) -> Any:
-        """The root of a frame's weights in the precision of a dtype."""
+        """The square root of a frame's weights in the precision of a dtype."""
         return 1 if self._roots is None else self._roots[number].astype(dtype.type(0).real.dtype)
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
-        # Kernels of our own may run side by side; of other operators nothing is known.
+        # Our kernels may run in parallel; other operators may not be thread-safe.
         ours = all(isinstance(operator, ArrayOperator) for operator in self.operators)
         workers = None if ours else 1
         if adjoint:
@@ -302,7 +301,7 @@ class FrameStack(NormalOperator):
             run(observe, [(number,) for number in range(len(frames))], workers)
 
     def _backproject(self, y: Array, total: Array, workers: int | None) -> None:
-        """Sum the adjoints in the order of the frames, whichever is ready first."""
+        """Sum the adjoint products in the order of the frames, for reproducible rounding."""
         frames = self.split(y.reshape(-1, self.shape[0]))
         blocks = row_blocks(total.size, total.size * 1.0)
         for first in range(0, len(frames), TOGETHER):
@@ -348,15 +347,15 @@ class FrameStack(NormalOperator):
         return merging.side_by_side(frames, self.dtype)
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        return self._of_frames(weights, lambda operator, own: operator.terms(own))
+        return self._terms_of_frames(weights, lambda operator, own: operator.terms(own))
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
-        return self._of_frames(weights, lambda operator, own: operator.similar(own))
+        return self._terms_of_frames(weights, lambda operator, own: operator.similar(own))
 
-    def _of_frames(
+    def _terms_of_frames(
         self,
         weights: Array | None,
-        asked: Callable[[ArrayOperator, Array | None], list[Term] | None],
+        terms_of: Callable[[ArrayOperator, Array | None], list[Term] | None],
     ) -> list[Term] | None:
         found: list[Term] = []
         given = [None] * len(self.operators) if weights is None else self.split(weights)
@@ -365,7 +364,7 @@ class FrameStack(NormalOperator):
             if self._roots is not None or more is not None:
                 square = 1.0 if self._roots is None else self._roots[number] ** 2
                 own = np.broadcast_to(square * (1.0 if more is None else more), operator.shape[0])
-            terms = asked(operator, own) if isinstance(operator, ArrayOperator) else None
+            terms = terms_of(operator, own) if isinstance(operator, ArrayOperator) else None
             if terms is None:
                 return None
             found += terms

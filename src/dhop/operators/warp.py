@@ -1,4 +1,4 @@
-"""Warps: an image seen through a map of positions."""
+"""Warps: an image interpolated at other positions."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -21,8 +21,8 @@ from dhop.runtime import arguments
 Array = NDArray[Any]
 Conserve: TypeAlias = Literal["brightness", "flux"]
 
-# Sums of absolute values of a cubic spline through one pixel, along an axis: the largest there is
-# at positions a pixel apart, and that of linear splines which lie above it everywhere.
+# Absolute sums of the cubic spline through one pixel, along an axis: the largest over positions a
+# pixel apart, and the sum of linear splines that bound it everywhere.
 ROW, COLUMN = 1.5491, 1.7393
 KINDS = {1: "a signal", 2: "an image", 3: "a volume"}
 
@@ -146,12 +146,12 @@ class WarpOperator(NormalOperator):
 
     @property
     def mapped(self) -> bool:
-        """Whether the coordinates are positions, no matrix."""
+        """Whether the coordinates are an array of positions, not a matrix."""
         return len(self.coordinates) == self.warped
 
     @property
     def warped(self) -> int:
-        """How many axes are warped, the last ones."""
+        """Number of warped axes, which are the last ones."""
         return self._axes
 
     @property
@@ -200,7 +200,7 @@ class WarpOperator(NormalOperator):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self.dims, self.dimsd, self.coordinates, self.settings())
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         boundary = sorted(set(self.boundary), key=self.boundary.index)
         what = "positions" if self.mapped else "matrix"
         return (
@@ -227,7 +227,7 @@ class WarpOperator(NormalOperator):
         return self._each(WarpColumns(self.warp, self.dtype))
 
     def _each(self, rows: Rows) -> Rows:
-        """Of all images, from what those of one are."""
+        """The rows of all images of a batch, from those of one."""
         images = prod(self.dims[: -self._axes])
         return rows if images == 1 else merging.diagonal_of([rows] * images, self.dtype)
 
@@ -242,7 +242,7 @@ class WarpOperator(NormalOperator):
 
 
 def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:
-    """A matrix or positions, as a read-only copy in float64, and how many axes these have."""
+    """A matrix or positions as a read-only copy in float64, and the number of warped axes."""
     given = dense(coordinates, "coordinates")
     axes = _axes(given.shape)
     shape = dimsd[-axes:]
@@ -263,7 +263,7 @@ def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:
 
 
 def _axes(shape: tuple[int, ...]) -> int:
-    """How many axes a matrix or an array of positions of that shape can have."""
+    """The number of axes that a matrix or an array of positions of this shape warps."""
     matrix = len(shape) == 2 and shape[0] == shape[1] > 1
     return min(max(shape[0] - 1 if matrix else len(shape) - 1, 1), 3)
 

@@ -11,7 +11,7 @@ needed("matplotlib", "plot", "dhop.plots")
 from dhop.plots.comparison import comparison  # noqa: E402
 from dhop.plots.fields import field, widths  # noqa: E402
 from dhop.plots.matrix import row, spy  # noqa: E402
-from dhop.plots.points import psf  # noqa: E402
+from dhop.plots.psfs import psf  # noqa: E402
 from dhop.plots.spectra import frequency_response, singular_values  # noqa: E402
 from dhop.plots.volumes import volume  # noqa: E402
 from dhop.runtime.signatures import shorten  # noqa: E402

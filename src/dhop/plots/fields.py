@@ -1,4 +1,4 @@
-"""Point spread functions that vary over the field: all of them, and their widths."""
+"""Point spread functions that vary over the field, and their widths."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +11,8 @@ from dhop.psf.ellipses import ellipse
 from dhop.psf.field import Field
 
 LABELS = 9  # along an axis
-ROUND = 0.01  # an ellipticity that is drawn no longer than it is
-STICK = 0.8  # of the width of a cell: the longest stick
+ROUND = 0.01  # ellipticity: sticks are not scaled up beyond it
+STICK = 0.8  # length of the longest stick, in widths of a cell
 
 
 def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
@@ -123,7 +123,7 @@ def _of_images(field: Field) -> None:
 
 
 def _edges(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the cells around nodes begin and end: half way to the next."""
+    """Edges of the cells around nodes, half way to the next."""
     if nodes.size == 1:
         return nodes[0] + np.array([-0.5, 0.5])
     middles = (nodes[1:] + nodes[:-1]) / 2

@@ -1,4 +1,4 @@
-"""The explicit matrix, of which only what is drawn is built."""
+"""The explicit matrix, of which only the part that is drawn is built."""
 
 from typing import Any
 
@@ -171,7 +171,7 @@ def _image(A: DHOperator, line: Any, index: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _box(image: NDArray[Any], margin: int) -> tuple[int, int, int, int]:
-    """Where an image is not zero, with a margin: top, bottom, left and right."""
+    """Bounding box of the nonzero pixels with a margin: top, bottom, left, right."""
     ends: list[int] = []
     for axis, size in enumerate(image.shape):
         hits = np.flatnonzero(image.any(axis=1 - axis))

@@ -1,4 +1,4 @@
-"""What the operator does to frequencies, and to singular vectors."""
+"""The frequency response of an operator, and its singular values."""
 
 import numpy as np
 from matplotlib.axes import Axes

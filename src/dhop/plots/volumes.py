@@ -1,4 +1,4 @@
-"""Volumes, as the PSF of a microscope or its stacks of planes."""
+"""Volumes, such as PSFs and stacks of a microscope."""
 
 from collections.abc import Sequence
 

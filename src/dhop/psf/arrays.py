@@ -1,4 +1,4 @@
-"""Point spread functions that are there already: scaled, turned, resampled, measured."""
+"""Operations on point spread functions: scale, rotate, resample, measure."""
 
 from collections.abc import Sequence
 from math import prod
@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive
+from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive_number
 from dhop.runtime.arguments import both, each, integer, numbers, psf_array, real
 
 Array = NDArray[Any]
@@ -147,8 +147,8 @@ def resample(
     array([0.1, 0.8, 0.1])
     """
     array = double(psf)
-    old = each("pixel", pixel, array.ndim, positive)
-    new = each("new_pixel", new_pixel, array.ndim, positive)
+    old = each("pixel", pixel, array.ndim, positive_number)
+    new = each("new_pixel", new_pixel, array.ndim, positive_number)
     middle = [(size - 1) / 2 for size in array.shape]
     if center is not None:
         middle = list(each("center", center, array.ndim, real))
@@ -267,8 +267,8 @@ def window(psf: Array, center: Sequence[int], half: Sequence[int]) -> Array:
 
 
 def _overlaps(count: int, ratio: float, middle: float) -> Image:
-    """Part of each of `count` pixels (columns) within each new one (rows), `ratio` as large."""
-    ratio = positive("new_pixel / pixel", ratio)
+    """Fraction of each of `count` pixels (columns) within each new one (rows), `ratio` as large."""
+    ratio = positive_number("new_pixel / pixel", ratio)
     reach = max(middle + 0.5, count - 0.5 - middle) / ratio
     half = max(int(np.ceil(real("pixel / new_pixel", reach) - 0.5 - 1e-9)), 0)
     affordable("new_pixel", 2 * half + 1, count)

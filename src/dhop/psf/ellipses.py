@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 STEPS = 200
-CLOSE = 1e-8  # of the variances, where they change no more
-SMALLEST = 0.1  # square pixels, of which no shape can be seen
+CLOSE = 1e-8  # relative change of variances at convergence
+SMALLEST = 0.1  # square pixels: variance below which a shape is not resolved
 
 
 class Ellipse(NamedTuple):
@@ -37,10 +37,10 @@ class Ellipse(NamedTuple):
 
 
 def ellipse(psf: Array) -> Ellipse:
-    """The ellipse of a PSF, by moments under a Gaussian of its own width.
+    """The ellipse of a PSF, by adaptive moments: weighted by a Gaussian of the same width.
 
-    So the far wings, where a measured PSF has noise alone, do not count. NaN if it has no such
-    width, as what is no blur.
+    So the wings, where a measured PSF is only noise, do not count. NaN if the iteration does not
+    converge, as for arrays that are no blur.
 
     Examples
     --------

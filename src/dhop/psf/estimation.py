@@ -1,4 +1,4 @@
-"""The point spread function from the frames themselves."""
+"""Estimation of the point spread function from the frames."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dhop.cautions import PSFWarning
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
 from dhop.runtime.arguments import both, choice, numbers, positive
@@ -19,29 +19,29 @@ from dhop.runtime.arguments import both, choice, numbers, positive
 Array = NDArray[Any]
 Family: TypeAlias = Literal["gaussian", "elliptic", "moffat", "disk", "motion"]
 
-NARROWEST = 0.15  # pixels of the high resolution: a point
-POINT = 0.25  # pixels of a frame: what is narrower is taken for a point too
-WIDEST = 4.0  # pixels of a frame, and one part in SHORTEST of it
-SHORTEST = 6
-OTHER = ("disk", "motion")  # families without a Gaussian among them
-TOLD = 0.03  # of the logarithm of the likelihood, for each class of aliases: a family is better
-# Where angles are searched from, in units of 45 degrees. The likelihood of a streak has many peaks,
-# and a kink where the streak lies along an axis, from which a search does not get away.
+NARROWEST = 0.15  # high-resolution pixels: lower bound of the width
+POINT = 0.25  # pixels of a frame: narrower PSFs become a point
+WIDEST = 4.0  # pixels of a frame: upper bound of the width ...
+SHORTEST = 6  # ... which is also at most this fraction of a frame
+NOT_GAUSSIAN = ("disk", "motion")  # families without a Gaussian among their members
+MIN_GAIN = 0.03  # of the log-likelihood, for each class of aliases, by which a family is better
+# Initial angles of the search, in units of 45 degrees. The likelihood of a streak has many
+# maxima, and a kink where the streak lies along an axis, in which a search gets stuck.
 TURNS = (-1.75, -1.25, -0.75, -0.25, 0.25, 0.75, 1.25, 1.75)
-# A photograph as cameras write it falls off towards its highest frequencies as if it had been
-# blurred by this many of its pixels; that is no blur that should be taken away. Several frames show
-# what is beyond these frequencies, and need no such caution.
-CAUTION = 0.55
-LEAST_CAUTION = 0.07  # of the square, for pixels are not sensitive all over, and models not right
+# Photographs fall off towards their highest frequencies as if blurred by this many of their pixels.
+# That blur is not to be removed, so it is subtracted from a single frame's estimate. Several frames
+# show the frequencies beyond.
+CAMERA_BLUR = 0.55
+LEAST_BLUR = 0.07  # fraction of the square that is subtracted in any case
 
 
 @dataclass(frozen=True)
 class _Family:
-    """A PSF from a few numbers, which are searched for between bounds."""
+    """A family of PSFs with a few parameters, fitted between bounds."""
 
     make: Callable[..., Array]
     starts: list[list[float]]
-    others: list[tuple[float, float]]  # bounds of the numbers after the first, a logarithm of width
+    others: list[tuple[float, float]]  # bounds of the parameters after the log of the width
 
 
 FAMILIES: dict[str, _Family] = {
@@ -136,8 +136,8 @@ def estimate(
     choice("decimation", decimation, ("mean", "sum", "sample"))
     spectra = Spectra(stack, steps, moves, each)
     psf, scene = fit_blur(spectra, decimation, family)
-    # The others become a Gaussian by themselves, where frames show no more.
-    if family in OTHER and fit_blur(spectra, decimation)[1].misfit - scene.misfit < TOLD:
+    # The other families contain a Gaussian.
+    if family in NOT_GAUSSIAN and fit_blur(spectra, decimation)[1].cost - scene.cost < MIN_GAIN:
         message = (
             f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
             "be wrong; take more frames, or measure the psf"
@@ -147,7 +147,7 @@ def estimate(
 
 
 def fit_blur(spectra: Spectra, decimation: str, family: Family = "gaussian") -> tuple[Array, Scene]:
-    """The PSF of a family that fits best, and the model of which it is part."""
+    """The PSF of a family with the largest likelihood, and the model of the scene."""
     chosen = FAMILIES[choice("family", family, get_args(Family))]
     if not spectra.values.any():
         raise ValueError(
@@ -164,7 +164,7 @@ def fit_blur(spectra: Spectra, decimation: str, family: Family = "gaussian") -> 
         transfer, chosen.starts, [(np.log(NARROWEST), np.log(widest)), *chosen.others]
     )
     width, *others = scene.parameters
-    left = np.exp(2 * width) - _caution(spectra) ** 2
+    left = np.exp(2 * width) - _camera_blur(spectra) ** 2
     if left < (POINT * factor) ** 2:
         psf = np.ones((1, 1))
     else:
@@ -173,16 +173,16 @@ def fit_blur(spectra: Spectra, decimation: str, family: Family = "gaussian") -> 
 
 
 def given_blur(spectra: Spectra, decimation: str, psf: Array, center: Any = None) -> Scene:
-    """The model with a PSF that is known."""
+    """The model of the scene for a known PSF."""
     transfer = spectra.transfer(psf, center)
     return Likelihood(spectra, spectra.pixels(decimation)).fit(lambda _: transfer, [[]], [])
 
 
-def _caution(spectra: Spectra) -> float:
-    """Width that is no blur to be taken away, in high-resolution pixels."""
+def _camera_blur(spectra: Spectra) -> float:
+    """Width of the camera's own blur, which is not removed, in high-resolution pixels."""
     factor = spectra.factor
     known = (len(spectra) - 1) / (factor[0] * factor[1])
-    return CAUTION * max(factor) * float(np.sqrt(max(1 - known, LEAST_CAUTION)))
+    return CAMERA_BLUR * max(factor) * float(np.sqrt(max(1 - known, LEAST_BLUR)))
 
 
 def _gaussian(down: float, along: float, angle: float) -> Array:

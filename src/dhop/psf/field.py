@@ -1,4 +1,4 @@
-"""Point spread functions that depend on where in the scene a source is."""
+"""Point spread functions that depend on the position in the scene."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -348,7 +348,7 @@ class Field:
         return Field(stamps, places), center
 
     def at(self, *place: float) -> Array:
-        """The PSF of one place of the scene.
+        """The PSF at one position of the scene.
 
         Parameters
         ----------
@@ -380,5 +380,5 @@ class Field:
 
 
 def _hats(place: float, nodes: NDArray[np.float64]) -> Array:
-    """The weight of each node at a place."""
+    """The weight of each node at a position, by linear interpolation."""
     return np.array([np.interp(place, nodes, hat) for hat in np.eye(nodes.size)])

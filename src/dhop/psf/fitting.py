@@ -1,4 +1,4 @@
-"""A point spread function from frames and the image behind them."""
+"""A point spread function fitted to frames and a known image."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from dhop.runtime.arguments import both, choice, numbers, positive, real
 
 Array = NDArray[Any]
 
-MOST = 20_000  # pixels of a frame that are looked at
+MOST = 20_000  # pixels of a frame that are used
 
 
 def refine(
@@ -113,7 +113,7 @@ def refine(
 def _columns(
     scene: Array, shape: tuple[int, ...], move: Array, factor: tuple[int, int], decimation: str
 ) -> tuple[Array, Array]:
-    """What each value of the PSF adds to pixels of a frame, and the numbers of these pixels."""
+    """The matrix from the PSF to some pixels of a frame, and the numbers of these pixels."""
     moved = fft.ifft2(scipy.ndimage.fourier_shift(fft.fft2(scene), move)).real
     if decimation != "sample":
         # The block that begins at each pixel.

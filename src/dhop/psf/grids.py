@@ -1,7 +1,7 @@
 """Fields of PSFs as telescopes publish them: grids of oversampled stamps.
 
-A published stamp tells which part of a star's light a pixel of the detector receives at each
-distance from it: the pixel is in it already. So an operator samples, it does not sum:
+They are effective PSFs: which part of a star's light a pixel of the detector receives at each
+distance. As the pixel is included, an operator samples and does not sum:
 ``DHOperator(dims, field, factor, decimation="sample")``.
 """
 
@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.io.reading import ContentError, in_words
+from dhop.io.errors import ContentError, in_words
 from dhop.psf.piff import Jacobian, read_piff
 from dhop.runtime.arguments import numbers, positive
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
-STDPSF_SAMPLES = 4  # in a pixel of the detector, which the files do not say
-POLYNOMIAL_NODES = 9  # along each axis, between which a polynomial of low degree is nearly linear
+STDPSF_SAMPLES = 4  # samples of a detector pixel, not given in the files
+POLYNOMIAL_NODES = 9  # along each axis; a polynomial of low degree is nearly linear in between
 
 
 Grid: TypeAlias = tuple[Array, tuple[Array, Array]]  # stamps, and the rows and columns of nodes
@@ -59,7 +59,7 @@ def read(path: str | os.PathLike[str], factor: int, jacobian: Jacobian | None = 
 
 
 def arranged(data: ArrayLike, places: ArrayLike, oversampling: Any, factor: int) -> Grid:
-    """Stamps in any order as those of a grid, see `dhop.psf.Field.from_grid`."""
+    """Stamps in any order, sorted to a grid; see `dhop.psf.Field.from_grid`."""
     stamps = np.asarray(numbers("data", data), np.float64)
     where = np.asarray(numbers("places", places), np.float64)
     if stamps.ndim != 3 or where.shape != (len(stamps), 2):
@@ -79,22 +79,22 @@ def arranged(data: ArrayLike, places: ArrayLike, oversampling: Any, factor: int)
 
 
 def _places(header: Any, count: int) -> tuple[Array, int] | None:
-    """Columns and rows of the stamps of a cube, and their oversampling, as headers tell them."""
+    """Columns and rows of the stamps of a cube, and their oversampling, from its header."""
     try:
         if "NXPSFS" in header:
             columns = [header[f"IPSFX{k:02d}"] - 1 for k in range(1, header["NXPSFS"] + 1)]
             rows = [header[f"JPSFY{k:02d}"] - 1 for k in range(1, header["NYPSFS"] + 1)]
             return np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2), STDPSF_SAMPLES
         if "DET_YX0" in header:
-            told = [re.findall(r"[-+.\deE]+", str(header[f"DET_YX{k}"])) for k in range(count)]
-            return np.array(told, np.float64)[:, ::-1], int(header["OVERSAMP"])
+            found = [re.findall(r"[-+.\deE]+", str(header[f"DET_YX{k}"])) for k in range(count)]
+            return np.array(found, np.float64)[:, ::-1], int(header["OVERSAMP"])
     except (KeyError, ValueError, TypeError) as error:
         raise ContentError(f"its header tells no grid of {count} psfs: {error}") from None
     return None
 
 
 def _psfex(header: Any, masks: Array, factor: int) -> Grid:
-    """Polynomials over the detector, at the nodes of a grid over all stars that they fitted."""
+    """Polynomials over the detector, evaluated on a grid over the stars they were fitted to."""
     if int(header["POLNAXIS"]) != 2 or int(header["POLNGRP"]) != 1:
         raise ContentError("only psfs that are a polynomial of row and column can be read")
     degree = int(header["POLDEG1"])
@@ -111,13 +111,13 @@ def _psfex(header: Any, masks: Array, factor: int) -> Grid:
 
 
 def _resampled(stamps: Array, step: float) -> Array:
-    """Stamps at every `step`-th sample from the middle on, which stays the middle."""
+    """Stamps sampled with a `step`, about the same middle."""
     middle = [(size - 1) / 2 for size in stamps.shape[1:]]
     lines = [np.arange(-int(m / step), int(m / step) + 1) * step + m for m in middle]
     if all((line == np.rint(line)).all() for line in lines):
         rows, columns = (line.astype(np.intp) for line in lines)
         return stamps[:, rows[:, None], columns]
-    from scipy.ndimage import map_coordinates  # which most who import a PSF do not need
+    from scipy.ndimage import map_coordinates  # rarely needed
 
     interpolate: Callable[..., Array] = map_coordinates
     places = np.meshgrid(*lines, indexing="ij")

@@ -1,4 +1,4 @@
-"""Point spread functions that were measured or published: read and prepared."""
+"""Measured and published point spread functions: reading and preparing them."""
 
 import os
 from collections.abc import Sequence

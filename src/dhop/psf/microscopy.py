@@ -1,4 +1,4 @@
-"""Blurs of microscopes: volumes, planes first."""
+"""PSFs of microscopes: volumes, planes first."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -10,7 +10,7 @@ from scipy import fft
 from scipy.special import j0, roots_legendre
 
 from dhop.psf.arrays import normalise
-from dhop.psf.pixels import Image, affordable, count_of, covered, edges, positive
+from dhop.psf.pixels import Image, affordable, count_of, covered, edges, positive_number
 from dhop.runtime import memory
 from dhop.runtime.arguments import each, integers, real, sequence
 
@@ -18,10 +18,10 @@ Path: TypeAlias = Callable[[Image], tuple[Image, Image]]
 
 FINE = 1 / 32  # of the wavelength over the aperture: step of the tabulated profiles
 NODES = 3  # of the rule of Gauss and Legendre, in a pixel as wide as half of that length
-MOST = 2**13  # radians by which phases may differ over the aperture
+MOST = 2**13  # radians, largest difference of phases over the aperture
 WIDEST = 2**12  # pixels from the middle of a pinhole to its edge
 POINT = 1e-6  # pixels: a pinhole that is a point
-LONGEST = 2**26  # numbers of the table of phases that are computed at a time
+LONGEST = 2**26  # entries of the table of phases that are computed at a time
 
 
 def widefield(
@@ -108,10 +108,10 @@ def widefield(
     ((11, 15, 15), 1.0)
     """
     sizes, steps = _grid(shape, voxel)
-    wavelength, na = positive("wavelength", wavelength), positive("na", na)
-    immersion = positive("index", index)
-    sample = immersion if sample_index is None else positive("sample_index", sample_index)
-    design = immersion if design_index is None else positive("design_index", design_index)
+    wavelength, na = positive_number("wavelength", wavelength), positive_number("na", na)
+    immersion = positive_number("index", index)
+    sample = immersion if sample_index is None else positive_number("sample_index", sample_index)
+    design = immersion if design_index is None else positive_number("design_index", design_index)
     thick, glass = each("coverslip", coverslip, 2, real)
     nominal, made_for = each("design_coverslip", design_coverslip, 2, real)
     below, distance = real("depth", depth), real("working_distance", working_distance)
@@ -205,7 +205,7 @@ def confocal(
 def _grid(
     shape: Sequence[int], voxel: float | Sequence[float]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Planes, rows and columns, and how far they are from each other."""
+    """Numbers of planes, rows and columns, and their steps."""
     sizes = integers("shape", sequence("shape", shape, "integers"), 3)
     if min(sizes) < 1:
         raise ValueError(f"shape must be positive, got {shape!r}")
@@ -213,17 +213,17 @@ def _grid(
     count = count_of(voxel, 3)
     if count not in (2, 3):
         raise ValueError(f"voxel must be one number, two or three, got {voxel!r}")
-    given = each("voxel", voxel, count, positive)
+    given = each("voxel", voxel, count, positive_number)
     return sizes, (*given[: count - 1], *given[-1:] * (4 - count))
 
 
 def _profiles(
     path: Path, sizes: Sequence[int], steps: Sequence[float], k: float, na: float
 ) -> tuple[Image, Image]:
-    """Distances from the axis, and the intensity there in each plane."""
+    """Radii, and the intensity at each in every plane."""
     reach = float(np.hypot(sizes[1] * steps[1], sizes[2] * steps[2])) / 2
     focus = (np.arange(sizes[0]) - (sizes[0] - 1) / 2) * steps[0]
-    with np.errstate(over="ignore", invalid="ignore"):  # of lengths that are refused
+    with np.errstate(over="ignore", invalid="ignore"):  # lengths that are refused below
         fixed, change = path(np.linspace(0, 1, 257))
         ends = fixed + np.multiply.outer(focus[[0, -1]], change)
         waves = k * (float(np.ptp(ends, axis=1).max()) + na * reach)
@@ -255,7 +255,7 @@ def _on_pixels(
     steps: Sequence[float],
     length: float,
 ) -> Image:
-    """The integral of profiles about the axis over each pixel of each plane."""
+    """Integrals of radial profiles over each pixel of each plane."""
     mirrored = np.concatenate([-radii[:0:-1], radii])
     values = np.concatenate([profiles[:, :0:-1], profiles], axis=1)
     profile = scipy.interpolate.CubicSpline(mirrored, values, axis=1)

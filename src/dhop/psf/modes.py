@@ -1,4 +1,4 @@
-"""Point spread functions that are sums of a few, each times a map."""
+"""Point spread functions as a sum of modes, each times a map."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class Modes:
-    """PSFs as a sum of a few, each times a map: eigen-PSFs, or polynomials of the position.
+    """PSFs as a sum of modes, each times a map: eigen-PSFs, or polynomials of the position.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Blurs of instruments: diffraction and the atmosphere."""
+"""PSFs of diffraction and of the atmosphere."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import j1, jn_zeros
 
 from dhop.psf.arrays import normalise
-from dhop.psf.pixels import Image, integrate, positive, shape_of
+from dhop.psf.pixels import Image, integrate, positive_number, shape_of
 from dhop.runtime.arguments import real
 
 FIRST_ZERO = float(jn_zeros(1, 1)[0])  # of J_1
@@ -58,7 +58,7 @@ def airy(size: int | Sequence[int], radius: float, *, obstruction: float = 0.0) 
            [0.11  , 0.4717, 0.11  ],
            [0.0221, 0.11  , 0.0221]])
     """
-    radius = positive("radius", radius)
+    radius = positive_number("radius", radius)
     if radius < NARROWEST:
         raise ValueError(f"radius must be at least {NARROWEST} pixels, got {radius}")
     obstruction = real("obstruction", obstruction)
@@ -117,7 +117,7 @@ def moffat(size: int | Sequence[int], fwhm: float, beta: float) -> Image:
            [0.1194, 0.2952, 0.1194],
            [0.0568, 0.1194, 0.0568]])
     """
-    fwhm = positive("fwhm", fwhm)
+    fwhm = positive_number("fwhm", fwhm)
     if fwhm < NARROWEST:
         raise ValueError(f"fwhm must be at least {NARROWEST} pixels, got {fwhm}")
     beta = real("beta", beta)

@@ -1,4 +1,4 @@
-"""Where a point spread function stands in its array."""
+"""The position of a point spread function in its array."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Place = tuple[float, ...]
 
-OFF = 0.5  # pixels from its origin to the peak of a PSF, which nobody may have wanted ...
-LEANS = 0.25  # ... unless its centroid is nearer
-NO_SUM = 1e-3  # of the sum of absolute values: as good as no sum
+OFF = 0.5  # pixels from origin to peak that may be a mistake ...
+LEANS = 0.25  # ... unless the centroid is nearer
+NO_SUM = 1e-3  # of the sum of absolute values: a sum that counts as zero
 
 
 def peak(psf: Array) -> Place:
@@ -30,7 +30,7 @@ def peak(psf: Array) -> Place:
 
 
 def centroid(psf: Array) -> Place:
-    """The centre of mass; noise about zero cancels, as in the sum. Of complex values their size.
+    """The centre of mass; noise about zero cancels. Complex values count by their size.
 
     Raises
     ------
@@ -50,10 +50,10 @@ def centroid(psf: Array) -> Place:
 
 
 def displaced(psf: Array) -> Place | None:
-    """How far the peak is off the origin, ``(K - 1) // 2``, if it looks like an oversight.
+    """Distance of the peak from the origin, ``(K - 1) // 2``, if it looks like a mistake.
 
-    As half a pixel of an array of an even size, or what was cut out a pixel beside the star. A PSF
-    that leans to one side, as that of a coma, has its centroid elsewhere than its peak.
+    Such as half a pixel in an array of even size, or a stamp cut out beside the star. In a skewed
+    PSF, such as coma, the centroid is not displaced with the peak.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def displaced(psf: Array) -> Place | None:
     >>> displaced(np.array([[0.0, 0.0, 3.0]])), displaced(np.array([[0.5, 1.0, 3.0]]))
     ((0.0, 1.0), (0.0, 1.0))
     """
-    if abs(psf.sum()) <= NO_SUM * np.abs(psf).sum():  # a difference stands nowhere
+    if abs(psf.sum()) <= NO_SUM * np.abs(psf).sum():  # a difference operator has no position
         return None
     origin = [(K - 1) // 2 for K in psf.shape]
     off, heavy = np.subtract(peak(psf), origin), np.subtract(centroid(psf), origin)

@@ -1,4 +1,4 @@
-"""Fields that Piff has fitted: pixels on the sky, each a polynomial of the place on the sky.
+"""Fields fitted by Piff: pixels on the sky, each a polynomial of the position on the sky.
 
 References
 ----------
@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.io.reading import ContentError
+from dhop.io.errors import ContentError
 
 Array = NDArray[Any]
 Jacobian: TypeAlias = Callable[[float, float], Any]
 
-NODES = 33  # along each axis of the detector: interpolation stays below what tree rings do
-FIRST_LANCZOS = 3  # of files that do not say it
-SKY_DEGREE = 2  # of the polynomial that leads from the detector to the sky
+NODES = 33  # along each axis; interpolation errors stay below the effect of tree rings
+DEFAULT_LANCZOS = 3  # order, of files that do not give it
+SKY_DEGREE = 2  # of the polynomial from the detector to the sky
 
 
 def read_piff(
@@ -28,9 +28,9 @@ def read_piff(
 ) -> tuple[Array, tuple[Array, Array]]:
     """The stamps and nodes of an open FITS file, in pixels of the scene.
 
-    The map from the detector to the sky is fitted to the stars of the file, which has it only as a
-    program that is not run. So tree rings, which change the shape of pixels, are in the PSFs only
-    if `jacobian` knows of them.
+    The map from the detector to the sky is fitted to the stars of the file, as the file holds it
+    only as pickled code, which is not run. So tree rings, which change the shape of pixels, are
+    included only by `jacobian`.
     """
     model, interpolation = file["psf_model"].data, file["psf_interp"].data
     kinds = str(model["type"][0]).strip(), str(interpolation["type"][0]).strip()
@@ -43,7 +43,7 @@ def read_piff(
     named = None
     if "interp" in model.columns.names:
         named = re.search(r"Lanczos\((\d+)", str(model["interp"][0]))
-    order = int(named[1]) if named else FIRST_LANCZOS
+    order = int(named[1]) if named else DEFAULT_LANCZOS
     degree = int(np.max(interpolation["order"][0]))
     coefficients = np.asarray(file["psf_interp_solution"].data["q"][0], np.float64)
 
@@ -61,11 +61,11 @@ def read_piff(
         column, row = float(columns[h]), float(rows[g])
         u, v = (each(column, row) for each in sky)
         powers = [u**i * v**j for i in range(degree + 1) for j in range(degree + 1 - i)]
-        grid = _whole(coefficients @ powers, size, scale)
+        grid = _pixel_grid(coefficients @ powers, size, scale)
         if jacobian is None:
             slopes = [each.slopes(column, row) for each in sky]
         else:
-            slopes = _told(jacobian, column, row)
+            slopes = _checked_jacobian(jacobian, column, row)
         du, dv = ((dx * across + dy * down).ravel() / scale for dx, dy in slopes)
         one, two = (_lanczos(places, size, order) for places in (dv, du))
         seen = np.einsum("pv,vu,pu->p", one, grid, two)
@@ -73,11 +73,11 @@ def read_piff(
     return stamps, (factor * rows, factor * columns)
 
 
-def _told(jacobian: Jacobian, column: float, row: float) -> Any:
-    """What a caller's function tells of a place."""
+def _checked_jacobian(jacobian: Jacobian, column: float, row: float) -> Any:
+    """The value of a caller's function at a position."""
     try:
         slopes = np.asarray(jacobian(column, row), np.float64)
-    except Exception as error:  # it is the caller's, and may raise anything
+    except Exception as error:  # a caller's function may raise anything
         raise ContentError(f"jacobian fails of {column:g}, {row:g}: {error}") from error
     if slopes.shape != (2, 2) or not np.isfinite(slopes).all() or np.linalg.det(slopes) == 0:
         raise ContentError(
@@ -88,7 +88,7 @@ def _told(jacobian: Jacobian, column: float, row: float) -> Any:
 
 
 class _Polynomial:
-    """A polynomial of column and row that is nearest to values at some places."""
+    """The least-squares polynomial of column and row through values at some positions."""
 
     def __init__(self, x: Array, y: Array, values: Array) -> None:
         self._middle = x.mean(), y.mean()
@@ -104,14 +104,14 @@ class _Polynomial:
         return float(self._coefficients @ values)
 
     def slopes(self, x: float, y: float) -> tuple[float, float]:
-        """Derivatives by column and row, by differences, which are exact up to degree two."""
+        """Derivatives by column and row, by differences that are exact up to degree two."""
         return (self(x + 1, y) - self(x - 1, y)) / 2, (self(x, y + 1) - self(x, y - 1)) / 2
 
 
-def _whole(values: Array, size: int, scale: float) -> Array:
-    """The pixels of a model, of which old files leave out one, or three that follow from it.
+def _pixel_grid(values: Array, size: int, scale: float) -> Array:
+    """The pixels of a model; old files omit one or three.
 
-    Those keep the flux, and the centroid in the middle.
+    The omitted ones follow from the flux, and from the centroid in the middle.
     """
     missing = size * size - values.size
     if missing == 0:
@@ -132,7 +132,7 @@ def _whole(values: Array, size: int, scale: float) -> Array:
 
 
 def _lanczos(places: Array, size: int, order: int) -> Array:
-    """The weight of each pixel of a line at each place, counted from the middle; of sum one."""
+    """Interpolation weights of the pixels of a line at positions from its middle; of sum one."""
     near = np.arange(-order, size + order)  # beyond the line there are zeros
     distance = places[:, None] + size // 2 - near
     weights = np.where(np.abs(distance) < order, np.sinc(distance) * np.sinc(distance / order), 0)

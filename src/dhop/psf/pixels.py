@@ -12,8 +12,8 @@ from dhop.runtime.arguments import integers, pair, real
 
 Image = NDArray[np.float64]
 
-LARGEST = 1e150  # whose square is a number, as is that of its reciprocal
-COPIES = 10  # at most, of its size, that making a psf takes at a time
+LARGEST = 1e150  # its square does not overflow, nor that of its reciprocal underflow
+COPIES = 10  # of a PSF, at most, in memory while it is made
 
 
 def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
@@ -25,7 +25,7 @@ def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def sizes_of(size: int | Sequence[int]) -> tuple[int, ...]:
-    """The shape that one to three numbers ask for; a single one that is no sequence, an image."""
+    """The shape of one to three axes; a single number stands for both axes of an image."""
     count = count_of(size, 2)
     if count == 2:
         return shape_of(size)
@@ -39,7 +39,7 @@ def sizes_of(size: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def count_of(value: Any, default: int) -> int:
-    """How many values were given, `default` if it is one that stands for all."""
+    """How many values were given, `default` for a single number."""
     try:
         return len(value)
     except TypeError:
@@ -47,14 +47,14 @@ def count_of(value: Any, default: int) -> int:
 
 
 def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:
-    """The shape of a PSF that an argument asks for, if it can be made in the memory there is."""
+    """The shape of a PSF, or a MemoryError that names the argument which asks for it."""
     what = f"making the psf of {rows} x {columns} pixels that {name} asks for"
     memory.require(8 * COPIES * rows * columns, what)
     return rows, columns
 
 
-def positive(name: str, value: Any) -> float:
-    """`value` as a float."""
+def positive_number(name: str, value: Any) -> float:
+    """`value` as a float, positive and within a range whose squares are finite."""
     number = real(name, value)
     if not 1 / LARGEST <= number <= LARGEST:
         raise ValueError(f"{name} must be positive, and at most {LARGEST:g}, got {value!r}")
@@ -62,12 +62,12 @@ def positive(name: str, value: Any) -> float:
 
 
 def edges(count: int, center: float | None = None) -> Image:
-    """Where `count` pixels begin and the last ends, from the middle, or from index `center`."""
+    """Edges of `count` pixels, counted from the middle or from index `center`."""
     return np.arange(count + 1.0) - (count / 2 if center is None else center + 0.5)
 
 
 def corner_difference(corners: Image) -> Image:
-    """Integral over each pixel, from integrals up to each corner."""
+    """Integrals over pixels from integrals up to their corners."""
     return np.diff(np.diff(corners, axis=0), axis=1)
 
 
@@ -94,7 +94,7 @@ def covered(shape: tuple[int, int], radius: float, center: Sequence[float] | Non
     )
     near = (np.maximum(0, np.maximum(e[:-1], -e[1:])) for e in (rows, columns))
     far = (np.maximum(-e[:-1], e[1:]) for e in (rows, columns))
-    with np.errstate(over="ignore"):  # farther than there are numbers
+    with np.errstate(over="ignore"):  # distances may overflow
         nearest, farthest = np.hypot.outer(*near), np.hypot.outer(*far)
     radius = min(radius, farthest.max())
     signs = np.outer(np.sign(rows), np.sign(columns))

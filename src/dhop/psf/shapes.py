@@ -1,4 +1,4 @@
-"""Blurs of a simple shape: Gaussian, box, disk and line."""
+"""PSFs of simple shapes: Gaussian, box, disk and line."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -13,7 +13,7 @@ from dhop.psf.pixels import (
     corner_difference,
     covered,
     edges,
-    positive,
+    positive_number,
     sizes_of,
 )
 from dhop.runtime.arguments import both, each, real
@@ -98,7 +98,7 @@ def gaussian(
 
 
 def _width(name: str, value: float) -> float:
-    width = positive(name, value)
+    width = positive_number(name, value)
     if width > WIDEST:
         raise ValueError(f"{name} must be at most {WIDEST:g} pixels, got {value!r}; take a `box`")
     return width
@@ -158,7 +158,7 @@ def disk(radius: float) -> Image:
            [0.1453, 0.3183, 0.1453],
            [0.0251, 0.1453, 0.0251]])
     """
-    radius = positive("radius", radius)
+    radius = positive_number("radius", radius)
     size = 2 * int(np.ceil(radius - 0.5)) + 1
     if size == 1:
         return np.ones((1, 1))
@@ -198,7 +198,7 @@ def motion(length: float, angle: float = 0.0) -> Image:
            [0.    , 0.4714, 0.    ],
            [0.2643, 0.    , 0.    ]])
     """
-    length = positive("length", length)
+    length = positive_number("length", length)
     sine, cosine = _direction(angle)
     step = np.array([-sine, cosine]) * length  # (rows, columns) from end to end
     size = [2 * int(np.ceil(abs(s) / 2)) + 1 for s in step]

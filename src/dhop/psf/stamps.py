@@ -1,4 +1,4 @@
-"""The arrays that fields and modes own: PSFs, and where they are."""
+"""Checks of the arrays of fields and modes: PSFs and their positions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Array = NDArray[Any]
 
 
 def checked_stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Array:
-    """The PSFs, of their own memory and read-only, or an error that names the shape they need."""
+    """The PSFs as a read-only copy, or an error that names the required shape."""
     array = np.array(numbers("stamps", given), order="C", subok=False)
     if array.ndim not in ndims or array.size == 0:
         raise ValueError(f"stamps must have the shape {shape}, got {array.shape}")
@@ -21,7 +21,7 @@ def checked_stamps(given: ArrayLike, shape: str, ndims: tuple[int, ...]) -> Arra
 
 
 def ascending(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
-    """So many places of nodes along an axis, of their own memory and read-only, or an error."""
+    """`count` ascending positions along an axis as a read-only copy, or an error."""
     array = numbers(f"the {name} of positions", given)
     if array.shape != (count,):
         raise ValueError(

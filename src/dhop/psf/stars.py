@@ -19,7 +19,7 @@ from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
-OVERSAMPLING = 4  # samples in a pixel, of which stars at all phases tell
+OVERSAMPLING = 4  # samples of a pixel, from stars at all subpixel positions
 
 
 def read_stars(

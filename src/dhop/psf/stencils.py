@@ -1,4 +1,4 @@
-"""The convolutions that regularisers look at."""
+"""The stencils of regularisers."""
 
 from typing import Literal, TypeAlias, get_args
 
@@ -17,7 +17,7 @@ SECOND = np.array([1.0, -2.0, 1.0])
 
 
 def stencils(regulariser: Stencils, ndim: int = 2) -> list[NDArray[np.number]]:
-    """The PSFs, of factor one, that a regulariser puts under each other.
+    """The stencils of a regulariser, applied one under the other.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The point spread functions of frames and channels: whose they are, of sum one, and centred."""
+"""The point spread functions of frames and channels, normalised and centred."""
 
 from typing import Any
 
@@ -28,14 +28,13 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
     count, channels : int
         How many frames there are, and how many channels they have, 0 if they have no such axis.
     center : int or (int, int), optional
-        Index of the origin of each, which becomes ``(K - 1) // 2``, by default where it is.
+        Index of the origin of each, which is moved to ``(K - 1) // 2``.
 
     Returns
     -------
     ndarray or Field, or list of such, or list of lists of such
-        Of sum one. A blur that changes the brightness of the image would be brightness of the
-        frames that the image does not have. Only a PSF whose sum is nothing in comparison with its
-        values, as that of a radio interferometer, stays as it is.
+        Of sum one, so that the image is as bright as the frames. Only a PSF whose sum is next to
+        nothing in comparison with its values, as of a radio interferometer, stays as it is.
     """
     levels = _levels(psf)
     if levels < 3 or dimensions(psf) == 3:
@@ -60,7 +59,7 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
 
 
 def dimensions(psf: Any) -> int:
-    """Axes of an image that a PSF blurs: those of an array; sequences are of images."""
+    """The number of axes of the images: that of a PSF, two for sequences."""
     if isinstance(psf, np.ndarray) and psf.ndim == 3:
         return 3
     if isinstance(psf, Field):
@@ -75,7 +74,7 @@ def dimensions(psf: Any) -> int:
 def resampled(
     psf: Any, old: tuple[float, ...], new: tuple[float, ...], *, decimated: bool = True
 ) -> Any:
-    """The PSFs on other pixels, of which `new` are as large as `old` were.
+    """The PSFs on pixels of another size: `new` of them are as long as `old` before.
 
     `decimated` as for `Field.resampled`.
     """
@@ -98,12 +97,12 @@ def distinct(psf: Any) -> list[Any]:
 
 
 def plain(psf: Array | Field) -> Array:
-    """What choices look at: a PSF, or the mean of a field."""
+    """A PSF, or the mean of a field."""
     return psf.mean if isinstance(psf, Field) else psf
 
 
 def mean(psfs: list[Any]) -> Array:
-    """Their mean, in an array that has room for each about its origin."""
+    """The mean of PSFs, with their origins on each other."""
     psfs = [plain(each) for each in psfs]
     side = max(max(each.shape) for each in psfs)
     size = (side,) * psfs[0].ndim
@@ -112,7 +111,7 @@ def mean(psfs: list[Any]) -> Array:
 
 
 def off_centre(psf: Any) -> str | None:
-    """A sentence about the first PSF that stands beside its origin as if by oversight."""
+    """The text of a warning about the first PSF that is off its origin as if by oversight."""
     for each in distinct(psf):
         each = plain(each)
         off = displaced(each)
@@ -139,7 +138,7 @@ def _of_channels(given: list[list[Any]], count: int, channels: int, center: Any)
 
 
 def _once(psf: Any, center: Any, known: dict[int, Any]) -> Any:
-    """PSFs that are one object stay one, so that their operators are shared."""
+    """The prepared PSF, once for each object, so that operators can be shared."""
     if id(psf) not in known:
         known[id(psf)] = _prepared(psf, center)
     return known[id(psf)]
@@ -199,7 +198,7 @@ def of_channels(psf: Any) -> list[Array]:
 
 
 def width(psf: Array) -> float:
-    """Standard deviation of a PSF along an axis, in the mean of all that are longer than one."""
+    """Standard deviation of a PSF, root mean square over the axes that are longer than one."""
     power = np.abs(psf)
     total = float(power.sum()) or 1.0
     squares = 0.0

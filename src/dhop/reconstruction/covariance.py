@@ -1,15 +1,19 @@
-r"""The inverse of the normal equations of a problem: how its solution varies with the data."""
+"""The posterior covariance of a problem: the inverse of its normal equations."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import ConvergenceWarning
-from dhop.iteration.rounds import Rounds, Verdict, forgiven
+from dhop.iteration.iterative_refinement import (
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
+)
 from dhop.iteration.steps import norm
 from dhop.operators.base import ArrayOperator
 from dhop.operators.inverse import InverseOperator, inverse_of
@@ -23,9 +27,9 @@ TOGETHER = 2**24  # numbers of images and frames that are solved for together
 
 
 class Covariance:
-    r""":math:`K^{-1}` with :math:`K = N + \beta P`, the covariance for noise of one.
+    r"""The posterior covariance for noise of variance one, :math:`K^{-1}`, :math:`K = N + \beta P`.
 
-    Vectors are the rows of arrays, so that many are multiplied and solved for at once.
+    Vectors are the rows of arrays: many are multiplied and solved for at once.
 
     Parameters
     ----------
@@ -36,8 +40,7 @@ class Covariance:
     similar : Problem, optional
         With a closed form that is near, if the problem itself has none.
     target : ArrayOperator, optional
-        What images are shown through: where it is `G`, what is asked for are the covariances
-        :math:`G K^{-1} G^H`.
+        `G`, if the covariance is to be that of the image at a target, :math:`G K^{-1} G^H`.
     """
 
     def __init__(
@@ -55,8 +58,8 @@ class Covariance:
         self.dtype = problem.operator.dtype
         self.free = free
 
-    def serves(self, problem: Problem, free: Array | None) -> bool:
-        """Whether another problem has the same covariance."""
+    def equals(self, problem: Problem, free: Array | None) -> bool:
+        """Whether this is the covariance of another problem, too."""
         mine, other = self.problem.operator, problem.operator
         return (
             self.free is None
@@ -76,7 +79,7 @@ class Covariance:
 
     @cached_property
     def near(self) -> InverseOperator | None:
-        """The closed form or one that is near, if there is any."""
+        """The closed form or that of equations near by, if there is any."""
         if self.closed is not None:
             return self.closed
         found = self.similar.equations(exact=False)
@@ -84,54 +87,58 @@ class Covariance:
 
     @cached_property
     def axes(self) -> tuple[int, ...]:
-        """Those of the images in arrays of the shape `dims`."""
+        """The axes of images in arrays of the shape `dims`."""
         terms = self.problem.operator.terms()
         last = range(max(len(self.dims) - self.problem.ndim, 0), len(self.dims))
         return terms[0].axes if terms else tuple(last)
 
-    def control(self, noise: bool) -> "Control | None":
-        r"""An inverse that is near and whose diagonal is known, if there is one."""
+    def control_variate(self, noise: bool) -> "ControlVariate | None":
+        """The product with an inverse near by whose diagonal is known, if there is one."""
         if self.free is not None or self.target is not None:
             return None
         found = self.similar.even_equations()
-        return None if found is None else Control(self._inverse(found), noise)
+        if found is None:
+            return None
+        inverse = self._inverse(found)
+        product = inverse.spread if noise else inverse.rounded
+        return ControlVariate(inverse.diagonal(noise).reshape(-1), product)
 
-    def kept(self, x: Array) -> Array:
-        """Vectors with zeros where nothing may vary."""
+    def restricted(self, x: Array) -> Array:
+        """Vectors with zeros at pixels that may not vary."""
         return np.asarray(x if self.free is None else x * self.free)
 
-    def shown(self, x: Array) -> Array:
-        """Vectors as the target shows them."""
+    def apply_target(self, x: Array) -> Array:
+        """The products with `G`."""
         return x if self.target is None else self.target.matmat(x.T).T
 
     @cached_property
     def uncertain(self) -> NDArray[np.bool_]:
-        """The pixels, as they are shown, that may vary."""
+        """The pixels of the image, at the target, that may vary."""
         if self.free is None:
             return np.ones(self.size, bool)
-        return np.asarray(abs(self.shown(self.free[None].astype(self.dtype))[0]) > NOTHING)
+        return np.asarray(abs(self.apply_target(self.free[None].astype(self.dtype))[0]) > NOTHING)
 
-    def unshown(self, x: Array) -> Array:
-        """The products with the adjoint of that."""
+    def target_adjoint(self, x: Array) -> Array:
+        """The products with the adjoint of `G`."""
         return x if self.target is None else self.target.rmatmat(x.T).T
 
     def data(self, x: Array) -> Array:
-        """The products with `N`, of scenes that may have any pixels."""
+        """The products of `N` with any vectors."""
         B = self.problem.operator
-        return self.kept(B.rmatmat(B.matmat(x.T)).T)
+        return self.restricted(B.rmatmat(B.matmat(x.T)).T)
 
     def penalty(self, x: Array) -> Array:
         r"""The products with :math:`\beta P`."""
         S = self.problem.S
-        return self.kept(self.problem.beta * S.rmatmat(S.matmat(self.kept(x).T)).T)
+        return self.restricted(self.problem.beta * S.rmatmat(S.matmat(self.restricted(x).T)).T)
 
     def normal(self, x: Array) -> Array:
         """The products with `K`."""
         return self.data(x) + self.penalty(x)
 
     def precondition(self, x: Array) -> Array:
-        """The products with what is near the inverse."""
-        return x if self.near is None else self.kept(self.near.rounded(x))
+        """The products with the inverse near by."""
+        return x if self.near is None else self.restricted(self.near.rounded(x))
 
     def solve(self, b: Array, rtol: float) -> Array:
         r"""The products with :math:`K^{-1}`.
@@ -142,16 +149,16 @@ class Covariance:
         rtol : float
             Norm of all residuals together, relative to that of `b`.
         """
-        b = self.kept(b.astype(self.dtype, copy=False))
+        b = self.restricted(b.astype(self.dtype, copy=False))
         scale = norm(b)
         strength = sum(self.problem.scales())
 
-        def judge(x: Array) -> Verdict:
+        def true_residual(x: Array) -> TrueResidual:
             r = b - self.normal(x.astype(np.float64, copy=False))
-            return Verdict(r, norm(r), forgiven(x.dtype, strength, norm(x), scale))
+            return TrueResidual(r, norm(r), attainable_residual(x.dtype, strength, norm(x), scale))
 
-        first = Verdict(b.copy(), scale, 0.0)
-        rounds = Rounds(judge, np.zeros_like(b), first, rtol * scale, MOST)
+        first = TrueResidual(b.copy(), scale, 0.0)
+        rounds = IterativeRefinement(true_residual, np.zeros_like(b), first, rtol * scale, MOST)
         rounds.solve(
             self.normal,
             None if self.near is None else self.precondition,
@@ -167,7 +174,7 @@ class Covariance:
         return np.asarray(rounds.x)
 
     def batches(self, count: int) -> Iterator[range]:
-        """So many vectors in parts that are worth being solved for together."""
+        """The numbers of vectors, in parts that are solved for together."""
         most = max(TOGETHER // sum(self.problem.operator.shape), 1)
         return (range(k, min(k + most, count)) for k in range(0, count, most))
 
@@ -178,12 +185,11 @@ class Covariance:
         found[np.arange(numbers.size), numbers] = 1
         return found
 
-    def pulls(self, count: int, rng: np.random.Generator, noise: bool = False) -> Array:
+    def perturbations(self, count: int, rng: np.random.Generator, noise: bool = False) -> Array:
         r"""Right-hand sides whose solutions are Gaussian with this covariance.
 
-        Those of data that are noise alone, where the penalty pulls to noise as well:
-        :math:`B^H \xi + \sqrt{\beta} S^H \zeta` with independent normal numbers; or the first term
-        alone, for the covariance :math:`K^{-1} N K^{-1}` of what `noise` makes.
+        :math:`B^H \xi + \sqrt{\beta} S^H \zeta` with independent normal numbers, or for `noise` the
+        first term alone, whose solutions have the covariance :math:`K^{-1} N K^{-1}`.
 
         References
         ----------
@@ -193,32 +199,32 @@ class Covariance:
         B, S, beta = self.problem.operator, self.problem.S, self.problem.beta
         drawn = rng.standard_normal((count, B.shape[0] + S.shape[0]), self.dtype)
         data, scene = np.split(drawn, [B.shape[0]], axis=1)
-        pull = B.rmatmat(data.T).T
-        return self.kept(pull if noise else pull + np.sqrt(beta) * S.rmatmat(scene.T).T)
+        b = B.rmatmat(data.T).T
+        return self.restricted(b if noise else b + np.sqrt(beta) * S.rmatmat(scene.T).T)
 
-    def determined(self, count: int, rng: np.random.Generator, rtol: float) -> float:
-        """How many numbers the data determine, the trace of ``K^-1 N``, by so many random signs.
+    def degrees_of_freedom(self, count: int, rng: np.random.Generator, rtol: float) -> float:
+        """The effective degrees of freedom of the solution, the trace of ``K^-1 N``.
 
-        As signs of the data, of which what is left is few where the image follows them.
+        Hutchinson's estimate with `count` vectors of random signs, taken as data.
         """
         B = self.problem.operator
         signs = rng.choice([-1.0, 1.0], (count, B.shape[0])).astype(self.dtype)
-        seen = self.kept(B.rmatmat(signs.T).T)
+        seen = self.restricted(B.rmatmat(signs.T).T)
         return float(np.vdot(seen, self.solve(seen, rtol))) / count
 
     def _inverse(self, equations: Any) -> InverseOperator:
         return inverse_of(self.problem.operator, equations, self.similar.beta)
 
 
-class Control:
-    """What is near an inverse and has a known diagonal.
+class ControlVariate(NamedTuple):
+    """A matrix near the covariance, or near the part of it that is noise.
 
     Attributes
     ----------
     diagonal : ndarray, shape (N,)
     product : callable
+        With vectors, the rows of an array.
     """
 
-    def __init__(self, inverse: InverseOperator, noise: bool) -> None:
-        self.diagonal = inverse.diagonal(noise).reshape(-1)
-        self.product = inverse.spread if noise else inverse.rounded
+    diagonal: Array
+    product: Callable[[Array], Array]

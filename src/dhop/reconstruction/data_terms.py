@@ -1,4 +1,4 @@
-"""What the frames say of their predictions: the values of losses, and their slopes."""
+"""Data terms: losses of the frames given their predictions, and their derivatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,49 +17,48 @@ Array = NDArray[Any]
 WIDE = np.dtype(np.float64)
 
 
-class Seen(NamedTuple):
-    """What one frame says of its prediction, lazily if that is lazy.
+class FrameLoss(NamedTuple):
+    """The loss of one frame and its gradient, lazy for a lazy prediction.
 
     Attributes
     ----------
     value : number
-        Its loss.
-    fall : ndarray
-        Minus half the slope of that, for each pixel.
+    descent : ndarray
+        Minus half the derivative by each pixel of the prediction.
     """
 
     value: Any
-    fall: Array
+    descent: Array
 
 
-class Tangent(NamedTuple):
-    """Least squares of the same slope as the loss of one frame, or nearly.
+class QuadraticModel(NamedTuple):
+    """Least squares with the gradient of the loss of one frame, or nearly.
 
     Attributes
     ----------
     square : number
-        Squared norm of the residuals, times the weights.
-    weights, trust : ndarray
-        Of the pixels, and how much of that is no distrust of outliers.
+        Of the weighted residuals.
+    weights, robustness : ndarray
+        Of the pixels, and the robustness weights of `dhop.reconstruction.losses.Loss`.
     """
 
     square: Any
     weights: Array
-    trust: Array
+    robustness: Array
 
 
-class Data(Protocol):
-    """Frames and what they cost."""
+class DataTerm(Protocol):
+    """The loss of all frames, one by one."""
 
-    def see(self, number: int, product: Array) -> Seen:
-        """What a frame says, if `product` is ``A x``."""
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
+        """The loss of a frame if `product` is ``A x``."""
 
-    def tangent(self, number: int, product: Array) -> Tangent:
-        """The least squares that touch the loss of a frame there."""
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
+        """The least squares near the loss of a frame there."""
 
 
 @dataclass(frozen=True, eq=False)
-class Residuals:
+class ResidualLoss:
     """A loss of the weighted residuals.
 
     Attributes
@@ -74,42 +73,42 @@ class Residuals:
     frames: Array
     loss: Loss
 
-    def see(self, number: int, product: Array) -> Seen:
-        root, misfit = self._misfit(number, product)
-        fall = root * self.loss.weights(misfit) * misfit
-        return Seen(float(self.loss.value(misfit)), fall)
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
+        root, u = self._residuals(number, product)
+        descent = root * self.loss.weights(u) * u
+        return FrameLoss(float(self.loss.value(u)), descent)
 
-    def tangent(self, number: int, product: Array) -> Tangent:
-        root, misfit = self._misfit(number, product)
-        weights = self.loss.weights(misfit)
-        square = float((weights * misfit) @ misfit)
-        return Tangent(square, root * root * weights, self.loss.trust(misfit))
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
+        root, u = self._residuals(number, product)
+        weights = self.loss.weights(u)
+        square = float((weights * u) @ u)
+        return QuadraticModel(square, root * root * weights, self.loss.robustness(u))
 
-    def _misfit(self, number: int, product: Array) -> tuple[Any, Array]:
+    def _residuals(self, number: int, product: Array) -> tuple[Any, Array]:
         root = self.operator.root(number, WIDE)
-        misfit = self.frames[number].reshape(-1) - product
-        misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
-        return root, misfit * root
+        u = self.frames[number].reshape(-1) - product
+        u[np.broadcast_to(root == 0, u.shape)] = 0
+        return root, u * root
 
 
 @dataclass(frozen=True, eq=False)
-class Photons:
+class PoissonLoss:
     r"""Twice the logarithm of the likelihood ratio of Poisson counts `n` and means `m`.
 
     .. math:: 2 \sum w \left(m - n + n \log \frac{n}{m}\right), \quad m = \frac{A x + b}{g}
 
-    Gaussian noise beside the photons is taken for photons of the same variance, that is, its
-    variance is added to both. Where an image is darker than any that is likely the loss grows as a
-    straight line: its own slope has no end, and steps that touched the bound would not come back.
+    Read noise is treated as photons of the same variance, which is added to counts and means. Below
+    any likely mean the loss continues as a straight line: its own slope is infinite at zero, and
+    steps that touched the bound would not come back.
 
     Attributes
     ----------
     counts, backgrounds : sequence of ndarray or float
         Of each frame, in photons.
     gain : float
-        What a photon adds to a pixel.
+        Of a photon, in the unit of the frames.
     weights : sequence of ndarray or float
-        One, or zero for what is not observed.
+        One, or zero for pixels without a weight.
 
     References
     ----------
@@ -128,15 +127,15 @@ class Photons:
         m = product / self.gain + self.backgrounds[number]
         return np.maximum(m, DARKEST)
 
-    def see(self, number: int, product: Array) -> Seen:
+    def evaluate(self, number: int, product: Array) -> FrameLoss:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         ratio = np.minimum(n / m, STEEPEST)
-        return Seen(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
+        return FrameLoss(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
 
-    def tangent(self, number: int, product: Array) -> Tangent:
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         square = np.sum(w * (n - m) ** 2 / m)
-        return Tangent(square, w / (self.gain**2 * m), np.ones_like(m))
+        return QuadraticModel(square, w / (self.gain**2 * m), np.ones_like(m))
 
     def cost(self, products: Sequence[Array]) -> Any:
         """The loss of all frames."""
@@ -147,28 +146,28 @@ class Photons:
         return total
 
     def bend(self, products: Sequence[Array], ways: Sequence[Sequence[Array]], t: Array) -> Any:
-        """How the loss of all frames is inclined and bent where these change in two ways.
+        """First and second derivatives of the loss of all frames along two directions.
 
         Parameters
         ----------
         products : sequence of ndarray
         ways : pair of sequences of ndarray
-            Changes of the products.
+            The directions, as changes of the products.
         t : ndarray, shape (2,)
-            How far they have gone along these.
+            The point along them.
 
         Returns
         -------
         five numbers
-            Minus half the slopes, then half the curvatures: along one way, across, along the other.
+            Minus half the slopes, then half the curvatures: along one, mixed, along the other.
         """
         total: Any = np.zeros(5)
         for number, (product, one, other) in enumerate(zip(products, *ways, strict=True)):
             ahead = np.maximum(product + t[0] * one + t[1] * other, NEAR * product)
             n, w, m = self.counts[number], self.weights[number], self.mean(number, ahead)
             ratio = np.minimum(n / m, STEEPEST)
-            fall, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
-            sums = [(fall, one), (fall, other)]
+            descent, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
+            sums = [(descent, one), (descent, other)]
             sums += [(bent * one, one), (bent * one, other), (bent * other, other)]
             total = [before + inner(*pair) for before, pair in zip(total, sums, strict=True)]
         return total

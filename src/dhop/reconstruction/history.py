@@ -1,4 +1,4 @@
-"""What iterations tell of themselves."""
+"""The record of iterations."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""What frames, weights and first guesses are given as, made into arrays."""
+"""Frames, weights and first guesses as arrays."""
 
 import os
 import pathlib
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
-from dhop.operators.base import dense, frame_weight
+from dhop.operators.base import dense
+from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ def is_chunked(frames: Any) -> bool:
 
 
 def read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
-    """Frames as an array, those that are paths as the images there; and where the channels are."""
+    """Frames, or the images of paths, as an array; and the axis of the channels."""
     paths = [frames] if isinstance(frames, str | os.PathLike) else frames
     if not isinstance(paths, list | tuple) or not any(
         isinstance(path, str | os.PathLike) for path in paths
@@ -36,7 +37,7 @@ def read(frames: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         return np.asarray(dense(frames, "frames")), channel_axis
     if not all(isinstance(path, str | os.PathLike) for path in paths):
         raise TypeError("frames must be arrays or paths, not some of both")
-    from dhop import images, io  # which most who solve for arrays do not need
+    from dhop import images, io  # not needed for arrays
 
     missing = [path for path in map(pathlib.Path, paths) if not io.file_of(path).is_file()]
     if missing:

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `dhop.super_resolve` for images of one row, from those given for lines."""
+    """The arguments of `dhop.super_resolve` for lines as those for images of one row."""
     stack = layouts.stacked(frames, channel_axis, 1).shape
     axis = layouts.image_axis(channel_axis, frames.ndim, 1)
     if channel_axis is not None:
@@ -36,7 +36,7 @@ def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) ->
         "motion": _motion(given["motion"], stack[0], stack[-1:]),
         "weights": _weights(given["weights"], stack, axis),
         "regulariser": _regulariser(given["regulariser"]),
-        "boundary": ("symmetric", *rule),  # a row is its own neighbour: nothing is seen of it
+        "boundary": ("symmetric", *rule),  # the rows beyond are copies of the row
         "dims": None if dims is None else (1, *arguments.integers("dims", dims, 1)),
         "background": _background(background, stack, axis),
         "target": None if target is None else _row(arguments.psf_array(target, "target", most=3)),
@@ -47,7 +47,7 @@ def as_images(frames: Array, channel_axis: int | None, given: dict[str, Any]) ->
 
 
 def as_line(image: Array, axis: int | None) -> Array:
-    """The image of one row as a line, its channels where the user has them."""
+    """The image of one row as a line, with its channels on the user's axis."""
     return np.asarray(layouts.outward(image[..., 0, :], axis))
 
 
@@ -80,7 +80,7 @@ def _motion(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any] | None
 
 
 def _row_motion(motion: Any) -> Any:
-    """A motion along lines as one along rows."""
+    """The motion of a line as that of a row."""
     if callable(motion):
         return lambda rows, columns: (rows, motions.positions(motion, columns)[0])
     if not motions.is_matrix(motion):
@@ -98,7 +98,7 @@ def _weights(weights: Any, stack: tuple[int, ...], axis: int | None) -> Any:
 
 
 def _regulariser(regulariser: Any) -> Any:
-    """A PSF of one axis as that of rows."""
+    """A PSF of one axis as one of a row."""
     return _row(np.asarray(regulariser)) if np.ndim(regulariser) == 1 else regulariser
 
 
@@ -112,7 +112,7 @@ def _background(background: Any, stack: tuple[int, ...], axis: int | None) -> An
 
 
 def _callback(callback: Any, axis: int | None) -> Any:
-    """The callback, to be given lines."""
+    """The callback, given lines."""
     if not callable(callback):
         return callback
 

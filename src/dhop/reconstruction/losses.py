@@ -1,8 +1,8 @@
-"""Losses: what residuals cost, and the weights by which least squares cost as much.
+"""Losses of residuals, and the weights of their quadratic majorisers.
 
-A residual is ``u = sqrt(w) (A x - y)``. A loss of the same value and slope as ``weight * u**2``
-somewhere, and nowhere above it but for a constant, is minimised by least squares with these
-weights, again and again.
+A residual is ``u = sqrt(w) (A x - y)``. A loss that has the slope of ``weight * u**2`` at the
+present residual and is, but for a constant, nowhere above it, is minimised by iteratively
+reweighted least squares.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Array: TypeAlias = Any
 Name: TypeAlias = Literal["gaussian", "huber", "l1", "poisson"]
 
 NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
-EFFICIENT = 1.345  # standard deviations: 95 % as good as least squares where there is no outlier
+EFFICIENT = 1.345  # standard deviations: 95 % efficiency for normal residuals
 ROUND = 1e-2  # of the threshold: below that the absolute value is rounded
 
 
@@ -27,12 +27,12 @@ class Loss(Protocol):
     def weights(self, u: Array) -> Array:
         """Half the slope over the residual: those of the quadratic majoriser."""
 
-    def trust(self, u: Array) -> Array:
-        """How much each residual counts, one for those that are not outliers."""
+    def robustness(self, u: Array) -> Array:
+        """The robustness weights: one for inliers, less for outliers."""
 
 
 class Square:
-    """``u**2``, which trusts all."""
+    """``u**2``."""
 
     def value(self, u: Array) -> Any:
         return np.sum(u * u)
@@ -40,7 +40,7 @@ class Square:
     def weights(self, u: Array) -> Array:
         return np.ones_like(u)
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return np.ones_like(u)
 
 
@@ -70,7 +70,7 @@ class Huber:
     def weights(self, u: Array) -> Array:
         return self.threshold / np.maximum(abs(u), self.threshold)
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return self.weights(u)
 
 
@@ -90,7 +90,7 @@ class Absolute:
     def weights(self, u: Array) -> Array:
         return Huber(ROUND * self.threshold).weights(u) / ROUND
 
-    def trust(self, u: Array) -> Array:
+    def robustness(self, u: Array) -> Array:
         return Huber(self.threshold).weights(u)
 
 

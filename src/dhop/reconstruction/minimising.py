@@ -1,111 +1,120 @@
-"""The solvers of objectives that are not quadratic, or whose images are bounded."""
+"""Solvers of objectives that are not quadratic, or have bounds."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from math import isfinite, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.iteration.iterative_refinement import (
+    PATIENCE,
+    add_scaled,
+    attainable_residual,
+    power_of_two,
+)
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
-from dhop.iteration.rounds import PATIENCE, forgiven, moved, power_of_two
 from dhop.iteration.steps import norm
-from dhop.reconstruction.objective import Objective, View
-from dhop.reconstruction.solvers import Callback, Found, Recorder
+from dhop.reconstruction.objective import Evaluation, Objective
+from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 Box: TypeAlias = tuple[float, float]
-Iterates: TypeAlias = Iterator[tuple[Array, View]]
+Iterates: TypeAlias = Iterator[tuple[Array, Evaluation]]
 
 EVERYTHING: Box = (-np.inf, np.inf)
 
 
-def improved(objective: Objective, x: Array, view: View) -> Array:
-    """An image that makes the majoriser of a view smaller."""
-    size = norm(view.residual)
+def improved(objective: Objective, x: Array, evaluation: Evaluation) -> Array:
+    """An image with a smaller majoriser."""
+    size = norm(evaluation.residual)
     if not size:
         return x
     unit = power_of_two(size)
-    r = (view.residual / unit).astype(x.dtype)
-    normal = objective.majoriser(view).problem.normal
-    return moved(x, unit, improvement(normal, r, objective.precondition))
+    r = (evaluation.residual / unit).astype(x.dtype)
+    normal = objective.majoriser(evaluation).problem.normal
+    return add_scaled(x, unit, improvement(normal, r, objective.precondition))
 
 
 def reweighted(objective: Objective, x: Array) -> Iterates:
-    """Least squares that are weighted anew; an iteration weighs once."""
-    return majorised(objective.look, lambda x, view: improved(objective, x, view), x)
+    """Iteratively reweighted least squares; an iteration reweights once."""
+    return majorised(objective.evaluate, partial(improved, objective), x)
 
 
 def descending(objective: Objective, x: Array, box: Box) -> Iterates:
     """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
     scale = 1 / (sum(objective.problem.scales()) or 1.0)
-    return quasi_newton(objective.look, x, scale, *box, objective.precondition)
+    return quasi_newton(objective.evaluate, x, scale, *box, objective.precondition)
 
 
 def minimise(
     objective: Objective,
-    x: Array,
     iterates: Iterates,
     name: str,
     *,
     box: Box = EVERYTHING,
     maxiter: int,
     rtol: float,
-    origin: Array,
+    origin: Array | None = None,
     callback: Callback | None = None,
     progress: Progress = None,
-    enough: Callable[[View], bool] = lambda view: False,
-) -> Found:
-    """Iterate until the gradient is small, without the parts of it that the bounds hold.
+    enough: Callable[[Evaluation], bool] = lambda evaluation: False,
+) -> SolverResult:
+    """Iterate until the gradient is small, without its components that bounds hold.
 
     Parameters
     ----------
     objective : Objective
-    x : ndarray
-        That the iterates begin with.
     iterates : iterator
-        Of images and what is seen of them.
+        Of images and their evaluations.
     name : str
         Of the solver.
     box : (float, float)
         Least and largest value of an image.
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
-    origin : ndarray
-        The image whose gradient others are compared with.
+    origin : ndarray, optional
+        The image whose gradient `rtol` is relative to, by default the first iterate.
     enough : callable, optional
-        Whether an image is good enough whatever the gradient.
+        Whether the iterations may end whatever the gradient.
     """
     strength = sum(objective.problem.scales())
 
-    def size(x: Array, view: View) -> float:
+    def size(x: Array, evaluation: Evaluation) -> float:
         if box == EVERYTHING:
-            return norm(view.residual)
-        held = x.astype(view.residual.dtype, copy=False)
-        low, high = (strength * (edge - held) if isfinite(edge) else edge for edge in box)
-        return norm(view.residual.clip(low, high))
+            return norm(evaluation.residual)
+        r, (low, high) = evaluation.residual, box
+        held = x.astype(r.dtype, copy=False)
+        if isfinite(low):
+            r = np.maximum(r, strength * (low - held))
+        if isfinite(high):
+            r = np.minimum(r, strength * (high - held))
+        return norm(r)
 
-    scale = size(origin, objective.look(origin))
+    first = next(iterates)
+    scale = size(*first) if origin is None else size(origin, objective.evaluate(origin))
     if not isfinite(scale):
         raise ValueError("frames times weights overflow; scale them down")
     since, least, converged = 0, np.inf, False
     with reporting(progress, maxiter, name) as advance:
         record = Recorder(scale, callback, advance, objective.problem.operator.dims)
-        for number, (x, view) in enumerate(iterates):
-            now = size(x, view)
-            limit = forgiven(x.dtype, strength, norm(x), scale)
+        for number, (x, evaluation) in enumerate(chain([first], iterates)):
+            now = size(x, evaluation)
+            limit = attainable_residual(x.dtype, strength, norm(x), scale)
             if number:
-                record.add(now, lambda x=x: x, view.loss, view.prior)  # type: ignore[misc]
-            converged = now <= max(rtol * scale, limit) or enough(view)
+                record.add(now, lambda x=x: x, evaluation.loss, evaluation.prior)  # type: ignore[misc]
+            converged = now <= max(rtol * scale, limit) or enough(evaluation)
             since = 0 if now < least else since + 1
             least = min(now, least)
             if converged or number == maxiter or since > PATIENCE or not isfinite(now):
                 break
     shape = objective.problem.frames.shape[1:]
-    problem, square, trust = objective.majoriser(view)
-    return Found(
+    problem, square, robustness = objective.majoriser(evaluation)
+    return SolverResult(
         x, converged, name, record.history, sqrt(square), problem.operator,
-        [each.reshape(shape) for each in trust],
+        [each.reshape(shape) for each in robustness],
     )  # fmt: skip

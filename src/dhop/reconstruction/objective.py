@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from dhop.iteration.steps import Product
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.data_terms import Data
+from dhop.reconstruction.data_terms import DataTerm
 from dhop.reconstruction.penalties import Penalty
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
 
 
-class View(NamedTuple):
-    """An objective as it is seen from an image.
+class Evaluation(NamedTuple):
+    """An objective and its gradient at an image.
 
     Attributes
     ----------
     residual : ndarray
-        Minus half the gradient, in the precision of the image that was looked at.
+        Minus half the gradient, in the precision of the image.
     loss, prior : float
         The parts of the objective.
     products : sequence of ndarray
@@ -43,87 +43,87 @@ class View(NamedTuple):
 
 
 class Majoriser(NamedTuple):
-    """The least squares that touch an objective.
+    """The least squares near an objective, with its gradient.
 
     Attributes
     ----------
     problem : Problem
     square : float
-        Of the norm of its residuals.
-    trust : list of ndarray
-        See `dhop.reconstruction.data_terms.Tangent`, one for each frame.
+        Sum of the squares of its weighted residuals.
+    robustness : list of ndarray
+        See `dhop.reconstruction.data_terms.QuadraticModel`, one for each frame.
     """
 
     problem: Problem
     square: float
-    trust: list[Array]
+    robustness: list[Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What frames and penalty say of an image.
+    """The sum of data term and penalty.
 
     Attributes
     ----------
     problem : Problem
-        Operators and weights, and least squares that are of about the same strength.
-    data : Data
+        Operators and weights, and a quadratic regulariser of about the same curvature.
+    data : DataTerm
     penalty : Penalty
     beta : float
         Its weight.
     precondition : callable or None
-        The product with an inverse that is near that of half the Hessian matrix.
+        The product with an approximate inverse of half the Hessian matrix.
     """
 
     problem: Problem
-    data: Data
+    data: DataTerm
     penalty: Penalty
     beta: float
     precondition: Product | None = None
 
-    def look(self, x: Array) -> View:
+    def evaluate(self, x: Array) -> Evaluation:
         """Value and gradient at an image, in double precision."""
         wide = x.astype(np.float64, copy=False)
-        return self.seen(wide, self.predict(wide))
+        return self.evaluate_products(wide, self.predict(wide))
 
     def predict(self, x: Array) -> list[Array]:
         """The product with an image, for each frame."""
         return [A.matvec(x) for A in self.problem.operator.operators]
 
-    def seen(self, x: Array, products: Sequence[Array]) -> View:
+    def evaluate_products(self, x: Array, products: Sequence[Array]) -> Evaluation:
         """Value and gradient at an image whose products are known, in its precision."""
-        found = [self.data.see(number, product) for number, product in enumerate(products)]
-        falls = np.concatenate([each.fall for each in found]).astype(x.dtype, copy=False)
-        r = self._frames.rmatvec(falls)
+        found = [self.data.evaluate(number, product) for number, product in enumerate(products)]
+        descents = np.concatenate([each.descent for each in found]).astype(x.dtype, copy=False)
+        r = self._frames.rmatvec(descents)
         prior = 0.0
         if self.beta:
             cost = self.penalty.cost(x)
             prior = self.beta * cost.value
             r -= self.beta * cost.slope
-        return View(r, sum(float(each.value) for each in found), prior, products)
+        return Evaluation(r, sum(float(each.value) for each in found), prior, products)
 
     @cached_property
     def _frames(self) -> FrameStack:
-        """The operators without weights, which the slopes of losses have."""
+        """The operators without weights, which the losses have."""
         return FrameStack(self.problem.operator.operators)
 
-    def majoriser(self, view: View) -> Majoriser:
-        """The least squares of the same gradient at the image of a view."""
-        found = [self.data.tangent(*each) for each in enumerate(view.products)]
+    def majoriser(self, evaluation: Evaluation) -> Majoriser:
+        """The least squares with the same gradient at the image that was evaluated."""
+        found = [self.data.quadratic_model(*each) for each in enumerate(evaluation.products)]
         operator = FrameStack(self.problem.operator.operators, [each.weights for each in found])
         return Majoriser(
             replace(self.problem, operator=operator),
-            sum(float(each.square) for each in found), [each.trust for each in found],
+            sum(float(each.square) for each in found), [each.robustness for each in found],
         )  # fmt: skip
 
 
 def inverse_near(problem: Problem) -> Product | None:
-    """An inverse of equations that are near those of a problem, if there is one."""
+    """The product with the inverse of the nearest closed form, if there is any."""
     near = problem.equations(exact=False)
     return None if near is None else inverse_of(problem.operator, near, problem.beta).rounded
 
 
 def weighted(stack: FrameStack, weights: Sequence[Array]) -> FrameStack:
-    """A stack whose weights are those that it has, times others."""
+    """A stack with its weights times others."""
     given = stack.weights or [np.ones(())] * len(stack.operators)
     return FrameStack(stack.operators, [w * v for w, v in zip(given, weights, strict=True)])

@@ -1,4 +1,4 @@
-"""Penalties of images: what they cost, their slope, and the weights of their majorisers."""
+"""Penalties of images, their gradients, and the weights of their quadratic majorisers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,26 +19,25 @@ from dhop.runtime.parallel import row_blocks, run
 Array: TypeAlias = Any
 Name: TypeAlias = Literal["tv", "huber-tv", "starlet"]
 
-ROUND = 1e-3  # of the range of the frames: a step that total variation takes for none
+ROUND = 1e-3  # of the range of the frames: the size up to which tips are rounded
 PASSED = 3.0  # nanoseconds a pixel
 
 
 class Cost(NamedTuple):
-    """What a penalty costs at an image, and half its gradient."""
+    """The value of a penalty at an image, and half its gradient."""
 
     value: float
     slope: Array
 
 
-class Touching(NamedTuple):
-    """Squares that touch a penalty from above.
+class QuadraticMajoriser(NamedTuple):
+    """The quadratic majoriser ``||S x||^2`` of a penalty.
 
     Attributes
     ----------
     S : FrameStack
-        What they are the squares of.
     strength : float
-        The weight of the similar regulariser that is as strong.
+        The weight of the nearest quadratic regulariser that is as strong.
     """
 
     S: FrameStack
@@ -52,25 +51,25 @@ class Penalty(Protocol):
         """Its value and half its gradient."""
 
 
-class Blunted(Penalty, Protocol):
-    """A penalty of sizes whose tips are rounded.
+class SmoothedNorm(Penalty, Protocol):
+    """A sum of norms, of gradients or of coefficients, that are quadratic near zero.
 
     Attributes
     ----------
-    similar : str
-        The regulariser of squares whose spectrum is nearest.
+    quadratic : str
+        The quadratic regulariser whose spectrum is nearest.
     """
 
-    similar: ClassVar[Stencil]
+    quadratic: ClassVar[Stencil]
 
     def sizes(self, x: Array) -> list[Array]:
-        """What it sums, in one or several parts."""
+        """The norms, in one or several arrays."""
 
-    def rise(self, x: Array) -> float:
-        """What a pixel costs on average, if no tip were rounded."""
+    def mean_cost(self, x: Array) -> float:
+        """The mean of the norms, without rounding, over pixels."""
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
-        """The squares that touch it at such sizes."""
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
+        """The quadratic majoriser at such norms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +79,13 @@ class Squares:
     S: LinearOperator
 
     def cost(self, x: Array) -> Cost:
-        looked_at = self.S.matvec(x)
-        return Cost(float(inner(looked_at, looked_at)), self.S.rmatvec(looked_at))
+        filtered = self.S.matvec(x)
+        return Cost(float(inner(filtered, filtered)), self.S.rmatvec(filtered))
 
 
 @dataclass(frozen=True, eq=False)
 class Variation:
-    r"""Total variation :math:`\sum_p \phi(\|\nabla x_p\|)`, whose tip is rounded.
+    r"""Total variation :math:`\sum_p \phi(\|\nabla x_p\|)`, quadratic near zero.
 
     .. math:: \phi(s) = \frac{s^2}{2 t} \text{ for } s \le t, \quad s - \frac{t}{2} \text{ beyond}
 
@@ -100,10 +99,10 @@ class Variation:
     axes : sequence of int
         Of the image.
     threshold : float
-        Steps up to this one are noise, or shading, and not an edge.
+        Up to which gradients are noise, or shading, and no edge.
     """
 
-    similar: ClassVar[Stencil] = "gradient"
+    quadratic: ClassVar[Stencil] = "gradient"
     dims: tuple[int, ...]
     axes: Sequence[int]
     threshold: float
@@ -119,12 +118,12 @@ class Variation:
     def sizes(self, x: Array) -> list[Array]:
         return [self.steps(x)[1]]
 
-    def rise(self, x: Array) -> float:
+    def mean_cost(self, x: Array) -> float:
         return float(np.mean(self.steps(x)[1]))
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
         (size,) = sizes
-        weights = blunted(size, self.threshold)[1]
+        weights = huber(size, self.threshold)[1]
         roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
         steps = []
         for axis in self.axes:
@@ -134,7 +133,7 @@ class Variation:
                 boundary="symmetric", dtype=dtype, axes=tuple(self.axes),
             )  # fmt: skip
             steps.append(DiagonalOperator(roots, self.dims) @ A)
-        return Touching(FrameStack(steps), float(weights.mean()))
+        return QuadraticMajoriser(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
         from dhop.kernels import variation  # with Numba, so not before it is needed
@@ -156,15 +155,15 @@ class Variation:
         return Cost(float(sums.sum()), slope.reshape(x.shape))
 
 
-def blunted(size: Array, threshold: float) -> tuple[Any, Array]:
-    """The sum of sizes whose tip is rounded up to a threshold, and half its slope over the size."""
+def huber(size: Array, threshold: float) -> tuple[Any, Array]:
+    """The sum of norms that are quadratic up to a threshold, and half the slopes over the norms."""
     t = threshold
     value = np.sum(np.where(size < t, size * size / (2 * t), size - t / 2))
     return value, 1 / (2 * np.maximum(size, t))
 
 
 def differences(image: Array, axis: int) -> Array:
-    """Next pixel less this one; zero for the last."""
+    """The next pixel less this one; zero for the last."""
     step = np.zeros_like(image)
     step[_part(axis, None, -1)] = np.diff(image, axis=axis)
     return step

@@ -1,32 +1,34 @@
-r"""What is known of a scene about a solution: Gaussian images, and how far each pixel may be off.
+r"""The posterior about a solution: a Gaussian for each of the images that are independent.
 
-Their covariances are those of `dhop.reconstruction.covariance`, one for each of the images that
-know nothing of each other. With bounds a pixel at one is held; priors that are no squares are those
-that touch them, see `dhop.reconstruction.reweighting`.
+Its covariances are those of `dhop.reconstruction.covariance`. Pixels at a bound are held there.
+Priors that are not quadratic have the Gaussian of
+`dhop.reconstruction.gaussian_approximation`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import sqrt
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.gaussian_approximation import GaussianApproximation
 from dhop.reconstruction.penalties import Name as Prior
+from dhop.reconstruction.periodic_diagonal import periodic_diagonal
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.probing import Diagonal, probed
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.repeating import repeated
-from dhop.reconstruction.reweighting import Reweighted
 from dhop.reconstruction.solvers import root_of_two
-from dhop.reconstruction.targets import through
+from dhop.reconstruction.targets import target_operator
 from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
-SIGNS = 2**17  # pixels of images that degrees of freedom are estimated with
+SIGNS = 2**17  # pixels of all vectors together that degrees of freedom are estimated with
 
 
 class Posterior:
@@ -43,7 +45,7 @@ class Posterior:
     edge : float or None
         The size up to which total variation took steps for noise, or starlets coefficients.
     target : ndarray or None
-        What images are shown through.
+        The PSF that the image is wanted at.
 
     Attributes
     ----------
@@ -67,30 +69,37 @@ class Posterior:
         self.root = root_of_two(max(smooth.scales()))
         if self.root != 1:
             problem = problem.divided(self.root)
-        self._problem, self._scene, self._target = problem, scene, target
+        self._problem, self._target = problem, target
         free = None if bounds is None else (scene > bounds[0]) & (scene < bounds[1])
-        self._reweighted: Reweighted | None = None
+        self._approximation: GaussianApproximation | None = None
         self.images: list[Covariance] = []
         if varies:
             assert edge is not None
-            self._reweighted = self._of_prior(named, edge, free)
-            self.images.append(self._reweighted.here)
+            dims = problem.operator.dims
+            prior = prior_of(named, dims, problem.ndim, edge)
+            self._approximation = GaussianApproximation(
+                problem, prior, scene, free, self.target_for(dims)
+            )
+            self.images.append(self._approximation.at_solution)
             return
         for number, one in enumerate(problem.images):
             size = scene.size // len(problem.images)
             own = None if free is None else free[number * size : (number + 1) * size]
-            same = (each for each in self.images if each.serves(one, own))
-            shown = self.through(one.operator.dims)
+            same = (each for each in self.images if each.equals(one, own))
+            shown = self.target_for(one.operator.dims)
             self.images.append(next(same, None) or Covariance(one, own, target=shown))
 
-    def through(self, dims: tuple[int, ...]) -> DHOperator | None:
-        """What shows images of a shape at the target, if there is one."""
-        given = self._problem
-        return through(self._target, dims, boundary=given.boundary, dtype=given.operator.dtype)
+    def target_for(self, dims: tuple[int, ...]) -> DHOperator | None:
+        """The operator to the target, for images of a shape, if there is a target."""
+        problem = self._problem
+        options = {"boundary": problem.boundary, "dtype": problem.operator.dtype}
+        return target_operator(self._target, dims, **options)
 
-    def about(self, sigma: float) -> list[Covariance]:
-        """The covariances of what is known of the scene, for noise that was divided by `root`."""
-        return self.images if self._reweighted is None else [self._reweighted.about(sigma)]
+    def covariances(self, sigma: float) -> list[Covariance]:
+        """The posterior covariances for noise of `sigma`, which was divided by `root`."""
+        if self._approximation is None:
+            return self.images
+        return [self._approximation.covariance(sigma)]
 
     def deviations(
         self,
@@ -107,41 +116,34 @@ class Posterior:
         sigma : float
             Of the noise, in the unit of the frames.
         noise : bool
-            Whether of what the noise alone makes.
+            Whether of the noise of the frames alone.
         probes, rng, progress
             See `dhop.reconstruction.probing.probed`.
         """
         own = sigma / self.root
-        images = self.images if noise else self.about(own)
-        found: dict[int, Diagonal] = {}
-        for one in images:
-            if id(one) not in found:
-                found[id(one)] = _diagonal(one, noise, probes, rng, progress)
-        variances = np.concatenate([found[id(one)].values.reshape(-1) for one in images])
-        error = sqrt(np.mean([found[id(one)].error ** 2 for one in images])) / 2
+        images = self.images if noise else self.covariances(own)
+        found = each_once(images, lambda one: _diagonal(one, noise, probes, rng, progress))
+        variances = np.concatenate([each.values.reshape(-1) for each in found])
+        error = sqrt(np.mean([each.error**2 for each in found])) / 2
         return own * np.sqrt(variances.clip(0)), error
 
-    def determined(self, rng: np.random.Generator, rtol: float) -> float:
-        """How many numbers of the data the images follow, see `Covariance.determined`."""
-        used: dict[int, float] = {}
-        for one in self.images:
-            if id(one) not in used:
-                used[id(one)] = one.determined(int(np.clip(SIGNS // one.size, 1, 64)), rng, rtol)
-        return sum(used[id(one)] for one in self.images)
+    def degrees_of_freedom(self, rng: np.random.Generator, rtol: float) -> float:
+        """The effective degrees of freedom of all images."""
 
-    def _of_prior(self, name: Prior, edge: float, free: Array | None) -> Reweighted:
-        """The covariances of a prior that is no square, of all channels together."""
-        problem = self._problem
-        dims = problem.operator.dims
-        prior = prior_of(name, dims, problem.ndim, edge)
-        target = self.through(dims)
-        return Reweighted(
-            problem, prior, self._scene, lambda one, near: Covariance(one, free, near, target)
-        )
+        def of(one: Covariance) -> float:
+            return one.degrees_of_freedom(int(np.clip(SIGNS // one.size, 1, 64)), rng, rtol)
+
+        return sum(each_once(self.images, of))
+
+
+def each_once(images: Sequence[Covariance], compute: Callable[[Covariance], T]) -> list[T]:
+    """What is computed of each covariance, once of those that several images share."""
+    found = {key: compute(one) for key, one in {id(one): one for one in images}.items()}
+    return [found[id(one)] for one in images]
 
 
 def require_prior(beta: float) -> None:
-    """Refuse solutions about which nothing but the data is known."""
+    """Refuse solutions without a prior."""
     if not beta > 0:
         raise ValueError("without a regulariser, beta=0, nothing is known of the scene itself")
 
@@ -149,8 +151,8 @@ def require_prior(beta: float) -> None:
 def _diagonal(
     one: Covariance, noise: bool, probes: int, rng: np.random.Generator, progress: Progress
 ) -> Diagonal:
-    """The variances of pixels: in closed form, from a small image if they repeat, or by combs."""
+    """The variances of pixels: in closed form, of a small image if they repeat, or probed."""
     if one.closed is not None and one.target is None:
         return Diagonal(one.closed.diagonal(noise), 0.0)
-    small = repeated(one, noise, probes, rng, progress)
+    small = periodic_diagonal(one, noise, probes, rng, progress)
     return probed(one, noise, probes, rng, progress) if small is None else small

@@ -1,8 +1,8 @@
-"""What is chosen from the frames before they are solved, in the order in which it is chosen.
+"""What is estimated from the frames before they are solved.
 
-Shifts, brightness, which frames fit, the PSF and `beta` all come from windowed parts of the frames
-(`dhop.frames.windows`), so that a choice costs no more than a solve, whatever the size of the
-frames.
+In this order: shifts or motions, outlier frames, brightness, the PSF and `beta`. All come from
+windowed parts of the frames (`dhop.frames.spectra`), so that an estimate costs no more than a
+solve, whatever the size of the frames.
 """
 
 import warnings
@@ -19,14 +19,13 @@ from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.frames import motions, observations
 from dhop.frames.scene import Scene
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs, contradiction, refining
-from dhop.reconstruction.least_turned import least_turned
-from dhop.reconstruction.middle import Middle
-from dhop.reconstruction.stilling import Stills, stilled
+from dhop.reconstruction import blurs, psf_mismatch, refining
+from dhop.reconstruction.crop import Crop
+from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
@@ -35,12 +34,12 @@ from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
 Array = NDArray[Any]
 Moves: TypeAlias = Literal["estimate", "refine"]
 
-VISIBLE = 0.25  # pixels of a shift that nobody spoke of
+VISIBLE = 0.25  # pixels of a shift, from which on frames without shifts draw a warning
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
-TELLING = 32  # pixels a side, of fewer of which nobody can tell what they show
-SAMPLE = 128  # pixels a side of the part of the frames that is looked at for such
-DEEP = 3  # times as deep as the PSF is wide at half its height: what windows can cut
-WIDE = 2.355  # standard deviations of a Gaussian at half its height
+SMALLEST = 32  # pixels a side of frames that warnings about their content need
+SAMPLE = 128  # pixels a side of the crop that shifts are looked for in
+DEEP = 3  # widths of the PSF along the axis: volumes that are thinner have no windows
+WIDE = 2.355  # standard deviations in the full width at half maximum of a Gaussian
 
 
 @dataclass
@@ -66,8 +65,10 @@ class Preparation:
     curve : BetaCurve or None
     notes : list of str
         What the caller was warned of.
-    quiet : float or None
-        As `dhop.frames.windows.Spectra` has it, of noise that is not the same all over.
+    noise_bound : float or None
+        As for `dhop.frames.spectra.Spectra`, if the noise is not the same all over.
+    check_psf : bool
+        Whether a Gaussian of free width is fitted, too, and taken where it fits clearly better.
     """
 
     frames: Array
@@ -81,15 +82,16 @@ class Preparation:
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
-    quiet: float | None = None
+    noise_bound: float | None = None
+    check_psf: bool = True
 
     def warn(self, text: str, kind: type[Caution]) -> None:
-        """Warn, and note it for reports."""
+        """Warn, and keep the text for reports."""
         self.notes.append(text)
         warnings.warn(text, kind, stacklevel=4)
 
     def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
-        """Find, improve or take the shifts, and the brightness of the frames as far as is asked."""
+        """Estimate, refine or take the shifts or motions, and a first guess of the brightness."""
         volumes = len(self.factor) == 3
         if motion is not None and shifts is not None:
             raise ValueError("give either shifts or motion, not both")
@@ -99,7 +101,7 @@ class Preparation:
         if isinstance(motion, str):
             model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
         elif motion is not None:
-            shifts = self._take(motion)
+            shifts = self._set_motion(motion)
         given, improve = _asked(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
@@ -114,12 +116,12 @@ class Preparation:
                 gains = self._refine(gains)
                 advance(1)
         elif shifts is None and len(self.frames) > 1 and not volumes:
-            self._look_for_shifts()
+            self._warn_of_shifts()
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
 
-    def _take(self, motion: Any) -> Array:
-        """Take the motions, and return shifts: all that there is, or those of the middles."""
+    def _set_motion(self, motion: Any) -> Array:
+        """Keep motions that are more than shifts; return the shifts, or those of the centres."""
         shape = self.frames.shape[-len(self.factor) :]
         given = motions.checked_motions(motion, len(self.frames), shape)
         shifts, alone = motions.as_shifts(given, shape)
@@ -127,10 +129,10 @@ class Preparation:
             self.motion = given
         return shifts
 
-    def look_on(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
-        """Leave out pixels of frames that have moved whose centres do not lie on the scene.
+    def mask_outside(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
+        """Give pixels weight zero if a motion puts their centres outside the scene.
 
-        Of frames of which no whole number of pixels of the scene is a pixel, shifts are motions.
+        Shifts become motions first, if `factor` is not whole.
         """
         if self.motion is None and factor != self.factor:
             self.motion = [motions.of_shift(move) for move in self.shifts]
@@ -147,17 +149,17 @@ class Preparation:
                 np.broadcast_to(w * on, frame) for w, on in zip(weights, seen, strict=True)
             ]
 
-    def blur(self, psf: Any, center: Any, factor: tuple[float, ...], progress: Progress) -> None:
-        """Estimate the PSF, or take it, to the pixels of `self.factor` from those of `factor`."""
+    def set_psf(self, psf: Any, center: Any, factor: tuple[float, ...], progress: Progress) -> None:
+        """Estimate the PSF, or take one on pixels of `factor` and resample it to `self.factor`."""
         if not isinstance(psf, str):
             channels = self.frames.shape[1] if self.frames.ndim == len(self.factor) + 2 else 0
             given = blurs.blurs(psf, len(self.frames), channels, center)
             self.psf = blurs.resampled(
                 given, factor, self.factor, decimated=self.decimation != "sample"
             )
-            oversight = blurs.off_centre(self.psf) if center is None else None
-            if oversight:
-                self.warn(oversight, PSFWarning)
+            text = blurs.off_centre(self.psf) if center is None else None
+            if text:
+                self.warn(text, PSFWarning)
             return
         arguments.choice("psf", psf, ("estimate",))
         if center is not None:
@@ -165,20 +167,15 @@ class Preparation:
         with reporting(progress, 1, "estimating the psf") as advance:
             self.psf = fit_blur(self._spectra(), self.decimation)[0]
             advance(1)
+        self.check_psf = False
 
-    def weigh(
-        self,
-        regulariser: Any,
-        rule: str,
-        noise: Any,
-        strength: float,
-        estimated: bool,
-        progress: Progress,
+    def choose_beta(
+        self, regulariser: Any, rule: str, noise: Any, strength: float, progress: Progress
     ) -> float:
-        """Choose `beta`, and look whether the frames contradict the PSF.
+        """Choose `beta`, and warn if the frames contradict the PSF.
 
-        It is no less than what keeps the rounding of frames, divided by it, from being an image;
-        their `strength` is about the largest eigenvalue of ``A^H A``.
+        It is large enough that the rounding of frames is not amplified to an image; `strength` is
+        about the largest eigenvalue of ``A^H A``.
         """
         chosen: Rule = arguments.choice("beta", rule, get_args(Rule))
         if isinstance(regulariser, LinearOperator):
@@ -191,17 +188,16 @@ class Preparation:
             raise ValueError('beta="discrepancy" needs noise, its standard deviation, positive')
         if self._thin and isinstance(regulariser, str):
             planes = self._planes()
-            # Planes show no blur of their own to compare with: the PSF counts as it is.
-            number = planes.weigh(regulariser, rule, noise, strength, True, progress)
+            number = planes.choose_beta(regulariser, rule, noise, strength, progress)
             self.curve = planes.curve
             return number
         with reporting(progress, 1, "choosing beta") as advance:
             spectra = self._spectra()
             transfers = self._transfers(spectra)
             if not spectra.values.any():
-                # Frames that are constant, or a pixel: any beta will do.
-                return _moderate(spectra, transfers, regulariser)
-            scene = self._scene(spectra, estimated)
+                # For constant frames, or a single pixel, any beta will do.
+                return _fallback_beta(spectra, transfers, regulariser)
+            scene = self._scene(spectra, self.check_psf)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
@@ -216,9 +212,9 @@ class Preparation:
 
     @property
     def _thin(self) -> bool:
-        """Whether a volume is hardly deeper than the PSF: no window can cut a part out of it.
+        """Whether a volume is hardly deeper than the PSF, so that windows would cut off the blur.
 
-        Arrays are longer than what PSFs hold, so their depth is that of a Gaussian as wide.
+        The depth of the PSF is that of a Gaussian with its standard deviation.
         """
         if len(self.factor) != 3:
             return False
@@ -228,9 +224,10 @@ class Preparation:
     def _planes(self) -> "Preparation":
         """The planes of volumes as images of their own, blurred by the sum of the PSF's planes.
 
-        A good `beta` is that of the noise and the scene, which planes share with the volume.
+        `beta` follows from noise and scene, which planes share with the volume. Their blur is not
+        that of the PSF alone, which is not checked.
         """
-        frames, shifts, weights = self._comparable()
+        frames, shifts, weights = self._shifted_only()
         shape = frames.shape
         weights = weights and [
             w if w.ndim == 0 else np.broadcast_to(w, shape[1:]).reshape(-1, *shape[-2:])
@@ -245,11 +242,12 @@ class Preparation:
             motion=None,
             photometry=Photometry.none(len(frames)),
             psf=self.psf.sum(axis=0),
+            check_psf=False,
         )
 
-    def name_strangers(self, trust: Sequence[Array]) -> None:
-        """Warn of frames of which the loss trusts no pixel fully."""
-        most = [float(each.max(initial=0)) for each in trust]
+    def warn_of_outliers(self, robustness: Sequence[Array]) -> None:
+        """Warn of frames of which all pixels are outliers of the loss."""
+        most = [float(each.max(initial=0)) for each in robustness]
         odd = [i for i, one in enumerate(most) if one < 1]
         if odd:
             names = ", ".join(map(str, odd))
@@ -260,27 +258,27 @@ class Preparation:
             )
 
     def variance(self) -> float:
-        """Of the noise of a pixel of weight one."""
+        """The noise variance of a pixel of weight one."""
         spectra = self._spectra()
-        return self._scene(spectra, True).noise if spectra.values.any() else 0.0
+        return self._scene(spectra, False).noise if spectra.values.any() else 0.0
 
-    def moderate(self, regulariser: Stencils) -> float:
-        """A `beta` that is neither large nor small, whatever the frames hold."""
+    def fallback_beta(self, regulariser: Stencils) -> float:
+        """A moderate `beta`, from the ratio of data and penalty alone."""
         spectra = self._spectra()
-        return _moderate(spectra, self._transfers(spectra), regulariser)
+        return _fallback_beta(spectra, self._transfers(spectra), regulariser)
 
     def _register(self, model: Model, progress: Progress) -> None:
         grey, seen = self._grey()
         found = register(grey, seen, model=model, progress=progress)
-        self.registration, self.shifts = found, self._take(found.motions)
+        self.registration, self.shifts = found, self._set_motion(found.motions)
         weights = self.weights or [np.ones(())] * len(grey)
-        strangers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
-        if strangers:
-            self.weights = [0.0 * w if i in strangers else w for i, w in enumerate(weights)]
-            self.warn(left_out(found, strangers), RegistrationWarning)
+        outliers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
+        if outliers:
+            self.weights = [0.0 * w if i in outliers else w for i, w in enumerate(weights)]
+            self.warn(left_out(found, outliers), RegistrationWarning)
 
     def _refine(self, gains: Array) -> Array:
-        """Shifts or motions of the least residual; brightness that belongs to them."""
+        """Refine shifts or motions; return the gains that belong to them."""
         given = self.frames, self.weights, self.factor, self.decimation
         if self.motion is None:
             spread = refining.GIVEN if self.registration is None else refining.REGISTERED
@@ -288,7 +286,7 @@ class Preparation:
             return bright
         assert self.registration is not None
         motion, bright = refining.refined_motions(*given, self.registration)
-        self.shifts = self._take(motion)
+        self.shifts = self._set_motion(motion)
         return bright
 
     def _grey(self, part: Any = ...) -> tuple[Array, list[Array] | None]:
@@ -300,16 +298,16 @@ class Preparation:
         maps = [w if w.ndim < 2 else w.reshape(-1, *w.shape[-2:]) for w in self.weights]
         return grey, [w if w.ndim < 2 else w.min(axis=0)[part] for w in maps]
 
-    def _look_for_shifts(self) -> None:
-        """Frames that lie elsewhere, though no shifts were given, are worth a word."""
+    def _warn_of_shifts(self) -> None:
+        """Warn if frames without given shifts are shifted, or show different scenes."""
         first = (max((m - SAMPLE) // 2, 0) for m in self.frames.shape[-2:])
         part = (..., *(slice(b, b + SAMPLE) for b in first))
         grey, seen = self._grey(part)
         found = register(grey, seen)
-        strangers = [i for i, fits in enumerate(found.fits) if not fits]
-        if strangers and min(grey.shape[-2:]) >= TELLING:
+        outliers = [i for i, fits in enumerate(found.fits) if not fits]
+        if outliers and min(grey.shape[-2:]) >= SMALLEST:
             self.warn(
-                f"frames {', '.join(map(str, strangers))} do not show the scene of frame "
+                f"frames {', '.join(map(str, outliers))} do not show the scene of frame "
                 f"{found.reference}; if they are the channels or slices of one image, give "
                 "channel_axis=0",
                 RegistrationWarning,
@@ -330,27 +328,27 @@ class Preparation:
         return motion if motion and any(motions.as_shift(each) is None for each in motion) else None
 
     @cached_property
-    def _stills(self) -> Stills:
-        """What can be compared of frames of which some have turned."""
+    def _derotated(self) -> Derotated:
+        """Crops of frames that have turned, as if they had only been shifted."""
         assert self._turned is not None
         given = (*self._corrected(), self._turned, self.factor, self.decimation)
-        return stilled(Middle.build(*given))
+        return derotate(Crop.build(*given))
 
     def _corrected(self) -> tuple[Array, list[Array] | None]:
         return self.photometry.corrected(self.frames), self.photometry.weights(self.weights)
 
-    def _comparable(self) -> tuple[Array, Array, list[Array] | None]:
-        """Frames that differ by shifts, these, and their weights."""
+    def _shifted_only(self) -> tuple[Array, Array, list[Array] | None]:
+        """Frames that differ by shifts alone, the shifts, and the weights."""
         frames, weights = self._corrected()
         if self._turned is None:
             return frames, self.shifts, weights
         if len(self.factor) == 3:
-            return least_turned(frames, weights, self._turned)
-        return self._stills[:3]
+            return least_rotated(frames, weights, self._turned)
+        return self._derotated[:3]
 
     def _spectra(self) -> Spectra:
-        frames, shifts, weights = self._comparable()
-        return Spectra(frames, self.factor, shifts, weights, quiet=self.quiet)
+        frames, shifts, weights = self._shifted_only()
+        return Spectra(frames, self.factor, shifts, weights, noise_bound=self.noise_bound)
 
     def _transfers(self, spectra: Spectra) -> Array:
         pixels = spectra.pixels(self.decimation)
@@ -359,34 +357,34 @@ class Preparation:
             return np.stack([spectra.transfer(one) * pixels for one in each])
         return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
-    def _scene(self, spectra: Spectra, estimated: bool) -> Scene:
-        """The model of the scene: with the PSF, or with a Gaussian that fits the frames better."""
+    def _scene(self, spectra: Spectra, check_psf: bool) -> Scene:
+        """The model of scene and noise: with the PSF, or a Gaussian that fits clearly better."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in blurs.of_channels(self.psf[i])]
             return given_blur(spectra, self.decimation, blurs.mean(every))
         plain = blurs.plain(self.psf)
         given = given_blur(spectra, self.decimation, plain)
-        if estimated or len(self.factor) == 3:  # no PSF of a volume is round
+        if not check_psf or len(self.factor) == 3:  # no PSF of a volume is round
             return given
         _, free = fit_blur(spectra, self.decimation)
         own = blurs.width(plain)
         if 1 in plain.shape and np.exp(free.parameters[0]) > own:
             return given  # the lines of spectra have widths of their own
-        if not contradiction.contradicted(given, free, len(spectra)):
+        if not psf_mismatch.contradicted(given, free, len(spectra)):
             return given
         seen = spectra.values.shape[0] * spectra.values.shape[1]
-        said = contradiction.objection(free, own, seen)
-        if said:
-            self.warn(said, PSFWarning)
+        text = psf_mismatch.objection(free, own, seen)
+        if text:
+            self.warn(text, PSFWarning)
         return free
 
 
-def _moderate(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
+def _fallback_beta(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
     return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
-    """Shifts, or how to get them, and whether they are to be improved."""
+    """The shifts, or "estimate", and whether they are to be refined."""
     if isinstance(shifts, str):
         kind = arguments.choice("shifts", shifts, get_args(Moves))
         return ("estimate" if kind == "estimate" else np.zeros((count, ndim))), True

@@ -1,12 +1,12 @@
-"""The priors that are no squares, by their names."""
+"""The priors that are not quadratic, by their names."""
 
 from collections.abc import Sequence
 
-from dhop.reconstruction.penalties import Blunted, Name, Variation
+from dhop.reconstruction.penalties import Name, SmoothedNorm, Variation
 from dhop.reconstruction.starlets import Starlet
 
 
-def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> Blunted:
+def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> SmoothedNorm:
     """The penalty of images of a shape.
 
     Parameters
@@ -17,7 +17,7 @@ def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> Blunted
     ndim : int
         How many axes the image has.
     edge : float
-        Up to which its tips are rounded.
+        The norm up to which it is quadratic.
     """
     if name == "starlet":
         return Starlet.build(dims, ndim, edge)

@@ -1,14 +1,13 @@
 r"""The diagonal of an inverse from products with few vectors.
 
-A comb has plus or minus one at pixels that lie some spacing apart and zero elsewhere. The product
-of :math:`K^{-1}` with it, times the comb, has at its teeth the diagonal, and beside it what the
-teeth tell of each other, with random signs: little, if the spacing is wider than the rows of the
-inverse. Combs of all offsets have a tooth at every pixel.
+A probing vector, here a comb, is plus or minus one at pixels some spacing apart, its teeth, and
+zero elsewhere. The product of :math:`K^{-1}` with it, times the comb, is at the teeth the diagonal
+plus an error, the covariances between teeth with random signs: small, if the spacing is wider than
+the rows of the inverse. Combs of all offsets have a tooth at every pixel.
 
-Of an inverse that is near, whose diagonal is known, the same error is known: it is subtracted.
+The error for an inverse near by, whose diagonal is known, is subtracted as a control variate.
 
-Where rows are so wide that combs tell less than as many samples would, deep in gaps, samples are
-drawn.
+Where rows are so wide that as many samples have a smaller error, deep in gaps, samples are drawn.
 
 References
 ----------
@@ -19,7 +18,7 @@ Linear Algebra Appl. 19 (2012) 485-501, https://doi.org/10.1002/nla.779.
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf, prod, sqrt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +28,17 @@ from dhop.reconstruction.covariance import Covariance
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
+Advance: TypeAlias = Callable[[int], object]
 
-TARGET = 0.025  # of a variance, root of the mean square: what teeth may tell of each other
-POORLY = 0.3  # of what a pixel of the scene usually counts in the frames
-LEAST = 3  # spacing of teeth: rows that are looked at may all be far from a border
-PLACES = 10  # pixels whose rows are looked at, to find the spacing ...
+TARGET = 0.025  # of a variance, root mean square: the error by other teeth
+POORLY = 0.3  # of the usual weight of a pixel of the scene in the frames
+LEAST = 3  # spacing of teeth: all sampled rows may be far from a border
+PLACES = 10  # rows that are sampled, to find the spacing ...
 CELLS = 3  # ... or as many along each axis of a large image
-REACH = 24  # pixels of rows that are looked at there, on either side
+REACH = 24  # pixels of rows that are sampled there, on either side
 TOLERANCE = 0.002  # of a variance, that iterations may leave
 SOLVED = 1e-6  # of the residual: more changes nothing
-SMOOTH = 4  # iterations whose changes tell how fast they shrink
+SMOOTH = 4  # iterations that the rate of convergence is estimated from
 MOST = 1000  # iterations
 TWICE = 400  # teeth of combs that are repeated with other signs
 
@@ -75,24 +75,24 @@ def probed(
     rng : Generator
     progress : callable or True, optional
     """
-    probing = _Probing(covariance, noise)
-    plans = [(part, probing.combs(part, probes, rng)) for part in _parts(covariance)]
+    probing = _Probing(covariance, noise, rng)
+    plans = [(part, probing.combs(part, probes)) for part in _parts(covariance)]
     values = np.zeros(covariance.size)
     squares = 0.0
     total = sum(len(combs) + _repeated(combs) if combs else probes for _, combs in plans)
     with reporting(progress, total, "probing") as advance:
         for part, combs in plans:
             if combs:
-                found, error = probing.by_combs(combs, rng, advance)
+                found, error = probing.by_combs(combs, advance)
             else:
-                found, error = probing.by_samples(part, probes, rng, advance), 2 / probes
+                found, error = probing.by_samples(part, probes, advance), 2 / probes
             values[part] = found[part]
             squares += float((error + TOLERANCE**2) * part.mean())
     return Diagonal(values.reshape(covariance.dims), sqrt(squares))
 
 
 def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
-    """The pixels that frames see well and those that they do not, which are correlated farther."""
+    """The pixels with a large weight in the frames, and the others, whose rows are wider."""
     ones = np.ones((1, covariance.size), covariance.dtype)
     seen = covariance.data(ones)[0]
     free = covariance.uncertain
@@ -101,20 +101,20 @@ def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
 
 
 class _Probing:
-    """Products with combs, less those with what is near."""
+    """Estimates of the diagonal of one covariance."""
 
-    def __init__(self, covariance: Covariance, noise: bool) -> None:
-        self._covariance = covariance
-        self._noise = noise
-        self._control = covariance.control(noise)
+    def __init__(self, covariance: Covariance, noise: bool, rng: np.random.Generator) -> None:
+        self._covariance, self._noise, self._rng = covariance, noise, rng
+        self._control_variate = covariance.control_variate(noise)
 
-    def combs(self, part: Array, probes: int, rng: np.random.Generator) -> list[Array]:
-        """The teeth of combs for a part of the pixels, as dense as serves or the probes last.
+    def combs(self, part: Array, probes: int) -> list[Array]:
+        """The teeth of combs for a part of the pixels, with the least spacing that is accurate.
 
-        None where samples serve better.
+        With the widest that the number of probes allows, if that is less; none where samples have
+        a smaller error.
         """
         dims, axes = self._covariance.dims, self._covariance.axes
-        rows = list(self._rows(part, rng))
+        rows = list(self._rows(part))
         spacing, leak = 0, inf
         found: list[Array] = []
         while True:
@@ -128,7 +128,7 @@ class _Probing:
             if (leak <= TARGET**2 and spacing >= LEAST) or spacing >= max(dims):
                 return found
 
-    def _rows(self, part: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    def _rows(self, part: Array) -> Iterator[tuple[Array, Array]]:
         """Rows of the inverse about some pixels, relative to their diagonals, and where these are.
 
         In a large image these are so far from each other that one vector has them all.
@@ -136,7 +136,9 @@ class _Probing:
         dims, axes = self._covariance.dims, self._covariance.axes
         large = all(dims[axis] >= CELLS * 4 * REACH for axis in axes) and part.mean() > 0.5
         if large:
-            pixels = np.stack([rng.integers(n, size=CELLS ** len(axes)) for n in dims], axis=1)
+            pixels = np.stack(
+                [self._rng.integers(n, size=CELLS ** len(axes)) for n in dims], axis=1
+            )
             for axis, cell in zip(axes, np.indices([CELLS] * len(axes)), strict=True):
                 width = dims[axis] // CELLS
                 pixels[:, axis] = cell.ravel() * width + REACH + pixels[:, axis] % (2 * REACH)
@@ -145,15 +147,15 @@ class _Probing:
             large = places.size > 0
         if not large:
             those = np.flatnonzero(part)
-            places = rng.choice(those, min(PLACES, those.size), replace=False)
+            places = self._rng.choice(those, min(PLACES, those.size), replace=False)
         vectors = self._covariance.units(places)
         teeth = list(places[:, None])
         if large:
             vectors, teeth = vectors.sum(axis=0, keepdims=True), [places]
-        found = self._until(vectors, teeth)
+        found = self._converged(vectors, teeth)
         own = np.concatenate([row[at] for row, at in zip(found, teeth, strict=True)])
-        if self._control is not None:
-            found = found - self._control.product(vectors)
+        if self._control_variate is not None:
+            found = found - self._control_variate.product(vectors)
         found = found * part
         for number, place in enumerate(places):
             at = np.array(np.unravel_index(place, dims))
@@ -162,13 +164,11 @@ class _Probing:
             last = at + REACH + 1 if large else dims
             yield row[tuple(map(slice, first, last))] / own[number], at - first
 
-    def by_combs(
-        self, combs: Sequence[Array], rng: np.random.Generator, advance: Callable[[int], object]
-    ) -> tuple[Array, float]:
+    def by_combs(self, combs: Sequence[Array], advance: Advance) -> tuple[Array, float]:
         """The diagonal at the teeth of all combs, and the mean square of its relative errors."""
-        chosen = rng.choice(len(combs), _repeated(combs), replace=False)
+        chosen = self._rng.choice(len(combs), _repeated(combs), replace=False)
         again = [combs[k] for k in chosen]
-        first, second = (self._estimates(some, rng, advance) for some in (combs, again))
+        first, second = (self._estimates(some, advance) for some in (combs, again))
         values = np.zeros(self._covariance.size)
         for at, row in zip(combs, first, strict=True):
             values[at] = row
@@ -178,74 +178,71 @@ class _Probing:
         scale = np.maximum(mean, np.median(mean) / 4)  # a poor estimate may be next to zero
         return values, float(np.mean(((one - other) / scale) ** 2) / 2)
 
-    def by_samples(
-        self, part: Array, count: int, rng: np.random.Generator, advance: Callable[[int], object]
-    ) -> Array:
+    def by_samples(self, part: Array, count: int, advance: Advance) -> Array:
         """The mean squares of samples, whose relative errors have the mean square ``2 / count``."""
         teeth = np.flatnonzero(part)
         total = np.zeros(self._covariance.size)
         for batch in self._covariance.batches(count):
-            pulls = self._covariance.pulls(len(batch), rng, self._noise)
-            found = self._covariance.shown(self._solved(pulls, [teeth] * len(batch)))
+            pulls = self._covariance.perturbations(len(batch), self._rng, self._noise)
+            found = self._covariance.apply_target(self._solved(pulls, [teeth] * len(batch)))
             total += (found.astype(np.float64) ** 2).sum(axis=0)
             advance(len(batch))
         return total / count
 
-    def _estimates(
-        self, combs: Sequence[Array], rng: np.random.Generator, advance: Callable[[int], object]
-    ) -> list[Array]:
+    def _estimates(self, combs: Sequence[Array], advance: Advance) -> list[Array]:
         """The estimates at the teeth of each comb."""
         rows = []
         for batch in self._covariance.batches(len(combs)):
             teeth = [combs[number] for number in batch]
-            signs = [rng.choice([-1.0, 1.0], at.size) for at in teeth]
+            signs = [self._rng.choice([-1.0, 1.0], at.size) for at in teeth]
             vectors = np.zeros((len(teeth), self._covariance.size), self._covariance.dtype)
             for vector, at, sign in zip(vectors, teeth, signs, strict=True):
                 vector[at] = sign
-            found = self._until(vectors, teeth)
-            known = None if self._control is None else self._control.product(vectors)
+            found = self._converged(vectors, teeth)
+            control = self._control_variate
+            known = None if control is None else control.product(vectors)
             for number, (at, sign) in enumerate(zip(teeth, signs, strict=True)):
                 row = sign * found[number, at]
-                if self._control is not None and known is not None:
-                    row += self._control.diagonal[at] - sign * known[number, at]
+                if control is not None and known is not None:
+                    row += control.diagonal[at] - sign * known[number, at]
                 rows.append(row)
             advance(len(teeth))
         return rows
 
-    def _until(self, combs: Array, teeth: Sequence[Array]) -> Array:
-        """Products whose entries at the teeth change no more."""
-        found = self._solved(self._covariance.unshown(combs), teeth)
+    def _converged(self, combs: Array, teeth: Sequence[Array]) -> Array:
+        """Products with combs, whose entries at the teeth have converged."""
+        found = self._solved(self._covariance.target_adjoint(combs), teeth)
         if self._noise:
             found = self._solved(self._covariance.data(found), teeth)
-        return self._covariance.shown(found)
+        return self._covariance.apply_target(found)
 
     def _solved(self, b: Array, teeth: Sequence[Array]) -> Array:
         covariance = self._covariance
-        r = covariance.kept(b).copy()
+        r = covariance.restricted(b).copy()
         steps = conjugate_gradients(covariance.normal, r, None, covariance.precondition)
         changes: list[float] = []
         before: Any = 0.0
         start = next(steps)[1]
         for x, residual in islice(steps, MOST):
-            seen = covariance.shown(x)
+            seen = covariance.apply_target(x)
             now = np.concatenate([seen[k, at] for k, at in enumerate(teeth)])
             size = norm(now)
             if size:  # the first steps may not yet reach pixels that no frame sees
                 changes.append(norm(now - before) / size)
-            if _left(changes) < TOLERANCE or residual <= SOLVED * start:
+            if _remaining(changes) < TOLERANCE or residual <= SOLVED * start:
                 break
             before = now
         return x
 
 
 def _repeated(combs: Sequence[Array]) -> int:
-    """How many combs have other signs, too, to tell the error."""
+    """The number of combs that are repeated with other signs, to estimate the error."""
     teeth = sum(at.size for at in combs)
     return min(len(combs), max(2, -(-TWICE * len(combs) // teeth)))
 
 
-def _left(changes: Sequence[float]) -> float:
-    """What is left of a geometric series of which the last terms are known, or infinity."""
+def _remaining(changes: Sequence[float]) -> float:
+    """The sum of the terms to come, if the last ones are of a geometric series; else infinity."""
     last = changes[-1] if changes else inf
     if len(changes) < 3:
         return last
@@ -255,7 +252,7 @@ def _left(changes: Sequence[float]) -> float:
 
 
 def _leak(row: Array, at: Array, spacing: tuple[int, ...]) -> float:
-    """The squares of what a row has at other teeth of a comb with one at its pixel."""
+    """The sum of squares of a row at the other teeth of the comb that has one at its pixel."""
     teeth = tuple(slice(a % s, None, s) for a, s in zip(at, spacing, strict=True))
     return float((row[teeth] ** 2).sum() - row[tuple(at)] ** 2)
 

@@ -60,17 +60,17 @@ class Problem:
         return regulariser_operator(self.regulariser, B.dims, method=self.method, **options)
 
     def normal(self, x: Array) -> Array:
-        """The product of the matrix of the normal equations."""
+        """The product with the matrix of the normal equations."""
         product = self.operator.rmatvec(self.operator.matvec(x))
         if self.beta:
             product += self.beta * self.S.rmatvec(self.S.matvec(x))
         return np.asarray(product)
 
-    def residual(self, x: Array | None = None) -> tuple[Array, float]:
+    def normal_residual(self, x: Array | None = None) -> tuple[Array, float]:
         """The residual of the normal equations, and the norm of the weighted residuals of the data.
 
-        Both are in double precision, and those of the zero image by default. Images are taken one
-        after the other, since double precision takes memory.
+        Both are in double precision, by default those of the zero image. Images of channels are
+        taken one by one, to save memory.
         """
         r = np.zeros(self.operator.shape[1])
         norms = []
@@ -80,17 +80,17 @@ class Problem:
             image = None
             if x is not None:
                 image = x.reshape(len(self.images), -1)[number].astype(np.float64, copy=False)
-            for A, misfit, root in one.misfits(image):
-                norms.append(norm(misfit))
-                misfit *= root
-                own += A.rmatvec(misfit)
+            for A, residual, root in one.residuals(image):
+                norms.append(norm(residual))
+                residual *= root
+                own += A.rmatvec(residual)
             if image is not None and self.beta:
                 own -= self.beta * one.S.rmatvec(one.S.matvec(image))
         return r, hypot(*norms)
 
     @cached_property
     def images(self) -> list["Problem"]:
-        """The problems of the images that are solved together and know nothing of each other."""
+        """The problems of the images that are solved together but independent, as of channels."""
         B = self.operator
         count = int(np.prod(B.dims[: -self.ndim]))
         if count == 1 or isinstance(self.regulariser, LinearOperator):
@@ -105,17 +105,17 @@ class Problem:
 
         return [replace(self, operator=one(k), frames=frames[:, k]) for k in range(count)]
 
-    def misfits(self, x: Array | None) -> Iterator[tuple[LinearOperator, Array, Any]]:
+    def residuals(self, x: Array | None) -> Iterator[tuple[LinearOperator, Array, Any]]:
         """The operator, the weighted residuals and the roots of the weights of each frame."""
         B = self.operator
         for number, (A, frame) in enumerate(zip(B.operators, self.frames, strict=True)):
             root = B.root(number, np.dtype(np.float64))
-            misfit = frame.reshape(-1).astype(np.float64)
-            misfit[np.broadcast_to(root == 0, misfit.shape)] = 0
+            residual = frame.reshape(-1).astype(np.float64)
+            residual[np.broadcast_to(root == 0, residual.shape)] = 0
             if x is not None:
-                misfit -= A.matvec(x)
-            misfit *= root
-            yield A, misfit, root
+                residual -= A.matvec(x)
+            residual *= root
+            yield A, residual, root
 
     def equations(self, exact: bool) -> Equations | None:
         """The closed form of the normal equations, or if not `exact` the nearest one."""
@@ -125,8 +125,8 @@ class Problem:
             return closed_form(self.operator.terms(), self.regulariser)
         return nearest_form(self.operator.similar(), self.regulariser)
 
-    def judging(self) -> "Problem":
-        """The same for a few products in double precision, by kernels that the frames take."""
+    def in_double_precision(self) -> "Problem":
+        """The same for a few products in double precision, by the kernels of the frames."""
         wide = np.dtype(np.float64)
         shared = isinstance(self.regulariser, str) and all(
             isinstance(A, DHOperator) and A.products.method(wide) == "separable"
@@ -154,13 +154,25 @@ class Problem:
         operator = FrameStack(B.operators, weights)
         return replace(self, operator=operator, beta=self.beta / root**2)
 
+    def with_mean_weights(self) -> "Problem":
+        """The problem whose frames have the mean of their weights where they have any.
+
+        For equal weights there may be a closed form.
+        """
+        B = self.operator
+        even = []
+        for weight in B.weights or ():
+            mean = np.mean(weight, where=weight > 0) if weight.any() else np.zeros(())
+            even.append(mean if weight.all() else np.where(weight > 0, mean, 0.0))
+        return replace(self, operator=FrameStack(B.operators, even))
+
 
 def _of_each_image(A: Any, count: int) -> Sequence[Any]:
     return A.operators if isinstance(A, ChannelOperator) else [A.of_one_image()] * count
 
 
 def check(weights: Sequence[Array] | None, regulariser: Regulariser, ndim: int = 2) -> None:
-    """Refuse what makes no problem, before anything is chosen from the data.
+    """Refuse weights and regularisers that make no problem, before anything is estimated.
 
     Raises
     ------
@@ -197,7 +209,7 @@ def regulariser_strength(regulariser: Regulariser, operator: FrameStack, ndim: i
     ----------
     regulariser : str, array_like or LinearOperator
     operator : FrameStack
-        Of the images that it looks at.
+        Of the images.
 
     Raises
     ------
@@ -227,7 +239,7 @@ def real_stencils(regulariser: Stencils, ndim: int = 2) -> list[NDArray[np.numbe
 
 
 def _probed(S: LinearOperator, dtype: np.dtype[Any]) -> float:
-    """The strength of an operator of which nothing is known, by a product of each kind."""
+    """The strength of any operator, from one product of each kind with a random image."""
     if np.dtype(S.dtype).kind not in "biuf":
         raise TypeError(f"regulariser must be real, got an operator of dtype {S.dtype}")
     x = np.random.default_rng(0).standard_normal(S.shape[1]).astype(dtype)

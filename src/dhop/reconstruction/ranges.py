@@ -1,4 +1,4 @@
-"""The range of values that frames show, and how far an image leaves it."""
+"""The range of values of the frames, and how far an image exceeds it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
 
-PLAUSIBLE = 0.2  # of its range an image may lie beyond that of the frames, on both sides
-NOTABLE = 0.3  # the same, where it must be said
-FAR = 0.5  # the same below alone
-STEPS, GROWTH = 40, 3  # of a beta, at most, until an image is plausible
+PLAUSIBLE = 0.2  # of its own range an image may exceed that of the frames, on both sides
+NOTABLE = 0.3  # the same, from which on a warning is due
+FAR = 0.5  # the same, below alone
+STEPS, GROWTH = 40, 3  # of beta: at most, and the factor of each
 
 
 def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
@@ -29,10 +29,9 @@ def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float
 
 
 def beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
-    """How far an image leaves a range on both sides, and on one, relative to its own range.
+    """How far an image exceeds a range on both sides, and below, relative to its own range.
 
-    What rings does so on both sides of what it rings about; a star that has become sharp rises far
-    above what the frames show of it, and leaves the ground but little.
+    Ringing exceeds it on both sides; a star that has become sharp, far above and hardly below.
     """
     low, high = span
     width = (high - low) or abs(high) or 1.0
@@ -43,26 +42,26 @@ def beyond(image: Array, span: tuple[float, float]) -> tuple[float, float]:
 
 
 def rings(image: Array, span: tuple[float, float]) -> bool:
-    """Whether an image leaves a range on both sides by more than is plausible."""
+    """Whether an image exceeds a range on both sides by more than is plausible."""
     return beyond(image, span)[0] > PLAUSIBLE
 
 
-def plausible(posed: Callable[[float], Problem], beta: float, span: tuple[float, float]) -> float:
-    """A `beta`, or a larger one at which the image does not leave the range of the frames by far.
+def plausible(problem: Callable[[float], Problem], beta: float, span: tuple[float, float]) -> float:
+    """Raise `beta` until the image does not exceed the range of the frames by far.
 
-    It looks at the solution of equations that are near, if there are any.
+    The image is the solution of the nearest closed form; without one nothing is raised.
     """
     for _ in range(STEPS):
-        problem = posed(beta)
-        near = inverse_near(problem)
-        if near is None or beyond(near(problem.residual()[0]), span)[0] <= NOTABLE:
+        given = problem(beta)
+        inverse = inverse_near(given)
+        if inverse is None or beyond(inverse(given.normal_residual()[0]), span)[0] <= NOTABLE:
             break
         beta *= GROWTH
     return beta
 
 
 def caution(image: Array, span: tuple[float, float]) -> str | None:
-    """What to say of an image that leaves the range of the frames by far."""
+    """The text of a warning if an image exceeds the range of the frames by far."""
     both, one = beyond(image, span)
     if both <= NOTABLE and one <= FAR:
         return None

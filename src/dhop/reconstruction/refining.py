@@ -1,4 +1,4 @@
-"""Shifts and motions of the least residual of the super-resolution, where these are better."""
+"""Refined shifts and motions, where the error of held-out frames confirms them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,22 +10,22 @@ from dhop.estimation import groups
 from dhop.estimation.photometry import Photometry, matched
 from dhop.estimation.refinement import refine
 from dhop.frames import motions
-from dhop.frames.windows import Spectra
+from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
-from dhop.reconstruction.halves import State, better
-from dhop.reconstruction.middle import Middle, smoothness
-from dhop.reconstruction.settling import settled
-from dhop.reconstruction.stilling import stilled
+from dhop.reconstruction.crop import Crop, beta_of_common_image
+from dhop.reconstruction.cross_validation import State, validated
+from dhop.reconstruction.derotation import derotate
+from dhop.reconstruction.motion_refinement import refine_motions
 from dhop.registration import Registration
 
 Array = NDArray[Any]
 
-REGISTERED = 0.02  # pixels: standard deviation of shifts that were found in pairs of frames ...
-GIVEN = 0.5  # ... and of what is to be refined
-ROUGH = 8_000.0  # work of `dhop.frames.windows`: images that only compare need no exact `beta`
-SHIFTED = 128  # pixels a side of the part of frames that tells whether shifts are better ...
-TURNED = 192  # ... and of that which tells of motions ...
-FEWEST = 8  # ... if it has so many
+REGISTERED = 0.02  # pixels: standard deviation of registered shifts ...
+GIVEN = 0.5  # ... and of given ones
+ROUGH = 8_000.0  # work of `dhop.frames.spectra`: to compare shifts a rough `beta` will do
+SHIFTED = 128  # pixels a side of the crop that shifts are validated on ...
+TURNED = 192  # ... and of that for motions ...
+FEWEST = 8  # ... at least
 
 
 def refined_shifts(
@@ -37,10 +37,9 @@ def refined_shifts(
     gains: Array,
     spread: float,
 ) -> tuple[Array, Array]:
-    """Shifts and gains of `dhop.estimation.refinement.refine`, where they predict frames better.
+    """Shifts and gains of `dhop.estimation.refinement.refine`, where these are validated.
 
-    Frames that differ by more than shifts have some of which the residual of spectra is least, and
-    the image worse.
+    Frames that differ by more than shifts have a least residual, too, but a worse image there.
 
     Parameters
     ----------
@@ -51,21 +50,20 @@ def refined_shifts(
     -------
     shifts : ndarray, shape (F, 2)
     gains : ndarray, shape (F,)
-        Those that came, of frames that keep them.
     """
     new, bright = refine(frames, factor, shifts, weights, decimation, gains, spread)
     if np.array_equal(new, shifts):
         return shifts, bright
     moves = [[*map(motions.of_shift, some)] for some in (shifts, new)]
-    middle = Middle.build(frames, weights, moves[0], factor, decimation, SHIFTED)
+    crop = Crop.build(frames, weights, moves[0], factor, decimation, SHIFTED)
     before, after = (
-        State(motion, middle.centred(matched(frames, weights, some, level, "both")))
+        State(motion, crop.centred(matched(frames, weights, some, level, "both")))
         for motion, some, level in zip(moves, (shifts, new), (gains, bright), strict=True)
     )
     level = before.photometry
     spectra = Spectra(level.corrected(frames), factor, shifts, level.weights(weights), ROUGH)
-    beta = smoothness(spectra, decimation)
-    some = better(middle, before, after, beta, 2)
+    beta = beta_of_common_image(spectra, decimation)
+    some = validated(crop, before, after, beta, 2)
     return np.where(some[:, None], new, shifts), np.where(some, bright, gains)
 
 
@@ -76,12 +74,12 @@ def refined_motions(
     decimation: Decimation,
     found: Registration,
 ) -> tuple[Array, Array]:
-    """Motions and gains of registered frames.
+    """Refined motions and gains of registered frames, where these are validated.
 
     Parameters
     ----------
     frames, weights, factor, decimation
-        As for `dhop.reconstruction.middle.Middle.build`.
+        As for `dhop.reconstruction.crop.Crop.build`.
     found : Registration
 
     Returns
@@ -90,25 +88,25 @@ def refined_motions(
         Where the pixels of the frames lie in the reference.
     gains : ndarray, shape (F,)
     """
-    middle = Middle.build(frames, weights, list(found.motions), factor, decimation, TURNED)
-    if min(middle.size) < FEWEST:
+    crop = Crop.build(frames, weights, list(found.motions), factor, decimation, TURNED)
+    if min(crop.size) < FEWEST:
         return found.motions, found.gains
-    terms = middle.centred(Photometry(found.gains, found.offsets))
-    before = State(middle.motion, terms)
-    stills = stilled(middle.corrected(terms))
-    if not stills.beta:
+    terms = crop.centred(Photometry(found.gains, found.offsets))
+    before = State(crop.motion, terms)
+    derotated = derotate(crop.corrected(terms))
+    if not derotated.beta:
         return found.motions, found.gains
     shape, kind = frames.shape[-2:], found.model
-    after = settled(middle, kind, shape, before, stills.beta, stills.image)
+    after = refine_motions(crop, kind, shape, before, derotated.beta, derotated.image)
     numbers = len(groups.generators(kind, shape))
-    some = better(middle, before, after, stills.beta, numbers)
+    some = validated(crop, before, after, derotated.beta, numbers)
     if not some.any():
         return found.motions, found.gains
     moved = np.where(some[:, None, None], after.motion, before.motion)
-    there = groups.shifted(middle.first)
+    there = groups.shifted(crop.first)
     whole = there @ np.linalg.solve(moved[found.reference], moved) @ np.linalg.inv(there)
     whole /= whole[:, 2:, 2:]
-    for i, weight in enumerate(middle.weights):
+    for i, weight in enumerate(crop.weights):
         if i == found.reference or not weight.any():
             whole[i] = found.motions[i]
     gains = np.where(some, after.photometry.gains, found.gains)

@@ -1,4 +1,4 @@
-"""Which losses, priors and bounds a caller asks for, and whether they go together."""
+"""The losses, priors and bounds that a caller asks for, checked against each other."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -12,7 +12,7 @@ from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
 
 if TYPE_CHECKING:
-    from dhop.reconstruction.splitting import Denoiser
+    from dhop.reconstruction.plug_and_play import Denoiser
     from dhop.reconstruction.variational import Variational
 
 Array = NDArray[Any]
@@ -34,12 +34,12 @@ class Request(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether least squares answer it."""
+        """Whether it is least squares."""
         return self.loss == "gaussian" and self.prior is None and self.bounds is None
 
     @property
     def prior(self) -> penalties.Name | None:
-        """The prior that is not made of squares."""
+        """The prior, if it is not quadratic."""
         named = isinstance(self.regulariser, str)
         return self.regulariser if named and self.regulariser in get_args(penalties.Name) else None
 
@@ -52,11 +52,11 @@ class Request(NamedTuple):
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """The `box`, None if it holds all numbers."""
+        """The `box`, None if it is unbounded."""
         return self.box if np.isfinite(self.box).any() else None
 
     def check(self) -> None:
-        """Refuse names and numbers that mean nothing, or nothing together."""
+        """Refuse unknown names, numbers out of range, and what does not go together."""
         arguments.choice("loss", self.loss, get_args(losses.Name))
         if self.threshold is not None:
             if self.loss not in ("huber", "l1"):
@@ -114,10 +114,10 @@ class Request(NamedTuple):
                 "solve for a part of the frames in memory"
             )
 
-    def answer(
+    def variational(
         self, frames: Array, weights: list[Array] | None, axis: int | None, changes: bool
     ) -> "tuple[Variational, Array, list[Array] | None] | None":
-        """How to solve, and frames and weights as least squares would have them; None if plain.
+        """What solves it, and frames and weights for approximate least squares; None if plain.
 
         Parameters
         ----------
@@ -130,25 +130,25 @@ class Request(NamedTuple):
         """
         if self.plain:
             return None
-        from dhop.reconstruction import photons
+        from dhop.reconstruction.photon_noise import PhotonNoise
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
         maps = weights or [np.ones(())] * len(frames)
-        counting, own = None, weights
+        photon_noise, own = None, weights
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")
         if self.loss == "poisson":
             if changes:
                 raise ValueError('loss="poisson" counts photons: it does not go with photometry')
             back = background_map(dense(self.background, "background"), frames.shape, axis)
-            counting = photons.Counting.checked(back, self.gain, self.read_noise)
+            photon_noise = PhotonNoise.checked(back, self.gain, self.read_noise)
             frames = (frames - back).astype(frames.dtype)
-            own = counting.weights(frames, maps)
-        how = Variational(
-            self.loss, self.threshold, self.prior, (low, high), counting, maps, self.solver
+            own = photon_noise.weights(frames, maps)
+        solver = Variational(
+            self.loss, self.threshold, self.prior, (low, high), photon_noise, maps, self.solver
         )
-        return how, frames, own
+        return solver, frames, own
 
 
 def _pair(bounds: Any) -> tuple[float, float]:
@@ -162,7 +162,7 @@ def _pair(bounds: Any) -> tuple[float, float]:
 
 
 def background_map(array: Any, shape: tuple[int, ...], axis: int | None) -> Any:
-    """What each pixel of the frames shows of no scene, an array of NumPy or Dask.
+    """The background of each pixel of the frames, an array of NumPy or Dask.
 
     It is given as a number, one map, or one for each frame.
     """

@@ -1,4 +1,4 @@
-"""How finely an image shows what it shows: the width of the image of a source."""
+"""The resolution of an image: the widths of point sources."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ FINER = 16  # points a pixel that a response is interpolated at
 
 
 class Resolution(NamedTuple):
-    """Widths of the images of sources.
+    """Widths of point sources.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Resolution(NamedTuple):
         The sources, on a grid, as indices of the `d` image axes.
     widths : ndarray, shape (..., d), or (C, ..., d) of channels
         The full width at half maximum of each along each axis, in pixels of the image. NaN where
-        the image shows nothing of a source.
+        the image does not respond to a source.
     """
 
     pixels: NDArray[np.intp]
@@ -52,7 +52,7 @@ def widths(response: Array) -> list[float]:
 
 
 def _width(line: Array, at: int) -> float:
-    """By trigonometric interpolation, which is right for what is as sharp as pixels allow.
+    """The width at half maximum, by trigonometric interpolation.
 
     Where the line ends above half its maximum the other side counts twice.
     """
@@ -67,7 +67,7 @@ def _width(line: Array, at: int) -> float:
 
 
 def _half(side: Array) -> float | None:
-    """How far it is from the first value to half of it, if the line comes down to that."""
+    """The distance from the first value to half of it, None if that is not reached."""
     below = np.flatnonzero(side <= side[0] / 2)
     if not below.size:
         return None

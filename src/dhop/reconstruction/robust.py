@@ -1,7 +1,7 @@
-"""What is an outlier: the noise of the frames as most residuals show it, and frames that are odd.
+"""Robust estimates of the noise, by the median of residuals, and of frames that are outliers.
 
-Both are estimated while the first images settle. From then on they stay, so that it is one
-objective that is minimised.
+Both change with the first images of the iteration. Then they are fixed, so that one objective is
+minimised.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.data_terms import Residuals
+from dhop.reconstruction.data_terms import ResidualLoss
 from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
 from dhop.reconstruction.minimising import improved
 from dhop.reconstruction.objective import Objective, inverse_near, weighted
@@ -21,28 +21,28 @@ from dhop.reconstruction.solvers import root_of_two
 
 Array = NDArray[Any]
 
-SETTLING = 6  # images at most until the noise is known
-SETTLED = 0.02  # by which it changes then
-EVERYONE = 1e6  # times the brightest pixel: a threshold of which nothing is an outlier
-STRANGE = 2.5  # times the noise of most frames is that of one that does not fit
-OUTLYING = 4.0  # standard deviations: so large noise itself is once in 16 000 pixels
-FEWEST = 3  # frames, of which most can be told
-NOTHING = 16  # times epsilon of the brightest pixel: what rounding alone leaves of residuals
+ROUNDS = 6  # of images and noise at most
+SETTLED = 0.02  # relative change of the noise in the last round
+EVERYONE = 1e6  # times the brightest pixel: a threshold without outliers
+STRANGE = 2.5  # times the median noise of frames: an outlier frame has more
+OUTLYING = 4.0  # standard deviations, which normal noise exceeds once in 16 000 pixels
+FEWEST = 3  # frames that a median of frames needs
+NOTHING = 16  # times epsilon of the brightest pixel: residuals of rounding alone
 
 
-class Settled(NamedTuple):
-    """What most pixels agree on.
+class RobustFit(NamedTuple):
+    """A robust fit.
 
     Attributes
     ----------
     x : ndarray
-        An image that is not yet the minimum.
+        An image near the minimum.
     problem : Problem
-        With the weights that the frames have by then.
+        With the frames' weights.
     threshold : float
         Of residuals.
     frames : ndarray of float
-        How much each frame counts.
+        The weight of each frame, one for inliers.
     """
 
     x: Array
@@ -51,25 +51,27 @@ class Settled(NamedTuple):
     frames: Array
 
 
-def settled(problem: Problem, x: Array) -> Settled:
-    """Noise and odd frames, from the residuals of images that both change.
+def robust_fit(problem: Problem, x: Array) -> RobustFit:
+    """Estimate noise and outlier frames from the residuals of images, and images with these.
 
     Parameters
     ----------
     problem : Problem
-        Of ordinary strength.
+        Scaled as `root_of_two` says.
     x : ndarray
         The first guess.
     """
     precondition = inverse_near(problem)
-    brightest = max(float(abs(misfit).max(initial=0)) for _, misfit, _ in problem.misfits(None))
+    brightest = max(
+        float(abs(residual).max(initial=0)) for _, residual, _ in problem.residuals(None)
+    )
     least = NOTHING * float(np.finfo(x.dtype).eps) * (brightest or 1.0)
     noise, frames = EVERYONE * (brightest or 1.0), np.ones(len(problem.operator.operators))
     penalty, seen = Squares(problem.S), problem
-    for _ in range(SETTLING):
-        data = Residuals(seen.operator, seen.frames, Huber(EFFICIENT * noise))
+    for _ in range(ROUNDS):
+        data = ResidualLoss(seen.operator, seen.frames, Huber(EFFICIENT * noise))
         objective = Objective(seen, data, penalty, seen.beta, precondition)
-        x = improved(objective, x, objective.look(x))
+        x = improved(objective, x, objective.evaluate(x))
         before = noise
         noise, frames = _noise(problem, x)
         noise = max(noise, least)
@@ -77,14 +79,14 @@ def settled(problem: Problem, x: Array) -> Settled:
             seen = replace(problem, operator=weighted(problem.operator, list(frames)))
         if abs(noise - before) <= SETTLED * before:
             break
-    return Settled(x, seen, EFFICIENT * noise, frames)
+    return RobustFit(x, seen, EFFICIENT * noise, frames)
 
 
 def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
-    """Standard deviation of the noise of a pixel of weight one, and how much each frame counts."""
+    """Standard deviation of the noise of a pixel of weight one, and the weight of each frame."""
     sizes = [
-        abs(misfit)[np.broadcast_to(root > 0, misfit.shape)]
-        for _, misfit, root in problem.misfits(x)
+        abs(residual)[np.broadcast_to(root > 0, residual.shape)]
+        for _, residual, root in problem.residuals(x)
     ]
     each = np.array([NORMAL * np.median(size) if size.size else 0.0 for size in sizes])
     seen = np.array([size.size > 0 for size in sizes])
@@ -95,28 +97,31 @@ def _noise(problem: Problem, x: Array) -> tuple[float, Array]:
     return NORMAL * float(np.median(np.concatenate(fit))), frames
 
 
-def agreed(problem: Problem) -> Array:
-    """The frames of an image that is not pulled by outliers."""
-    root = root_of_two(max(problem.scales()))
-    x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = settled(problem.divided(root), x).x
+def robust_prediction(problem: Problem) -> Array:
+    """The frames as a robust fit predicts them."""
+    x = _scaled_fit(problem)[0].x
     return FrameStack(problem.operator.operators).matvec(x).reshape(problem.frames.shape)
 
 
 def without_outliers(problem: Problem, threshold: float | None) -> tuple[Array, Array]:
-    """The frames with what fits in the place of outliers, and how much each frame counts.
+    """The frames with predictions in the place of outliers, and the weight of each frame.
 
-    All others keep their noise, so that what is chosen from spectra can be chosen from these.
+    Other pixels keep their noise, as spectra need it.
     """
-    root = root_of_two(max(problem.scales()))
-    x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
+    found, root = _scaled_fit(problem)
+    usual = found.threshold if threshold is None else threshold / root
+    result = problem.frames.copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        found = settled(problem.divided(root), x)
-        usual = found.threshold if threshold is None else threshold / root
-        result = problem.frames.copy()
-        for frame, (A, misfit, _) in zip(result, found.problem.misfits(found.x), strict=True):
-            outlier = (abs(misfit) > OUTLYING / EFFICIENT * usual).reshape(frame.shape)
+        for frame, (A, residual, _) in zip(result, found.problem.residuals(found.x), strict=True):
+            outlier = (abs(residual) > OUTLYING / EFFICIENT * usual).reshape(frame.shape)
             fits = A.matvec(found.x).reshape(frame.shape)
             np.copyto(frame, fits, where=outlier, casting="same_kind")
     return result, found.frames
+
+
+def _scaled_fit(problem: Problem) -> tuple[RobustFit, float]:
+    """The fit from the zero image, of the problem divided by the square of a number."""
+    root = root_of_two(max(problem.scales()))
+    x = np.zeros(problem.operator.shape[1], problem.operator.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return robust_fit(problem.divided(root), x), root

@@ -11,8 +11,8 @@ from dhop import metrics
 from dhop.estimation.photometry import Photometry
 from dhop.frames.layouts import inward, outward
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.certainty import Certainty
 from dhop.reconstruction.history import Step
+from dhop.reconstruction.posterior_statistics import Certainty
 from dhop.registration import Registration
 from dhop.runtime import arguments, notebook
 from dhop.runtime.extras import needed
@@ -21,7 +21,7 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.panels import Stretch
+    from dhop.reconstruction.report_panels import Stretch
     from dhop.reconstruction.uncertainty import Uncertainty
 
 Array = NDArray[Any]
@@ -287,7 +287,7 @@ class Solution(Certainty):
 
             return report_volumes.report(self, deviation, stretch)
         needed("skimage", "cli", "solution.plot()")
-        from dhop.reconstruction.report import report
+        from dhop.reconstruction.report_images import report
 
         return report(self, deviation, stretch)
 

@@ -1,8 +1,8 @@
 r"""Solvers of :math:`\min_x \|B x - y\|^2 + \beta \|S x\|^2`.
 
 `B` are the weighted frames and `y` their data. All end when the norm of the gradient, relative to
-that at the zero image, is below `rtol`, and record it after each iteration. Where one claims that,
-the gradient is computed anew, see `dhop.iteration.rounds`.
+that at the zero image, is below `rtol`, and record it after each iteration. The gradient at the end
+is computed anew, see `dhop.iteration.iterative_refinement`.
 """
 
 import time
@@ -18,15 +18,16 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
 from dhop.frames import layouts
-from dhop.iteration.rounds import (
+from dhop.iteration.bidiagonalisation import Bidiagonalisation
+from dhop.iteration.iterative_refinement import (
     PATIENCE,
-    Rounds,
-    Verdict,
+    IterativeRefinement,
+    TrueResidual,
+    attainable_residual,
     by_projected_gradients,
-    forgiven,
     power_of_two,
 )
-from dhop.iteration.steps import RTOL, Bidiagonalisation, Leave, norm
+from dhop.iteration.steps import RTOL, Save, norm
 from dhop.operators.channels import ChannelOperator
 from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
@@ -42,19 +43,19 @@ Name: TypeAlias = Literal[
 Callback: TypeAlias = Callable[[Step], object]
 
 MARGIN = 1.05  # over the estimated largest eigenvalue
-LARGEST = 2.0**-20  # part of the largest number that a first guess may be
-ORDINARY = 2.0**20  # equations that are no more times larger or smaller stay as they are
+LARGEST = 2.0**-20  # of the largest floating-point number: the most of a first guess
+ORDINARY = 2.0**20  # eigenvalues up to this, and down to its inverse, are not scaled
 
 
 class Recorder:
-    """Keeps the history and tells others.
+    """Keeps the history, and calls the callback and the progress.
 
     Parameters
     ----------
     scale : float
         Norm of the gradient at the zero image.
     callback, advance : callable
-        Of the user, and of the progress.
+        The user's, and that of the progress.
     dims : tuple of int, optional
         Shape of the images that the callback is given.
     """
@@ -91,7 +92,7 @@ class Recorder:
             self._callback(replace(step, image=shown))
 
 
-class Found(NamedTuple):
+class SolverResult(NamedTuple):
     """What `solve` found.
 
     Attributes
@@ -101,43 +102,49 @@ class Found(NamedTuple):
     solver : str
         The one that was used.
     history : list of Step
-    misfit : float
+    residual_norm : float
         Norm of the weighted residuals.
     operator : FrameStack, optional
-        With the weights that it ended with, where the solver changes them.
+        With the final weights, where the solver changes them.
     weights : list of ndarray, optional
-        How much it trusts each pixel of the frames then.
+        The final robustness weights of the pixels.
     """
 
     x: Array
     converged: bool
     solver: str
     history: list[Step]
-    misfit: float
+    residual_norm: float
     operator: FrameStack | None = None
     weights: list[Array] | None = None
 
-    def counting(self, weights: Sequence[Array] | None) -> list[Array] | None:
-        """The given weights of the frames times these."""
+    def total_weights(self, weights: Sequence[Array] | None) -> list[Array] | None:
+        """Weights of the frames times the robustness weights."""
         if self.weights is None:
             return None if weights is None else list(weights)
-        return [w * v for w, v in zip(weights or [np.ones(())] * len(self.weights), self.weights,
-                                      strict=True)]  # fmt: skip
+        given = weights or [np.ones(())] * len(self.weights)
+        return [w * r for w, r in zip(given, self.weights, strict=True)]
 
-    def scaled(self, root: float, frames: Array) -> "Found":
-        """The same of a problem that is not divided by `root`, whose frames count so much."""
+    def scaled(self, root: float, frames: Array | None) -> "SolverResult":
+        """The same for the problem before it was divided.
+
+        `frames` are robustness weights of whole frames, None for a loss that is not robust.
+        """
         assert self.operator is not None
         assert self.weights is not None
         given = self.operator.weights or ()
+        robust = None
+        if frames is not None:
+            robust = [frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)]
         return self._replace(
-            misfit=root * self.misfit,
+            residual_norm=root * self.residual_norm,
             operator=FrameStack(self.operator.operators, [root**2 * w for w in given]),
-            weights=[frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)],
+            weights=robust,
         )
 
 
-def outward(callback: Callback | None, axis: int | None) -> Callback | None:
-    """The callback, to be given images whose channels are on an axis of the user's."""
+def user_callback(callback: Callback | None, axis: int | None) -> Callback | None:
+    """The callback, given images with their channels on the user's axis."""
     if callback is None or axis is None:
         return callback
     return lambda step: callback(
@@ -155,11 +162,11 @@ def solve(
     rtol: float = RTOL,
     callback: Callback | None = None,
     progress: Progress = None,
-) -> Found:
-    """Solve by the method of a name; ``"auto"`` is direct where that is possible, else iterates.
+) -> SolverResult:
+    """Solve by the solver of a name; ``"auto"`` is direct where that is possible, else iterates.
 
-    Terms that are far from one are divided by a power of two first; for the scale of the frames see
-    `dhop.iteration.rounds`. Channels that are blurred differently are solved one after the other.
+    Very large or small normal equations are divided by a power of two first. Channels with PSFs of
+    their own are solved one by one.
     """
     if isinstance(problem.operator.operators[0], ChannelOperator):
         one = partial(
@@ -174,30 +181,31 @@ def solve(
         problem, strength = problem.divided(root), strength / root**2
     name, exact = _method(problem, solver, nonnegative)
     if exact is not None:
-        problem = problem.judging()
+        problem = problem.in_double_precision()
     dims = None if name in ("lsqr", "lsmr") else problem.operator.dims
     with (
         reporting(progress, maxiter, name) as advance,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
-        rhs, misfit = problem.residual()
+        rhs, residual_norm = problem.normal_residual()
         scale = norm(rhs)
         if not isfinite(scale):
             raise ValueError("frames times weights overflow; scale them down")
-        bound = bound_of(problem, strength) if name == "projected" and scale else 0.0
+        bound = eigenvalue_bound(problem, strength) if name == "projected" and scale else 0.0
 
-        def verdict(x: Array, r: Array, misfit: float) -> Verdict:
+        def true_residual(x: Array, r: Array, residual_norm: float) -> TrueResidual:
             counts = np.minimum(-r, bound * x) if name == "projected" else r
-            return Verdict(r, norm(counts), forgiven(x.dtype, strength, norm(x), scale), misfit)
+            limit = attainable_residual(x.dtype, strength, norm(x), scale)
+            return TrueResidual(r, norm(counts), limit, residual_norm)
 
         x = np.zeros(rhs.shape, problem.operator.dtype)
         if x0 is not None and scale:
-            x = start_of(x0, x.dtype, name == "projected")
-            rhs, misfit = problem.residual(x)
+            x = checked_start(x0, x.dtype, name == "projected")
+            rhs, residual_norm = problem.normal_residual(x)
         record = Recorder(scale, callback, advance, dims)
-        rounds = Rounds(
-            lambda x: verdict(x, *problem.residual(x)),
-            x, verdict(x, rhs, misfit), rtol * scale, maxiter, record.add,
+        rounds = IterativeRefinement(
+            lambda x: true_residual(x, *problem.normal_residual(x)),
+            x, true_residual(x, rhs, residual_norm), rtol * scale, maxiter, record.add,
         )  # fmt: skip
         del x, rhs
         if name == "projected":
@@ -213,13 +221,18 @@ def solve(
                 inverse = inverse_of(problem.operator, near, problem.beta).rounded
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
-    return Found(rounds.x, rounds.converged, name, record.history, root * rounds.misfit)
+    return SolverResult(
+        rounds.x, rounds.converged, name, record.history, root * rounds.residual_norm
+    )
 
 
 def _by_channels(
-    problem: Problem, x0: Array | None, callback: Callback | None, solve_one: Callable[..., Found]
-) -> Found:
-    """Solve the problems of the channels, and show the image of all of them meanwhile."""
+    problem: Problem,
+    x0: Array | None,
+    callback: Callback | None,
+    solve_one: Callable[..., SolverResult],
+) -> SolverResult:
+    """Solve channel by channel, with callbacks for the image of all channels."""
     if isinstance(problem.regulariser, LinearOperator):
         raise ValueError("a regulariser that is an operator takes the same psf for all channels")
     dims = problem.operator.dims
@@ -237,17 +250,17 @@ def _by_channels(
         own = None if x0 is None else shown[number].reshape(-1)
         found.append(solve_one(one, x0=own, callback=None if callback is None else show))
         shown[number] = found[-1].x.reshape(dims[1:])
-    return Found(
+    return SolverResult(
         shown.reshape(-1),
         all(each.converged for each in found),
         "/".join(dict.fromkeys(each.solver for each in found)),
         [step for each in found for step in each.history],
-        hypot(*(each.misfit for each in found)),
+        hypot(*(each.residual_norm for each in found)),
     )
 
 
 def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Equations | None]:
-    """The solver that is meant, and its closed form."""
+    """The solver to take, and its closed form."""
     if nonnegative and solver not in ("auto", "projected"):
         raise ValueError(f'nonnegative=True is for the solver "projected", not for {solver!r}')
     if nonnegative:
@@ -266,7 +279,7 @@ def _method(problem: Problem, solver: Name, nonnegative: bool) -> tuple[Name, Eq
 
 
 def root_of_two(strength: float) -> float:
-    """Root of the power of two that makes a strength ordinary."""
+    """The root of the power of two to divide equations of a largest eigenvalue by."""
     if not isfinite(strength):
         raise ValueError("psf, weights, regulariser or beta overflow; scale them down")
     if strength == 0 or 1 / ORDINARY <= strength <= ORDINARY:
@@ -274,15 +287,15 @@ def root_of_two(strength: float) -> float:
     return power_of_two(sqrt(strength))
 
 
-def start_of(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
+def checked_start(x0: Array, dtype: np.dtype[Any], nonnegative: bool) -> Array:
     x = x0.astype(dtype)
     if not abs(x).max() <= LARGEST * float(np.finfo(dtype).max):
         raise ValueError(f"x0 is too large for {dtype}")
     return x.clip(0) if nonnegative else x
 
 
-def bound_of(problem: Problem, strength: float) -> float:
-    """No less than the largest eigenvalue of the normal equations."""
+def eigenvalue_bound(problem: Problem, strength: float) -> float:
+    """An upper bound of the largest eigenvalue of the normal equations."""
     size, dtype = problem.operator.shape[1], problem.operator.dtype
     N = LinearOperator((size, size), matvec=problem.normal, dtype=dtype)
     if size <= 2:
@@ -295,13 +308,15 @@ def bound_of(problem: Problem, strength: float) -> float:
 
 
 class _LeastSquares:
-    """Rounds of scipy's `lsqr` or `lsmr`, first to its own tolerance, then to that of the rounds.
+    """Rounds of scipy's `lsqr` or `lsmr`.
 
-    Both end when the gradient is small in comparison with the norms of the operator and of the
-    residual, whichever these are.
+    Their tolerances are relative to the norms of the operator and of the residual. So the first
+    round has `rtol`, and the next, for which these norms are known, what the refinement needs.
     """
 
-    def __init__(self, problem: Problem, solver: Any, rtol: float, rounds: Rounds) -> None:
+    def __init__(
+        self, problem: Problem, solver: Any, rtol: float, rounds: IterativeRefinement
+    ) -> None:
         self._problem, self._solver, self._rounds = problem, solver, rounds
         self._operator = problem.operator
         if problem.beta:
@@ -310,11 +325,11 @@ class _LeastSquares:
         self._norm: float | None = None  # of the operator, as scipy estimates it
 
     def __call__(
-        self, r: Array, x: Array, unit: float, leave: Leave
+        self, r: Array, x: Array, unit: float, save: Save
     ) -> Iterator[tuple[Array, float]]:
         rounds, problem = self._rounds, self._problem
         x = x.astype(np.float64, copy=False)
-        parts = [misfit for _, misfit, _ in problem.misfits(x)]
+        parts = [residual for _, residual, _ in problem.residuals(x)]
         if problem.beta:
             parts.append(-np.sqrt(problem.beta) * problem.S.matvec(x))
         data = np.concatenate(parts) / unit
@@ -322,17 +337,17 @@ class _LeastSquares:
         tolerance = self._rtol
         if self._norm:
             tolerance = 0.5 * rounds.aim / unit / self._norm / size
-        waiting: list[float] = []  # the last iteration is the judge's to report
+        waiting: list[float] = []  # the last iteration is reported with its true residual
 
         def report(gradient: float) -> None:
             if waiting:
                 rounds.step(unit * waiting.pop(), lambda: x)
             waiting.append(gradient)
 
-        watched = Bidiagonalisation(self._operator, size, self._solver, report)
+        reporting_operator = Bidiagonalisation(self._operator, size, self._solver, report)
         limit = "iter_lim" if self._solver == "lsqr" else "maxiter"
         found = {"lsqr": lsqr, "lsmr": lsmr}[self._solver](
-            watched.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
+            reporting_operator.operator(), data, atol=tolerance, btol=tolerance, conlim=0,
             **{limit: rounds.left},
         )  # fmt: skip
         self._norm = float(found[5])

@@ -1,4 +1,4 @@
-r"""Starlets: an image as what one smoothing after the other takes away.
+r"""Starlets: the isotropic undecimated wavelet transform.
 
 .. math:: c_0 = x, \quad c_j = h_j * c_{j-1}, \quad w_j = c_{j-1} - c_j
 
@@ -23,7 +23,7 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.diagonal import DiagonalOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Name as Stencil
-from dhop.reconstruction.penalties import Cost, Touching, blunted
+from dhop.reconstruction.penalties import Cost, QuadraticMajoriser, huber
 
 Array: TypeAlias = Any
 Line: TypeAlias = NDArray[np.float64]
@@ -34,13 +34,13 @@ MOST = 4  # scales; what is coarser than the last costs nothing
 
 @dataclass(frozen=True, eq=False)
 class Starlet:
-    r"""The sizes of starlet coefficients, whose tips are rounded.
+    r"""The sum of the norms of starlet coefficients, quadratic near zero.
 
     .. math:: \sum_j \sum_p \phi_{t \sigma_j}(|w_{j,p}|)
 
     with :math:`\phi_t` of `dhop.reconstruction.penalties.Variation` and :math:`\sigma_j` the
-    standard deviation that white noise of one has in scale `j`, see `gains`. A coefficient is that
-    of all channels together.
+    standard deviation of white noise of variance one in scale `j`, see `gains`. A norm is that of
+    all channels together.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class Starlet:
     ndim : int
         Axes of the image.
     threshold : float
-        Coefficients up to this one, times the gain of their scale, are noise.
+        Up to which coefficients, over the gain of their scale, are noise.
     smoothings : sequence of DHOperator
         Of the scales, or those of chunked images.
     """
 
-    similar: ClassVar[Stencil] = "identity"
+    quadratic: ClassVar[Stencil] = "identity"
     dims: tuple[int, ...]
     ndim: int
     threshold: float
@@ -69,7 +69,7 @@ class Starlet:
         make: Callable[..., Any] = DHOperator,
         **options: Any,
     ) -> "Starlet":
-        """The penalty of images of a shape, smoothed by the operators that `make` makes."""
+        """The penalty of images of a shape; `make` makes the smoothing operators."""
         sides = tuple(dims)[-ndim:]
         smoothings = [
             make(dims, on_axes(line, sides), 1, boundary="symmetric", **options)
@@ -83,7 +83,7 @@ class Starlet:
         return gains(self.dims[-self.ndim :])
 
     def coefficients(self, x: Array) -> list[Array]:
-        """Those of each scale, as images."""
+        """The coefficients of each scale, as images."""
         found, left = [], x.reshape(self.dims)
         for smoothing in self.smoothings:
             smooth = smoothing.degrade(left)
@@ -92,35 +92,33 @@ class Starlet:
         return found
 
     def sizes(self, x: Array) -> list[Array]:
-        """The sizes of the coefficients of each scale, of all channels together."""
         return [self._size(detail) for detail in self.coefficients(x)]
 
-    def rise(self, x: Array) -> float:
-        """What a pixel costs on average, if no tip were rounded."""
+    def mean_cost(self, x: Array) -> float:
         return float(sum(np.mean(size) for size in self.sizes(x)))
 
     def cost(self, x: Array) -> Cost:
         value: Any = 0.0
-        falls = []
+        slopes = []
         for gain, detail in zip(self.gains, self.coefficients(x), strict=True):
-            own, weight = blunted(self._size(detail), gain * self.threshold)
+            own, weight = huber(self._size(detail), gain * self.threshold)
             value = value + own
-            falls.append(weight * detail)
+            slopes.append(weight * detail)
         slope: Array = 0.0
-        for smoothing, fall in zip(self.smoothings[::-1], falls[::-1], strict=True):
-            slope = fall + smoothing.backproject(slope - fall)
+        for smoothing, own in zip(self.smoothings[::-1], slopes[::-1], strict=True):
+            slope = own + smoothing.backproject(slope - own)
         return Cost(value, slope.reshape(x.shape))
 
-    def touching(self, sizes: Sequence[Array], dtype: DTypeLike) -> Touching:
+    def majoriser(self, sizes: Sequence[Array], dtype: DTypeLike) -> QuadraticMajoriser:
         sides = self.dims[-self.ndim :]
         parts, strength = [], 0.0
         for wavelet, gain, size in zip(wavelets(sides), self.gains, sizes, strict=True):
-            weights = blunted(size, gain * self.threshold)[1]
+            weights = huber(size, gain * self.threshold)[1]
             roots = np.broadcast_to(np.sqrt(weights), self.dims).astype(dtype)
             W = DHOperator(self.dims, wavelet, 1, boundary="symmetric", dtype=dtype)
             parts.append(DiagonalOperator(roots, self.dims) @ W)
             strength += gain**2 * float(weights.mean())
-        return Touching(FrameStack(parts), strength)
+        return QuadraticMajoriser(FrameStack(parts), strength)
 
     def _size(self, detail: Array) -> Array:
         channels = tuple(range(len(self.dims) - self.ndim))
@@ -130,7 +128,7 @@ class Starlet:
 
 
 def splines(sides: Sequence[int]) -> list[Line]:
-    """The lines of the smoothings that the longest side has room for, one at least."""
+    """The smoothing kernels along a line that the longest side has room for, one at least."""
     count = ((max(sides) - 1) // 4).bit_length()
     found = []
     for scale in range(min(max(count, 1), MOST)):
@@ -141,7 +139,7 @@ def splines(sides: Sequence[int]) -> list[Line]:
 
 
 def gains(sides: Sequence[int]) -> list[float]:
-    """The standard deviations of white noise of one in each scale, off the borders.
+    """The standard deviations of white noise of variance one in each scale, off the borders.
 
     Examples
     --------
@@ -157,7 +155,7 @@ def gains(sides: Sequence[int]) -> list[float]:
 
 
 def wavelets(sides: Sequence[int]) -> list[Array]:
-    """What coefficients are convolutions with."""
+    """The convolution kernels of the coefficients of each scale."""
     return [on_axes(fine, sides) - on_axes(coarse, sides) for fine, coarse in _steps(sides)]
 
 
@@ -168,7 +166,7 @@ def on_axes(line: Line, sides: Sequence[int]) -> Array:
 
 
 def _steps(sides: Sequence[int]) -> Iterator[tuple[Line, Line]]:
-    """What all smoothings before a scale are convolutions with, and those with it, along a line."""
+    """The kernels of all smoothings before a scale, and up to it, along a line."""
     fine = np.ones(1)
     for line in splines(sides):
         coarse = np.convolve(fine, line)

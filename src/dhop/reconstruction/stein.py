@@ -1,17 +1,15 @@
 r"""The weight of a prior that is not quadratic, by Stein's unbiased estimate of the risk.
 
-Of all `beta` the best expects the least :math:`\|A \hat x - A x\|^2`, whose unbiased estimate needs
-no truth:
+The risk is the expected :math:`\|A \hat x - A x\|^2`. Its unbiased estimate needs no truth:
 
 .. math:: \sum w r^2 - \sum w \sigma^2
     + 2 \operatorname{tr} w \sigma^2 \frac{\partial A \hat x}{\partial y}
 
-for pixels of any noise. The trace is that of one random direction: how far the prediction moves
-along it if the frames do.
+for any noise variances. The trace is estimated from one random perturbation of the frames.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +17,26 @@ from numpy.typing import NDArray
 from dhop.selection import BetaCurve
 
 Array = NDArray[Any]
+Solve: TypeAlias = Callable[[Array, float, Array], Array]
 
-MOVED = 0.5  # standard deviations by which the frames move
-FACTOR = 2.0  # between neighbours
-MOST = 8  # weights that are tried on the way to the least
+STEP = 0.5  # of the perturbation, in standard deviations of the noise
+FACTOR = 2.0  # between neighbouring weights
+MOST = 8  # weights that are tried at most on the way to the least risk
 
 
 class Risk:
-    """The estimate for one weight after the other.
+    """The estimated risk as a function of the weight, each warm-started at the one before.
 
     Parameters
     ----------
     solve : callable
-        Gives from frames, a weight and a first guess an image.
+        Gives an image, from frames, a weight and a first guess.
     predict : callable
-        Gives from an image the frames without noise, times the roots of their weights.
+        Gives the frames without noise, times the roots of their weights, from an image.
     frames, roots : ndarray, shape (F, ...)
         The data, and the roots of their weights.
     variances : ndarray
-        Of the noise of each pixel, of the shape of the frames or one that they have.
+        Of the noise of each pixel.
     x : ndarray
         The first guess.
 
@@ -52,7 +51,7 @@ class Risk:
 
     def __init__(
         self,
-        solve: Callable[[Array, float, Array], Array],
+        solve: Solve,
         predict: Callable[[Array], Array],
         frames: Array,
         roots: Array,
@@ -63,21 +62,21 @@ class Risk:
         self._data = np.where(roots > 0, roots * frames, 0).reshape(-1)
         signs = np.random.default_rng(0).choice([-1.0, 1.0], frames.shape)
         noise = np.where(roots > 0, signs * np.sqrt(variances), 0.0)
-        self._frames, self._moved = frames, (frames + MOVED * noise).astype(frames.dtype)
+        self._frames, self._perturbed = frames, (frames + STEP * noise).astype(frames.dtype)
         self._noise = (roots * noise).reshape(-1)
         self._power = float(np.sum(self._noise**2))
         self._x = [x, x]
         self.seen: dict[float, tuple[float, float]] = {}
 
     def __call__(self, beta: float) -> float:
-        """The estimated square error of predictions, over that of the frames."""
+        """The estimated risk, relative to the squared noise of the frames."""
         if beta not in self.seen:
             self._x = [
                 self._solve(frames, beta, x)
-                for frames, x in zip((self._frames, self._moved), self._x, strict=True)
+                for frames, x in zip((self._frames, self._perturbed), self._x, strict=True)
             ]
             one, other = (self._predict(x) for x in self._x)
-            trace = float(self._noise @ (other - one)) / MOVED
+            trace = float(self._noise @ (other - one)) / STEP
             square = float(np.sum((one - self._data) ** 2))
             risk = square - self._power + 2 * trace
             self.seen[beta] = (risk / self._power, square / self._power)
@@ -87,9 +86,9 @@ class Risk:
 def choose(
     risk: Risk, beta: float, advance: Callable[[int], None], least: float = 0.0
 ) -> BetaCurve:
-    """The `beta` of the least risk, beginning with a guess: three around it, and a parabola.
+    """The `beta` of least risk, from a first guess: downhill to a minimum, then by a parabola.
 
-    It is larger if need be, so that at least this part of the squared noise remains as residuals.
+    It is increased until the squared residuals are at least the part `least` of the squared noise.
     """
 
     def look(k: int) -> float:
@@ -97,16 +96,16 @@ def choose(
         return risk(beta * FACTOR**k)
 
     at, settled = 0, False
-    way = 1 if look(1) < look(0) else -1
+    direction = 1 if look(1) < look(0) else -1
     for _ in range(MOST):
-        if look(at + way) >= look(at):
+        if look(at + direction) >= look(at):
             settled = True
             break
-        at += way
+        at += direction
     logs = np.array([at - 1, at, at + 1])
     scores = np.array([look(k) for k in logs])
-    bend = scores[0] - 2 * scores[1] + scores[2]
-    shift = 0.5 * (scores[0] - scores[2]) / bend if settled and bend > 0 else 0.0
+    curvature = scores[0] - 2 * scores[1] + scores[2]
+    shift = 0.5 * (scores[0] - scores[2]) / curvature if settled and curvature > 0 else 0.0
     best = beta * FACTOR ** (at + float(np.clip(shift, -0.5, 0.5)))
     for _ in range(MOST if least else 0):
         risk(best)

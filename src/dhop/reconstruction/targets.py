@@ -1,8 +1,8 @@
-r"""Images at a PSF that is wanted.
+r"""Images at a target PSF.
 
-What is known of the scene `x` is Gaussian about the solution. So what is known of it as a PSF `G`
-shows it is Gaussian about `G` times the solution: no other function of the frames errs less from
-:math:`G x`. Where the frames tell of all that `G` lets through, the response of that image,
+The posterior of the scene `x` is Gaussian about the solution. So the posterior of :math:`G x`, the
+scene blurred by the target `G`, is Gaussian about `G` times the solution, which is its best
+estimate. Where the frames determine all frequencies that `G` passes, the response of that image,
 :math:`G K^{-1} N`, is `G` itself, whatever the PSFs of the frames.
 """
 
@@ -36,8 +36,10 @@ def checked(target: ArrayLike, ndim: int) -> Array:
     return array / total
 
 
-def through(target: Array | None, dims: tuple[int, ...], **options: Any) -> DHOperator | None:
-    """The operator that shows images of a shape through a target; None if there is none.
+def target_operator(
+    target: Array | None, dims: tuple[int, ...], **options: Any
+) -> DHOperator | None:
+    """The convolution with a target for images of a shape; None if there is no target.
 
     `options` are `boundary` and `dtype` of `DHOperator`.
     """

@@ -1,4 +1,4 @@
-r"""How sure a solution is: what the methods of `Solution` compute.
+r"""What the posterior methods of `Solution` compute.
 
 If the noise of a pixel of weight `w` has the variance :math:`\sigma^2 / w`, and the scene is as
 likely as the regulariser says, :math:`\exp(-\beta \|S x\|^2 / 2 \sigma^2)`, then the scene, given
@@ -6,8 +6,8 @@ the frames, is Gaussian about the solution, with the covariance :math:`\sigma^2 
 :math:`K = N + \beta P`. The noise alone would let the solution vary by
 :math:`\sigma^2 K^{-1} N K^{-1}`.
 
-Images with bounds, as those without negative values: pixels that are at one are held there, those
-between vary as if nothing held them. Of an image at a `target`, :math:`G x`, all are those of that.
+With bounds, pixels at one are held there, and those between vary as if there were none. At a
+`target`, all is that of :math:`G x`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
 from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.posterior import Posterior, require_prior
+from dhop.reconstruction.posterior import Posterior, each_once, require_prior
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.resolution import Resolution, places, widths
 from dhop.runtime import arguments
@@ -35,7 +35,7 @@ What: TypeAlias = Literal["posterior", "noise"]
 
 
 class Uncertainty:
-    """The covariances of the images of a solution, which know nothing of each other.
+    """The posterior of a solution, in the axes and units of the user.
 
     Parameters
     ----------
@@ -69,13 +69,14 @@ class Uncertainty:
     def response(self, pixel: Sequence[int]) -> Array:
         """The solution for frames of a scene that is one pixel, without noise."""
         one, unit, place = self._unit(pixel, self.images)
-        return self._placed(one.shown(one.solve(one.data(unit), RTOL)), place)
+        return self._placed(one.apply_target(one.solve(one.data(unit), RTOL)), place)
 
     def covariance(self, pixel: Sequence[int], noise: float | None) -> Array:
         """The covariances of all pixels with one."""
         sigma = self._sigma(noise) / self._posterior.root
-        one, unit, place = self._unit(pixel, self._posterior.about(sigma))
-        return self._placed(sigma**2 * one.shown(one.solve(one.unshown(unit), RTOL)), place)
+        one, unit, place = self._unit(pixel, self._posterior.covariances(sigma))
+        row = one.apply_target(one.solve(one.target_adjoint(unit), RTOL))
+        return self._placed(sigma**2 * row, place)
 
     def resolution(self, grid: int | Sequence[int]) -> Resolution:
         """The widths of the responses at a grid of pixels of each image."""
@@ -84,11 +85,8 @@ class Uncertainty:
         line = len(self._solution.operator.dims) > self._solution.image.ndim
         counts = (1, *_grid(grid, shape[1:])) if line else _grid(grid, shape)
         pixels = places(shape, counts)
-        found: dict[int, Array] = {}
-        for one in self.images:
-            if id(one) not in found:
-                found[id(one)] = _widths(one, pixels.reshape(-1, len(shape)))
-        each = np.concatenate([found[id(one)] for one in self.images])
+        flat = pixels.reshape(-1, len(shape))
+        each = np.concatenate(each_once(self.images, lambda one: _widths(one, flat)))
         each = each.reshape(len(each), *pixels.shape)
         if line:  # which was solved as an image of one row
             pixels, each = pixels[0, :, 1:], each[:, 0, :, 1:]
@@ -102,15 +100,15 @@ class Uncertainty:
         rng = np.random.default_rng(rng)
         scene = self._inward(self._solution.scene).reshape(-1)
         drawn = np.empty((count, scene.size), scene.dtype)
-        for number, one in enumerate(self._posterior.about(sigma)):
+        for number, one in enumerate(self._posterior.covariances(sigma)):
             part = slice(number * one.size, (number + 1) * one.size)
             for batch in one.batches(count):
-                found = one.solve(one.pulls(len(batch), rng), RTOL)
+                found = one.solve(one.perturbations(len(batch), rng), RTOL)
                 drawn[batch.start : batch.stop, part] = sigma * found
         drawn += scene
         if self._solution.bounds is not None:
             drawn.clip(*self._solution.bounds, out=drawn)
-        target = self._posterior.through(self._solution.operator.dims)
+        target = self._posterior.target_for(self._solution.operator.dims)
         if target is not None:
             drawn = target.matmat(drawn.T).T
         return np.stack([self._outward(each) for each in drawn])
@@ -119,8 +117,8 @@ class Uncertainty:
     def noise(self) -> float:
         """The standard deviation of the noise of a pixel of weight one.
 
-        By the residuals and their degrees of freedom, the trace of what is left of the data where
-        the image's are subtracted. It is estimated with random signs, as data.
+        From the residuals and their degrees of freedom: the observed pixels less the effective
+        degrees of freedom of the image.
         """
         solution = self._solution
         weights = solution.operator.weights
@@ -128,7 +126,7 @@ class Uncertainty:
         if weights is not None:
             each = solution.frames[0].size
             left = sum(float((np.broadcast_to(w.ravel(), each) > 0).sum()) for w in weights)
-        left -= self._posterior.determined(np.random.default_rng(0), RTOL)
+        left -= self._posterior.degrees_of_freedom(np.random.default_rng(0), RTOL)
         if not left >= 1:
             raise ValueError(
                 "the residuals say nothing of the noise: the image follows the frames; give noise"
@@ -136,7 +134,7 @@ class Uncertainty:
         return solution.residual_norm / sqrt(left)
 
     def _sigma(self, noise: float | None) -> float:
-        """The noise, as it is given or as the residuals tell it."""
+        """The noise as given, or estimated from the residuals."""
         sigma = self.noise if noise is None else arguments.real("noise", noise)
         if not sigma >= 0:
             raise ValueError(f"noise must not be negative, got {noise!r}")
@@ -145,7 +143,7 @@ class Uncertainty:
     def _unit(
         self, pixel: Sequence[int], images: "list[Covariance]"
     ) -> tuple[Covariance, Array, slice]:
-        """The covariance that a pixel belongs to, its unit vector, and where the image is."""
+        """The covariance of a pixel's image, its unit vector, and where that image lies."""
         shape = self._solution.image.shape
         index = tuple(
             arguments.integer("pixel", k) for k in arguments.sequence("pixel", pixel, "integers")
@@ -190,14 +188,14 @@ def _grid(grid: int | Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _widths(one: Covariance, pixels: Array) -> Array:
-    """Of the responses at the same pixels of all images of a covariance."""
+    """Widths of the responses at the same pixels of all images of a covariance."""
     images = np.moveaxis(np.arange(one.size).reshape(one.dims), one.axes, range(-len(one.axes), 0))
     numbers = images.reshape(-1, *images.shape[-len(one.axes) :])
     at = numbers[(slice(None), *pixels.T)].ravel()
     found = []
     for batch in one.batches(at.size):
         some = at[batch.start : batch.stop]
-        rows = one.shown(one.solve(one.data(one.units(some)), RTOL))
+        rows = one.apply_target(one.solve(one.data(one.units(some)), RTOL))
         for row, own in zip(rows, some, strict=True):
             (image,) = np.flatnonzero((numbers == own).reshape(len(numbers), -1).any(axis=1))
             found.append(widths(row[numbers[image]]))

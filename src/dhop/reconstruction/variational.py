@@ -1,7 +1,7 @@
-"""Losses, priors and bounds that are not least squares: what they change of a super-resolution.
+"""Super-resolution by losses, priors and bounds other than least squares.
 
-`dhop.super_resolve` asks one of these what registration should see, how strong the prior is to be,
-and to solve.
+`dhop.super_resolve` asks a `Variational` for frames to register, for the weight of the prior, and
+for the solution.
 """
 
 from dataclasses import dataclass, replace
@@ -20,34 +20,34 @@ from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
-from dhop.reconstruction.data_terms import Data, Photons, Residuals
+from dhop.reconstruction.data_terms import DataTerm, PoissonLoss, ResidualLoss
 from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.noisiness import over_expected, variances, with_quiet_noise
-from dhop.reconstruction.objective import Objective, View
-from dhop.reconstruction.photons import Counting
+from dhop.reconstruction.objective import Evaluation, Objective
+from dhop.reconstruction.photon_noise import PhotonNoise
+from dhop.reconstruction.pixel_noise import reduced_chi_square, variances, with_noise_bound
 from dhop.reconstruction.preconditioning import inverse_for_maps
-from dhop.reconstruction.preparation import TELLING, Preparation
+from dhop.reconstruction.preparation import SMALLEST, Preparation
 from dhop.reconstruction.priors import prior_of
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.ranges import visible_range
-from dhop.reconstruction.robust import settled, without_outliers
-from dhop.reconstruction.solvers import Callback, Found, root_of_two, start_of
-from dhop.reconstruction.trails import untrailed
+from dhop.reconstruction.robust import robust_fit, without_outliers
+from dhop.reconstruction.solvers import Callback, SolverResult, checked_start, root_of_two
+from dhop.reconstruction.trails import without_trails
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
 
 EDGE = 3.0  # standard deviations of an image's noise: what is more is an edge, or a source
-FLAT = 0.5  # about the part of an image that is flatter than that
-FIRST = 0.7  # times the variance over what a pixel costs: the weight that the choice begins with
-ROUGH = 1e-3  # tolerance of the image that it begins with
-CHOICE = 60, 1e-4  # iterations and tolerance of the images that it compares
-LESS = 0.93  # of the risk of the prior that of squares must be, to be worth a word
-OTHER = 5.0  # times more or less noise than photons have is worth a word
-QUIET = 0.5  # of the noise of photons, or less, is none of photons
-TOLD = 2**20  # pixels of a frame that tell how noisy it is
-DARK = 1e-3  # of the mean brightness, or more, is what photons are counted from to begin with
+FLAT = 0.5  # about the part of an image that is flatter than an edge
+FIRST = 0.7  # times the noise variance over the mean cost of a pixel: the first weight tried
+ROUGH = 1e-3  # tolerance of the first image
+CHOICE = 60, 1e-4  # iterations and tolerance of the images that are compared
+LESS = 0.93  # times the risk of the prior: with less risk by the Laplacian a warning is due
+OTHER = 5.0  # factor between noise and photon noise, from which on a warning is due
+QUIET = 0.5  # of the variance of photon noise: frames with less count no photons
+ENOUGH = 2**20  # pixels of a frame that its noise is estimated from
+DARK = 1e-3  # of the mean brightness is the least of a first guess for photons
 LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
 
@@ -65,7 +65,7 @@ class Variational:
         None for squares.
     box : (float, float)
         Least and largest value of an image.
-    counting : Counting or None
+    photon_noise : PhotonNoise or None
         Of photons.
     weights : list of ndarray
         Of the frames, as the caller gave them.
@@ -78,7 +78,7 @@ class Variational:
     threshold: float | None
     prior: penalties.Name | None
     box: Box
-    counting: Counting | None
+    photon_noise: PhotonNoise | None
     weights: list[Array]
     solver: str
     edge: float = 0.0
@@ -96,7 +96,7 @@ class Variational:
                 'and without bounds; "quasi-newton" does the others'
             )
         if self.solver == "richardson-lucy" and not (
-            self.counting and self.prior is None and self.box == (0, np.inf)
+            self.photon_noise and self.prior is None and self.box == (0, np.inf)
         ):
             raise ValueError(
                 'solver="richardson-lucy" is for loss="poisson" without a prior and without bounds '
@@ -108,37 +108,43 @@ class Variational:
 
     @property
     def robust(self) -> bool:
-        """Whether the loss knows outliers."""
+        """Whether the loss is robust to outliers."""
         return self.loss in ("huber", "l1")
 
-    def seen(self, frames: Array) -> Array:
-        """The frames as registration and the estimation of the PSF should see them."""
+    def despiked(self, frames: Array) -> Array:
+        """The frames for registration and estimation of the PSF, without spikes."""
         return despiked(frames, self.weights) if self.robust else frames
 
-    def guards(self, known: Preparation, beta: float | str) -> bool:
-        """Whether a `beta` that is chosen must leave the image without bounds plausible.
+    def guards_beta(self, known: Preparation, beta: float | str) -> bool:
+        """Whether a chosen `beta` must be large enough for a plausible image without bounds.
 
-        An image that is not negative cannot ring downwards, so that nothing shows in it that frames
-        count no photons. Those have far less noise than photons would.
+        So it is for frames that count no photons, which have far less noise than photons would: an
+        image that is not negative cannot ring downwards, and would not show it.
         """
-        if self.counting is None or self.prior is not None or beta != "auto":
+        if self.photon_noise is None or self.prior is not None or beta != "auto":
             return False
-        return over_expected(*self._middle(known)) < QUIET
+        return reduced_chi_square(*self._central_part(known)) < QUIET
 
-    def smooth(self, regulariser: Any) -> Any:
-        """The regulariser of squares that is nearest to the prior."""
+    def quadratic_regulariser(self, regulariser: Any) -> Any:
+        """The quadratic regulariser in the place of the prior, for choices from spectra."""
         return regulariser if self.prior is None else "gradient"
 
-    def weigh(
-        self, known: Preparation, problem: Problem, beta: float | str, noise: Any, *settings: Any
+    def choose_beta(
+        self,
+        known: Preparation,
+        problem: Problem,
+        beta: float | str,
+        noise: Any,
+        strength: float,
+        progress: Progress,
     ) -> float:
-        """Take or choose `beta`, from frames without outliers; see `Preparation.weigh`."""
-        if self.counting is not None:
-            text = self.counting.caution(known.frames, self.weights)
-            if text is None and min(known.frames.shape[-2:]) >= TELLING:
-                ratio = over_expected(*self._middle(known))
+        """Take or choose `beta`, from frames without outliers; see `Preparation.choose_beta`."""
+        if self.photon_noise is not None:
+            text = self.photon_noise.caution(known.frames, self.weights)
+            if text is None and min(known.frames.shape[-2:]) >= SMALLEST:
+                ratio = reduced_chi_square(*self._central_part(known))
                 if ratio and not 1 / OTHER < ratio < OTHER:
-                    text = self.counting.contradicted(ratio)
+                    text = self.photon_noise.variance_text(ratio)
             if text is not None:
                 known.warn(text, CountWarning)
         if self.solver == "richardson-lucy":
@@ -148,20 +154,21 @@ class Variational:
         if not isinstance(beta, str) and (self.prior is None or beta == 0):
             return beta
         if isinstance(problem.regulariser, LinearOperator):
-            return known.weigh(problem.regulariser, str(beta), noise, *settings)
-        clean, problem = self._without_outliers(known, problem, settings[0])
-        clean = with_quiet_noise(clean)
+            return known.choose_beta(problem.regulariser, str(beta), noise, strength, progress)
+        clean, problem = self._without_outliers(known, problem, strength)
+        clean = with_noise_bound(clean)
         if self.prior is None:
-            number = clean.weigh(problem.regulariser, str(beta), noise, *settings)
+            S = problem.regulariser
+            number = clean.choose_beta(S, str(beta), noise, strength, progress)
         else:
-            number = self._weighed(clean, problem, beta, noise, *settings)
+            number = self._choose_prior_weight(clean, problem, beta, noise, strength, progress)
         known.curve = clean.curve
         return number
 
-    def _middle(self, known: Preparation) -> tuple[Array, list[Array]]:
-        """A part of the frames that tells their noise, and its weights."""
+    def _central_part(self, known: Preparation) -> tuple[Array, list[Array]]:
+        """A part of the frames that their noise is estimated from, and its weights."""
         shape = known.frames.shape
-        side = round(TOLD ** (1 / len(known.factor)))
+        side = round(ENOUGH ** (1 / len(known.factor)))
         sizes = shape[-len(known.factor) :]
         first = [max(n - side, 0) // 2 for n in sizes]
         part: Any = (..., *(slice(k, k + side) for k in first))
@@ -174,13 +181,13 @@ class Variational:
         weights = problem.operator.weights or [np.ones(())] * len(problem.frames)
         frames = problem.frames
         if self.robust:
-            first = replace(known, frames=self.seen(known.frames), notes=[])
+            first = replace(known, frames=self.despiked(known.frames), notes=[])
             if len(frames) > 1:
-                moderate = replace(problem, beta=first.moderate(problem.regulariser))
+                moderate = replace(problem, beta=first.fallback_beta(problem.regulariser))
                 frames, trust = without_outliers(moderate, self.threshold)
                 weights = [w * t for w, t in zip(weights, trust, strict=True)]
             else:
-                frames = untrailed(first, problem, self.seen, strength)
+                frames = without_trails(first, problem, self.despiked, strength)
         shape = frames.shape[1:]
         maps = [w if w.ndim == 0 else w.reshape(shape) for w in weights]
         photometry = Photometry.none(len(frames))
@@ -189,17 +196,16 @@ class Variational:
             replace(problem, frames=frames, operator=FrameStack(problem.operator.operators, maps)),
         )
 
-    def _weighed(
+    def _choose_prior_weight(
         self,
         known: Preparation,
         problem: Problem,
         beta: float | str,
         noise: Any,
         strength: float,
-        estimated: bool,
         progress: Progress,
     ) -> float:
-        """Find the size up to which tips are rounded, and choose the weight of the prior."""
+        """Take or choose the weight of the prior, and the size up to which its tips are rounded."""
         if isinstance(beta, str) and beta != "auto":
             raise ValueError(f'beta={beta!r} is for regularisers of squares; take "auto"')
         B, frames = problem.operator, problem.frames
@@ -214,41 +220,26 @@ class Variational:
             each = np.divide(least, roots**2, out=np.zeros(roots.shape), where=seen)
         means = [float(own[on].mean()) for own, on in zip(each, seen, strict=True) if on.any()]
         usual = harmonic_mean(means)  # frames that are noisy count little
-        block = B.shape[1] * len(frames) / B.shape[0]  # pixels of the image in one of a frame
-        sums = block if known.decimation == "sum" else 1.0
-        low, high = visible_range(frames, known.weights)
-        self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
-        if self.prior != "tv":
-            self.edge = max(EDGE * sqrt(usual) / sums, self.edge)
+        self._set_edge(known, problem, usual)
         if not isinstance(beta, str):
             return beta
-        squares = known.weigh("laplacian", "auto", None, strength, estimated, progress)
-        smooth = replace(evened(problem), regulariser="laplacian", beta=squares)
+        squares = known.choose_beta("laplacian", "auto", None, strength, progress)
+        smooth = replace(problem.with_mean_weights(), regulariser="laplacian", beta=squares)
         x = solvers.solve(smooth, "auto", rtol=ROUGH).x
-        rise = self._prior(problem).rise(x.astype(np.float64))
-        if not (rise and usual):
+        cost = self._prior(problem).mean_cost(x.astype(np.float64))
+        if not (cost and usual):
             known.curve = None
             return squares
-        # What the best smooth image leaves is noise, too: a psf that is wrong must not be trusted.
-        misfit = np.where(seen, roots * frames, 0).reshape(-1) - B.matvec(x)
-        excess = max(float(misfit @ misfit) / float(np.sum(each * roots**2, where=seen)), 1.0)
+        # The residual of the best smooth image is noise or, by a wrong PSF, as good as noise.
+        residual = np.where(seen, roots * frames, 0).reshape(-1) - B.matvec(x)
+        excess = max(float(residual @ residual) / float(np.sum(each * roots**2, where=seen)), 1.0)
         each *= excess
-        gaussian = replace(self, loss="gaussian", counting=None, box=EVERYTHING)
-        gaussian.solver = "quasi-newton"
-
-        def solve(frames: Array, beta: float, x: Array) -> Array:
-            given = replace(problem, frames=frames, beta=beta)
-            return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
-
-        def solve_squares(frames: Array, beta: float, x: Array) -> Array:
-            given = replace(smooth, frames=frames, beta=beta)
-            return solvers.solve(given, "auto", x0=x, rtol=CHOICE[1]).x
-
-        first = FIRST * float(np.mean(each * roots**2, where=seen)) / rise
+        first = FIRST * float(np.mean(each * roots**2, where=seen)) / cost
+        given = B.matvec, frames, roots, each, x
         with reporting(progress, stein.MOST, "choosing beta") as advance:
-            given = B.matvec, frames, roots, each, x
-            known.curve = stein.choose(stein.Risk(solve, *given), first, advance, 1 - 1 / excess)
-            without = stein.Risk(solve_squares, *given)(squares)
+            risk = stein.Risk(self._solver_of(problem), *given)
+            known.curve = stein.choose(risk, first, advance, 1 - 1 / excess)
+            without = stein.Risk(_laplacian_solver(smooth), *given)(squares)
         if without < LESS * known.curve.scores.min():
             known.warn(
                 f"the Laplacian predicts the frames better than {self.prior!r}: with "
@@ -263,18 +254,39 @@ class Variational:
             )
         return known.curve.beta
 
-    def _prior(self, problem: Problem) -> penalties.Blunted:
+    def _set_edge(self, known: Preparation, problem: Problem, variance: float) -> None:
+        """Set the size up to which tips are rounded, for noise of a variance."""
+        B, frames = problem.operator, problem.frames
+        block = B.shape[1] * len(frames) / B.shape[0]  # pixels of the image in one of a frame
+        sums = block if known.decimation == "sum" else 1.0
+        low, high = visible_range(frames, known.weights)
+        self.edge = penalties.ROUND * (high - low or abs(high) or 1.0) / sums
+        if self.prior != "tv":
+            self.edge = max(EDGE * sqrt(variance) / sums, self.edge)
+
+    def _solver_of(self, problem: Problem) -> stein.Solve:
+        """What solves with the prior, for a Gaussian loss and without bounds."""
+        gaussian = replace(self, loss="gaussian", photon_noise=None, box=EVERYTHING)
+        gaussian.solver = "quasi-newton"
+
+        def solve(frames: Array, beta: float, x: Array) -> Array:
+            given = replace(problem, frames=frames, beta=beta)
+            return gaussian.solve(given, x0=x, maxiter=CHOICE[0], rtol=CHOICE[1]).x
+
+        return solve
+
+    def _prior(self, problem: Problem) -> penalties.SmoothedNorm:
         assert self.prior is not None
         return prior_of(self.prior, problem.operator.dims, problem.ndim, self.edge)
 
     def quadratic(self, problem: Problem) -> Problem:
-        """The problem with squares of about the curvature of the prior in its place."""
+        """The problem with a quadratic regulariser of about the same curvature."""
         if self.prior is not None:
-            problem = replace(problem, regulariser=self._prior(problem).similar)
+            problem = replace(problem, regulariser=self._prior(problem).quadratic)
         return replace(problem, beta=self.curvature(problem.beta))
 
     def curvature(self, beta: float) -> float:
-        """The weight of squares that are about as curved as the prior."""
+        """The weight of the quadratic regulariser whose curvature is about that of the prior."""
         return beta if self.prior is None or not beta else FLAT * beta / (2 * self.edge)
 
     def solve(
@@ -286,94 +298,94 @@ class Variational:
         rtol: float = RTOL,
         callback: Callback | None = None,
         progress: Progress = None,
-    ) -> Found:
+    ) -> SolverResult:
         """See `dhop.reconstruction.solvers.solve`."""
         beta, problem = problem.beta, self.quadratic(problem)
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
         origin = self._origin(problem)
         x = self._start(x0, origin)
-        frames = np.ones(len(problem.frames))
+        frames = None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             threshold = 0.0
             if self.robust:
-                x, problem, threshold, frames = settled(problem, x)
+                x, problem, threshold, frames = robust_fit(problem, x)
+                x = x.clip(*self.box)
                 threshold = threshold if self.threshold is None else self.threshold / root
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
             data = self._data(problem, threshold, root)
-            near = inverse_for_maps(problem)
+            near = None if self.solver == "richardson-lucy" else inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
-            x = x.clip(*self.box)
             enough = _never
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
             elif self.solver == "richardson-lucy":
-                iterates, enough = self._counted(objective, x, root, rtol > 0)
+                iterates, enough = self._richardson_lucy(objective, x, root, rtol > 0)
             else:
                 iterates = descending(objective, x, self.box)
-            found = minimise(
-                objective, x, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
-                origin=origin, callback=callback, progress=progress, enough=enough,
+            return minimise(
+                objective, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
+                origin=None if x is origin else origin, callback=callback, progress=progress,
+                enough=enough,
             ).scaled(root, frames)  # fmt: skip
-        return found if self.robust else found._replace(weights=None)
 
     def _origin(self, problem: Problem) -> Array:
-        """The zero image, or where photons are counted, whose logarithm is taken, an even one."""
+        """The zero image; for photons, where the loss is infinite there, a constant one."""
         B, frames = problem.operator, problem.frames
         nothing = np.zeros(B.shape[1], B.dtype)
-        if self.counting is None:
+        if self.photon_noise is None:
             return nothing.clip(*self.box)
         block = float(np.mean(B.operators[0].matvec(nothing + 1))) or 1.0
-        seen = [
-            frame[np.broadcast_to(weight > 0, frame.shape)]
-            for frame, weight in zip(frames, self.weights, strict=True)
-        ]
-        usual = float(np.mean(np.concatenate(seen), dtype=np.float64)) / block
-        return (nothing + max(usual, 0.0) + LEAST * self.counting.gain).clip(*self.box)
+        total, count = 0.0, 0
+        for frame, weight in zip(frames, self.weights, strict=True):
+            seen = np.broadcast_to(weight > 0, frame.shape)
+            total += float(np.sum(frame, where=seen, dtype=np.float64))
+            count += int(seen.sum())
+        usual = total / (max(count, 1) * block)
+        return (nothing + max(usual, 0.0) + LEAST * self.photon_noise.gain).clip(*self.box)
 
     def _start(self, x0: Array | None, origin: Array) -> Array:
         if x0 is None:
             return origin
-        x = start_of(x0, origin.dtype, False).clip(*self.box)
-        return x if self.counting is None else np.maximum(x, DARK * origin)
+        x = checked_start(x0, origin.dtype, False).clip(*self.box)
+        return x if self.photon_noise is None else np.maximum(x, DARK * origin)
 
-    def _data(self, problem: Problem, threshold: float, root: float) -> Data:
-        if self.counting is not None:
+    def _data(self, problem: Problem, threshold: float, root: float) -> DataTerm:
+        if self.photon_noise is not None:
             weights = [weight / root**2 for weight in self.weights]
-            return self.counting.photons(problem.frames, weights)
+            return self.photon_noise.loss(problem.frames, weights)
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
-        return Residuals(problem.operator, problem.frames, loss)
+        return ResidualLoss(problem.operator, problem.frames, loss)
 
-    def _counted(self, objective: Objective, x: Array, root: float, ends: bool) -> tuple[Any, Any]:
-        """The iterates of Richardson and Lucy, and when noise alone could be what is left."""
-        assert self.counting is not None
+    def _richardson_lucy(
+        self, objective: Objective, x: Array, root: float, ends: bool
+    ) -> tuple[Any, Any]:
+        """The iterates of Richardson and Lucy, and whether the residual may be noise alone."""
+        assert self.photon_noise is not None
         frames = objective.problem.frames
         weights = [np.broadcast_to(weight, frames.shape[1:]) for weight in self.weights]
+        unit = self.photon_noise.gain * root**2
         sums = sum(
-            A.rmatvec(weight.reshape(-1) / (self.counting.gain * root**2))
+            A.rmatvec(np.ravel(weight / unit).astype(A.dtype, copy=False))
             for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
         )
-        enough = self.counting.discrepancy(frames, weights) / root**2 if ends else 0.0
+        enough = self.photon_noise.discrepancy(frames, weights) / root**2 if ends else 0.0
         data = objective.data
-        assert isinstance(data, Photons)
+        assert isinstance(data, PoissonLoss)
         iterates = richardson_lucy(
-            objective.predict, objective.seen, data.cost, data.bend, sums, x, enough
+            objective.predict, objective.evaluate_products, data.cost, data.bend, sums, x, enough
         )
-        return iterates, lambda view: view.loss <= enough
+        return iterates, lambda evaluation: evaluation.loss <= enough
 
 
-def evened(problem: Problem) -> Problem:
-    """The problem whose frames have the mean of their weights where they have any.
+def _laplacian_solver(smooth: Problem) -> stein.Solve:
+    def solve(frames: Array, beta: float, x: Array) -> Array:
+        given = replace(smooth, frames=frames, beta=beta)
+        return solvers.solve(given, "auto", x0=x, rtol=CHOICE[1]).x
 
-    Of weights that are all the same there is a closed form, which choices from spectra take, too.
-    """
-    even = []
-    for weight in problem.operator.weights or ():
-        mean = np.mean(weight, where=weight > 0) if weight.any() else np.zeros(())
-        even.append(mean if weight.all() else np.where(weight > 0, mean, 0.0))
-    return replace(problem, operator=FrameStack(problem.operator.operators, even))
+    return solve
 
 
-def _never(view: View) -> bool:
+def _never(evaluation: Evaluation) -> bool:
     return False

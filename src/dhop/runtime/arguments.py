@@ -1,4 +1,4 @@
-"""Checks of constructor arguments: what was given, what was expected, what to do."""
+"""Checks of arguments, whose errors name the argument, what it must be, and what was given."""
 
 import difflib
 import math
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 NUMBERS = "biufc"  # kinds of dtypes
 COUNTS = "no", "one", "two", "three"
-# That operators have.
+# Of operators.
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
 
@@ -63,7 +63,7 @@ def positive_real(name: str, value: Any) -> float:
 def each(
     name: str, value: Any, count: int, check: Callable[[str, Any], T], kind: str = "number"
 ) -> tuple[T, ...]:
-    """What `check` makes of the value for each of some axes, from one value or as many."""
+    """The checked value for each of `count` axes, from one value or as many."""
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     if not several and not (isinstance(value, np.ndarray) and value.ndim):
         return (check(name, value),) * count
@@ -76,7 +76,7 @@ def each(
 def both(
     name: str, value: Any, check: Callable[[str, Any], T], kind: str = "number"
 ) -> tuple[T, T]:
-    """What `check` makes of the value for each of two axes, from one value or two."""
+    """The checked value for each of two axes, from one value or two."""
     first, second = each(name, value, 2, check, kind)
     return first, second
 
@@ -100,7 +100,7 @@ def choice(
 ) -> T:
     """`value` if it is one of `options`, else an error that names the nearest.
 
-    `others` are names that the options have elsewhere.
+    `others` are synonyms that other packages use.
     """
     expected = f"{name} must be one of {', '.join(map(repr, options))}{note}, got {value!r}"
     if not isinstance(value, str):
@@ -144,7 +144,7 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
 
 
 def axes(value: Any, ndim: int, count: int) -> tuple[int, ...]:
-    """So many different axes of an array with `ndim` of them, counted from the front."""
+    """`count` distinct axes of an array of `ndim` axes, counted from the front."""
     given = tuple(range(-count, 0)) if value is None else integers("axes", value, count)
     for axis in given:
         if not -ndim <= axis < ndim:
@@ -171,9 +171,9 @@ def numbers(name: str, value: Any) -> NDArray[Any]:
 
 
 def psf_array(value: Any, name: str = "psf", most: int = 2) -> NDArray[Any]:
-    """A finite, non-empty array of numbers, as an own read-only copy.
+    """A finite, non-empty array of numbers as a read-only copy.
 
-    It has two axes; or one to three, if `most` is 3.
+    It has two axes, or one to three if `most` is 3.
     """
     if issparse(value):
         raise TypeError(f"{name} must be a dense array; use `{name}.toarray()`")
@@ -195,7 +195,7 @@ def psf_array(value: Any, name: str = "psf", most: int = 2) -> NDArray[Any]:
 
 
 def operator_dtype(value: Any, psf: Any) -> np.dtype[Any]:
-    """The operator's dtype: `value`, or the PSF's if supported, or the nearest that is."""
+    """The operator's dtype: `value`, by default that of the PSF or the nearest supported one."""
     if value is None:
         if psf.dtype in DTYPES:
             return psf.dtype
@@ -215,7 +215,7 @@ def operator_dtype(value: Any, psf: Any) -> np.dtype[Any]:
 
 
 def rows(value: Any, count: int) -> range | NDArray[np.int64]:
-    """Numbers of the rows that a slice, a mask or a list of integers chooses; None for all."""
+    """Row numbers of a slice, a mask or a list of integers; None for all rows."""
     if value is None or isinstance(value, slice):
         return range(count)[value or slice(None)]
     chosen = np.asarray(value)

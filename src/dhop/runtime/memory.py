@@ -1,4 +1,4 @@
-"""How much memory there is, so that what cannot fit is refused before it is begun."""
+"""Available memory, and errors before work that does not fit into it."""
 
 from dhop.runtime import system
 
@@ -6,14 +6,14 @@ UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 
 
 def available() -> int | None:
-    """Bytes this process may still take: what is free, and what limits leave; None if unknown."""
+    """Bytes this process may allocate: free memory, within its limits; None if unknown."""
     rooms = system.free_memory(), system.memory_quota(), system.address_space()
     limits = [room for room in rooms if room is not None]
     return max(0, min(limits)) if limits else None
 
 
 def in_units(size: float) -> str:
-    """A number of bytes for people.
+    """A number of bytes in a fitting unit.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def in_units(size: float) -> str:
 
 
 def require(size: int, what: str, advice: str = "") -> None:
-    """Refuse `what`, of `size` bytes, if that is more than there is."""
+    """Raise a MemoryError if `size` bytes for `what` are not available."""
     room = available()
     if room is not None and size > room:
         raise MemoryError(f"{what} takes {size:,} bytes, {room:,} are available{advice}")

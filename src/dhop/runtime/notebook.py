@@ -1,6 +1,6 @@
-"""What notebooks show: cards with a small picture, and bars of progress.
+"""HTML for notebooks: tables with a small picture, and progress bars.
 
-Nothing but the standard library and NumPy makes them.
+Only the standard library and NumPy are needed.
 """
 
 import base64
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 SIDE = 96  # most pixels of a picture along a side
-LINE = 16  # rows that a line is drawn with
-SHADES = 0.5, 99.5  # percentiles that are black and white
-OFTEN = 0.1  # seconds between two looks of a bar
+LINE = 16  # pixels, height of the picture of a line
+SHADES = 0.5, 99.5  # percentiles shown as black and white
+OFTEN = 0.1  # seconds between updates of a bar
 
 
 def card(title: str, facts: Mapping[str, str], image: Array | None = None) -> str:
-    """HTML of some facts beside a picture.
+    """HTML of a table of facts beside a picture.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def card(title: str, facts: Mapping[str, str], image: Array | None = None) -> st
 
 
 def plane(array: Array) -> Array:
-    """An array of any number of axes as an image: its middle plane, or a line as high as a bar."""
+    """An array as an image: the middle plane of a volume, or a line of some height."""
     while array.ndim > 2:
         array = array[len(array) // 2]
     return np.repeat(np.atleast_2d(array), LINE if array.ndim == 1 else 1, axis=0)
 
 
 def shades(image: Array) -> NDArray[np.uint8]:
-    """A few of the pixels of an image, from black to white; what is not finite is black."""
+    """Pixels of a reduced image from black to white; those that are not finite are black."""
     some = np.asarray(image[tuple(slice(None, None, -(-n // SIDE)) for n in image.shape)])
     some = abs(some).astype(np.float64) if some.dtype.kind == "c" else some.astype(np.float64)
     finite = np.isfinite(some)
@@ -70,7 +70,7 @@ def shades(image: Array) -> NDArray[np.uint8]:
         return np.zeros(some.shape, np.uint8)
     low, high = np.percentile(some[finite], SHADES, method="nearest")
     some = np.where(finite, some.clip(low, high), low)
-    scale = max(abs(low), abs(high))  # the span of two numbers may be more than there are
+    scale = max(abs(low), abs(high))  # since high - low may overflow
     if not scale or low == high:
         return np.zeros(some.shape, np.uint8)
     unit = (some / scale - low / scale) / (high / scale - low / scale)
@@ -78,7 +78,7 @@ def shades(image: Array) -> NDArray[np.uint8]:
 
 
 def png(grey: NDArray[np.uint8]) -> bytes:
-    """A PNG of grey pixels.
+    """Grey pixels as a PNG file.
 
     Examples
     --------
@@ -92,27 +92,27 @@ def png(grey: NDArray[np.uint8]) -> bytes:
 
     height, width = grey.shape
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    lines = b"".join(b"\0" + line.tobytes() for line in grey)  # each without a filter
+    lines = b"".join(b"\0" + line.tobytes() for line in grey)  # filter type 0
     parts = (b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 def shell() -> Any:
-    """The display of the notebook that runs this, None elsewhere."""
+    """`IPython.display` in a notebook, else None."""
     python: Any = sys.modules.get("IPython")
     here = None if python is None else python.get_ipython()
     return python.display if hasattr(here, "kernel") else None
 
 
 class Bar:
-    """A bar in a notebook.
+    """A progress bar in a notebook.
 
     Parameters
     ----------
     display : module
-        As `shell` has it.
+        `IPython.display`.
     what : str
-        What is being done.
+        Description of the work.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Bar:
             self._shown = now
 
     def finish(self) -> None:
-        """What was done is all: iterations may converge before the last one."""
+        """Show all work as done, also of iterations that converged early."""
         self._handle.update(self._bar(self._done))
 
     def _bar(self, total: int) -> Any:

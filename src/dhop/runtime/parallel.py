@@ -1,15 +1,16 @@
-"""The thread policy: blocks of rows on one pool of the process.
+"""The thread policy: blocks of rows on one thread pool of the process.
 
-Kernels release the GIL, so plain threads run them side by side. The caller works too: with nothing
-else free it does all blocks itself, which is why a call from inside a worker cannot deadlock.
+Kernels release the GIL, so threads run them in parallel. The caller works too: if no thread is free
+it does all blocks itself, so that a call from inside a worker cannot deadlock.
 
 A product takes its rows in shares, inside its kernel. Between two blocks a thread returns to the
-interpreter, which takes a few microseconds, and many more if another thread is just there. For the
-same reason threads wait for each other, and for the next product, a moment without sleeping.
+interpreter, which takes a few microseconds, and many more if another thread holds the GIL. For the
+same reason threads spin for a moment before they sleep, when they wait for each other or for the
+next product.
 
-How many threads a call uses is the least of what the operator's ``workers`` and an enclosing
-`workers` block say, or without either what ``OMP_NUM_THREADS`` says; never more than the process
-has processors, of which calls that run at the same time from several threads get a share each.
+A call uses at most as many threads as the operator's ``workers`` and an enclosing `workers` block
+allow, or without either ``OMP_NUM_THREADS``, and never more than the process has processors, which
+calls from several threads at the same time share.
 """
 
 import itertools
@@ -31,11 +32,11 @@ from numpy.typing import NDArray
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES
 from dhop.runtime import arguments, system
 
-WORTH_WAKING = 7e4  # nanoseconds of work for each thread, which may take half as long to wake
+WORTH_WAKING = 7e4  # nanoseconds of work for each thread; waking it may take half as long
 SMALLEST_BLOCK = 1.2e5  # nanoseconds
 SMALLEST_SHARE = 1e4  # nanoseconds
-LARGEST_BLOCK = 1e7  # so short, since memory that was never touched can be thirty times slower
-LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between looks at threads that work long
+LARGEST_BLOCK = 1e7  # nanoseconds; untouched memory can make a block thirty times slower
+LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between checks whether threads have ended
 
 Numbers: TypeAlias = NDArray[np.int64]
 Part: TypeAlias = Callable[[int, Numbers], Any]
@@ -85,44 +86,44 @@ def available_cpus() -> int:
 
 
 @cache
-def _usual() -> int:
-    """Threads of a call that nobody limits.
+def _default_threads() -> int:
+    """Threads of a call without a limit.
 
-    ``OMP_NUM_THREADS`` is what joblib and dask set in their worker processes, so that those
-    together do not use more threads than there are processors.
+    joblib and dask set ``OMP_NUM_THREADS`` in their worker processes, so that these together use no
+    more threads than there are processors.
     """
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else available_cpus()
 
 
-def _most(workers: int | None) -> int:
-    """Threads of a call, if an operator allows so many."""
+def _most_threads(workers: int | None) -> int:
+    """Most threads of a call, of which the operator allows `workers`."""
     limits = [limit for limit in (workers, _block.get()) if limit is not None]
-    return min(available_cpus(), *limits or [_usual()])
+    return min(available_cpus(), *limits or [_default_threads()])
 
 
 class _Pool:
-    """Threads that wait for work: an executor's futures take 5 us more.
+    """A thread pool, 5 us faster than the futures of an executor.
 
     Attributes
     ----------
     board : ndarray of int64, shape (n + 1,)
-        Of the `n` threads that were asked for, see `dhop.kernels.shares`.
+        State of the threads, see `dhop.kernels.shares`.
     size : int
-        How many there are.
+        Number of threads.
     """
 
     def __init__(self, size: int) -> None:
-        from dhop.kernels.shares import look_out, wait  # with Numba, so not before it is needed
+        from dhop.kernels.shares import look_out, wait  # imports Numba
 
         self._asked: SimpleQueue[Callable[[int], None]] = SimpleQueue()
         self.board = np.zeros(size + 1, np.int64)
         self._look_out, self._wait = look_out, wait
-        # Compiled now: what is forked while one of the threads compiles can never compile again.
+        # Compiled now, since a process forked while a thread compiles can never compile again.
         look_out(self.board, size, -1)
         wait(self.board, -1)
         self.size = 0
-        with suppress(RuntimeError):  # no thread to be had, as when the interpreter shuts down
+        with suppress(RuntimeError):  # no more threads, as when the interpreter shuts down
             while self.size < size:
                 number = self.size + 1
                 threading.Thread(
@@ -131,13 +132,13 @@ class _Pool:
                 self.size = number
 
     def ask(self, work: Callable[[int], None], helpers: int) -> None:
-        """Have up to `helpers` threads call `work`, which raises nothing, with their numbers."""
+        """Call `work`, which must not raise, in up to `helpers` threads, with their numbers."""
         for _ in range(min(helpers, self.size)):
             self._asked.put(work)
 
     def _help(self, number: int) -> None:
         while True:
-            begun = int(self.board[BEGUN])  # before it is seen that nobody has asked
+            begun = int(self.board[BEGUN])  # read before the queue is found empty
             if self._asked.empty():
                 self._look_out(self.board, number, begun)
             else:
@@ -145,7 +146,7 @@ class _Pool:
             self._asked.get()(number)
 
     def wait(self, call: int) -> None:
-        """Wait until no thread helps `call`."""
+        """Wait until no thread works for `call`."""
         pause = LEAST_PAUSE
         while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
             time.sleep(pause)
@@ -161,9 +162,9 @@ _callers: set[int] = set()  # threads that are inside `_together`
 
 
 def _reset() -> None:
-    """Forget the threads of the parent process, which a fork does not copy, and its processors."""
+    """Forget the threads and processors of the parent process after a fork."""
     _callers.clear()
-    for cached in (_pool, available_cpus, _usual):
+    for cached in (_pool, available_cpus, _default_threads):
         cached.cache_clear()
 
 
@@ -171,17 +172,17 @@ system.after_fork(_reset)
 
 
 def threads(work: float, workers: int | None = None) -> int:
-    """Number of threads worth using for `work` nanoseconds of one, at most `workers`."""
+    """Number of threads worth using for `work` nanoseconds of one thread, at most `workers`."""
     worth = int(work / WORTH_WAKING)
-    return 1 if worth <= 1 else min(_most(workers), worth)
+    return 1 if worth <= 1 else min(_most_threads(workers), worth)
 
 
 def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple[int, int]]:
-    """Split `rows` rows, `work` nanoseconds in all, into ranges worth a thread's while.
+    """Split `rows` rows, `work` nanoseconds in all, into ranges for threads.
 
-    A block is long enough to pay for its dispatch, short enough that an interrupt need not wait for
-    it, and there are a few for every thread so that none waits long for the last. Of little work
-    the caller does two blocks while the others wake and do one: it would take long to wake itself.
+    Blocks are long enough to pay for their dispatch and short enough for interrupts, and there are
+    a few for every thread, so that none waits long for the last. Of little work the caller does two
+    blocks while the others wake and do one.
     """
     if work < SMALLEST_BLOCK:
         return [(0, rows)] * (rows > 0)
@@ -201,7 +202,7 @@ def share(
     work: float,
     workers: int | None = None,
 ) -> bool:
-    """Have threads compute shares of `rows` rows, `work` nanoseconds in all.
+    """Compute shares of `rows` rows, `work` nanoseconds in all, in several threads.
 
     Parameters
     ----------
@@ -227,7 +228,7 @@ def share(
 
 
 def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
-    """Have up to `count` threads take several shares."""
+    """Compute several shares in up to `count` threads."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     reliable, ended = [], False
@@ -245,9 +246,9 @@ def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, c
 
 @lru_cache(maxsize=256)
 def _shares(rows: int, work: float, count: int) -> Numbers:
-    """A part of the rows for each thread, in shares that become smaller: threads end together.
+    """A part of the rows for each thread, in shrinking shares, so that threads end together.
 
-    What a part reads and writes may still be in the caches of its processor since the last product.
+    Parts are the same for every product: their data may still be in the processor's cache.
     """
     least, most = (max(1, int(rows * size / work)) for size in (SMALLEST_SHARE, LARGEST_BLOCK))
     parts = []
@@ -298,7 +299,7 @@ def run(
 
 @contextmanager
 def _calling() -> Iterator[int]:
-    """Count this thread among the callers, once however deep its calls are nested."""
+    """Count this thread among the callers, once for nested calls; yields their number."""
     thread = threading.get_ident()
     nested = thread in _callers
     try:
@@ -310,18 +311,18 @@ def _calling() -> Iterator[int]:
 
 
 def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
-    """Call every part, over several threads, each with the number of its thread and the board.
+    """Call every part in several threads, each with the number of its thread and the board.
 
-    That of the caller is 0. `announce` says on the board that the call has begun, for parts that do
-    not.
+    The caller's number is 0. `announce` marks the begin of the call on the board, for parts that do
+    not do so themselves.
     """
-    todo = deque(parts)  # nothing else refers to them: a request can wait in the pool for long
+    todo = deque(parts)  # the only reference: a request may stay in the pool for long
     del parts
     failures: list[BaseException] = []
     pool, board = None, _NOBODY
     limit = _block.get()
 
-    # Nothing is locked: every operation on these is atomic, and an interrupt loses none.
+    # There are no locks: every operation on these is atomic, also under interrupts.
     def take() -> Part | None:
         try:
             return todo.popleft()
@@ -333,7 +334,7 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
         todo.clear()
 
     def help_out(number: int) -> None:
-        board[number] = call  # first, so that all who have a part are known when none is left
+        board[number] = call  # first, so that all threads with a part are known when none is left
         try:
             _block.set(limit)
             while (part := take()) is not None:
@@ -342,7 +343,7 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
             fail(error)
 
     with _calling() as callers:
-        helpers = max(0, min(_most(workers), available_cpus() - callers + 1, len(todo)) - 1)
+        helpers = max(0, min(_most_threads(workers), available_cpus() - callers + 1, len(todo)) - 1)
         asked = False
         while True:
             try:

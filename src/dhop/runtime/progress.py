@@ -1,4 +1,4 @@
-"""Telling the caller how far a long piece of work is."""
+"""Reports of progress to callers and to the logger."""
 
 import logging
 import threading
@@ -13,13 +13,13 @@ from dhop.runtime.extras import needed
 
 @runtime_checkable
 class Stages(Protocol):
-    """A `progress` that is told, too, which of several pieces of work begins."""
+    """A `progress` that is also told when one of several stages begins."""
 
     def begin(self, what: str) -> None:
-        """A piece of work of this name begins."""
+        """A stage of this name begins."""
 
     def __call__(self, done: int, total: int) -> object:
-        """So much of it is done."""
+        """`done` of `total` is done."""
 
 
 logger = logging.getLogger(__name__)
@@ -29,15 +29,15 @@ Progress: TypeAlias = Callable[[int, int], object] | Literal[True] | None
 
 @contextmanager
 def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A function to be called, from any thread, with each amount of work that is done.
+    """A function to call, from any thread, with each amount of work that has been done.
 
-    The logger below `dhop` is told of the beginning and the end.
+    Begin and duration are logged.
 
     Parameters
     ----------
     progress : callable, True or None
-        Called with the work that is done and the `total`, one call at a time; True shows a bar on
-        the terminal, or in a notebook.
+        Called as ``progress(done, total)``, one call at a time; True shows a bar on the terminal,
+        or in a notebook.
     total : int
     what : str
         Name of the bar.
@@ -80,4 +80,4 @@ def _bar(total: int, what: str) -> Iterator[Callable[[int, int], object]]:
     with bar_class() as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, total: bar.update(task, completed=done)
-        bar.update(task, total=bar.tasks[0].completed)  # iterations may converge before
+        bar.update(task, total=bar.tasks[0].completed)  # iterations may converge early

@@ -1,4 +1,4 @@
-"""Signatures that `help` shows on one screen: types are told in words below them."""
+"""Signatures without types for `help`, where docstrings give the types in words."""
 
 import inspect
 from typing import Any, TypeVar
@@ -7,9 +7,9 @@ T = TypeVar("T")
 
 
 def shorten(thing: T) -> T:
-    """Leave the types out of what `help` shows of a function, or of a class and its methods.
+    """Remove the types from the signatures that `help` shows, of a function or of a class.
 
-    NumPy's alias of what is like an array alone takes four lines.
+    NumPy's ArrayLike alone would take four lines.
 
     Examples
     --------

@@ -1,7 +1,6 @@
-"""Where Linux, macOS and Windows differ, and the answers that the rest of the house asks for.
+"""Differences of Linux, macOS and Windows, behind functions that work on all of them.
 
-Each question has an answer everywhere: where a system cannot do or tell something, the answer says
-so, and callers go the way that works without it.
+Where a system cannot do or tell something, the result says so, and callers do without.
 """
 
 import ctypes
@@ -18,12 +17,12 @@ FOLDS_CASE = sys.platform in ("win32", "darwin")  # `A.png` and `a.png` are one 
 LONGEST_PATH = 259 if sys.platform == "win32" else sys.maxsize  # characters, without its long paths
 
 GROUP = Path("/sys/fs/cgroup")
-HERE, EXCHANGE = -100, 2  # of Linux's renameat2: names as of the working directory; its flag
+HERE, EXCHANGE = -100, 2  # of renameat2: relative to the working directory; its flag
 _LIBRARY: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def after_fork(action: Callable[[], None]) -> None:
-    """Have `action` called in every child that is forked, where processes can fork."""
+    """Call `action` in every forked child, where processes can fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=action)
 
@@ -47,16 +46,16 @@ def processor_quota() -> float:
 
 
 def free_memory() -> int | None:
-    """Bytes that the system could still give away, None if it does not say (without /proc)."""
+    """Bytes of free memory, None if unknown (without /proc)."""
     with suppress(OSError, ValueError, KeyError):
         return 1024 * _table(Path("/proc/meminfo"), ":")["MemAvailable"]
     return None
 
 
 def memory_quota() -> int | None:
-    """Bytes that the cgroup (v2) leaves this process, None without a limit.
+    """Bytes below the memory limit of the cgroup (v2), None without a limit.
 
-    Files that the system caches count as free.
+    Cached files count as free.
     """
     with suppress(OSError, ValueError, KeyError):  # no cgroup v2, or its limit is "max"
         limit = int((GROUP / "memory.max").read_text())
@@ -77,7 +76,7 @@ def address_space() -> int | None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step, if the system can (Linux): neither is ever gone."""
+    """Exchange two names atomically, if the system can (Linux)."""
     if _LIBRARY is None:
         return False
     names = os.fsencode(one), os.fsencode(other)
@@ -88,24 +87,24 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def may_be_alive(process: int) -> bool:
-    """Whether a process of this number runs; True where that cannot be asked without harm."""
-    if not POSIX:  # Windows' os.kill ends what it asks
+    """Whether a process of this number runs; True where that cannot be tested."""
+    if not POSIX:  # os.kill ends processes on Windows
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # of another user
         return True
     return True
 
 
 def one_name(one: str, other: str) -> bool:
-    """Whether two absolute paths are one name to the file system."""
+    """Whether two absolute paths are the same for the file system."""
     return one.casefold() == other.casefold() if FOLDS_CASE else one == other
 
 
 def _table(path: Path, separator: str) -> dict[str, int]:
-    """Name and number in each line of a file of the kernel."""
+    """Names and numbers from the lines of a file of the kernel."""
     pairs = (line.split(separator, 1) for line in path.read_text().splitlines())
     return {name: int(rest.split()[0]) for name, rest in pairs}

@@ -1,6 +1,6 @@
-"""Memory that is used again: what a product borrows, and the results that users let go of.
+"""A cache of buffers: temporary arrays of products, and results that users have dropped.
 
-Fresh memory of a few megabytes can take longer to get than a product takes to compute in it.
+Allocating a few megabytes of fresh memory can take longer than a product in it.
 """
 
 from math import prod
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-KEPT = 2**29  # bytes, at most, that wait to be used again
-LARGE = 2**25  # bytes; less is kept by the C library when it is freed, more goes back to the system
+KEPT = 2**29  # most bytes in the cache
+LARGE = 2**25  # bytes; the C library keeps smaller ones itself when they are freed
 LINE = 64  # bytes, of the cache
 
-# By their sizes. Without a lock, which a fork could copy while it is held: every operation here is
-# atomic, and all that another thread could do in between is to lose a buffer.
+# Free buffers by size. There is no lock, which a fork could copy while it is held: every operation
+# is atomic, and the worst that other threads do in between is to lose a buffer.
 _waiting: dict[int, list[Array]] = {}
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int | None = None) -> Array:
-    """As `numpy.empty`; memory of `least` bytes is used again once no array refers to it.
+    """As `numpy.empty`; from `least` bytes (`LARGE`) on, memory is reused when it is released.
 
-    By default that is `LARGE`. The C library keeps what the main thread frees, of other threads it
-    keeps less.
+    A smaller `least` is for threads other than the main one, of which the C library keeps less.
     """
     size = prod(shape) * dtype.itemsize
     if size < (LARGE if least is None else least) or size > KEPT:
@@ -33,7 +32,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int | None = None
 
 
 class _Loan:
-    """What an array and all of its views keep alive, to give their memory back at the end."""
+    """Owner of an array's memory, which returns it to the cache with the last view."""
 
     def __init__(self, buffer: Array, size: int) -> None:
         self._buffer = buffer
@@ -44,7 +43,7 @@ class _Loan:
 
 
 class Borrowed:
-    """Uninitialised arrays, each from the beginning of a cache line on, for a ``with`` block."""
+    """Uninitialised arrays, aligned to cache lines, for a ``with`` block."""
 
     def __init__(self, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> None:
         self._dtype = dtype
@@ -83,7 +82,7 @@ def _give(buffer: Array) -> None:
 
 
 def _rounded(size: int) -> int:
-    """Up to an eighth more, so that there are few sizes and one that is large enough waits."""
+    """Rounded up by at most an eighth, so that there are few sizes to reuse."""
     step = 1 << max(size.bit_length() - 4, 6)
     return -(-size // step) * step
 

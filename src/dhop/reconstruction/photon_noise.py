@@ -1,0 +1,154 @@
+"""Noise of frames that count photons: variances, the loss, and its expectation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from dhop.frames.masks import NEAR, surroundings
+from dhop.reconstruction.data_terms import PoissonLoss
+from dhop.runtime import arguments
+
+Array = NDArray[Any]
+
+MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
+FEW = 1e-4  # photons, the least that the expectation is tabulated for
+FAR = 5.0  # standard deviations of read noise below zero, beyond which nothing is a count
+
+
+@dataclass(frozen=True, eq=False)
+class PhotonNoise:
+    """Photon noise, read noise and background of frames.
+
+    Attributes
+    ----------
+    background : ndarray, of the shape of the frames
+        Of the frames where the scene is dark, in their unit.
+    gain : float
+        Of a photon, in the unit of the frames.
+    read_noise : float
+        Its standard deviation, in the unit of the frames.
+    """
+
+    background: Array
+    gain: float
+    read_noise: float
+
+    @classmethod
+    def checked(cls, background: Array, gain: float, read_noise: float) -> "PhotonNoise":
+        """Refuse impossible values."""
+        if not arguments.real("gain", gain) > 0:
+            raise ValueError(f"gain must be positive, got {gain!r}")
+        if arguments.real("read_noise", read_noise) < 0:
+            raise ValueError(f"read_noise must not be negative, got {read_noise!r}")
+        if not read_noise and (background < 0).any():
+            raise ValueError("background must not be negative: photons are not")
+        return cls(background, float(gain), float(read_noise))
+
+    def caution(self, frames: Array, weights: Sequence[Array]) -> str | None:
+        """The text of a warning if frames, here without background, are negative beyond read noise.
+
+        Raises
+        ------
+        ValueError
+            If their sum is negative.
+        """
+        counted, negative, least, total = 0, 0, 0.0, 0.0
+        for frame, back, weight in zip(frames, self.background, weights, strict=True):
+            seen = (frame.astype(np.float64) + back)[np.broadcast_to(weight > 0, frame.shape)]
+            # Rounding of a subtracted background is no negative count.
+            below = seen < -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(back).max()
+            counted, negative = counted + seen.size, negative + int(below.sum())
+            least, total = min(least, float(seen.min(initial=0))), total + float(seen.sum())
+        if not negative:
+            return None
+        text = (
+            f"{negative} of {counted} pixels are negative, down to {least:.3g}, which counts of "
+            "photons are not. If a background was subtracted, give the frames as they were and "
+            "background= instead; noise that is not of photons is read_noise="
+        )
+        if total < 0:
+            raise ValueError(f'loss="poisson": {text}')
+        return text
+
+    def variance_text(self, ratio: float) -> str:
+        """The text of a warning if the noise variance is `ratio` times the expected."""
+        return (
+            f"the noise of the frames has {ratio:.2g} times the variance of photons with "
+            f"gain={self.gain:g}; if a photon adds about {ratio * self.gain:.2g} to a pixel give "
+            "that gain, and if they count no photons take another loss"
+        )
+
+    def means(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
+        """The expected counts, background included, as means around each pixel."""
+        found = []
+        for frame, back, weight in zip(frames, self.background, weights, strict=True):
+            counts = frame.astype(np.float64)
+            counts += back
+            counts /= self.gain
+            around = surroundings(counts, weight)
+            found.append(np.maximum(around, 1 / NEAR**2, out=around))
+        return found
+
+    def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
+        """The weights of least squares: one over the variance of each pixel."""
+        found = self.means(frames, weights)
+        for mean, weight in zip(found, weights, strict=True):
+            mean *= self.gain**2
+            mean += self.read_noise**2
+            np.divide(weight, mean, out=mean)
+        return found
+
+    def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
+        """The Poisson loss of frames without their background."""
+        # Imported here, since it loads Numba.
+        from dhop.reconstruction.compiled_poisson import CompiledPoissonLoss
+
+        read = (self.read_noise / self.gain) ** 2
+        back = [_own(each) / self.gain + read for each in self.background]
+        counts = []
+        for y, w, b in zip(frames, weights, back, strict=True):
+            n = np.divide(np.where(w > 0, y, 0).reshape(-1), self.gain, dtype=np.float64)
+            n += b
+            counts.append(np.maximum(n, 0, out=n))
+        flat = [
+            _own(np.broadcast_to(w, y.shape)).astype(np.float64)
+            for y, w in zip(frames, weights, strict=True)
+        ]
+        return CompiledPoissonLoss(counts, back, self.gain, flat)
+
+    def discrepancy(self, frames: Array, weights: Sequence[Array]) -> float:
+        """The expected loss of the true scene."""
+        read = (self.read_noise / self.gain) ** 2
+        return sum(
+            float(np.sum(weight * deviance(mean + read)))
+            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
+        )
+
+
+def _own(numbers: Array) -> Array:
+    """The numbers of all pixels, or the single one that was broadcast to them."""
+    return numbers.reshape(-1) if any(numbers.strides) else numbers.reshape(-1)[:1]
+
+
+def deviance(means: Array) -> Array:
+    """The expected Poisson loss ``2 (m - n + n log(n / m))`` of counts with known means.
+
+    It is one for many photons, a little more for a few, and less for fewer than one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> deviance(np.array([0.01, 2.0, 1e4])).round(3)
+    array([0.092, 1.139, 1.   ])
+    """
+    grid = np.geomspace(FEW, MANY, 200)
+    k = np.arange(int(MANY + 12 * MANY**0.5))
+    log = scipy.special.xlogy(k, grid[:, None]) - grid[:, None] - scipy.special.gammaln(k + 1)
+    losses = 2 * (grid[:, None] - k + scipy.special.xlogy(k, k / grid[:, None]))
+    expected = np.sum(np.exp(log) * losses, axis=1)
+    few = np.interp(np.log(np.clip(means, FEW, MANY)), np.log(grid), expected)
+    return np.where(means < MANY, few, 1 + 1 / (6 * np.maximum(means, MANY)))

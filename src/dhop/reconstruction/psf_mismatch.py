@@ -1,0 +1,36 @@
+"""Whether the frames contradict the given PSF."""
+
+import numpy as np
+
+from dhop.frames.scene import Scene
+
+LIMIT = 0.03  # log-likelihood ratio for each class of aliases, from which on they do
+LIMIT_ALONE = 0.1  # the same for a single frame, which determines the PSF less well
+FEW = 100  # classes and tiles, up to which there is no warning
+SMOOTH = 2.5  # exponent of scenes too smooth to show the PSF
+OTHER_WIDTH = 1.15  # factor between widths, from which on a warning is due
+
+
+def contradicted(given: Scene, free: Scene, frames: int) -> bool:
+    """Whether a Gaussian of free width fits the spectra of so many frames better than the PSF."""
+    return given.cost - free.cost > (LIMIT if frames > 1 else LIMIT_ALONE)
+
+
+def objection(free: Scene, own: float, seen: int) -> str | None:
+    """The text of a warning for a PSF of width `own`, where a free Gaussian fits better.
+
+    None if the widths hardly differ, or if there are too few classes and tiles, `seen`.
+    """
+    fitting = float(np.exp(free.parameters[0]))
+    alike = 1 / OTHER_WIDTH < fitting / max(own, 1e-3) < OTHER_WIDTH
+    if alike or seen <= FEW or free.exponent >= SMOOTH:
+        return None
+    what = (
+        "hold detail that the psf would have removed"
+        if fitting < own
+        else "lack detail that the psf would have let through"
+    )
+    return (
+        f"the frames {what}: a Gaussian of sigma {fitting:.2f} high-resolution pixels fits "
+        f"them better than the psf, whose width is {own:.2f}"
+    )
