@@ -42,10 +42,7 @@ MAPS = coordinates()
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
 def test_both_products(monkeypatch, name, boundary):
-    """Of both splines, which take turns, from chunks that are not those of the operator.
-
-    Of small operators the chunks are copies of the edges.
-    """
+    """Of both splines, which take turns, from chunks of others, whole or copies of their edges."""
     if name in ("turned", "pixels"):
         monkeypatch.setattr(operator, "SMALL", 0)
     turn = list(MAPS).index(name) + oracle.BOUNDARIES.index(boundary)

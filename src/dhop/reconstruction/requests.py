@@ -99,12 +99,12 @@ class Request(NamedTuple):
         """Refuse what works in memory only."""
         if self.denoiser is not None:
             raise ValueError(
-                "a denoiser takes all of an image: solve for a part of the frames in memory, or "
+                "a denoiser needs the whole image: solve for a part of the frames in memory, or "
                 'give one of the priors, as regulariser="huber-tv"'
             )
         if isinstance(self.regulariser, LinearOperator):
-            raise ValueError(
-                "a regulariser that is an operator takes all of an image: in chunks give a name or "
+            raise TypeError(
+                "a regulariser that is an operator needs the whole image: in chunks give a name or "
                 "a PSF"
             )
         others = "reweighted", "quasi-newton", "richardson-lucy"
