@@ -168,7 +168,7 @@ def test_by_itself_when_memory_is_short(tmp_path, monkeypatch):
     ("more", "words"),
     [
         (["--errors", "e.fits.fz"], "in chunks write a .zarr, .npy, .tif or .fits"),
-        (["--solver", "direct"], "takes all of an image"),
+        (["--solver", "direct"], "needs the whole image"),
         (["--out", "o.png"], "in chunks write a .zarr, .npy, .tif or .fits"),
         (["--scratch", "nowhere"], "--scratch nowhere is not a folder"),
     ],

@@ -111,7 +111,7 @@ class Request(NamedTuple):
         own = ("projected" if self.nonnegative else "cg",)
         if self.solver not in ("auto", *(own if self.plain else others)):
             raise ValueError(
-                f"solver={self.solver!r} takes all of an image; in chunks give solver='auto', or "
+                f"solver={self.solver!r} needs the whole image; in chunks give solver='auto', or "
                 "solve for a part of the frames in memory"
             )
 
