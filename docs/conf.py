@@ -38,6 +38,11 @@ plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = True
+INK = "#7b858f"  # is seen on light and on dark pages, which both show through
+plot_rcparams = {
+    "figure.facecolor": "none", "axes.facecolor": "none", "text.color": INK,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+}  # fmt: skip
 
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")

@@ -164,22 +164,24 @@ def test_sizes(work, count):
         assert sizes[:, -1].max() <= parallel.SMALLEST_SHARE
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_an_exception_of_a_helper():
     """It reaches the caller, which has waited for the others."""
-    caller, running = threading.get_ident(), []
+    caller, running, begun = threading.get_ident(), [], threading.Event()
 
     def work(shares, own, board):
         running.append(1)
         try:
             if threading.get_ident() != caller:
+                begun.set()
+                time.sleep(0.02)
                 raise ValueError("no room")
-            time.sleep(0.05)
+            assert begun.wait(20), "nobody helps"
         finally:
             running.pop()
 
-    if parallel.available_cpus() > 1:
-        with pytest.raises(ValueError, match="no room"):
-            parallel.share(work, 100, 1e8)
+    with pytest.raises(ValueError, match="no room"):
+        parallel.share(work, 100, 1e8)
     assert not running
 
 

@@ -36,7 +36,7 @@ def dhop(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Blur-and-decimate operators: super-resolution from the command line."""
+    """Sharper images, with more pixels, from one frame or many; and what a camera makes of them."""
 
 
 SIZED = info.info, export.export

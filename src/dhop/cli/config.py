@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from typer.core import TyperCommand
 
 from dhop import __version__, images
 from dhop.cli.terminal import console, errors_in_words
+from dhop.cli.worded import WordedCommand
 from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 LOGGER = "dhop"
@@ -23,7 +23,7 @@ NOT_SAVED = ("overwrite", "dry_run", "as_json")  # options that do not change th
 DONE = (0, 3)  # exit codes of a command that has done its work
 
 
-class ConfigCommand(TyperCommand):
+class ConfigCommand(WordedCommand):
     """A command that saves its options after it has run; see `with_config`."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What motions are: where the pixels of a frame lie in frame 0, and so in the scene.
+"""Motions: where the pixels of a frame lie in frame 0, and so in the scene.
 
 Frames are lines, images or volumes. Positions are those of centres of pixels, in low-resolution
 pixels: a column, row and column, or plane, row and column. Pixel `i` of a frame covers pixels
@@ -23,17 +23,9 @@ Motion: TypeAlias = ArrayLike | Callable[..., Any]
 
 
 def checked_motions(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any]:
-    """A matrix, an array of positions or a callable for each frame.
+    """A matrix, an array of positions or a callable for each of `count` frames of a shape.
 
     Positions may be NaN, of pixels that are nowhere in frame 0; such have no weight.
-
-    Parameters
-    ----------
-    motion : sequence
-    count : int
-        How many frames there are.
-    shape : tuple of int
-        Of a frame.
     """
     if isinstance(motion, str):
         raise ValueError(f"motion={motion!r}: give one for each frame; super_resolve finds them")
@@ -91,15 +83,7 @@ def as_shift(motion: Any) -> Array | None:
 
 
 def as_shifts(given: Sequence[Any], shape: tuple[int, ...]) -> tuple[Array, bool]:
-    """The shifts that motions of frames are, or those of their middles; whether they are no more.
-
-    Parameters
-    ----------
-    given : sequence
-        What `checked_motions` returns.
-    shape : tuple of int
-        Of a frame.
-    """
+    """The shifts that checked motions are, or those of their centres; whether they are no more."""
     shifts = [as_shift(each) for each in given]
     if all(shift is not None for shift in shifts):
         return np.array(shifts), True
@@ -134,10 +118,9 @@ def centres(motion: Any, shape: tuple[int, ...]) -> Array:
 
 
 def completed(places: Array) -> Array:
-    """Positions with those that are NaN as they would be if the map went on smoothly.
+    """Positions with those that are NaN extrapolated smoothly.
 
-    An affine map is fitted to all that is known, and what the nearest known pixel differs from it
-    by is added.
+    By an affine map that is fitted to the others, plus its error at the nearest of these.
     """
     unknown = np.isnan(places[0])
     if not unknown.any():
@@ -168,15 +151,9 @@ def cut(
     size: tuple[int, ...],
     origin: tuple[int, ...] | None = None,
 ) -> Any:
-    """The motion of a part of a frame in a part of frame 0, by default the same.
+    """The motion of a part of a frame in a part of frame 0, which begins at `origin`.
 
-    Parameters
-    ----------
-    motion
-    first, size : tuple of int
-        The part of the frame.
-    origin : tuple of int, optional
-        Where that of frame 0 begins.
+    By default that is the same part.
     """
     there = first if origin is None else origin
     if callable(motion):
@@ -195,7 +172,7 @@ def cut(
 
 
 class Grid(NamedTuple):
-    """The fine grid of a frame: all that its pixels see through the PSF.
+    """The fine grid of a frame: all that its pixels cover through the PSF.
 
     Attributes
     ----------
@@ -262,10 +239,10 @@ class Grid(NamedTuple):
         most = np.reshape(scene, axes) - 1 - least
         return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
-    def crowd(
+    def weight_density(
         self, motion: Any, block: tuple[int, ...], shape: Sequence[int], weights: Array
     ) -> Array:
-        """What weights of the frame lie in each block of the scene, and in those around it.
+        """The weights of the frame in each block of the scene, averaged with those around it.
 
         Parameters
         ----------
@@ -279,7 +256,7 @@ class Grid(NamedTuple):
         Returns
         -------
         ndarray, of shape (B, *shape)
-            The mean of a block and all around it, since one may have two pixels and the next none.
+            Averaged, since one block may have two pixels and the next none.
         """
         found = self._in_scene(centres(motion, self.shape))
         ndim = len(self.shape)

@@ -1,4 +1,4 @@
-"""Arguments of super-resolution that frames in memory and frames in chunks share."""
+"""Arguments of super-resolution that are checked alike in memory and in chunks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -48,7 +48,7 @@ def shifted_operators(
     factor: tuple[int, ...],
     frame: tuple[int, ...],
 ) -> list[Operator]:
-    """The operator of each frame; frames that see the same way share theirs.
+    """The operator of each frame from a shifted PSF; equal ones are shared.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def of_each(psf: Any, count: int) -> list[Any]:
 def check_settings(
     maxiter: int, rtol: float, nonnegative: bool, callback: Any, progress: Any
 ) -> None:
-    """Refuse what cannot steer the iterations."""
+    """Refuse settings of the iterations that are out of range."""
     arguments.positive("maxiter", maxiter)
     if arguments.real("rtol", rtol) < 0:
         raise ValueError(f"rtol must not be negative, got {rtol!r}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dhop.matrix.sparse import of_one_dtype
 from dhop.model.relations import Index
 from dhop.model.warping import GAIN, POLE, Warp
 
@@ -80,7 +81,7 @@ class WarpRows(_Entries):
     def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
         from dhop.kernels.warp_entries import fill
 
-        fill(*self._tables, rows, pointer, indices, data)
+        fill(*self._tables, *of_one_dtype(rows, pointer), indices, data)
 
 
 class WarpColumns(_Entries):

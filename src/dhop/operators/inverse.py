@@ -28,10 +28,10 @@ class InverseOperator(ArrayOperator):
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._solve(self._images(x), self._images(out), max(2, len(self._axes)))
 
-    def spread(self, x: Array) -> Array:
-        """The products of `dhop.closed.inverse.Inverse.spread` with vectors, the rows of `x`."""
+    def noise_product(self, x: Array) -> Array:
+        """The products of `Inverse.noise_product` with vectors, the rows of `x`."""
         out = np.empty(x.shape, self.dtype)
-        self._solve.spread(self._images(x), self._images(out), max(2, len(self._axes)))
+        self._solve.noise_product(self._images(x), self._images(out), max(2, len(self._axes)))
         return out
 
     def rounded(self, x: Array) -> Array:

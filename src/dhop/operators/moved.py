@@ -203,10 +203,10 @@ class MovedOperator(Product):
         whole = near.factor
         given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
         blocks = near.dimsd[-len(shape) :]
-        crowd = self._grid.crowd(motion, whole, blocks, given.reshape(-1, *shape))
+        weight_density = self._grid.weight_density(motion, whole, blocks, given.reshape(-1, *shape))
         if self._settings["decimation"] == "sum":
-            crowd *= (prod(factor) / prod(whole)) ** 2
-        return near.terms(crowd.reshape(-1))
+            weight_density *= (prod(factor) / prod(whole)) ** 2
+        return near.terms(weight_density.reshape(-1))
 
 
 def frame_operator(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.operators.base import dense
 from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
@@ -109,14 +110,7 @@ class Request(NamedTuple):
     ) -> "tuple[Variational, Array, list[Array] | None] | None":
         """What solves it, and frames and weights for approximate least squares; None if plain.
 
-        Parameters
-        ----------
-        frames : ndarray, shape (F, ..., m0, m1)
-        weights : list of ndarray or None
-        axis : int or None
-            Of the channels.
-        changes : bool
-            Whether the brightness changes from frame to frame.
+        `axis` is that of the channels, and `changes` tells whether photometry is fitted.
         """
         if self.plain:
             return None
@@ -124,7 +118,7 @@ class Request(NamedTuple):
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
-        maps = weights or [np.ones(())] * len(frames)
+        maps = each_weight(weights, len(frames))
         photon_noise, own = None, weights
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")

@@ -42,7 +42,7 @@ def card(title: str, facts: Mapping[str, str], image: Array | None = None) -> st
     content = base64.b64encode(png(shades(image))).decode()
     picture = (
         f"<img alt='{escape(title)}' src='data:image/png;base64,{content}' "
-        f"style='width:{SIDE}px;image-rendering:pixelated'>"
+        f"style='flex:none;width:{SIDE}px;image-rendering:pixelated'>"
     )
     return f"<div style='display:flex;gap:1em;align-items:center'>{picture}{table}</div>"
 
