@@ -41,7 +41,7 @@ LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between checks whether threads h
 Numbers: TypeAlias = NDArray[np.int64]
 Part: TypeAlias = Callable[[int, Numbers], Any]
 
-_NOBODY = np.zeros(0, np.int64)  # a board without threads
+_NOBODY = np.zeros(0, np.int64)  # the status of no threads
 _call_numbers = itertools.count(1)
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
 
@@ -107,21 +107,21 @@ class _Pool:
 
     Attributes
     ----------
-    board : ndarray of int64, shape (n + 1,)
-        State of the threads, see `dhop.kernels.shares`.
+    status : ndarray of int64, shape (n + 1,)
+        See `dhop.kernels.work_sharing`.
     size : int
         Number of threads.
     """
 
     def __init__(self, size: int) -> None:
-        from dhop.kernels.shares import look_out, wait  # imports Numba
+        from dhop.kernels.work_sharing import await_helpers, await_product  # imports Numba
 
         self._asked: SimpleQueue[Callable[[int], None]] = SimpleQueue()
-        self.board = np.zeros(size + 1, np.int64)
-        self._look_out, self._wait = look_out, wait
+        self.status = np.zeros(size + 1, np.int64)
+        self._await_product, self._await_helpers = await_product, await_helpers
         # Compiled now, since a process forked while a thread compiles can never compile again.
-        look_out(self.board, size, -1)
-        wait(self.board, -1)
+        await_product(self.status, size, -1)
+        await_helpers(self.status, -1)
         self.size = 0
         with suppress(RuntimeError):  # no more threads, as when the interpreter shuts down
             while self.size < size:
@@ -138,17 +138,21 @@ class _Pool:
 
     def _help(self, number: int) -> None:
         while True:
-            begun = int(self.board[BEGUN])  # read before the queue is found empty
+            begun = int(self.status[BEGUN])  # read before the queue is found empty
             if self._asked.empty():
-                self._look_out(self.board, number, begun)
+                self._await_product(self.status, number, begun)
             else:
-                self.board[number] = 0
+                self.status[number] = 0
             self._asked.get()(number)
 
     def wait(self, call: int) -> None:
         """Wait until no thread works for `call`."""
         pause = LEAST_PAUSE
-        while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
+
+        def works() -> bool:
+            return call in self.status[BEGUN + 1 :].tolist()
+
+        while works() and not self._await_helpers(self.status, call):
             time.sleep(pause)
             pause = min(2 * pause, MOST_PAUSE)
 
@@ -207,9 +211,9 @@ def share(
     Parameters
     ----------
     function : callable
-        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns whether
-        its results can be relied on. A call takes no more than about four times `LARGEST_BLOCK`,
-        for the sake of interrupts.
+        Calls a kernel that takes some of the shares (`dhop.kernels.work_sharing`), and returns
+        whether its results can be relied on. A call takes no more than about four times
+        `LARGEST_BLOCK`, for the sake of interrupts.
     rows : int
     work : float
     workers : int, optional
@@ -233,10 +237,10 @@ def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, c
     all_at_once = shares[0, AT_ONCE] > 1
     reliable, ended = [], False
 
-    def take_part(number: int, board: Numbers) -> None:
+    def take_part(number: int, status: Numbers) -> None:
         nonlocal ended
         if not ended:
-            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), board))
+            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), status))
             ended = all_at_once
 
     parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
@@ -292,7 +296,7 @@ def run(
         return
 
     def part(block: tuple[Any, ...]) -> Part:
-        return lambda number, board: function(*block)
+        return lambda number, status: function(*block)
 
     _together(map(part, blocks), workers, next(_call_numbers), announce=True)
 
@@ -311,15 +315,15 @@ def _calling() -> Iterator[int]:
 
 
 def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
-    """Call every part in several threads, each with the number of its thread and the board.
+    """Call every part in several threads, with the number of its thread and the status of all.
 
-    The caller's number is 0. `announce` marks the begin of the call on the board, for parts that do
-    not do so themselves.
+    The caller's number is 0. `announce` counts the call as begun, for parts that do not do so
+    themselves.
     """
     todo = deque(parts)  # the only reference: a request may stay in the pool for long
     del parts
     failures: list[BaseException] = []
-    pool, board = None, _NOBODY
+    pool, status = None, _NOBODY
     limit = _block.get()
 
     # There are no locks: every operation on these is atomic, also under interrupts.
@@ -334,11 +338,11 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
         todo.clear()
 
     def help_out(number: int) -> None:
-        board[number] = call  # first, so that all threads with a part are known when none is left
+        status[number] = call  # first, so that all threads with a part are known when none is left
         try:
             _block.set(limit)
             while (part := take()) is not None:
-                part(number, board)
+                part(number, status)
         except BaseException as error:
             fail(error)
 
@@ -351,12 +355,12 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
                     if helpers > 0 and not asked:
                         asked = True
                         pool = _pool()
-                        board = pool.board
+                        status = pool.status
                         pool.ask(help_out, helpers)
                         if announce:
-                            board[BEGUN] += 1
+                            status[BEGUN] += 1
                     while (part := take()) is not None:
-                        part(0, board)
+                        part(0, status)
                 except BaseException as error:
                     fail(error)
                 if pool:
