@@ -196,8 +196,9 @@ class ChunkedObjective:
         maps = [da.broadcast_to(da.asarray(w), shape) / data.gain for w in data.weights]
         pairs = zip(self.problem.operators, maps, strict=True)
         sums = sum(A.backproject(each) for A, each in pairs)
+        derivatives = data.directional_derivatives
         return richardson_lucy(
-            self.predict, self.evaluate_products, data.cost, data.bend, sums, x, goal, self.keep
+            self.predict, self.evaluate_products, data.cost, derivatives, sums, x, goal, self.keep
         )
 
     def reweighted(self, x: DaskArray) -> Iterates:
