@@ -114,7 +114,7 @@ def test_files_are_layers(tmp_path, name, pixels, meta):
     """With the numbers that were written, colours last."""
     path = tmp_path / name
     np.save(path, pixels) if path.suffix == ".npy" else dhop.imwrite(path, pixels)
-    ((data, found, kind),) = reader(str(path))(str(path))
+    ((data, found, kind),) = reader(path=str(path))(str(path))  # by its name, as npe2 does
     assert_array_equal(data, pixels)
     assert data.dtype == pixels.dtype
     assert (found, kind) == ({"name": path.stem, **meta}, "image")
@@ -132,8 +132,8 @@ def test_several_files_are_a_stack(tmp_path):
 
 
 def test_other_files_are_left_to_others():
-    assert reader("movie.mp4") is None
-    assert reader(["a.png", "movie.mp4"]) is None
+    assert reader(path="movie.mp4") is None
+    assert reader(path=["a.png", "movie.mp4"]) is None
 
 
 def expected(pixels, blur, factor, **options):

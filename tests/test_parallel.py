@@ -96,7 +96,7 @@ class TestRun:
 
         caller = threading.Thread(target=parallel.run, args=(long, [(0,), (1,)], 2))
         caller.start()
-        while not pool.board[1]:
+        while not pool.status[1]:
             time.sleep(0.001)
         images = []
         for _ in range(5):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.estimation.photometry import Photometry, Terms
-from dhop.frames import layouts, motions, observations
+from dhop.frames import layouts, observations
 from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
@@ -297,22 +297,17 @@ def super_resolve(
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
     problem.check(given, regulariser, ndim)
-    ratio = arguments.each("factor", factor, ndim, arguments.positive_real)
+    ratio, steps = observations.checked_factor(factor, ndim)
     size = observations.scene_dims(stack.shape, ratio, dims)
-    steps = motions.fine_factor(ratio)
-    if ratio != steps and ndim == 3:
-        raise ValueError(f"the factor of a volume must be whole numbers, got {factor!r}")
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
     if special is not None:
         known.frames = special.despiked(stack)
     known.align(shifts, motion, photometry, progress)
-    if ratio != steps and known.motion is None:
-        known.motion = [motions.of_shift(move) for move in known.shifts]
-    if known.motion is not None and loss == "poisson":
-        raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
     known.mask_outside(size[-ndim:], ratio)
+    if known.motion is not None and loss == "poisson":
+        raise ValueError(observations.PHOTONS_MOVED)
     estimated = isinstance(psf, str)
     known.set_psf(psf, center, ratio, progress)
     known.frames = stack

@@ -196,12 +196,7 @@ def superres(
         plan = prediction.Solve.of(outline, blurs, factors, arguments)
         in_chunks = not raws and chunked.needed_for(plan, chunks)
         if in_chunks:
-            chunked.check(plan, chunks, [out] if errors is None else [out, errors], {
-                "--errors with --motion": errors is not None and motion not in (None, "shift"),
-                "--errors with a psf for each band": (
-                    errors is not None and isinstance(blurs, list)
-                ),
-            })  # fmt: skip
+            chunked.check(plan, chunks, [out] if errors is None else [out, errors])
         elif scratch is not None and chunks is not None:
             raise ValueError("--scratch is for chunks, and --whole works without them")
         if dry_run:

@@ -100,7 +100,7 @@ class AliasedEquations:
 
     def formed(self) -> Array:
         """`packed` in an array of its own."""
-        from dhop.kernels.aliases import add_outer
+        from dhop.kernels.aliased_systems import add_outer
 
         columns = self.basis.columns
         systems = self.basis.rows.shape[1] * columns.shape[1]
@@ -207,7 +207,7 @@ class FactorisedInverse(AliasedInverse):
 
     def __init__(self, equations: AliasedEquations, beta: float, once: bool) -> None:
         super().__init__(equations, beta)
-        from dhop.kernels.aliases import factorise
+        from dhop.kernels.aliased_systems import factorise
 
         packed = equations.formed() if once else equations.packed
         self._factors = packed if once else np.empty_like(packed)
@@ -220,13 +220,13 @@ class FactorisedInverse(AliasedInverse):
         equations.by_bands(work)
 
     def _solve(self, spectrum: Array, start: int, stop: int) -> None:
-        from dhop.kernels.aliases import solve
+        from dhop.kernels.aliased_systems import solve
 
         basis = self.equations.basis
         solve(self._factors[start:stop], basis.rows[start:stop], basis.columns, spectrum)
 
     def _trace(self, sums: Array, start: int, stop: int) -> None:
-        from dhop.kernels.aliases import trace
+        from dhop.kernels.aliased_systems import trace
 
         equations = self.equations
         penalty = equations.penalty(start, stop)
@@ -235,7 +235,7 @@ class FactorisedInverse(AliasedInverse):
     def _add_inverse(
         self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
     ) -> None:
-        from dhop.kernels.pairs import add_inverse
+        from dhop.kernels.aliased_inverses import add_inverse
 
         equations = self.equations
         penalty = self.beta * equations.penalty(start, stop)
@@ -247,14 +247,14 @@ class OneFrameInverse(AliasedInverse):
     """For one frame: a matrix of rank one and a diagonal for each class, formed when needed."""
 
     def _solve(self, spectrum: Array, start: int, stop: int) -> None:
-        from dhop.kernels.aliases import solve_one
+        from dhop.kernels.aliased_systems import solve_one
 
         basis = self.equations.basis
         tables = basis.rows[start:stop], basis.columns
         solve_one(*self._system(start, stop), *tables, spectrum)
 
     def _trace(self, sums: Array, start: int, stop: int) -> None:
-        from dhop.kernels.aliases import trace_one
+        from dhop.kernels.aliased_systems import trace_one
 
         trace_one(*self._system(start, stop), self.equations.basis.columns, sums)
         sums /= self.beta
@@ -262,7 +262,7 @@ class OneFrameInverse(AliasedInverse):
     def _add_inverse(
         self, noise: bool, columns: Pairs, lines: Array, start: int, stop: int
     ) -> None:
-        from dhop.kernels.pairs import add_inverse_one
+        from dhop.kernels.aliased_inverses import add_inverse_one
 
         tables = self.equations.basis.columns, noise, columns.places, columns.scales
         add_inverse_one(*self._system(start, stop), *tables, lines)

@@ -44,10 +44,10 @@ class Response:
         """The values at some row frequencies and all column frequencies."""
         if self._right is None:
             return self._left[rows]
-        from dhop.kernels.aliases import lines
+        from dhop.kernels.aliased_systems import product_rows
 
         out = np.empty((rows.size, self._right.shape[1]), self._left.dtype)
-        lines(self._left, self._right, rows, out)
+        product_rows(self._left, self._right, rows, out)
         return out
 
 

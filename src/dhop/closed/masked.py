@@ -122,7 +122,7 @@ class MaskedInverse(Inverse):
     def _solved(self, image: Array, number: int) -> Array:
         equations, basis = self._masked.equations, self._masked.equations.basis
         ((response, weight),) = equations.frames
-        from dhop.kernels.aliases import observe, spread
+        from dhop.kernels.aliased_systems import add_transfer_adjoint, apply_transfer
 
         spectrum = basis.analyse(image.astype(np.float64)).astype(equations.dtype, copy=False)
         rhs = spectrum.copy()
@@ -132,7 +132,7 @@ class MaskedInverse(Inverse):
         def forward(start: int, stop: int) -> None:
             transfer = equations.transfer(response, start, stop)
             tables = basis.rows[start:stop], basis.columns
-            observe(transfer, *tables, spectrum, seen[start:stop])
+            apply_transfer(transfer, *tables, spectrum, seen[start:stop])
 
         equations.by_bands(forward, whole=True)
         fit = basis.synthesise(seen).real
@@ -144,7 +144,7 @@ class MaskedInverse(Inverse):
         def backward(start: int, stop: int) -> None:
             transfer = equations.transfer(response, start, stop)
             tables = basis.rows[start:stop], basis.columns
-            spread(transfer, *tables, seen[start:stop], rhs)
+            add_transfer_adjoint(transfer, *tables, seen[start:stop], rhs)
 
         equations.by_bands(backward, whole=True)
         self._inverse.solve(rhs)

@@ -110,6 +110,13 @@ def positions(motion: Any, *places: Array) -> Array:
     return np.stack([each / w for each in along])
 
 
+def crossings(motion: Any, lines: Sequence[Array]) -> Array:
+    """Where the pixels at the crossings of some lines along each axis of a frame lie in frame 0."""
+    if not callable(motion) and not is_matrix(motion):
+        return np.stack([places[np.ix_(*lines)] for places in completed(motion)])
+    return positions(motion, *np.meshgrid(*(line.astype(float) for line in lines), indexing="ij"))
+
+
 def centres(motion: Any, shape: tuple[int, ...]) -> Array:
     """Where the pixels of a frame lie in frame 0."""
     if not callable(motion) and not is_matrix(motion):
@@ -149,7 +156,7 @@ def cut(
     motion: Any,
     first: tuple[int, ...],
     size: tuple[int, ...],
-    origin: tuple[int, ...] | None = None,
+    origin: tuple[float, ...] | None = None,
 ) -> Any:
     """The motion of a part of a frame in a part of frame 0, which begins at `origin`.
 
@@ -222,7 +229,7 @@ class Grid(NamedTuple):
         else:
             places = completed(motion)
             found = np.stack([_between(each, lines, axis) for axis, each in enumerate(places)])
-        return self._in_scene(found)
+        return self.in_scene(found)
 
     def lines(self) -> list[Array]:
         """Places of the fine pixels in the frame, along each axis."""
@@ -233,7 +240,7 @@ class Grid(NamedTuple):
         self, motion: Any, scene: tuple[int, ...], inside: Sequence[float] | float = 0.0
     ) -> NDArray[np.bool_]:
         """Which pixels of the frame have their centres on the scene, or so many of its inside."""
-        found = self._in_scene(centres(motion, self.shape))
+        found = self.in_scene(centres(motion, self.shape))
         axes = -1, *(1,) * len(self.shape)
         least = np.reshape(np.broadcast_to(inside, len(scene)), axes) - 0.5
         most = np.reshape(scene, axes) - 1 - least
@@ -258,7 +265,7 @@ class Grid(NamedTuple):
         ndarray, of shape (B, *shape)
             Averaged, since one block may have two pixels and the next none.
         """
-        found = self._in_scene(centres(motion, self.shape))
+        found = self.in_scene(centres(motion, self.shape))
         ndim = len(self.shape)
         size, count = (np.reshape(each, (-1, *(1,) * ndim)) for each in (block, shape))
         found = np.where(np.isnan(found), -np.inf, found).clip(-size, None)  # NaN is nowhere
@@ -271,7 +278,7 @@ class Grid(NamedTuple):
         windows = sliding_window_view(total, (3,) * ndim, tuple(range(1, ndim + 1)))
         return np.asarray(windows.mean(axis=axes))
 
-    def _in_scene(self, positions: Array) -> Array:
+    def in_scene(self, positions: Array) -> Array:
         """Positions in frame 0 as those in the scene."""
         onto = np.linalg.inv(self._matrix(self.factor, (0,) * len(self.shape)))
         steps, starts = (

@@ -23,7 +23,7 @@ class FieldRows(ModelRows):
         self, rows: Index, pointer: NDArray[np.integer], indices: NDArray[np.integer],
         data: NDArray[np.inexact],
     ) -> None:  # fmt: skip
-        from dhop.kernels.entries import fill_field
+        from dhop.kernels.matrix_entries import fill_field
 
         model, mixtures = self._model, self._field.mixtures
         relations = [

@@ -30,10 +30,10 @@ class _Entries:
     @cached_property
     def _tables(self) -> tuple[Array, ...]:
         """Leading arguments of the kernels."""
-        from dhop.kernels.warp_entries import packed_lines
-        from dhop.kernels.warp_places import packed
+        from dhop.kernels.warp_entries import packed_axes
+        from dhop.kernels.warp_positions import packed
 
-        lines = packed_lines(self._warp, self._reach)
+        lines = packed_axes(self._warp, self._reach)
         return packed(self._warp), lines, self._warp.places, self._warp.area, self._powers
 
 

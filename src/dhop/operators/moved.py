@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed.terms import Term
-from dhop.frames.motions import Grid, as_shift, displacement
+from dhop.frames.motions import Grid, as_shift, crossings, cut, displacement
 from dhop.matrix import facts
 from dhop.matrix.field import FieldRows
 from dhop.matrix.sparse import ModelRows, Rows
@@ -29,6 +30,8 @@ from dhop.psf.arrays import resample
 from dhop.psf.field import Field
 
 Array = NDArray[Any]
+
+LATTICE = 256  # lines along each axis of a frame, at most, that tell where its parts lie
 
 
 class CameraOperator(NormalOperator):
@@ -174,6 +177,62 @@ class MovedOperator(Product):
         shape = self._given[2]
         return MovedOperator(self._scene[-len(shape) :], *self._given, **self._settings)
 
+    @property
+    def factor(self) -> tuple[float, ...]:
+        """Pixels of the scene in one of the frame, along each axis of an image."""
+        return self._given[1]
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which pixels of the frame have their centres on the scene."""
+        _, _, shape, motion = self._given
+        return self._grid.seen(motion, self._scene[-len(shape) :])
+
+    def part(
+        self, box: Sequence[tuple[int, int]]
+    ) -> tuple[Callable[[], "MovedOperator"], tuple[slice, ...]]:
+        """What sees a part of the scene: the operator, which is still to be made, and its pixels.
+
+        Parameters
+        ----------
+        box : sequence of (int, int)
+            First pixel and end of the part along each axis of an image. It is continued by the
+            boundary, so what the frame shows beyond it is not that: see `seen`.
+        """
+        psf, factor, _, motion = self._given
+        pixels = self._pixels_near(box)
+        first = tuple(each.start for each in pixels)
+        size = tuple(each.stop - each.start for each in pixels)
+        if isinstance(psf, Field):
+            steps = zip(psf.positions, first, self._grid.fine, strict=True)
+            psf = Field(psf.stamps, [places - f * start for places, start, f in steps])
+        origin = tuple(start / f for (start, _), f in zip(box, factor, strict=True))
+        dims = *self._scene[: -len(box)], *(stop - start for start, stop in box)
+        moved = cut(motion, first, size, origin)
+        return partial(MovedOperator, dims, psf, factor, size, moved, **self._settings), pixels
+
+    def _pixels_near(self, box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
+        """Rows and columns of the frame with all centres that lie in a box; a pixel if none do."""
+        lines, places = self._lattice
+        axes = range(1, places.ndim)
+        steps = [np.abs(np.diff(places, axis=axis)) for axis in axes]
+        reach = sum(step.max(axis=tuple(axes), initial=0.0) for step in steps)
+        ends = zip(places, box, reach, strict=True)
+        near = np.all([(at >= a - r) & (at <= b + r) for at, (a, b), r in ends], axis=0)
+        found = []
+        for axis, some in enumerate(lines):
+            on = np.flatnonzero(near.any(axis=tuple(k for k in range(near.ndim) if k != axis)))
+            first, last = (max(on[0] - 1, 0), min(on[-1] + 1, some.size - 1)) if on.size else (0, 0)
+            found.append(slice(int(some[first]), int(some[last]) + 1))
+        return tuple(found)
+
+    @cached_property
+    def _lattice(self) -> tuple[list[Array], Array]:
+        """Some lines along each axis of the frame, and where their crossings lie in the scene."""
+        _, _, shape, motion = self._given
+        lines = [np.unique(np.linspace(0, m - 1, min(m, LATTICE)).astype(int)) for m in shape]
+        return lines, self._grid.in_scene(crossings(motion, lines))
+
     def still(self) -> DHOperator:
         """A similar operator: a shift instead of the motion, and a whole factor.
 
@@ -192,6 +251,15 @@ class MovedOperator(Product):
         options = {name: self._settings[name] for name in ("decimation", "boundary", "dtype")}
         whole = tuple(max(1, round(f)) for f in factor)
         return DHOperator(self._scene, moved, whole, center=origin, **options)
+
+    @property
+    def crowd(self) -> float:
+        """How many pixels of the frame one of `still` stands for, where the camera has not zoomed.
+
+        Sums over pixels of the scene count by the squares of how many these are.
+        """
+        share = prod(self.still().factor) / prod(self.factor)
+        return 1 / share if self._settings["decimation"] == "sum" else share
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
         """The terms of `still`."""

@@ -129,7 +129,7 @@ class Variation:
         return QuadraticMajoriser(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
-        from dhop.kernels import variation  # with Numba, so not before it is needed
+        from dhop.kernels import total_variation  # with Numba, so not before it is needed
 
         sizes = tuple(self.dims[axis] for axis in self.axes)
         image = x.reshape(-1, *(1,) * (3 - len(sizes)), *sizes)
@@ -138,10 +138,10 @@ class Variation:
         rows = row_blocks(sums.size, PASSED * image.size)
 
         def weigh(start: int, stop: int) -> None:
-            variation.weigh(image, self.threshold, start, stop, weights, sums)
+            total_variation.huber_weights(image, self.threshold, start, stop, weights, sums)
 
         def climb(start: int, stop: int) -> None:
-            variation.climb(image, weights, start, stop, slope)
+            total_variation.weighted_laplacian(image, weights, start, stop, slope)
 
         run(weigh, rows)
         run(climb, rows)

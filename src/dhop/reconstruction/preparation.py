@@ -131,7 +131,12 @@ class Preparation:
         return shifts
 
     def mask_outside(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
-        """Give pixels weight zero if a motion puts their centres outside the scene."""
+        """Give pixels weight zero if a motion puts their centres outside the scene.
+
+        Shifts become motions first, if `factor` is not whole.
+        """
+        if self.motion is None and factor != self.factor:
+            self.motion = [motions.of_shift(move) for move in self.shifts]
         if self.motion is None:
             return
         ndim = len(factor)

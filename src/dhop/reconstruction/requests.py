@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator
 
 from dhop.frames import layouts
 from dhop.frames.masks import each_weight
@@ -97,12 +98,21 @@ class Request(NamedTuple):
     def check_for_chunks(self) -> None:
         """Refuse what works in memory only."""
         if self.denoiser is not None:
-            raise ValueError("a denoiser works in memory only")
+            raise ValueError(
+                "a denoiser needs the whole image: solve for a part of the frames in memory, or "
+                'give one of the priors, as regulariser="huber-tv"'
+            )
+        if isinstance(self.regulariser, LinearOperator):
+            raise TypeError(
+                "a regulariser that is an operator needs the whole image: in chunks give a name or "
+                "a PSF"
+            )
         others = "reweighted", "quasi-newton", "richardson-lucy"
         own = ("projected" if self.nonnegative else "cg",)
         if self.solver not in ("auto", *(own if self.plain else others)):
             raise ValueError(
-                f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
+                f"solver={self.solver!r} needs the whole image; in chunks give solver='auto', or "
+                "solve for a part of the frames in memory"
             )
 
     def variational(

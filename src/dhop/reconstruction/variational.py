@@ -374,8 +374,9 @@ class Variational:
         enough = self.photon_noise.discrepancy(frames, weights) / root**2 if ends else 0.0
         data = objective.data
         assert isinstance(data, PoissonLoss)
+        losses = data.cost, data.directional_derivatives
         iterates = richardson_lucy(
-            objective.predict, objective.evaluate_products, data.cost, data.bend, sums, x, enough
+            objective.predict, objective.evaluate_products, *losses, sums, x, enough
         )
         return iterates, lambda evaluation: evaluation.loss <= enough
 
