@@ -47,7 +47,13 @@ plot_rcparams = {
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "inherited-members": "LinearOperator"}
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "LinearOperator",
+    # what operators ask each other, see CONTRIBUTING
+    "exclude-members": "apply, apply_gram, blocks, bounds, columns, multiply, of_one_image, rows, "
+    "settings, strengths, terms",
+}
 autosummary_generate = True
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False

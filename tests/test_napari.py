@@ -37,8 +37,9 @@ def layer(data, rgb=False, multiscale=False, scale=None, translate=None):
     scale = (1,) * axes if scale is None else scale
     translate = (0,) * axes if translate is None else translate
     return SimpleNamespace(
-        data=data, rgb=rgb, multiscale=multiscale, scale=scale, translate=translate, name="layer"
-    )
+        data=data, rgb=rgb, multiscale=multiscale, scale=scale, translate=translate, name="layer",
+        contrast_limits=(0.1, 0.8), colormap="magma",
+    )  # fmt: skip
 
 
 def test_the_manifest_is_valid():
@@ -192,6 +193,7 @@ def test_results_lie_on_what_they_were_made_from(content):
             translate[-axes:] + scale[-axes:] * corner,
         )
     assert kind == "image"
+    assert (meta["contrast_limits"], meta["colormap"]) == ((0.1, 0.8), "magma")
 
 
 @pytest.mark.parametrize(("shape", "content"), [((8, 9), "volume"), ((2, 2, 8, 9), "frames")])
