@@ -16,81 +16,46 @@ each plane that the outputs read.
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.flat import Index, flat, skip, unpacking
 from dhop.kernels.polyphase import split_row
 from dhop.kernels.taps import sum_pair, sum_taps
 from dhop.kernels.work_sharing import take
 
-Index = NDArray[np.intp]
-
 
 class Forward(NamedTuple):
-    """The tables of `forward`.
+    """The tables of `forward`."""
 
-    Attributes
-    ----------
-    depth, n0, n1, layers, m0, m1 : int
-        Shapes of the volume and of the result of `forward`; an image is one plane.
-    step, planes : int
-        Decimation factor and number of taps along the planes.
-    factor, taps : int
-        Decimation factor and number of taps along the rows axis.
-    last : int
-        Number of taps that are not zero.
-    lag : int
-        Tap `k` of an output row reads the window of tap ``k - lag`` of the next; `last` if no
-        windows are shared.
-    most : int
-        Output rows, an even number, that share one copy of the continued input rows.
-    contiguous : int
-        1 if split rows are rows of pixels, which can be read in place, else 0.
-    margin : int
-        How far windows may then reach into the rows before and behind.
-    others, corner, edges : int
-        Number of places of `continue_row`, and lengths of `border` and `edge`.
-    plane : (step * (layers - 1) + planes,) array
-        Source plane of each plane of the continued volume, -1 for zeros.
-    line : (factor * (m0 - 1) + taps,) array
-        Source row of each row of the continued image, -1 for a row of zeros.
-    beside, inside : arrays
-        The places of `split_row`, outer and inner.
-    offsets : (last,) array
-        Start of each tap's window, in a stack of split rows that begins `margin` numbers before
-        the first row the output reads.
-    border, edge, border_offsets : arrays
-        Of `_sum_border`.
-    """
-
+    # Shapes of the volume and of the result; an image is one plane.
     depth: int
     n0: int
     n1: int
     layers: int
     m0: int
     m1: int
-    step: int
-    planes: int
+    step: int  # decimation factor along the planes
+    planes: int  # taps along the planes
     phases: int
     places: int
-    factor: int
-    taps: int
-    last: int
+    factor: int  # decimation factor along the rows axis
+    taps: int  # along the rows axis
+    last: int  # number of taps that are not zero
+    # Tap `k` of an output row reads the window of tap ``k - lag`` of the next; `last` if none does.
     lag: int
-    most: int
-    contiguous: int
-    margin: int
-    others: int
-    corner: int
-    edges: int
-    plane: Index
-    line: Index
-    beside: Index
-    inside: Index
+    most: int  # output rows, an even number, that share one copy of the continued input rows
+    contiguous: int  # 1 if split rows are rows of pixels, which can be read in place, else 0
+    margin: int  # how far windows may then reach into the rows before and behind
+    others: int  # number of places of `continue_row`
+    corner: int  # length of `border`
+    edges: int  # length of `edge`
+    plane: Index  # of each plane of the continued volume the source plane, -1 for zeros
+    line: Index  # of each row of the continued image the source row, -1 for zeros
+    beside: Index  # outer places of `split_row`
+    inside: Index  # inner places of `split_row`
+    # Start of each tap's window, in a stack of split rows that begins `margin` numbers before the
+    # first row the output reads.
     offsets: Index
-    border: Index
+    border: Index  # of `_sum_border`, as the next two
     edge: Index
     border_offsets: Index
 
@@ -157,18 +122,7 @@ def forward(x, table, weights, work, shares, own, status, out):
                 since = here
             upto = here + count
             stack = skip(band, step * (here - since) * width)
-            for z in range(t.planes):
-                first = (volume + window[z]) * t.n0
-                for r in range(count):
-                    for u in range(0 if here + r == since else t.taps - step, t.taps):
-                        row = t.line[t.factor * (j + r) + u]
-                        split = skip(stack, z * size + t.margin + (step * r + u) * width)
-                        if row >= 0 and window[z] >= 0:
-                            split_row(skip(source, (first + row) * t.n1), t.beside, t.others,
-                                      t.inside, t.phases, t.places, split)  # fmt: skip
-                        else:
-                            for i in range(width):
-                                split[i] = 0
+            _copy_rows(source, t, volume, window, j, count, here == since, stack, size)
         outputs = skip(target, (image * t.m0 + j) * t.m1)
         # The rows to copy next are fetched; with a larger factor the copies take the time.
         part = -(-2 * t.n1 // t.m1) if t.factor == 1 else 0
@@ -211,8 +165,29 @@ def _is_contiguous(line, place, count, top, width, margin, size):
 
 
 @called
+def _copy_rows(source, t, volume, window, j, count, fresh, stack, size):
+    """Split the rows that outputs `j` to ``j + count - 1`` read into the stack of each plane.
+
+    Unless the band is `fresh`, it has those that the outputs before read, too.
+    """
+    width, step = t.phases * t.places, min(t.factor, t.taps)
+    for z in range(t.planes):
+        first = (volume + window[z]) * t.n0
+        for r in range(count):
+            for u in range(0 if fresh and r == 0 else t.taps - step, t.taps):
+                row = t.line[t.factor * (j + r) + u]
+                split = skip(stack, z * size + t.margin + (step * r + u) * width)
+                if row >= 0 and window[z] >= 0:
+                    split_row(skip(source, (first + row) * t.n1), t.beside, t.others, t.inside,
+                              t.phases, t.places, split)  # fmt: skip
+                else:
+                    for i in range(width):
+                        split[i] = 0
+
+
+@called
 def _sum_border(rows, width, count, taps, border, corner, edge, edges, offsets, weights, lag, last,
-          column, height, outputs, m1):  # fmt: skip
+                column, height, outputs, m1):  # fmt: skip
     """Compute the outputs that read past the ends of rows of pixels, from copies.
 
     Parameters

@@ -10,72 +10,45 @@ Of a volume the band has one such stack for each plane of `y` that a plane of pi
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.flat import Index, flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, fold_row
 from dhop.kernels.taps import sum_pair, sum_taps
 from dhop.kernels.work_sharing import take
 
-Index = NDArray[np.intp]
-
 
 class Adjoint(NamedTuple):
-    """The tables of `adjoint`.
+    """The tables of `adjoint`."""
 
-    Attributes
-    ----------
-    depth, n0, n1, layers, m0, m1 : int
-        Shapes of the volume and of the result of `forward`.
-    step, planes : int
-        Decimation factor along the planes, and how many planes of `y` a plane of pixels reads.
-    factor, most : int
-        Decimation factor along the rows axis, and how many rows of `y` a pixel row reads.
-    height, width : int
-        Of the band of rows of `y`, with zeros in the margins that let every window be whole;
-        ``height > most``.
-    begin_plane, plane : arrays
-        As `begin` and `place`, of the planes.
-    begin : (n0 + 1,) array
-    place : array
-        ``place[begin[i]:begin[i + 1]]`` are the places of pixel row `i` in the continued image.
-    starts, member, inside : arrays
-        Of `fold_row`.
-    offsets : array
-        Window start of each tap relative to the row ``place // factor`` of the band.
-    group : (step, factor, phases, most + 1) array
-        Taps ``group[z, p0, p1, q]:group[z, p0, p1, q + 1]`` have the phase ``(z, p0, p1)`` and read
-        the row `q` above.
-    reach : (factor,) array
-        Number of rows above that phase ``p0`` reads; all zeros if taps are missing, and then no
-        windows are shared.
-    """
-
+    # Shapes of the volume and of the result of `forward`.
     depth: int
     n0: int
     n1: int
     layers: int
     m0: int
     m1: int
-    step: int
-    planes: int
+    step: int  # decimation factor along the planes
+    planes: int  # planes of `y` that a plane of pixels reads
     phases: int
     places: int
-    factor: int
-    most: int
+    factor: int  # decimation factor along the rows axis
+    most: int  # rows of `y` that a pixel row reads
+    # Of the band of rows of `y`, with margins that let every window be whole; ``height > most``.
     height: int
     width: int
-    begin_plane: Index
+    begin_plane: Index  # as `begin` and `place`, of the planes
     plane: Index
-    begin: Index
+    begin: Index  # (n0 + 1,): pixel row `i` has the places ``place[begin[i]:begin[i + 1]]``
     place: Index
-    starts: Index
+    starts: Index  # of `fold_row`, as the next two
     member: Index
     inside: Index
-    offsets: Index
+    offsets: Index  # window start of each tap relative to the row ``place // factor`` of the band
+    # (step, factor, phases, most + 1): taps ``group[z, p0, p1, q]:group[z, p0, p1, q + 1]`` have
+    # the phase ``(z, p0, p1)`` and read the row `q` above.
     group: Index
+    # (factor,): number of rows above that phase ``p0`` reads; all zeros if taps are missing, and
+    # then no windows are shared.
     reach: Index
 
 
@@ -120,9 +93,7 @@ def adjoint(y, table, weights, work, shares, own, status, out):
         volume = image // t.depth * t.layers
         first, last = t.begin[i], t.begin[i + count]
         first_plane, last_plane = t.begin_plane[image % t.depth], t.begin_plane[image % t.depth + 1]
-        together = count == 2 and t.begin[i + 1] == first + 1 and last == first + 2
-        together = together and t.place[first + 1] == t.place[first] + 1
-        together = together and last_plane == first_plane + 1
+        together = count == 2 and are_adjacent(t, i) and last_plane == first_plane + 1
         for r in range(count):
             if t.begin[i + r] == t.begin[i + r + 1] or first_plane == last_plane:
                 for s in range(size):
@@ -139,26 +110,21 @@ def adjoint(y, table, weights, work, shares, own, status, out):
                 upper, lower = max(0, j0 - t.most + 1), min(j1 + 1, t.m0)
                 if upper < top or bottom < lower:
                     top, bottom = _fill_band(skip(source, volume * t.m0 * t.m1), layer, t.layers,
-                                        t.planes, t.m0, t.m1, upper, lower, top, bottom,
-                                        stack, t.height, t.width)  # fmt: skip
-                first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
+                                             t.planes, t.m0, t.m1, upper, lower, top, bottom,
+                                             stack, t.height, t.width)  # fmt: skip
                 if together:
-                    first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
-                    # The same row of y is q above the one and q + j1 - j0 above the other.
-                    low = max(first0, first1 + j0 - j1)
-                    high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
                     for p in range(t.phases):
-                        one = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
-                        two = skip(t.group, ((groups + p1) * t.phases + p) * (t.most + 1))
-                        a = one[min(low, t.most)]
+                        upper_taps = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
+                        lower_taps = skip(t.group, ((groups + p1) * t.phases + p) * (t.most + 1))
+                        begin, end, shared = pair_ranges(t, j0, p0, upper_taps, 0, j1, p1,
+                                                         lower_taps)  # fmt: skip
                         # Rows of y that only the lower row reads come first among its taps.
                         sum_pair(skip(split, size + p * t.places), skip(split, p * t.places),
                                  t.places, stack, (j1 - top) * t.width, (j0 - j1) * t.width,
-                                 t.offsets, values,
-                                 (two[first1], one[first0]), (two[last1], one[last0]),
-                                 (two[min(low + j1 - j0, t.most)], a, one[min(high, t.most)] - a),
+                                 t.offsets, values, begin, end, shared,
                                  (skip(pixels, p * 2 * t.n1 // t.phases), 2))  # fmt: skip
                 else:
+                    first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
                     r = 0 if e < t.begin[i + 1] else 1
                     for p in range(t.phases):
                         taps = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
@@ -174,6 +140,34 @@ def adjoint(y, table, weights, work, shares, own, status, out):
             taken += 1
             pair, stop = take(shares, own, status, taken)
     return True
+
+
+@called
+def are_adjacent(t, i):
+    """Whether pixel rows `i` and ``i + 1`` have one place each, next to each other."""
+    first = t.begin[i]
+    alone = t.begin[i + 1] == first + 1 and t.begin[i + 2] == first + 2
+    return alone and t.place[first + 1] == t.place[first] + 1
+
+
+@called
+def pair_ranges(t, j0, p0, taps0, skipped, j1, p1, taps1):
+    """Arguments `first`, `last` and `shared` of `sum_pair` for two adjacent pixel rows.
+
+    The lower one is the first total. Row `j` of `y` is the last that a place reads, `p` its phase,
+    and `taps` the taps of that, which begin `skipped` taps later for the upper one.
+    """
+    first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
+    first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
+    # The same row of y is q above the one and q + j1 - j0 above the other.
+    low = max(first0, first1 + j0 - j1)
+    high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
+    a, end = taps0[min(low, t.most)], taps0[min(high, t.most)]
+    return (
+        (taps1[first1], skipped + taps0[first0]),
+        (taps1[last1], skipped + taps0[last0]),
+        (taps1[min(low + j1 - j0, t.most)], skipped + a, end - a),
+    )
 
 
 @called

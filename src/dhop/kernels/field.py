@@ -14,88 +14,48 @@ each tap, however many nodes there are.
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.direct_adjoint import are_adjacent, pair_ranges
+from dhop.kernels.flat import Index, flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, fold_row
 from dhop.kernels.taps import sum_pair, sum_taps
 from dhop.kernels.work_sharing import take
 
-Index = NDArray[np.intp]
-
 
 class Forward(NamedTuple):
-    """The tables of `forward`.
+    """The tables of `forward`."""
 
-    Attributes
-    ----------
-    n0, n1, m0, m1 : int
-        Shapes of the image and of the result.
-    factor, taps : int
-        Decimation factor and number of taps along the rows axis.
-    across, down : int
-        Number of nodes along the columns axis, and along the rows axis.
-    last, lag : int
-        Number of taps of a node, and `lag` of `dhop.kernels.direct.Forward`.
-    width, height, longest : int
-        Of the band of source rows in strips, and most outputs of a strip.
-    runs, strips : int
-        Lengths of `run` and of `strip`.
-    line : array
-        Source row of each row of the continued image, -1 for a row of zeros.
-    cell : array
-        The node before each row of the continued image.
-    first : (taps + 1,) array
-        Taps ``first[u]:first[u + 1]`` read row `u` of a window.
-    offsets : (last,) array
-        Start of each tap's window, from the strip's beginning in the first row of the window.
-    run : (runs, 3) array
-        Place in a row of the band, source pixel, and length of each run of pixels that are
-        `phases` apart in the image.
-    strip : (strips, 4) array
-        The node of each, where it begins in the band, its first output and number of outputs.
-    """
-
+    # Shapes of the image and of the result.
     n0: int
     n1: int
     m0: int
     m1: int
-    factor: int
-    taps: int
+    factor: int  # decimation factor along the rows axis
+    taps: int  # along the rows axis
     phases: int
-    across: int
-    down: int
-    last: int
-    lag: int
-    width: int
+    across: int  # nodes along the columns axis
+    down: int  # nodes along the rows axis
+    last: int  # number of taps of a node
+    lag: int  # as of `dhop.kernels.direct.Forward`
+    width: int  # of the band of source rows in strips
     height: int
-    longest: int
-    runs: int
-    strips: int
-    line: Index
-    cell: Index
-    first: Index
+    longest: int  # most outputs of a strip
+    runs: int  # length of `run`
+    strips: int  # length of `strip`
+    line: Index  # of each row of the continued image the source row, -1 for zeros
+    cell: Index  # the node before each row of the continued image
+    first: Index  # (taps + 1,): taps ``first[u]:first[u + 1]`` read row `u` of a window
+    # (last,): start of each tap's window, from the strip's beginning in the window's first row.
     offsets: Index
+    # (runs, 3): place in a row of the band, source pixel, and length of each run of pixels that are
+    # `phases` apart in the image.
     run: Index
+    # (strips, 4): the node, where it begins in the band, its first output and number of outputs.
     strip: Index
 
 
 class Adjoint(NamedTuple):
-    """The tables of `adjoint`; others are as in `dhop.kernels.direct_adjoint`.
-
-    Attributes
-    ----------
-    across, down, last : int
-        As in `Forward`.
-    longest, strips : int
-        Most places of a strip, and length of `strip`.
-    cell : (n0,) array
-        The node before each row of pixels.
-    strip : (strips, 4) array
-        The node of each, its first place, number of places, and where its hat begins.
-    """
+    """The tables of `adjoint`; the others are as in `dhop.kernels.direct_adjoint`."""
 
     n0: int
     n1: int
@@ -107,12 +67,12 @@ class Adjoint(NamedTuple):
     most: int
     height: int
     width: int
-    across: int
+    across: int  # as in `Forward`
     down: int
     last: int
-    longest: int
-    strips: int
-    hats: int
+    longest: int  # most places of a strip
+    strips: int  # length of `strip`
+    hats: int  # numbers in the hats of all strips
     begin: Index
     place: Index
     starts: Index
@@ -121,8 +81,10 @@ class Adjoint(NamedTuple):
     offsets: Index
     group: Index
     reach: Index
-    cell: Index
-    strip: Index
+    cell: Index  # (n0,): the node before each row of pixels
+    strip: (
+        Index  # (strips, 4): the node, its first place, number of places, and where its hat begins
+    )
 
 
 _unpack_forward = unpacking(Forward)
@@ -172,7 +134,7 @@ def forward(x, table, weights, work, shares, own, status, out):
         for r in range(bottom, lower):
             pixels = skip(source, (image * t.n0 + max(t.line[r], 0)) * t.n1)
             _multiply_hats(pixels, t.line[r] >= 0, t.run, t.runs, t.phases, hats, t.width,
-                   skip(band, (r - top) * t.width))  # fmt: skip
+                           skip(band, (r - top) * t.width))  # fmt: skip
         bottom = max(bottom, lower)
         outputs = skip(target, (image * t.m0 + j) * t.m1)
         for i in range(count * t.m1):
@@ -187,8 +149,8 @@ def forward(x, table, weights, work, shares, own, status, out):
             left, n = t.strip[4 * s + 2], t.strip[4 * s + 3]
             for r in range(count):
                 _interpolate_rows(values, node, t.across, t.down, t.last, t.taps, t.first,
-                          skip(t.cell, upper + t.factor * r), skip(parts, r * t.last),
-                          skip(taps, r * t.last))  # fmt: skip
+                                  skip(t.cell, upper + t.factor * r), skip(parts, r * t.last),
+                                  skip(taps, r * t.last))  # fmt: skip
             if count == 2:
                 # The taps of both rows, one after the other; so are their offsets.
                 sum_pair(sums, skip(sums, n), n, band, base + begin, t.factor * t.width, t.offsets,
@@ -247,8 +209,7 @@ def adjoint(y, table, weights, work, shares, own, status, out):
         image, i = pair // pairs, pair % pairs * 2
         count = min(2, t.n0 - i)
         first, last = t.begin[i], t.begin[i + count]
-        together = count == 2 and t.begin[i + 1] == first + 1 and last == first + 2
-        together = together and t.place[first + 1] == t.place[first] + 1
+        together = count == 2 and are_adjacent(t, i)
         for k in range(count * size):
             split[k] = 0
         for e in range(first, first + 1 if together else last):
@@ -266,31 +227,23 @@ def adjoint(y, table, weights, work, shares, own, status, out):
                     row[k] = pixels[k]
             bottom = max(bottom, lower)
             first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
-            first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
-            low = max(first0, first1 + j0 - j1)
-            high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
             for s in range(t.strips):
                 node, begin, n = t.strip[4 * s], t.strip[4 * s + 1], t.strip[4 * s + 2]
                 hat = skip(hats, t.strip[4 * s + 3])
                 # The taps of the lower row come first.
-                _interpolate(values, node, t.across, t.down, t.last, 0, t.last, t.cell[i + r],
-                              fractions[i + r], skip(taps, t.last))  # fmt: skip
+                _interpolate(values, node, t.across, t.down, t.last, t.cell[i + r],
+                             fractions[i + r], skip(taps, t.last))  # fmt: skip
                 if together:
-                    _interpolate(values, node, t.across, t.down, t.last, 0, t.last,
-                                  t.cell[i + 1], fractions[i + 1], taps)  # fmt: skip
+                    _interpolate(values, node, t.across, t.down, t.last,
+                                 t.cell[i + 1], fractions[i + 1], taps)  # fmt: skip
                 for p in range(t.phases):
                     one = skip(t.group, (p0 * t.phases + p) * (t.most + 1))
                     two = skip(t.group, (p1 * t.phases + p) * (t.most + 1))
                     start = (j1 - top) * t.width + begin
                     if together:
-                        a = t.last + one[min(low, t.most)]
+                        head, tail, shared = pair_ranges(t, j0, p0, one, t.last, j1, p1, two)
                         sum_pair(skip(sums, n), sums, n, band, start, (j0 - j1) * t.width,
-                                 t.offsets, taps,
-                                 (two[first1], t.last + one[first0]),
-                                 (two[last1], t.last + one[last0]),
-                                 (two[min(low + j1 - j0, t.most)], a,
-                                  t.last + one[min(high, t.most)] - a),
-                                 (sums, 0))  # fmt: skip
+                                 t.offsets, taps, head, tail, shared, (sums, 0))  # fmt: skip
                     else:
                         sum_taps(sums, n, band, start, skip(t.offsets, one[first0]),
                                  skip(taps, t.last + one[first0]), 0, one[last0] - one[first0],
@@ -346,9 +299,9 @@ def _interpolate_rows(values, node, across, down, last, rows, first, cell, parts
 
 
 @called
-def _interpolate(values, node, across, down, last, begin, end, cell, part, taps):
+def _interpolate(values, node, across, down, last, cell, part, taps):
     """The taps interpolated at one row of pixels."""
     one = skip(values, (cell * across + node) * last)
     two = skip(values, (min(cell + 1, down - 1) * across + node) * last)
-    for k in range(begin, end):
+    for k in range(last):
         taps[k] = (1 - part) * one[k] + part * two[k]

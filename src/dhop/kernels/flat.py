@@ -20,6 +20,7 @@ from dhop.kernels.compile import called
 from dhop.kernels.emit import PLAIN
 
 Array = NDArray[Any]
+Index = NDArray[np.intp]
 
 
 class Strict(np.ndarray):

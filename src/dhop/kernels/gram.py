@@ -15,7 +15,7 @@ import numpy as np
 
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
-from dhop.kernels.matrix_entries import longest
+from dhop.kernels.matrix_entries import longest, unravel
 
 
 @kernel
@@ -87,15 +87,7 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
     own = np.empty(longest(near0) * longest(near1), weights.dtype)
     to, values = flat(indices), flat(data)
     for row in range(start, stop):
-        rest = chosen[row]
-        b2 = rest % sizes[4]
-        rest //= sizes[4]
-        k1 = rest % n1
-        rest //= n1
-        b1 = rest % sizes[2]
-        rest //= sizes[2]
-        k0 = rest % n0
-        b0 = rest // n0
+        b0, k0, b1, k1, b2 = unravel(chosen[row], sizes)
         size0, size1 = near0[k0 + 1] - near0[k0], near1[k1 + 1] - near1[k1]
         at = offset[class0[k0], class1[k1]]
         hits = reached[at : at + size0 * size1]

@@ -86,23 +86,8 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         b0 = rest // sizes[1]
         if k0 != current:
             current = k0
-            count = 0
-            for e in range(start0[k0], start0[k0 + 1]):
-                if e == start0[k0] or line0[e] != line0[e - 1]:
-                    lines[count] = line0[e]
-                    for u in range(T1):
-                        merged[count, u] = 0
-                        reached[count, u] = False
-                    count += 1
-                for u in range(T1):
-                    w = weights[tap0[e], u]
-                    merged[count - 1, u] += w
-                    reached[count - 1, u] |= w != 0
-            for a in range(count):
-                full[a] = True
-                for u in range(T1):
-                    full[a] &= reached[a, u]
-                    rounded[a, u] = merged[a, u]
+            count = _merge(line0, tap0, start0[k0], start0[k0 + 1], weights,
+                           lines, merged, reached, rounded, full)  # fmt: skip
         first, last = start1[k1], start1[k1 + 1]
         for a in range(count):
             base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
@@ -137,6 +122,50 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
                         indices[block] = base // width + previous * others[4]
                 data[block * width + within[e]] = total
             entry = block + 1
+
+
+@called
+def _merge(line0, tap0, first, last, weights, lines, merged, reached, rounded, full):
+    """Add the taps of each line; return the number of lines.
+
+    Parameters
+    ----------
+    first, last : int
+        Range of `line0` and `tap0`.
+    lines : int array
+        Set to the lines.
+    merged, rounded, reached : arrays
+        Set to the taps of each line, in float64 and rounded, and to whether any is not zero.
+    full : bool array
+        Set to whether all taps of each line are reached.
+    """
+    count, taps = 0, weights.shape[1]
+    for e in range(first, last):
+        if e == first or line0[e] != line0[e - 1]:
+            lines[count] = line0[e]
+            for u in range(taps):
+                merged[count, u] = 0
+                reached[count, u] = False
+            count += 1
+        for u in range(taps):
+            w = weights[tap0[e], u]
+            merged[count - 1, u] += w
+            reached[count - 1, u] |= w != 0
+    for a in range(count):
+        full[a] = True
+        for u in range(taps):
+            full[a] &= reached[a, u]
+            rounded[a, u] = merged[a, u]
+    return count
+
+
+@called
+def unravel(line, sizes):
+    """Indices (b0, k0, b1, k1, b2) of a line in C order."""
+    rest, b2 = line // sizes[4], line % sizes[4]
+    rest, k1 = rest // sizes[3], rest % sizes[3]
+    rest, b1 = rest // sizes[2], rest % sizes[2]
+    return rest // sizes[1], rest % sizes[1], b1, k1, b2
 
 
 @called
@@ -211,14 +240,7 @@ def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, node0, part
     """
     for place in range(chosen.size):
         row = chosen[place]
-        b2 = row % sizes[4]
-        rest = row // sizes[4]
-        k1 = rest % sizes[3]
-        rest //= sizes[3]
-        b1 = rest % sizes[2]
-        rest //= sizes[2]
-        k0 = rest % sizes[1]
-        b0 = rest // sizes[1]
+        b0, k0, b1, k1, b2 = unravel(row, sizes)
         entry = pointer[place]
         a = start0[k0]
         while a < start0[k0 + 1]:

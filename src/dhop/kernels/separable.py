@@ -19,63 +19,43 @@ phases of the row of pixels and folds them.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.flat import Index, flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, continue_row, fold_row, split_row, sum_row
 from dhop.kernels.taps import sum_group, sum_taps
 from dhop.kernels.work_sharing import take
 
-Index = NDArray[np.intp]
-
 
 class Forward(NamedTuple):
-    """The tables of `forward`.
+    """The tables of `forward`."""
 
-    Attributes
-    ----------
-    n0, n1, m0, m1 : int
-        Shapes of the image and of the result of `forward`.
-    near : int
-        Most pixels and outputs that caches hold; of more, rows are prefetched.
-    rank, entries, others, taps, outer, linked : int
-        Number of terms, for each term of weights and extra ones of `_column_pass` and of taps along
-        the row, of places of `continue_row`, and of linked taps.
-    reached : (groups + 1,) array
-        How many rows of an image each group of output rows and those before it read; the last
-        number once more.
-    start, passes, offsets, extra, extra_offsets : arrays
-        Of `_column_pass`, for the output rows.
-    edge, inside : arrays
-        The places of `split_row`, outer and inner.
-    windows : (taps,) array
-        Where in the split row the window of each tap begins.
-    """
-
+    # Shapes of the image and of the result.
     n0: int
     n1: int
     m0: int
     m1: int
     factor: int
     places: int
-    near: int
-    rank: int
-    entries: int
-    others: int
-    taps: int
-    outer: int
-    linked: int
+    near: int  # most pixels and outputs that caches hold; of more, rows are prefetched
+    rank: int  # number of terms
+    entries: int  # weights of `_column_pass` for each term
+    others: int  # extra weights for each term
+    taps: int  # along the row
+    outer: int  # number of places of `continue_row`
+    linked: int  # number of linked taps
+    # (groups + 1,): number of rows of an image that each group of output rows and those before it
+    # read; the last number is repeated.
     reached: Index
-    start: Index
+    start: Index  # of `_column_pass` for the output rows, as the next four
     passes: Index
     offsets: Index
     extra: Index
     extra_offsets: Index
-    edge: Index
-    inside: Index
-    windows: Index
+    edge: Index  # outer places of `split_row`
+    inside: Index  # inner places of `split_row`
+    windows: Index  # (taps,): where in the split row the window of each tap begins
 
 
 _unpack_forward = unpacking(Forward)
@@ -150,57 +130,35 @@ def forward(x, table, weights, work, shares, own, status, out):
 
 
 class Adjoint(NamedTuple):
-    """The tables of `adjoint`.
+    """The tables of `adjoint`."""
 
-    Attributes
-    ----------
-    n0, n1, m0, m1 : int
-        Shapes of the image and of the result of `forward`.
-    rows, width : int
-        Of the padded rows of `y`: a few groups of rows, with zeros in the margins.
-    places : int
-        Of a phase of one row. Rows of phases are as far apart as the padded ones, so that the
-        windows of a tap of all rows are one.
-    held : int
-        How many rows have their row pass at a time.
-    rank, entries, others, taps : int
-        As in `forward`.
-    start, passes, offsets, extra, extra_offsets : arrays
-        Of `_column_pass`, for the pixel rows.
-    first, member, inside : arrays
-        Of `fold_row`, for such phases.
-    windows : (taps,) array
-        Where in the padded row the window of each tap begins; taps of one phase side by side.
-    linked : (phases,) array
-        Of `sum_taps`.
-    begin : (phases + 1,) array
-        Where the taps of each phase begin.
-    """
-
+    # Shapes of the image and of the result of `forward`.
     n0: int
     n1: int
     m0: int
     m1: int
     phases: int
+    # Of a phase of one row. Rows of phases are as far apart as the padded ones, so that the windows
+    # of a tap of all rows are one.
     places: int
-    rows: int
+    rows: int  # of `y` between margins: a few groups
     width: int
-    held: int
-    rank: int
+    held: int  # rows that have their row pass at a time
+    rank: int  # as in `Forward`, as the next three
     entries: int
     others: int
     taps: int
-    start: Index
+    start: Index  # of `_column_pass` for the pixel rows, as the next four
     passes: Index
     offsets: Index
     extra: Index
     extra_offsets: Index
-    first: Index
+    first: Index  # of `fold_row` for such phases, as the next two
     member: Index
     inside: Index
-    windows: Index
-    linked: Index
-    begin: Index
+    windows: Index  # where in the padded row the window of each tap begins, phase by phase
+    linked: Index  # (phases,): number of linked taps
+    begin: Index  # (phases + 1,): where the taps of each phase begin
 
 
 _unpack_adjoint = unpacking(Adjoint)
@@ -246,10 +204,10 @@ def adjoint(y, table, weights, work, shares, own, status, out):
         for k in range(t.rank):
             for r in range(0, count, GROUP):  # without prefetching, which takes longer here
                 _column_pass(source, batch * t.m0 * t.m1, t.start, t.passes, t.offsets,
-                           skip(down, k * t.entries), t.extra, t.extra_offsets,
-                           skip(extra, k * t.others), group + r // GROUP,
-                           min(GROUP, count - r), skip(row, r * t.width + margin), t.width, t.m1,
-                           (target, 0))  # fmt: skip
+                             skip(down, k * t.entries), t.extra, t.extra_offsets,
+                             skip(extra, k * t.others), group + r // GROUP,
+                             min(GROUP, count - r), skip(row, r * t.width + margin), t.width, t.m1,
+                             (target, 0))  # fmt: skip
             for r in range(0, count, t.held):
                 lines = min(t.held, count - r)
                 pixels = skip(target, (batch * t.n0 + i + r) * t.n1)
@@ -275,7 +233,7 @@ def adjoint(y, table, weights, work, shares, own, status, out):
 
 @called
 def _column_pass(source, base, start, passes, offset, weight, extra, extra_offset, extra_weight,
-               group, count, total, stride, n, prefetch):  # fmt: skip
+                 group, count, total, stride, n, prefetch):  # fmt: skip
     """Weighted sums of whole lines of an image, for a group of output lines.
 
     Parameters

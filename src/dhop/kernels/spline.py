@@ -12,15 +12,11 @@ then folded onto the pixels.
 
 from typing import NamedTuple
 
-import numpy as np
 from numba.extending import overload
-from numpy.typing import NDArray
 
 from dhop.kernels import GROUP
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.flat import flat, skip, unpacking
-
-Index = NDArray[np.intp]
+from dhop.kernels.flat import Index, flat, skip, unpacking
 
 
 def cast(number, numbers):
@@ -35,38 +31,21 @@ def _compiled_cast(number, numbers):
 
 
 class Filter(NamedTuple):
-    """The tables of the filter along an axis.
+    """The tables of the filter along an axis."""
 
-    Attributes
-    ----------
-    size, count, tail : int
-        Number of pixels, of coefficients, and of positions in each tail.
-    lines : int
-        Number of lines along the axis in an image.
-    strip : int
-        Number of columns that are filtered at a time, in strips counted through all images.
-    begin, stop, shift : int
-        Pixels ``begin <= i < stop`` are coefficients ``i + shift``, and no others.
-    pixels : (count + 2 * tail,) array
-        Source pixel of each position, -1 for a zero.
-    start, member : arrays
-        ``member[start[i]:start[i + 1]]`` are the positions of pixel `i`.
-    line : (count + 2 * tail,) array
-        The coefficient that passes the transpose on to each position.
-    """
-
-    size: int
-    count: int
-    tail: int
-    lines: int
-    strip: int
+    size: int  # number of pixels
+    count: int  # number of coefficients
+    tail: int  # number of positions in each tail
+    lines: int  # number of lines along the axis in an image
+    strip: int  # columns that are filtered at a time; strips are counted through all images
+    # Pixels ``begin <= i < stop`` are coefficients ``i + shift``, and no others.
     begin: int
     stop: int
     shift: int
-    pixels: Index
-    start: Index
+    pixels: Index  # (count + 2 * tail,): source pixel of each position, -1 for a zero
+    start: Index  # pixel `i` has the positions ``member[start[i]:start[i + 1]]``
     member: Index
-    line: Index
+    line: Index  # (count + 2 * tail,): coefficient that the transpose reads for each position
 
 
 _unpack = unpacking(Filter)

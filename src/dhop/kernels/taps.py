@@ -215,5 +215,5 @@ def sum_group(total, stride, n, source, base, passes, first, last, offsets, weig
     for left in range(0, n, TILE):
         for k in range(first, last):
             _sum_four_emitted(total, stride, left, min(TILE, n - left), source, base + left,
-                      skip(passes, (2 + len(READS)) * k), offsets, weights, k > first,
-                      prefetch)  # fmt: skip
+                              skip(passes, (2 + len(READS)) * k), offsets, weights, k > first,
+                              prefetch)  # fmt: skip

@@ -11,41 +11,23 @@ is a volume of one plane.
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dhop.kernels.compile import kernel
-from dhop.kernels.flat import flat, skip, unpacking
-
-Index = NDArray[np.intp]
+from dhop.kernels.flat import Index, flat, skip, unpacking
 
 
 class Tile(NamedTuple):
-    """The tables of a tile.
+    """The tables of a tile."""
 
-    Attributes
-    ----------
-    n1, n2 : int
-        Shape of a plane of the scene.
-    l0, l1, l2 : int
-        Shape of the tile.
-    runs : int
-        Length of `run`.
-    plane, row : arrays
-        Of each plane and row of the tile the one of the scene, -1 for zeros.
-    run : (runs, 3) array
-        Place in a row of the tile, pixel, and length of each run of pixels.
-    """
-
+    # Shape of a plane of the scene, and of the tile.
     n1: int
     n2: int
     l0: int
     l1: int
     l2: int
-    runs: int
-    plane: Index
-    row: Index
-    run: Index
+    runs: int  # length of `run`
+    plane: Index  # of each plane of the tile the one of the scene, -1 for zeros
+    row: Index  # of each row likewise
+    run: Index  # (runs, 3): place in a row of the tile, pixel, and length of each run of pixels
 
 
 _unpack = unpacking(Tile)

@@ -15,10 +15,9 @@ block of outputs along a line, a row of outputs, come first, in loops that the c
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dhop.kernels.compile import kernel
-from dhop.kernels.flat import flat, skip, unpacking
+from dhop.kernels.flat import Index, flat, skip, unpacking
 from dhop.kernels.spline import Filter, filter_rows_transposed
 from dhop.kernels.warp_positions import BLOCK, is_inside, locate, position, unpack
 from dhop.kernels.warp_taps import (
@@ -29,8 +28,6 @@ from dhop.kernels.warp_taps import (
     scatter_linear,
     scatter_volume_emitted,
 )
-
-Index = NDArray[np.intp]
 
 APART = 4  # outputs from one that is added to the next
 MOST = 3  # rows and planes before and behind a band that its outputs also read
@@ -132,18 +129,9 @@ def find_runs(table, positions, first, runs):
 
 
 class Bands(NamedTuple):
-    """The runs of each band.
+    """The runs of each band, see `find_runs`."""
 
-    Attributes
-    ----------
-    count : int
-        Of the bands.
-    first : (count + 1,) array
-    runs : (n, 3) array
-        See `find_runs`.
-    """
-
-    count: int
+    count: int  # of the bands
     first: Index
     runs: Index
 
@@ -206,7 +194,7 @@ def adjoint(y, table, bands, rows, positions, area, numbers, band, work, at, sta
                         if t.taps == 4:
                             if t.volume:
                                 scatter_volume_emitted(near, t.c2, plane, behind[k], down[k],
-                                                      along[k], value)  # fmt: skip
+                                                       along[k], value)  # fmt: skip
                             else:
                                 scatter_emitted(near, t.c2, down[k], along[k], value)
                         elif t.taps == 2:

@@ -14,38 +14,26 @@ and the area, rounded once.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dhop.kernels.compile import exact, kernel
-from dhop.kernels.flat import flat, pack, unpacking
+from dhop.kernels.flat import Index, flat, pack, unpacking
 from dhop.kernels.spline import cast
 from dhop.kernels.warp_positions import is_inside, position, unpack
 
-Index = NDArray[np.intp]
-
 
 class Axes(NamedTuple):
-    """The tables of all axes.
+    """The tables of all axes."""
 
-    Attributes
-    ----------
-    reach : int
-        Pixels on either side of a position.
-    size0, size1, size2 : int
-        Shape of the image.
-    start0, start1, start2 : int
-        Positions of the first of `pixels0` and so on.
-    pixels0, pixels1, pixels2 : arrays
-        Source pixel of each position, -1 for a zero.
-    """
-
-    reach: int
+    reach: int  # pixels on either side of a position
+    # Shape of the image.
     size0: int
     size1: int
     size2: int
+    # Positions of the first of `pixels0` and so on.
     start0: int
     start1: int
     start2: int
+    # Source pixel of each position, -1 for a zero.
     pixels0: Index
     pixels1: Index
     pixels2: Index

@@ -18,44 +18,28 @@ BLOCK = 256  # outputs along a line that are located at a time, before those of 
 
 
 class Warp(NamedTuple):
-    """The tables of a warp.
+    """The tables of a warp."""
 
-    Attributes
-    ----------
-    m0, m1, m2 : int
-        Shape of the outputs.
-    volume : int
-        Whether positions have a plane: 0 or 1.
-    kind : int
-        Of `positions`: `AFFINE`, `PROJECTIVE` or `MAPPED`.
-    step : int
-        Stride of the areas of outputs: 0 or 1.
-    taps : int
-        Coefficients along rows and columns, and planes of a volume: 4, 2 or 1.
-    low0, end0, low1, end1, low2, end2 : int
-        Outputs at positions from `low` to before `end` read coefficients.
-    c0, c1, c2 : int
-        Shape of the coefficients; an output at `low` reads the first.
-    deep, tall : int
-        Planes and rows of coefficients in a band.
-    """
-
+    # Shape of the outputs.
     m0: int
     m1: int
     m2: int
-    volume: int
-    kind: int
-    step: int
-    taps: int
+    volume: int  # whether positions have a plane: 0 or 1
+    kind: int  # of `positions`: `AFFINE`, `PROJECTIVE` or `MAPPED`
+    step: int  # stride of the areas of outputs: 0 or 1
+    taps: int  # coefficients along rows and columns, and planes of a volume: 4, 2 or 1
+    # Outputs at positions from `low` to before `end` read coefficients.
     low0: int
     end0: int
     low1: int
     end1: int
     low2: int
     end2: int
+    # Shape of the coefficients; an output at `low` reads the first.
     c0: int
     c1: int
     c2: int
+    # Planes and rows of coefficients in a band.
     deep: int
     tall: int
 

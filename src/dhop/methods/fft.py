@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import isfinite, prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from dhop.runtime.workspace import Borrowed
 
 Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
-Multiplied: TypeAlias = Callable[[Array, Array, Array], None]
 
 BLOCK = 2**20  # bytes of points at a time, about the L2 cache
 WIDE = 4  # least blocks of columns: of large images they take less than three times as one
@@ -59,6 +58,14 @@ class _Grid:
         self.width = self.blocks * columns_of_block
 
 
+class _Product(NamedTuple):
+    """From spectra at the places of `source` to those of `target`; the kernel multiplies."""
+
+    source: _Grid
+    target: _Grid
+    multiply: Callable[[Array, Array, Array], object]
+
+
 class FftPlan(Plan):
     """Transform the phase images, multiply and add, transform back the one small image.
 
@@ -84,8 +91,11 @@ class FftPlan(Plan):
         high = [transform_split(axis) for axis in model.volume]
         lengths = [split.pixel.shape[1] for split in high]
         outputs = [axis.outputs for axis in model.volume]
-        self._high = _Grid(high, columns_of_block)
-        self._low = _Grid(list(map(_low_split, outputs, lengths)), columns_of_block)
+        pixels = _Grid(high, columns_of_block)
+        low = _Grid(list(map(_low_split, outputs, lengths)), columns_of_block)
+        self._forward = _Product(pixels, low, spectral.add_products)
+        self._adjoint = _Product(low, pixels, spectral.spread_products)
+        self._gram = _Product(pixels, pixels, _add_and_spread)
         self._whole = lengths == outputs
         self._is_volume = len(model.axes) == 3
         self._cost = cost.fft(model, dtype)
@@ -130,36 +140,28 @@ class FftPlan(Plan):
         return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        return self._apply(x, out, self._high, self._low, _multiply_add, workers)
+        return self._apply(self._forward, x, out, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        return self._apply(y, out, self._low, self._high, _multiply_conj, workers)
+        return self._apply(self._adjoint, y, out, workers)
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
         """One round trip if there are no margins to cut off between the two products."""
         if not self._whole:
             return super().gram(x, out, workers)
+        return self._apply(self._gram, x, out, workers)
 
-        return self._apply(x, out, self._high, self._high, _multiply_gram, workers)
-
-    def _apply(
-        self,
-        x: Array,
-        out: Array,
-        source: _Grid,
-        target: _Grid,
-        multiply: Multiplied,
-        workers: int | None,
-    ) -> bool:
+    def _apply(self, product: _Product, x: Array, out: Array, workers: int | None) -> bool:
         """Threads share each image, or if images are small the batch."""
         backend = backend_is_set()  # perhaps for this thread alone
         shared = 1 if backend else threads(self._cost / WAKING, workers)
         sums: list[float] = []
-        given, results = x.reshape(-1, *source.shape), out.reshape(-1, *target.shape)
+        given = x.reshape(-1, *product.source.shape)
+        results = out.reshape(-1, *product.target.shape)
 
         def images(start: int, stop: int) -> None:
             for pair in zip(given[start:stop], results[start:stop], strict=True):
-                sums.append(self._image(*pair, source, target, multiply, backend, shared))
+                sums.append(self._image(product, *pair, backend, shared))
 
         if backend or shared > 1 or self._cost < SMALL:
             images(0, len(given))
@@ -168,14 +170,7 @@ class FftPlan(Plan):
         return all(map(isfinite, sums))
 
     def _image(
-        self,
-        image: Array,
-        result: Array,
-        source: _Grid,
-        target: _Grid,
-        multiply: Multiplied,
-        backend: bool,
-        workers: int,
+        self, product: _Product, image: Array, result: Array, backend: bool, workers: int
     ) -> float:
         """Transform the places of the source, multiply, transform back, sum those of the target.
 
@@ -184,6 +179,7 @@ class FftPlan(Plan):
         float
             Not finite if a pixel of the result is not.
         """
+        source, target, multiply = product
         parts, point = self._weights.dtype, (2, self._lanes)
         p0, p1 = self._down.length, self._along.length
         stride = max(side.row_phases * side.width for side in (source, target))
@@ -211,7 +207,7 @@ class FftPlan(Plan):
                 )
                 self._along.forward(points, backend)
                 if self._is_volume:
-                    self._planes(points, start, products, source, target, multiply, backend)
+                    self._planes(product, points, start, products, backend)
                 else:
                     multiply(points, self._weights[start:stop], products)
                 self._along.inverse(products, backend)
@@ -239,7 +235,7 @@ class FftPlan(Plan):
         if self._is_volume:
             groups = [(group, group + 1) for group in range(self._groups)]
         else:
-            groups = _blocks(self._groups, self._high.phases * p1 * 2 * BYTES, 1, workers)
+            groups = _blocks(self._groups, self._weights.shape[1] * p1 * 2 * BYTES, 1, workers)
         with Borrowed(parts, (self._groups, depth * stride, *point)) as (spectra,):
             run(analyse, by_plane(source), workers)
             run(between, groups, workers)
@@ -247,16 +243,10 @@ class FftPlan(Plan):
         return sum(sums)
 
     def _planes(
-        self,
-        points: Array,
-        group: int,
-        products: Array,
-        source: _Grid,
-        target: _Grid,
-        multiply: Multiplied,
-        backend: bool,
+        self, product: _Product, points: Array, group: int, products: Array, backend: bool
     ) -> None:
         """Transform and multiply across the planes, for a few points of their rows at a time."""
+        source, target, multiply = product
         weights, point = self._weights[group], points.shape[-2:]
         count, phases, places = weights.shape[:3]
         points, products = (
@@ -276,15 +266,7 @@ class FftPlan(Plan):
                 spectral.scatter_planes(found, *target.plane_places, start, len(some), products)
 
 
-def _multiply_add(points: Array, weights: Array, total: Array) -> None:
-    spectral.add_products(points, weights, total)
-
-
-def _multiply_conj(total: Array, weights: Array, points: Array) -> None:
-    spectral.spread_products(total, weights, points)
-
-
-def _multiply_gram(points: Array, weights: Array, products: Array) -> None:
+def _add_and_spread(points: Array, weights: Array, products: Array) -> None:
     total = np.empty((len(weights), *points.shape[1:]), points.dtype)
     spectral.add_products(points, weights, total)
     spectral.spread_products(total, weights, products)
