@@ -17,7 +17,7 @@ from dhop import DHOperator, cli, images, psf, registration, super_resolve
 from dhop.cli.terminal import show
 from dhop.metrics import compare
 from dhop.psf.origin import centroid, peak
-from dhop.reconstruction import report_images
+from dhop.reconstruction.report import images as report_images
 
 BLUR = psf.gaussian(5, 1.0)
 

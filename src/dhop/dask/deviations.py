@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import Problem
 from dhop.dask.small import Blocks, Small
-from dhop.reconstruction.posterior import Posterior
+from dhop.reconstruction.posterior.posterior import Posterior
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ from dhop.dask.middle import Middle
 from dhop.dask.operator import DaskArray, da
 from dhop.dask.problem import Problem
 from dhop.frames import layouts
-from dhop.reconstruction.posterior import require_prior
+from dhop.reconstruction.posterior.posterior import require_prior
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -19,8 +19,8 @@ from dhop.runtime.progress import Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.report_panels import Stretch
-    from dhop.reconstruction.uncertainty import What
+    from dhop.reconstruction.posterior.uncertainty import What
+    from dhop.reconstruction.report.panels import Stretch
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,7 +12,7 @@ from dhop.estimation.photometry import Photometry
 from dhop.frames.layouts import inward, outward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
-from dhop.reconstruction.posterior_statistics import PosteriorStatistics
+from dhop.reconstruction.posterior.statistics import PosteriorStatistics
 from dhop.registration import Registration
 from dhop.runtime import arguments, notebook
 from dhop.runtime.extras import needed
@@ -21,8 +21,8 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.report_panels import Stretch
-    from dhop.reconstruction.uncertainty import Uncertainty
+    from dhop.reconstruction.posterior.uncertainty import Uncertainty
+    from dhop.reconstruction.report.panels import Stretch
 
 Array = NDArray[Any]
 
@@ -201,7 +201,7 @@ class Solution(PosteriorStatistics):
 
     @cached_property
     def _uncertainty(self) -> "Uncertainty":
-        from dhop.reconstruction.uncertainty import Uncertainty
+        from dhop.reconstruction.posterior.uncertainty import Uncertainty
 
         return Uncertainty(self)
 
@@ -278,15 +278,15 @@ class Solution(PosteriorStatistics):
             )
         needed("matplotlib", "cli", "solution.plot()")
         if self._line:
-            from dhop.reconstruction import report_lines
+            from dhop.reconstruction.report import lines
 
-            return report_lines.report(self, deviation)
+            return lines.report(self, deviation)
         if self.shifts.shape[1] == 3:
-            from dhop.reconstruction import report_volumes
+            from dhop.reconstruction.report import volumes
 
-            return report_volumes.report(self, deviation, stretch)
+            return volumes.report(self, deviation, stretch)
         needed("skimage", "cli", "solution.plot()")
-        from dhop.reconstruction.report_images import report
+        from dhop.reconstruction.report.images import report
 
         return report(self, deviation, stretch)
 

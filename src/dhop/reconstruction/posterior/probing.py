@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.iteration.steps import conjugate_gradients, norm
-from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.posterior.covariance import Covariance
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dhop.runtime.progress import Progress
 
 if TYPE_CHECKING:
-    from dhop.reconstruction.resolution import Resolution
-    from dhop.reconstruction.uncertainty import Uncertainty, What
+    from dhop.reconstruction.posterior.resolution import Resolution
+    from dhop.reconstruction.posterior.uncertainty import Uncertainty, What
 
 Array = NDArray[Any]
 
@@ -148,7 +148,7 @@ class PosteriorStatistics(ABC):
 
         Returns
         -------
-        dhop.reconstruction.resolution.Resolution
+        dhop.reconstruction.posterior.resolution.Resolution
             `pixels` and the `widths` there. The effective PSF at one of them is its `response`.
 
         Raises

@@ -11,8 +11,8 @@ from skimage.transform import resize
 
 from dhop.frames.layouts import inward
 from dhop.frames.motions import centres
-from dhop.reconstruction import report_panels
-from dhop.reconstruction.report_panels import COLUMNS, Shades, Stretch, heat, show, times
+from dhop.reconstruction.report import panels
+from dhop.reconstruction.report.panels import COLUMNS, Shades, Stretch, heat, show, times
 
 Array = NDArray[Any]
 
@@ -21,16 +21,16 @@ SHARE = 3  # one part in so many of the shorter side is enlarged
 
 def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "linear") -> Figure:
     """Draw a `dhop.Solution` of images: see `dhop.Solution.plot`."""
-    first, values = report_panels.first_frame(solution)
+    first, values = panels.first_frame(solution)
     frame = _picture(first)
-    image = _picture(inward(solution.image, solution.channel_axis)) * report_panels.gain(solution)
+    image = _picture(inward(solution.image, solution.channel_axis)) * panels.gain(solution)
     shape = image.shape[:2]
     bicubic = resize(frame, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
     corner, side = _detail(frame if frame.ndim == 2 else frame.mean(axis=-1))
     scale = np.array(shape) / frame.shape[:2]
 
     several = len(solution.frames) > 1
-    figure, axes = report_panels.page(COLUMNS + several + (deviation is not None))
+    figure, axes = panels.page(COLUMNS + several + (deviation is not None))
     shades = Shades(values, stretch)
     title = f"frame 1 of {len(solution.frames)}, {times(frame.shape[:2])}"
     show(axes[0, 0], frame, shades, title)
@@ -44,16 +44,16 @@ def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "li
     show(axes[0, 1], _cut(frame, corner, side, np.ones(2)), shades, "detail: frame 1")
     show(axes[0, 2], _cut(bicubic, corner, side, scale), shades, "detail: bicubic of frame 1")
     show(axes[0, 3], _cut(image, corner, side, scale), shades, "detail: super-resolved")
-    residuals = report_panels.root_mean_square(solution.residuals(), 2)
-    unit = report_panels.unit_of_residuals(solution)
+    residuals = panels.root_mean_square(solution.residuals(), 2)
+    unit = panels.unit_of_residuals(solution)
     heat(figure, axes[1, 1], residuals, "residual, root mean square", unit)
-    report_panels.convergence(axes[1, 2], solution)
-    report_panels.choice(axes[1, 3], solution)
+    panels.convergence(axes[1, 2], solution)
+    panels.choice(axes[1, 3], solution)
     if several:
-        report_panels.moves(axes[0, COLUMNS], solution)
-        report_panels.brightness(axes[1, COLUMNS], solution)
+        panels.moves(axes[0, COLUMNS], solution)
+        panels.brightness(axes[1, COLUMNS], solution)
     if deviation is not None:
-        root, signal = report_panels.deviations(solution, deviation, 2)
+        root, signal = panels.deviations(solution, deviation, 2)
         heat(figure, axes[0, -1], root, "standard deviation", "brightness")
         heat(figure, axes[1, -1], signal, "image over deviation", "times")
     return figure

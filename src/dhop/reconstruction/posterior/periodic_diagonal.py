@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.field import Field
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.probing import TOLERANCE, Diagonal, probed
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.probing import TOLERANCE, Diagonal, probed
 from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
@@ -36,7 +36,7 @@ def periodic_diagonal(
     rng: np.random.Generator,
     progress: Progress = None,
 ) -> Diagonal | None:
-    """What `dhop.reconstruction.probing.probed` returns, from a small image if that is possible."""
+    """What `probing.probed` returns, from a small image if that is possible."""
     frames = _periodic(covariance)
     if not frames:
         return None
