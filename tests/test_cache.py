@@ -20,9 +20,9 @@ PRODUCT = """
     assert abs(A @ np.arange(30.0) - matrix @ np.arange(30.0)).max() < 1e-11
 """
 KERNELS = """
-    from dhop.kernels.aliases import add_outer, lines
+    from dhop.kernels.aliased_systems import add_outer, product_rows
     out, squares = np.empty((2, 5)), np.zeros((1, 1, 3))
-    lines(psf, matrix[:3, :5], np.array([1, 0]), out)
+    product_rows(psf, matrix[:3, :5], np.array([1, 0]), out)
     add_outer(np.array([[2.0, 3.0]]), 1.0, np.array([[0, 1]]), squares)
     assert (out == psf[[1, 0]] @ matrix[:3, :5]).all()
     assert (squares == [4, 6, 9]).all()
@@ -190,8 +190,8 @@ def test_a_change_of_an_inner_loop_is_compiled(tmp_path):
     """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(code, env=environment) == "0.0\n"
-    loops = package / "kernels" / "points.py"
-    product = "product.put(0, one.point(0) * two.point(0))\n"
+    loops = package / "kernels" / "complex_vectors.py"
+    product = "product.store_complex(0, one.load_complex(0) * two.load_complex(0))\n"
     assert product in loops.read_text()
     loops.write_text(loops.read_text().replace(product, product.replace("*", "+")))
     assert run(code, env=environment) == "2.0\n"

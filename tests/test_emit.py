@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
 
-from dhop.kernels import points, polyphase, shares, taps, transform, warp_taps
+from dhop.kernels import complex_vectors, polyphase, taps, transform, warp_taps, work_sharing
 from dhop.kernels.emit import lanes
 from dhop.kernels.flat import flat
 from dhop.kernels.vectors import BYTES
@@ -54,7 +54,7 @@ def check(plain, emitted, *arguments, tolerance=0):
 def test_all_that_is_emitted_is_tested_here():
     """And every emitted function has the parameters of its plain loop."""
     source = inspect.getsource(inspect.getmodule(check))
-    for module in points, polyphase, shares, taps, transform, warp_taps:
+    for module in complex_vectors, polyphase, work_sharing, taps, transform, warp_taps:
         for name in vars(module):
             if name.endswith("_emitted"):
                 assert f"{module.__name__.split('.')[-1]}.{name}" in source
@@ -72,15 +72,15 @@ def test_sums_of_windows(n, keep, dtype):
     offsets[:4] = 5, 5 + step, 11, 11 + step
     total = numbers(rng, 800, dtype)
     for linked, count in (0, 0), (0, 3), (4, 4), (4, 9):
-        check(taps._add, taps._add_emitted, total, 3, n, source, 20, offsets, weights, linked,
-              count, keep, None)  # fmt: skip
+        check(taps._sum_one, taps._sum_one_emitted, total, 3, n, source, 20, offsets, weights,
+              linked, count, keep, None)  # fmt: skip
     for own, both in (0, 0), (2, 0), (0, 3), (4, 5):
-        check(taps._add_two, taps._add_two_emitted, total[:200], total[300:], 3, n, source, 20, 30,
+        check(taps._sum_two, taps._sum_two_emitted, total[:200], total[300:], 3, n, source, 20, 30,
               offsets, offsets[5:], weights, weights[7:], own, offsets[9:], weights[11:],
               weights[15:], both, keep, None)  # fmt: skip
     for counts in (0, 0, 0, 0, 0), (1, 2, 0, 1, 3), (0, 0, 2, 0, 0):
         steps = np.array([4, 8, *counts])
-        check(taps._add_four, taps._add_four_emitted, total, 197, 3, n, source, 20, steps, offsets,
+        check(taps._sum_four, taps._sum_four_emitted, total, 197, 3, n, source, 20, steps, offsets,
               weights, keep, None)  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_sums_of_windows(n, keep, dtype):
 @pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (0.25, 0.75), (0.9375, 0.125)])
 def test_splines(a, b, dtype, monkeypatch):
     """Of four rows of coefficients, or of four planes, and back; nothing else is touched."""
-    for name in "cubic", "_plane", "spread":  # what the plain loops call
+    for name in "cubic", "_plane", "scatter":  # what the plain loops call
         function = getattr(warp_taps, name)
         monkeypatch.setattr(warp_taps, name, getattr(function, "py_func", function))
     near, target = numbers(np.random.default_rng(0), 160, dtype), np.zeros(3, dtype)
@@ -96,10 +96,10 @@ def test_splines(a, b, dtype, monkeypatch):
     volume = near, 9, 41, dtype(0.375), *image[2:]
     tolerance = 50 * np.finfo(dtype).eps
     check(warp_taps.gather, warp_taps.gather_emitted, *image, target, tolerance=tolerance)
-    check(warp_taps.spread, warp_taps.spread_emitted, *image, tolerance=tolerance)
+    check(warp_taps.scatter, warp_taps.scatter_emitted, *image, tolerance=tolerance)
     check(warp_taps.gather_volume, warp_taps.gather_volume_emitted, *volume, target,
           tolerance=tolerance)  # fmt: skip
-    check(warp_taps.spread_volume, warp_taps.spread_volume_emitted, *volume, tolerance=tolerance)
+    check(warp_taps.scatter_volume, warp_taps.scatter_volume_emitted, *volume, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -125,10 +125,12 @@ def test_points_of_pixels(dtype):
     real = dtype(0).real.dtype
     size = 2 * BYTES // real.itemsize
     pixels = numbers(rng, size // (1 if dtype in REAL else 2), dtype)
-    point = check(points.load, points.load_emitted, pixels, np.zeros(size, real))[1]
-    back = check(points.store, points.store_emitted, point, 0 * pixels)[1]
+    point = check(complex_vectors.load, complex_vectors.load_emitted, pixels, np.zeros(size, real))[
+        1
+    ]
+    back = check(complex_vectors.store, complex_vectors.store_emitted, point, 0 * pixels)[1]
     np.testing.assert_array_equal(back, pixels)
-    check(points.fetch, points.fetch_emitted, pixels)
+    check(complex_vectors.prefetch, complex_vectors.prefetch_emitted, pixels)
 
 
 @pytest.mark.parametrize("dtype", REAL)
@@ -136,14 +138,22 @@ def test_arithmetic_of_points(dtype):
     rng = np.random.default_rng(0)
     size = 2 * BYTES // np.dtype(dtype).itemsize
     one, two, three, both = (numbers(rng, n * size, dtype) for n in (1, 1, 1, 2))
-    check(points.copy, points.copy_emitted, one, two)
-    check(points.scale, points.scale_emitted, one, two, three)
-    check(points.add, points.add_emitted, one, two)
-    check(points.multiply, points.multiply_emitted, one, two, three)
-    check(points.multiply_add, points.multiply_add_emitted, one, two, three)
-    check(points.multiply_conj, points.multiply_conj_emitted, one, two, three)
-    told = check(points.tell_apart, points.tell_apart_emitted, one, two, both)[2]
-    _, point, opposite = check(points.join, points.join_emitted, told, 0 * one, 0 * two)
+    check(complex_vectors.copy, complex_vectors.copy_emitted, one, two)
+    check(complex_vectors.scale, complex_vectors.scale_emitted, one, two, three)
+    check(complex_vectors.add, complex_vectors.add_emitted, one, two)
+    check(complex_vectors.multiply, complex_vectors.multiply_emitted, one, two, three)
+    check(complex_vectors.multiply_add, complex_vectors.multiply_add_emitted, one, two, three)
+    check(complex_vectors.multiply_conj, complex_vectors.multiply_conj_emitted, one, two, three)
+    told = check(
+        complex_vectors.split_real_pair, complex_vectors.split_real_pair_emitted, one, two, both
+    )[2]
+    _, point, opposite = check(
+        complex_vectors.join_real_pair,
+        complex_vectors.join_real_pair_emitted,
+        told,
+        0 * one,
+        0 * two,
+    )
     np.testing.assert_array_equal(point, 2 * one)
     np.testing.assert_array_equal(opposite, 2 * two)
 
@@ -153,8 +163,22 @@ def test_arithmetic_of_points(dtype):
 def test_lanes_of_frequencies_and_of_columns(lines, dtype):
     side = lanes(np.zeros(1, dtype))
     source = np.arange(lines * 2 * side**2).astype(dtype)
-    turned = check(points.turn, points.turn_emitted, source, 0 * source, lines, False)[1]
-    back = check(points.turn, points.turn_emitted, turned, 0 * source, lines, True)[1]
+    turned = check(
+        complex_vectors.transpose,
+        complex_vectors.transpose_emitted,
+        source,
+        0 * source,
+        lines,
+        False,
+    )[1]
+    back = check(
+        complex_vectors.transpose,
+        complex_vectors.transpose_emitted,
+        turned,
+        0 * source,
+        lines,
+        True,
+    )[1]
     np.testing.assert_array_equal(back, source)
     assert not np.array_equal(turned, source)
 
@@ -182,9 +206,9 @@ def test_stages_of_transforms(radix, inverse, dtype):
 
 def test_numbers_of_other_threads():
     line = np.arange(5)
-    check(shares._count, shares._count_emitted, line, 3)
-    check(shares._now, shares._now_emitted, line, 2)
-    check(shares._put, shares._put_emitted, line, 1, 7)
+    check(work_sharing._fetch_add, work_sharing._fetch_add_emitted, line, 3)
+    check(work_sharing._atomic_load, work_sharing._atomic_load_emitted, line, 2)
+    check(work_sharing._atomic_store, work_sharing._atomic_store_emitted, line, 1, 7)
 
 
 PRODUCTS = """

@@ -93,7 +93,7 @@ def test_what_does_not_repeat():
         assert of(solution, False) is None
 
 
-def test_borders_that_are_felt_far():
+def test_rows_that_reach_far():
     """A first guess of how far is too little."""
     solution = lines(2, 250, beta=10.0)
     found = of(solution, False, 100)

@@ -8,7 +8,7 @@ from scipy import fft
 
 from dhop.kernels.transform import RADICES, short_transform
 from dhop.kernels.vectors import BYTES
-from dhop.methods.lengths import next_length
+from dhop.methods.transform_lengths import next_length
 from dhop.methods.transforms import Transform, backend_is_set
 
 SMOOTH = [n for n in range(1, 130) if next_length(n) == n]
@@ -32,7 +32,7 @@ class Number:
         self.counted.append(factor)
         return Number(factor * self.value, self.counted)
 
-    def turned(self):
+    def times_minus_i(self):
         return Number(-1j * self.value, self.counted)
 
 

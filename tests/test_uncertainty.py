@@ -497,7 +497,7 @@ def test_progress_is_told():
 @pytest.mark.parametrize("seed", range(12))
 def test_inverses_of_one_frame_are_right_however_small_the_penalty(seed):
     """Against rational numbers: of a rank and a diagonal of any sizes, zeros among them."""
-    from dhop.kernels.pairs import add_inverse_one
+    from dhop.kernels.aliased_inverses import add_inverse_one
 
     rng = np.random.default_rng(seed)
     t = rng.standard_normal(4) * 10.0 ** rng.integers(-6, 1, 4)

@@ -8,7 +8,7 @@
 
 
 class Caution(UserWarning):
-    """What a result may not be what was hoped for: the base of the others."""
+    """Base class of the warnings of dhop: a result may not be what was intended."""
 
 
 class ConvergenceWarning(Caution):
@@ -24,11 +24,11 @@ class PSFWarning(Caution):
 
 
 class BetaWarning(Caution):
-    """The data do not settle the weight of the regulariser."""
+    """The data do not determine the weight of the regulariser."""
 
 
 class MetadataWarning(Caution):
-    """A file will not say what the file said that its pixels come from."""
+    """A file will lack metadata of the file that its pixels come from."""
 
 
 class RangeWarning(Caution):
@@ -36,7 +36,7 @@ class RangeWarning(Caution):
 
 
 class CountWarning(Caution):
-    """Frames that are taken for counts of photons hold what is none."""
+    """Frames that should be counts of photons hold other values."""
 
 
 class PriorWarning(Caution):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dhop.cautions import RegistrationWarning
 from dhop.estimation import groups
-from dhop.estimation.burst import Burst, Found
+from dhop.estimation.burst import Burst, Match
 from dhop.estimation.groups import Kind
 from dhop.operators.base import dense
 from dhop.operators.checks import frame_weight
@@ -148,7 +148,7 @@ def left_out(found: Registration, outliers: Sequence[int]) -> str:
 
 def _matched(
     burst: Burst, kind: Kind, advance: Callable[[int], None]
-) -> tuple[dict[int, Found], int]:
+) -> tuple[dict[int, Match], int]:
     """How frames match frame 0, or another if most of them match that."""
     most = len(burst.usable) / 2
     found = burst.against(0, kind, advance)

@@ -33,8 +33,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def dhop(
     _: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Sharper images, with more pixels, from one frame or many; and what a camera makes of them."""

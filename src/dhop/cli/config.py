@@ -127,7 +127,7 @@ ADDED = {"config": (Config, None), "save_config": (SaveConfig, None), "verbose":
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with ``--config``, ``--save-config`` and ``--verbose`` beside its own options."""
+    """A command with ``--config``, ``--save-config`` and ``--verbose``, and its errors in words."""
     every = dict(signature(command).parameters) | {
         name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, (kind, default) in ADDED.items()
@@ -135,7 +135,8 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_more(**options: Any) -> None:
-        command(**{name: value for name, value in options.items() if name not in ADDED})
+        with errors_in_words():
+            command(**{name: value for name, value in options.items() if name not in ADDED})
 
     with_more.__signature__ = Signature(list(every.values()))  # type: ignore[attr-defined]
     with_more.__annotations__ = {name: each.annotation for name, each in every.items()}

@@ -131,8 +131,7 @@ Noise: TypeAlias = Annotated[
 Threshold: TypeAlias = Annotated[
     float | None,
     _option(
-        NOISE,
-        "Of --loss huber and l1: largest residual that fits, in the numbers of the files.",
+        NOISE, "Of --loss huber and l1: largest residual that fits, in the numbers of the files."
     ),
 ]
 Background: TypeAlias = Annotated[
@@ -175,10 +174,7 @@ Beta: TypeAlias = Annotated[
 Nonnegative: TypeAlias = Annotated[bool, _option(PRIOR, "No values below 0.", "--nonnegative")]
 Bounds: TypeAlias = Annotated[
     str | None,
-    _option(
-        PRIOR,
-        "Least and largest value of the result, in the numbers of the files, as 0,255.",
-    ),
+    _option(PRIOR, "Least and largest value of the result, in the numbers of the files, as 0,255."),
 ]
 Solver: TypeAlias = Annotated[
     str,

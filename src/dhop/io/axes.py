@@ -1,4 +1,4 @@
-"""Which axes of an array are frames, channels, planes, rows and columns."""
+"""Interpretation of the axes of an array: frames, channels, planes, rows, columns."""
 
 from collections.abc import Sequence
 from dataclasses import replace

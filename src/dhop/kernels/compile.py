@@ -1,4 +1,4 @@
-"""The one compile policy, and a compile cache that can never break a product."""
+"""How kernels are compiled, and a compile cache whose failures never break a product."""
 
 import hashlib
 import os
@@ -11,17 +11,13 @@ from numba.core import compiler
 
 from dhop.kernels.emit import PLAIN
 
-# Contraction to fused multiply-adds and reordering of sums; NaN, Inf and signed zeros keep their
-# meaning, which the other fast-math flags would give away.
+# Fused multiply-adds and reordered sums; other fast-math flags ignore NaN, Inf and signed zeros.
 _OPTIONS = {
     "nogil": True,
     "fastmath": {"contract", "reassoc"},
     "error_model": "numpy",
-    "no_cfunc_wrapper": True,  # for callers from C, of which there are none
+    "no_cfunc_wrapper": True,  # nothing calls from C
 }
-
-
-# For file systems where a cache is not wanted: compile in every process.
 _CACHED = os.environ.get("DHOP_DISABLE_CACHE", "0") in ("", "0")
 
 
@@ -40,10 +36,10 @@ def kernel(function):
 
 
 class _ForCallers(compiler.Compiler):
-    """Compile a function as a part of its callers.
+    """Compile a function for its callers, which include its instructions.
 
-    Its instructions are optimised, and its callers include them. Numba would also make machine
-    code of the function alone, which nobody calls: nearly a tenth of the time of a first product.
+    Numba would make machine code of the function alone, too, which nobody calls: nearly a tenth of
+    the time of a first product.
     """
 
     def __init__(self, typing, target, library, *others):
@@ -54,15 +50,15 @@ class _ForCallers(compiler.Compiler):
 
 
 def called(function):
-    """Compile `function` for its callers, once whatever constants they call it with.
+    """Compile `function` for its callers, once for all constants they call it with.
 
-    Only kernels may call it: compiled, it has no entry for Python.
+    Compiled, it cannot be called from Python.
     """
     return _for_callers(function, _OPTIONS)
 
 
 def exact(function):
-    """As `called`, but every operation rounds as it is written: all callers get the same bits."""
+    """As `called`, with operations as they are written: all callers get the same bits."""
     return _for_callers(function, _OPTIONS | {"fastmath": False})
 
 
@@ -78,7 +74,7 @@ def _for_callers(function, options):
 
 
 def _digest():
-    """Of all kernels and their options: numba's own stamp is blind to what a kernel includes."""
+    """Of the source of all kernels: Numba's stamp is that of one file, not of what it includes."""
     digest = hashlib.sha256(bytes([PLAIN]))
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -86,7 +82,7 @@ def _digest():
 
 
 class _ForgivingCache:
-    """A numba function cache whose failures (damaged file, full disk) only cost a compilation."""
+    """A cache of Numba whose failures (damaged file, full disk) only cost a compilation."""
 
     _warned = False
 

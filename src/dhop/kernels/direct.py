@@ -1,4 +1,4 @@
-"""Every tap by itself: the strided convolution as sums of windows.
+"""The direct method: the strided convolution as weighted sums of windows, one for each tap.
 
 Factor 2, three by three taps. `forward` copies the rows that two rows of outputs read into a band,
 each split into its phases (see `polyphase`) ::
@@ -9,8 +9,9 @@ each split into its phases (see `polyphase`) ::
              row 3   | e0 e2 e4 . | e1 e3 e5 . |    ...
              row 4   | e0 e2 e4 . | e1 e3 e5 . |
 
-The two rows of outputs are summed together: a window that both read is loaded once. Of a volume the
-band has one such stack for each plane that the outputs read.
+The two rows of outputs are summed together: a window that both read is loaded once. With factor 1
+rows are read in place if that is quicker than copies. Of a volume the band has one such stack for
+each plane that the outputs read.
 """
 
 from typing import NamedTuple
@@ -21,14 +22,14 @@ from numpy.typing import NDArray
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip, unpacking
 from dhop.kernels.polyphase import split_row
-from dhop.kernels.shares import take
-from dhop.kernels.taps import PASS, add_pair, add_taps
+from dhop.kernels.taps import sum_pair, sum_taps
+from dhop.kernels.work_sharing import take
 
 Index = NDArray[np.intp]
 
 
 class Forward(NamedTuple):
-    """What `forward` has to know.
+    """The tables of `forward`.
 
     Attributes
     ----------
@@ -45,12 +46,12 @@ class Forward(NamedTuple):
         windows are shared.
     most : int
         Output rows, an even number, that share one copy of the continued input rows.
-    whole : int
-        1 if a split row is a row of pixels as it is, which need not be copied, else 0.
+    contiguous : int
+        1 if split rows are rows of pixels, which can be read in place, else 0.
     margin : int
         How far windows may then reach into the rows before and behind.
     others, corner, edges : int
-        Places of `continue_row`, and lengths of `border` and `edge`.
+        Number of places of `continue_row`, and lengths of `border` and `edge`.
     plane : (step * (layers - 1) + planes,) array
         Source plane of each plane of the continued volume, -1 for zeros.
     line : (factor * (m0 - 1) + taps,) array
@@ -61,7 +62,7 @@ class Forward(NamedTuple):
         Start of each tap's window, in a stack of split rows that begins `margin` numbers before
         the first row the output reads.
     border, edge, border_offsets : arrays
-        Of `_mend`, for the outputs that read beyond a row.
+        Of `_sum_border`.
     """
 
     depth: int
@@ -79,7 +80,7 @@ class Forward(NamedTuple):
     last: int
     lag: int
     most: int
-    whole: int
+    contiguous: int
     margin: int
     others: int
     corner: int
@@ -98,7 +99,7 @@ _unpack_forward = unpacking(Forward)
 
 
 @kernel
-def forward(x, table, weights, work, shares, own, board, out):
+def forward(x, table, weights, work, shares, own, status, out):
     """Blur and decimate: ``out[b, j, i] = sum_k weights[k] * window k of (j, i)``.
 
     Parameters
@@ -110,15 +111,15 @@ def forward(x, table, weights, work, shares, own, board, out):
         Value of each tap.
     work : array
         Of ``planes * (step * (most - 1) + taps + 2) * phases * places`` numbers for the copy,
-        where ``step = min(factor, taps)``, and ``(corner + 2) * (taps + most)`` of `_mend`.
-    shares, own, board : int arrays and int
-        Of pairs of output rows, counted through the batch; see `dhop.kernels.shares`.
+        where ``step = min(factor, taps)``, and ``(corner + 2) * (taps + most)`` of `_sum_border`.
+    shares, own, status : int arrays and int
+        Of pairs of output rows, counted through the batch; see `dhop.kernels.work_sharing`.
     out : (B * layers * m0 * m1,) array
 
     Returns
     -------
     bool
-        True: what is not finite is so by right.
+        True: only outputs that read NaN or Inf are not finite.
     """
     t = _unpack_forward(flat(table))
     width = t.phases * t.places
@@ -127,24 +128,25 @@ def forward(x, table, weights, work, shares, own, board, out):
     source, target, values, band = flat(x), flat(out), flat(weights), flat(work)
     size = (step * (t.most - 1) + t.taps + 2) * width  # of the stack of a plane
     ends = skip(band, t.planes * size)
-    since, upto = 0, 0  # the outputs, counted through the batch, whose rows the band holds
+    since, upto = 0, 0  # rows of outputs, counted through the batch, whose source the band holds
     taken = 0
-    pair, stop = take(shares, own, board, taken)
+    pair, stop = take(shares, own, status, taken)
     while pair < stop:
         image, j = pair // pairs, pair % pairs * 2
         window = skip(t.plane, image % t.layers * t.step)
         volume = image // t.layers * t.depth
         top = (volume + max(window[0], 0)) * t.n0
         limit = min(t.most, t.m0 - j, 2 * (stop - pair))
-        count = min(2, limit) if t.whole else limit
-        in_place = t.whole and _stand(t.line, t.factor * j, t.factor * (count - 1) + t.taps,
-                                    top, t.n1, t.margin, x.size)  # fmt: skip
+        count = min(2, limit) if t.contiguous else limit
+        rows = t.factor * (count - 1) + t.taps
+        in_place = t.contiguous and _is_contiguous(t.line, t.factor * j, rows, top, t.n1,
+                                                   t.margin, x.size)  # fmt: skip
         while count < limit:
             more = min(count + 2, limit)
-            begin = 0 if in_place else count  # what is copied need not follow on what was
+            begin = 0 if in_place else count  # copied rows need not follow each other
             rows = t.factor * (more - begin - 1) + t.taps
-            if in_place != _stand(t.line, t.factor * (j + begin), rows,
-                                  top, t.n1, t.margin, x.size):  # fmt: skip
+            if in_place != _is_contiguous(t.line, t.factor * (j + begin), rows, top, t.n1,
+                                          t.margin, x.size):  # fmt: skip
                 break
             count = more
         if in_place:
@@ -168,39 +170,39 @@ def forward(x, table, weights, work, shares, own, board, out):
                             for i in range(width):
                                 split[i] = 0
         outputs = skip(target, (image * t.m0 + j) * t.m1)
-        # What is copied next is fetched; not with a larger factor, where the copies take the time.
+        # The rows to copy next are fetched; with a larger factor the copies take the time.
         part = -(-2 * t.n1 // t.m1) if t.factor == 1 else 0
         end = t.line[t.factor * (j + count - 1) + t.taps - 1] + 1
         coming = skip(source, (top + max(0, end)) * t.n1)
         # Without shared windows and as many outputs as pixels, the windows of all rows are one.
         if in_place and t.factor == 1 and t.lag == t.last:
-            add_taps(outputs, count * t.m1, stack, 0, t.offsets, values, 0, t.last, False, PASS)
+            sum_taps(outputs, count * t.m1, stack, 0, t.offsets, values, 0, t.last, False)
         else:
             for r in range(0, count, 2):
                 one, base = skip(outputs, r * t.m1), step * r * width
                 if r + 1 < count:
-                    add_pair(one, skip(one, t.m1), t.m1, stack, base, step * width, t.offsets,
-                             values, (0, 0), (t.last, t.last), (t.lag, 0, t.last - t.lag), PASS,
+                    sum_pair(one, skip(one, t.m1), t.m1, stack, base, step * width, t.offsets,
+                             values, (0, 0), (t.last, t.last), (t.lag, 0, t.last - t.lag),
                              (skip(coming, r * t.n1), part))  # fmt: skip
                 else:
-                    add_taps(one, t.m1, stack, base, t.offsets, values, 0, t.last, False, PASS)
+                    sum_taps(one, t.m1, stack, base, t.offsets, values, 0, t.last, False)
         if t.edges > 0:
-            _mend(skip(stack, t.margin), width, count, t.taps, t.border, t.corner, t.edge, t.edges,
-                  t.border_offsets, values, t.lag, t.last, ends, t.taps + t.most,
-                  outputs, t.m1)  # fmt: skip
+            _sum_border(skip(stack, t.margin), width, count, t.taps, t.border, t.corner, t.edge,
+                        t.edges, t.border_offsets, values, t.lag, t.last, ends, t.taps + t.most,
+                        outputs, t.m1)  # fmt: skip
         pair += (count + 1) // 2
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, own, board, taken)
+            pair, stop = take(shares, own, status, taken)
     return True
 
 
 @called
-def _stand(line, place, count, top, width, margin, size):
-    """Whether `count` rows of the continued image from `place` on can be read where they stand.
+def _is_contiguous(line, place, count, top, width, margin, size):
+    """Whether `count` rows of the continued image from `place` on can be read in place.
 
-    They do if they follow each other in their image, whose first row is row `top` of all, and what
-    lies up to `margin` numbers before and behind them is among the `size` numbers of all.
+    They have to follow each other in their image, whose first row is row `top` of all, with
+    `margin` numbers before and behind them among the `size` numbers of all.
     """
     first = line[place]
     begin, end = (top + first) * width - margin, (top + first + count) * width + margin
@@ -209,27 +211,27 @@ def _stand(line, place, count, top, width, margin, size):
 
 
 @called
-def _mend(rows, width, count, taps, border, corner, edge, edges, offsets, weights, lag, last,
+def _sum_border(rows, width, count, taps, border, corner, edge, edges, offsets, weights, lag, last,
           column, height, outputs, m1):  # fmt: skip
-    """Compute those outputs of rows that read past the ends of rows of pixels.
+    """Compute the outputs that read past the ends of rows of pixels, from copies.
 
     Parameters
     ----------
     rows, width : array and int
-        The rows of pixels, each `width` numbers behind the one before.
+        The rows of pixels, `width` numbers apart.
     count, taps : int
         Number of rows of outputs, and of taps down the columns.
     border : (corner,) int array
-        Source pixels of what the outputs at the left end read, and then of the right end, -1 for
-        a zero.
+        Source pixels that the outputs at the left end read, and then at the right end, -1 for a
+        zero.
     edge : (2 * edges,) int array
-        Where in `border` the window of an output begins, and which one it is.
+        Where in `border` the window of an output begins, and the output.
     offsets, weights : arrays
         Of each tap the start of its window in `column`, and its value.
     lag, last : int
-        As for the other outputs, and the sums are in the same order.
+        As for the other outputs, so that sums have the same order.
     column : ((corner + 2) * height,) array
-        Workspace for what `border` tells of, column by column, and for sums.
+        Workspace for the pixels of `border`, column by column, and for sums.
     height : int
         At least ``count + taps - 1``.
     outputs, m1 : array and int
@@ -245,9 +247,9 @@ def _mend(rows, width, count, taps, border, corner, edge, edges, offsets, weight
                 line[r] = 0
     one, two = skip(column, corner * height), skip(column, (corner + 1) * height)
     for k in range(edges):
-        # All rows as upper ones of pairs, and as lower ones.
-        add_pair(one, two, count, column, edge[2 * k] * height, 1, offsets, weights,
-                 (0, 0), (last, last), (lag, 0, last - lag), PASS, (column, 0))  # fmt: skip
+        # All rows as the upper ones of pairs, and as the lower ones.
+        sum_pair(one, two, count, column, edge[2 * k] * height, 1, offsets, weights,
+                 (0, 0), (last, last), (lag, 0, last - lag), (column, 0))  # fmt: skip
         ends = skip(outputs, edge[2 * k + 1])
         for r in range(0, count, 2):
             ends[r * m1] = one[r]

@@ -1,8 +1,7 @@
-"""The adjoint of the strided convolution: every row of the image gathers what reads it.
+"""The adjoint of the strided convolution: every row of the image sums the outputs that read it.
 
-It is `dhop.kernels.direct.forward` the other way round. Its band has rows of `y` between margins of
-zeros, it sums the phases of two rows of the image, and folds the phases of each into a row of
-pixels. Factor 2 ::
+The band has rows of `y` between margins of zeros. From it the phases of two rows of the image are
+summed, and the phases of each folded into a row of pixels. Factor 2 ::
 
     band     | 0 | y0 y1 y2 | 0 |    split row   | phase 0 | phase 1 |    pixels  e0 e1 e2 e3 ...
 
@@ -17,14 +16,14 @@ from numpy.typing import NDArray
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, fold_row
-from dhop.kernels.shares import take
-from dhop.kernels.taps import PASS, add_pair, add_taps
+from dhop.kernels.taps import sum_pair, sum_taps
+from dhop.kernels.work_sharing import take
 
 Index = NDArray[np.intp]
 
 
 class Adjoint(NamedTuple):
-    """What `adjoint` has to know.
+    """The tables of `adjoint`.
 
     Attributes
     ----------
@@ -41,8 +40,7 @@ class Adjoint(NamedTuple):
         As `begin` and `place`, of the planes.
     begin : (n0 + 1,) array
     place : array
-        ``place[begin[i]:begin[i + 1]]`` are the places where pixel row `i` stands in the
-        continued image.
+        ``place[begin[i]:begin[i + 1]]`` are the places of pixel row `i` in the continued image.
     starts, member, inside : arrays
         Of `fold_row`.
     offsets : array
@@ -85,8 +83,8 @@ _unpack_adjoint = unpacking(Adjoint)
 
 
 @kernel
-def adjoint(y, table, weights, work, shares, own, board, out):
-    """Conjugate transpose of `forward`, again as a gather: each image row sums what reads it.
+def adjoint(y, table, weights, work, shares, own, status, out):
+    """Conjugate transpose of `dhop.kernels.direct.forward`.
 
     Parameters
     ----------
@@ -97,7 +95,7 @@ def adjoint(y, table, weights, work, shares, own, board, out):
         Conjugated value of each tap.
     work : (planes * height * width + 2 * phases * places,) array
         The band, and two rows that are split.
-    shares, own, board : int arrays and int
+    shares, own, status : int arrays and int
         Of pairs of image rows, counted through the batch.
     out : (B * depth * n0 * n1,) array
 
@@ -112,9 +110,9 @@ def adjoint(y, table, weights, work, shares, own, board, out):
     source, target, values, stack = flat(y), flat(out), flat(weights), flat(work)
     split = skip(stack, t.planes * t.height * t.width)
     clear_margins(stack, t.planes * t.height, t.width, (t.width - t.m1) // 2)
-    held, top, bottom = -1, 0, 0  # the planes, and the rows of them, that the band holds
+    held, top, bottom = -1, 0, 0  # planes, and rows of them, that the band holds
     taken = 0
-    pair, stop = take(shares, own, board, taken)
+    pair, stop = take(shares, own, status, taken)
     while pair < stop:
         image, i = pair // pairs, pair % pairs * 2
         count = min(2, t.n0 - i)
@@ -140,7 +138,7 @@ def adjoint(y, table, weights, work, shares, own, board, out):
                 j1, p1 = next_ // t.factor, next_ % t.factor
                 upper, lower = max(0, j0 - t.most + 1), min(j1 + 1, t.m0)
                 if upper < top or bottom < lower:
-                    top, bottom = _hold(skip(source, volume * t.m0 * t.m1), layer, t.layers,
+                    top, bottom = _fill_band(skip(source, volume * t.m0 * t.m1), layer, t.layers,
                                         t.planes, t.m0, t.m1, upper, lower, top, bottom,
                                         stack, t.height, t.width)  # fmt: skip
                 first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
@@ -153,38 +151,37 @@ def adjoint(y, table, weights, work, shares, own, board, out):
                         one = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
                         two = skip(t.group, ((groups + p1) * t.phases + p) * (t.most + 1))
                         a = one[min(low, t.most)]
-                        # The rows of y that only the lower row reads come first among its own.
-                        add_pair(skip(split, size + p * t.places), skip(split, p * t.places),
+                        # Rows of y that only the lower row reads come first among its taps.
+                        sum_pair(skip(split, size + p * t.places), skip(split, p * t.places),
                                  t.places, stack, (j1 - top) * t.width, (j0 - j1) * t.width,
                                  t.offsets, values,
                                  (two[first1], one[first0]), (two[last1], one[last0]),
                                  (two[min(low + j1 - j0, t.most)], a, one[min(high, t.most)] - a),
-                                 PASS, (skip(pixels, p * 2 * t.n1 // t.phases), 2))  # fmt: skip
+                                 (skip(pixels, p * 2 * t.n1 // t.phases), 2))  # fmt: skip
                 else:
                     r = 0 if e < t.begin[i + 1] else 1
                     for p in range(t.phases):
                         taps = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
-                        add_taps(skip(split, r * size + p * t.places), t.places, stack,
+                        sum_taps(skip(split, r * size + p * t.places), t.places, stack,
                                  (j0 - top) * t.width, skip(t.offsets, taps[first0]),
                                  skip(values, taps[first0]), 0, taps[last0] - taps[first0],
-                                 z > first_plane or e > t.begin[i + r], PASS)  # fmt: skip
+                                 z > first_plane or e > t.begin[i + r])  # fmt: skip
         for r in range(count):
             fold_row(skip(split, r * size), t.starts, t.member, t.inside, t.phases, t.places,
                      skip(pixels, r * t.n1), t.n1)  # fmt: skip
         pair += 1
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, own, board, taken)
+            pair, stop = take(shares, own, status, taken)
     return True
 
 
 @called
-def _hold(image, layer, layers, planes, m, n, first, last, top, bottom, band, height, width):
-    """Have the band, with the rows from `top` to `bottom` in it, hold those from `first` to `last`.
+def _fill_band(image, layer, layers, planes, m, n, first, last, top, bottom, band, height, width):
+    """Copy the rows from `first` to `last` into the band, which holds those from `top` to `bottom`.
 
-    They are rows of the plane `layer` and of some planes before it, zeros before the first of the
-    `layers` and behind the last, of `m` rows of `n` numbers each; those of the band have margins.
-    Rows that follow on are added while there is room.
+    They are rows of the plane `layer` and of `planes - 1` before it, zeros where there is none, of
+    `m` rows of `n` numbers each; those of the band have margins. Rows are added if there is room.
 
     Returns
     -------

@@ -1,19 +1,18 @@
-"""The emitter: loops that are written as vector instructions, each beside its plain loop.
+"""Loops that are emitted as vector instructions, each beside its plain loop.
 
 A compiler leaves half of a processor's vector arithmetic unused in loops like ours. So the few
-innermost ones are written out as instructions. Every one of them stands beside a plain loop that
-computes the same ::
+innermost ones are emitted as instructions. Each stands beside a plain loop that computes the same
+::
 
     @called
-    def _add(source, target): ...         # the plain loop: what is meant
+    def _add(source, target): ...                  # the plain loop: the specification
 
     @emitted(_add)
     def _add_emitted(emit, source, target): ...    # writes instructions into its caller
 
-The plain loop is what runs where nothing is compiled (``NUMBA_DISABLE_JIT=1``). It is compiled
-instead where llvmlite is not as it is known here (`PLAIN`), and tests compare the two.
-
-What the writer is given are the emitter, a `Place` for each array, and integers of LLVM.
+The plain loop runs where nothing is compiled (``NUMBA_DISABLE_JIT=1``), and is compiled where
+llvmlite has another interface (`PLAIN`). Tests compare the two. The writer gets the `Emitter`, a
+`Pointer` for each array, and LLVM integers.
 """
 
 import warnings
@@ -23,11 +22,11 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from dhop.kernels.vectors import BYTES, Emitter, Place
+from dhop.kernels.vectors import BYTES, Emitter, Pointer
 
 
 def lanes(numbers):
-    """How many flat numbers a vector holds."""
+    """How many of these numbers a vector holds."""
     return BYTES // numbers.itemsize
 
 
@@ -44,17 +43,18 @@ def _trial():
     kind = ir.FunctionType(ir.VoidType(), [pointer, pointer])
     builder = ir.IRBuilder(ir.Function(module, kind, "trial").append_basic_block())
     emit = Emitter(builder)
-    one, two = (Place(builder, types.float32, each) for each in builder.function.args)
-    mask = one.among(emit.integer(3), 0)
-    total = one.load(0).plus(one.number(0), two.load(1, mask))
+    one, two = (Pointer(builder, types.float32, each) for each in builder.function.args)
+    mask = one.lane_mask(emit.integer(3), 0)
+    total = one.load(0).multiply_add(one.broadcast(0), two.load(1, mask))
 
     def body(k, carried):
-        one.after(k).fetch()
-        return [carried[0] + one.after(emit.least(k, emit.times(k, 2))).load(0)]
+        one.after(k).prefetch()
+        return [carried[0] + one.after(emit.minimum(k, emit.times(k, 2))).load(0)]
 
     (total,) = emit.loop(emit.integer(2), body, [total])
-    two.store(0, one.parted(one.joined([total, -total]))[0] * one.vector(1.0, -1.0), mask)
-    two.put_pixels(one.pixels() - 2.0 * one.pixels())
+    (even, _) = one.deinterleaved(one.interleaved([total, -total]))
+    two.store(0, even * one.constant(1.0, -1.0), mask)
+    two.store_pixels(one.load_pixels() - 2.0 * one.load_pixels())
     builder.ret_void()
     binding.parse_assembly(cgutils.normalize_ir_text(str(module))).verify()
 
@@ -75,30 +75,27 @@ def _plain():
     return False
 
 
-PLAIN = _plain()  # loops are not written but compiled, or interpreted
+PLAIN = _plain()  # nothing is emitted
 
 
-def _given(builder, kind, value):
-    """An argument as the writer wants it."""
+def _argument(builder, kind, value):
+    """An argument as the writer gets it."""
     if isinstance(kind, types.CPointer):
-        return Place(builder, kind.dtype, value)
+        return Pointer(builder, kind.dtype, value)
     if isinstance(kind, types.BaseTuple):
         parts = cgutils.unpack_tuple(builder, value)
-        return tuple(_given(builder, *each) for each in zip(kind, parts, strict=True))
+        return tuple(_argument(builder, *each) for each in zip(kind, parts, strict=True))
     return None if isinstance(kind, types.NoneType) else value
 
 
 def emitted(plain, result=types.void):
-    """Have a function write the instructions of the loop `plain`, see above.
-
-    It returns the value that the instructions leave, if there is a `result`.
-    """
+    """Decorate a writer of the loop `plain`; it returns an LLVM value of the type `result`."""
 
     def decorate(write):
         @intrinsic
         def written(typingctx, *arguments):
             def generate(context, builder, signature, values):
-                value = write(Emitter(builder), *_given(builder, signature.args[0], values[0]))
+                value = write(Emitter(builder), *_argument(builder, signature.args[0], values[0]))
                 return context.get_dummy_value() if value is None else value
 
             return result(types.StarArgTuple(arguments)), generate

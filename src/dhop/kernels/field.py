@@ -1,10 +1,10 @@
-"""A PSF that varies over the field: the direct method with taps of each row's own.
+"""A PSF that varies over the field: the direct method with taps for each row.
 
 Down the columns the taps of two nodes are interpolated, which costs a few operations for each tap
-and row of outputs. Along the rows the pixels are multiplied by the hat of each node ::
+and row of outputs. Along the rows the pixels are multiplied by the hat function of each node ::
 
     pixels            a b c d e f g h i j k l
-    hat of node 0     1 1 . . . 0                    strip 0: what node 0 lights
+    hat of node 0     1 1 . . . 0                    strip 0: the support of the hat
     hat of node 1     0 . . . 1 . . . 0              strip 1
     hat of node 2             0 . . . 1 1 1 1        strip 2
 
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip, unpacking
 from dhop.kernels.polyphase import clear_margins, fold_row
-from dhop.kernels.shares import take
-from dhop.kernels.taps import PASS, add_pair, add_taps
+from dhop.kernels.taps import sum_pair, sum_taps
+from dhop.kernels.work_sharing import take
 
 Index = NDArray[np.intp]
 
 
 class Forward(NamedTuple):
-    """What `forward` has to know.
+    """The tables of `forward`.
 
     Attributes
     ----------
@@ -38,10 +38,9 @@ class Forward(NamedTuple):
     across, down : int
         Number of nodes along the columns axis, and along the rows axis.
     last, lag : int
-        Number of taps of a node, and how many taps on the next output reads the same window; `last`
-        if no windows are shared.
+        Number of taps of a node, and `lag` of `dhop.kernels.direct.Forward`.
     width, height, longest : int
-        Of the band of source rows in strips, and the most outputs of a strip.
+        Of the band of source rows in strips, and most outputs of a strip.
     runs, strips : int
         Lengths of `run` and of `strip`.
     line : array
@@ -84,14 +83,14 @@ class Forward(NamedTuple):
 
 
 class Adjoint(NamedTuple):
-    """What `adjoint` has to know; what is not told here is as in `dhop.kernels.direct_adjoint`.
+    """The tables of `adjoint`; others are as in `dhop.kernels.direct_adjoint`.
 
     Attributes
     ----------
     across, down, last : int
         As in `Forward`.
     longest, strips : int
-        The most places of a strip, and length of `strip`.
+        Most places of a strip, and length of `strip`.
     cell : (n0,) array
         The node before each row of pixels.
     strip : (strips, 4) array
@@ -131,8 +130,8 @@ _unpack_adjoint = unpacking(Adjoint)
 
 
 @kernel
-def forward(x, table, weights, work, shares, own, board, out):
-    """Blur each pixel with the PSF of its place, and decimate.
+def forward(x, table, weights, work, shares, own, status, out):
+    """Blur each pixel with its own PSF, and decimate.
 
     Parameters
     ----------
@@ -141,17 +140,17 @@ def forward(x, table, weights, work, shares, own, board, out):
         A packed `Forward`.
     weights : array
         The taps of all nodes, ``(down, across, last)``; the hats along the rows of the band,
-        ``(width,)``; how far each row of the continued image is on the way to the next node.
+        ``(width,)``; for each row of the continued image the fraction of the next node.
     work : (height * width + 4 * last + 2 * longest,) array
         Zeros.
-    shares, own, board : int arrays and int
+    shares, own, status : int arrays and int
         Of pairs of output rows, counted through the batch.
     out : (B * m0 * m1,) array
 
     Returns
     -------
     bool
-        True: what is not finite is so by right.
+        True, as of `dhop.kernels.direct.forward`.
     """
     t = _unpack_forward(flat(table))
     pairs = (t.m0 + 1) // 2
@@ -161,9 +160,9 @@ def forward(x, table, weights, work, shares, own, board, out):
     taps = skip(band, t.height * t.width)
     parts = skip(taps, 2 * t.last)
     sums = skip(parts, 2 * t.last)
-    held, top, bottom = -1, 0, 0  # the image, and the rows of it, that the band holds
+    held, top, bottom = -1, 0, 0  # image, and rows of it, that the band holds
     taken = 0
-    pair, stop = take(shares, own, board, taken)
+    pair, stop = take(shares, own, status, taken)
     while pair < stop:
         image, j = pair // pairs, pair % pairs * 2
         count = min(2, t.m0 - j)
@@ -172,7 +171,7 @@ def forward(x, table, weights, work, shares, own, board, out):
             held, top, bottom = image, upper, upper
         for r in range(bottom, lower):
             pixels = skip(source, (image * t.n0 + max(t.line[r], 0)) * t.n1)
-            _light(pixels, t.line[r] >= 0, t.run, t.runs, t.phases, hats, t.width,
+            _multiply_hats(pixels, t.line[r] >= 0, t.run, t.runs, t.phases, hats, t.width,
                    skip(band, (r - top) * t.width))  # fmt: skip
         bottom = max(bottom, lower)
         outputs = skip(target, (image * t.m0 + j) * t.m1)
@@ -187,16 +186,16 @@ def forward(x, table, weights, work, shares, own, board, out):
             node, begin = t.strip[4 * s], t.strip[4 * s + 1]
             left, n = t.strip[4 * s + 2], t.strip[4 * s + 3]
             for r in range(count):
-                _own_taps(values, node, t.across, t.down, t.last, t.taps, t.first,
+                _interpolate_rows(values, node, t.across, t.down, t.last, t.taps, t.first,
                           skip(t.cell, upper + t.factor * r), skip(parts, r * t.last),
                           skip(taps, r * t.last))  # fmt: skip
             if count == 2:
                 # The taps of both rows, one after the other; so are their offsets.
-                add_pair(sums, skip(sums, n), n, band, base + begin, t.factor * t.width, t.offsets,
+                sum_pair(sums, skip(sums, n), n, band, base + begin, t.factor * t.width, t.offsets,
                          taps, (0, t.last), (t.last, 2 * t.last),
-                         (t.lag, t.last, t.last - t.lag), PASS, (sums, 0))  # fmt: skip
+                         (t.lag, t.last, t.last - t.lag), (sums, 0))  # fmt: skip
             else:
-                add_taps(sums, n, band, base + begin, t.offsets, taps, 0, t.last, False, PASS)
+                sum_taps(sums, n, band, base + begin, t.offsets, taps, 0, t.last, False)
             for r in range(count):
                 run, part = skip(outputs, r * t.m1 + left), skip(sums, r * n)
                 for i in range(n):
@@ -204,13 +203,13 @@ def forward(x, table, weights, work, shares, own, board, out):
         pair += 1
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, own, board, taken)
+            pair, stop = take(shares, own, status, taken)
     return True
 
 
 @kernel
-def adjoint(y, table, weights, work, shares, own, board, out):
-    """Conjugate transpose of `forward`: each pixel sums what it lights, with its own PSF.
+def adjoint(y, table, weights, work, shares, own, status, out):
+    """Conjugate transpose of `forward`: each pixel sums its outputs, with its own PSF.
 
     Parameters
     ----------
@@ -219,9 +218,9 @@ def adjoint(y, table, weights, work, shares, own, board, out):
         A packed `Adjoint`.
     weights : array
         The conjugated taps of all nodes, ``(down, across, last)``; the hats of the strips, phase by
-        phase, ``(hats,)``; how far each row of pixels is on the way to the next node.
+        phase, ``(hats,)``; for each row of pixels the fraction of the next node.
     work : (height * width + 2 * phases * places + 2 * last + 2 * longest,) array
-    shares, own, board : int arrays and int
+    shares, own, status : int arrays and int
         Of pairs of image rows, counted through the batch.
     out : (B * n0 * n1,) array
 
@@ -243,7 +242,7 @@ def adjoint(y, table, weights, work, shares, own, board, out):
     clear_margins(band, t.height, t.width, margin)
     held, top, bottom = -1, 0, 0
     taken = 0
-    pair, stop = take(shares, own, board, taken)
+    pair, stop = take(shares, own, status, taken)
     while pair < stop:
         image, i = pair // pairs, pair % pairs * 2
         count = min(2, t.n0 - i)
@@ -274,10 +273,10 @@ def adjoint(y, table, weights, work, shares, own, board, out):
                 node, begin, n = t.strip[4 * s], t.strip[4 * s + 1], t.strip[4 * s + 2]
                 hat = skip(hats, t.strip[4 * s + 3])
                 # The taps of the lower row come first.
-                _interpolated(values, node, t.across, t.down, t.last, 0, t.last, t.cell[i + r],
+                _interpolate(values, node, t.across, t.down, t.last, 0, t.last, t.cell[i + r],
                               fractions[i + r], skip(taps, t.last))  # fmt: skip
                 if together:
-                    _interpolated(values, node, t.across, t.down, t.last, 0, t.last,
+                    _interpolate(values, node, t.across, t.down, t.last, 0, t.last,
                                   t.cell[i + 1], fractions[i + 1], taps)  # fmt: skip
                 for p in range(t.phases):
                     one = skip(t.group, (p0 * t.phases + p) * (t.most + 1))
@@ -285,17 +284,17 @@ def adjoint(y, table, weights, work, shares, own, board, out):
                     start = (j1 - top) * t.width + begin
                     if together:
                         a = t.last + one[min(low, t.most)]
-                        add_pair(skip(sums, n), sums, n, band, start, (j0 - j1) * t.width,
+                        sum_pair(skip(sums, n), sums, n, band, start, (j0 - j1) * t.width,
                                  t.offsets, taps,
                                  (two[first1], t.last + one[first0]),
                                  (two[last1], t.last + one[last0]),
                                  (two[min(low + j1 - j0, t.most)], a,
                                   t.last + one[min(high, t.most)] - a),
-                                 PASS, (sums, 0))  # fmt: skip
+                                 (sums, 0))  # fmt: skip
                     else:
-                        add_taps(sums, n, band, start, skip(t.offsets, one[first0]),
+                        sum_taps(sums, n, band, start, skip(t.offsets, one[first0]),
                                  skip(taps, t.last + one[first0]), 0, one[last0] - one[first0],
-                                 False, PASS)  # fmt: skip
+                                 False)  # fmt: skip
                     for q in range(2 if together else 1):
                         to = skip(split, (r + q) * size + p * t.places + begin)
                         part, lit = skip(sums, q * n), skip(hat, p * n)
@@ -307,16 +306,13 @@ def adjoint(y, table, weights, work, shares, own, board, out):
         pair += 1
         if pair == stop:
             taken += 1
-            pair, stop = take(shares, own, board, taken)
+            pair, stop = take(shares, own, status, taken)
     return True
 
 
 @called
-def _light(pixels, inside, run, runs, phases, hats, width, row):
-    """Multiply a row of pixels by the hats, strip by strip; zeros outside the image.
-
-    What no run tells of is a zero in every row, and stays one.
-    """
+def _multiply_hats(pixels, inside, run, runs, phases, hats, width, row):
+    """Multiply a row of pixels by the hats, strip by strip; other places remain zero."""
     if not inside:
         for k in range(width):
             row[k] = 0
@@ -335,8 +331,8 @@ def _light(pixels, inside, run, runs, phases, hats, width, row):
 
 
 @called
-def _own_taps(values, node, across, down, last, rows, first, cell, parts, taps):
-    """The taps of an output: each row of them is that of the source row that it reads."""
+def _interpolate_rows(values, node, across, down, last, rows, first, cell, parts, taps):
+    """The taps of an output, each row of them interpolated at the source row that it reads."""
     u = 0
     while u < rows:
         stop = u + 1
@@ -350,8 +346,8 @@ def _own_taps(values, node, across, down, last, rows, first, cell, parts, taps):
 
 
 @called
-def _interpolated(values, node, across, down, last, begin, end, cell, part, taps):
-    """The taps of a row of pixels."""
+def _interpolate(values, node, across, down, last, begin, end, cell, part, taps):
+    """The taps interpolated at one row of pixels."""
     one = skip(values, (cell * across + node) * last)
     two = skip(values, (min(cell + 1, down - 1) * across + node) * last)
     for k in range(begin, end):

@@ -1,4 +1,4 @@
-"""Arrays as flat memory: what the inner loops are written against.
+"""Arrays as flat memory, which inner loops read and write without bounds or references.
 
 ::
 
@@ -23,49 +23,41 @@ Array = NDArray[Any]
 
 
 class Strict(np.ndarray):
-    """Numbers that are not counted from the end, so that what begins before them is refused.
-
-    A compiled pointer would read what is not ours there. Interpreted loops see arrays as `SEEN`,
-    and a test has them see this, which takes twice as long.
-    """
+    """An array that refuses negative indices, with which a compiled pointer reads other memory."""
 
     def __getitem__(self, key):
-        return super().__getitem__(_ahead(key))
+        return super().__getitem__(_not_negative(key))
 
     def __setitem__(self, key, value):
-        super().__setitem__(_ahead(key), value)
+        super().__setitem__(_not_negative(key), value)
 
 
-def _ahead(key):
-    if type(key) is slice:
-        start, stop = key.start, key.stop
-        behind = (start is not None and start < 0) or (stop is not None and stop < 0)
-    else:
-        behind = isinstance(key, int | np.integer) and key < 0
-    if behind:
-        raise IndexError(f"{key} is before the numbers")
+def _not_negative(key):
+    for index in (key.start, key.stop) if type(key) is slice else (key,):
+        if isinstance(index, int | np.integer) and index < 0:
+            raise IndexError(f"{key} is before the numbers")
     return key
 
 
-SEEN: type[np.ndarray] = np.ndarray
+INTERPRETED: type[np.ndarray] = np.ndarray  # of which tests make `Strict`, twice as slow
 
 
 def flat(array):
     """The numbers of a C-contiguous array one after the other, for as long as its owner lives.
 
-    Compiled, it is a bare pointer: indices are neither counted from the end nor checked, and no
-    references are counted, which takes longer than a short row of numbers.
+    Compiled, it is a bare pointer: indices are not checked, and no references are counted, which
+    takes longer than a short row of numbers.
     """
-    return array.reshape(-1).view(SEEN)
+    return array.reshape(-1).view(INTERPRETED)
 
 
 def skip(numbers, count):
-    """What follows the first `count` of `flat` numbers."""
+    """`flat` numbers without the first `count`."""
     return numbers[count:]
 
 
 def between(numbers, first, last):
-    """Some of `flat` numbers."""
+    """`flat` numbers from `first` to before `last`."""
     return numbers[first:last]
 
 
@@ -76,7 +68,7 @@ def pack(bundle: tuple[Any, ...]) -> Array:
 
         n0 n1 ... factor | edges of the arrays | first array | second array | ...
 
-    Each array costs a call of a kernel 40 ns, and a kernel needs a dozen.
+    Each argument that is an array takes a call of a kernel 40 ns.
     """
     arrays = [each.ravel() for each in bundle if isinstance(each, np.ndarray)]
     numbers = bundle[: len(bundle) - len(arrays)]
@@ -85,7 +77,7 @@ def pack(bundle: tuple[Any, ...]) -> Array:
 
 
 def unpacking(kind: type) -> Any:
-    """A function for kernels that makes a bundle of that kind of what is `flat` and packed."""
+    """A compiled function from a packed and `flat` bundle to the bundle, a NamedTuple `kind`."""
     fields = inspect.get_annotations(kind)
     numbers = sum(each is int for each in fields.values())
     parts = [

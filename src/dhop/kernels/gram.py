@@ -1,4 +1,4 @@
-"""Rows of the Gram matrix ``A^H W A``, each summed from the outputs that see its pixel.
+"""Rows of the Gram matrix ``A^H W A``, each summed over the outputs that read its pixel.
 
 The row of pixel ``(k0, k1)`` has an entry for each pair of pixels near `k0` and near `k1` ::
 
@@ -7,22 +7,22 @@ The row of pixel ``(k0, k1)`` has an entry for each pair of pixels near `k0` and
         k0              .       .     pixel     .       .       in this order
         k0 + 1          .       .       .       .       .
 
-Every output that sees the pixel adds its window: conj(tap of the pixel) times all of its taps.
-Pixels of one class, those far from borders, say, have the same sums, which are computed once.
+Every output that reads the pixel adds its window: conj(tap of the pixel) times all of its taps.
+Pixels of one class, as those far from borders, have the same sums, which are computed once.
 """
 
 import numpy as np
 
 from dhop.kernels.compile import called, kernel
-from dhop.kernels.entries import longest
 from dhop.kernels.flat import flat, skip
+from dhop.kernels.matrix_entries import longest
 
 
 @kernel
 def tabulate(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
              near0, member0, near1, member1, weights, pixel0, pixel1, offset, start, stop,
              sums, reached):  # fmt: skip
-    """The rows of some pixels, without `W` and without the pixels that are not near.
+    """The rows of some pixels without `W`, of near pixels only.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def tabulate(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
     start, stop : int
         Range of the ``c0 * c1`` pixels.
     sums, reached : arrays of the weights' dtype and of bool
-        The values, and whether any output sees both pixels through taps that are not zero.
+        The values, and whether any output reads both pixels with taps that are not zero.
     """
     place0 = np.empty(start0.size - 1, np.int64)
     place1 = np.empty(start1.size - 1, np.int64)
     for pixel in range(start, stop):
         c0, c1 = pixel // pixel1.size, pixel % pixel1.size
         k0, k1 = pixel0[c0], pixel1[c1]
-        size0 = _places(near0, member0, k0, place0)
-        size1 = _places(near1, member1, k1, place1)
+        size0 = _number_neighbours(near0, member0, k0, place0)
+        size1 = _number_neighbours(near1, member1, k1, place1)
         first, last = offset[c0, c1], offset[c0, c1] + size0 * size1
         values, hits = sums[first:last], reached[first:last]
         for e in range(last - first):
@@ -60,7 +60,7 @@ def tabulate(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
                 if weight != 0:
                     window0, window1 = windows0[output0[e0]], windows1[output1[e1]]
                     _add_output(weight, window0, window1, place0, place1, size1, weights, values)
-                    _reach(window0, window1, place0, place1, size1, weights, hits)
+                    _mark_reached(window0, window1, place0, place1, size1, weights, hits)
 
 
 @kernel
@@ -74,7 +74,7 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
     class0, class1 : (n0,), (n1,) int arrays
     offset : (c0, c1) int array
     sums, reached : arrays
-        Where each pixel's class has its row, if there is no `given`, and which of it is stored.
+        The row of each pixel's class, for the identity, and which entries of it are stored.
     given : (b0, m0, b1, m1, b2) float64 array
         The diagonal `W`, empty for the identity.
     sizes : (b0, n0, b1, n1, b2)
@@ -101,8 +101,8 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
         hits = reached[at : at + size0 * size1]
         total = skip(flat(sums), at)
         if given.size > 0:
-            _places(near0, member0, k0, place0)
-            _places(near1, member1, k1, place1)
+            _number_neighbours(near0, member0, k0, place0)
+            _number_neighbours(near1, member1, k1, place1)
             for e in range(size0 * size1):
                 own[e] = 0
             for e0 in range(start0[k0], start0[k0 + 1]):
@@ -126,8 +126,8 @@ def fill(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
 
 
 @called
-def _places(near, member, k, place):
-    """Number the pixels that are near pixel `k`, and tell how many they are."""
+def _number_neighbours(near, member, k, place):
+    """Number the pixels near pixel `k`, and return how many there are."""
     for e in range(near[k], near[k + 1]):
         place[member[e]] = e - near[k]
     return near[k + 1] - near[k]
@@ -135,11 +135,11 @@ def _places(near, member, k, place):
 
 @called
 def _add_output(weight, window0, window1, place0, place1, size1, weights, sums):
-    """Add what one output, seen through a tap of the value `weight`, contributes to a row."""
+    """Add the window of one output, which reads the pixel with the tap `weight`, to a row."""
     taps, total = flat(weights), flat(sums)
     T1 = window1.size
     left, right = window1[0], window1[T1 - 1]
-    # Neighbours that share this output are neighbours among the places as well.
+    # Contiguous pixels of a window are contiguous in the row.
     run = left >= 0 and right - left == T1 - 1
     for u0 in range(window0.size):
         if window0[u0] >= 0:
@@ -155,8 +155,8 @@ def _add_output(weight, window0, window1, place0, place1, size1, weights, sums):
 
 
 @called
-def _reach(window0, window1, place0, place1, size1, weights, reached):
-    """Mark the pixels that an output sees through taps that are not zero."""
+def _mark_reached(window0, window1, place0, place1, size1, weights, reached):
+    """Mark the pixels that an output reads with taps that are not zero."""
     for u0 in range(window0.size):
         if window0[u0] >= 0:
             for u1 in range(window1.size):

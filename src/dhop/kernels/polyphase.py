@@ -1,4 +1,4 @@
-"""Rows by phases: what makes the windows of a strided convolution contiguous.
+"""Rows split into phases, which make the windows of a strided convolution contiguous.
 
 A row of pixels is continued past its ends and split into its `factor` phases. With ``factor = 2``
 and three taps ``w`` the continued row ``e`` lies as ::
@@ -6,9 +6,9 @@ and three taps ``w`` the continued row ``e`` lies as ::
     phase 0    e0 e2 e4 e6          y0 = w0 e0 + w1 e1 + w2 e2
     phase 1    e1 e3 e5 e7          y1 = w0 e2 + w1 e3 + w2 e4
 
-so that tap ``u`` reads phase ``u % factor`` from place ``u // factor`` on, and output `j` stands at
-place `j` of its window. The adjoint fills such a row and gathers every pixel's places from it.
-All arrays are flat.
+so that tap ``u`` reads phase ``u % factor`` from place ``u // factor`` on, and output `j` reads
+place `j` of each window. The adjoint sums such a row and folds it: each pixel sums its places. All
+arrays are flat.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from dhop.kernels.compile import called
 from dhop.kernels.emit import emitted, lanes
 from dhop.kernels.flat import skip
 
-RADICES = (2, 3, 4, 8)  # factors of which whole vectors are split
+RADICES = (2, 3, 4, 8)  # factors for which vectors are split
 
 
 @called
@@ -32,7 +32,7 @@ def _split(run, place, factor, places, count):
 def _split_emitted(emit, run, place, factor, places, count):
     def part(radix, k):
         source, target = run.after(emit.times(k, radix)), place.after(k)
-        for vector in target.parted([source.load(v) for v in range(radix)]):
+        for vector in target.deinterleaved([source.load(v) for v in range(radix)]):
             target.store(0, vector)
             target = target.after(places)
 
@@ -54,19 +54,19 @@ def _fold_emitted(emit, place, run, factor, places, count):
         while len(phases) < radix:
             phases.append(phases[-1].after(places))
         target = run.after(emit.times(k, radix))
-        for v, vector in enumerate(run.joined([phase.load(0) for phase in phases])):
+        for v, vector in enumerate(run.interleaved([phase.load(0) for phase in phases])):
             target.store(v, vector)
 
     _by_radix(emit, factor, count, place.lanes // place.parts, join)
 
 
 def _by_radix(emit, factor, count, numbers, write):
-    """For the radix that is the factor ``write(radix, k)``, for vectors from number `k` on."""
+    """Emit ``write(factor, k)`` for the vectors that begin at number `k`."""
     b, last = emit.builder, emit.builder.sub(count, emit.integer(numbers))
 
     def body(radix, k, _):
-        # The last vector begins earlier: some numbers twice, rather than some one by one.
-        write(radix, emit.least(k, last))
+        # The last vector overlaps the one before, instead of numbers one by one.
+        write(radix, emit.minimum(k, last))
 
     for radix in RADICES:
         with b.if_then(b.icmp_signed("==", factor, emit.integer(radix))):
@@ -75,7 +75,7 @@ def _by_radix(emit, factor, count, numbers, write):
 
 @called
 def continue_row(pixels, outer, others, line):
-    """Fill the places of a split row that `outer` tells of.
+    """Fill the outer places of a split row, those near its ends.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def continue_row(pixels, outer, others, line):
     """
     for k in range(others):
         pixel = outer[2 * k + 1]
-        number = pixels[max(pixel, 0)]  # without a branch, of which a processor guesses many wrong
+        number = pixels[max(pixel, 0)]  # without a branch, which would often be mispredicted
         line[outer[2 * k]] = number if pixel >= 0 else 0
 
 
@@ -98,10 +98,10 @@ def split_row(pixels, outer, others, inner, factor, places, line):
     Parameters
     ----------
     pixels, outer, others
-        Of `continue_row`, of the places that `inner` does not tell of.
+        Of `continue_row`, for all other places.
     inner : (3,) int array
-        First and last place, exclusive, that hold pixels in their order in all phases, and the
-        first of these pixels.
+        The places, from the first to before the last, that hold pixels in their order in all
+        phases, and the first of these pixels.
     factor, places : int
     line : (factor * places,) array
     """
@@ -111,14 +111,14 @@ def split_row(pixels, outer, others, inner, factor, places, line):
         _split(run, place, factor, places, count)
     else:
         _split_emitted(run, place, factor, places, count)
-    continue_row(pixels, outer, others, line)  # whose pixels and places are in the caches by now
+    continue_row(pixels, outer, others, line)  # last: its pixels and places are in the caches
 
 
 @called
 def fold_row(line, start, member, inner, factor, places, pixels, n):
     """Transpose of `split_row`: pixel `c` sums its places ``member[start[c]:start[c + 1]]``.
 
-    The places that `inner` tells of are the only ones of their pixels.
+    Pixels of inner places have no others.
     """
     first, last, begin = inner[0], inner[1], inner[2]
     for c, stop in ((0, begin), (begin + factor * (last - first), n)):
@@ -146,7 +146,7 @@ def clear_margins(rows, count, width, margin):
 @called
 def sum_row(pixels, n):
     """The sum of the first `n` pixels, not finite if one of them is not."""
-    total = pixels[0] - pixels[0]  # a zero, or not finite
+    total = pixels[0] - pixels[0]  # zero, or not finite
     for k in range(n):
         total += pixels[k]
     return total

@@ -1,9 +1,9 @@
-"""Between images and their spectra: lines of points, complex numbers of as many lines as lanes.
+"""Between images and the lines of points that `transform` takes; see `complex_vectors`.
 
-Down the columns of an image a point holds a pixel of each of a few columns: of a complex image, of
-one column a lane; of a real image, of two, one in the real and one in the imaginary part, whose
-transforms are told apart by their symmetry. Along the rows a point holds a few frequencies of the
-columns. So nothing but a square of lanes by lanes is ever transposed ::
+Down the columns of an image a point holds a pixel of each of a few columns: a column in each lane
+of a complex image; two of a real image, one in the real and one in the imaginary part, whose
+transforms are separated by their symmetry. Along the rows a point holds a few frequencies of the
+columns. So only squares of lanes by lanes are transposed ::
 
     points of a block of columns        spectra of a group of frequencies
     row 0      | re: c0 c1 c2 c3 |      column 0   | re: f0 f1 f2 f3 |
@@ -16,30 +16,28 @@ columns. So nothing but a square of lanes by lanes is ever transposed ::
 import numpy as np
 
 from dhop.kernels.compile import kernel
-from dhop.kernels.flat import flat, skip
-from dhop.kernels.points import (
+from dhop.kernels.complex_vectors import (
     add_emitted,
     copy_emitted,
-    fetch_emitted,
-    join_emitted,
+    join_real_pair_emitted,
     load_emitted,
     multiply_add_emitted,
     multiply_conj_emitted,
     multiply_emitted,
+    prefetch_emitted,
     scale_emitted,
+    split_real_pair_emitted,
     store_emitted,
-    tell_apart_emitted,
-    turn_emitted,
+    transpose_emitted,
 )
+from dhop.kernels.flat import flat, skip
 
-# Rows that are asked for before they are needed, since processors do not guess such strides; twice,
-# since they drop requests while they wait for much else.
-AHEAD = 4, 8
+AHEAD = 4, 8  # rows to prefetch, which processors do not predict; twice, since they drop requests
 
 
 @kernel
 def gather_rows(x, rows, first, points):
-    """Columns of an image, continued by a table of its rows.
+    """Copy a few columns of an image, continued by a table of its rows.
 
     Parameters
     ----------
@@ -61,7 +59,7 @@ def gather_rows(x, rows, first, points):
             if rows[ahead] >= 0:
                 run = skip(pixels, rows[ahead] * n1 + first)
                 for b in range(blocks):
-                    fetch_emitted(skip(run, b * width))
+                    prefetch_emitted(skip(run, b * width))
         for b in range(blocks):
             point = skip(target, (b * places + s) * size)
             column = first + b * width
@@ -105,7 +103,7 @@ def scatter_rows(points, row_start, row_place, first, out):
         for later in AHEAD:
             run = skip(pixels, min(r + later, rows - 1) * n1 + first)
             for b in range(blocks):
-                fetch_emitted(skip(run, b * width))
+                prefetch_emitted(skip(run, b * width))
         begin, end = row_start[r], row_start[r + 1]
         for b in range(blocks):
             line = skip(source, b * places * size)
@@ -130,7 +128,7 @@ def scatter_rows(points, row_start, row_place, first, out):
 
 @kernel
 def to_frequencies(points, order, first, columns, phases, spectra):
-    """From transformed columns to the frequencies that are to be transformed along the rows.
+    """From transformed columns to frequencies, to be transformed along the rows.
 
     Parameters
     ----------
@@ -162,12 +160,12 @@ def to_frequencies(points, order, first, columns, phases, spectra):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % side * lines * size)
                     for c in range(lines):
-                        fetch_emitted(skip(following, (k % side * lines + c) * size))
+                        prefetch_emitted(skip(following, (k % side * lines + c) * size))
                     if lines == 2:
-                        tell_apart_emitted(point, skip(line, order[k, 1] * size), one)
+                        split_real_pair_emitted(point, skip(line, order[k, 1] * size), one)
                     else:
                         copy_emitted(point, one)
-                turn_emitted(flat(both), square, lines, False)
+                transpose_emitted(flat(both), square, lines, False)
 
 
 @kernel
@@ -186,21 +184,21 @@ def from_frequencies(spectra, order, first, columns, phases, points):
                 column = s * columns + first + b * lines * side
                 square = skip(source, (g * stride + column) * size)
                 following = skip(square, (stride if g < groups - 1 else 0) * size)
-                turn_emitted(square, flat(both), lines, True)
+                transpose_emitted(square, flat(both), lines, True)
                 for k in range(g * side, min((g + 1) * side, count)):
                     point = skip(line, order[k, 0] * size)
                     one = skip(flat(both), k % side * lines * size)
                     for c in range(lines):
-                        fetch_emitted(skip(following, (k % side * lines + c) * size))
+                        prefetch_emitted(skip(following, (k % side * lines + c) * size))
                     if lines == 2:
-                        join_emitted(one, point, skip(line, order[k, 1] * size))
+                        join_real_pair_emitted(one, point, skip(line, order[k, 1] * size))
                     else:
                         copy_emitted(one, point)
 
 
 @kernel
 def gather_columns(spectra, columns, rows, table, points):
-    """Rows of spectra, continued and split by a table of their columns.
+    """Copy rows of spectra, continued and split by a table of their columns.
 
     Parameters
     ----------
@@ -267,7 +265,7 @@ def scatter_columns(points, column_start, column_place, factor, columns, rows, s
 
 @kernel
 def gather_planes(points, first, table, lines):
-    """Lines across the planes of a volume, continued and split by a table of its planes.
+    """Copy lines across the planes of a volume, continued and split by a table of its planes.
 
     Parameters
     ----------
@@ -330,7 +328,7 @@ def scatter_planes(lines, plane_start, plane_place, first, count, points):
 
 @kernel
 def add_products(points, weights, total):
-    """``total[n] = sum_s points[n, s] * weights[n, s]``, of complex numbers by their parts.
+    """``total[n] = sum_s points[n, s] * weights[n, s]``.
 
     Parameters
     ----------

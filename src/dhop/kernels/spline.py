@@ -1,12 +1,13 @@
-"""Cubic spline coefficients of images, and the transpose of the filter that makes them.
+"""The recursive filter from images to cubic spline coefficients, and its transpose.
 
-The filter runs along an axis once in either direction, with the pole `z` ::
+It runs along an axis once in either direction, with the pole `z` ::
 
-    forth    s[k] = x[k] + z s[k - 1]              which begins in the tail before
-    back     c[k] = z c[k + 1] - 6 z s[k]          which begins in the tail behind
+    causal        s[k] = x[k] + z s[k - 1]              from the tail before
+    anticausal    c[k] = z c[k + 1] - 6 z s[k]          from the tail behind
 
-It is symmetric. Its transpose begins with zeros, and what leaves the coefficients on either side
-falls off by `z` at every position of the tails, which are then folded onto the pixels.
+A tail is the continued pixels beyond the coefficients on which these depend. The transpose begins
+with zeros; beyond the coefficients it falls off by `z` at every position of the tails, which are
+then folded onto the pixels.
 """
 
 from typing import NamedTuple
@@ -22,35 +23,34 @@ from dhop.kernels.flat import flat, skip, unpacking
 Index = NDArray[np.intp]
 
 
-def like(number, numbers):
+def cast(number, numbers):
     """A number in the precision of others."""
     return numbers.dtype.type(number)
 
 
-@overload(like)
-def _compiled_like(number, numbers):
+@overload(cast)
+def _compiled_cast(number, numbers):
     kind = numbers.dtype
     return lambda number, numbers: kind(number)
 
 
 class Filter(NamedTuple):
-    """What the filter along an axis has to know.
+    """The tables of the filter along an axis.
 
     Attributes
     ----------
     size, count, tail : int
         Number of pixels, of coefficients, and of positions in each tail.
     lines : int
-        How many lines along the axis an image has.
+        Number of lines along the axis in an image.
     strip : int
-        Of how many at a time an image is filtered down its columns. The strips of one image follow
-        those of the one before.
-    begin, stop, away : int
-        Pixels ``begin <= i < stop`` are coefficients ``i + away``, and no others.
+        Number of columns that are filtered at a time, in strips counted through all images.
+    begin, stop, shift : int
+        Pixels ``begin <= i < stop`` are coefficients ``i + shift``, and no others.
     pixels : (count + 2 * tail,) array
         Source pixel of each position, -1 for a zero.
     start, member : arrays
-        ``member[start[i]:start[i + 1]]`` are the positions where pixel `i` stands.
+        ``member[start[i]:start[i + 1]]`` are the positions of pixel `i`.
     line : (count + 2 * tail,) array
         The coefficient that passes the transpose on to each position.
     """
@@ -62,7 +62,7 @@ class Filter(NamedTuple):
     strip: int
     begin: int
     stop: int
-    away: int
+    shift: int
     pixels: Index
     start: Index
     member: Index
@@ -90,7 +90,7 @@ def filter_columns(x, table, numbers, work, start, stop, out):
     """
     t = _unpack(flat(table))
     images, target, sums = flat(x), flat(out), flat(work)
-    pole, gain = like(numbers[0], x), like(numbers[1], x)
+    pole, gain = cast(numbers[0], x), cast(numbers[1], x)
     for place in range(start, stop):
         image, first = _strip(place, t)
         width = min(t.strip, t.lines - first)
@@ -104,20 +104,20 @@ def filter_columns(x, table, numbers, work, start, stop, out):
         for i in range(width):
             sums[i] = 0
         for k in range(t.tail):
-            _decay(sums, pole, source, t.pixels[k], first, t.lines, width)
+            _causal_columns(sums, pole, source, t.pixels[k], first, t.lines, width)
         for k in range(t.count):
             line = skip(lines, k * t.lines)
-            _decay(sums, pole, source, t.pixels[t.tail + k], first, t.lines, width)
+            _causal_columns(sums, pole, source, t.pixels[t.tail + k], first, t.lines, width)
             for i in range(width):
                 line[i] = sums[i]
         for i in range(width):
             sums[i] = 0
         for k in range(t.tail - 1, -1, -1):
-            _decay(sums, pole, source, behind[k], first, t.lines, width)
+            _causal_columns(sums, pole, source, behind[k], first, t.lines, width)
         line = skip(lines, (t.count - 1) * t.lines)
         for i in range(width):
             line[i] = gain * (line[i] + pole * sums[i])
-        _back_down(lines, t.count, t.lines, width, pole)
+        _anticausal_columns(lines, t.count, t.lines, width, pole)
 
 
 @called
@@ -140,8 +140,8 @@ def _copy(line, source, row, first, stride, width):
 
 
 @called
-def _decay(sums, pole, source, row, first, stride, width):
-    """Run the filter on by a row of pixels, or by a row of zeros."""
+def _causal_columns(sums, pole, source, row, first, stride, width):
+    """The causal filter at a row of pixels, or at a row of zeros."""
     if row >= 0:
         pixels = skip(source, row * stride + first)
         for i in range(width):
@@ -152,8 +152,8 @@ def _decay(sums, pole, source, row, first, stride, width):
 
 
 @called
-def _back_down(target, count, stride, width, pole):
-    """Run the filter back up the rows, of which the last is done."""
+def _anticausal_columns(target, count, stride, width, pole):
+    """The anticausal filter up the rows, of which the last is done."""
     six = 6 * pole
     for k in range(count - 2, -1, -1):
         line, below = skip(target, k * stride), skip(target, (k + 1) * stride)
@@ -162,15 +162,15 @@ def _back_down(target, count, stride, width, pole):
 
 
 @kernel
-def filter_columns_back(y, table, numbers, start, stop, out):
-    """The transpose of `filter_columns`, for which `y`, of its results' shape, is used up.
+def filter_columns_transposed(y, table, numbers, start, stop, out):
+    """The transpose of `filter_columns`; `y` is overwritten.
 
-    Arguments as there, but for a result of (images * size * lines,) numbers.
+    Arguments as there, with the shapes of `x` and `out` exchanged.
     """
     t = _unpack(flat(table))
     source, images = flat(y), flat(out)
     factors = skip(flat(numbers), 2)
-    pole, gain = like(numbers[0], y), like(numbers[1], y)
+    pole, gain = cast(numbers[0], y), cast(numbers[1], y)
     for place in range(start, stop):
         image, first = _strip(place, t)
         width = min(t.strip, t.lines - first)
@@ -184,14 +184,14 @@ def filter_columns_back(y, table, numbers, start, stop, out):
             line = skip(lines, (t.count - 1) * t.lines)
             for i in range(width):
                 line[i] *= gain
-            _back_down(lines, t.count, t.lines, width, pole)
+            _anticausal_columns(lines, t.count, t.lines, width, pole)
         for q in range(t.size):
             row = skip(target, q * t.lines + first)
             for i in range(width):
                 row[i] = 0
             for e in range(t.start[q], t.start[q + 1]):
                 line = skip(lines, t.line[t.member[e]] * t.lines)
-                factor = like(factors[t.member[e]], y)
+                factor = cast(factors[t.member[e]], y)
                 for i in range(width):
                     row[i] += factor * line[i]
 
@@ -204,10 +204,10 @@ def filter_rows(x, table, numbers, start, stop, out):
     """
     t = _unpack(flat(table))
     source, target = flat(x), flat(out)
-    pole, gain = like(numbers[0], x), like(numbers[1], x)
+    pole, gain = cast(numbers[0], x), cast(numbers[1], x)
     begin, behind = t.tail, skip(t.pixels, t.tail + t.count)
     for place in range(start, stop):
-        # Rows side by side, since each sum waits for the one before. The last may stand twice.
+        # Four rows side by side, since each sum waits for the one before; the last may be repeated.
         one, two, three, four = _rows(place, t.lines)
         x0, x1 = skip(source, one * t.size), skip(source, two * t.size)
         x2, x3 = skip(source, three * t.size), skip(source, four * t.size)
@@ -223,17 +223,17 @@ def filter_rows(x, table, numbers, start, stop, out):
                 c0[k], c1[k], c2[k], c3[k] = s0, s1, s2, s3
             continue
         for k in range(t.tail):
-            s0, s1, s2, s3 = _next(s0, s1, s2, s3, pole, x0, x1, x2, x3, t.pixels[k])
+            s0, s1, s2, s3 = _causal_rows(s0, s1, s2, s3, pole, x0, x1, x2, x3, t.pixels[k])
         for k in range(t.count):
-            s0, s1, s2, s3 = _next(s0, s1, s2, s3, pole, x0, x1, x2, x3, t.pixels[begin + k])
+            s0, s1, s2, s3 = _causal_rows(s0, s1, s2, s3, pole, x0, x1, x2, x3, t.pixels[begin + k])
             c0[k], c1[k], c2[k], c3[k] = s0, s1, s2, s3
         s0, s1, s2, s3 = 0 * pole, 0 * pole, 0 * pole, 0 * pole
         for k in range(t.tail - 1, -1, -1):
-            s0, s1, s2, s3 = _next(s0, s1, s2, s3, pole, x0, x1, x2, x3, behind[k])
+            s0, s1, s2, s3 = _causal_rows(s0, s1, s2, s3, pole, x0, x1, x2, x3, behind[k])
         k = t.count - 1
         s0, s1 = gain * (c0[k] + pole * s0), gain * (c1[k] + pole * s1)
         s2, s3 = gain * (c2[k] + pole * s2), gain * (c3[k] + pole * s3)
-        _back_along(c0, c1, c2, c3, k, s0, s1, s2, s3, pole)
+        _anticausal_rows(c0, c1, c2, c3, k, s0, s1, s2, s3, pole)
 
 
 @called
@@ -243,8 +243,8 @@ def _rows(group, lines):
 
 
 @called
-def _next(s0, s1, s2, s3, pole, x0, x1, x2, x3, pixel):
-    """Run the filter on by a pixel of each of four rows, or by zeros."""
+def _causal_rows(s0, s1, s2, s3, pole, x0, x1, x2, x3, pixel):
+    """The causal filter at a pixel of each of four rows, or at zeros."""
     if pixel >= 0:
         return (x0[pixel] + pole * s0, x1[pixel] + pole * s1,
                 x2[pixel] + pole * s2, x3[pixel] + pole * s3)  # fmt: skip
@@ -252,8 +252,8 @@ def _next(s0, s1, s2, s3, pole, x0, x1, x2, x3, pixel):
 
 
 @called
-def _back_along(c0, c1, c2, c3, k, s0, s1, s2, s3, pole):
-    """Run the filter back along four rows from number `k`, whose results are given."""
+def _anticausal_rows(c0, c1, c2, c3, k, s0, s1, s2, s3, pole):
+    """The anticausal filter along four rows from number `k`, whose results are given."""
     six = 6 * pole
     c0[k], c1[k], c2[k], c3[k] = s0, s1, s2, s3
     for i in range(k - 1, -1, -1):
@@ -263,54 +263,53 @@ def _back_along(c0, c1, c2, c3, k, s0, s1, s2, s3, pole):
 
 
 @called
-def filter_rows_back(lines, rows, t, numbers, target):
-    """The transpose of `filter_rows`, of some rows of coefficients, which are used up.
+def filter_rows_transposed(lines, rows, t, numbers, target):
+    """The transpose of `filter_rows`, for some rows of coefficients, which are overwritten.
 
     Parameters
     ----------
     lines : array
         The coefficients, row after row.
     rows : int
-        How many rows.
     t : Filter
     numbers : array
         As for `filter_columns`.
     target : array
         Gets the rows of pixels.
     """
-    pole, gain, factors = like(numbers[0], lines), like(numbers[1], lines), skip(numbers, 2)
+    pole, gain, factors = cast(numbers[0], lines), cast(numbers[1], lines), skip(numbers, 2)
     if t.tail > 0:
         for group in range((rows + GROUP - 1) // GROUP):
-            _filter_four_back(lines, group, rows, t.count, pole, gain)
+            _filter_four_transposed(lines, group, rows, t.count, pole, gain)
     for r in range(rows):
         line, pixels = skip(lines, r * t.count), skip(target, r * t.size)
         for q in range(t.begin):
-            pixels[q] = _folded(line, q, t, factors)
-        inside = skip(line, t.begin + t.away)
+            pixels[q] = _fold(line, q, t, factors)
+        inside = skip(line, t.begin + t.shift)
         for q in range(t.stop - t.begin):
             pixels[t.begin + q] = inside[q]
         for q in range(t.stop, t.size):
-            pixels[q] = _folded(line, q, t, factors)
+            pixels[q] = _fold(line, q, t, factors)
 
 
 @called
-def _filter_four_back(lines, group, rows, count, pole, gain):
+def _filter_four_transposed(lines, group, rows, count, pole, gain):
     first = group * GROUP
     if first + GROUP > rows:
         for r in range(first, rows):
-            _filter_one_back(skip(lines, r * count), count, pole, gain)
+            _filter_one_transposed(skip(lines, r * count), count, pole, gain)
         return
     c0, c1 = skip(lines, first * count), skip(lines, (first + 1) * count)
     c2, c3 = skip(lines, (first + 2) * count), skip(lines, (first + 3) * count)
     s0, s1, s2, s3 = 0 * pole, 0 * pole, 0 * pole, 0 * pole
     for k in range(count):
-        s0, s1, s2, s3 = _next(s0, s1, s2, s3, pole, c0, c1, c2, c3, k)
+        s0, s1, s2, s3 = _causal_rows(s0, s1, s2, s3, pole, c0, c1, c2, c3, k)
         c0[k], c1[k], c2[k], c3[k] = s0, s1, s2, s3
-    _back_along(c0, c1, c2, c3, count - 1, gain * s0, gain * s1, gain * s2, gain * s3, pole)
+    _anticausal_rows(c0, c1, c2, c3, count - 1, gain * s0, gain * s1, gain * s2, gain * s3, pole)
 
 
 @called
-def _filter_one_back(line, count, pole, gain):
+def _filter_one_transposed(line, count, pole, gain):
     six = 6 * pole
     for k in range(1, count):
         line[k] += pole * line[k - 1]
@@ -320,9 +319,9 @@ def _filter_one_back(line, count, pole, gain):
 
 
 @called
-def _folded(line, pixel, t, factors):
-    """What all positions of a pixel bring it."""
-    total = like(0, line)
+def _fold(line, pixel, t, factors):
+    """The sum over all positions of a pixel."""
+    total = cast(0, line)
     for e in range(t.start[pixel], t.start[pixel + 1]):
-        total += like(factors[t.member[e]], line) * line[t.line[t.member[e]]]
+        total += cast(factors[t.member[e]], line) * line[t.line[t.member[e]]]
     return total

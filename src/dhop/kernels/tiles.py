@@ -1,11 +1,11 @@
-"""Tiles of a scene: what one hat lights of it, and what comes back.
+"""Tiles of a scene, the supports of hat functions: copied times their hats, and added back.
 
 ::
 
-    pixels     a b c d e f g h          tile       . . c d e f . .      hat 0 where it ends
+    pixels     a b c d e f g h          tile       . . c d e f . .
     hat        0 0 1 2 2 1 0 0          times      0 0 1 2 2 1 0 0
 
-A tile stands on the continued scene, so that two of its places may hold the same pixel. An image
+A tile is part of the continued scene, so that two of its places may hold the same pixel. An image
 is a volume of one plane.
 """
 
@@ -21,7 +21,7 @@ Index = NDArray[np.intp]
 
 
 class Tile(NamedTuple):
-    """Where a tile stands.
+    """The tables of a tile.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Tile(NamedTuple):
     runs : int
         Length of `run`.
     plane, row : arrays
-        Of each plane and row of the tile the one of the scene, -1 where it is dark.
+        Of each plane and row of the tile the one of the scene, -1 for zeros.
     run : (runs, 3) array
-        Place in a row of the tile, pixel, and length of each run of pixels that are lit.
+        Place in a row of the tile, pixel, and length of each run of pixels.
     """
 
     n1: int
@@ -52,8 +52,8 @@ _unpack = unpacking(Tile)
 
 
 @kernel
-def light(x, table, hats, tile):
-    """Fill a tile with the pixels of its places, times their hat; with zeros where it is dark.
+def multiply_hats(x, table, hats, tile):
+    """Fill a tile with the pixels of its places times their hats, and with zeros.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def light(x, table, hats, tile):
 
 
 @kernel
-def gather_light(tile, table, hats, out):
-    """Transpose of `light`: add what stands at the places of each pixel, times their hat.
+def add_tile(tile, table, hats, out):
+    """Transpose of `multiply_hats`, added to `out`.
 
     Parameters
     ----------
     tile, table, hats
-        As in `light`.
+        As in `multiply_hats`.
     out : (n0 * n1 * n2,) array
     """
     t = _unpack(flat(table))

@@ -1,10 +1,9 @@
 """Fourier transforms of many lines side by side, one in each lane.
 
-A line of points, complex numbers, is transformed in its place: the forward transform leaves the
-frequencies in an order of its own (that of `frequencies`), which the inverse transform begins with,
-so that nothing is reordered in between. A transform of length ``r * m`` is ``m`` transforms of
-length `r`, of points that are `m` apart, a twiddle of each result, and `r` transforms of length
-`m` of neighbouring points (decimation in frequency); the inverse takes the same steps back.
+They are mixed-radix and in place. A transform of length ``r * m`` is ``m`` transforms of length
+`r`, of points that are `m` apart, a twiddle factor for each result, and `r` transforms of length
+`m` of neighbouring points (decimation in frequency). This leaves the frequencies in digit-reversed
+order, with which the inverse begins, the same stages backwards: nothing is reordered.
 
 Of length 12, with the radices 4 and 3 ::
 
@@ -28,7 +27,7 @@ RADICES = (8, 5, 4, 3, 2)
 
 
 def short_transform(points):
-    """The transform of a few points, written with as few multiplications as there must be."""
+    """The transform of a few points, with few multiplications."""
     size = len(points)
     if size == 2:
         a, b = points
@@ -37,22 +36,22 @@ def short_transform(points):
         return _odd(points)
     even, odd = short_transform(points[::2]), short_transform(points[1::2])
     if size == 4:
-        odd = [odd[0], odd[1].turned()]
+        odd = [odd[0], odd[1].times_minus_i()]
     else:
         root = sqrt(0.5)
         a, b, c, d = odd
-        odd = [a, root * (b + b.turned()), c.turned(), root * (d.turned() - d)]
+        odd = [a, root * (b + b.times_minus_i()), c.times_minus_i(), root * (d.times_minus_i() - d)]
     return [a + b for a, b in zip(even, odd, strict=True)] + [
         a - b for a, b in zip(even, odd, strict=True)
     ]
 
 
 def _odd(points):
-    """By the sums and differences of points that are opposite to each other."""
+    """By sums and differences of opposite points."""
     size, (first, *rest) = len(points), points
     half = range(len(rest) // 2)
     sums = [rest[j] + rest[-1 - j] for j in half]
-    differences = [(rest[j] - rest[-1 - j]).turned() for j in half]
+    differences = [(rest[j] - rest[-1 - j]).times_minus_i() for j in half]
     out = [sum(sums, first), *rest]
     for k in range(1, len(half) + 1):
         angles = [2 * pi * k * (j + 1) / size for j in half]
@@ -65,11 +64,10 @@ def _odd(points):
 
 @called
 def _stage(radix, inverse, points, size, count, twiddles):
-    """In their places, transforms of `radix` points each, of `count` neighbours side by side.
+    """In place, `count` interleaved transforms of `radix` points each, and their twiddle factors.
 
-    Point `q` of neighbour `j` has the `size` numbers at place ``q * count + j``, first the real
-    parts. Its result is turned by number ``(radix - 1) * j + q - 1`` of the `twiddles`; those of
-    the first neighbour are one.
+    Point `q` of transform `j` is complex vector ``q * count + j``, of `size` numbers. Its result is
+    multiplied by number ``(radix - 1) * j + q - 1`` of the `twiddles`, with one in transform 0.
     """
     lanes, circle = size // 2, 2 * pi / radix
     line = np.empty((radix, 2, lanes), twiddles.dtype)
@@ -117,12 +115,12 @@ def _stage_emitted(emit, radix, inverse, points, size, count, twiddles):
 
 
 def _butterfly(radix, inverse, points, step, twiddles):
-    """Transform `radix` points that are `step` numbers apart, in their places."""
+    """Transform `radix` points that are `step` numbers apart, in place."""
     places = [points]
     for _ in range(radix - 1):
         places.append(places[-1].after(step))
-    line = [place.point(0) for place in places]
-    weights = [twiddles.factor(q) for q in range(radix - 1)] if twiddles else []
+    line = [place.load_complex(0) for place in places]
+    weights = [twiddles.broadcast_complex(q) for q in range(radix - 1)] if twiddles else []
     if inverse:
         for q, weight in enumerate(weights, 1):
             line[q] = line[q] * weight.conj()
@@ -132,20 +130,19 @@ def _butterfly(radix, inverse, points, step, twiddles):
         for q, weight in enumerate(weights, 1):
             line[q] = line[q] * weight
     for place, each in zip(places, line, strict=True):
-        place.put(0, each)
+        place.store_complex(0, each)
 
 
 @kernel
 def transform(lines, stages, twiddles, inverse):
-    """Transform lines in their places, or back, times the length.
+    """Transform lines in place; the inverse is times the length.
 
     Parameters
     ----------
     lines : (n, p, 2, lanes) array
     stages : (s, 5) int array
-        In the order of the forward transform, each a radix, the number of neighbours that are
-        transformed side by side, where their twiddles begin, and the points from which on and up to
-        which this is done.
+        In the order of the forward transform, each a radix, the number of interleaved transforms,
+        where their twiddles begin, and the range of points to transform.
     twiddles : float array
         Real and imaginary parts.
     inverse : bool

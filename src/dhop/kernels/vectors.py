@@ -1,4 +1,4 @@
-"""Vector instructions as a writer of loops names them; see `dhop.kernels.emit`."""
+"""Vectors and memory, whose operations emit LLVM instructions; see `dhop.kernels.emit`."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numba.core.codegen import get_host_cpu_features
 
 
 def _register_bytes():
-    """Those of AVX-512 where the compiler may use it, else those of AVX2."""
+    """Of AVX-512 where the compiler may use it, else of AVX2."""
     asked = config.CPU_FEATURES
     features = get_host_cpu_features() if asked is None else asked
     return 64 if "+avx512f" in features.split(",") else 32
@@ -24,7 +24,7 @@ _FLAGS = ("contract", "reassoc")
 
 
 class Emitter:
-    """Control of the flow; `builder` is that of the function that is being compiled."""
+    """Integers and loops in the function that `builder` writes."""
 
     def __init__(self, builder):
         self.builder = builder
@@ -38,13 +38,13 @@ class Emitter:
     def times(self, number, constant):
         return number if constant == 1 else self.builder.mul(number, self.integer(constant))
 
-    def least(self, one, two):
+    def minimum(self, one, two):
         return self.builder.select(self.less(one, two), one, two)
 
     def loop(self, count, body, carried=(), step=1):
-        """``carried = body(k, carried)`` for ``k in range(0, count, step)``, a list of vectors.
+        """``carried = body(k, carried)``, a list of vectors, for ``k in range(0, count, step)``.
 
-        It is not unrolled, which takes long to compile and gains nothing.
+        Unrolling takes long to compile and gains nothing.
         """
         b, zero = self.builder, self.integer(0)
         before, inside, after = b.block, b.append_basic_block("loop"), b.append_basic_block("end")
@@ -55,7 +55,7 @@ class Emitter:
         ended = body(k, [Vector(b, each) for each in begun]) or []
         following = b.add(k, self.integer(step))
         last = b.block
-        _keep_rolled(b.cbranch(self.less(following, count), inside, after))
+        _disable_unrolling(b.cbranch(self.less(following, count), inside, after))
         k.add_incoming(zero, before)
         k.add_incoming(following, last)
         b.position_at_end(after)
@@ -71,44 +71,43 @@ class Emitter:
 
 
 @dataclass
-class Pair:
-    """Complex numbers by their parts, a vector each."""
+class ComplexVector:
+    """Complex numbers, as a vector of real parts and one of imaginary parts."""
 
     re: Any
     im: Any
 
     def __add__(self, other):
-        return Pair(self.re + other.re, self.im + other.im)
+        return ComplexVector(self.re + other.re, self.im + other.im)
 
     def __sub__(self, other):
-        return Pair(self.re - other.re, self.im - other.im)
+        return ComplexVector(self.re - other.re, self.im - other.im)
 
     def __mul__(self, other):
-        return Pair(
+        return ComplexVector(
             self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re
         )
 
     def __rmul__(self, factor):
-        return Pair(factor * self.re, factor * self.im)
+        return ComplexVector(factor * self.re, factor * self.im)
 
     def scaled(self, factor):
-        """Times the real numbers of a vector."""
-        return Pair(self.re * factor, self.im * factor)
+        """Times a vector of real numbers."""
+        return ComplexVector(self.re * factor, self.im * factor)
 
     def conj(self):
-        return Pair(self.re, -self.im)
+        return ComplexVector(self.re, -self.im)
 
-    def turned(self):
-        """Times ``-i``."""
-        return Pair(self.im, -self.re)
+    def times_minus_i(self):
+        return ComplexVector(self.im, -self.re)
 
     def swapped(self):
-        """Real and imaginary parts exchanged: a transform of this is the inverse transform."""
-        return Pair(self.im, self.re)
+        """Parts exchanged: the Fourier transform of this is the swapped inverse transform."""
+        return ComplexVector(self.im, self.re)
 
 
 class Vector:
-    """Numbers side by side in a register; operations on them are instructions to come."""
+    """Real numbers side by side in a register."""
 
     def __init__(self, builder, value):
         self._builder, self.value = builder, value
@@ -129,22 +128,22 @@ class Vector:
     def __neg__(self):
         return Vector(self._builder, self._builder.fneg(self.value))
 
-    def plus(self, one, two):
-        """Add a product, in this order of the sums; the two are one fused multiply-add."""
+    def multiply_add(self, one, two):
+        """``self + one * two`` as a fused multiply-add; the order of the sums is kept."""
         b, flags = self._builder, ("contract",)
         return Vector(b, b.fadd(self.value, b.fmul(one.value, two.value, flags=flags), flags=flags))
 
     def shuffled(self, other, order):
-        """Lanes of this vector and, counted on, of the other."""
+        """Lanes of this vector, and of the other if their number is larger."""
         order = ir.Constant(ir.VectorType(_integer(32), len(order)), list(order))
         return Vector(self._builder, self._builder.shuffle_vector(self.value, other.value, order))
 
 
-class Place:
-    """Somewhere in memory.
+class Pointer:
+    """A pointer to numbers.
 
-    It is counted in vectors (`load`), in points, which are pairs of vectors (`point`), or in
-    numbers (`number`, `after`). A complex number is two real ones that follow each other.
+    `load` and `store` count in vectors, `load_complex` and `store_complex` in pairs of them, and
+    `broadcast` and `after` in numbers. A complex number is two real ones that follow each other.
 
     Attributes
     ----------
@@ -168,7 +167,7 @@ class Place:
         self.pointer = builder.bitcast(pointer, self._kind.as_pointer())
 
     def after(self, count):
-        """The place that many numbers on."""
+        """The pointer `count` numbers on."""
         other = copy(self)
         parts = _constant(count)
         if self.parts > 1:
@@ -177,7 +176,6 @@ class Place:
         return other
 
     def integer(self, k=0):
-        """An integer, where there are such."""
         return self._builder.load(self._builder.gep(self.pointer, [_constant(k)]))
 
     def load(self, k, mask=None):
@@ -194,65 +192,60 @@ class Place:
     def zero(self):
         return Vector(self._builder, ir.Constant(self._vector, None))
 
-    def vector(self, *numbers):
-        """Given numbers, over and over."""
-        return Vector(
-            self._builder,
-            ir.Constant(self._vector, [*numbers] * (self.lanes // len(numbers))),
-        )
+    def constant(self, *numbers):
+        """A vector of the given numbers, repeated."""
+        repeated = [*numbers] * (self.lanes // len(numbers))
+        return Vector(self._builder, ir.Constant(self._vector, repeated))
 
-    def number(self, k):
-        """A real number, or a part of a complex one, for all lanes."""
+    def broadcast(self, k):
+        """A real number, or a part of a complex one, in all lanes."""
         number = self._builder.load(self._builder.gep(self.pointer, [_constant(k)]))
         return _broadcast(self._builder, number, self._vector)
 
-    def among(self, count, k):
-        """A mask: which lanes of vector `k` are among the first `count` numbers."""
+    def lane_mask(self, count, k):
+        """Which lanes of vector `k` are among the first `count` numbers."""
         b, integer = self._builder, _integer(32)
         left = b.sub(b.mul(count, _constant(self.parts)), _constant(k * self.lanes))
         whole = ir.VectorType(integer, self.lanes)
         places = ir.Constant(whole, list(range(self.lanes)))
         return b.icmp_signed("<", places, _broadcast(b, b.trunc(left, integer), whole).value)
 
-    def point(self, k):
-        return Pair(self.load(2 * k), self.load(2 * k + 1))
+    def load_complex(self, k):
+        return ComplexVector(self.load(2 * k), self.load(2 * k + 1))
 
-    def put(self, k, pair):
+    def store_complex(self, k, pair):
         self.store(2 * k, pair.re)
         self.store(2 * k + 1, pair.im)
 
-    def factor(self, k):
-        """A complex number, for all lanes."""
-        return Pair(self.number(2 * k), self.number(2 * k + 1))
+    def broadcast_complex(self, k):
+        """A complex number in all lanes."""
+        return ComplexVector(self.broadcast(2 * k), self.broadcast(2 * k + 1))
 
-    def four(self, count=0):
-        """Four real numbers, from that many on."""
+    def load_four(self, count=0):
+        """A vector of four real numbers, from number `count` on."""
         place = self.after(count)
         kind = ir.VectorType(self._kind, 4).as_pointer()
         pointer = self._builder.bitcast(place.pointer, kind)
         return Vector(self._builder, self._builder.load(pointer, align=self._bytes))
 
-    def put_four(self, vector, count=0):
+    def store_four(self, vector, count=0):
         place = self.after(count)
         pointer = self._builder.bitcast(place.pointer, vector.value.type.as_pointer())
         self._builder.store(vector.value, pointer, align=self._bytes)
 
-    def all_four(self, number):
-        """A real number four times, a constant or a value, to be used with those."""
-        kind = ir.VectorType(self._kind, 4)
-        return _broadcast(self._builder, number, kind)
+    def broadcast_four(self, number):
+        return _broadcast(self._builder, number, ir.VectorType(self._kind, 4))
 
-    def constants(self, *numbers):
-        """Four given numbers."""
+    def constant_four(self, *numbers):
         return Vector(self._builder, ir.Constant(ir.VectorType(self._kind, 4), [*numbers]))
 
-    def put_number(self, vector, lane):
-        """Set the number here to that in a lane."""
+    def store_lane(self, vector, lane):
+        """Store the number in one lane."""
         value = self._builder.extract_element(vector.value, ir.Constant(_integer(32), lane))
         self._builder.store(value, self.pointer)
 
-    def fetch(self, k=0):
-        """Ask for a vector, which need not exist, to be brought into the cache."""
+    def prefetch(self, k=0):
+        """Fetch vector `k` into the cache; it need not exist."""
         b, byte, integer = self._builder, ir.IntType(8).as_pointer(), _integer(32)
         kind = ir.FunctionType(ir.VoidType(), [byte] + 3 * [integer])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
@@ -260,25 +253,25 @@ class Place:
             function, [b.bitcast(self._at(k), byte)] + [ir.Constant(integer, n) for n in (0, 3, 1)]
         )
 
-    def pixels(self):
-        """A point of two vectors of real pixels, or of the parts of a vector's complex ones."""
+    def load_pixels(self):
+        """Two vectors of real pixels, or the parts of complex pixels, as one complex vector."""
         one, two = self.load(0), self.load(1)
         if self.parts == 1:
-            return Pair(one, two)
+            return ComplexVector(one, two)
         both = range(2 * self.lanes)
-        return Pair(one.shuffled(two, both[::2]), one.shuffled(two, both[1::2]))
+        return ComplexVector(one.shuffled(two, both[::2]), one.shuffled(two, both[1::2]))
 
-    def put_pixels(self, pair):
+    def store_pixels(self, pair):
         if self.parts == 2:
             mixed = [k // 2 + k % 2 * self.lanes for k in range(2 * self.lanes)]
             parts = mixed[: self.lanes], mixed[self.lanes :]
-            pair = Pair(*(pair.re.shuffled(pair.im, part) for part in parts))
-        self.put(0, pair)
+            pair = ComplexVector(*(pair.re.shuffled(pair.im, part) for part in parts))
+        self.store_complex(0, pair)
 
-    def parted(self, vectors):
-        """Of the numbers in `n` vectors, in result `p` those at ``n * k + p``.
+    def deinterleaved(self, vectors):
+        """Result `p` of `n` has the numbers at ``n * k + p`` of `n` vectors; see `interleaved`.
 
-        With as many vectors as lanes that is the transpose. `joined` is the way back.
+        With as many vectors as lanes this is the transpose.
         """
         n, numbers = len(vectors), self.lanes // self.parts
         if n == 1:
@@ -286,20 +279,23 @@ class Place:
         prime = next(p for p in range(2, n + 1) if n % p == 0)
         groups = [vectors[k : k + prime] for k in range(0, n, prime)]
         phases = [range(p, prime * numbers, prime) for p in range(prime)]
-        parts = [self.parted([self._gathered(each, phase) for each in groups]) for phase in phases]
+        parts = [
+            self.deinterleaved([self._selected(each, phase) for each in groups]) for phase in phases
+        ]
         return [parts[p % prime][p // prime] for p in range(n)]
 
-    def joined(self, vectors):
+    def interleaved(self, vectors):
+        """The inverse of `deinterleaved`."""
         n, numbers = len(vectors), self.lanes // self.parts
         if n == 1:
             return vectors
         prime = next(p for p in range(2, n + 1) if n % p == 0)
-        groups = zip(*(self.joined(vectors[p::prime]) for p in range(prime)), strict=True)
+        groups = zip(*(self.interleaved(vectors[p::prime]) for p in range(prime)), strict=True)
         order = np.arange(prime * numbers).reshape(prime, -1).T.reshape(prime, -1).tolist()
-        return [self._gathered(group, each) for group in groups for each in order]
+        return [self._selected(group, each) for group in groups for each in order]
 
-    def _gathered(self, vectors, numbers):
-        """A vector of some numbers, counted through all of `vectors`."""
+    def _selected(self, vectors, numbers):
+        """A vector of the `numbers` of those indices, counted through all of `vectors`."""
         lanes = [number * self.parts + part for number in numbers for part in range(self.parts)]
         total = vectors[0]
         for k, vector in enumerate(vectors[1:], 1):
@@ -324,7 +320,7 @@ class Place:
         return self._builder.bitcast(place, self._vector.as_pointer())
 
     def _masked(self, what, result, arguments):
-        """Load or store where the mask says so, touching no other memory."""
+        """Load or store the lanes of a mask, touching no other memory."""
         name = f"llvm.masked.{what}.v{self.lanes}f{8 * self._bytes}.p0"
         arguments = [getattr(each, "value", each) for each in arguments]
         kind = ir.FunctionType(result, [each.type for each in arguments])
@@ -347,8 +343,8 @@ def _broadcast(builder, number, kind):
     return one.shuffled(one, [0] * kind.count)
 
 
-def _keep_rolled(branch):
-    """Have the loop that ends here not unrolled."""
+def _disable_unrolling(branch):
+    """Of the loop that `branch` ends."""
     module = branch.module
     never = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     loop = module.add_metadata([ir.Constant(_integer(64), len(module.metadata))])

@@ -1,16 +1,15 @@
-"""Splines at the positions of a warp, and the transpose of that.
+"""Splines at the positions of a warp, and the transpose.
 
-`adjoint` gathers bands of coefficients, each from the runs of outputs that read any of it: some
-rows of an image, or some rows of some planes ::
+`adjoint` sums bands of coefficients, each over the runs of outputs that read any of it. A band is
+some rows of an image, or some rows of some planes ::
 
     bands of an image   ======     of a volume, whose rows     = = | = = | = =
                         ======     are seen from their ends    = = | = = | = =
                         ------                                 ---------------
                         ======                                 = = | = = | = =
 
-Both compute positions and weights anew, in the same way: an array of them would take longer to
-read. The positions of a stretch of a line, which is a row of outputs, are computed first, which the
-compiler makes vectors of.
+Both compute positions and weights, since an array of them would take longer to read. Those of a
+block of outputs along a line, a row of outputs, come first, in loops that the compiler vectorises.
 """
 
 from typing import NamedTuple
@@ -20,26 +19,26 @@ from numpy.typing import NDArray
 
 from dhop.kernels.compile import kernel
 from dhop.kernels.flat import flat, skip, unpacking
-from dhop.kernels.spline import Filter, filter_rows_back
-from dhop.kernels.warp_places import BLOCK, locate, position, seen, unpack
+from dhop.kernels.spline import Filter, filter_rows_transposed
+from dhop.kernels.warp_positions import BLOCK, is_inside, locate, position, unpack
 from dhop.kernels.warp_taps import (
     gather_emitted,
     gather_volume_emitted,
     linear,
-    spread_emitted,
-    spread_linear,
-    spread_volume_emitted,
+    scatter_emitted,
+    scatter_linear,
+    scatter_volume_emitted,
 )
 
 Index = NDArray[np.intp]
 
-APART = 4  # outputs that one after the other are added at once
-MOST = 3  # rows and planes before and behind a band that its outputs read, too
+APART = 4  # outputs from one that is added to the next
+MOST = 3  # rows and planes before and behind a band that its outputs also read
 
 
 @kernel
-def forward(x, table, places, area, work, at, start, stop, out):
-    """The spline at the outputs of some lines.
+def forward(x, table, positions, area, work, at, start, stop, out):
+    """The spline at the outputs of some lines, times their areas.
 
     Parameters
     ----------
@@ -47,10 +46,10 @@ def forward(x, table, places, area, work, at, start, stop, out):
         Coefficients.
     table : int array
         A packed `Warp`.
-    places : float array
+    positions : float array
         A matrix, or the positions of all outputs.
     area : float array
-        What outputs are multiplied by.
+        Of each output, or of all.
     work : (4 * BLOCK,) array
     at : (BLOCK,) int array
     start, stop : int
@@ -58,7 +57,7 @@ def forward(x, table, places, area, work, at, start, stop, out):
     out : (m0 * m1 * m2,) array
     """
     t = unpack(flat(table))
-    source, target, where, areas = flat(x), flat(out), flat(places), flat(area)
+    source, target, where, areas = flat(x), flat(out), flat(positions), flat(area)
     number, down = flat(at), flat(work)
     along, size, behind = skip(down, BLOCK), skip(down, 2 * BLOCK), skip(down, 3 * BLOCK)
     plane = t.c1 * t.c2
@@ -89,31 +88,31 @@ def forward(x, table, places, area, work, at, start, stop, out):
 
 
 @kernel
-def find_runs(table, places, first, runs):
+def find_runs(table, positions, first, runs):
     """The runs of outputs, each along a line, that read any coefficient of each band.
 
     Parameters
     ----------
-    table, places
+    table, positions
         As for `forward`.
     first : (bands + 1,) int array
-        Where the runs of each band begin; zeros to have them counted: ``first[k + 1]`` becomes the
-        number of band `k`.
+        Where the runs of each band begin; zeros to count: ``first[k + 1]`` becomes the number of
+        band `k`.
     runs : (n, 3) int array
-        Gets the line of each, its first output, and the one behind its last; empty to count.
+        Set to the line of each, its first output, and the one behind its last; empty to count.
     """
     t = unpack(flat(table))
-    where = flat(places)
+    where = flat(positions)
     filled = np.zeros(first.size - 1, np.int64)
     across = (t.c1 + t.tall - 1) // t.tall
     more = (t.taps - 1) * t.volume
     for line in range(t.m0 * t.m1):
-        begin, front, back, top, bottom = 0, -1, -1, -1, -1  # of the run: bands that it reads
+        begin, front, back, top, bottom = 0, -1, -1, -1, -1  # of the run, and bands that it reads
         for c in range(t.m2 + 1):
             new_front, new_back, new_top, new_bottom = -1, -1, -1, -1
             if c < t.m2:
                 p0, p1, p2 = position(where, t, line, c)
-                if seen(t, p0, p1, p2):
+                if is_inside(t, p0, p1, p2):
                     plane, row = int(np.floor(p0)) - t.low0, int(np.floor(p1)) - t.low1
                     new_front, new_back = plane // t.deep, (plane + more) // t.deep
                     new_top, new_bottom = row // t.tall, (row + t.taps - 1) // t.tall
@@ -154,7 +153,7 @@ _unpack_filter = unpacking(Filter)
 
 
 @kernel
-def adjoint(y, table, bands, rows, places, area, numbers, band, work, at, start, stop, out):
+def adjoint(y, table, bands, rows, positions, area, numbers, band, work, at, start, stop, out):
     """The transpose of `forward` and of the filter along the rows, for some bands.
 
     Parameters
@@ -166,21 +165,21 @@ def adjoint(y, table, bands, rows, places, area, numbers, band, work, at, start,
         Packed `Bands`.
     rows : int array
         A packed `Filter`, along the rows.
-    places, area : float arrays
+    positions, area : float arrays
         As for `forward`.
     numbers : float array
         Of the filter.
     band : array
-        For the coefficients of a band, and for those around it that its outputs read.
+        Workspace for a band of coefficients, and those around it that its outputs read.
     work, at : arrays
         As for `forward`.
     start, stop : int
         Of the bands.
     out : (c0 * c1 * size,) array
-        Rows of coefficients along the other axes only.
+        Along the rows pixels, along the other axes coefficients.
     """
     t, b, f = unpack(flat(table)), _unpack_bands(flat(bands)), _unpack_filter(flat(rows))
-    source, target, where, areas = flat(y), flat(out), flat(places), flat(area)
+    source, target, where, areas = flat(y), flat(out), flat(positions), flat(area)
     lines = flat(band)
     number, down = flat(at), flat(work)
     along, size, behind = skip(down, BLOCK), skip(down, 2 * BLOCK), skip(down, 3 * BLOCK)
@@ -198,28 +197,28 @@ def adjoint(y, table, bands, rows, places, area, numbers, band, work, at, start,
                 count = min(BLOCK, b.runs[3 * e + 2] - begin)
                 locate(where, areas, t, line, begin, count, low0, low1, height, number, down)
                 values = skip(source, line * t.m2 + begin)
-                # What lies next to each other is added in turn, not at once: memory that has just
-                # been written would have to be waited for.
+                # Neighbours are not added one after the other: each would wait for the memory that
+                # the last one wrote.
                 for lane in range(APART):
                     for k in range(lane, count, APART):
                         value = size[k] * values[k]
                         near = skip(lines, number[k])
                         if t.taps == 4:
                             if t.volume:
-                                spread_volume_emitted(near, t.c2, plane, behind[k], down[k],
+                                scatter_volume_emitted(near, t.c2, plane, behind[k], down[k],
                                                       along[k], value)  # fmt: skip
                             else:
-                                spread_emitted(near, t.c2, down[k], along[k], value)
+                                scatter_emitted(near, t.c2, down[k], along[k], value)
                         elif t.taps == 2:
                             if t.volume:
                                 far = behind[k] * value
                                 value -= far
-                                spread_linear(skip(near, plane), t.c2, down[k], along[k], far)
-                            spread_linear(near, t.c2, down[k], along[k], value)
+                                scatter_linear(skip(near, plane), t.c2, down[k], along[k], far)
+                            scatter_linear(near, t.c2, down[k], along[k], value)
                         else:
                             near[0] += value
         count = min(t.tall, t.c1 - top)
         for deep in range(min(t.deep, t.c0 - front)):
             own = skip(lines, (before + deep) * plane + MOST * t.c2)
             pixels = skip(target, ((front + deep) * t.c1 + top) * f.size)
-            filter_rows_back(own, count, f, flat(numbers), pixels)
+            filter_rows_transposed(own, count, f, flat(numbers), pixels)

@@ -1,4 +1,4 @@
-"""What one output of a warp sums of the coefficients around it, and the transpose of that.
+"""The weighted sum of the coefficients around one output of a warp, and its transpose.
 
 ::
 
@@ -16,19 +16,19 @@ four lanes of a vector.
 from dhop.kernels.compile import called
 from dhop.kernels.emit import emitted
 from dhop.kernels.flat import skip
-from dhop.kernels.spline import like
+from dhop.kernels.spline import cast
 
 
 @called
 def cubic(t, numbers):
     """The four values of the cubic B-spline at `t` beyond a coefficient, 0 <= t < 1."""
-    half, sixth = like(0.5, numbers), like(1 / 6, numbers)
+    half, sixth = cast(0.5, numbers), cast(1 / 6, numbers)
     square = t * t
     cube = square * t
     last = sixth * cube
     third = sixth + half * (t + square - cube)
     first = sixth - half * (t - square) - last
-    return first, (like(1, numbers) - last) - (first + third), third, last
+    return first, (cast(1, numbers) - last) - (first + third), third, last
 
 
 @called
@@ -41,8 +41,8 @@ def linear(near, width, a, b):
 
 
 @called
-def spread_linear(near, width, a, b, value):
-    """The transpose of `linear`: add what a value brings the coefficients."""
+def scatter_linear(near, width, a, b, value):
+    """The transpose of `linear`, added."""
     low = a * value
     high = value - low
     near[0] += high - b * high
@@ -54,13 +54,13 @@ def spread_linear(near, width, a, b, value):
 
 @called
 def gather(near, width, a, b, size, target):
-    """Set the first number of `target`: the spline `a` rows and `b` columns on, times `size`."""
+    """Set ``target[0]`` to the spline `a` rows and `b` columns on, times `size`."""
     target[0] = size * _plane(near, width, a, b)
 
 
 @called
 def gather_volume(near, width, plane, deep, a, b, size, target):
-    """As `gather`, of planes of which each has `plane` coefficients, and `deep` planes on."""
+    """As `gather`, `deep` planes of `plane` coefficients on."""
     total = 0 * size
     for w in cubic(deep, near):
         total += w * _plane(near, width, a, b)
@@ -80,16 +80,16 @@ def _plane(near, width, a, b):
 
 @emitted(gather)
 def gather_emitted(emit, near, width, a, b, size, target):
-    total = near.constants(0.0, 0.0, 0.0, 0.0)
+    total = near.constant_four(0.0, 0.0, 0.0, 0.0)
     total = _columns(near, width, _cubic(near, a), total)
-    _put_sum(target, total * _cubic(near, b) * near.all_four(size))
+    _put_sum(target, total * _cubic(near, b) * near.broadcast_four(size))
 
 
 @emitted(gather_volume)
 def gather_volume_emitted(emit, near, width, plane, deep, a, b, size, target):
     planes, rows = _cubic(near, deep), _cubic(near, a)
-    total = near.constants(0.0, 0.0, 0.0, 0.0)
-    columns, factor = _cubic(near, b), near.all_four(size)
+    total = near.constant_four(0.0, 0.0, 0.0, 0.0)
+    columns, factor = _cubic(near, b), near.broadcast_four(size)
     for k in range(4):
         total = _columns(near, width, rows * planes.shuffled(planes, [k] * 4), total)
         near = near.after(plane)
@@ -97,9 +97,9 @@ def gather_volume_emitted(emit, near, width, plane, deep, a, b, size, target):
 
 
 def _columns(near, width, rows, total):
-    """Add four columns, each the sum of its four rows."""
+    """Add four columns, in each lane the weighted sum of four rows."""
     for row in range(4):
-        total = total.plus(near.four(), rows.shuffled(rows, [row] * 4))
+        total = total.multiply_add(near.load_four(), rows.shuffled(rows, [row] * 4))
         near = near.after(width)
     return total
 
@@ -107,20 +107,23 @@ def _columns(near, width, rows, total):
 def _put_sum(target, lanes):
     lanes = lanes + lanes.shuffled(lanes, [2, 3, 0, 1])
     lanes = lanes + lanes.shuffled(lanes, [1, 0, 3, 2])
-    target.put_number(lanes, 0)
+    target.store_lane(lanes, 0)
 
 
 def _cubic(place, t):
-    """As `cubic`, side by side."""
-    t = place.all_four(t)
-    third, half = place.constants(-1 / 6, 1 / 2, -1 / 2, 1 / 6), place.constants(0.5, -1, 0.5, 0)
-    first, start = place.constants(-0.5, 0, 0.5, 0), place.constants(1 / 6, 4 / 6, 1 / 6, 0)
-    return start.plus(t, first.plus(t, half.plus(t, third)))
+    """As `cubic`, in four lanes."""
+    t = place.broadcast_four(t)
+    third, half = (
+        place.constant_four(-1 / 6, 1 / 2, -1 / 2, 1 / 6),
+        place.constant_four(0.5, -1, 0.5, 0),
+    )
+    first, start = place.constant_four(-0.5, 0, 0.5, 0), place.constant_four(1 / 6, 4 / 6, 1 / 6, 0)
+    return start.multiply_add(t, first.multiply_add(t, half.multiply_add(t, third)))
 
 
 @called
-def spread(near, width, a, b, value):
-    """The transpose of `gather`: add what a value brings the coefficients."""
+def scatter(near, width, a, b, value):
+    """The transpose of `gather`, added."""
     v0, v1, v2, v3 = cubic(b, near)
     v0, v1, v2, v3 = value * v0, value * v1, value * v2, value * v3
     for w in cubic(a, near):
@@ -132,22 +135,22 @@ def spread(near, width, a, b, value):
 
 
 @called
-def spread_volume(near, width, plane, deep, a, b, value):
-    """The transpose of `gather_volume`."""
+def scatter_volume(near, width, plane, deep, a, b, value):
+    """The transpose of `gather_volume`, added."""
     for w in cubic(deep, near):
-        spread(near, width, a, b, w * value)
+        scatter(near, width, a, b, w * value)
         near = skip(near, plane)
 
 
-@emitted(spread)
-def spread_emitted(emit, near, width, a, b, value):
-    _add(near, width, _cubic(near, a), _cubic(near, b) * near.all_four(value))
+@emitted(scatter)
+def scatter_emitted(emit, near, width, a, b, value):
+    _add(near, width, _cubic(near, a), _cubic(near, b) * near.broadcast_four(value))
 
 
-@emitted(spread_volume)
-def spread_volume_emitted(emit, near, width, plane, deep, a, b, value):
+@emitted(scatter_volume)
+def scatter_volume_emitted(emit, near, width, plane, deep, a, b, value):
     planes, rows = _cubic(near, deep), _cubic(near, a)
-    columns = _cubic(near, b) * near.all_four(value)
+    columns = _cubic(near, b) * near.broadcast_four(value)
     for k in range(4):
         _add(near, width, rows * planes.shuffled(planes, [k] * 4), columns)
         near = near.after(plane)
@@ -155,5 +158,5 @@ def spread_volume_emitted(emit, near, width, plane, deep, a, b, value):
 
 def _add(near, width, rows, columns):
     for row in range(4):
-        near.put_four(near.four().plus(columns, rows.shuffled(rows, [row] * 4)))
+        near.store_four(near.load_four().multiply_add(columns, rows.shuffled(rows, [row] * 4)))
         near = near.after(width)

@@ -99,7 +99,7 @@ class ModelRows:
         return self._counts.of(rows, self._sizes)
 
     def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
-        from dhop.kernels.entries import fill
+        from dhop.kernels.matrix_entries import fill
 
         axes = self._model.rows, self._model.columns
         rows, sizes, relations = _restricted(rows, self._sizes, axes, self._transposed)

@@ -1,4 +1,4 @@
-"""Algorithms for the products: one file each, each a plan prepared for one compute dtype."""
+"""Algorithms for the products: a file for each, with a plan that is prepared for one dtype."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.methods.lengths import segment_outputs
+from dhop.methods.transform_lengths import segment_outputs
 from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.runtime import workspace
@@ -21,16 +21,15 @@ PLANS = {
     "separable": ("dhop.methods.separable", "SeparablePlan"),
     "fft": ("dhop.methods.fft", "FftPlan"),
 }
-# What other plans are for.
-VOLUMES = PLANS | {"separable": ("dhop.methods.profiles", "ProfilesPlan")}
-LINES = PLANS | {"fft": ("dhop.methods.fourier", "FourierPlan")}
+VOLUMES = PLANS | {"separable": ("dhop.methods.separable_volume", "SeparableVolumePlan")}
+LINES = PLANS | {"fft": ("dhop.methods.line_fft", "LineFftPlan")}
 
 
 class Plan:
-    """Products with images that stand one after the other, of the plan's dtype; `x`, `y` read-only.
+    """Products with images that follow each other, of the plan's dtype; `x`, `y` are read-only.
 
-    Each returns whether the result can be relied on: NaN, Inf and sums that overflow may reach
-    further than the taps do, in other methods than the direct one.
+    Each returns whether the result can be relied on: except in the direct method, NaN, Inf and
+    sums that overflow may reach further than the taps do.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Plan:
     adjoint: Multiply
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
-        """Apply one and then the other to the (B * n0 * n1,) array `x`, into `out` of its shape."""
+        """The adjoint of the product with the (B * n0 * n1,) array `x`, into `out` of its shape."""
         y = workspace.empty((x.size // self.model.pixels * self.model.outputs,), x.dtype)
         reliable = self.forward(x, y, workers)
         y.flags.writeable = False
@@ -56,7 +55,7 @@ class Plan:
 
 
 def prepare(method: str, model: Model, dtype: np.dtype[Any]) -> Plan:
-    """The plan of a method by name. Compiled code is imported here, not before it is needed."""
+    """The plan of a method by name; imports the compiled code of that method."""
     plans = VOLUMES if len(model.axes) == 3 else LINES if model.is_line else PLANS
     module, name = plans[method]
     kind = getattr(import_module(module), name)

@@ -1,9 +1,8 @@
-"""What products cost, and the choice of ``method="auto"`` that follows.
+"""The cost model of products, and the choice of ``method="auto"``.
 
-Each method's time is a few constants, about twice the nanoseconds of one core of a machine of 2024,
-times how often the method does a thing. Only their ratios matter for the choice; the sums also tell
-how many threads a product is worth. The two directions have costs of their own: the adjoint sums
-what reaches every pixel, and its boundary's places, too.
+Each method's time is a sum of constants, about twice the nanoseconds of one core of a machine of
+2024, times numbers of operations. Only their ratios matter for the choice; the sums also decide how
+many threads a product is worth. The adjoint has a cost of its own, since it computes all places.
 
 - ``direct`` multiplies and adds every non-zero tap for every output, after splitting the image.
 - ``separable`` multiplies and adds the column taps for every pixel of a decimated row and the row
@@ -11,11 +10,11 @@ what reaches every pixel, and its boundary's places, too.
 - ``fft`` transforms the phases of the continued image, and one low-resolution image back, whatever
   the PSF's content.
 
-The method is chosen of which the two directions together cost the least; `direct`, which multiplies
-with the taps themselves, if it takes far less than the call from Python; `fft` only if it costs a
-fifth less than `separable`, since its time depends on what else is in the caches. The constants are
-those with which the choice costs the least over the cells of docs/benchmarks.md: a quarter of a per
-cent on average, a fifth at most.
+The method is chosen whose two directions together cost the least; `direct`, with the taps
+themselves, if it takes far less than the call from Python; `fft` only if it costs a fifth less than
+`separable`, since its time depends on other users of the caches. The constants are those with which
+the choice costs the least over the cells of docs/benchmarks.md: a quarter of a per cent on average,
+a fifth at most.
 """
 
 from math import inf, log2
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.methods.lengths import segment_outputs, transform_length
+from dhop.methods.transform_lengths import segment_outputs, transform_length
 from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.model.tiling import Tiling
@@ -47,12 +46,12 @@ PLACED = 1.0  # a point that is brought to its place or back
 AXIAL = 1.5  # a number that is summed along the first axis of a volume
 STEPS = 1.2e5  # of transforms, whatever their size
 LINES = 5e3  # the same of lines, by scipy.fft
-STEADY = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
-SMALL = 2e3  # what is not worth a choice, of both directions
-MIXED = 1.05  # what strips of a field cost more, whose taps are mixed
+FFT_MARGIN = 0.8  # the share of what `separable` costs that `fft` may cost, to be chosen instead
+SMALL = 2e3  # of both directions, not worth a choice
+MIXED = 1.05  # cost of strips with interpolated taps over those without
 TILE = 2.5e4  # of a tile, whatever its size
 LIT = 0.7  # a number of a tile or of its outputs
-PYTHON = 3e3  # what a product costs in Python, whatever its size
+PYTHON = 3e3  # of a product in Python, whatever its size
 
 LARGEST = 2**22  # numbers of a tile
 SPECTRA = 2**24  # numbers in the spectra of all nodes; of large images as many as pixels
@@ -146,18 +145,18 @@ def _profiles(model: Model, dtype: np.dtype[Any]) -> float:
 
 
 def costs(model: Model, dtype: np.dtype[Any]) -> dict[str, float]:
-    """Nanoseconds of a product and its adjoint in `dtype` by each method that is worth a thought.
+    """Nanoseconds of a product and its adjoint in `dtype` by each method, inf if not worth a try.
 
     The folded PSF of an image is factorised only if a single term would win.
     """
     found = {"direct": sum(direct(model, dtype)), "separable": inf, "fft": 2 * fft(model, dtype)}
     if found["direct"] < SMALL * ARITHMETIC[dtype.name] or model.is_line:
         return found
-    # In higher precision the rounded taps are what counts, and those are not separable.
+    # In higher precision the operator is that of the rounded taps, which are not separable.
     if np.finfo(dtype).eps == np.finfo(model.dtype).eps:
         if len(model.axes) == 3:
             found["separable"] = _profiles(model, dtype)
-        elif STEADY * sum(separable(model, dtype, 1)) < min(found.values()):
+        elif FFT_MARGIN * sum(separable(model, dtype, 1)) < min(found.values()):
             found["separable"] = sum(separable(model, dtype, len(model.factors[0])))
     return found
 
@@ -167,9 +166,13 @@ def choose(model: Model, dtype: np.dtype[Any]) -> str:
     found = costs(model, dtype)
     if found["direct"] < SMALL * ARITHMETIC[dtype.name]:
         return "direct"
-    if STEADY * found["separable"] < found["fft"]:
+    return _cheapest(found)
+
+
+def _cheapest(found: dict[str, float]) -> str:
+    if FFT_MARGIN * found.get("separable", inf) < found["fft"]:
         del found["fft"]
-    return min(found, key=lambda method: found[method])
+    return min(found, key=found.__getitem__)
 
 
 def direct_field(field: FieldModel, dtype: np.dtype[Any]) -> tuple[float, float]:
@@ -182,7 +185,7 @@ def direct_field(field: FieldModel, dtype: np.dtype[Any]) -> tuple[float, float]
 
 
 def tiling(field: FieldModel, dtype: np.dtype[Any], method: str) -> Tiling:
-    """The tiles of a field; spectra are the smaller, the smaller those are."""
+    """The tiles of a field; those of the Fourier method are small, since all keep their spectra."""
     together = max(SPECTRA, field.model.pixels) if method == "fft" else inf
     return Tiling(field, dtype, LARGEST, together)
 
@@ -221,10 +224,8 @@ def choose_field(field: FieldModel, model: Model, dtype: np.dtype[Any]) -> str:
     best = sum(direct_field(field, dtype)) / 2 if images else tiled(whole, dtype, "direct")
     found = {"direct": best}
     found["fft"] = tiled(tiling(field, dtype, "fft"), dtype, "fft")
-    # In higher precision the rounded taps are what counts, and those are not separable.
+    # As in `costs`.
     if np.finfo(dtype).eps == np.finfo(model.dtype).eps and not model.is_line:
-        least = min(found.values()) / STEADY
+        least = min(found.values()) / FFT_MARGIN
         found["separable"] = tiled(whole, dtype, "separable", least)
-    if STEADY * found.get("separable", inf) < found["fft"]:
-        del found["fft"]
-    return min(found, key=lambda method: found[method])
+    return _cheapest(found)

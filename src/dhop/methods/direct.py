@@ -1,4 +1,4 @@
-"""The direct method: every non-zero tap is multiplied and added, nothing else."""
+"""The direct method: multiply-adds of every non-zero tap."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dhop.kernels import direct, direct_adjoint
 from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
-from dhop.methods.gather import gather
+from dhop.methods.threaded import threaded
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
 from dhop.model.geometry import Model
@@ -17,7 +17,7 @@ from dhop.model.relations import Index, group_by
 Array = NDArray[Any]
 
 BAND = 2**20  # bytes that stay in the L2 cache
-MORE = 32  # rows beyond those that are needed; so a band is seldom begun again
+MORE = 32  # rows of a band beyond those that are needed, so that it is seldom begun again
 
 
 class DirectPlan(Plan):
@@ -38,7 +38,7 @@ class DirectPlan(Plan):
 
 def _forward(model: Model, weights: Array, time: float) -> Multiply:
     plane, rows, columns = model.volume
-    # Taps on one row of a window, of whatever plane, stand side by side.
+    # Taps on one row of a window are side by side, those of all planes.
     box = weights.reshape(plane.taps, rows.taps, columns.taps).swapaxes(0, 1)
     u0, z, u1 = np.nonzero(box)
     # Without zeros among the taps, a row's windows are those of the row before, shifted.
@@ -50,7 +50,7 @@ def _forward(model: Model, weights: Array, time: float) -> Multiply:
     step = min(rows.factor, rows.taps)
     row = plane.taps * columns.split.pixel.size * weights.itemsize
     rows_in_band = (BAND / row - rows.taps) / step + 1
-    # Under a high PSF a larger copy, in which no row stands much more often than needed.
+    # Under a high PSF a larger copy, so that few rows are copied twice.
     pairs = max(1, min(rows_in_band / 2, 16), rows.taps / step)
     most = min(2 * int(pairs), rows.outputs + 1)
     height = rows.taps + most
@@ -61,7 +61,7 @@ def _forward(model: Model, weights: Array, time: float) -> Multiply:
         len(stack.edge), plane.extended, rows.extended, stack.outer, stack.inner,
         z * band + stack.starts(u0, u1), stack.border, stack.edge, u1 * height + u0,
     )  # fmt: skip
-    return gather(
+    return threaded(
         direct.forward, pack(table), box[u0, z, u1],
         work=plane.taps * band + (stack.border.size + 2) * height,
         size=model.pixels, rows=plane.outputs * ((rows.outputs + 1) // 2), cost=time,
@@ -75,16 +75,13 @@ def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
     width = 2 * split.pixel.shape[1] - columns.outputs
     height = reach + max(reach, min(BAND // (planes * width * weights.itemsize), MORE))
     phases, places = split.trimmed.pixel.shape
-    phase = np.arange(rows.factor)
-    reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
-    reaches *= weights.all()
-    offsets, used, group = adjoint_taps(weights, model, height * width)
+    offsets, used, group, reaches = adjoint_taps(weights, model, height * width)
     table = direct_adjoint.Adjoint(
         *model.shapes, plane.factor, planes, phases, places, rows.factor, reach, height, width,
         *group_by(plane.extended, plane.size), *group_by(rows.extended, rows.size),
         *split.trimmed.by_pixel, split.trimmed.single, offsets, group, reaches,
     )  # fmt: skip
-    return gather(
+    return threaded(
         direct_adjoint.adjoint, pack(table), weights.ravel()[used].conj(),
         work=planes * height * width + 2 * phases * places,
         size=model.outputs, rows=plane.size * ((rows.size + 1) // 2), cost=time,
@@ -92,7 +89,7 @@ def _adjoint(model: Model, weights: Array, time: float) -> Multiply:
 
 
 class _Stack(NamedTuple):
-    """Rows that windows are read from; the names are those of `dhop.kernels.direct.forward`."""
+    """Rows that windows are read from; the names are those of `dhop.kernels.direct.Forward`."""
 
     phases: int
     places: int
@@ -111,14 +108,14 @@ class _Stack(NamedTuple):
 
 
 def _stack(model: Model, taps: int) -> _Stack:
-    """Rows of pixels as they stand in the image where that is quicker than to copy them."""
+    """Rows of pixels in place where that is quicker than copies."""
     plane, rows, columns = model.volume
     table = columns.split
     phases, places = table.pixel.shape
     one = plane.taps == 1 and (plane.extended != OUTSIDE).all()
     if one and phases == 1 and columns.outputs == columns.size and rows.factor <= rows.taps:
         border, edge = _edges(columns)
-        # The outputs at the ends are computed apart, twice, from copies of what they read.
+        # The outputs at the ends are computed from copies, twice.
         if not edge.size or (rows.factor == 1 and len(edge) * taps < columns.size):
             margin = max(0, -columns.start, columns.start + columns.taps - 1)
             inner = np.array([0, columns.size, 0])
@@ -137,9 +134,9 @@ def _edges(columns: Axis) -> tuple[Index, Index]:
     Returns
     -------
     border : ndarray of intp
-        Source pixel of each place that those at the left end read, and those at the right.
+        Source pixels that those at the left end read, and those at the right.
     edge : ndarray of intp, shape (k, 2)
-        Where in such a row the window of an output begins, and the output.
+        Where in `border` the window of an output begins, and the output.
     """
     m, places = columns.outputs, columns.extended
     first = min(max(0, -columns.start), m)
@@ -151,11 +148,11 @@ def _edges(columns: Axis) -> tuple[Index, Index]:
     return np.append(left, right), np.column_stack([begins, outputs])
 
 
-def adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Index, Index]:
-    """Window starts in the padded rows, places in `weights`, and where each phase's taps lie.
+def adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Index, Index, Index]:
+    """Window starts in the band, indices into `weights`, and `group` and `reach` of the kernel.
 
     Place ``factor * s + p`` of a continued axis is read by tap ``factor * q + p`` of output
-    ``s - q``: the places of one phase share their taps. Of each plane `stack` numbers are held.
+    ``s - q``: the places of one phase share their taps. Planes of the band have `stack` numbers.
     """
     plane, rows, columns = model.volume
     fz, f0, (f1, places) = plane.factor, rows.factor, columns.split.pixel.shape
@@ -169,4 +166,5 @@ def adjoint_taps(weights: Array, model: Model, stack: int) -> tuple[Index, Index
     start, order = group_by(key, fz * f0 * f1 * reach)
     first, last = (edge.reshape(fz * f0, f1, reach) for edge in (start[:-1], start[1:]))
     group = np.concatenate([first, last[:, :, -1:]], axis=2)
-    return offsets[order], np.flatnonzero(box)[order], group
+    reaches = np.maximum(rows.taps - np.arange(f0) + f0 - 1, 0) // f0 * weights.all()
+    return offsets[order], np.flatnonzero(box)[order], group, reaches

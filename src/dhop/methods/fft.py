@@ -1,4 +1,4 @@
-"""The Fourier method: a strided convolution is a sum of small circular ones over the phases."""
+"""The Fourier method: a strided convolution as a sum of circular ones over the phases."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ from scipy import fft
 from dhop.kernels import spectral
 from dhop.kernels.vectors import BYTES
 from dhop.methods import Plan, cost
-from dhop.methods.lengths import transform_split
+from dhop.methods.transform_lengths import transform_split
 from dhop.methods.transforms import Transform, backend_is_set
 from dhop.model.axis import Split
 from dhop.model.boundary import OUTSIDE
@@ -24,14 +24,14 @@ Array = NDArray[Any]
 Blocks = list[tuple[int, int]]
 Multiplied: TypeAlias = Callable[[Array, Array, Array], None]
 
-BLOCK = 2**20  # bytes of points that are worked on at a time; the L2 cache holds them, or nearly
-WIDE = 4  # blocks of columns, at least: of large images they take less than three times as one
-WAKING = 6  # as many times must a thread be worth it, which is woken for each step
-SMALL = 7.5e5  # nanoseconds of an image that other threads do not help with
+BLOCK = 2**20  # bytes of points at a time, about the L2 cache
+WIDE = 4  # least blocks of columns: of large images they take less than three times as one
+WAKING = 6  # factor on the least work of a thread, which is woken for each step
+SMALL = 7.5e5  # nanoseconds of an image that is computed by one thread
 
 
-class _Side:
-    """The places of the pixels of high resolution, or of those of low resolution.
+class _Grid:
+    """The places of the pixels, or of the outputs.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class _Side:
     shape : (int, int, int)
         Of the volume; an image is one plane.
     blocks, width : int
-        Number of blocks of columns that are transformed side by side, and of columns with those
-        that fill the last block.
+        Number of blocks of columns that are transformed side by side, and of columns in them, the
+        last block filled.
     """
 
     def __init__(self, splits: Sequence[Split], columns_of_block: int) -> None:
@@ -63,32 +63,29 @@ class FftPlan(Plan):
     """Transform the phase images, multiply and add, transform back the one small image.
 
     Decimation is in the phases, so that no transform is larger than the low-resolution image and
-    its margin. Where the boundary is ``"wrap"`` and a phase of the image has a length that
-    transforms well, the transform is as long and there is no margin; then the two products of the
-    normal equations are one round trip.
+    its margin. With the boundary ``"wrap"`` and a smooth length there is no margin; then the two
+    products of the normal equations are one round trip.
 
     A few columns of the image at a time are split into phases and transformed, then the rows of a
-    few frequencies at a time, with everything that happens between their two transforms, then the
-    columns of the result. Of a volume this is done plane by plane, but what happens between the
-    transforms of the rows goes across the planes. The tables of the axes say which pixel stands at
-    which place.
+    few frequencies at a time, multiplied and transformed back, then the columns of the result. Of a
+    volume this is done plane by plane, with transforms across the planes between those of the rows.
 
-    Workspace: the spectra of the larger image, whose place those of the other take, and per thread
-    up to four times `BLOCK` bytes or `WIDE` blocks of columns, the larger; of a volume as well the
-    rows of `lanes` frequencies in all planes. See `Borrowed`.
+    Workspace: the spectra of the larger image, and per thread up to four times `BLOCK` bytes or
+    `WIDE` blocks of columns, the larger; of a volume as well the rows of `lanes` frequencies in all
+    planes. See `Borrowed`.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
         parts = dtype.type().real.dtype
         self._lanes = BYTES // parts.itemsize
-        self._lines = 1 if dtype.kind == "c" else 2  # of pixels in a lane
+        self._lines = 1 if dtype.kind == "c" else 2  # columns in a lane
         columns_of_block = self._columns = self._lines * self._lanes
         high = [transform_split(axis) for axis in model.volume]
         lengths = [split.pixel.shape[1] for split in high]
         outputs = [axis.outputs for axis in model.volume]
-        self._high = _Side(high, columns_of_block)
-        self._low = _Side(list(map(_low_split, outputs, lengths)), columns_of_block)
+        self._high = _Grid(high, columns_of_block)
+        self._low = _Grid(list(map(_low_split, outputs, lengths)), columns_of_block)
         self._whole = lengths == outputs
         self._is_volume = len(model.axes) == 3
         self._cost = cost.fft(model, dtype)
@@ -133,28 +130,28 @@ class FftPlan(Plan):
         return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:
-        return self._apply(x, out, self._high, self._low, _add, workers)
+        return self._apply(x, out, self._high, self._low, _multiply_add, workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> bool:
-        return self._apply(y, out, self._low, self._high, _spread, workers)
+        return self._apply(y, out, self._low, self._high, _multiply_conj, workers)
 
     def gram(self, x: Array, out: Array, workers: int | None) -> bool:
-        """Without margins nothing is cut off between the two products: one round trip."""
+        """One round trip if there are no margins to cut off between the two products."""
         if not self._whole:
             return super().gram(x, out, workers)
 
-        return self._apply(x, out, self._high, self._high, _add_and_spread, workers)
+        return self._apply(x, out, self._high, self._high, _multiply_gram, workers)
 
     def _apply(
         self,
         x: Array,
         out: Array,
-        source: _Side,
-        target: _Side,
+        source: _Grid,
+        target: _Grid,
         multiply: Multiplied,
         workers: int | None,
     ) -> bool:
-        """Several threads for each image, or each image for one thread if it is smaller."""
+        """Threads share each image, or if images are small the batch."""
         backend = backend_is_set()  # perhaps for this thread alone
         shared = 1 if backend else threads(self._cost / WAKING, workers)
         sums: list[float] = []
@@ -174,13 +171,13 @@ class FftPlan(Plan):
         self,
         image: Array,
         result: Array,
-        source: _Side,
-        target: _Side,
+        source: _Grid,
+        target: _Grid,
         multiply: Multiplied,
         backend: bool,
         workers: int,
     ) -> float:
-        """Transform an image at the source's places, multiply, gather from the target's.
+        """Transform the places of the source, multiply, transform back, sum those of the target.
 
         Returns
         -------
@@ -234,7 +231,7 @@ class FftPlan(Plan):
                 flat = points.reshape(count, -1, *point)
                 sums.append(spectral.scatter_rows(flat, *target.row_places, first, result[plane]))
 
-        def by_plane(side: _Side) -> list[tuple[int, ...]]:
+        def by_plane(side: _Grid) -> list[tuple[int, ...]]:
             size = side.row_phases * p0 * 2 * BYTES
             blocks = _blocks(side.blocks, size, WIDE, 1 if self._is_volume else workers)
             return [(plane, *block) for plane in range(side.shape[0]) for block in blocks]
@@ -254,8 +251,8 @@ class FftPlan(Plan):
         points: Array,
         group: int,
         products: Array,
-        source: _Side,
-        target: _Side,
+        source: _Grid,
+        target: _Grid,
         multiply: Multiplied,
         backend: bool,
     ) -> None:
@@ -279,24 +276,24 @@ class FftPlan(Plan):
                 spectral.scatter_planes(found, *target.plane_places, start, len(some), products)
 
 
-def _add(points: Array, weights: Array, total: Array) -> None:
+def _multiply_add(points: Array, weights: Array, total: Array) -> None:
     spectral.add_products(points, weights, total)
 
 
-def _spread(total: Array, weights: Array, points: Array) -> None:
+def _multiply_conj(total: Array, weights: Array, points: Array) -> None:
     spectral.spread_products(total, weights, points)
 
 
-def _add_and_spread(points: Array, weights: Array, products: Array) -> None:
+def _multiply_gram(points: Array, weights: Array, products: Array) -> None:
     total = np.empty((len(weights), *points.shape[1:]), points.dtype)
     spectral.add_products(points, weights, total)
     spectral.spread_products(total, weights, products)
 
 
 def _blocks(lines: int, size: int, least: int, workers: int) -> Blocks:
-    """Split lines of `size` bytes into even blocks of about `BLOCK` bytes, as many a thread.
+    """Even blocks of lines of `size` bytes: a multiple of `workers` of about `BLOCK` bytes each.
 
-    A block has about the `least` number of lines, too.
+    A block has about the `least` number of lines, or more.
     """
     count = max(1, round(lines * size / max(BLOCK, least * size)))
     count = min(lines, -(-count // workers) * workers)

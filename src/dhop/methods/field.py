@@ -9,7 +9,7 @@ from dhop.kernels import field as kernels
 from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.direct import adjoint_taps
-from dhop.methods.gather import gather
+from dhop.methods.threaded import threaded
 from dhop.model.boundary import OUTSIDE
 from dhop.model.field import FieldModel, Hats
 from dhop.model.relations import Index, group_by
@@ -17,14 +17,14 @@ from dhop.model.relations import Index, group_by
 Array = NDArray[Any]
 
 BAND = 2**20  # bytes that stay in the L2 cache
-MORE = 32  # rows beyond those that are needed
+MORE = 32  # rows of a band beyond those that are needed
 
 
 class FieldPlan(Plan):
-    """Strips of the image, one for each column of nodes, with taps of each row's own.
+    """Strips of the image, one for each column of nodes, with taps for each row.
 
-    A product costs about two with a single PSF, whatever the number of nodes, as long as the PSF is
-    small beside the distances of the nodes. Taps are interpolated in the dtype of the product.
+    A product costs about two with a single PSF, whatever the number of nodes, if the PSF is small
+    beside their distances. Taps are interpolated in the dtype of the product.
 
     Workspace: per thread the rows of strips, twice as long as those of the image, that two rows of
     outputs read, and more of them up to `BAND` bytes.
@@ -44,7 +44,7 @@ def _forward(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:
     u0, u1 = np.nonzero(used)
     lag = min(rows.factor * columns.taps, u0.size) if used.all() else u0.size
     phases = columns.factor
-    strip, runs, hats = _strips(field)
+    strip, runs, hats = _forward_strips(field)
     width = hats.size
     places = width // phases
     step = rows.factor
@@ -62,15 +62,15 @@ def _forward(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:
     values = np.concatenate(
         [field.taps[:, :, u0, u1].ravel(), hats, field.rows.fraction[continued]]
     )
-    return gather(
+    return threaded(
         kernels.forward, pack(table), values.astype(dtype),
         work=height * width + 4 * u0.size + 2 * longest,
         size=model.pixels, rows=(rows.outputs + 1) // 2, cost=time, clear=True,
     )  # fmt: skip
 
 
-def _strips(field: FieldModel) -> tuple[Index, Index, NDArray[np.float64]]:
-    """The outputs that each node's hat lights, and how a row of the band is filled.
+def _forward_strips(field: FieldModel) -> tuple[Index, Index, NDArray[np.float64]]:
+    """The outputs that read the support of each node's hat, and how a row of the band is filled.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def _strips(field: FieldModel) -> tuple[Index, Index, NDArray[np.float64]]:
     pixels, hats = [nothing.astype(np.intp)], [nothing]
     extended = np.append(columns.extended, np.full(phases * reach, OUTSIDE))
     for node in range(field.columns.nodes):
-        hat = np.append(field.columns.weights(node), 0)  # and of what is outside
-        for left, right in _stretches((hat[windows] != 0).any(axis=1)):
+        hat = np.append(field.columns.weights(node), 0)  # the last for `OUTSIDE`
+        for left, right in _runs((hat[windows] != 0).any(axis=1)):
             places = right - left - 1 + reach
             own = extended[phases * left :][: phases * places].reshape(places, phases).T
             found.append((node, start, left, right - left))
@@ -96,7 +96,7 @@ def _strips(field: FieldModel) -> tuple[Index, Index, NDArray[np.float64]]:
     source = np.concatenate(pixels, axis=1).ravel()
     place = np.flatnonzero(source != OUTSIDE)
     pixel = source[place]
-    # A run ends where the next place is not that of the next pixel of its phase.
+    # A run ends before a place that is not that of the next pixel of the phase.
     begins = np.flatnonzero(
         (np.diff(place, prepend=-2) != 1) | (np.diff(pixel, prepend=-2) != phases)
     )
@@ -113,11 +113,8 @@ def _adjoint(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:
     width = 2 * split.pixel.shape[1] - columns.outputs
     height = reach + max(reach, min(BAND // (width * dtype.itemsize), MORE))
     phases, places = split.trimmed.pixel.shape
-    phase = np.arange(rows.factor)
-    reaches = np.maximum(rows.taps - phase + rows.factor - 1, 0) // rows.factor
-    reaches *= used.all()
-    offsets, chosen, group = adjoint_taps(used, model, height * width)
-    strip, hats = _lit(field.columns, split.trimmed.pixel)
+    offsets, chosen, group, reaches = adjoint_taps(used, model, height * width)
+    strip, hats = _adjoint_strips(field.columns, split.trimmed.pixel)
     longest = int(strip[:, 2].max(initial=0))
     taps = field.taps.reshape(*field.taps.shape[:2], -1)[:, :, chosen].conj()
     table = kernels.Adjoint(
@@ -126,7 +123,7 @@ def _adjoint(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:
         hats.size, *group_by(rows.extended, rows.size), *split.trimmed.by_pixel,
         split.trimmed.single, np.append(offsets, offsets), group, reaches, field.rows.cell, strip,
     )  # fmt: skip
-    return gather(
+    return threaded(
         kernels.adjoint, pack(table),
         np.concatenate([taps.ravel(), hats, field.rows.fraction]).astype(dtype),
         work=height * width + 2 * phases * places + 2 * chosen.size + 2 * longest,
@@ -134,20 +131,20 @@ def _adjoint(field: FieldModel, dtype: np.dtype[Any], time: float) -> Multiply:
     )  # fmt: skip
 
 
-def _lit(columns: Hats, pixel: Index) -> tuple[Index, NDArray[np.float64]]:
-    """The places that each node's hat lights, and the hats there, phase by phase."""
+def _adjoint_strips(columns: Hats, pixel: Index) -> tuple[Index, NDArray[np.float64]]:
+    """The places of the support of each node's hat, and the hats there, phase by phase."""
     found: list[tuple[int, int, int, int]] = []
     hats, start = [np.zeros(0)], 0
     for node in range(columns.nodes):
         hat = np.append(columns.weights(node), 0)[pixel]
-        for left, right in _stretches((hat != 0).any(axis=0)):
+        for left, right in _runs((hat != 0).any(axis=0)):
             found.append((node, left, right - left, start))
             hats.append(hat[:, left:right].ravel())
             start += hats[-1].size
     return np.array(found, np.intp).reshape(-1, 4), np.concatenate(hats)
 
 
-def _stretches(mask: NDArray[np.bool_]) -> list[list[int]]:
-    """First and last, exclusive, of each run of what is True."""
+def _runs(mask: NDArray[np.bool_]) -> list[list[int]]:
+    """First and last, exclusive, of each run of True."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return edges.reshape(-1, 2).tolist()

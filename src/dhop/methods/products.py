@@ -1,4 +1,4 @@
-"""From a batch of vectors to the plan that multiplies them."""
+"""Products of a model with a batch of vectors, by the plan for their dtype."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,8 +18,8 @@ Array = NDArray[Any]
 class Products:
     """The products of a model by one method, or by ``"auto"``, with a plan for each dtype.
 
-    The method of a part of a larger model is told by `chosen`, where it is not for the part to say.
-    `plan` makes the plans and `choose` says which is the fastest, by default those of one PSF.
+    `chosen` has the methods of dtypes where they are known, as for parts of a larger model. `plan`
+    makes plans and `choose` finds the fastest method, by default for one PSF.
     """
 
     def __init__(
@@ -31,15 +31,15 @@ class Products:
         plan: Callable[[str, Model, np.dtype[Any]], Plan] = prepare,
         choose: Callable[[Model, np.dtype[Any]], str] = cost.choose,
     ) -> None:
-        self.model = replace(model, around=(1,) * len(model.around))  # what plans see
+        self.model = replace(model, around=(1,) * len(model.around))  # of the plans
         self.asked = method
         self.workers = workers
         self._plan, self._choose = plan, choose
         self._around = model.around
         self._last = prod(model.around[1:]) == 1  # the axes are the last ones
         self._chosen = dict(chosen or {})
-        self._usual: dict[np.dtype[Any], Plan] = {}
-        self._direct: dict[np.dtype[Any], Plan] = {}  # for what the usual method cannot do
+        self._plans: dict[np.dtype[Any], Plan] = {}
+        self._fallbacks: dict[np.dtype[Any], Plan] = {}  # direct, for NaN, Inf and overflow
 
     def method(self, dtype: np.dtype[Any]) -> str:
         """The method of products in `dtype`."""
@@ -50,9 +50,9 @@ class Products:
 
     def apply(self, x: Array, product: Product, out: Array) -> None:
         """Write the products with the vectors in `x` into `out`, both contiguous."""
-        plan = self._usual.get(x.dtype)
+        plan = self._plans.get(x.dtype)
         if plan is None:
-            plan = self._usual[x.dtype] = self._plan(self.method(x.dtype), self.model, x.dtype)
+            plan = self._plans[x.dtype] = self._plan(self.method(x.dtype), self.model, x.dtype)
         if self._multiply(plan, x, product, out) or self.asked in ("direct", "separable"):
             return
         if self.asked == "fft":
@@ -60,18 +60,18 @@ class Products:
                 'method="fft" gave a product that is not finite: NaN, Inf or huge values in the '
                 'array spread over the whole image; use method="auto" or "direct"'
             )
-        if x.dtype not in self._direct:
-            self._direct[x.dtype] = self._plan("direct", self.model, x.dtype)
-        self._multiply(self._direct[x.dtype], x, product, out)
+        if x.dtype not in self._fallbacks:
+            self._fallbacks[x.dtype] = self._plan("direct", self.model, x.dtype)
+        self._multiply(self._fallbacks[x.dtype], x, product, out)
 
     def _multiply(self, plan: Plan, x: Array, product: Product, out: Array) -> bool:
-        """Bring the axes to the end, where the plans have them."""
+        """Multiply with the axes last, as the plans have them."""
         multiply: Multiply = getattr(plan, product)
         if self._last:
             return multiply(x, out, self.workers)
         pixels, outputs = self.model.size, self.model.low
-        given = self._apart(x, outputs if product == "adjoint" else pixels)
-        wanted = self._apart(out, outputs if product == "forward" else pixels)
+        given = self._batch_first(x, outputs if product == "adjoint" else pixels)
+        wanted = self._batch_first(out, outputs if product == "forward" else pixels)
         images = np.ascontiguousarray(given)
         images.flags.writeable = False
         results = workspace.empty(wanted.shape, out.dtype)
@@ -79,8 +79,8 @@ class Products:
         wanted[:] = results
         return reliable
 
-    def _apart(self, x: Array, size: tuple[int, ...]) -> Array:
-        """A view of images of some size, with the axes of the batch before theirs."""
+    def _batch_first(self, x: Array, size: tuple[int, ...]) -> Array:
+        """A view of images of some size, with their axes behind those of the batch."""
         pairs = zip(size, self._around[1:], strict=True)
         shape = [-1, *(count for pair in pairs for count in pair)]
         order = [*range(0, len(shape), 2), *range(1, len(shape), 2)]

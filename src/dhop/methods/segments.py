@@ -16,11 +16,10 @@ Array = NDArray[Any]
 
 
 class SegmentsPlan(Plan):
-    """The outputs of a line in segments, which the plan of a segment takes for lines of their own.
+    """The outputs of a line in segments, which are lines of a batch for the plan of a segment.
 
-    So threads share a line, and a Fourier transform is no longer than the PSF asks for. Segments
-    overlap: the outputs of one read the first pixels of the next. `adjoint` adds them up where they
-    do ::
+    So threads share a line, and Fourier transforms have the best length for the PSF. Segments
+    overlap, since the outputs of one read the first pixels of the next; `adjoint` adds overlaps ::
 
         line          | 0 . . . . | 1 . . . . | 2 . . . . |   steps
         segment 0     |-----------|--|
@@ -86,7 +85,7 @@ class SegmentsPlan(Plan):
 
 
 def _middle(axis: Axis) -> tuple[slice, slice]:
-    """Places of the continued axis that hold the line itself, and the pixels there."""
+    """Places of the continued axis inside the line, and the pixels there."""
     first, last = max(-axis.start, 0), min(axis.size - axis.start, axis.extended.size)
     if first >= last:
         return slice(0), slice(0)
@@ -94,7 +93,7 @@ def _middle(axis: Axis) -> tuple[slice, slice]:
 
 
 def _continued(lines: Array, axis: Axis, whole: Array) -> None:
-    """Write lines and what lies beyond their ends, as far as outputs read."""
+    """Write the continued lines, as far as outputs read."""
     places, pixels = _middle(axis)
     whole[:, places] = lines[:, pixels]
     for others in slice(places.start), slice(places.stop, axis.extended.size):
@@ -103,7 +102,7 @@ def _continued(lines: Array, axis: Axis, whole: Array) -> None:
 
 
 def _folded(whole: Array, axis: Axis, lines: Array) -> None:
-    """Add up what stands at all places of each pixel."""
+    """Add all places of each pixel."""
     places, pixels = _middle(axis)
     lines[:] = 0
     lines[:, pixels] = whole[:, places]

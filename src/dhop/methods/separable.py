@@ -1,4 +1,4 @@
-"""The separable method: the folded PSF as a short sum of products of a column and a row."""
+"""The separable method: the folded PSF as a sum of few products of a column and a row."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from dhop.kernels import GROUP, separable
 from dhop.kernels.flat import pack
-from dhop.kernels.strips import LINKS
+from dhop.kernels.register_blocks import LINKS
 from dhop.kernels.vectors import BYTES
 from dhop.methods import Multiply, Plan, cost
-from dhop.methods.gather import gather
-from dhop.methods.lines import line_sums, reached
+from dhop.methods.column_pass import column_pass, reached
+from dhop.methods.threaded import threaded
 from dhop.model.axis import Axis
 from dhop.model.geometry import Model
 from dhop.model.relations import Index, group_by
@@ -19,15 +19,15 @@ from dhop.model.separation import separate
 
 Array = NDArray[Any]
 
-RUN = 2**12  # bytes of short rows of the adjoint that are summed as one
+RUN = 2**12  # bytes of short rows of the adjoint whose row passes are one
 NEAR = 2**23  # bytes of images that caches hold
 
 
 class SeparablePlan(Plan):
-    """Down the columns, already decimated, a few rows at a time, then along those rows.
+    """A decimating pass down the columns, a few rows at a time, then a pass along those rows.
 
-    The error is bounded in norm: with a sum of several terms, outputs that are tiny beside others
-    may be no more than a rounding of those.
+    The error is bounded in norm: with several terms, outputs that are tiny beside others may be no
+    more than rounding errors of those.
 
     Workspace: a few rows per thread.
     """
@@ -36,7 +36,7 @@ class SeparablePlan(Plan):
         self.model = model
         if np.finfo(dtype).eps == np.finfo(model.dtype).eps:
             a, b = model.factors
-        else:  # the rounded taps are what is asked for
+        else:  # the operator is that of the rounded taps
             a, b = separate(model.rounded.weights, dtype)
         times = cost.separable(model, dtype, len(a))
         self.forward = _forward(model, a, b.astype(dtype), times[0])
@@ -48,15 +48,15 @@ def _forward(model: Model, a: Array, b: Array, time: float) -> Multiply:
     shapes = rows.size, columns.size, rows.outputs, columns.outputs
     split = columns.split
     phases, places = split.pixel.shape
-    lines = line_sums(rows.by_output, a, columns.size, b.dtype)
+    down = column_pass(rows.by_output, a, columns.size, b.dtype)
     windows, values, linked = _forward_taps(columns, b)
     table = separable.Forward(
-        *shapes, phases, places, NEAR // b.itemsize, *lines.sizes, windows.size,
-        len(split.outer), linked, reached(rows.by_output), *lines.tables, split.outer, split.inner,
+        *shapes, phases, places, NEAR // b.itemsize, *down.sizes, windows.size,
+        len(split.outer), linked, reached(rows.by_output), *down.tables, split.outer, split.inner,
         windows,
     )  # fmt: skip
-    return gather(
-        separable.forward, pack(table), lines.before(values),
+    return threaded(
+        separable.forward, pack(table), down.before(values),
         work=GROUP * max(columns.size, places) + phases * places,
         size=model.pixels, rows=-(-rows.outputs // GROUP), cost=time,
     )  # fmt: skip
@@ -70,19 +70,19 @@ def _adjoint(model: Model, a: Array, b: Array, time: float) -> Multiply:
     run = RUN // (width * b.itemsize)
     height = max(1, run // GROUP) * GROUP
     phases, places = split.trimmed.pixel.shape
-    # Margins between rows are summed, too.
+    # Row passes that are one sum the margins between rows, too.
     held = max(1, min(run, height)) if 2 * width <= 3 * places else 1
     span = (height - 1) * width + places
     first, member = split.trimmed.by_pixel
-    lines = line_sums(rows.by_pixel, a, columns.outputs, b.dtype)
+    down = column_pass(rows.by_pixel, a, columns.outputs, b.dtype)
     windows, values, linked, begin = _adjoint_taps(columns, b)
     table = separable.Adjoint(
-        *shapes, phases, places, height, width, held, *lines.sizes, windows.size,
-        *lines.tables, first, member // places * span + member % places, split.trimmed.single,
+        *shapes, phases, places, height, width, held, *down.sizes, windows.size,
+        *down.tables, first, member // places * span + member % places, split.trimmed.single,
         windows, linked, begin,
     )  # fmt: skip
-    return gather(
-        separable.adjoint, pack(table), lines.before(values),
+    return threaded(
+        separable.adjoint, pack(table), down.before(values),
         work=height * width + phases * span,
         size=model.outputs, rows=-(-rows.size // GROUP), cost=time,
     )  # fmt: skip
@@ -113,16 +113,16 @@ def _adjoint_taps(columns: Axis, b: Array) -> tuple[Index, Array, Index, Index]:
 
 
 def _linked(taps: Index, step: int) -> tuple[Index, int]:
-    """Order of taps that begins with links, and number of taps in those; see `sum_windows`.
+    """Order of taps that begins with links, and number of taps in those; see `register_blocks`.
 
-    The taps alone decide, not the size of the image: parts of it have the same bits.
+    It does not depend on the size of the image: parts of one have the same bits.
 
     Parameters
     ----------
     taps : ndarray of intp
         All different, in the order of their windows.
     step : int
-        From one tap to that whose window is a vector further on.
+        From one tap to the one whose window begins a vector further on.
     """
     left = {tap: k for k, tap in enumerate(taps.tolist())}
     order: list[int] = []

@@ -1,4 +1,4 @@
-"""Fields in tiles, each blurred by the PSF of its node, by any method of one PSF."""
+"""Products with a PSF that varies, tile by tile, by any method for one PSF."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,11 +18,11 @@ from dhop.runtime.workspace import Borrowed
 Array = NDArray[Any]
 Slices = tuple[slice, ...]
 
-FEW = 4  # tiles of a group for each thread; fewer are computed one by one, by all threads
+FEW = 4  # tiles of a group for each thread; fewer are computed one by one, each by all threads
 
 
-class _Own(NamedTuple):
-    """What a tile needs: its plan, shapes, tables of `dhop.kernels.tiles`, and its outputs."""
+class _PreparedTile(NamedTuple):
+    """A tile's plan, shapes, tables of `dhop.kernels.tiles`, and outputs."""
 
     plan: Plan
     size: tuple[int, ...]
@@ -34,11 +34,11 @@ class _Own(NamedTuple):
 
 
 class TilesPlan(Plan):
-    """Multiply tiles by their hats, blur each with its PSF, and add up where they overlap.
+    """Multiply tiles by their hats, blur each with its PSF, and add the results.
 
-    Every pixel is in two tiles for each axis, so that a product costs that many with a single PSF,
-    and what tiles are longer by their margins. What threads write at the same time does not
-    overlap; groups of such tiles follow each other in a fixed order.
+    Every pixel is in two tiles for each axis, so that a product costs as many with a single PSF,
+    and the margins of tiles. Tiles of a group do not overlap, so that threads can share them; the
+    groups have a fixed order.
 
     Workspace: per thread a tile and its outputs, and that of its plan. The plans of the Fourier
     method hold the spectra of all nodes, see `cost.SPECTRA`.
@@ -51,11 +51,11 @@ class TilesPlan(Plan):
         self._cost = cost.tiled(tiling, dtype, method)
         plans = {tile.node: tiling.models[tile.node] for tile in tiling.tiles}
         prepared = {node: prepare(method, model, dtype) for node, model in plans.items()}
-        own = {tile: self._own(tile, prepared[tile.node]) for tile in tiling.tiles}
+        own = {tile: self._prepared(tile, prepared[tile.node]) for tile in tiling.tiles}
         self._forward = [[own[tile] for tile in group] for group in tiling.by_outputs]
         self._adjoint = [[own[tile] for tile in group] for group in tiling.by_pixels]
 
-    def _own(self, tile: Tile, plan: Plan) -> _Own:
+    def _prepared(self, tile: Tile, plan: Plan) -> _PreparedTile:
         *planes, rows, columns = tile.pieces
         plane, thick = (planes[0].pixel, planes[0].hat) if planes else (_NOTHING, _ONE)
         n1, n2 = self.model.size[-2:]
@@ -64,7 +64,7 @@ class TilesPlan(Plan):
             plane, rows.pixel, columns.runs,
         )  # fmt: skip
         hats = np.concatenate([thick, rows.hat, columns.hat]).astype(self._dtype.type(0).real.dtype)
-        return _Own(
+        return _PreparedTile(
             plan, plan.model.size, plan.model.low, pack(table), hats, tile.seen, tile.outputs
         )
 
@@ -79,7 +79,7 @@ class TilesPlan(Plan):
     def _each(
         self,
         function: Any,
-        groups: list[list[_Own]],
+        groups: list[list[_PreparedTile]],
         images: Array,
         results: Array,
         workers: int | None,
@@ -102,11 +102,11 @@ _NOTHING, _ONE = np.zeros(1, np.intp), np.ones(1)
 
 def _blur(
     reliable: list[bool], dtype: np.dtype[Any], image: Array, result: Array, workers: int | None,
-    tile: _Own,
+    tile: _PreparedTile,
 ) -> None:  # fmt: skip
     """Add the outputs of a tile."""
     with Borrowed(dtype, tile.size, tile.low) as (lit, found):
-        kernels.light(image, tile.table, tile.hats, lit.reshape(-1))
+        kernels.multiply_hats(image, tile.table, tile.hats, lit.reshape(-1))
         lit.flags.writeable = False
         reliable.append(tile.plan.forward(lit.reshape(-1), found.reshape(-1), workers))
         result[tile.outputs] += found[tile.seen]
@@ -114,12 +114,12 @@ def _blur(
 
 def _gather(
     reliable: list[bool], dtype: np.dtype[Any], image: Array, result: Array, workers: int | None,
-    tile: _Own,
+    tile: _PreparedTile,
 ) -> None:  # fmt: skip
-    """Add what outputs tell of the pixels of a tile."""
+    """Add the adjoint of a tile to its pixels."""
     with Borrowed(dtype, tile.low, tile.size) as (given, found):
         given[...] = 0
         given[tile.seen] = image[tile.outputs]
         given.flags.writeable = False
         reliable.append(tile.plan.adjoint(given.reshape(-1), found.reshape(-1), workers))
-        kernels.gather_light(found.reshape(-1), tile.table, tile.hats, result)
+        kernels.add_tile(found.reshape(-1), tile.table, tile.hats, result)

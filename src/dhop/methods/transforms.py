@@ -1,4 +1,4 @@
-"""Fourier transforms of lines side by side, by our own kernels or by a backend of `scipy.fft`."""
+"""Fourier transforms of lines side by side, by `dhop.kernels` or by a backend of `scipy.fft`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _PROBE = np.zeros(1)
 
 
 class Transform:
-    """Transforms of one length, in place, with the frequencies in an order of their own.
+    """Transforms of one length, in place, with frequencies in digit-reversed order.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Transform:
 
 
 def _schedule(length: int, stages: list[tuple[int, int, int]]) -> Array:
-    """Stages of the whole line, until a part of it stays in the L1 cache for all the others."""
+    """Stages of the whole line, then for each part that fits the L1 cache all the others."""
     far = sum(radix * part * 2 * BYTES > NEAR for radix, part, _ in stages[:-1])
     near = length if far == 0 else stages[far - 1][1]
     rows = [(*stage, 0, length) for stage in stages[:far]]
@@ -85,13 +85,13 @@ def backend_is_set() -> bool:
             fft.fft(_PROBE)
         except NotImplementedError:
             return False
-        except RecursionError:  # it hands on to scipy's, which leads back to it here
+        except RecursionError:  # it calls scipy's, which is skipped, and so itself
             return True
     return True
 
 
 def _radices(length: int) -> list[int]:
-    """As few stages as there can be, the largest radices first."""
+    """Radices of the fewest stages, the largest first."""
     radices = []
     for radix in transform.RADICES:
         while length % radix == 0:

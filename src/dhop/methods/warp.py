@@ -1,4 +1,4 @@
-"""Products of a warp: the filter along each axis, then the spline at each output, and back."""
+"""Products of a warp: the spline filter along each axis, then the spline at each output."""
 
 from functools import cached_property
 from math import prod
@@ -17,13 +17,13 @@ Array = NDArray[Any]
 
 STRIP = 2**19  # bytes of columns that are filtered together, which a cache holds
 LEAST = 16  # columns in a strip, for whole lines of the cache
-FILTER = 2.5  # nanoseconds of a pixel, of one filter ...
-SPLINE = {4: 10.0, 2: 5.0, 1: 3.0}  # ... and of an output, by the taps; of a volume 3 times that
-BACK = 1.5  # times that is what the transpose takes
+FILTER = 2.5  # nanoseconds of a pixel in one filter
+SPLINE = {4: 10.0, 2: 5.0, 1: 3.0}  # of an output, by the taps; three times as many in a volume
+TRANSPOSE = 1.5  # times as many in the transpose
 
 
 class WarpPlan:
-    """Products with one image at a time, of any dtype that is real.
+    """Products with one image at a time, of any real dtype.
 
     Workspace: the coefficients, an array between two filters, and a band or a strip per thread.
 
@@ -34,7 +34,7 @@ class WarpPlan:
 
     def __init__(self, warp: Warp) -> None:
         from dhop.kernels import warp as kernels
-        from dhop.kernels.warp_places import BLOCK, band, packed
+        from dhop.kernels.warp_positions import BLOCK, band, packed
 
         self._warp = warp
         self._kernels, self._block = kernels, BLOCK
@@ -53,7 +53,7 @@ class WarpPlan:
         return SPLINE[self._warp.taps] * (3 if self._warp.volume else 1)
 
     def _work(self, dtype: np.dtype[Any]) -> tuple[Array, Index]:
-        """Workspace for the outputs that are located at a time."""
+        """Workspace for a block of outputs."""
         return np.empty(4 * self._block, dtype), np.empty(self._block, np.intp)
 
     @cached_property
@@ -97,7 +97,7 @@ class WarpPlan:
         run(gather, row_blocks(lines, self._spline * warp.outputs, workers), workers)
 
     def adjoint(self, y: Array, out: Array, workers: int | None) -> None:
-        """Write the image of numbers `y`, one for each output, into `out`."""
+        """Write the transpose's image of outputs `y` into `out`."""
         warp, kernels = self._warp, self._kernels
         planes, rows, columns = warp.axes
         between = workspace.empty((planes.count * rows.count * columns.size,), y.dtype)
@@ -113,7 +113,7 @@ class WarpPlan:
                 band, work, at, start, stop, between,
             )  # fmt: skip
 
-        work = BACK * self._spline * warp.outputs + FILTER * between.size
+        work = TRANSPOSE * self._spline * warp.outputs + FILTER * between.size
         run(gather, row_blocks(int(bands[0]), work, workers), workers)
         for down in reversed(self._down[1:]):
             between = down.adjoint(between, None, workers)
@@ -121,14 +121,7 @@ class WarpPlan:
 
 
 class _Down:
-    """The filter down an axis that is not the last, of some images.
-
-    Parameters
-    ----------
-    axis : SplineAxis
-    images, lines : int
-        How many images there are, and lines along the axis in each.
-    """
+    """The filter down an axis that is not the last, of images with `lines` along it each."""
 
     def __init__(self, axis: SplineAxis, images: int, lines: int) -> None:
         self._pixels, self._coefficients = (images * n * lines for n in (axis.size, axis.count))
@@ -153,14 +146,14 @@ class _Down:
         return out
 
     def adjoint(self, y: Array, out: Array | None, workers: int | None) -> Array:
-        """The transpose, for which `y` is used up; into `out` if that is given."""
-        from dhop.kernels.spline import filter_columns_back
+        """The transpose, which overwrites `y`; into `out` if that is given."""
+        from dhop.kernels.spline import filter_columns_transposed
 
         size = y.itemsize
         result = workspace.empty((self._pixels,), y.dtype) if out is None else out
 
         def some(start: int, stop: int) -> None:
-            filter_columns_back(y, self._table[size], self._numbers, start, stop, result)
+            filter_columns_transposed(y, self._table[size], self._numbers, start, stop, result)
 
         run(some, row_blocks(self._strips[size], FILTER * y.size, workers), workers)
         return result

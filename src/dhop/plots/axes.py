@@ -1,4 +1,4 @@
-"""Axes to draw on, and what they have in common."""
+"""New axes, and color bars."""
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes

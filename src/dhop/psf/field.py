@@ -106,8 +106,8 @@ class Field:
     ) -> "Field":
         """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
 
-        They tell what a pixel of the detector receives, so the pixel is in them already: use them
-        with ``decimation="sample"``.
+        They include the area of a pixel of the detector, so use them with
+        ``decimation="sample"``.
 
         Parameters
         ----------
@@ -125,8 +125,8 @@ class Field:
         Returns
         -------
         Field
-            Of PSFs of sum one, in pixels of the scene, of which the first of each `factor` is where
-            a pixel of the detector has its middle.
+            Of PSFs of sum one, in pixels of the scene; the first of each `factor` of these is in
+            the middle of a pixel of the detector.
 
         Raises
         ------
@@ -309,22 +309,21 @@ class Field:
         Parameters
         ----------
         old, new : sequence of float
-            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+            Pixels of the scene in one of a frame, before and after.
         decimated : bool
             Pixels begin together with those of the frame, as for sums and means. Otherwise the
             middles of the first do, as for samples.
         """
         sizes = [[1 / each for each in pixels] for pixels in (old, new)]
         center = [(size - 1) // 2 for size in self.shape]
-        stamps = [
-            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
-        ]
+        flat = self.stamps.reshape(-1, *self.shape)
+        stamps = np.array([resample(one, sizes[0], sizes[1], center=center) for one in flat])
         middle = 0.5 if decimated else 0.0
         places = [
             (nodes + middle) * after / before - middle
             for nodes, before, after in zip(self.positions, old, new, strict=True)
         ]
-        return Field(stamps, places)
+        return Field(stamps.reshape(*self.grid, *stamps.shape[1:]), places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.

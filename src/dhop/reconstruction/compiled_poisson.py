@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.kernels import photons
+from dhop.kernels import poisson
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss
 from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
 
-JUDGED, BENT = 4.0, 3.0  # nanoseconds a pixel of the two loops
-NOTHING: Array = np.zeros(0)
+LOSS, DERIVATIVES = 4.0, 3.0  # nanoseconds a pixel of the two loops
+NO_DESCENT: Array = np.zeros(0)
 
 
 class CompiledPoissonLoss(PoissonLoss):
@@ -21,42 +21,48 @@ class CompiledPoissonLoss(PoissonLoss):
 
     def evaluate(self, number: int, product: Array) -> FrameLoss:
         descent = np.empty_like(product)
-        return FrameLoss(self._judged([(number, product, descent)]), descent)
+        return FrameLoss(self._total([(number, product, descent)]), descent)
 
     def cost(self, products: Sequence[Array]) -> float:
-        return self._judged([(number, each, NOTHING) for number, each in enumerate(products)])
+        return self._total([(number, each, NO_DESCENT) for number, each in enumerate(products)])
 
-    def bend(self, products: Sequence[Array], ways: Sequence[Sequence[Array]], t: Array) -> Array:
+    def directional_derivatives(
+        self, products: Sequence[Array], directions: Sequence[Sequence[Array]], t: Array
+    ) -> Array:
         sums = [np.empty((_blocks(product), 5)) for product in products]
+        one, other = directions
 
-        def bend(number: int, start: int, stop: int) -> None:
-            photons.bend(
-                *self._of(number), products[number], ways[0][number], ways[1][number], t,
-                start, stop, sums[number],
-            )  # fmt: skip
+        def part(k: int, start: int, stop: int) -> None:
+            poisson.directional_derivatives(
+                *self._frame(k), products[k], one[k], other[k], t, start, stop, sums[k]
+            )
 
-        run(bend, [(k, *part) for k, each in enumerate(sums) for part in _parts(each, BENT)])
+        run(part, _ranges(sums, DERIVATIVES))
         return np.sum([each.sum(axis=0) for each in sums], axis=0)
 
-    def _judged(self, frames: Sequence[tuple[int, Array, Array]]) -> float:
+    def _total(self, frames: Sequence[tuple[int, Array, Array]]) -> float:
         """The loss of some frames, each a number, a product and an array for the descent."""
         sums = [np.empty(_blocks(product)) for _, product, _ in frames]
 
-        def judge(k: int, start: int, stop: int) -> None:
+        def part(k: int, start: int, stop: int) -> None:
             number, product, descent = frames[k]
-            photons.judge(*self._of(number), product, start, stop, descent, sums[k])
+            poisson.poisson_loss(*self._frame(number), product, start, stop, descent, sums[k])
 
-        run(judge, [(k, *part) for k, each in enumerate(sums) for part in _parts(each, JUDGED)])
+        run(part, _ranges(sums, LOSS))
         return float(sum(each.sum() for each in sums))
 
-    def _of(self, number: int) -> tuple[Array, Array, Array, float]:
+    def _frame(self, number: int) -> tuple[Array, Array, Array, float]:
         return self.counts[number], self.backgrounds[number], self.weights[number], self.gain
 
 
 def _blocks(product: Array) -> int:
-    return -(-product.size // photons.BLOCK)
+    return -(-product.size // poisson.BLOCK)
 
 
-def _parts(sums: Array, cost: float) -> list[tuple[int, int]]:
-    """Ranges of the blocks of a frame, one for each thread."""
-    return row_blocks(len(sums), cost * photons.BLOCK * len(sums))
+def _ranges(sums: Sequence[Array], cost: float) -> list[tuple[int, int, int]]:
+    """Each frame with ranges of its blocks, one for each thread."""
+    return [
+        (k, *blocks)
+        for k, each in enumerate(sums)
+        for blocks in row_blocks(len(each), cost * poisson.BLOCK * len(each))
+    ]

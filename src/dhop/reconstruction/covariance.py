@@ -100,7 +100,7 @@ class Covariance:
         if found is None:
             return None
         inverse = self._inverse(found)
-        product = inverse.spread if noise else inverse.rounded
+        product = inverse.noise_product if noise else inverse.rounded
         return ControlVariate(inverse.diagonal(noise).reshape(-1), product)
 
     def restricted(self, x: Array) -> Array:
@@ -141,14 +141,7 @@ class Covariance:
         return x if self.near is None else self.restricted(self.near.rounded(x))
 
     def solve(self, b: Array, rtol: float) -> Array:
-        r"""The products with :math:`K^{-1}`.
-
-        Parameters
-        ----------
-        b : ndarray, shape (k, N)
-        rtol : float
-            Norm of all residuals together, relative to that of `b`.
-        """
+        """The products with :math:`K^{-1}`, to a tolerance relative to all of `b`, shape (k, N)."""
         b = self.restricted(b.astype(self.dtype, copy=False))
         scale = norm(b)
         strength = sum(self.problem.scales())
@@ -217,14 +210,7 @@ class Covariance:
 
 
 class ControlVariate(NamedTuple):
-    """A matrix near the covariance, or near the part of it that is noise.
-
-    Attributes
-    ----------
-    diagonal : ndarray, shape (N,)
-    product : callable
-        With vectors, the rows of an array.
-    """
+    """The diagonal of a matrix near the covariance, and the product with rows of an array."""
 
     diagonal: Array
     product: Callable[[Array], Array]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.iteration.steps import inner
-from dhop.kernels import DARKEST, NEAR, STEEPEST
+from dhop.kernels import LARGEST_RATIO, LEAST_FRACTION, LEAST_MEAN
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.losses import Loss
 
@@ -18,13 +18,9 @@ WIDE = np.dtype(np.float64)
 
 
 class FrameLoss(NamedTuple):
-    """The loss of one frame and its gradient, lazy for a lazy prediction.
+    """The loss of one frame, lazy for a lazy prediction.
 
-    Attributes
-    ----------
-    value : number
-    descent : ndarray
-        Minus half the derivative by each pixel of the prediction.
+    `descent` is minus half the derivative by each pixel of the prediction.
     """
 
     value: Any
@@ -34,12 +30,8 @@ class FrameLoss(NamedTuple):
 class QuadraticModel(NamedTuple):
     """Least squares with the gradient of the loss of one frame, or nearly.
 
-    Attributes
-    ----------
-    square : number
-        Of the weighted residuals.
-    weights, robustness : ndarray
-        Of the pixels, and the robustness weights of `dhop.reconstruction.losses.Loss`.
+    `square` is the sum of the weighted squares of the residuals; `robustness` are the robustness
+    weights of `dhop.reconstruction.losses.Loss`.
     """
 
     square: Any
@@ -59,15 +51,7 @@ class DataTerm(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ResidualLoss:
-    """A loss of the weighted residuals.
-
-    Attributes
-    ----------
-    operator : FrameStack
-        With the weights.
-    frames : ndarray, shape (F, ...)
-    loss : Loss
-    """
+    """A loss of the weighted residuals of frames; the operator has the weights."""
 
     operator: FrameStack
     frames: Array
@@ -125,11 +109,11 @@ class PoissonLoss:
     def mean(self, number: int, product: Array) -> Array:
         """The expected counts."""
         m = product / self.gain + self.backgrounds[number]
-        return np.maximum(m, DARKEST)
+        return np.maximum(m, LEAST_MEAN)
 
     def evaluate(self, number: int, product: Array) -> FrameLoss:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-        ratio = np.minimum(n / m, STEEPEST)
+        ratio = np.minimum(n / m, LARGEST_RATIO)
         return FrameLoss(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
 
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
@@ -142,16 +126,18 @@ class PoissonLoss:
         total: Any = 0.0
         for number, product in enumerate(products):
             n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-            total = total + self._loss(n, w, m, np.minimum(n / m, STEEPEST))
+            total = total + self._loss(n, w, m, np.minimum(n / m, LARGEST_RATIO))
         return total
 
-    def bend(self, products: Sequence[Array], ways: Sequence[Sequence[Array]], t: Array) -> Any:
+    def directional_derivatives(
+        self, products: Sequence[Array], directions: Sequence[Sequence[Array]], t: Array
+    ) -> Any:
         """First and second derivatives of the loss of all frames along two directions.
 
         Parameters
         ----------
         products : sequence of ndarray
-        ways : pair of sequences of ndarray
+        directions : pair of sequences of ndarray
             The directions, as changes of the products.
         t : ndarray, shape (2,)
             The point along them.
@@ -162,10 +148,10 @@ class PoissonLoss:
             Minus half the slopes, then half the curvatures: along one, mixed, along the other.
         """
         total: Any = np.zeros(5)
-        for number, (product, one, other) in enumerate(zip(products, *ways, strict=True)):
-            ahead = np.maximum(product + t[0] * one + t[1] * other, NEAR * product)
+        for number, (product, one, other) in enumerate(zip(products, *directions, strict=True)):
+            ahead = np.maximum(product + t[0] * one + t[1] * other, LEAST_FRACTION * product)
             n, w, m = self.counts[number], self.weights[number], self.mean(number, ahead)
-            ratio = np.minimum(n / m, STEEPEST)
+            ratio = np.minimum(n / m, LARGEST_RATIO)
             descent, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
             sums = [(descent, one), (descent, other)]
             sums += [(bent * one, one), (bent * one, other), (bent * other, other)]

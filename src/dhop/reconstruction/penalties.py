@@ -33,11 +33,7 @@ class Cost(NamedTuple):
 class QuadraticMajoriser(NamedTuple):
     """The quadratic majoriser ``||S x||^2`` of a penalty.
 
-    Attributes
-    ----------
-    S : FrameStack
-    strength : float
-        The weight of the nearest quadratic regulariser that is as strong.
+    `strength` is the weight of the nearest quadratic regulariser that is as strong.
     """
 
     S: FrameStack
@@ -54,10 +50,7 @@ class Penalty(Protocol):
 class SmoothedNorm(Penalty, Protocol):
     """A sum of norms, of gradients or of coefficients, that are quadratic near zero.
 
-    Attributes
-    ----------
-    quadratic : str
-        The quadratic regulariser whose spectrum is nearest.
+    `quadratic` is the quadratic regulariser whose spectrum is nearest.
     """
 
     quadratic: ClassVar[Stencil]
@@ -136,7 +129,7 @@ class Variation:
         return QuadraticMajoriser(FrameStack(steps), float(weights.mean()))
 
     def cost(self, x: Array) -> Cost:
-        from dhop.kernels import variation  # with Numba, so not before it is needed
+        from dhop.kernels import total_variation  # with Numba, so not before it is needed
 
         sizes = tuple(self.dims[axis] for axis in self.axes)
         image = x.reshape(-1, *(1,) * (3 - len(sizes)), *sizes)
@@ -145,10 +138,10 @@ class Variation:
         rows = row_blocks(sums.size, PASSED * image.size)
 
         def weigh(start: int, stop: int) -> None:
-            variation.weigh(image, self.threshold, start, stop, weights, sums)
+            total_variation.huber_weights(image, self.threshold, start, stop, weights, sums)
 
         def climb(start: int, stop: int) -> None:
-            variation.climb(image, weights, start, stop, slope)
+            total_variation.weighted_laplacian(image, weights, start, stop, slope)
 
         run(weigh, rows)
         run(climb, rows)

@@ -37,20 +37,16 @@ class Posterior:
     Parameters
     ----------
     problem : Problem
-        Whose solution it is; its frames are not looked at.
+        Its frames are not used.
     scene : ndarray, shape (N,)
         The solution.
-    bounds : (float, float) or None
-        Least and largest value that it may have.
-    edge : float or None
-        The size up to which total variation took steps for noise, or starlets coefficients.
-    target : ndarray or None
-        The PSF that the image is wanted at.
+    bounds, edge, target
+        Of `dhop.Solution`.
 
     Attributes
     ----------
     root : float
-        Noise divided by it is that of the problem as it is solved.
+        The noise is divided by it, as the problem is scaled.
     images : list of Covariance
         At the solution itself.
     """
@@ -111,14 +107,8 @@ class Posterior:
     ) -> tuple[Array, float]:
         """The standard deviation of each pixel, and the relative error of its estimate.
 
-        Parameters
-        ----------
-        sigma : float
-            Of the noise, in the unit of the frames.
-        noise : bool
-            Whether of the noise of the frames alone.
-        probes, rng, progress
-            See `dhop.reconstruction.probing.probed`.
+        For `noise` it is that by the noise of the frames alone, `sigma` in their unit. For the rest
+        see `dhop.reconstruction.probing.probed`.
         """
         own = sigma / self.root
         images = self.images if noise else self.covariances(own)

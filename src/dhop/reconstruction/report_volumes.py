@@ -17,10 +17,8 @@ NAMES = "plane", "row", "column"
 
 def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "linear") -> Figure:
     """Draw a `dhop.Solution` of volumes: see `dhop.Solution.plot`."""
-    seen = report_panels.seen(solution)[0]
-    first = solution.frames[0]
-    values = first[seen] if seen.any() else np.zeros(1)
-    frame = _volume(np.where(seen, first, np.median(values)))
+    first, values = report_panels.first_frame(solution)
+    frame = _volume(first)
     image = _volume(inward(solution.image, solution.channel_axis)) * report_panels.gain(solution)
     shades = Shades(values, stretch)
     figure, axes = report_panels.page(5 if deviation is None else 6)
@@ -31,19 +29,14 @@ def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "li
             title = f"{name}, {report_panels.times(volume.shape)}" if axis == 0 else name
             report_panels.show(axes[row, axis], cut, shades, f"{title}\n{NAMES[axis]} {at}")
             axes[row, axis].set_aspect("auto")
-    residuals = solution.residuals()
-    root = np.sqrt(np.mean(residuals.reshape(-1, *residuals.shape[-3:]) ** 2, axis=0))
+    root = report_panels.root_mean_square(solution.residuals(), 3)
     _map(figure, axes[0, 3], root, "residual", report_panels.unit_of_residuals(solution))
     report_panels.brightness(axes[1, 3], solution)
     report_panels.convergence(axes[0, 4], solution)
     report_panels.choice(axes[1, 4], solution)
     if deviation is not None:
-        spread = np.asarray(inward(deviation, solution.channel_axis)).astype(np.float64)
-        root = np.sqrt(np.mean(spread.reshape(-1, *spread.shape[-3:]) ** 2, axis=0))
+        root, signal = report_panels.deviations(solution, deviation, 3)
         _map(figure, axes[0, 5], root, "standard deviation", "brightness")
-        scene = np.asarray(inward(solution.image, solution.channel_axis))
-        signal = np.abs(scene) / np.where(spread > 0, spread, np.inf)
-        signal = signal.reshape(-1, *signal.shape[-3:]).mean(axis=0)
         _map(figure, axes[1, 5], signal, "image over deviation", "times")
     return figure
 

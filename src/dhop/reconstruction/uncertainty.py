@@ -35,12 +35,7 @@ What: TypeAlias = Literal["posterior", "noise"]
 
 
 class Uncertainty:
-    """The posterior of a solution, in the axes and units of the user.
-
-    Parameters
-    ----------
-    solution : Solution
-    """
+    """The posterior of a solution, in the axes and units of the user."""
 
     def __init__(self, solution: "Solution") -> None:
         if solution.solver == "plug-and-play":

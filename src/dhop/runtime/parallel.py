@@ -39,9 +39,10 @@ LARGEST_BLOCK = 1e7  # nanoseconds; untouched memory can make a block thirty tim
 LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between checks whether threads have ended
 
 Numbers: TypeAlias = NDArray[np.int64]
-Part: TypeAlias = Callable[[int, Numbers], Any]
+Task: TypeAlias = Callable[[int, Numbers], Any]
+Shared: TypeAlias = Callable[[Numbers, int, Numbers], bool]
 
-_NOBODY = np.zeros(0, np.int64)  # a board without threads
+_NOBODY = np.zeros(0, np.int64)  # the status of no threads
 _call_numbers = itertools.count(1)
 _block: ContextVar[int | None] = ContextVar("dhop.workers", default=None)
 
@@ -107,21 +108,21 @@ class _Pool:
 
     Attributes
     ----------
-    board : ndarray of int64, shape (n + 1,)
-        State of the threads, see `dhop.kernels.shares`.
+    status : ndarray of int64, shape (n + 1,)
+        See `dhop.kernels.work_sharing`.
     size : int
         Number of threads.
     """
 
     def __init__(self, size: int) -> None:
-        from dhop.kernels.shares import look_out, wait  # imports Numba
+        from dhop.kernels.work_sharing import await_helpers, await_product  # imports Numba
 
         self._asked: SimpleQueue[Callable[[int], None]] = SimpleQueue()
-        self.board = np.zeros(size + 1, np.int64)
-        self._look_out, self._wait = look_out, wait
+        self.status = np.zeros(size + 1, np.int64)
+        self._await_product, self._await_helpers = await_product, await_helpers
         # Compiled now, since a process forked while a thread compiles can never compile again.
-        look_out(self.board, size, -1)
-        wait(self.board, -1)
+        await_product(self.status, size, -1)
+        await_helpers(self.status, -1)
         self.size = 0
         with suppress(RuntimeError):  # no more threads, as when the interpreter shuts down
             while self.size < size:
@@ -138,17 +139,21 @@ class _Pool:
 
     def _help(self, number: int) -> None:
         while True:
-            begun = int(self.board[BEGUN])  # read before the queue is found empty
+            begun = int(self.status[BEGUN])  # read before the queue is found empty
             if self._asked.empty():
-                self._look_out(self.board, number, begun)
+                self._await_product(self.status, number, begun)
             else:
-                self.board[number] = 0
+                self.status[number] = 0
             self._asked.get()(number)
 
     def wait(self, call: int) -> None:
         """Wait until no thread works for `call`."""
         pause = LEAST_PAUSE
-        while call in self.board[BEGUN + 1 :].tolist() and not self._wait(self.board, call):
+
+        def works() -> bool:
+            return call in self.status[BEGUN + 1 :].tolist()
+
+        while works() and not self._await_helpers(self.status, call):
             time.sleep(pause)
             pause = min(2 * pause, MOST_PAUSE)
 
@@ -158,7 +163,7 @@ def _pool() -> _Pool:
     return _Pool(available_cpus() - 1)
 
 
-_callers: set[int] = set()  # threads that are inside `_together`
+_callers: set[int] = set()  # threads that are inside `_run_tasks`
 
 
 def _reset() -> None:
@@ -196,20 +201,15 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     return list(itertools.pairwise(edges))
 
 
-def share(
-    function: Callable[[Numbers, int, Numbers], bool],
-    rows: int,
-    work: float,
-    workers: int | None = None,
-) -> bool:
-    """Compute shares of `rows` rows, `work` nanoseconds in all, in several threads.
+def share(function: Shared, rows: int, work: float, workers: int | None = None) -> bool:
+    """Compute shares of `rows` rows, `work` nanoseconds in all, in at most so many `workers`.
 
     Parameters
     ----------
     function : callable
-        Calls a kernel that takes some of the shares, see `dhop.kernels.shares`, and returns whether
-        its results can be relied on. A call takes no more than about four times `LARGEST_BLOCK`,
-        for the sake of interrupts.
+        Calls a kernel that takes some of the shares (`dhop.kernels.work_sharing`), and returns
+        whether its results can be relied on. A call takes no more than about four times
+        `LARGEST_BLOCK`, for the sake of interrupts.
     rows : int
     work : float
     workers : int, optional
@@ -221,31 +221,31 @@ def share(
         Whether all results can be relied on.
     """
     count = threads(work, workers)
-    shares = _shares(rows, work, count)
+    shares = _split_shares(rows, work, count)
     if shares.size == EDGES + 2:  # a single one
         return function(shares, 0, _NOBODY)
-    return _share(function, shares.copy(), count)
+    return _compute_shares(function, shares.copy(), count)
 
 
-def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
+def _compute_shares(function: Shared, shares: Numbers, count: int) -> bool:
     """Compute several shares in up to `count` threads."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     reliable, ended = [], False
 
-    def take_part(number: int, board: Numbers) -> None:
+    def take_shares(number: int, status: Numbers) -> None:
         nonlocal ended
         if not ended:
-            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), board))
+            reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), status))
             ended = all_at_once
 
-    parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
-    _together(parts, count, call, announce=False)
+    tasks = [take_shares] * (count if all_at_once else shares[:, EDGES + 1 :].size)
+    _run_tasks(tasks, count, call, announce=False)
     return all(reliable)
 
 
 @lru_cache(maxsize=256)
-def _shares(rows: int, work: float, count: int) -> Numbers:
+def _split_shares(rows: int, work: float, count: int) -> Numbers:
     """A part of the rows for each thread, in shrinking shares, so that threads end together.
 
     Parts are the same for every product: their data may still be in the processor's cache.
@@ -291,10 +291,10 @@ def run(
         function(*blocks[0])
         return
 
-    def part(block: tuple[Any, ...]) -> Part:
-        return lambda number, board: function(*block)
+    def task(block: tuple[Any, ...]) -> Task:
+        return lambda number, status: function(*block)
 
-    _together(map(part, blocks), workers, next(_call_numbers), announce=True)
+    _run_tasks(map(task, blocks), workers, next(_call_numbers), announce=True)
 
 
 @contextmanager
@@ -310,20 +310,20 @@ def _calling() -> Iterator[int]:
             _callers.discard(thread)
 
 
-def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
-    """Call every part in several threads, each with the number of its thread and the board.
+def _run_tasks(tasks: Iterable[Task], workers: int | None, call: int, announce: bool) -> None:
+    """Call every task in several threads, each with the number of its thread and the status of all.
 
-    The caller's number is 0. `announce` marks the begin of the call on the board, for parts that do
+    The caller's number is 0. `announce` counts the call as begun, for tasks that do
     not do so themselves.
     """
-    todo = deque(parts)  # the only reference: a request may stay in the pool for long
-    del parts
+    todo = deque(tasks)  # the only reference: a request may stay in the pool for long
+    del tasks
     failures: list[BaseException] = []
-    pool, board = None, _NOBODY
+    pool, status = None, _NOBODY
     limit = _block.get()
 
     # There are no locks: every operation on these is atomic, also under interrupts.
-    def take() -> Part | None:
+    def take() -> Task | None:
         try:
             return todo.popleft()
         except IndexError:
@@ -334,11 +334,11 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
         todo.clear()
 
     def help_out(number: int) -> None:
-        board[number] = call  # first, so that all threads with a part are known when none is left
+        status[number] = call  # first, so that all threads with a task are known when none is left
         try:
             _block.set(limit)
-            while (part := take()) is not None:
-                part(number, board)
+            while (task := take()) is not None:
+                task(number, status)
         except BaseException as error:
             fail(error)
 
@@ -351,12 +351,12 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
                     if helpers > 0 and not asked:
                         asked = True
                         pool = _pool()
-                        board = pool.board
+                        status = pool.status
                         pool.ask(help_out, helpers)
                         if announce:
-                            board[BEGUN] += 1
-                    while (part := take()) is not None:
-                        part(0, board)
+                            status[BEGUN] += 1
+                    while (task := take()) is not None:
+                        task(0, status)
                 except BaseException as error:
                     fail(error)
                 if pool:

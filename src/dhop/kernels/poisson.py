@@ -1,20 +1,19 @@
-"""What counts of photons say of the means that are expected of them.
+"""The Poisson loss ``2 (m - n + n log(n / m))`` of `n` counted photons where `m` are expected.
 
-A pixel that has counted `n` photons where `m` are expected costs ``2 (m - n + n log(n / m))``. All
-that is asked of it is computed in one pass, block by block: the numbers of a block stay in the
-nearest cache, and each block has sums of its own, which do not depend on who computes it.
+It is computed block by block: the numbers of a block stay in the nearest cache, and each block has
+sums of its own, which do not depend on the thread.
 """
 
 import numpy as np
 
-from dhop.kernels import DARKEST, NEAR, STEEPEST
+from dhop.kernels import LARGEST_RATIO, LEAST_FRACTION, LEAST_MEAN
 from dhop.kernels.compile import called, exact, kernel
 from dhop.kernels.flat import flat, skip
 
 BLOCK = 512  # pixels
 
-# Of a double: where its exponent begins, the bits of 1 and of the root of 1/2, and those of 2**52,
-# to which whole numbers can be added as bits.
+# Of a double: bits of its fraction, the bits of 1, of the root of 1/2 and of 2**52, to which
+# integers can be added as bits.
 EXPONENT, ONE, ROOT, WHOLE = 52, 0x3FF0000000000000, 0x3FE6A09E667F3BCD, 0x4330000000000000
 FRACTION = 2**EXPONENT - 1
 BIAS = 2.0**EXPONENT + 1023
@@ -22,21 +21,21 @@ LOG2 = 0.6931471805599453
 
 
 @kernel
-def judge(counts, backgrounds, weights, gain, product, start, stop, fall, sums):
-    """The loss of some blocks, and minus half its slope.
+def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, descent, sums):
+    """The loss of some blocks, and minus half its gradient.
 
     Parameters
     ----------
     counts : (m,) float64 array
     backgrounds, weights : (m,) or (1,) float64 arrays
-        Of each pixel, or one number for all. Backgrounds are counts, too.
+        Of each pixel, or one number for all; backgrounds in counts.
     gain : float
-        What a photon adds to `product`.
+        Of `product` for each photon.
     product : (m,) array
-        The frame that is expected, without its background.
+        The expected frame without its background.
     start, stop : int
         Range of the blocks.
-    fall : (m,) array, or (0,) where only the loss is asked for
+    descent : (m,) array, or (0,) for the loss alone
     sums : (blocks,) float64 array
     """
     m, w, ratio, log = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -46,36 +45,38 @@ def judge(counts, backgrounds, weights, gain, product, start, stop, fall, sums):
         first = block * BLOCK
         count = min(BLOCK, counts.size - first)
         n, p = skip(flat(counts), first), skip(flat(product), first)
-        _spread(backgrounds, first, count, mean)
-        _spread(weights, first, count, weight)
+        _broadcast(backgrounds, first, count, mean)
+        _broadcast(weights, first, count, weight)
         for i in range(count):
-            mean[i] = _likely(np.float64(p[i]) / gain + mean[i])
-            r[i] = _gentle(n[i] / mean[i])
+            mean[i] = _clamp_mean(np.float64(p[i]) / gain + mean[i])
+            r[i] = _clamp_ratio(n[i] / mean[i])
         _logarithms(ratio, count, power, part, logarithm)
         total = 0.0
         for i in range(count):
             total += weight[i] * (mean[i] - r[i] * mean[i] + n[i] * logarithm[i])
         sums[block] = 2 * total
-        if fall.size > 0:
-            slope = skip(flat(fall), first)
+        if descent.size > 0:
+            slope = skip(flat(descent), first)
             for i in range(count):
                 slope[i] = weight[i] * (r[i] - 1) / gain
 
 
 @kernel
-def bend(counts, backgrounds, weights, gain, product, one, other, t, start, stop, sums):
-    """How the loss of some blocks is inclined and bent where a frame changes in two ways.
+def directional_derivatives(
+    counts, backgrounds, weights, gain, product, one, other, t, start, stop, sums
+):
+    """First and second derivatives of the loss of some blocks along two directions.
 
     Parameters
     ----------
     counts, backgrounds, weights, gain, product, start, stop
-        As for `judge`.
+        As for `poisson_loss`.
     one, other : (m,) arrays
-        The ways.
+        The directions.
     t : (2,) float64 array
-        How far the frame has gone along them.
+        The point along them.
     sums : (blocks, 5) float64 array
-        Minus half the slopes, then half the curvatures: along one way, across, along the other.
+        Minus half the slopes, then half the curvatures: along one, mixed, along the other.
     """
     m, w = np.empty(BLOCK), np.empty(BLOCK)
     mean, weight = flat(m), flat(w)
@@ -84,40 +85,40 @@ def bend(counts, backgrounds, weights, gain, product, one, other, t, start, stop
         count = min(BLOCK, counts.size - first)
         n, p = skip(flat(counts), first), skip(flat(product), first)
         a, b = skip(flat(one), first), skip(flat(other), first)
-        _spread(backgrounds, first, count, mean)
-        _spread(weights, first, count, weight)
-        slope, across, curve, mixed, bent = 0.0, 0.0, 0.0, 0.0, 0.0
+        _broadcast(backgrounds, first, count, mean)
+        _broadcast(weights, first, count, weight)
+        slope1, slope2, curve1, mixed, curve2 = 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(count):
             now = np.float64(p[i])
-            ahead, least = now + t[0] * a[i] + t[1] * b[i], NEAR * now
-            expected = _likely((least if ahead < least else ahead) / gain + mean[i])
-            r = _gentle(n[i] / expected)
+            ahead, least = now + t[0] * a[i] + t[1] * b[i], LEAST_FRACTION * now
+            expected = _clamp_mean((least if ahead < least else ahead) / gain + mean[i])
+            r = _clamp_ratio(n[i] / expected)
             f, c = weight[i] * (r - 1), weight[i] * r / expected
-            slope += f * a[i]
-            across += f * b[i]
-            curve += c * a[i] * a[i]
+            slope1 += f * a[i]
+            slope2 += f * b[i]
+            curve1 += c * a[i] * a[i]
             mixed += c * a[i] * b[i]
-            bent += c * b[i] * b[i]
-        sums[block, 0], sums[block, 1] = slope / gain, across / gain
-        bends = curve, mixed, bent
+            curve2 += c * b[i] * b[i]
+        sums[block, 0], sums[block, 1] = slope1 / gain, slope2 / gain
+        curves = curve1, mixed, curve2
         for k in range(3):
-            sums[block, 2 + k] = bends[k] / (gain * gain)
+            sums[block, 2 + k] = curves[k] / (gain * gain)
 
 
 @called
-def _likely(mean):
-    """A mean that is not too dark for any count; what is no number stays so."""
-    return DARKEST if mean < DARKEST else mean
+def _clamp_mean(mean):
+    """At least `LEAST_MEAN`, or NaN."""
+    return LEAST_MEAN if mean < LEAST_MEAN else mean
 
 
 @called
-def _gentle(ratio):
-    return STEEPEST if ratio > STEEPEST else ratio
+def _clamp_ratio(ratio):
+    return LARGEST_RATIO if ratio > LARGEST_RATIO else ratio
 
 
 @called
-def _spread(numbers, first, count, out):
-    """Those of a block, if every pixel has its own, or the one that all have."""
+def _broadcast(numbers, first, count, out):
+    """The numbers of a block, or the one number of all pixels."""
     own = flat(numbers)
     if numbers.size > 1:
         own = skip(own, first)
@@ -133,9 +134,9 @@ def _logarithms(numbers, count, power, part, out):
     """Natural logarithms of positive numbers, to two units in the last place.
 
     With ``x = 2**k f``, `f` between the roots of 1/2 and 2, and ``s = (f - 1) / (f + 1)`` that is
-    ``k log 2 + 2 (s + s**3 / 3 + s**5 / 5 + ...)``. Loops as plain as these become vector
-    instructions, the library's logarithm does not. Sums are not reordered: `k` is told from a large
-    number. The logarithm of zero is some finite number.
+    ``k log 2 + 2 (s + s**3 / 3 + s**5 / 5 + ...)``. Unlike the library's logarithm these loops
+    become vector instructions. Sums are not reordered, since `k` comes from a difference of large
+    numbers. The logarithm of zero is some finite number.
     """
     bits, whole, fraction = flat(numbers.view(np.int64)), flat(power), flat(part)
     for i in range(count):

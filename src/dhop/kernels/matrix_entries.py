@@ -1,17 +1,17 @@
-"""Filling compressed sparse matrices: each value and index written once, where it belongs.
+"""Entries of compressed sparse matrices, each value and index written once.
 
-A line of the matrix belongs to a pair of a row `k0` and a column `k1` of an image. What it meets is
-every line of `line0` with every column of `line1` ::
+A line of the matrix (a row, or of the transpose a column) belongs to a row `k0` and a column `k1`
+of an image. It has an entry for every line of `line0` with every column of `line1` ::
 
     pointer[place]
     |
     data     | taps of line a = 0 | taps of line a = 1 | ... |    one line of the matrix
     indices  | line1 of a = 0     | line1 of a = 1     | ... |
 
-The taps of all lines are merged once for each `k0`. Away from the borders a column meets what one
-shortly before it meets, some places further on: its line of the matrix is a copy of that one's, all
-indices larger by the same number. Near the borders the taps of a line are copied as a run, if what
-they meet follows each other, or else one by one.
+The taps of all lines are merged once for each `k0`. Away from the borders a column has the taps of
+one shortly before it: its line of the matrix is a copy of that one's, with indices larger by one
+number. Near the borders the taps of a line are copied as a run, if their columns follow each other,
+or else one by one.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from dhop.kernels.compile import called, kernel
 from dhop.kernels.flat import flat, skip
 
-NEIGHBOURS = 16  # columns before one, of which one may have its taps: as many as the factor
+NEIGHBOURS = 16  # columns to look back for the same taps, which stand the factor apart
 
 
 @kernel
@@ -27,8 +27,8 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
          chosen, pointer, width, indices, data):  # fmt: skip
     """Write the `chosen` compressed lines of the matrix, or of its transpose.
 
-    Line ``(b0, k0, b1, k1, b2)`` in C order meets ``(b0, line0[e0], b1, line1[e1], b2)`` through
-    the tap ``weights[tap0[e0], tap1[e1]]``; taps that meet on one entry are added in float64.
+    Line ``(b0, k0, b1, k1, b2)`` in C order has the entry ``(b0, line0[e0], b1, line1[e1], b2)``
+    of the value ``weights[tap0[e0], tap1[e1]]``; taps of one entry are added in float64.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         `dhop.model.geometry.Relation` of either axis.
     weights : (T0, T1) float64 or complex128 array
     sizes, others : tuples of 5 int
-        Shape of the lines that are compressed and of those they meet: (b0, k0, b1, k1, b2).
+        Shapes (b0, k0, b1, k1, b2) of the compressed lines and of their indices.
     chosen : (k,) int array
         Lines to write.
     pointer : (k + 1,) int array
@@ -54,8 +54,8 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     full = np.empty(most, np.bool_)
     lines = np.empty(most, np.int64)
     taps, values, places = flat(rounded), flat(data), flat(indices)
-    twin = _twins(start1, line1, tap1, width)
-    step = _steps(start1, line1, tap1, twin)
+    repeat = _repeats(start1, line1, tap1, width)
+    step = _tap_strides(start1, line1, tap1, repeat)
     block1, within = np.empty_like(line1), np.empty_like(line1)
     for e in range(line1.size):
         block1[e], within[e] = line1[e] // width, line1[e] % width
@@ -67,10 +67,10 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
         rest = row // sizes[4]
         k1 = rest % sizes[3]
         entry = pointer[place]
-        back = (k1 - twin[k1]) * sizes[4]
+        back = (k1 - repeat[k1]) * sizes[4]
         if 0 < back <= place and chosen[place - back] == row - back:
             source = pointer[place - back]
-            further = (line1[start1[k1]] - line1[start1[twin[k1]]]) // width * others[4]
+            further = (line1[start1[k1]] - line1[start1[repeat[k1]]]) // width * others[4]
             n = pointer[place + 1] - entry
             from_index, to_index = skip(places, source), skip(places, entry)
             for i in range(n):
@@ -141,7 +141,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
 
 @called
 def longest(start):
-    """How many there are of a line, at most; line `k` has ``start[k], ..., start[k + 1] - 1``."""
+    """The most entries of a line; line `k` has ``start[k], ..., start[k + 1] - 1``."""
     most = 0
     for k in range(start.size - 1):
         most = max(most, start[k + 1] - start[k])
@@ -149,14 +149,14 @@ def longest(start):
 
 
 @called
-def _twins(start, line, tap, width):
-    """For each line the nearest before it that has its taps in its order, or else itself.
+def _repeats(start, line, tap, width):
+    """For each line the nearest before it with the same taps in the same order, or else itself.
 
-    What the two meet differs by one number, a multiple of `width`.
+    The indices of the two differ by one number, a multiple of `width`.
     """
-    twins = np.empty(start.size - 1, np.int64)
-    for k in range(twins.size):
-        twins[k] = k
+    repeats = np.empty(start.size - 1, np.int64)
+    for k in range(repeats.size):
+        repeats[k] = k
         first, last = start[k], start[k + 1]
         for other in range(k - 1, max(k - NEIGHBOURS, 0) - 1, -1):
             begin = start[other]
@@ -170,19 +170,19 @@ def _twins(start, line, tap, width):
                 same = tap[first + e] == tap[begin + e]
                 same &= line[first + e] == line[begin + e] + further
             if same:
-                twins[k] = other
+                repeats[k] = other
                 break
-    return twins
+    return repeats
 
 
 @called
-def _steps(start, line, tap, twins):
-    """For each line the distance of its taps, if what they meet follows each other; else 0."""
+def _tap_strides(start, line, tap, repeats):
+    """For each line the stride of its taps, if their indices follow each other; else 0."""
     steps = np.zeros(start.size - 1, np.int64)
     for k in range(steps.size):
         first, last = start[k], start[k + 1]
-        if twins[k] != k:
-            steps[k] = steps[twins[k]]
+        if repeats[k] != k:
+            steps[k] = steps[repeats[k]]
         elif first < last:
             step = tap[first + 1] - tap[first] if last - first > 1 else 1
             for e in range(first + 1, last):
@@ -196,14 +196,14 @@ def _steps(start, line, tap, twins):
 @kernel
 def fill_field(start0, line0, tap0, start1, line1, tap1, used, taps, node0, part0, node1, part1,
                transposed, sizes, others, chosen, pointer, indices, data):  # fmt: skip
-    """As `fill`, of lines without blocks, with the taps of the pixel that an entry belongs to.
+    """As `fill`, without blocks, with taps interpolated at the pixel of each entry.
 
     Parameters
     ----------
     used : (T0, T1) bool array
-        Taps that any node has: where they reach an entry is stored.
+        Taps that are not zero at some node; these have entries.
     taps : (G0, G1, T0, T1) float64 or complex128 array
-        Those of each node.
+        Of each node.
     node0, part0, node1, part1 : arrays
         Of `dhop.model.field.Mixture` of either axis.
     transposed : bool

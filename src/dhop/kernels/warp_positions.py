@@ -1,6 +1,6 @@
-"""Positions of the outputs of a warp, and the coefficients that they read.
+"""Positions of the outputs of a warp in the image, in pixels, and the coefficients they read.
 
-An image is a volume of one plane, in which no positions are computed.
+An image is a volume of one plane, without positions along the planes.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from dhop.kernels import MAPPED, PROJECTIVE
 from dhop.kernels.compile import exact
 from dhop.kernels.flat import pack, skip, unpacking
-from dhop.kernels.spline import like
+from dhop.kernels.spline import cast
 
 TALL = 64  # rows of coefficients in a band of an image
 DEEP = 16  # planes and rows in a band of a volume
@@ -18,7 +18,7 @@ BLOCK = 256  # outputs along a line that are located at a time, before those of 
 
 
 class Warp(NamedTuple):
-    """What is known of positions and of the coefficients that they read.
+    """The tables of a warp.
 
     Attributes
     ----------
@@ -27,9 +27,9 @@ class Warp(NamedTuple):
     volume : int
         Whether positions have a plane: 0 or 1.
     kind : int
-        What `places` are, see `dhop.kernels`.
+        Of `positions`: `AFFINE`, `PROJECTIVE` or `MAPPED`.
     step : int
-        From the area of one output to that of the next: 0 or 1.
+        Stride of the areas of outputs: 0 or 1.
     taps : int
         Coefficients along rows and columns, and planes of a volume: 4, 2 or 1.
     low0, end0, low1, end1, low2, end2 : int
@@ -64,7 +64,7 @@ unpack = unpacking(Warp)
 
 
 def packed(warp) -> Any:
-    """A `Warp` of what `dhop.model.warping` knows, packed."""
+    """A packed `Warp` of a `dhop.model.warping.Warp`."""
     ends = [end for axis in warp.axes for end in (axis.low, axis.end)]
     return pack(Warp(
         *warp.shape, int(warp.volume), warp.kind, int(warp.area.size > 1), warp.taps, *ends,
@@ -80,63 +80,63 @@ def band(warp) -> tuple[int, int]:
 
 
 @exact
-def position(places, t, line, c):
+def position(positions, t, line, c):
     """Plane, row and column of an output in the image.
 
-    `Warp.positions` of `dhop.model.warping` computes the same bits.
+    The same bits as `dhop.model.warping.Warp.positions`.
     """
     if t.kind == MAPPED:
         count = t.m0 * t.m1 * t.m2
-        own = skip(places, line * t.m2 + c)
+        own = skip(positions, line * t.m2 + c)
         if t.volume:
             return own[0], own[count], own[2 * count]
         return 0.0, own[0], own[count]
-    first1, step1 = _along(places, t, t.volume, line)
-    first2, step2 = _along(places, t, t.volume + 1, line)
+    first1, step1 = _along(positions, t, t.volume, line)
+    first2, step2 = _along(positions, t, t.volume + 1, line)
     p0, p1, p2, w = 0.0, first1 + step1 * c, first2 + step2 * c, 1.0
     if t.volume:
-        first0, step0 = _along(places, t, 0, line)
+        first0, step0 = _along(positions, t, 0, line)
         p0 = first0 + step0 * c
     if t.kind == PROJECTIVE:
-        last, step = _along(places, t, t.volume + 2, line)
+        last, step = _along(positions, t, t.volume + 2, line)
         w = last + step * c
         return p0 / w, p1 / w, p2 / w
     return p0, p1, p2
 
 
 @exact
-def _along(places, t, k, line):
-    """What row `k` of the matrix says of the first output of a line, and of each step along it."""
+def _along(positions, t, k, line):
+    """Row `k` of the matrix times the first output of a line, and its step along the line."""
     if t.volume:
-        own = skip(places, 4 * k)
+        own = skip(positions, 4 * k)
         return (own[0] * (line // t.m1) + own[1] * (line % t.m1)) + own[3], own[2]
-    own = skip(places, 3 * k)
+    own = skip(positions, 3 * k)
     return own[0] * line + own[2], own[1]
 
 
 @exact
-def seen(t, p0, p1, p2):
-    """Whether an output there reads coefficients."""
+def is_inside(t, p0, p1, p2):
+    """Whether an output at this position reads coefficients."""
     deep = (p0 >= t.low0) & (p0 < t.end0)
     return deep & (p1 >= t.low1) & (p1 < t.end1) & (p2 >= t.low2) & (p2 < t.end2)
 
 
 @exact
 def locate(where, areas, t, line, begin, count, low0, low1, height, at, part):
-    """Find what some outputs of a line read, from number `begin` on.
+    """The coefficients that some outputs of a line read, from output `begin` on.
 
     Parameters
     ----------
     where, areas : float arrays
     t : Warp
     low0, low1 : int
-        Plane and row of the first coefficient that there is.
+        Plane and row of the first coefficient in memory.
     height : int
-        Rows of coefficients that there are of each plane.
+        Rows of coefficients in memory in each plane.
     at : int array
-        Gets where the first coefficient of each stands, -1 of those that read none.
+        Set to the index of the first coefficient of each output, -1 for those that read none.
     part : array
-        Gets how far beyond it each lies, down and along, its area and how far it lies behind:
+        Set to the fractions of positions down and along, areas, and fractions across the planes,
         `BLOCK` numbers each.
     """
     along, size = skip(part, BLOCK), skip(part, 2 * BLOCK)
@@ -147,8 +147,8 @@ def locate(where, areas, t, line, begin, count, low0, low1, height, at, part):
         columns = skip(rows, outputs)
         for k in range(count):
             at[k] = _place(t, rows[k], columns[k], low1)
-            part[k] = like(rows[k] - np.floor(rows[k]), part)
-            along[k] = like(columns[k] - np.floor(columns[k]), part)
+            part[k] = cast(rows[k] - np.floor(rows[k]), part)
+            along[k] = cast(columns[k] - np.floor(columns[k]), part)
     else:
         first0, step0 = _along(where, t, t.volume, line)
         first1, step1 = _along(where, t, t.volume + 1, line)
@@ -162,17 +162,17 @@ def locate(where, areas, t, line, begin, count, low0, low1, height, at, part):
                 w = first2 + step2 * c
                 p0, p1 = p0 / w, p1 / w
             at[k] = _place(t, p0, p1, low1)
-            part[k] = like(p0 - np.floor(p0), part)
-            along[k] = like(p1 - np.floor(p1), part)
+            part[k] = cast(p0 - np.floor(p0), part)
+            along[k] = cast(p1 - np.floor(p1), part)
     if t.volume:
         _locate_planes(where, t, line, begin, count, low0, height, at, skip(part, 3 * BLOCK))
     if t.step == 0:
         for k in range(count):
-            size[k] = like(areas[0], part)
+            size[k] = cast(areas[0], part)
     else:
         own = skip(areas, line * t.m2 + begin)
         for k in range(count):
-            size[k] = like(own[k], part)
+            size[k] = cast(own[k], part)
 
 
 @exact
@@ -184,11 +184,11 @@ def _place(t, p1, p2, low):
 
 @exact
 def _locate_planes(where, t, line, begin, count, low, height, at, behind):
-    """Go on to the planes of outputs whose rows and columns are located."""
+    """Add the planes to indices that are of rows and columns."""
     if t.kind == MAPPED:
         planes = skip(where, line * t.m2 + begin)
         for k in range(count):
-            _go_on(t, planes[k], k, low, height, at, behind)
+            _add_plane(t, planes[k], k, low, height, at, behind)
         return
     first, step = _along(where, t, 0, line)
     last, slope = 1.0, 0.0
@@ -196,11 +196,11 @@ def _locate_planes(where, t, line, begin, count, low, height, at, behind):
         last, slope = _along(where, t, 3, line)
     for k in range(count):
         c = begin + k
-        _go_on(t, (first + step * c) / (last + slope * c), k, low, height, at, behind)
+        _add_plane(t, (first + step * c) / (last + slope * c), k, low, height, at, behind)
 
 
 @exact
-def _go_on(t, p, k, low, height, at, behind):
+def _add_plane(t, p, k, low, height, at, behind):
     here = (p >= t.low0) & (p < t.end0) & (at[k] >= 0)
     at[k] = at[k] + (int(np.floor(p)) - low) * height * t.c2 if here else -1
-    behind[k] = like(p - np.floor(p), behind)
+    behind[k] = cast(p - np.floor(p), behind)

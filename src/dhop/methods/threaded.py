@@ -1,4 +1,4 @@
-"""Products whose rows threads gather, each a few at a time."""
+"""Kernels called from several threads."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from dhop.runtime.parallel import share
 Array = NDArray[Any]
 
 
-def gather(
+def threaded(
     kernel: Callable[..., bool],
     table: Index,
     weights: Array,
@@ -24,22 +24,22 @@ def gather(
     cost: float,
     clear: bool = False,
 ) -> Multiply:
-    """One direction of a plan, by a kernel that takes shares of rows of the result.
+    """One direction of a plan, by a kernel that takes shares of the rows of a result.
 
     Parameters
     ----------
     kernel : callable
-        Takes images, `table`, `weights`, workspace, what it is told of shares, and results; returns
-        whether these can be relied on.
+        ``kernel(images, table, weights, workspace, shares, own, status, results)`` returns whether
+        the results can be relied on; see `dhop.kernels.work_sharing`.
     table : ndarray of int64
-        What it has to know, see `dhop.kernels.flat.pack`.
+        A packed NamedTuple, see `dhop.kernels.flat.pack`.
     weights : ndarray, of the plan's dtype
     work : int
         Numbers in the workspace of a thread.
     size : int
-        Numbers in an image that it is given.
+        Numbers in an image.
     rows : int
-        Of a result; or pairs of rows, or groups.
+        Rows of a result, or pairs or groups of them.
     cost : float
         Nanoseconds of an image.
     clear : bool
@@ -50,9 +50,8 @@ def gather(
     def multiply(x: Array, out: Array, workers: int | None) -> bool:
         images = x.size // size
 
-        def part(shares: Index, own: int, board: Index) -> bool:
-            workspace = new(work, x.dtype)
-            return kernel(x, table, weights, workspace, shares, own, board, out)
+        def part(shares: Index, own: int, status: Index) -> bool:
+            return kernel(x, table, weights, new(work, x.dtype), shares, own, status, out)
 
         return share(part, images * rows, images * cost, workers)
 

@@ -1,7 +1,7 @@
-"""Total variation whose tip is rounded, and its slope, row by row.
+"""Total variation with a Huber norm, and its gradient, row by row.
 
-Images are channels of up to three axes, shorter ones with axes of one pixel before them. Steps go
-from a pixel to the next along each axis; there is none from the last one.
+Images are channels of three axes, the first ones of one pixel where there are less. Steps go from a
+pixel to the next along each axis; there is none from the last one.
 """
 
 from math import sqrt
@@ -11,14 +11,14 @@ from dhop.kernels.flat import flat, skip
 
 
 @kernel
-def weigh(image, threshold, start, stop, weights, sums):
-    """What the gradients of some rows cost, and half the slope of that over their sizes.
+def huber_weights(image, threshold, start, stop, weights, sums):
+    """Huber norms of the steps from the pixels of some rows, and half their derivatives over size.
 
     Parameters
     ----------
     image : (C, n0, n1, n2) array
     threshold : float
-        Sizes below cost their square over twice this, others themselves less half of it.
+        A smaller size costs its square over twice this, others themselves less half of it.
     start, stop : int
         Range of the ``n0 * n1`` rows.
     weights : (n0, n1, n2) array
@@ -50,8 +50,8 @@ def weigh(image, threshold, start, stop, weights, sums):
 
 
 @kernel
-def climb(image, weights, start, stop, slope):
-    """The sum of the weighted steps to each pixel of some rows, less those that leave it.
+def weighted_laplacian(image, weights, start, stop, gradient):
+    """The sum of the weighted steps to each pixel of some rows, less those from it.
 
     Parameters
     ----------
@@ -59,37 +59,37 @@ def climb(image, weights, start, stop, slope):
     weights : (n0, n1, n2) array
     start, stop : int
         Range of the ``n0 * n1`` rows.
-    slope : (C, n0, n1, n2) array
+    gradient : (C, n0, n1, n2) array
     """
     channels, n0, n1, n2 = image.shape
     for row in range(start, stop):
         i, j = row // n1, row % n1
         for c in range(channels):
             place = (c * n0 * n1 + row) * n2
-            x, out = skip(flat(image), place), skip(flat(slope), place)
+            x, out = skip(flat(image), place), skip(flat(gradient), place)
             for k in range(n2):
                 out[k] = 0
-            for far, before, after in (
+            for stride, before, after in (
                 (n1 * n2, i > 0, i < n0 - 1),
                 (n2, j > 0, j < n1 - 1),
             ):
                 if after:
-                    _add_steps(x, skip(flat(weights), row * n2), far, n2, -1.0, out)
+                    _add_steps(x, skip(flat(weights), row * n2), stride, n2, -1.0, out)
                 if before:
-                    last = skip(flat(image), place - far)
-                    _add_steps(last, skip(flat(weights), row * n2 - far), far, n2, 1.0, out)
+                    last = skip(flat(image), place - stride)
+                    _add_steps(last, skip(flat(weights), row * n2 - stride), stride, n2, 1.0, out)
             _add_steps(x, skip(flat(weights), row * n2), 1, n2 - 1, -1.0, out)
             _add_steps(x, skip(flat(weights), row * n2), 1, n2 - 1, 1.0, skip(out, 1))
 
 
 @called
-def _add_squares(x, far, count, squares):
+def _add_squares(x, stride, count, squares):
     for k in range(count):
-        step = x[k + far] - x[k]
+        step = x[k + stride] - x[k]
         squares[k] += step * step
 
 
 @called
-def _add_steps(x, weights, far, count, sign, out):
+def _add_steps(x, weights, stride, count, sign, out):
     for k in range(count):
-        out[k] += sign * (weights[k] * (x[k + far] - x[k]))
+        out[k] += sign * (weights[k] * (x[k + stride] - x[k]))

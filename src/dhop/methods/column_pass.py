@@ -1,4 +1,4 @@
-"""Sums of whole lines of an image, tabulated for groups of sums that share what they read."""
+"""Weighted sums of whole lines of an image, tabulated for groups of sums that share lines."""
 
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -15,39 +15,41 @@ Array = NDArray[Any]
 WINDOWS = np.array([max(reads) + 1 for reads in READS])  # of a step of each kind
 
 
-class Lines(NamedTuple):
-    """The tables of `dhop.kernels.separable._sum_lines`."""
+class ColumnPass(NamedTuple):
+    """The tables of `dhop.kernels.separable._column_pass`."""
 
     start: Index
     passes: Index
     offset: Index
     weight: Array
-    alone: Index
-    lone_offset: Index
-    lone_weight: Array
+    extra: Index
+    extra_offset: Index
+    extra_weight: Array
 
     @property
     def tables(self) -> tuple[Index, Index, Index, Index, Index]:
-        """All but the weights."""
-        return self.start, self.passes, self.offset, self.alone, self.lone_offset
+        """All arrays but the weights."""
+        return self.start, self.passes, self.offset, self.extra, self.extra_offset
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """How many terms there are, and of each how many weights and lone ones."""
-        return *self.weight.shape, self.lone_weight.shape[1]
+        """Number of terms, and for each term of weights and of extra ones."""
+        return *self.weight.shape, self.extra_weight.shape[1]
 
     def before(self, values: Array) -> Array:
-        """The weights of all terms, the lone ones, and other `values`, in one array."""
-        return np.concatenate([self.weight, self.lone_weight, values], axis=None)
+        """The weights of all terms, the extra ones, and other `values`, in one array."""
+        return np.concatenate([self.weight, self.extra_weight, values], axis=None)
 
 
-def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]) -> Lines:
-    """Sums of lines of `length` numbers, of each output in turn, with (rank, taps) `weights`.
+def column_pass(
+    relation: Relation, weights: Array, length: int, dtype: np.dtype[Any]
+) -> ColumnPass:
+    """The tables over lines of `length` numbers, with (rank, taps) `weights`.
 
-    Of four neighbours the first lines that are read are those of the first output, then of the
-    first two, and so on to the last, and most are those of all four. A step takes one that all
-    read, or one that the first few do together with one of the others', or if these are used up
-    another one for each output. What finds no partner, as at borders, is summed alone.
+    Of four neighbouring outputs only the first reads the first lines, then the first two and so on,
+    and all four read most. A step takes a line that all read, or one that the first few read with
+    one that the others read, or then one for each output. Lines without a partner, as at borders,
+    are extra.
     """
     order = _orders.get(relation)
     if order is None:
@@ -56,26 +58,26 @@ def line_sums(relation: Relation, weights: Array, length: int, dtype: np.dtype[A
     if order.begins.size:
         merged = np.add.reduceat(weights[:, relation.tap], order.begins, axis=1)
     merged = merged.astype(dtype)
-    return Lines(
+    return ColumnPass(
         order.start, order.passes, order.lines * length, merged.take(order.entries, axis=1),
-        order.alone, order.lone_lines * length, merged.take(order.lone_entries, axis=1),
+        order.extra, order.extra_lines * length, merged.take(order.extra_entries, axis=1),
     )  # fmt: skip
 
 
 class _Order(NamedTuple):
-    """The tables of `Lines`, of lines as they are numbered and of entries in their place."""
+    """The tables of `ColumnPass`, with numbers of lines and of entries instead of weights."""
 
     begins: Index
     start: Index
     passes: Index
     lines: Index
     entries: Index
-    alone: Index
-    lone_lines: Index
-    lone_entries: Index
+    extra: Index
+    extra_lines: Index
+    extra_entries: Index
 
 
-# Of relations that are still there: those of tiles of a field are one for many PSFs.
+# Tiles of a field have many PSFs for one relation.
 _orders: WeakKeyDictionary[Relation, _Order] = WeakKeyDictionary()
 
 
@@ -84,12 +86,12 @@ def _order(relation: Relation) -> _Order:
     start, lines = np.searchsorted(begins, relation.start), relation.line[begins]
     group, line, entries = _by_group(start, lines)
     groups = -(-(start.size - 1) // GROUP)
-    steps, alone = _steps(group, entries, groups)
+    steps, extra = _steps(group, entries, groups)
     of, kind, windows, read = np.split(steps, [1, 2, 2 + GROUP], axis=1)
     first, passes = _passes(of[:, 0], kind[:, 0], groups)
     different = np.arange(GROUP) < WINDOWS[kind]
 
-    here, r = np.nonzero(alone)
+    here, r = np.nonzero(extra)
     owner = group[here] * GROUP + r
     order = np.argsort(owner, kind="stable")
     here, r = here[order], r[order]
@@ -106,8 +108,8 @@ def _by_group(start: Index, lines: Index) -> tuple[Index, Index, Index]:
     -------
     group, line : (k,) ndarrays of intp
     entries : (k, GROUP) ndarray of intp
-        Where it stands among the `lines` of each output of the group, -1 if that does not read it.
-        Beyond the last output that one counts once more.
+        Its index in `lines` for each output of the group, -1 if that does not read it. The last
+        output is repeated to fill the last group.
     """
     last = start.size - 2
     output = np.minimum(np.arange(-(-(last + 1) // GROUP) * GROUP), last)
@@ -124,25 +126,25 @@ def _by_group(start: Index, lines: Index) -> tuple[Index, Index, Index]:
 
 
 def _steps(group: Index, entries: Index, groups: int) -> tuple[Index, NDArray[np.bool_]]:
-    """Group, kind, a window and an entry for each output of every step, and what is in none."""
-    alone = entries >= 0
+    """Group, kind, windows and entries of every step, and which entries are in none."""
+    extra = entries >= 0
     steps = []
     for kind, reads in enumerate(READS):
         readers = np.equal.outer(np.arange(WINDOWS[kind]), reads)
-        left = [np.flatnonzero(alone[:, each].all(axis=1)) for each in readers]
+        left = [np.flatnonzero(extra[:, each].all(axis=1)) for each in readers]
         windows = _partners(left, group, groups)
         read = [windows[window] for window in reads]
         for r in range(GROUP):
-            alone[read[r], r] = False
+            extra[read[r], r] = False
         each = windows + [windows[0]] * (GROUP - len(windows))
         entry = [entries[line, r] for r, line in enumerate(read)]
         steps.append(np.column_stack([group[each[0]], np.full_like(each[0], kind), *each, *entry]))
     table = np.concatenate(steps)
-    return table[np.argsort(table[:, 0], kind="stable")], alone
+    return table[np.argsort(table[:, 0], kind="stable")], extra
 
 
 def _partners(windows: list[Index], group: Index, groups: int) -> list[Index]:
-    """The first of each list in every group, as many as all of the lists have there."""
+    """The first windows of each list in every group, as many as the shortest list has there."""
     least = np.min([np.bincount(group[each], minlength=groups) for each in windows], axis=0)
     return [each[_number(group[each]) < least[group[each]]] for each in windows]
 
@@ -158,12 +160,12 @@ def _passes(of: Index, kind: Index, groups: int) -> tuple[Index, Index]:
 
 
 def _number(of: Index) -> Index:
-    """Of each element, how many equal ones there are before it; `of` is ascending."""
+    """For each element the number of equal ones before it; `of` is ascending."""
     return np.arange(of.size) - np.searchsorted(of, of)
 
 
 def reached(relation: Relation) -> Index:
-    """How many lines each group of outputs and those before it read, the last number once more."""
+    """The number of lines that each group and those before it read; the last number is repeated."""
     count = relation.start.size - 1
     far = np.maximum.accumulate(np.append(0, relation.line + 1))
     ends = far[relation.start[np.minimum(np.arange(GROUP, count + GROUP, GROUP), count)]]

@@ -13,9 +13,9 @@ from scipy import ndimage
 from dhop import DHOperator, WarpOperator, psf
 from dhop.kernels import AT_ONCE, BEGUN, CALL, EDGES, TAKEN
 from dhop.kernels import flat as kernels_flat
-from dhop.kernels import shares as kernels
+from dhop.kernels import work_sharing as kernels
 from dhop.kernels.flat import between, flat, skip
-from dhop.kernels.shares import look_out, wait
+from dhop.kernels.work_sharing import await_helpers, await_product
 from dhop.runtime import parallel
 
 NOBODY = np.zeros(0, np.int64)
@@ -25,23 +25,23 @@ compiled = pytest.mark.skipif(
 
 
 @numba.njit
-def take(shares, own, board, count):
+def take(shares, own, status, count):
     """Only compiled code can call what is compiled for callers."""
-    return kernels.take(shares, own, board, count)
+    return kernels.take(shares, own, status, count)
 
 
 @numba.njit(nogil=True)
-def visit(shares, own, board, seen, spoilt):
+def visit(shares, own, status, seen, spoilt):
     """Count the rows of all shares that are to be had, and say whether all is well."""
     count, well = 0, True
-    start, stop = take(shares, own, board, count)
+    start, stop = take(shares, own, status, count)
     while start < stop:
         for row in range(start, stop):
             seen[row] += 1
             if row == spoilt:
                 well = False
         count += 1
-        start, stop = take(shares, own, board, count)
+        start, stop = take(shares, own, status, count)
     return well
 
 
@@ -94,10 +94,10 @@ def test_the_own_part_first():
 
 
 def test_only_a_caller_says_that_it_begins():
-    board = np.zeros(3, np.int64)
+    status = np.zeros(3, np.int64)
     for own, count, begun in ((1, 0, 0), (0, 0, 1), (0, 1, 1), (2, 0, 1)):
-        take(parts([0, 1, 2], [2, 3, 4], [4, 5, 6]), own, board, count)
-        assert board[BEGUN] == begun
+        take(parts([0, 1, 2], [2, 3, 4], [4, 5, 6]), own, status, count)
+        assert status[BEGUN] == begun
 
 
 @compiled
@@ -105,24 +105,27 @@ def test_only_a_caller_says_that_it_begins():
 def test_waits_a_moment_for_those_that_help(where):
     shares = parts([0, 0, 0])
     shares[0, CALL] = 5
-    waits = {"wait": lambda board: wait(board, 5), "take": lambda board: take(shares, 0, board, 1)}
+    waits = {
+        "wait": lambda status: await_helpers(status, 5),
+        "take": lambda status: take(shares, 0, status, 1),
+    }
     waits[where](np.array([5, 0, 4]))  # compiled, and for nobody
     begin = time.perf_counter()
     waits[where](np.array([0, 4, 5]))  # for ever, if it were not for a moment
     assert 1e-5 < time.perf_counter() - begin < 1
-    board = np.array([0, 4, 5])
+    status = np.array([0, 4, 5])
     with ThreadPoolExecutor(1) as threads:
-        helper = threads.submit(look_out, board, 2, 0)
-        while where == "wait" and not wait(board, 5):
+        helper = threads.submit(await_product, status, 2, 0)
+        while where == "wait" and not await_helpers(status, 5):
             pass
         helper.result()
-    assert board.tolist() == [0, 4, 0]
+    assert status.tolist() == [0, 4, 0]
 
 
 def test_look_out_ends_when_a_product_begins():
-    board = np.array([7, 1, 2])
-    look_out(board, 1, 6)
-    assert board.tolist() == [7, 0, 2]
+    status = np.array([7, 1, 2])
+    await_product(status, 1, 6)
+    assert status.tolist() == [7, 0, 2]
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +143,9 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
     for spoilt in (-1, rows - 1):
         total = []
 
-        def work_on(shares, own, board, spoilt=spoilt, total=total):
+        def work_on(shares, own, status, spoilt=spoilt, total=total):
             seen = np.zeros(rows, np.int64)
-            well = visit(shares, own, board, seen, spoilt)
+            well = visit(shares, own, status, seen, spoilt)
             total.append(seen)
             return well
 
@@ -154,7 +157,7 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_sizes(work, count):
     """Ten milliseconds at most at once for each thread, and the last ones of several small."""
-    shares = parallel._shares(100_000, work, count)
+    shares = parallel._split_shares(100_000, work, count)
     sizes = np.diff(shares[:, EDGES:]) * work / 1e5
     assert sizes.max() <= parallel.LARGEST_BLOCK
     assert shares[0, AT_ONCE] == 1 or sizes.sum() <= 4 * parallel.LARGEST_BLOCK
@@ -164,27 +167,29 @@ def test_sizes(work, count):
         assert sizes[:, -1].max() <= parallel.SMALLEST_SHARE
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_an_exception_of_a_helper():
     """It reaches the caller, which has waited for the others."""
-    caller, running = threading.get_ident(), []
+    caller, running, begun = threading.get_ident(), [], threading.Event()
 
-    def work(shares, own, board):
+    def work(shares, own, status):
         running.append(1)
         try:
             if threading.get_ident() != caller:
+                begun.set()
+                time.sleep(0.02)
                 raise ValueError("no room")
-            time.sleep(0.05)
+            assert begun.wait(20), "nobody helps"
         finally:
             running.pop()
 
-    if parallel.available_cpus() > 1:
-        with pytest.raises(ValueError, match="no room"):
-            parallel.share(work, 100, 1e8)
+    with pytest.raises(ValueError, match="no room"):
+        parallel.share(work, 100, 1e8)
     assert not running
 
 
 def test_what_begins_before_an_array_is_seen(monkeypatch):
-    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    monkeypatch.setattr(kernels_flat, "INTERPRETED", kernels_flat.Strict)
     numbers = flat(np.arange(6.0).reshape(2, 3))
     assert skip(numbers, 2)[:2].tolist() == [2, 3]
     for read in (lambda: numbers[-1], lambda: skip(numbers, -2), lambda: between(numbers, 1, -1)):
@@ -199,7 +204,7 @@ def test_what_begins_before_an_array_is_seen(monkeypatch):
 @pytest.mark.parametrize("factor", [1, 2, 3])
 @pytest.mark.parametrize("method", ["direct", "separable", "fft"])
 def test_windows_begin_inside(method, factor, boundary, monkeypatch):
-    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    monkeypatch.setattr(kernels_flat, "INTERPRETED", kernels_flat.Strict)
     blur = np.outer([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 1.0])
     options = {"boundary": boundary, "method": method}
     A = DHOperator((13, 11), blur, factor, **options)
@@ -213,7 +218,7 @@ def test_windows_begin_inside(method, factor, boundary, monkeypatch):
 @pytest.mark.parametrize("boundary", ["constant", "symmetric"])
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_windows_of_a_field_begin_inside(factor, boundary, monkeypatch):
-    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    monkeypatch.setattr(kernels_flat, "INTERPRETED", kernels_flat.Strict)
     blur = np.outer([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 1.0])
     field = psf.Field([[blur] * 3] * 2, ([3, 9], [-2, 4, 8]))
     A = DHOperator((13, 11), field, factor, boundary=boundary)
@@ -227,7 +232,7 @@ def test_windows_of_a_field_begin_inside(factor, boundary, monkeypatch):
 @pytest.mark.parametrize("dims", [(7, 5), (3, 4, 5)])
 @pytest.mark.parametrize("order", [1, 3])
 def test_coefficients_of_a_warp_begin_inside(order, dims, monkeypatch):
-    monkeypatch.setattr(kernels_flat, "SEEN", kernels_flat.Strict)
+    monkeypatch.setattr(kernels_flat, "INTERPRETED", kernels_flat.Strict)
     matrix = np.eye(len(dims) + 1)
     matrix[0, :2], matrix[1, :2], matrix[:2, -1] = (0.9, 0.3), (-0.3, 0.9), (-2.0, 1.5)
     W = WarpOperator(dims, dims, matrix, order=order)

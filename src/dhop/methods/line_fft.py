@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from dhop.methods import Plan, cost
-from dhop.methods.lengths import transform_split
+from dhop.methods.transform_lengths import transform_split
 from dhop.methods.transforms import backend_is_set
 from dhop.model.axis import Split
 from dhop.model.boundary import OUTSIDE
@@ -19,12 +19,11 @@ from dhop.runtime.parallel import row_blocks, run
 Array = NDArray[Any]
 
 
-class FourierPlan(Plan):
+class LineFftPlan(Plan):
     """Transform each phase of a line, multiply and add, transform back the one short line.
 
-    As `dhop.methods.fft.FftPlan`, which transforms a few lines of an image side by side: decimation
-    is in the phases, so that no transform is longer than the low-resolution line and its margin,
-    and a line that repeats itself has none. Threads take lines for themselves.
+    Decimation is in the phases, as in `dhop.methods.fft.FftPlan`: no transform is longer than the
+    low-resolution line and its margin. Threads share the lines.
 
     Workspace: the spectra of a phase of some lines, and their sum.
     """
@@ -40,7 +39,7 @@ class FourierPlan(Plan):
         self._spectra = [self._spectrum(taps[p::phases]) for p in range(phases)]
 
     def _spectrum(self, taps: Array) -> Array:
-        """That of the taps of a phase, by which the phase of the line is multiplied."""
+        """Of the taps of a phase, by which the spectrum of the phase is multiplied."""
         placed = np.zeros(self._length, np.result_type(taps, np.float64))
         np.add.at(placed, np.arange(taps.size) % self._length, taps.conj())
         return np.asarray(self._there(placed).conj().astype(np.result_type(taps, np.complex64)))
@@ -80,7 +79,7 @@ class FourierPlan(Plan):
         return bool(np.isfinite(out.sum()))
 
     def _there(self, lines: Array) -> Array:
-        """Transform lines, with zeros behind them as far as the transform is longer."""
+        """Transform lines, padded with zeros to the length."""
         return np.asarray((fft.rfft if self._real else fft.fft)(lines, self._length))
 
     def _back(self, points: Array) -> Array:
@@ -89,7 +88,7 @@ class FourierPlan(Plan):
 
 
 def _run(pixel: Index) -> tuple[slice, slice] | None:
-    """Places and pixels of a phase that has nothing but zeros beside them, if that is so."""
+    """Places and pixels of a phase if both are slices, with zeros elsewhere; else None."""
     used = np.flatnonzero(pixel != OUTSIDE)
     if not used.size:
         return slice(0), slice(0)
@@ -102,7 +101,7 @@ def _run(pixel: Index) -> tuple[slice, slice] | None:
 
 
 def _placed(lines: Array, pixel: Index) -> Array:
-    """The places of one phase, with what lies beyond the ends of the lines."""
+    """The places of one phase of the continued lines."""
     found = _run(pixel)
     if found is None:
         placed = lines.take(pixel.clip(0), 1)
@@ -115,7 +114,7 @@ def _placed(lines: Array, pixel: Index) -> Array:
 
 
 def _gathered(parts: list[Array], split: Split) -> Array:
-    """What stands at all places of each pixel, added up; a part for each phase."""
+    """The sum of all places of each pixel, from a part for each phase."""
     start, member = split.by_pixel
     counts = np.diff(start)
     runs = [_run(pixel) for pixel in split.pixel]

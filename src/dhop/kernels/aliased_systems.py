@@ -1,9 +1,9 @@
-"""Small Hermitian systems, one for each set of frequencies that decimation cannot tell apart.
+"""Small Hermitian systems, one for each class of aliased frequencies.
 
-A band holds classes of some consecutive `k0` and all `k1`. Class ``(k0, k1)`` has the members
-``(rows[k0, r0], columns[k1, r1])`` of a spectrum, counted together as ``r = r0 * f1 + r1``. What is
-known of each frequency is given line by line for the band alone, line ``k0 * f0 + r0`` for row
-``rows[k0, r0]``. Lower triangles are packed row by row ::
+A band has the classes of some consecutive `k0` and all `k1`. Class ``(k0, k1)`` has the members
+``(rows[k0, r0], columns[k1, r1])`` of a spectrum, numbered ``r = r0 * f1 + r1``. Arrays of
+frequencies have the lines of a band: line ``k0 * f0 + r0`` is row ``rows[k0, r0]``. Lower triangles
+are packed row by row ::
 
     spectrum        a band                  a class of factor 2 x 2        packed
     . a . b .       line 0  (row of a, b)   members a, b, c, d             aa
@@ -16,11 +16,11 @@ import numpy as np
 
 from dhop.kernels.compile import called, kernel
 
-KNOWN = 1e-14  # part of a pivot that must be left of it; rounding leaves less
+TOLERANCE = 1e-14  # of pivots relative to the diagonal; smaller ones are zero up to rounding
 
 
 @kernel
-def lines(left, right, rows, out):
+def product_rows(left, right, rows, out):
     """``out[k] = left[rows[k]] @ right``."""
     for k in range(rows.size):
         for j in range(right.shape[1]):
@@ -47,7 +47,7 @@ def add_outer(transfer, weight, columns, packed):
     t = np.empty(f0 * columns.shape[1], transfer.dtype)
     for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            gather(transfer, k0 * f0, columns[k1], t)
+            gather_class(transfer, k0 * f0, columns[k1], t)
             entry = 0
             line = packed[k0, k1]
             for a in range(t.size):
@@ -61,14 +61,14 @@ def add_outer(transfer, weight, columns, packed):
 def factorise(packed, penalty, columns, factors):
     """Cholesky factors of ``packed + diag(penalty)``, with the inverse of their diagonal in it.
 
-    A pivot that is zero up to rounding belongs to a direction of which nothing is known; it counts
-    as infinite. `factors` may be `packed` itself.
+    A pivot that is zero up to rounding belongs to the null space, and counts as infinite. `factors`
+    may be `packed` itself.
     """
     f0 = penalty.shape[0] // packed.shape[0]
     d = np.empty(f0 * columns.shape[1], penalty.dtype)
     for k0 in range(packed.shape[0]):
         for k1 in range(columns.shape[0]):
-            gather(penalty, k0 * f0, columns[k1], d)
+            gather_class(penalty, k0 * f0, columns[k1], d)
             _factorise(packed[k0, k1], d, factors[k0, k1])
 
 
@@ -78,10 +78,10 @@ def solve(factors, rows, columns, spectrum):
     x = np.empty(rows.shape[1] * columns.shape[1], spectrum.dtype)
     for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
-            _take(spectrum, rows[k0], columns[k1], x)
-            forward(factors[k0, k1], x, 0)
-            backward(factors[k0, k1], x, 0)
-            _put(x, rows[k0], columns[k1], spectrum)
+            _gather_spectrum(spectrum, rows[k0], columns[k1], x)
+            forward_substitution(factors[k0, k1], x, 0)
+            backward_substitution(factors[k0, k1], x, 0)
+            _scatter_spectrum(x, rows[k0], columns[k1], spectrum)
 
 
 @kernel
@@ -94,12 +94,12 @@ def trace(factors, penalty, columns, sums):
     for k0 in range(factors.shape[0]):
         total = 0.0
         for k1 in range(columns.shape[0]):
-            gather(penalty, k0 * f0, columns[k1], d)
+            gather_class(penalty, k0 * f0, columns[k1], d)
             for a in range(F):
                 for c in range(F):
                     x[c] = 0
                 x[a] = 1
-                forward(factors[k0, k1], x, a)
+                forward_substitution(factors[k0, k1], x, a)
                 for c in range(a, F):
                     total += d[a] * (x[c] * np.conj(x[c])).real
         sums[k0] = total
@@ -124,11 +124,11 @@ def solve_one(transfer, weight, penalty, rows, columns, spectrum):
     x = np.empty(F, spectrum.dtype)
     for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
-            gather(transfer, k0 * f0, columns[k1], t)
-            gather(penalty, k0 * f0, columns[k1], d)
-            _take(spectrum, rows[k0], columns[k1], x)
+            gather_class(transfer, k0 * f0, columns[k1], t)
+            gather_class(penalty, k0 * f0, columns[k1], d)
+            _gather_spectrum(spectrum, rows[k0], columns[k1], x)
             eliminate(t, weight, d, x)
-            _put(x, rows[k0], columns[k1], spectrum)
+            _scatter_spectrum(x, rows[k0], columns[k1], spectrum)
 
 
 @kernel
@@ -140,22 +140,22 @@ def trace_one(transfer, weight, penalty, columns, sums):
     for k0 in range(sums.size):
         total = 0.0
         for k1 in range(columns.shape[0]):
-            gather(transfer, k0 * f0, columns[k1], t)
-            gather(penalty, k0 * f0, columns[k1], d)
+            gather_class(transfer, k0 * f0, columns[k1], t)
+            gather_class(penalty, k0 * f0, columns[k1], d)
             p, others = pivot(t, weight, d)
             if p < 0:
                 continue
             free = d[p] * (1 + others)
-            whole = free + weight * squared(t[p])
+            whole = free + weight * abs2(t[p])
             total += free / whole
             for a in range(t.size):
                 if a != p and d[a] > 0:
-                    total += 1 - weight * squared(t[a]) / d[a] * d[p] / whole
+                    total += 1 - weight * abs2(t[a]) / d[a] * d[p] / whole
         sums[k0] = total
 
 
 @kernel
-def observe(transfer, rows, columns, spectrum, observed):
+def apply_transfer(transfer, rows, columns, spectrum, observed):
     """``observed[k0, k1] = t^T x`` with `x` the class's part of `spectrum`."""
     f0 = rows.shape[1]
     zero = np.zeros(1, observed.dtype)
@@ -170,8 +170,8 @@ def observe(transfer, rows, columns, spectrum, observed):
 
 
 @kernel
-def spread(transfer, rows, columns, observed, spectrum):
-    """The adjoint of `observe`, added to `spectrum`."""
+def add_transfer_adjoint(transfer, rows, columns, observed, spectrum):
+    """The adjoint of `apply_transfer`, added to `spectrum`."""
     f0 = rows.shape[1]
     for k0 in range(rows.shape[0]):
         for k1 in range(columns.shape[0]):
@@ -183,8 +183,8 @@ def spread(transfer, rows, columns, observed, spectrum):
 
 
 @called
-def gather(band, first, columns, out):
-    """What a band of lines says of a class whose lines begin at `first`."""
+def gather_class(band, first, columns, out):
+    """Copy from the lines of a band, from line `first` on, what belongs to a class."""
     e = 0
     for r0 in range(first, first + out.size // columns.size):
         for r1 in range(columns.size):
@@ -193,7 +193,7 @@ def gather(band, first, columns, out):
 
 
 @called
-def _take(spectrum, rows, columns, out):
+def _gather_spectrum(spectrum, rows, columns, out):
     e = 0
     for r0 in range(rows.size):
         for r1 in range(columns.size):
@@ -202,7 +202,7 @@ def _take(spectrum, rows, columns, out):
 
 
 @called
-def _put(x, rows, columns, spectrum):
+def _scatter_spectrum(x, rows, columns, spectrum):
     e = 0
     for r0 in range(rows.size):
         for r1 in range(columns.size):
@@ -211,28 +211,27 @@ def _put(x, rows, columns, spectrum):
 
 
 @called
-def squared(x):
+def abs2(x):
     return (x * np.conj(x)).real
 
 
 @called
 def pivot(t, weight, d):
-    """Where the frame outweighs the penalty most, and the sum of this ratio over the others.
+    """The member with the largest ratio ``weight |t|^2 / d``, and the sum of the others' ratios.
 
-    Where the penalty of another is zero up to rounding nothing tells the two apart: `t` and `d` of
-    the other become zero, as they are where nothing is known at all. The pivot is -1 if that is so
-    everywhere.
+    Others whose penalty is zero up to rounding belong to the null space: `t` and `d` become zero
+    there. The pivot is -1 if all are zero.
     """
     p, most, whole = -1, 0.0, 0.0
     for a in range(t.size):
-        square = weight * squared(t[a])
+        square = weight * abs2(t[a])
         if square + d[a] > 0 and (p < 0 or square * d[p] > most * d[a]):
             p, most, whole = a, square, square + d[a]
     others = 0.0
     for a in range(t.size):
         if p >= 0 and a != p:
-            square = weight * squared(t[a])
-            if d[a] > 0 and d[a] + square * (d[p] / whole) > KNOWN * (d[a] + square):
+            square = weight * abs2(t[a])
+            if d[a] > 0 and d[a] + square * (d[p] / whole) > TOLERANCE * (d[a] + square):
                 others += square / d[a]
             else:
                 t[a] = 0
@@ -242,10 +241,10 @@ def pivot(t, weight, d):
 
 @called
 def eliminate(t, weight, d, x):
-    """Eliminate all but the pivot.
+    """Solve ``weight * conj(t) t^T + diag(d)`` for `x` in place, eliminating all but the pivot.
 
-    What the frame says of the others is subtracted before anything is divided by the penalty, which
-    may be so small that nothing would be left of it afterwards.
+    The frame's part of the others is subtracted before the division by the penalty, which may be so
+    small that all digits would cancel afterwards.
     """
     p, others = pivot(t, weight, d)
     if p < 0:
@@ -258,7 +257,7 @@ def eliminate(t, weight, d, x):
             if t[p] != 0:
                 x[a] -= np.conj(t[a] / t[p]) * x[p]
             seen += t[a] * x[a] / d[a]
-    whole = d[p] * (1 + others) + weight * squared(t[p])
+    whole = d[p] * (1 + others) + weight * abs2(t[p])
     x[p] = (x[p] - weight * np.conj(t[p]) * seen) / whole
     for a in range(x.size):
         if a != p:
@@ -281,14 +280,14 @@ def _factorise(packed, penalty, factor):
             if a > b:
                 factor[row + b] = total * factor[column + b]
             else:
-                factor[row + a] = 1 / np.sqrt(total.real) if total.real > KNOWN * whole else 0
+                factor[row + a] = 1 / np.sqrt(total.real) if total.real > TOLERANCE * whole else 0
             column += b + 1
         row += a + 1
 
 
 @called
-def forward(factor, x, first):
-    """Of an `x` that is zero before `first`."""
+def forward_substitution(factor, x, first):
+    """For an `x` that is zero before `first`."""
     row = first * (first + 1) // 2
     for a in range(first, x.size):
         total = x[a]
@@ -299,8 +298,8 @@ def forward(factor, x, first):
 
 
 @called
-def backward(factor, x, first):
-    """What comes out from `first` on."""
+def backward_substitution(factor, x, first):
+    """Of the result only the part from `first` on."""
     row = factor.size
     for a in range(x.size - 1, first - 1, -1):
         row -= a + 1

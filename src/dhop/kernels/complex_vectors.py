@@ -1,9 +1,9 @@
-"""Points, complex numbers of as many lines as a vector has lanes ::
+"""Complex vectors: a vector of real parts, then one of imaginary parts ::
 
-    point      | re: l0 l1 l2 l3 | im: l0 l1 l2 l3 |
-    pixels     | re im | re im | re im | re im |        of complex rows, else real ones
+    complex vector   | re: l0 l1 l2 l3 | im: l0 l1 l2 l3 |
+    pixels           | re im | re im | re im | re im |        of complex rows, else real ones
 
-A row of pixels is loaded as a point and stored again; points are added, multiplied and turned.
+In a transform each is a point of as many lines as a vector has lanes.
 """
 
 from dhop.kernels.compile import called
@@ -12,7 +12,7 @@ from dhop.kernels.emit import emitted, lanes
 
 @called
 def load(pixels, point):
-    """A point of the first pixels, of a row of real or of complex ones."""
+    """Load as many real or complex pixels as a complex vector holds."""
     half = lanes(point)
     numbers = pixels[: 2 * half].view(point.dtype)
     if pixels.itemsize == point.itemsize:
@@ -23,7 +23,7 @@ def load(pixels, point):
 
 @emitted(load)
 def load_emitted(emit, pixels, point):
-    point.put(0, pixels.pixels())
+    point.store_complex(0, pixels.load_pixels())
 
 
 @called
@@ -38,18 +38,18 @@ def store(point, pixels):
 
 @emitted(store)
 def store_emitted(emit, point, pixels):
-    pixels.put_pixels(point.point(0))
+    pixels.store_pixels(point.load_complex(0))
 
 
 @called
-def fetch(place):
-    """Ask for a point of memory; only processors have caches."""
+def prefetch(place):
+    """Fetch a complex vector into the cache."""
 
 
-@emitted(fetch)
-def fetch_emitted(emit, place):
-    place.fetch(0)
-    place.fetch(1)
+@emitted(prefetch)
+def prefetch_emitted(emit, place):
+    place.prefetch(0)
+    place.prefetch(1)
 
 
 @called
@@ -60,7 +60,7 @@ def copy(source, target):
 
 @emitted(copy)
 def copy_emitted(emit, source, target):
-    target.put(0, source.point(0))
+    target.store_complex(0, source.load_complex(0))
 
 
 @called
@@ -71,7 +71,7 @@ def scale(source, factor, target):
 
 @emitted(scale)
 def scale_emitted(emit, source, factor, target):
-    target.put(0, source.point(0).scaled(factor.number(0)))
+    target.store_complex(0, source.load_complex(0).scaled(factor.broadcast(0)))
 
 
 @called
@@ -82,12 +82,15 @@ def add(source, target):
 
 @emitted(add)
 def add_emitted(emit, source, target):
-    target.put(0, target.point(0) + source.point(0))
+    target.store_complex(0, target.load_complex(0) + source.load_complex(0))
 
 
 @called
-def tell_apart(point, opposite, both):
-    """Twice the transforms of two real lines, from that of the first plus `i` times the second."""
+def split_real_pair(point, opposite, both):
+    """Twice the transforms of two real lines, from that of the first plus `i` times the second.
+
+    A frequency of both comes from it and the `opposite` one.
+    """
     half = lanes(point)
     for k in range(half):
         a, b = point[k] + 1j * point[half + k], opposite[k] - 1j * opposite[half + k]
@@ -96,16 +99,16 @@ def tell_apart(point, opposite, both):
         both[2 * half + k], both[3 * half + k] = two.real, two.imag
 
 
-@emitted(tell_apart)
-def tell_apart_emitted(emit, point, opposite, both):
-    a, b = point.point(0), opposite.point(0).conj()
-    both.put(0, a + b)
-    both.put(1, (a - b).turned())
+@emitted(split_real_pair)
+def split_real_pair_emitted(emit, point, opposite, both):
+    a, b = point.load_complex(0), opposite.load_complex(0).conj()
+    both.store_complex(0, a + b)
+    both.store_complex(1, (a - b).times_minus_i())
 
 
 @called
-def join(both, point, opposite):
-    """The way back: `one` plus `i` times `two`, and of the opposite frequency with their conj."""
+def join_real_pair(both, point, opposite):
+    """The inverse of `split_real_pair`, but for its factor of two."""
     half = lanes(point)
     for k in range(half):
         one, two = both[k] + 1j * both[half + k], both[2 * half + k] + 1j * both[3 * half + k]
@@ -114,11 +117,11 @@ def join(both, point, opposite):
         opposite[k], opposite[half + k] = b.real, b.imag
 
 
-@emitted(join)
-def join_emitted(emit, both, point, opposite):
-    one, two = both.point(0), both.point(1)
-    point.put(0, one - two.turned())
-    opposite.put(0, one.conj() - two.conj().turned())
+@emitted(join_real_pair)
+def join_real_pair_emitted(emit, both, point, opposite):
+    one, two = both.load_complex(0), both.load_complex(1)
+    point.store_complex(0, one - two.times_minus_i())
+    opposite.store_complex(0, one.conj() - two.conj().times_minus_i())
 
 
 @called
@@ -131,7 +134,7 @@ def multiply(one, two, product):
 
 @emitted(multiply)
 def multiply_emitted(emit, one, two, product):
-    product.put(0, one.point(0) * two.point(0))
+    product.store_complex(0, one.load_complex(0) * two.load_complex(0))
 
 
 @called
@@ -145,7 +148,7 @@ def multiply_add(one, two, total):
 
 @emitted(multiply_add)
 def multiply_add_emitted(emit, one, two, total):
-    total.put(0, total.point(0) + one.point(0) * two.point(0))
+    total.store_complex(0, total.load_complex(0) + one.load_complex(0) * two.load_complex(0))
 
 
 @called
@@ -158,15 +161,15 @@ def multiply_conj(one, two, product):
 
 @emitted(multiply_conj)
 def multiply_conj_emitted(emit, one, two, product):
-    product.put(0, one.point(0) * two.point(0).conj())
+    product.store_complex(0, one.load_complex(0) * two.load_complex(0).conj())
 
 
 @called
-def turn(source, target, lines, back):
-    """Exchange the two meanings of a lane, a frequency of columns or a column of frequencies.
+def transpose(source, target, lines, back):
+    """Transpose squares between lanes that are columns and lanes that are frequencies.
 
-    By frequency, the points of `lines` blocks of columns stand side by side; by column, one block
-    of columns stands behind the other ::
+    By frequency, `lines` blocks of columns stand side by side; by column, one block stands behind
+    the other ::
 
         by frequency   f0: block 0, block 1   f1: block 0, block 1   ...   a column in each lane
         by column      block 0: c0 c1 ...     block 1: c0 c1 ...           a frequency in each lane
@@ -184,22 +187,22 @@ def turn(source, target, lines, back):
                         target[by_column] = source[by_frequency]
 
 
-@emitted(turn)
-def turn_emitted(emit, source, target, lines, back):
+@emitted(transpose)
+def transpose_emitted(emit, source, target, lines, back):
     b = emit.builder
     for count in (1, 2):
         with b.if_then(b.icmp_signed("==", lines, emit.integer(count))), b.if_else(back) as ways:
             for way, columns_first in zip(ways, (True, False), strict=True):
                 with way:
-                    _turn_squares(source, target, count, columns_first)
+                    _transpose_squares(source, target, count, columns_first)
 
 
-def _turn_squares(source, target, lines, back):
+def _transpose_squares(source, target, lines, back):
     for n in range(lines):
         for part in range(2):
             by_frequency = [2 * lines * k + 2 * n + part for k in range(source.lanes)]
             by_column = [2 * (c + n * source.lanes) + part for c in range(source.lanes)]
             given, wanted = (by_column, by_frequency) if back else (by_frequency, by_column)
-            vectors = source.parted([source.load(k) for k in given])
+            vectors = source.deinterleaved([source.load(k) for k in given])
             for k, vector in zip(wanted, vectors, strict=True):
                 target.store(k, vector)

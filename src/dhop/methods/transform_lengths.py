@@ -1,4 +1,4 @@
-"""Lengths that transform well."""
+"""Lengths of Fourier transforms: products of twos, threes and fives."""
 
 from itertools import count
 
@@ -6,20 +6,17 @@ from dhop.model.axis import Axis, Split
 from dhop.model.geometry import Model
 
 SEGMENT = 2**13  # outputs of a long line that are computed together
-FEW = 16  # taps, that take no longer than to copy segments
-LENGTHS = 8  # of a PSF's taps in a transform
+FEW = 16  # taps that take no longer than copies of segments
+LENGTHS = 8  # least length of a transform over that of the PSF
 
 
 def next_length(least: int) -> int:
-    """The smallest product of twos, threes and fives from `least` on."""
+    """The smallest such length from `least` on."""
     return next(length for length in count(least) if _is_smooth(length))
 
 
 def transform_length(axis: Axis) -> int:
-    """Places of each phase of an axis to transform.
-
-    The period of an image that repeats itself if that transforms well, so that there is no margin.
-    """
+    """Places of each phase of an axis to transform: its period, without a margin, if possible."""
     if axis.period is not None and _is_smooth(axis.period):
         return axis.period
     return next_length(axis.round_places)
@@ -40,10 +37,7 @@ def _is_smooth(length: int) -> bool:
 
 
 def segment_outputs(model: Model, method: str) -> int:
-    """Outputs of a line that are computed by themselves: all of them, unless it is long.
-
-    Fourier transforms are a few times as long as the PSF.
-    """
+    """Outputs of a segment of a line: all, unless the line is long."""
     axis = model.columns
     if not model.is_line or axis.outputs <= 2 * SEGMENT:
         return axis.outputs

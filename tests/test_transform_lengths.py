@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dhop import DHOperator
-from dhop.methods.lengths import next_length, transform_length
+from dhop.methods.transform_lengths import next_length, transform_length
 
 
 def test_next_length():

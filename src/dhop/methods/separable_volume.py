@@ -1,4 +1,4 @@
-"""The separable method for volumes: an axial profile times a lateral plane, or a sum of such."""
+"""The separable method for volumes: a sum of axial profiles times lateral planes."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,20 +14,19 @@ from dhop.runtime import workspace
 Array = NDArray[Any]
 
 
-class ProfilesPlan(Plan):
+class SeparableVolumePlan(Plan):
     """One pass along the planes' axis and one over each plane, for each term of the sum.
 
-    A plane is blurred by the method that does it the fastest, down its columns and along its rows
-    where its PSF is separable. Which pass comes first is a matter of what decimation leaves for the
-    other. The error is that of `dhop.model.separation`, and of the method of the planes.
+    A plane is blurred by the method that is fastest for it. The pass that leaves fewer numbers to
+    the other comes first. The error is that of `dhop.model.separation` and of the planes' method.
 
-    Workspace: what the first pass leaves; if there are several terms, a result besides.
+    Workspace: the result of the first pass; with several terms one more result.
     """
 
     def __init__(self, model: Model, dtype: np.dtype[Any]) -> None:
         self.model = model
         same = np.finfo(dtype).eps == np.finfo(model.dtype).eps
-        # In higher precision the rounded taps are what is asked for.
+        # In higher precision the operator is that of the rounded taps.
         model = model if same else replace(model.rounded, dtype=dtype)
         self._terms: list[tuple[Plan, Plan]] = []
         for plane, profile in zip(model.planes, model.factors[0], strict=True):
@@ -43,7 +42,7 @@ class ProfilesPlan(Plan):
         return self._summed("adjoint", y, out, workers)
 
     def _summed(self, product: Product, given: Array, out: Array, workers: int | None) -> bool:
-        """The sum over the terms, both passes of each one after the other."""
+        """The sum over the terms of both passes."""
         reliable = True
         for number, passes in enumerate(self._terms):
             first, last = passes if product == "forward" else passes[::-1]
@@ -60,7 +59,7 @@ class ProfilesPlan(Plan):
 
 
 def _along(model: Model, profile: Array, first: bool) -> Model:
-    """The pass along the planes' axis, over pixels of planes or over what is left of these."""
+    """The pass along the planes' axis, over pixels of planes if it is the first, else outputs."""
     sizes = model.size if first else model.low
     axes = model.axes[0], Axis.batch(sizes[1] * sizes[2])
     return Model(axes, profile[:, None], model.dtype, (1, 1, 1))

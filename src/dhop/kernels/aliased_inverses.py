@@ -1,14 +1,21 @@
-"""What the inverses of small Hermitian systems say of pairs of frequencies; see `aliases`."""
+"""Inverses of the systems of `aliased_systems`, entry by entry."""
 
 import numpy as np
 
-from dhop.kernels.aliases import backward, eliminate, forward, gather, pivot, squared
+from dhop.kernels.aliased_systems import (
+    abs2,
+    backward_substitution,
+    eliminate,
+    forward_substitution,
+    gather_class,
+    pivot,
+)
 from dhop.kernels.compile import called, kernel
 
 
 @kernel
 def add_inverse(factors, penalty, columns, noise, places, scales, out):
-    """Add up what the inverses ``C = (L L^H)^-1`` say of pairs of frequencies.
+    """Add up the entries of ``C = (L L^H)^-1``, of pairs of frequencies.
 
     Parameters
     ----------
@@ -17,9 +24,9 @@ def add_inverse(factors, penalty, columns, noise, places, scales, out):
         Lines of a band.
     columns : (c1, f1) int array
     noise : bool
-        Whether ``C - C diag(penalty) C`` takes the place of `C`.
+        Whether to add ``C - C diag(penalty) C`` instead.
     places, scales : (c1, f1, f1, p) arrays
-        Of a pair of members in the columns: to which entries of a line it is added, how often.
+        Entries of a line to which a pair of members in the columns is added, and factors.
     out : (c0, f0, f0, q) array
         A line for each pair of members in the rows.
     """
@@ -30,22 +37,22 @@ def add_inverse(factors, penalty, columns, noise, places, scales, out):
     C = np.empty((F, F), factors.dtype)
     for k0 in range(out.shape[0]):
         for k1 in range(columns.shape[0]):
-            gather(penalty, k0 * f0, columns[k1], d)
+            gather_class(penalty, k0 * f0, columns[k1], d)
             factor = factors[k0, k1]
             for b in range(F):
                 for a in range(F):
                     x[a] = 0
                 x[b] = 1
-                forward(factor, x, b)
-                backward(factor, x, b)
+                forward_substitution(factor, x, b)
+                backward_substitution(factor, x, b)
                 for a in range(b, F):
                     C[a, b] = x[a]
                     C[b, a] = np.conj(x[a])
             for b in range(F if noise else 0):
                 for a in range(F):
                     x[a] = d[a] * C[a, b]
-                forward(factor, x, 0)
-                backward(factor, x, 0)
+                forward_substitution(factor, x, 0)
+                backward_substitution(factor, x, 0)
                 for a in range(F):
                     C[a, b] -= x[a]
             _add_pairs(C, places[k1], scales[k1], out[k0])
@@ -62,8 +69,8 @@ def add_inverse_one(transfer, weight, penalty, columns, noise, places, scales, o
     C = np.empty((F, F), out.dtype)
     for k0 in range(out.shape[0]):
         for k1 in range(columns.shape[0]):
-            gather(transfer, k0 * f0, columns[k1], t)
-            gather(penalty, k0 * f0, columns[k1], d)
+            gather_class(transfer, k0 * f0, columns[k1], t)
+            gather_class(penalty, k0 * f0, columns[k1], d)
             if noise:
                 for a in range(F):
                     x[a] = np.conj(t[a])
@@ -78,16 +85,15 @@ def add_inverse_one(transfer, weight, penalty, columns, noise, places, scales, o
 
 @called
 def _invert_one(t, weight, d, u, C):
-    """The inverse that `eliminate` multiplies by, of rank one beside the pivot's row and column.
+    """The inverse that `eliminate` applies, of rank one beside the pivot's row and column.
 
-    Nothing cancels: what is subtracted on the diagonal is at most half of what is there. `u` is
-    overwritten.
+    The diagonal loses at most half to the subtraction. `u` is overwritten.
     """
     p, others = pivot(t, weight, d)
     if p < 0:
         C[:] = 0
         return
-    whole = d[p] * (1 + others) + weight * squared(t[p])
+    whole = d[p] * (1 + others) + weight * abs2(t[p])
     for a in range(t.size):
         u[a] = t[a] / d[a] if d[a] > 0 else 0 * t[a]
     u[p] = 0
@@ -106,7 +112,7 @@ def _invert_one(t, weight, d, u, C):
 
 @called
 def _add_pairs(C, places, scales, out):
-    """What a class says of pairs of its members, added to the lines of its row."""
+    """Add the entries of pairs of members of a class to the lines of its row."""
     f1 = places.shape[0]
     for r0 in range(out.shape[0]):
         for s0 in range(out.shape[0]):

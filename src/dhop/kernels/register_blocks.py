@@ -1,77 +1,74 @@
-"""Weighted sums of windows as vector instructions, the sums kept in registers.
+"""Weighted sums of windows as vector instructions, blocked for registers.
 
 A compiler that vectorises ``for k: for i: total[i] += weights[k] * window_k[i]`` loads and stores
-each sum once for every few taps. Here the loops are turned round for one strip of the outputs at a
-time, a few vectors ::
+each sum once for every few taps. Here the loops are exchanged for one block of outputs at a time, a
+few vectors whose sums stay in registers for all taps ::
 
-    run     |  strip 0  |  strip 1  |  strip 2  | rest |
-              s0 s1 s2 s3                                   one register each, for all taps
+    run     |  block 0  |  block 1  |  block 2  | rest |
+              s0 s1 s2 s3                                   a register each
                |  |  |  |
-    window k   w  w  w  w   * weight k                      one load each, shared by other runs
+    window k   w  w  w  w   * weight k                      a load each, shared by other runs
 
-For every tap one weight is broadcast, each vector of its window is loaded, and a multiply-add goes
-onto sums that stay where they are. Runs of outputs that read the same windows share the loads.
-
-A processor begins two multiply-adds in a cycle and ends each four cycles later: with less than
-eight sums side by side it waits for them.
+A run is contiguous outputs; runs that read the same windows share the loads. A processor begins two
+multiply-adds in a cycle and ends each four cycles later: with less than eight sums side by side it
+waits for them.
 """
 
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from dhop.kernels.vectors import BYTES, Place
+from dhop.kernels.vectors import BYTES, Pointer
 
-# Of a strip, for each number of runs, so that there are registers for all sums.
+# Vectors of a block by the number of runs, so that there are registers for all sums.
 VECTORS = {1: 256 // BYTES, 2: 4, 4: 6 if BYTES == 64 else 3}
-LINKS = 2  # taps that share loads; of three or four, too few have the others
-LINE = 64  # bytes, of the cache
+LINKS = 2  # taps in a link, whose windows share loads; too few taps are in links of three or four
+LINE = 64  # bytes of a line of the cache
 
 
 @dataclass
 class Taps:
-    """What is summed in one loop, of which each step adds one window to every run.
+    """The taps of one loop, of which each step adds one window to every run.
 
     Attributes
     ----------
-    sources, offsets : lists of Place
-        Of the different windows of a step: that of step `k` begins at ``source[offsets[m * k]]``.
-    weights : list of Place
+    sources, offsets : lists of Pointer
+        Of each window of a step: that of step `k` begins at ``source[offsets[m * k]]``.
+    weights : list of Pointer
         Of each run: its weight in step `k` is ``weights[m * k]``.
     count : 64-bit integer
-        How many steps.
+        Number of steps.
     reads : tuple of int
-        Which of the windows each run adds.
+        The window that each run adds.
     strides : tuple of two int
         The `m` of the offsets and of the weights.
     links : int
-        Steps that are taken together. The windows of a link begin a vector apart, so that they
-        share all loads but one.
+        Steps in a link: their windows begin a vector apart, and share all loads but one.
     """
 
-    sources: list[Place]
-    offsets: list[Place]
-    weights: list[Place]
+    sources: list[Pointer]
+    offsets: list[Pointer]
+    weights: list[Pointer]
     count: Any
     reads: tuple[int, ...]
     strides: tuple[int, int] = (1, 1)
     links: int = 1
 
 
-def sum_windows(emit, runs, taps, n, keep, coming=None):
+def sum_windows(emit, runs, taps, n, accumulate, prefetch=None):
     """Write ``runs[r][i] += sum_k weights[r][k] * source[offsets[k] + i]`` for ``i < n``.
 
     Parameters
     ----------
     emit : Emitter
-    runs : list of Place
+    runs : list of Pointer
     taps : list of Taps
     n : 64-bit integer
         Length of each run.
-    keep : bit
-        Whether to add to what the runs hold, not to zero.
-    coming : tuple of a Place and a 64-bit integer, or None
-        Memory to fetch meanwhile, and how many numbers of it for each output of a whole strip.
+    accumulate : bit
+        Whether to add to what the runs hold.
+    prefetch : tuple of a Pointer and a 64-bit integer, or None
+        Memory to fetch meanwhile, and how many numbers of it for each output of a full block.
     """
     vectors = VECTORS[len(runs)]
     if len(runs) == 4 and runs[0].parts == 2:
@@ -83,21 +80,21 @@ def sum_windows(emit, runs, taps, n, keep, coming=None):
     def write(place, masks):
         here = [replace(each, sources=[source.after(place) for source in each.sources])
                 for each in taps]  # fmt: skip
-        _strip(emit, [run.after(place) for run in runs], here, keep, masks)
+        _sum_block(emit, [run.after(place) for run in runs], here, accumulate, masks)
 
-    def write_whole(place, _):
-        if coming is not None:
-            _fetch(emit, *coming, place, vectors)
+    def write_full(place, _):
+        if prefetch is not None:
+            _prefetch_block(emit, *prefetch, place, vectors)
         write(place, [None] * vectors)
 
-    emit.loop(whole, write_whole, step=size)
+    emit.loop(whole, write_full, step=size)
 
     def write_rest(count):
-        """The rest if it takes up to `count` vectors, of which all but the last few are whole."""
+        """The rest if it takes up to `count` vectors, all but the last few of them full."""
         less = count - max(1, vectors // 4)
 
         def write_masked():
-            write(whole, [None if v < less else runs[0].among(rest, v) for v in range(count)])
+            write(whole, [None if v < less else runs[0].lane_mask(rest, v) for v in range(count)])
 
         if less == 0:
             write_masked()
@@ -113,26 +110,23 @@ def sum_windows(emit, runs, taps, n, keep, coming=None):
         write_rest(vectors)
 
 
-def _strip(emit, runs, taps, keep, masks):
-    """Sum all taps for one strip, or for the lanes of its vectors that `masks` tell of.
-
-    Masked stores take some processors far longer than others.
-    """
+def _sum_block(emit, runs, taps, accumulate, masks):
+    """Sum all taps for one block, or for some of its lanes; masked stores may take far longer."""
     # A complex weight has one sum for its real part and one for its imaginary part.
     parts = range(runs[0].parts)
     totals = {key: runs[0].zero() for key in product(range(len(runs)), parts, range(len(masks)))}
     for each in taps:
-        totals = _sum(emit, totals, each, masks)
-    with emit.builder.if_else(keep) as branches:
+        totals = _sum_loop(emit, totals, each, masks)
+    with emit.builder.if_else(accumulate) as branches:
         for branch, kept in zip(branches, (True, False), strict=True):
             with branch:
                 for (r, run), (v, mask) in product(enumerate(runs), enumerate(masks)):
-                    total = _joined(run, [totals[r, part, v] for part in parts])
+                    total = _combined(run, [totals[r, part, v] for part in parts])
                     run.store(v, total + run.load(v, mask) if kept else total, mask)
 
 
-def _sum(emit, totals, taps, masks):
-    """Add taps, `taps.links` at a time."""
+def _sum_loop(emit, totals, taps, masks):
+    """The totals and the taps of one loop, `taps.links` steps at a time."""
     links = taps.links
 
     def body(k, sums):
@@ -146,11 +140,9 @@ def _sum(emit, totals, taps, masks):
         for link in range(links):
             step = emit.times(emit.builder.add(k, emit.integer(link)), taps.strides[1])
             weights = [each.after(step) for each in taps.weights]
-            factors = {
-                (r, part): weights[r].number(part) for r, part, v in totals if v == 0
-            }  # fmt: skip
+            factors = {(r, part): weights[r].broadcast(part) for r, part, v in totals if v == 0}
             sums = {
-                (r, part, v): total.plus(windows[taps.reads[r]][v + link], factors[r, part])
+                (r, part, v): total.multiply_add(windows[taps.reads[r]][v + link], factors[r, part])
                 for (r, part, v), total in sums.items()
             }
         return list(sums.values())
@@ -159,22 +151,22 @@ def _sum(emit, totals, taps, masks):
     return dict(zip(totals, sums, strict=True))
 
 
-def _joined(run, sums):
-    """The products with real weights, or those with both parts of complex ones together."""
+def _combined(run, sums):
+    """The sum with real weights, or the sums with both parts of complex weights as one."""
     if len(sums) == 1:
         return sums[0]
     swapped = sums[1].shuffled(sums[1], [lane ^ 1 for lane in range(run.lanes)])
-    return sums[0].plus(swapped, run.vector(-1.0, 1.0))
+    return sums[0].multiply_add(swapped, run.constant(-1.0, 1.0))
 
 
-def _fetch(emit, memory, lines, place, vectors):
-    """Fetch as much memory as `lines` strips take, from where those of this strip begin."""
+def _prefetch_block(emit, memory, lines, place, vectors):
+    """Fetch as many numbers as `lines` blocks have, from where those of this block begin."""
     memory = memory.after(emit.builder.mul(place, lines))
     numbers = vectors * memory.lanes // memory.parts
 
     def body(start, _):
-        strip = memory.after(start)
+        block = memory.after(start)
         for v in range(0, vectors * BYTES, LINE):
-            strip.fetch(v // BYTES)
+            block.prefetch(v // BYTES)
 
     emit.loop(emit.times(lines, numbers), body, step=numbers)
