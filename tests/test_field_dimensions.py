@@ -128,3 +128,13 @@ def test_a_field_on_finer_pixels(ndim):
         assert_allclose(found.stamps[place], expected, atol=1e-15)
     for before, after in zip(nodes, found.positions, strict=True):
         assert_allclose(after, 3 * before + 1)
+
+
+def test_distances_and_factors_of_another_kind():
+    field = psf.Field(np.ones((1, 1, 3, 3)), [[0], [0]])
+    with pytest.raises(ValueError, match="distance must be one number or two, got 1"):
+        field.moved((1.0,))
+    with pytest.raises(TypeError, match="distance must be a real number"):
+        field.moved(("a", 1.0))
+    with pytest.raises(TypeError, match="factor must be a real number"):
+        field.scaled("a")

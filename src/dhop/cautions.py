@@ -6,6 +6,10 @@
 ...     warnings.simplefilter("error", cautions.RegistrationWarning)
 """
 
+import sys
+import warnings
+from types import FrameType
+
 
 class Caution(UserWarning):
     """Base class of the warnings of dhop: a result may not be what was intended."""
@@ -41,3 +45,16 @@ class CountWarning(Caution):
 
 class PriorWarning(Caution):
     """Another regulariser explains the frames better."""
+
+
+def warn(message: str, kind: type[Caution]) -> None:
+    """Warn, at the line that called the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and _package(frame) in (__package__, "contextlib"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, kind, stacklevel=level)
+
+
+def _package(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]

@@ -4,7 +4,6 @@ FITS needs ``dhop[fits]`` as well.
 """
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.cautions import MetadataWarning
+from dhop.cautions import MetadataWarning, warn
 from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
@@ -258,7 +257,7 @@ def check(
     io.format_of(path).check(known, shape, axes or "YXC"[: len(shape)])
     if lost := io.unkept(path, known):
         message = f"{path.name} will not keep of the original: {', '.join(lost)}"
-        warnings.warn(message, MetadataWarning, stacklevel=2)
+        warn(message, MetadataWarning)
 
 
 def check_folder(path: Path) -> None:

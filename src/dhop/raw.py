@@ -155,7 +155,7 @@ def planes(
     stack = stack[None] if stack.ndim == 2 else stack
     if stack.ndim != 3 or min(stack.shape[1:], default=0) < 2:
         raise ValueError(f"mosaics must be of shape ([F,] rows, columns), got {stack.shape}")
-    if len(pattern) != len(PLACES):
+    if not isinstance(pattern, str) or len(pattern) != len(PLACES):
         raise ValueError(f"pattern must be four letters, as RGGB, got {pattern!r}")
     moved = np.zeros((len(stack), 2)) if shifts is None else arguments.numbers("shifts", shifts)
     if moved.shape != (len(stack), 2):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.cautions import Caution, RegistrationWarning
+from dhop.cautions import Caution, RegistrationWarning, warn
 from dhop.dask.moving import estimated
 from dhop.dask.operator import DaskArray
 from dhop.dask.tiles import Tile
@@ -101,7 +101,7 @@ class Choices:
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and note it for reports."""
         self.notes.append(text)
-        warnings.warn(text, kind, stacklevel=4)
+        warn(text, kind)
 
     def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
         """Find how the frames have moved."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from dhop.io.errors import ContentError
 from dhop.io.picture import SPACE, Picture
+from dhop.runtime.arguments import integer
 
 MOST_CHANNELS = 4  # on the last axis of an array of which nothing is known
 PAGES = "PI"  # axes that may be the planes of a volume
@@ -43,6 +44,7 @@ def interpreted(
     for letter, axis in (("F", frames_axis), ("C", channel_axis)):
         if axis is None:
             continue
+        axis = integer("an axis of frames or channels", axis)
         if not -len(shape) <= axis < len(shape):
             raise ContentError(f"{name} holds an array of shape {shape}, without axis {axis}")
         if letters[axis] == "F":

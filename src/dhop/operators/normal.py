@@ -1,6 +1,5 @@
 """The normal equations of an operator."""
 
-import warnings
 from math import inf, prod
 from numbers import Real
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import ConvergenceWarning
+from dhop.cautions import ConvergenceWarning, warn
 from dhop.iteration.iterative_refinement import (
     IterativeRefinement,
     TrueResidual,
@@ -178,11 +177,10 @@ class NormalOperator(ExplicitOperator):
             exact=exact is not None,
         )
         if not rounds.converged:
-            warnings.warn(
+            warn(
                 f"prox_l2 stopped after {rounds.taken} iterations at a residual of "
                 f"{rounds.norm / scale:.1e}, relative to that of zeros, above rtol={rtol:g}",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return np.asarray(rounds.x).reshape(self.dims)
 

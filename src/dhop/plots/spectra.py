@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from dhop.model.decimation import fold
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.spectrum import singular_values as values_of
-from dhop.plots.axes import new_axes
+from dhop.plots.axes import new_axes, require_blur
 from dhop.runtime.arguments import integer
 
 
@@ -45,6 +45,7 @@ def frequency_response(A: DHOperator, *, axis: int | None = None, ax: Axes | Non
     >>> from dhop import DHOperator, plots, psf
     >>> ax = plots.frequency_response(DHOperator((400, 400), psf.gaussian(9, 1.0), 3))
     """
+    require_blur(A, "a frequency response")
     if not isinstance(A.psf, np.ndarray):
         raise TypeError("a PSF that varies has a response at each place: take that of psf.at(...)")
     ndim = A.psf.ndim

@@ -1,6 +1,5 @@
 """Estimation of the point spread function from the frames."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -8,7 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import PSFWarning
+from dhop.cautions import PSFWarning, warn
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
 from dhop.frames.spectra import Spectra
@@ -142,7 +141,7 @@ def estimate(
             f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
             "be wrong; take more frames, or measure the psf"
         )
-        warnings.warn(message, PSFWarning, stacklevel=2)
+        warn(message, PSFWarning)
     return psf
 
 

@@ -12,7 +12,7 @@ from dhop.psf import grids
 from dhop.psf.arrays import resample
 from dhop.psf.stamps import ascending, checked_stamps
 from dhop.psf.stars import read_stars
-from dhop.runtime.arguments import real
+from dhop.runtime.arguments import each, real
 from dhop.runtime.notebook import card
 
 Array = NDArray[Any]
@@ -299,7 +299,7 @@ class Field:
 
     def scaled(self, factor: float) -> "Field":
         """The field of PSFs that are `factor` times as bright."""
-        return Field(self.stamps * factor, self.positions)
+        return Field(self.stamps * real("factor", factor), self.positions)
 
     def resampled(
         self, old: Sequence[float], new: Sequence[float], *, decimated: bool = True
@@ -341,6 +341,7 @@ class Field:
         center : tuple of int
             The origin of the PSFs, to be given to `DHOperator`.
         """
+        distance = each("distance", distance, self.ndim, real)
         origin = [(size - 1) // 2 for size in self.shape]
         stamps, center = shift_all(self.stamps, distance, origin)
         places = [nodes - d for nodes, d in zip(self.positions, distance, strict=True)]
@@ -368,8 +369,8 @@ class Field:
         if len(place) != self.ndim:
             raise TypeError(f"a place of this field is {self.ndim} numbers, got {len(place)}")
         mixed = self.stamps
-        for each, nodes in zip(place, self.positions, strict=True):
-            where = real("a position", each)
+        for coordinate, nodes in zip(place, self.positions, strict=True):
+            where = real("a position", coordinate)
             mixed = sum(
                 part * mixed[node]
                 for node, part in enumerate(_hats(where, nodes))

@@ -1,6 +1,5 @@
 """The posterior covariance of a problem: the inverse of its normal equations."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import ConvergenceWarning
+from dhop.cautions import ConvergenceWarning, warn
 from dhop.iteration.iterative_refinement import (
     IterativeRefinement,
     TrueResidual,
@@ -158,11 +157,10 @@ class Covariance:
             self.closed is not None,
         )
         if not rounds.converged:
-            warnings.warn(
+            warn(
                 f"{rounds.taken} iterations left a residual of {rounds.norm / scale:.1e}, relative "
                 f"to the right-hand side, above {rtol:g}",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return np.asarray(rounds.x)
 

@@ -5,7 +5,6 @@ windowed parts of the frames (`dhop.frames.spectra`), so that an estimate costs 
 solve, whatever the size of the frames.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
+from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning, warn
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.frames import motions, observations
 from dhop.frames.masks import each_weight
@@ -89,7 +88,7 @@ class Preparation:
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and keep the text for reports."""
         self.notes.append(text)
-        warnings.warn(text, kind, stacklevel=4)
+        warn(text, kind)
 
     def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Estimate, refine or take the shifts or motions, and a first guess of the brightness."""
