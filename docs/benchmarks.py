@@ -240,20 +240,22 @@ def machine():
 
 PAGE = """# Benchmarks
 
-How much longer the fastest other package takes than `dhop`, which chooses its method itself. Every
-cell is one product, timed in turn with all others in one process (medians, of calls in the middle
-of a run of such calls), with the same boundary and the same output; packages that cannot do a case
-are left out of it, and so are those that took more than half a second. {count} cells: squares of
-{least} to {most} pixels a side and images of 3:2, PSFs of 3 to 201 pixels, factors 1, 2, 3, 4 and
-8, float32 and float64, three kinds of PSF (a Gaussian; a motion streak; "dense", a measured-like
-one without structure), zeros, periodic and mirrored boundaries. Ratios of times are all that is
-given: seconds are those of one machine.
+How long do other packages take for the same product? All numbers here are ratios: the time of the
+fastest other package over that of `dhop`, which chooses its method itself. 2 means that `dhop` is
+twice as fast.
+
+There are {count} cases: squares of {least} to {most} pixels a side and images of 3:2, PSFs of 3 to
+201 pixels, factors 1, 2, 3, 4 and 8, float32 and float64, three kinds of PSF (a Gaussian; a motion
+streak; "dense", one without structure, as if it had been measured), and zero, periodic and mirrored
+boundaries. In each case all packages are timed in turn, in one process, with the same boundary and
+the same output (medians, of calls in the middle of a run of such calls). Packages that cannot do a
+case are left out of it, and so are those that took more than half a second.
 
 This machine: {machine}.
 
 ## Against other packages
 
-Geometric mean of best peer / dhop over the cells; the least in brackets.
+Geometric mean over the cases; the least of them in brackets.
 
 {against}
 

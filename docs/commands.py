@@ -4,6 +4,7 @@ python docs/commands.py           # writes the page
 python docs/commands.py --check   # fails if it is not that of the program
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -22,11 +23,16 @@ def commands():
     return typer.main.get_command(cli.app).commands.items()
 
 
+def prose(text):
+    """With options as code, whose dashes stay two."""
+    return re.sub(r"(?<!\S)(--[a-z][a-z-]*)", r"`\1`", text)
+
+
 def described(text):
     """A help text: prose, and examples under their captions."""
     for paragraph in text.split("\n\n"):
         if VERBATIM not in paragraph:
-            yield paragraph.strip()
+            yield prose(paragraph.strip())
             continue
         for part in filter(None, paragraph.split(VERBATIM)):
             caption, *lines = part.splitlines()
@@ -46,7 +52,7 @@ def table(parameters):
     for each in parameters:
         option = each.param_type_name == "option"
         name = max(each.opts, key=len) if option else each.name
-        help = each.help.replace("|", "\\|").replace("*", "\\*")
+        help = prose(each.help.replace("|", "\\|").replace("*", "\\*"))
         yield f"| `{name}` | {default(each)} | {help} |"
 
 

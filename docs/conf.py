@@ -38,11 +38,22 @@ plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = True
+INK = "#7b858f"  # is seen on light and on dark pages, which both show through
+plot_rcparams = {
+    "figure.facecolor": "none", "axes.facecolor": "none", "text.color": INK,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+}  # fmt: skip
 
 myst_enable_extensions = ["dollarmath"]
 doctest_global_setup = "from importlib.util import find_spec"  # for :skipif: not find_spec("torch")
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "inherited-members": "LinearOperator"}
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "LinearOperator",
+    # what operators ask each other, see CONTRIBUTING
+    "exclude-members": "apply, apply_gram, blocks, bounds, columns, multiply, of_one_image, rows, "
+    "settings, strengths, terms",
+}
 autosummary_generate = True
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False

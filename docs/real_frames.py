@@ -135,10 +135,13 @@ shifts="estimate")`:
 
 {estimated}
 
-- *halves correlate*: the images of the even and of the odd frames, with half the `beta` each;
-- *prediction*: root mean square of what is left when each half predicts the frames of the other,
-  over the least that any Gaussian and any `beta` of a sweep reaches whose images stay between
-  {low} and {high}.
+Nobody knows how the images should look. But they can be compared with themselves:
+
+- *halves correlate*: one image is made of the even frames and one of the odd ones, with half the
+  `beta` each. This is their correlation; 1 is the same image;
+- *prediction*: each of these two images predicts the frames of the other half. This is the error of
+  that (root mean square), over the least error of all Gaussians and values of `beta` that were
+  tried and whose images stay between {low} and {high}. So 1 is as good as choosing by hand.
 
 With a PSF that was guessed too wide, and all else chosen:
 

@@ -134,15 +134,20 @@ TEXT = """# A real sky
 The same piece of sky from the ground (Hyper Suprime-Cam, band i, 0.168 arcsec a pixel) and from
 space (Hubble, F814W, 0.030 arcsec), cut out for the tests of scarlet. `super_resolve` gets the one
 frame from the ground, its PSF, `factor=5.6`, and where its pixels lie on the grid of the image from
-space (`dhop.motion.from_wcs`). Below is how its result, blurred by Hubble's PSF, correlates with
-what Hubble saw; both are smoothed by a Gaussian of the full width at half maximum in the head of
-the column. Beside it, the frame's own spline, and [other priors](howto/losses.md) than the default.
+space (`dhop.motion.from_wcs`).
+
+How near does that come to what Hubble saw? The table has the correlation of the two images; 1 is
+the same image. The result is first blurred by Hubble's PSF, and then both are smoothed a little, by
+a Gaussian of the full width at half maximum in the head of the column. For comparison the frame
+itself is enlarged by a cubic spline. The last rows have [other priors](howto/losses.md) than the
+default.
 
 {table}
 
-The coordinates of both are not quite the same sky: the frame lies {down:+.3f} arcsec further down
-and {right:+.3f} arcsec further right than they say, by `dhop.registration.register` of the frame
-against what the camera would see of Hubble's image.
+*The shift that is left*: the coordinates of the two do not quite agree. The frame lies {down:+.3f}
+arcsec further down and {right:+.3f} arcsec further right than they say.
+`dhop.registration.register` found that, from the frame and what the camera would see of Hubble's
+image.
 
 On a detector of the James Webb telescope whose distortion is a polynomial (NRCB5, SIP, 2048 x 2048
 pixels), `from_wcs` differs from astropy's `pixel_to_pixel`, which goes by celestial coordinates, by

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "normal",
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     database=None,
@@ -36,6 +36,13 @@ def pytest_configure(config):
         "xfail_xp_backends",
     ):
         config.addinivalue_line("markers", f"{marker}: SciPy's; does nothing here")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Files of tests have no examples, and are not searched for any."""
+    found = yield
+    return [each for each in found if type(each) is pytest.Module]
 
 
 def pytest_collection_finish():

@@ -240,6 +240,9 @@ def test_what_does_not_fit_is_refused():
         DiagonalOperator([1.0, np.nan])
     with pytest.raises(ValueError, match="do not fit"):
         DiagonalOperator([1.0, 2.0], (3,))
+    for dims in ((-1, -2), (1, 2.0), 2):  # of which some have the right product
+        with pytest.raises((ValueError, TypeError), match="dims must be"):
+            DiagonalOperator([1.0, 2.0], dims)
     with pytest.raises(ValueError, match="no common blocks"):
         (A + A).to_sparse("bsr")
     with pytest.raises(TypeError, match="not supported"):

@@ -46,3 +46,11 @@ def test_any_size_at_once():
     assert facts["nnz"] == (4 * 5 * 10**8 - 2) ** 2
     assert facts["dimsd"] == [5 * 10**8] * 2
     assert facts["largest"] is None
+
+
+@pytest.mark.parametrize("size", [(600, 8, 8), (8, 8, 8, 8)])
+def test_a_size_of_more_axes_than_the_psf(size):
+    words = ["info", "--size", *map(str, size), "--factor", "2", "--psf", "box:size=3"]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 1
+    assert f"one number for each axis of the psf, of 2 axes, got {len(size)}" in result.stderr

@@ -40,7 +40,7 @@ def check(dims, frames, penalties, beta=0.01, kind=None, basis=None):
         found = inverse.diagonal(noise).ravel()
         assert_allclose(found, diagonal, rtol=1e-9, atol=1e-9 * diagonal.max())
     found = np.empty_like(expected)
-    inverse.spread(b, found)
+    inverse.noise_product(b, found)
     expected = (spread @ b.reshape(2, -1).T).T.reshape(b.shape)
     assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
     if isinstance(equations, AliasedEquations):

@@ -11,13 +11,13 @@ from dhop.model.axis import Axis
 
 LENGTH = 7  # numbers of a line
 CASES = [
-    (size, taps, factor, boundary)
+    (size, taps, factor)
     for size in (1, 5, 37, 64)
     for taps in (1, 3, 10, 41)
     for factor in (1, 2, 3, 8)
-    for boundary in ("constant", "wrap", "symmetric", "reflect", "edge")
-    if factor <= size and (size > 1 or boundary != "reflect")
+    if factor <= size
 ]
+BOUNDARIES = "constant", "wrap", "symmetric", "edge", "reflect"
 
 
 def axis_of(size, taps, factor, boundary):
@@ -59,18 +59,21 @@ def decoded(lines, count, size):
     return matrix, read
 
 
-@pytest.mark.parametrize(("size", "taps", "factor", "boundary"), CASES)
-def test_tables_are_the_matrix(size, taps, factor, boundary):
-    axis = axis_of(size, taps, factor, boundary)
-    weights = np.random.default_rng(0).integers(1, 9, (2, axis.taps)).astype(float)
-    expected = dense(axis, weights)
-    for relation, matrix in ((axis.by_output, expected), (axis.by_pixel, expected.swapaxes(1, 2))):
-        count, height = matrix.shape[1:]
-        lines = column_pass(relation, weights, LENGTH, np.dtype(float))
-        found, _ = decoded(lines, count, height)
-        assert_array_equal(found[:, :count], matrix)
-        for j in range(count, found.shape[1]):  # beyond the last, no more than it reads
-            assert set(np.flatnonzero(found[0, j])) <= set(np.flatnonzero(matrix[0, -1]))
+@pytest.mark.parametrize(("size", "taps", "factor"), CASES)
+def test_tables_are_the_matrix(size, taps, factor):
+    for boundary in BOUNDARIES[: 5 if size > 1 else 4]:  # a single pixel has no other to reflect
+        axis = axis_of(size, taps, factor, boundary)
+        weights = np.random.default_rng(0).integers(1, 9, (2, axis.taps)).astype(float)
+        expected = dense(axis, weights)
+        for relation, matrix in (
+            (axis.by_output, expected), (axis.by_pixel, expected.swapaxes(1, 2)),
+        ):  # fmt: skip
+            count, height = matrix.shape[1:]
+            lines = column_pass(relation, weights, LENGTH, np.dtype(float))
+            found, _ = decoded(lines, count, height)
+            assert_array_equal(found[:, :count], matrix, boundary)
+            for j in range(count, found.shape[1]):  # beyond the last, no more than it reads
+                assert set(np.flatnonzero(found[0, j])) <= set(np.flatnonzero(matrix[0, -1]))
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 8])

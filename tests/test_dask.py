@@ -12,7 +12,7 @@ from dhop.model.boundary import BOUNDARIES
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import DaskDHOperator, halo  # noqa: E402
+from dhop.dask import DaskDHOperator, halo, operator  # noqa: E402
 from dhop.dask.blocks import cut  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -31,6 +31,9 @@ def numbers(shape, dtype):
     return values.astype(dtype)
 
 
+COPIES, WHOLE = 0, 2**20  # of `SMALL`: blocks read copies of edges, or whole neighbours
+
+
 def check(dims, psf, factor, chunks, seen=None, equal=assert_array_equal, **settings):
     """Both products, from chunks that are not those of the operator, and from those."""
     A = DHOperator(dims, psf, factor, **settings)
@@ -41,8 +44,10 @@ def check(dims, psf, factor, chunks, seen=None, equal=assert_array_equal, **sett
         (B.backproject, A.backproject, y, B.chunksd, B.chunks),
     ):
         expected = plain(array)
-        for given in (7, own):
-            result = product(da.from_array(array, chunks=given))
+        for given, small in ((7, COPIES), (own, WHOLE), (own, COPIES)):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(operator, "SMALL", small)
+                result = product(da.from_array(array, chunks=given))
             assert (result.shape, result.dtype, result.chunks) == (
                 expected.shape,
                 expected.dtype,
@@ -176,6 +181,17 @@ def test_images_that_do_not_fit(image, error):
         A.degrade(image)
     with pytest.raises(error):
         A.degrade(da.from_array(image))
+
+
+def test_small_chunks_of_one_process_take_one_task_each(monkeypatch):
+    A = DaskDHOperator((64, 64), np.ones((3, 3)), 1, chunks=16)
+    x = da.ones((64, 64), chunks=16).persist()
+    counts = []
+    for small in (16 * 16, 16 * 16 - 1):
+        monkeypatch.setattr(operator, "SMALL", small)
+        counts.append(len(A.degrade(x).__dask_graph__()))
+    blocks = 16 + 16 + 1  # chunks of the image, of the result, and what these are computed with
+    assert counts == [blocks, blocks + 16]  # which have edges, too
 
 
 @METHODS

@@ -147,6 +147,42 @@ def test_motions_that_are_shifts_are_shifts():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
+def test_factors_that_are_not_whole(moved):
+    """The PSF is a pixel of the scene, of which finer pixels hold their shares."""
+    ratio, dims = (1.5, 2.2), (14, 24)
+    pixel = np.outer([1 / 8, 3 / 4, 1 / 8], [2 / 15, 11 / 15, 2 / 15])
+    frames, shift = RNG.random((2, *SHAPE)), np.array([0.25, -0.5])
+    second = TURNED if moved else motions.of_shift(shift)
+    more = {"motion": [np.eye(3), TURNED]} if moved else {"shifts": [[0, 0], shift]}
+    found = super_resolve(
+        da.from_array(frames, chunks=(1, 9, 6)), np.ones((1, 1)), ratio, beta=0.05, rtol=1e-6,
+        **more,
+    )  # fmt: skip
+    assert found.image.shape == dims
+    assert_allclose(found.motion[1], second)
+    A, used = [], []
+    for each in (np.eye(3), second):
+        places = places_of(each)
+        given = pixel, (2, 3), SHAPE, places, (1, 1), "mean", "symmetric"
+        A.append(warps.camera(dims, *given, ratio=ratio))
+        at = places(*np.indices(SHAPE, float))
+        inside = [
+            (f * c + (f - 1) / 2 >= -0.5) & (f * c + (f - 1) / 2 <= n - 0.5)
+            for f, c, n in zip(ratio, at, dims, strict=True)
+        ]
+        used.append(np.all(inside, axis=0).ravel())
+    S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
+    N = sum(B.T @ (w[:, None] * B) for B, w in zip(A, used, strict=True))
+    right = sum(B.T @ (w * y.ravel()) for B, w, y in zip(A, used, frames, strict=True))
+    expected = np.linalg.solve(N + 0.05 * S.T @ S, right)
+    assert found.converged
+    assert_allclose(found.image.compute().ravel(), expected, rtol=0, atol=1e-4)
+    if moved:
+        assert_allclose(found.plot().axes[0].get_xlim(), (-0.5, SHAPE[1] - 0.5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moved", [False, True])
 def test_a_psf_for_each_band(moved):
     """Each band is the solution of its own normal equations; the others do not count."""
     blurs = [psf.gaussian(3, 0.6), psf.gaussian(5, 1.1)]
@@ -169,7 +205,7 @@ def test_a_psf_for_each_band(moved):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
-@pytest.mark.parametrize("kind", ["beta", "huber", "estimate", "motion"])
+@pytest.mark.parametrize("kind", ["beta", "huber", "estimate", "motion", "factor"])
 def test_what_is_found_is_what_is_found_in_memory(kind):
     """Where one tile has all of the frames, it is the same burst."""
     frames = RNG.random((3, 40, 36)).cumsum(axis=1).cumsum(axis=2) / 100
@@ -181,11 +217,13 @@ def test_what_is_found_is_what_is_found_in_memory(kind):
         "huber": {"loss": "huber", "beta": 0.1, "photometry": "gain"},
         "estimate": {},
         "motion": {"motion": "euclidean", "beta": 0.1},
+        "factor": {"motion": None, "shifts": "estimate"},
     }[kind]
     blur = "estimate" if kind == "estimate" else psf.gaussian(5, 1.0)
     given = {"motion": turns, "rtol": 1e-5} | more
-    found = super_resolve(da.from_array(frames, chunks=(1, 20, 18)), blur, 2, **given)
-    expected = dhop.super_resolve(frames, blur, 2, **given)
+    factor = 1.7 if kind == "factor" else 2
+    found = super_resolve(da.from_array(frames, chunks=(1, 20, 18)), blur, factor, **given)
+    expected = dhop.super_resolve(frames, blur, factor, **given)
     assert_allclose(found.beta, expected.beta, rtol=1e-6)
     assert_allclose(np.array(found.motion), expected.motion, rtol=0, atol=1e-9)
     assert_allclose(found.photometry.gains, expected.photometry.gains, rtol=1e-4)

@@ -12,7 +12,7 @@ from dhop.frames.observations import shifted_operators
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import super_resolve, tiles  # noqa: E402
+from dhop.dask import minimising, objective, super_resolve, tiles  # noqa: E402
 
 BLUR = psf.gaussian(5, 1.0)
 SHIFTS = np.array([[0, 0], [0.4, -0.7], [-1.2, 0.3]])
@@ -101,7 +101,8 @@ SOLVED = {
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("name", SOLVED)
-def test_the_image_is_what_is_found_in_memory(name):
+def test_the_image_is_what_is_found_in_memory(monkeypatch, name):
+    monkeypatch.setattr(minimising, "TOGETHER", 30)  # of chunks of 20 and of 40 pixels
     frames, changes = SOLVED[name]
     given = {"psf": BLUR, "factor": 2, "shifts": SHIFTS, "rtol": 1e-5} | changes
     expected = dhop.super_resolve(frames, **given | {"rtol": 1e-8})
@@ -237,3 +238,18 @@ def test_vectors_in_files(tmp_path, loss):
     assert_array_equal(found.image.compute(), expected.image.compute())
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["image"]
     assert max(counts) < 30
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((3, 3, 3, 3), (6, 6)),
+        ((3, 3, 3), (9,)),
+        ((10, 2), (12,)),
+        ((10, 4, 1, 6), (10, 5, 6)),
+        ((2,), (2,)),
+    ],
+)
+def test_small_chunks_are_gathered(sizes, expected):
+    """Until none has less than five pixels."""
+    assert objective.gathered(sizes, 5) == expected

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
+from scipy.sparse.linalg import aslinearoperator
 
 import dhop
 from dhop import FrameStack, psf
@@ -157,6 +158,11 @@ def test_frames_that_are_not_finite():
         super_resolve(frame, BLUR, 2, beta=1.0)
 
 
-def test_what_only_works_in_memory():
-    with pytest.raises(ValueError, match="in memory"):
-        dhop.super_resolve(da.ones((4, 4)), BLUR, 2, beta=1.0, solver="lsqr")
+@pytest.mark.parametrize(
+    "given",
+    [{"solver": "lsqr"}, {"denoiser": abs}, {"regulariser": aslinearoperator(np.eye(64))}],
+)
+def test_what_only_works_in_memory(given):
+    """It is said what to do instead."""
+    with pytest.raises((TypeError, ValueError), match=r"needs the whole image.*give"):
+        dhop.super_resolve(da.ones((4, 4)), BLUR, 2, beta=1.0, **given)

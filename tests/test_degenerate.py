@@ -230,7 +230,7 @@ class TestInChunks:
             super_resolve(frame[frame[:, 0] > 0], BLUR, 2, beta=0.1)
 
     def test_a_regulariser_in_memory(self):
-        with pytest.raises(TypeError, match="regulariser must be an array"):
+        with pytest.raises(TypeError, match="needs the whole image"):
             self.solve(regulariser=operator(lambda x: x))
 
     def test_nothing_to_solve_for(self):

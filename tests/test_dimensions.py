@@ -102,7 +102,7 @@ BATCHES = [
     ((4, 5, 2, 6), (0, 1, 3)),
     ((4, 5, 6, 2), (0, 1, 2)),
     ((4, 5, 6, 2), (2, 0, 1)),
-    ((2, 3, 2, 4, 3, 5, 2), (5, 1, 3)),
+    ((2, 3, 1, 4, 2, 5, 1), (5, 1, 3)),
     ((3, 9), None),
     ((9, 3), 0),
     ((2, 9, 3), (1,)),
@@ -110,23 +110,24 @@ BATCHES = [
 
 
 @pytest.mark.parametrize(("dims", "axes"), BATCHES)
-@pytest.mark.parametrize("method", METHODS)
-def test_other_axes_are_a_batch(method, dims, axes):
+def test_other_axes_are_a_batch(dims, axes):
     rng = np.random.default_rng(0)
     ndim = 1 if len(dims) <= 3 else 3
     for factor, boundary in itertools.product((1, 2), ("constant", "symmetric")):
         psf = rng.integers(1, 5, (3, 2, 4)[:ndim]).astype(float)
-        A = DHOperator(dims, psf, factor, axes=axes, method=method, boundary=boundary)
         given = axes if axes is None or np.ndim(axes) else (axes,)
         dense = oracle.matrix(dims, psf, factor, axes=given, boundary=boundary)
+        X, Y = (rng.integers(-9, 10, (n, 2)).astype(float) for n in dense.shape[::-1])
+        for method in METHODS:
+            A = DHOperator(dims, psf, factor, axes=axes, method=method, boundary=boundary)
+            assert_allclose(A @ X, dense @ X, 0, 1e-10)
+            assert_allclose(A.H @ Y, dense.T @ Y, 0, 1e-10)
+            assert_allclose(A.gram() @ X, dense.T @ (dense @ X), 0, 1e-8)
+            assert_allclose(A.norm(), np.linalg.norm(dense, 2), 1e-8)
         assert_array_equal(A.to_sparse().toarray(), dense)
         assert_array_equal(A.to_sparse("csc").toarray(), dense)
         assert_allclose(A.gram().to_sparse().toarray(), dense.T @ dense, 1e-12)
-        X, Y = (rng.integers(-9, 10, (n, 2)).astype(float) for n in (A.shape[1], A.shape[0]))
-        assert_allclose(A @ X, dense @ X, 0, 1e-10)
-        assert_allclose(A.H @ Y, dense.T @ Y, 0, 1e-10)
-        assert_allclose(A.gram() @ X, dense.T @ (dense @ X), 0, 1e-8)
-        for order in (1, 2, np.inf, "fro"):
+        for order in (1, np.inf, "fro"):
             assert_allclose(A.norm(order), np.linalg.norm(dense, order), 1e-8)
         assert_allclose(A.gram_diagonal(), (dense**2).sum(axis=0), 1e-12)
 
@@ -330,7 +331,7 @@ def test_standard_deviations(dims, factor, name, boundary):
 def test_beta_of_volumes_that_scenes_run_out_of(planes):
     """Whether they are hardly deeper than the PSF or much deeper."""
     rng = np.random.default_rng(0)
-    truth = scene(rng, (planes + 24, 48, 48))
+    truth = scene(rng, (planes + 24, 36, 36))
     blur = psf.gaussian((9, 5, 5), (2.0, 1.0, 1.0))
     A = DHOperator(truth.shape, blur, (1, 2, 2), decimation="mean", boundary="symmetric")
     frame = A.degrade(truth)[12:-12]

@@ -122,3 +122,5 @@ def test_weights_of_a_wrong_shape():
 def test_unknown_norm():
     with pytest.raises(ValueError, match="ord"):
         DHOperator((6, 4), np.ones((3, 3)), 2).norm("nuc")
+    with pytest.raises(ValueError, match="ord must be"):
+        DHOperator((6, 4), np.ones((3, 3)), 2).norm(np.ones(2))

@@ -112,3 +112,29 @@ def test_all_psfs_as_one_image():
     rows = [np.hstack(list(stamps[g, h, :, 1])) for g in range(2) for h in range(3)]
     assert_array_equal(found, np.vstack(rows))
     assert "0 to 2" in line._repr_html_()
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_a_field_on_finer_pixels(ndim):
+    """A pixel that becomes three spreads evenly over them, and nodes keep their positions."""
+    rng = np.random.default_rng(ndim)
+    grid, shape = (2, 3, 2)[:ndim], (3, 5, 3)[:ndim]
+    nodes = [np.arange(n) * 4.0 for n in grid]
+    field = psf.Field(rng.random((*grid, *shape)), nodes)
+    found = field.resampled((1,) * ndim, (3,) * ndim)
+    assert found.grid == grid
+    for place in np.ndindex(grid):
+        expected = np.kron(field.stamps[place], np.full((3,) * ndim, 1 / 3**ndim))
+        assert_allclose(found.stamps[place], expected, atol=1e-15)
+    for before, after in zip(nodes, found.positions, strict=True):
+        assert_allclose(after, 3 * before + 1)
+
+
+def test_distances_and_factors_of_another_kind():
+    field = psf.Field(np.ones((1, 1, 3, 3)), [[0], [0]])
+    with pytest.raises(ValueError, match="distance must be one number or two, got 1"):
+        field.moved((1.0,))
+    with pytest.raises(TypeError, match="distance must be a real number"):
+        field.moved(("a", 1.0))
+    with pytest.raises(TypeError, match="factor must be a real number"):
+        field.scaled("a")

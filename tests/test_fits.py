@@ -1,6 +1,7 @@
 """FITS files: which image, which numbers, and what is said besides; the oracle is astropy."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -275,3 +276,31 @@ class TestNonstandardCards:
         keyword = {"continued": "OBJECT", "signs": "BAD%VAL"}.get(name, "BADVALUE")
         named = f"FITS cards {', '.join([keyword] * (1 + extension))}" in unkept(picture)
         assert kept != named
+
+
+@pytest.mark.parametrize(
+    ("kind", "tile", "options"),
+    [
+        ("u2", (1, 16), {"compression_type": "RICE_1"}),
+        ("i4", (4, 8), {"compression_type": "HCOMPRESS_1"}),
+        ("f4", (4, 16), {"compression_type": "RICE_1", "quantize_level": 4.0}),
+        ("f8", (12, 3), {"compression_type": "GZIP_2", "quantize_level": 0.0}),
+    ],
+)
+def test_packed_images_are_read_by_tiles(tmp_path, kind, tile, options):
+    """Any slice is that of all, as astropy unpacks it, also if threads read at a time."""
+    image = np.random.default_rng(0).integers(0, 60000 if kind == "u2" else 3000, (12, 16))
+    unit = fits.CompImageHDU(image.astype(kind), tile_shape=tile, **options)
+    if kind == "i4":
+        unit.header["BLANK"] = int(image[3, 4])
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(tmp_path / "a.fits.fz")
+    whole = io.read(tmp_path / "a.fits.fz").pixels
+    assert_array_equal(np.nan_to_num(whole), np.nan_to_num(fits.getdata(tmp_path / "a.fits.fz")))
+    pixels = io.opened(tmp_path / "a.fits.fz").pixels
+    assert (pixels.shape, pixels.ndim, pixels.dtype) == (whole.shape, 2, whole.dtype)
+    assert pixels.chunks == tile
+    parts = [np.s_[2:9, 3:15], np.s_[:, -1:], np.s_[7], np.s_[...], np.s_[4:4, :]]
+    with ThreadPoolExecutor(4) as pool:
+        for part, found in zip(5 * parts, pool.map(pixels.__getitem__, 5 * parts), strict=True):
+            assert_array_equal(found, whole[part])
+    assert_array_equal(np.asarray(pixels), whole)

@@ -35,7 +35,7 @@ def test_steps_stay_in_the_kind(kind):
 def test_amounts_are_the_steps(kind):
     matrix, steps = a_motion(kind, size=1e-3)
     expected = np.pad(steps, (0, 8 - len(steps)))
-    assert_allclose(groups.amounts(3 * matrix, SHAPE), expected, atol=1e-6)
+    assert_allclose(groups.coordinates(3 * matrix, SHAPE), expected, atol=1e-6)
 
 
 def test_a_unit_is_about_a_pixel_in_the_corners():
@@ -76,7 +76,7 @@ def test_nearest_of_a_kind(kind):
 
 
 def test_turns_are_about_the_middle():
-    matrix = groups.turned(np.pi / 2, 2.0, SHAPE)
+    matrix = groups.rotation(np.pi / 2, 2.0, SHAPE)
     middle = groups.center(SHAPE)
     assert_allclose(matrix @ [*middle, 1], [*middle, 1], atol=1e-12)
     below, beside = middle + np.array((1, 0)), middle + np.array((0, 2))

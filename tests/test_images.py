@@ -293,3 +293,11 @@ class TestOrientation:
         path.unlink()
         images.write(path, pixels, original=original)
         assert_array_equal(images.imread(path), pixels)
+
+
+def test_axes_and_qualities_are_integers(tmp_path):
+    np.save(tmp_path / "in.npy", np.ones((2, 3, 4)))
+    with pytest.raises(TypeError, match="an axis of frames or channels must be an integer"):
+        images.imread(tmp_path / "in.npy", frames_axis="x")
+    with pytest.raises(TypeError, match="quality must be an integer, got 'x'"):
+        images.imwrite(tmp_path / "out.jpg", np.ones((3, 4)), quality="x")

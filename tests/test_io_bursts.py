@@ -250,9 +250,10 @@ class TestWeights:
             paths.append(tmp_path / f"{k}.png")
             Image.fromarray(weights).save(paths[-1])
         options = {"out": tmp_path / "out.npy", "frames_axis": 0}
+        expected = self.expected(list(self.MAPS.astype(float)))
         for given in (paths, tmp_path / "maps.tif"):
             found = superres(tmp_path / "frames.npy", weights=given, **options)
-            assert_allclose(found, self.expected(list(self.MAPS.astype(float))), atol=1e-6)
+            assert_allclose(found, expected, atol=1e-6)
             (tmp_path / "out.npy").unlink()
         found = superres(tmp_path / "frames.npy", weights=paths[0], **options)
         assert_allclose(found, self.expected([self.MAPS[0].astype(float)] * 5), atol=1e-6)

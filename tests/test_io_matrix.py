@@ -186,19 +186,17 @@ def _bitmaps():
 CELLS = dict(cells())
 
 
-@pytest.fixture(params=CELLS)
-def cell(request):
-    return CELLS[request.param]
-
-
-@pytest.fixture
-def path(cell, tmp_path):
+@pytest.mark.parametrize("name", CELLS)
+def test_frames_point_spread_functions_and_masks(name, tmp_path):
+    cell = CELLS[name]
     path = tmp_path / f"a.{cell.ending}"
     path.write_bytes(cell.content)
-    return path
+    check_frame(cell, path)
+    check_point_spread_function(cell, path)
+    check_mask(cell, path)
 
 
-def test_frames(cell, path):
+def check_frame(cell, path):
     if cell.refused:
         with pytest.raises(ValueError, match=cell.refused):
             images.load(path)
@@ -212,7 +210,7 @@ def test_frames(cell, path):
     assert_array_equal(dhop.imread(path), pixels)
 
 
-def test_point_spread_functions(cell, path):
+def check_point_spread_function(cell, path):
     if cell.refused and cell.ending == "npy" and np.load(path).ndim == 3:
         assert psf.load(path).shape == np.load(path).shape  # a volume
         return
@@ -231,7 +229,7 @@ def test_point_spread_functions(cell, path):
     assert_allclose(loaded / loaded.max(), meant / meant.max(), rtol=1e-13)
 
 
-def test_masks(cell, path):
+def check_mask(cell, path):
     """An image without transparent pixels marks what is not black."""
     if cell.refused:
         with pytest.raises(ValueError, match=cell.refused):

@@ -190,5 +190,5 @@ class TestRefusals:
 
     def test_chunks(self):
         da = pytest.importorskip("dask.array")
-        with pytest.raises(ValueError, match="denoiser works in memory"):
+        with pytest.raises(ValueError, match="denoiser needs the whole image"):
             super_resolve(da.ones((8, 8)), BLUR, 2, beta=0.1, denoiser=lambda x, level: x)

@@ -68,12 +68,12 @@ def test_frames_against_dense_matrices(decimation, factor, taps, center, boundar
     assert_allclose(A.to_sparse().toarray(), expected, atol=1e-9 * abs(expected).max())
 
 
-def test_where_the_pixels_of_a_frame_crowd():
+def test_weight_density():
     """Weights are counted where they lie, and spread over nine blocks."""
     grid = motions.Grid.build((4, 3), (2.0, 2.0), (1, 1), (0, 0), "mean")
     weights = np.arange(24.0).reshape(2, 4, 3)
     shift = motions.of_shift(np.array([-1.0, 1.0]))  # the scene appears higher, and to the right
-    found = grid.crowd(shift, (2, 2), (6, 5), weights)
+    found = grid.weight_density(shift, (2, 2), (6, 5), weights)
     placed = np.zeros((2, 8, 7))
     placed[:, 2:6, 1:3] = weights[:, :, 1:]
     expected = [ndimage.uniform_filter(each, 3, mode="constant")[1:-1, 1:-1] for each in placed]
@@ -371,3 +371,19 @@ def test_refusals(changed, error, match):
     given = {"frames": np.ones((2, 6, 5)), "psf": psf.gaussian(3, 0.7), "factor": 2, "beta": 0.1}
     with pytest.raises(error, match=match):
         super_resolve(**(given | changed))
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ([1.0], "2 operators, but 1 weights"),
+        ([1.0, np.ones((3, 3))], "frame 1 has 16 pixels, but 9 weights"),
+        ([1.0, -1.0], "not negative: frame 1"),
+        (["a", "b"], "each of weights must be an array of numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_a_stack_of_moved_frames(weights, match):
+    """Of frames that lie on the scene and beyond it."""
+    away = [[1, 0, 0.3], [0, 1, 40], [0, 0, 1]]
+    with pytest.raises((ValueError, TypeError), match=match):
+        FrameStack.from_motion((8, 8), psf.gaussian(3, 0.7), 2, [np.eye(3), away], weights=weights)

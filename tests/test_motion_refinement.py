@@ -37,7 +37,7 @@ def frame(matrix, factor, gain=1.0, offset=0.0, shape=SHAPE):
 
 def astray(kind, by):
     """A motion of a kind, and one that is so many units of each generator off."""
-    start = groups.turned(0.03 if kind != "shift" else 0.0, 1.0, SHAPE)
+    start = groups.rotation(0.03 if kind != "shift" else 0.0, 1.0, SHAPE)
     start[:2, 2] += 0.4, -0.3
     among = groups.generators(kind, SHAPE)
     step = by * np.where(np.arange(len(among)) % 2, -1.0, 1.0)
@@ -59,7 +59,7 @@ def test_a_step_leads_to_the_truth(kind, factor, largest):
     frames = np.stack([frame(true, factor, 1.7, 0.2) + noise])
     crop = Crop.build(frames, None, [wrong], factor, "mean", largest)
     assert crop.first == tuple((n - min(n, largest)) // 2 for n in SHAPE)
-    there = groups.shifted(crop.first)
+    there = groups.translation(crop.first)
     rows, columns = fine(crop.size, factor)
     G = light(rows + crop.first[0], columns + crop.first[1]).ravel()
     steps = _Steps(crop, kind, SHAPE)
@@ -79,7 +79,7 @@ def test_steps_of_a_part_are_those_of_the_whole_frame(kind):
     """One prior serves both."""
     frames = np.zeros((1, *SHAPE))
     crop = Crop.build(frames, None, [np.eye(3)], (2, 2), "mean", 20)
-    there, among = groups.shifted(crop.first), _Steps(crop, kind, SHAPE).among
+    there, among = groups.translation(crop.first), _Steps(crop, kind, SHAPE).among
     for unit in np.eye(len(among)):
         step = there @ groups.stepped(np.eye(3), among, unit) @ np.linalg.inv(there)
         expected = groups.stepped(np.eye(3), groups.generators(kind, SHAPE), unit)
@@ -124,7 +124,7 @@ def test_frames_that_tell_nothing_go_back_to_where_they_were_registered():
 
 def shifted(count, noise=0.0):
     rng = np.random.default_rng(1)
-    motion = [groups.shifted(move) for move in rng.uniform(-0.5, 0.5, (count, 2))]
+    motion = [groups.translation(move) for move in rng.uniform(-0.5, 0.5, (count, 2))]
     frames = np.stack([frame(each, (2, 2)) for each in motion])
     return motion, frames + noise * rng.standard_normal(frames.shape)
 
@@ -155,7 +155,7 @@ def test_no_motion_is_better_by_what_noise_brings():
     rng, level = np.random.default_rng(2), Photometry.none(6)
     one = State(motion, level)
     for _ in range(3):
-        other = State([m @ groups.shifted(rng.normal(0, 0.004, 2)) for m in motion], level)
+        other = State([m @ groups.translation(rng.normal(0, 0.004, 2)) for m in motion], level)
         assert not validated(crop, one, other, 0.3, 2).any()
         assert not validated(crop, other, one, 0.3, 2).any()
 
@@ -166,7 +166,7 @@ def test_spikes_do_not_decide():
     crop = Crop.build(frames, None, motion, (2, 2), "mean")
     level, signs = Photometry.none(6), np.random.default_rng(5).choice([-0.2, 0.2], (6, 2))
     true = State(motion, level)
-    false = State([m @ groups.shifted(by) for m, by in zip(motion, signs, strict=True)], level)
+    false = State([m @ groups.translation(by) for m, by in zip(motion, signs, strict=True)], level)
     assert validated(crop, false, true, 0.1, 2).all()
     assert not validated(crop, true, false, 0.1, 2).any()
 
@@ -187,7 +187,7 @@ def test_motions_of_whole_frames_from_a_part(monkeypatch):
     """Relative to the reference, whose gain is one."""
     monkeypatch.setattr(refining, "TURNED", 24)
     rng = np.random.default_rng(3)
-    true = [groups.turned(angle, 1.0, SHAPE) for angle in 0.02 * np.arange(-4, 5)]
+    true = [groups.rotation(angle, 1.0, SHAPE) for angle in 0.02 * np.arange(-4, 5)]
     for matrix in true:
         matrix[:2, 2] += rng.uniform(-0.6, 0.6, 2)
     gains = 1 + 0.05 * np.arange(9)

@@ -37,8 +37,9 @@ def layer(data, rgb=False, multiscale=False, scale=None, translate=None):
     scale = (1,) * axes if scale is None else scale
     translate = (0,) * axes if translate is None else translate
     return SimpleNamespace(
-        data=data, rgb=rgb, multiscale=multiscale, scale=scale, translate=translate, name="layer"
-    )
+        data=data, rgb=rgb, multiscale=multiscale, scale=scale, translate=translate, name="layer",
+        contrast_limits=(0.1, 0.8), colormap="magma",
+    )  # fmt: skip
 
 
 def test_the_manifest_is_valid():
@@ -114,7 +115,7 @@ def test_files_are_layers(tmp_path, name, pixels, meta):
     """With the numbers that were written, colours last."""
     path = tmp_path / name
     np.save(path, pixels) if path.suffix == ".npy" else dhop.imwrite(path, pixels)
-    ((data, found, kind),) = reader(str(path))(str(path))
+    ((data, found, kind),) = reader(path=str(path))(str(path))  # by its name, as npe2 does
     assert_array_equal(data, pixels)
     assert data.dtype == pixels.dtype
     assert (found, kind) == ({"name": path.stem, **meta}, "image")
@@ -132,8 +133,8 @@ def test_several_files_are_a_stack(tmp_path):
 
 
 def test_other_files_are_left_to_others():
-    assert reader("movie.mp4") is None
-    assert reader(["a.png", "movie.mp4"]) is None
+    assert reader(path="movie.mp4") is None
+    assert reader(path=["a.png", "movie.mp4"]) is None
 
 
 def expected(pixels, blur, factor, **options):
@@ -192,6 +193,7 @@ def test_results_lie_on_what_they_were_made_from(content):
             translate[-axes:] + scale[-axes:] * corner,
         )
     assert kind == "image"
+    assert (meta["contrast_limits"], meta["colormap"]) == ((0.1, 0.8), "magma")
 
 
 @pytest.mark.parametrize(("shape", "content"), [((8, 9), "volume"), ((2, 2, 8, 9), "frames")])

@@ -159,7 +159,7 @@ def test_senseless_arguments():
     A = DHOperator((8, 8), RNG.random((3, 3)), 2, boundary="edge")
     with pytest.raises(ValueError, match="without a preconditioner"):
         A.preconditioner(0.1)
-    for beta in (0, -1, np.nan):
+    for beta in (0, -1, np.nan, np.inf, "a"):
         with pytest.raises(ValueError, match="beta must be positive"):
             A.preconditioner(beta)
         with pytest.raises(ValueError, match="gamma must be positive"):

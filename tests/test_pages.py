@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import psf, super_resolve
-from dhop.reconstruction.report_panels import Shades
+from dhop.reconstruction.report.panels import Shades
 
 mpl.use("agg")
 

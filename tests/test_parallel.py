@@ -133,16 +133,26 @@ def eight(monkeypatch):
     parallel._default_threads.cache_clear()
 
 
-def threads_used(workers=None):
-    """Number of threads that work on many blocks."""
-    seen = set()
+def working_together(expected, look=lambda: None, workers=None):
+    """The threads that work on many blocks, and what each of them sees.
+
+    They wait until there are as many as are expected, however busy the processors are, and then a
+    moment more.
+    """
+    seen, deadline = set(), time.monotonic() + 20
 
     def work(_):
-        seen.add(threading.get_ident())
+        seen.add((threading.get_ident(), look()))
+        while len(seen) < expected and time.monotonic() < deadline:
+            time.sleep(0.001)
         time.sleep(0.004)
 
     parallel.run(work, [(k,) for k in range(60)], workers)
-    return len(seen)
+    return seen
+
+
+def threads_used(expected, workers=None):
+    return len(working_together(expected, workers=workers))
 
 
 @pytest.mark.usefixtures("eight")
@@ -165,38 +175,33 @@ class TestLimits:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     def test_an_operators_workers(self):
-        assert [threads_used(n) for n in (1, 2, 5, 100)] == [1, 2, 5, 8]
-        assert threads_used() == 8
+        for workers, count in ((1, 1), (2, 2), (5, 5), (100, 8), (None, 8)):
+            assert threads_used(count, workers) == count
         assert [parallel.threads(1e9, n) for n in (1, 5, 100, None)] == [1, 5, 8, 8]
 
     def test_a_block_of_code(self):
         """The smaller of the two counts; an inner block replaces an outer one."""
         with dhop.workers(3):
-            assert [threads_used(n) for n in (None, 2, 5)] == [3, 2, 3]
+            for workers, count in ((None, 3), (2, 2), (5, 3)):
+                assert threads_used(count, workers) == count
             with dhop.workers(5):
-                assert threads_used() == 5
-            assert threads_used() == 3
+                assert threads_used(5) == 5
+            assert threads_used(3) == 3
             with pytest.raises(ZeroDivisionError), dhop.workers(1):
                 raise ZeroDivisionError
-            assert threads_used() == 3
-        assert threads_used() == 8
+            assert threads_used(3) == 3
+        assert threads_used(8) == 8
 
     def test_a_block_is_the_threads_own(self):
         with dhop.workers(2), ThreadPoolExecutor(1) as other:
-            assert other.submit(threads_used).result() == 8
-            assert threads_used() == 2
+            assert other.submit(threads_used, 8).result() == 8
+            assert threads_used(2) == 2
 
     def test_helpers_know_it(self):
         """Of the call they are at, and no longer."""
         for count in (4, 2, 8):
-            seen = set()
-
-            def work(_, seen=seen):
-                seen.add((threading.get_ident(), parallel.threads(1e9)))
-                time.sleep(0.004)
-
             with dhop.workers(count):
-                parallel.run(work, [(k,) for k in range(60)])
+                seen = working_together(count, lambda: parallel.threads(1e9))
             assert len(seen) == count
             assert {limit for _, limit in seen} == {count}
 
@@ -254,7 +259,7 @@ class TestLimits:
         with pytest.raises(ZeroDivisionError):
             parallel.run(lambda k: 1 // k, [(1,), (0,)])
         assert parallel._callers == set()
-        assert threads_used() == 8
+        assert threads_used(8) == 8
 
 
 @pytest.mark.usefixtures("eight_processors")

@@ -6,8 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.periodic_diagonal import periodic_diagonal
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.periodic_diagonal import periodic_diagonal
 from dhop.reconstruction.problem import Problem
 
 SHIFTS = np.array([[0.0], [0.3], [-0.4], [0.15], [-0.2], [0.45]])
@@ -93,7 +93,7 @@ def test_what_does_not_repeat():
         assert of(solution, False) is None
 
 
-def test_borders_that_are_felt_far():
+def test_rows_that_reach_far():
     """A first guess of how far is too little."""
     solution = lines(2, 250, beta=10.0)
     found = of(solution, False, 100)

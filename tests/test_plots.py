@@ -318,3 +318,22 @@ def test_noise_far_from_a_psf_does_not_widen_it():
     stamp = np.exp(-(rows**2 + columns**2) / 8) + 1e-3 * rng.standard_normal((61, 61))
     assert abs(ellipse(stamp).sigma - 2) < 0.02
     assert np.isnan(ellipse(np.zeros((5, 5)))).all()
+
+
+@pytest.mark.parametrize(
+    ("draw", "match"),
+    [
+        (lambda A: plots.row(FrameStack([A, A]), 0), "row is drawn of a DHOperator, got FrameSt"),
+        (lambda A: plots.frequency_response(A.H), "of a DHOperator, got Transpose"),
+        (lambda A: plots.spy(np.eye(3)), "a matrix is drawn of an operator of dhop, got ndarray"),
+        (lambda A: plots.spy(A, rows=3), "rows must be a slice, got 3"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(draw, match):
+    with pytest.raises(TypeError, match=match):
+        draw(DHOperator((4, 4), psf.box(3), 2))
+
+
+def test_a_psf_of_zeros_has_no_logarithms(ax):
+    plots.psf(np.zeros((3, 3)), log=True, ax=ax)
+    assert_array_equal(ax.images[0].get_array(), np.zeros((3, 3)))

@@ -106,8 +106,9 @@ def test_odd_sizes_and_refusals():
     for wrong in (np.ones(4), np.ones((1, 4)), np.ones((2, 2, 2, 2))):
         with pytest.raises(ValueError, match="mosaics must be of shape"):
             raw.planes(wrong)
-    with pytest.raises(ValueError, match="four letters"):
-        raw.planes(np.ones((4, 4)), "RGB")
+    for pattern in ("RGB", 3):
+        with pytest.raises(ValueError, match="four letters"):
+            raw.planes(np.ones((4, 4)), pattern)
     with pytest.raises(ValueError, match="shifts must be of shape"):
         raw.planes(np.ones((4, 4)), shifts=[1, 2])
 

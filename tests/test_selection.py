@@ -13,7 +13,7 @@ from dhop.frames import masks
 from dhop.frames.scene import Scene
 from dhop.frames.spectra import Spectra
 from dhop.psf.estimation import given_blur
-from dhop.selection import Judge, choose_beta
+from dhop.selection import SpectralSolver, choose_beta
 
 BLUR = psf.gaussian(9, 1.0)
 
@@ -288,7 +288,7 @@ def test_terms_are_those_of_the_problem():
     frames, shifts = rng.random((3, 12, 12)), np.array([[0, 0], [0.3, -0.2], [-0.4, 0.1]])
     spectra = Spectra(frames, (2, 2), shifts)
     transfers = spectra.transfer(BLUR) * spectra.pixels("mean")
-    judge = Judge(spectra, transfers, "laplacian")
+    solver = SpectralSolver(spectra, transfers, "laplacian")
     penalty = np.abs(spectra.transfer(np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]))) ** 2
     residual = size = taken = 0.0
     for c in range(len(spectra.phases)):
@@ -300,7 +300,7 @@ def test_terms_are_those_of_the_problem():
         size += np.mean(penalty[c] * np.abs(x) ** 2)
         taken += np.trace(hat @ T).real / 3
     count = len(spectra.phases)
-    assert_allclose(judge.terms(0.1), [residual / count, size / count, 1 - taken / count])
+    assert_allclose(solver.terms(0.1), [residual / count, size / count, 1 - taken / count])
 
 
 def test_copies_of_frames_are_as_many_observations():
@@ -311,7 +311,7 @@ def test_copies_of_frames_are_as_many_observations():
     for count in (1, 2):
         spectra = Spectra(np.repeat(frames, count, 0), (2, 2), np.repeat(shifts, count, 0))
         transfers = spectra.transfer(BLUR) * spectra.pixels("mean")
-        terms.append(Judge(spectra, transfers, "laplacian").terms(0.1 * count))
+        terms.append(SpectralSolver(spectra, transfers, "laplacian").terms(0.1 * count))
     (residual, size, free), twice = terms
     assert_allclose(twice, [residual, size, 1 - (1 - free) / 2])
 
@@ -323,7 +323,7 @@ def test_the_expected_error_is_that_of_the_model():
     spectra = Spectra(frames, (2, 2), shifts)
     pixels = spectra.pixels("mean")
     transfers = spectra.transfer(BLUR) * pixels
-    judge = Judge(spectra, transfers, "laplacian")
+    solver = SpectralSolver(spectra, transfers, "laplacian")
     penalty = np.abs(spectra.transfer(np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]))) ** 2
     transfer = spectra.transfer(psf.gaussian(7, 1.3)) * pixels  # of other optics
     floor, power = rng.random((2, *transfer.shape))
@@ -337,7 +337,7 @@ def test_the_expected_error_is_that_of_the_model():
             covariance = E @ np.diag(given[1][c]) @ E.conj().T + given[2] * np.eye(len(E))
             expected += np.trace(wrong @ np.diag(given[0][c]) @ wrong.conj().T).real
             expected += np.trace(R @ covariance @ R.conj().T).real
-        assert_allclose(judge.error(0.1, scene), expected / penalty.size)
+        assert_allclose(solver.error(0.1, scene), expected / penalty.size)
 
 
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")

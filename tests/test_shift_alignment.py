@@ -47,7 +47,7 @@ def test_gaps_do_not_move_what_is_beside():
     level = levels(np.nan_to_num(missing), np.isfinite(missing) * 1.0)[0]
     inner = (slice(5, -5),) * 2
     assert np.abs(level.smooth - ramp)[inner].mean() < 0.25
-    assert level.sure[inner].max() <= 1
+    assert level.weights[inner].max() <= 1
 
 
 @pytest.mark.parametrize("move", [(0.3, -0.4), (-3.8, 7.3)])
@@ -100,7 +100,7 @@ def test_what_fits():
     image = scene(7)
     found = match(levels(moved(image, (0, 0))), levels(moved(image, (1, 2))))
     assert found.fits((100, 100))
-    assert_allclose(found.evidence - found.beyond, np.log(3 * 5), atol=0.01)
+    assert_allclose(found.evidence - found.net_evidence, np.log(3 * 5), atol=0.01)
     assert not found._replace(evidence=11, quality=0.9).fits((100, 100))
     assert found._replace(evidence=14, quality=0.9).fits((100, 100))
     assert not found._replace(evidence=14, quality=0.9, shift=np.full(2, 40.0)).fits((100, 100))

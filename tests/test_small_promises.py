@@ -1,6 +1,7 @@
 """Small things that a user expects without asking."""
 
 import json
+import runpy
 import subprocess
 import sys
 from inspect import signature
@@ -16,7 +17,7 @@ from dhop import DHOperator, cli, images, psf, registration, super_resolve
 from dhop.cli.terminal import show
 from dhop.metrics import compare
 from dhop.psf.origin import centroid, peak
-from dhop.reconstruction import report_images
+from dhop.reconstruction.report import images as report_images
 
 BLUR = psf.gaussian(5, 1.0)
 
@@ -62,11 +63,12 @@ class TestPackage:
                 assert len(str(signature(each))) < 450
                 assert all(p.annotation is p.empty for p in signature(each).parameters.values())
 
-    def test_python_m(self):
-        found = subprocess.run(
-            [sys.executable, "-m", "dhop", "--version"], capture_output=True, text=True, check=True
-        )
-        assert found.stdout == f"dhop {dhop.__version__}\n"
+    def test_python_m(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "argv", ["dhop", "--version"])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("dhop", run_name="__main__")
+        assert not ended.value.code
+        assert capsys.readouterr().out == f"dhop {dhop.__version__}\n"
 
 
 class TestMultiples:

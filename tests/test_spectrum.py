@@ -17,17 +17,17 @@ BLURS = {
 }
 
 
-@pytest.mark.parametrize("boundary", ["constant", "wrap", "symmetric", ("reflect", "wrap")])
 @pytest.mark.parametrize("decimation", ["sum", "sample"])
 @pytest.mark.parametrize("dims", [(6, 8), (7, 9), (2, 6, 4), (6, 2, 4)])
 @pytest.mark.parametrize("blur", BLURS)
-def test_all_singular_values(blur, dims, decimation, boundary):
-    axes = (0, 2) if dims == (6, 2, 4) else (-2, -1)
-    A = DHOperator(
-        dims, BLURS[blur], (3, 2), decimation=decimation, boundary=boundary, phase=(1, 0), axes=axes
-    )
-    expected = np.linalg.svd(A.to_sparse().toarray(), compute_uv=False)
-    assert_allclose(singular_values(A), expected, rtol=1e-12, atol=1e-14 * expected[0])
+def test_all_singular_values(blur, dims, decimation):
+    options = {"decimation": decimation, "phase": (1, 0)}
+    options["axes"] = (0, 2) if dims == (6, 2, 4) else (-2, -1)
+    for boundary in "constant", "wrap", "symmetric", ("reflect", "wrap"):
+        A = DHOperator(dims, BLURS[blur], (3, 2), boundary=boundary, **options)
+        expected = np.linalg.svd(A.to_sparse().toarray(), compute_uv=False)
+        close = {"rtol": 1e-12, "atol": 1e-14 * expected[0], "err_msg": str(boundary)}
+        assert_allclose(singular_values(A), expected, **close)
 
 
 def test_large_ones_by_structure():
@@ -127,3 +127,5 @@ def test_a_few_of_too_many():
         singular_values(A, 0)
     with pytest.raises(ValueError, match="did you mean 'smallest'"):
         singular_values(A, 1, which="smalest")
+    with pytest.raises(TypeError, match="an operator of dhop has singular values, got ndarray"):
+        singular_values(np.eye(3), 1)

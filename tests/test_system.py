@@ -58,6 +58,18 @@ def test_memory(files, contents, expected):
             memory.require(expected + 1, "a giant")
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_limit_of_the_address_space(files, monkeypatch, limited):
+    """Of `ulimit -v` less the pages that are taken, where the system tells how many these are."""
+    resource = pytest.importorskip("resource")
+    limit = 2**30 if limited else resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    files({"/proc/self/statm": "1000 500 3 1 0 7 0\n"})
+    assert memory.available() == (2**30 - 1000 * resource.getpagesize() if limited else None)
+    files({})
+    assert memory.available() is None
+
+
 QUOTA, PERIOD = (f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us" for name in ("quota", "period"))
 
 

@@ -13,8 +13,8 @@ from scipy.special import ndtr, ndtri
 
 from dhop import psf, super_resolve
 from dhop.psf.stencils import stencils
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.probing import probed
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.probing import probed
 from dhop.reconstruction.problem import Problem
 
 DIMS = (24, 24)

@@ -41,8 +41,9 @@ MAPS = maps()
 
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("boundary", oracle.BOUNDARIES)
-@pytest.mark.parametrize("order", [1, 3])
-def test_matrix_and_products(name, boundary, order):
+def test_matrix_and_products(name, boundary):
+    """The two orders take turns, so that each meets every map and every boundary."""
+    order = (1, 3)[(list(MAPS).index(name) + oracle.BOUNDARIES.index(boundary)) % 2]
     coordinates, places = MAPS[name]
     expected = warps.matrix(DIMS, places, order, boundary)
     W = WarpOperator(DIMS, SHAPE, coordinates, order=order, boundary=boundary)

@@ -122,7 +122,7 @@ def test_waits_a_moment_for_those_that_help(where):
     assert status.tolist() == [0, 4, 0]
 
 
-def test_look_out_ends_when_a_product_begins():
+def test_waiting_ends_when_a_product_begins():
     status = np.array([7, 1, 2])
     await_product(status, 1, 6)
     assert status.tolist() == [7, 0, 2]
@@ -157,7 +157,7 @@ def test_every_row_once(rows, work, workers, pool, monkeypatch):
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_sizes(work, count):
     """Ten milliseconds at most at once for each thread, and the last ones of several small."""
-    shares = parallel._shares(100_000, work, count)
+    shares = parallel._split_shares(100_000, work, count)
     sizes = np.diff(shares[:, EDGES:]) * work / 1e5
     assert sizes.max() <= parallel.LARGEST_BLOCK
     assert shares[0, AT_ONCE] == 1 or sizes.sum() <= 4 * parallel.LARGEST_BLOCK
@@ -167,22 +167,24 @@ def test_sizes(work, count):
         assert sizes[:, -1].max() <= parallel.SMALLEST_SHARE
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_an_exception_of_a_helper():
     """It reaches the caller, which has waited for the others."""
-    caller, running = threading.get_ident(), []
+    caller, running, begun = threading.get_ident(), [], threading.Event()
 
     def work(shares, own, status):
         running.append(1)
         try:
             if threading.get_ident() != caller:
+                begun.set()
+                time.sleep(0.02)
                 raise ValueError("no room")
-            time.sleep(0.05)
+            assert begun.wait(20), "nobody helps"
         finally:
             running.pop()
 
-    if parallel.available_cpus() > 1:
-        with pytest.raises(ValueError, match="no room"):
-            parallel.share(work, 100, 1e8)
+    with pytest.raises(ValueError, match="no room"):
+        parallel.share(work, 100, 1e8)
     assert not running
 
 

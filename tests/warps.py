@@ -35,17 +35,20 @@ def matrix(dims, places, order, boundary, area=1.0):
     return np.stack([(area * column).ravel() for column in columns], axis=1)
 
 
-def camera(dims, blur, factor, shape, places, center, decimation, boundary):
+def camera(dims, blur, factor, shape, places, center, decimation, boundary, ratio=None):
     """``D H W`` of dense matrices, on a fine grid with a wide margin.
 
-    `places` takes rows and columns of a frame to those of frame 0.
+    `places` takes rows and columns of a frame to those of frame 0, of which `ratio` pixels of the
+    scene, by default as many as of the grid, are one.
     """
+    ratio = factor if ratio is None else ratio
     margin = [factor[k] * (2 + blur.shape[k] // factor[k]) for k in (0, 1)]
     size = [f * m + 2 * e for f, m, e in zip(factor, shape, margin, strict=True)]
     middle = [0.0 if decimation == "sample" else (f - 1) / 2 for f in factor]
     fine = np.indices(size).astype(float)
     low = [(u - e - o) / f for u, e, o, f in zip(fine, margin, middle, factor, strict=True)]
-    scene = [f * p + o for f, p, o in zip(factor, places(*low), middle, strict=True)]
+    origin = [0.0 if decimation == "sample" else (f - 1) / 2 for f in ratio]
+    scene = [f * p + o for f, p, o in zip(ratio, places(*low), origin, strict=True)]
     W = matrix(dims, np.stack(scene), 3, boundary)
     A = oracle.matrix(size, blur, factor, center=center, decimation=decimation)
     first = [e // f for e, f in zip(margin, factor, strict=True)]

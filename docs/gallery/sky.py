@@ -17,7 +17,7 @@ for move in 2 * np.array(shifts):
     frames.append(A.degrade(field))
 frames = np.stack(frames) + 0.005 * rng.standard_normal((4, 96, 96))
 
-solution = super_resolve(frames, beam, 2, shifts=shifts)
+solution = super_resolve(frames, beam, 2, shifts=shifts, regulariser="starlet")
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
 shown = (frames[0], "one exposure"), (solution.image, "dhop"), (field, "truth")

@@ -30,7 +30,8 @@ shown = {
     "huber-tv": solve(counts, regulariser="huber-tv", rtol=1e-3, **photons),
     "truth": nuclei,
 }
-figure, axes = plt.subplots(1, 5, figsize=(9, 1.4), layout="constrained")
-for ax, (title, volume) in zip(axes, shown.items(), strict=True):
+figure, axes = plt.subplots(2, 3, figsize=(9, 3.6), layout="constrained")
+for ax, (title, volume) in zip(axes.flat, shown.items(), strict=False):
     ax.imshow(volume[:, 24], "magma", vmin=0, vmax=nuclei.max(), aspect=1.5)
     ax.set(title=title, xticks=[], yticks=[])
+axes[1, 2].set_axis_off()

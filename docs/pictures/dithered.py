@@ -30,10 +30,15 @@ options = {"boundary": "symmetric", "decimation": "sum"}
 camera = FrameStack.from_motion((96, 96), beam, 2, motions, shape=(48, 48), **options)
 exposures = (camera @ scene.ravel()).reshape(4, 48, 48) + 0.1 * rng.standard_normal((4, 48, 48))
 
+
+def solved(**prior):
+    return super_resolve(exposures, beam, 2, motion=motions, decimation="sum", **prior).image
+
+
 shown = {
     "an exposure": exposures[0] / 4,
-    "from it alone": super_resolve(exposures[0], beam, 2, decimation="sum").image,
-    "from four": super_resolve(exposures, beam, 2, motion=motions, decimation="sum").image,
+    "from four": solved(),
+    "with starlets": solved(regulariser="starlet"),
     "truth": scene,
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), layout="constrained")

@@ -24,8 +24,8 @@ expressions = {
     "A @ WarpOperator(...)": A @ WarpOperator(size, size, turn, boundary="symmetric"),
 }
 
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained")
-for ax, (title, expression) in zip(axes, expressions.items(), strict=True):
+figure, axes = plt.subplots(2, 3, figsize=(9, 6.3), layout="constrained")
+for ax, (title, expression) in zip(axes.flat, expressions.items(), strict=False):
     ax.imshow(expression.degrade(scene), "gray", vmin=0, vmax=1)
-    ax.set_title(title, fontsize="small")
-    ax.set(xticks=[], yticks=[])
+    ax.set(title=title, xticks=[], yticks=[])
+axes[1, 2].set_axis_off()

@@ -1,4 +1,4 @@
-"""The tutorial's burst: a frame, twelve taken for shifted, twelve that turn, and the truth."""
+"""The tutorial's burst: a frame, eight taken for shifted, eight that turn, and the truth."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +21,7 @@ def frame(angle, shift):
     return clean + 0.01 * rng.standard_normal((60, 60))
 
 
-angles, shifts = np.radians(rng.uniform(-2, 2, 12)), rng.uniform(-1, 1, (12, 2))
+angles, shifts = np.radians(rng.uniform(-2, 2, 8)), rng.uniform(-1, 1, (8, 2))
 angles[0], shifts[0] = 0, 0
 frames = np.stack([frame(*each) for each in zip(angles, shifts, strict=True)])
 blur = psf.gaussian(9, 1.0)
@@ -29,10 +29,10 @@ turned = super_resolve(frames, blur, 2, motion="euclidean")
 
 shown = {
     "a frame, bicubic": zoom(frames[0], 2, order=3, mode="reflect", grid_mode=True),
-    "twelve, as if shifted": super_resolve(
+    "eight, as if shifted": super_resolve(
         frames, blur, 2, shifts="estimate", beta=turned.beta
     ).image,
-    "twelve that turn": turned.image,
+    "eight that turn": turned.image,
     "truth": wide[30:150, 30:150],
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), layout="constrained")

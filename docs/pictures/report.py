@@ -23,7 +23,9 @@ frames[2, 10:14, 20:25] = np.nan
 weights = np.isfinite(frames) * np.array([1, 1, 1, 1, 1, 0.25])[:, None, None]
 report = super_resolve(frames, blur, 2, shifts="estimate", weights=weights).plot()
 
-# Pyplot does not know the figure of a report, so it is shown as a picture.
+# Pyplot does not know the figure of a report, so it is shown as a picture. Smaller, its letters are
+# legible on a page.
+report.set_size_inches(0.8 * report.get_size_inches())
 report.set_dpi(110)
 canvas = FigureCanvasAgg(report)
 canvas.draw()

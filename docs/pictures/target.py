@@ -24,7 +24,7 @@ for ax, (title, picture) in zip(axes, pictures.items(), strict=False):
     ax.imshow(np.arcsinh(picture.clip(0)), "gray")
     ax.set(title=title, xticks=[], yticks=[])
 row = solution.response((30, 31))[30, 25:38]
-axes[3].plot(np.arange(-6, 7), wanted[6], "k", label="target")
+axes[3].plot(np.arange(-6, 7), wanted[6], "C0", label="target")
 axes[3].plot(np.arange(-6, 7), row, "C1--", label="response")
 axes[3].set(title="a source", xlabel="pixels")
 axes[3].legend(frameon=False)

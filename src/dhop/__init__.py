@@ -1,6 +1,6 @@
 """Blur and decimate, as a matrix-free linear operator and as an explicit sparse matrix.
 
-What is named here is imported when somebody asks for it first.
+Names are imported on first access.
 """
 
 from importlib import import_module

@@ -6,9 +6,13 @@
 ...     warnings.simplefilter("error", cautions.RegistrationWarning)
 """
 
+import sys
+import warnings
+from types import FrameType
+
 
 class Caution(UserWarning):
-    """What a result may not be what was hoped for: the base of the others."""
+    """Base class of the warnings of dhop: a result may not be what was intended."""
 
 
 class ConvergenceWarning(Caution):
@@ -24,11 +28,11 @@ class PSFWarning(Caution):
 
 
 class BetaWarning(Caution):
-    """The data do not settle the weight of the regulariser."""
+    """The data do not determine the weight of the regulariser."""
 
 
 class MetadataWarning(Caution):
-    """A file will not say what the file said that its pixels come from."""
+    """A file will lack metadata of the file that its pixels come from."""
 
 
 class RangeWarning(Caution):
@@ -36,8 +40,21 @@ class RangeWarning(Caution):
 
 
 class CountWarning(Caution):
-    """Frames that are taken for counts of photons hold what is none."""
+    """Frames that should be counts of photons hold other values."""
 
 
 class PriorWarning(Caution):
     """Another regulariser explains the frames better."""
+
+
+def warn(message: str, kind: type[Caution]) -> None:
+    """Warn, at the line that called the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and _package(frame) in (__package__, "contextlib"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, kind, stacklevel=level)
+
+
+def _package(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]

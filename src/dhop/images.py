@@ -4,7 +4,6 @@ FITS needs ``dhop[fits]`` as well.
 """
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop import io
-from dhop.cautions import MetadataWarning
+from dhop.cautions import MetadataWarning, warn
 from dhop.io import SPACE, Options, Original, Picture
 
 Array = NDArray[Any]
@@ -50,7 +49,7 @@ def imread(
     -------
     ndarray, shape ([frames,] rows, columns[, channels])
         Unsigned integers of at most 16 bits are scaled so that their largest value is 1, which is
-        white. All other numbers are as they are in the file. Pixels that it calls missing are NaN.
+        white. All other numbers are not scaled. Pixels that the file marks as missing are NaN.
 
     Raises
     ------
@@ -90,8 +89,8 @@ def imwrite(
     path : path
         ``.npy``, FITS, TIFF, PNG, JPEG, WebP or BMP.
     image : array_like, shape (rows, columns) or (rows, columns, channels)
-        Integers are written as they are. Of others, values beyond 0 to 1 are clipped where the
-        format holds integers.
+        Integers are written without scaling. Other values beyond 0 to 1 are clipped if the format
+        holds integers.
     bits : {8, 16, 32}, optional
         Of unsigned integers, on which 0 to 1 becomes their whole range, or 32 of floating-point
         numbers. By default the type of the array if the format holds it, else the one of its types
@@ -99,7 +98,7 @@ def imwrite(
     quality : int
         Of JPEG and WebP, 1 to 100.
     overwrite : bool
-        Whether to replace a file that is there. It is, when the new one is whole.
+        Whether to replace an existing file, when the new one is complete.
 
     Raises
     ------
@@ -258,7 +257,7 @@ def check(
     io.format_of(path).check(known, shape, axes or "YXC"[: len(shape)])
     if lost := io.unkept(path, known):
         message = f"{path.name} will not keep of the original: {', '.join(lost)}"
-        warnings.warn(message, MetadataWarning, stacklevel=2)
+        warn(message, MetadataWarning)
 
 
 def check_folder(path: Path) -> None:

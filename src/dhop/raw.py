@@ -1,7 +1,7 @@
-"""What a camera's sensor saw: one colour at each pixel, demosaicked by super-resolution itself.
+"""Raw photographs: mosaics of colours, which super-resolution demosaics.
 
 Every other pixel of every other row is a frame of one colour, and the green ones are two frames.
-They are samples of the image, seen from different places, which is what shifts say.
+Frames are samples of the image at different positions, given as shifts.
 """
 
 import os
@@ -27,16 +27,16 @@ PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))  # in a pattern of two by two, in the 
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """What `read` found in a file.
+    """A raw photograph.
 
     Attributes
     ----------
     pixels : ndarray, shape (rows, columns)
-        In proportion to the light, of which 0 is none and 1 the most that the sensor tells.
+        Linear in the light, from black (0) to saturation (1).
     pattern : str
         Colours of the first two pixels of the first two rows, as in ``"RGGB"``.
     balance : dict of str to float
-        What to multiply each colour by for the camera's white balance; green by 1.
+        Factor of each colour for the camera's white balance; 1 for green.
     """
 
     pixels: Array
@@ -52,7 +52,7 @@ class Planes:
     ----------
     frames : ndarray, shape (F, rows // 2, columns // 2)
     shifts : ndarray, shape (F, 2)
-        Where they lie, in their own pixels, as `dhop.super_resolve` takes it.
+        In their own pixels, as for `dhop.super_resolve`.
     """
 
     frames: Array
@@ -155,7 +155,7 @@ def planes(
     stack = stack[None] if stack.ndim == 2 else stack
     if stack.ndim != 3 or min(stack.shape[1:], default=0) < 2:
         raise ValueError(f"mosaics must be of shape ([F,] rows, columns), got {stack.shape}")
-    if len(pattern) != len(PLACES):
+    if not isinstance(pattern, str) or len(pattern) != len(PLACES):
         raise ValueError(f"pattern must be four letters, as RGGB, got {pattern!r}")
     moved = np.zeros((len(stack), 2)) if shifts is None else arguments.numbers("shifts", shifts)
     if moved.shape != (len(stack), 2):

@@ -1,6 +1,5 @@
 """How far the scene has moved from frame to frame of a burst, and which frames show it."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -8,9 +7,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import RegistrationWarning
+from dhop.cautions import RegistrationWarning, warn
 from dhop.estimation import groups
-from dhop.estimation.burst import Burst, Found
+from dhop.estimation.burst import Burst, Match
 from dhop.estimation.groups import Kind
 from dhop.operators.base import dense
 from dhop.operators.checks import frame_weight
@@ -148,7 +147,7 @@ def left_out(found: Registration, outliers: Sequence[int]) -> str:
 
 def _matched(
     burst: Burst, kind: Kind, advance: Callable[[int], None]
-) -> tuple[dict[int, Found], int]:
+) -> tuple[dict[int, Match], int]:
     """How frames match frame 0, or another if most of them match that."""
     most = len(burst.usable) / 2
     found = burst.against(0, kind, advance)
@@ -249,11 +248,10 @@ def _warned(frames: ArrayLike, weights: Any, model: Model, instead: str) -> Regi
     _, seen = _checked(frames, weights)
     outliers = [str(i) for i, each in enumerate(seen) if each.any() and not found.fits[i]]
     if outliers:
-        warnings.warn(
+        warn(
             f"of the frames {', '.join(outliers)} do not show the scene of frame "
             f"{found.reference}; their {instead}",
             RegistrationWarning,
-            stacklevel=3,
         )
     return found
 

@@ -1,8 +1,8 @@
 r"""The weight of the regulariser, chosen from the data.
 
-Every rule looks at the spectra of windowed parts of the frames (`dhop.frames.spectra`), where a
-solution for one `beta` is a small system for each class of aliases, and takes milliseconds. What a
-good `beta` is, noise and scene decide, which the parts and the whole share.
+Every rule uses the spectra of windowed parts of the frames (`dhop.frames.spectra`), where a
+solution for one `beta` is a small system for each class of aliases, and takes milliseconds. The
+best `beta` depends on noise and scene, which the parts share with the whole.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ Rule: TypeAlias = Literal["auto", "gcv", "discrepancy", "lcurve"]
 
 DECADES = range(-7, 4)  # of beta that are tried, around the balance of both terms
 FURTHER = 3  # decades more at an end where the score is still falling
-LEAST_FREE = 1e-3  # part of the observations that a solution must leave free to be judged
-WORTH = 4.0  # times the least expected square error is the most that any rule may cost
-SAME = 1e-4  # of a logarithm: what does not count between expected square errors
+LEAST_FREE = 1e-3  # residual degrees of freedom for each observation that GCV needs
+WORTH = 4.0  # times the least expected square error: the most for any rule
+SAME = 1e-4  # difference of the logarithms of equal square errors
 STEP = 0.25  # decades of beta
-FALLBACK = 1e-2  # times the balance: beta where there is nothing to choose from
+FALLBACK = 1e-2  # times the balance: beta for frames without any detail
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class BetaCurve:
     beta : float
         The choice.
     betas : ndarray
-        The values that were looked at, ascending.
+        The values that were tried, ascending.
     scores : ndarray
         What the rule minimises.
     residuals, penalties : ndarray
@@ -48,8 +48,8 @@ class BetaCurve:
         Root mean square errors of the image that are expected under the model of
         `dhop.frames.scene`.
     settled : bool
-        Whether the data settle the choice: it is at no end of what was looked at, and `errors` did
-        not forbid what the rule would have chosen.
+        Whether the data settle the choice: it is at no end of `betas`, and `errors` did not forbid
+        what the rule would have chosen.
     """
 
     rule: Rule
@@ -110,29 +110,29 @@ def choose_beta(
     P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Rev. 34
     (1992) 561-580, https://doi.org/10.1137/1034115.
     """
-    judge = Judge(spectra, transfers, regulariser)
-    seen: dict[float, tuple[float, float, float, float]] = {}
+    solver = SpectralSolver(spectra, transfers, regulariser)
+    known: dict[float, tuple[float, float, float, float]] = {}
     tiny = np.finfo(np.float64).tiny  # for data that are fitted exactly
 
-    def look(log: float) -> tuple[float, float, float, float]:
-        if log not in seen:
-            seen[log] = (*judge.terms(10.0**log), judge.error(10.0**log, scene))
-        return seen[log]
+    def evaluate(log: float) -> tuple[float, float, float, float]:
+        if log not in known:
+            known[log] = (*solver.terms(10.0**log), solver.error(10.0**log, scene))
+        return known[log]
 
     def error(log: float) -> float:
-        return float(np.log(look(log)[3] + tiny))
+        return float(np.log(evaluate(log)[3] + tiny))
 
     def score(log: float) -> float:
-        residual, _, free, _ = look(log)
+        residual, _, free, _ = evaluate(log)
         if rule == "auto":
             return error(log)
         if rule == "discrepancy":
             return float(abs(np.log(residual + tiny) - 2 * np.log(noise)))  # type: ignore[arg-type]
         return np.inf if free < LEAST_FREE else float(np.log(residual + tiny) - 2 * np.log(free))
 
-    grid = [float(np.log10(judge.balance)) + decade for decade in DECADES]
+    grid = [float(np.log10(solver.balance)) + decade for decade in DECADES]
     least, inside = _least(error, grid)
-    # Where noise hardly matters errors are the same down to zero: equations are sounder above.
+    # Where noise hardly matters the errors are equal down to zero: the largest beta is soundest.
     start, same = least, error(least) + SAME
     while least + STEP < grid[-1] and error(least + STEP) < same:
         least += STEP
@@ -140,7 +140,7 @@ def choose_beta(
     best, settled = least, inside
     if rule == "lcurve":
         fine = np.arange(grid[0], grid[-1], 0.5)
-        best = _corner([(log, *look(log)[:2]) for log in fine])
+        best = _corner([(log, *evaluate(log)[:2]) for log in fine])
     elif rule != "auto":
         best, settled = _least(score, grid)
     allowed = error(least) + np.log(WORTH)
@@ -151,9 +151,9 @@ def choose_beta(
                 lambda log: error(log) - allowed, *sorted((least, best)), xtol=0.01
             )
         )
-    look(best)
-    logs = sorted(seen)
-    residuals, sizes, _, errors = np.array([seen[log] for log in logs]).T
+    evaluate(best)
+    logs = sorted(known)
+    residuals, sizes, _, errors = np.array([known[log] for log in logs]).T
     return BetaCurve(
         rule=rule,
         beta=10.0**best,
@@ -166,8 +166,8 @@ def choose_beta(
     )
 
 
-class Judge:
-    """Solutions for windowed parts of the frames.
+class SpectralSolver:
+    """Mean squares and errors of solutions for windowed parts of the frames.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class Judge:
         self.balance = normal / (T.shape[2] * penalty)
 
     def terms(self, beta: float) -> tuple[float, float, float]:
-        """Mean squares of residual and penalty, the part of the observations that is left free."""
+        """Mean squares of residual and penalty, and residual degrees of freedom a pixel."""
         inverse = self._inverse(beta)
         found = inverse @ self._moments @ inverse  # mean of x x^H
         fitted = np.einsum("cab,cba->", inverse, self._moments).real / len(inverse)
@@ -224,14 +224,14 @@ class Judge:
     def _inverse(self, beta: float) -> Array:
         matrix = self._normal.copy()
         diagonal = np.arange(matrix.shape[1])
-        # What is rounding only must not make the matrix singular.
+        # At least as much as rounding, so that the matrix is not singular.
         smallest = 1e-14 * np.trace(matrix.real, axis1=1, axis2=2)[:, None]
         matrix[:, diagonal, diagonal] += beta * self._penalty + smallest
         return np.linalg.inv(matrix)
 
 
 def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
-    """Where a score is least, and whether that is at no end; ends are widened."""
+    """Where a score is least, and whether that is at no end of the grid, which is extended."""
     logs = list(grid)
     for _ in range(2):
         scores = [score(log) for log in logs]
@@ -250,7 +250,7 @@ def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
 
 
 def _corner(points: Sequence[tuple[float, float, float]]) -> float:
-    """The first coordinate where the curve of the logarithms of the others is bent most."""
+    """The first coordinate at the largest curvature of the logarithms of the other two."""
     logs, residual, penalty = np.array(points).T
     tiny = np.finfo(np.float64).tiny
     residual, penalty = np.log(residual + tiny), np.log(penalty + tiny)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.estimation.photometry import Photometry, Terms
-from dhop.frames import layouts, motions, observations
+from dhop.frames import layouts, observations
 from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
@@ -75,12 +75,13 @@ def super_resolve(
 ) -> Solution:
     r"""Estimate the high-resolution image behind one or several low-resolution frames.
 
-    Solves
+    Many images explain the frames :math:`y_i`. Of these it takes a smooth one, with the least
 
-    .. math:: \min_x \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2
+    .. math:: \sum_i w_i \|A_i x - y_i\|^2 + \beta \|S x\|^2.
 
-    with :math:`A_i` the blur and decimation of `DHOperator`, shifted with the scene in frame `i`,
-    and `S` the regulariser. Other losses, other penalties and `bounds` take the place of these.
+    :math:`A_i` is the blur and decimation of `DHOperator`, shifted with the scene in frame `i`, and
+    `S`, the regulariser, takes of an image what should be small. Other losses, other penalties and
+    `bounds` take the place of these.
 
     Parameters
     ----------
@@ -181,28 +182,28 @@ def super_resolve(
         Standard deviation of the noise of a pixel of weight one, for ``"discrepancy"`` and for
         total variation, starlets and a `denoiser`, which estimate it by default.
     photometry : {"offset", "gain", "both"}, optional
-        What of the brightness differs from frame to frame and is to be found: frame `i` is
-        ``gain[i] * A_i x + offset[i]``, relative to frame 0. By default nothing.
+        What of the brightness is fitted for each frame: frame `i` is ``gain[i] * A_i x +
+        offset[i]``, relative to frame 0. By default nothing.
     loss : {"gaussian", "huber", "l1", "poisson"}
-        What residuals cost. ``"gaussian"``, their square, is best for noise that is the same
-        everywhere. ``"huber"`` is for outliers: cosmic rays, what moves, a frame of something else.
-        It grows linearly from `threshold` on, ``"l1"`` from the start. A warning names frames that
-        do not fit. ``"poisson"`` is the likelihood of photons, whose noise grows with their number.
-        Images are not negative then. See docs/howto/losses.md.
+        Loss of the residuals. ``"gaussian"``, their square, is best for noise that is the same
+        everywhere. ``"huber"`` is robust to outliers: cosmic rays, moving objects, a frame of
+        another scene. It grows linearly from `threshold` on, ``"l1"`` from the start. A warning
+        names frames that do not fit. ``"poisson"`` is the likelihood of photons, whose noise grows
+        with their number. Images are not negative then. See docs/howto/losses.md.
     threshold : float, optional
         Largest residual, times the root of its weight, that is no outlier. By default 1.345
-        standard deviations of the noise, as the median of the residuals tells it.
+        standard deviations of the noise, estimated from the median of the residuals.
     background : float or array_like
-        Of ``"poisson"``: what the frames show beside the scene, in their unit; a number, a map, or
-        one for each frame. For other losses subtract it.
+        For ``"poisson"``: background of the frames, in their unit; a number, a map, or one for each
+        frame. For other losses subtract it.
     gain : float
-        Of ``"poisson"``: what one photon adds to a pixel.
+        For ``"poisson"``: of a photon, in the unit of the frames.
     read_noise : float
-        Of ``"poisson"``: standard deviation of the noise that does not come from photons.
+        For ``"poisson"``: standard deviation of the noise that does not come from photons.
     denoiser : callable, optional
-        It is called with an image and the standard deviation of its noise, and gives the image
-        without noise. The solution is improved with it (plug and play), see
-        docs/howto/plug_and_play.md. With least squares only.
+        Called with an image and the standard deviation of its noise, returns the denoised image.
+        The solution is improved with it (plug and play), see docs/howto/plug_and_play.md. With
+        least squares only.
     target : array_like, optional
         The PSF that the image is wanted at, in high-resolution pixels, instead of as sharp as the
         frames allow. ``image`` is then the solution convolved with it: the best estimate of the
@@ -215,13 +216,13 @@ def super_resolve(
           regulariser ``"identity"``, with any boundary;
         - ``"cg"``, conjugate gradients with the nearest closed form as preconditioner;
         - ``"projected"``, for images that are not negative;
-        - ``"reweighted"``, for ``"huber"`` with squares as penalty: least squares that are weighted
-          anew;
-        - ``"quasi-newton"``, for all that is not made of squares or has `bounds`.
+        - ``"reweighted"``, iteratively reweighted least squares, for ``"huber"`` with a quadratic
+          penalty;
+        - ``"quasi-newton"``, for all else that is not quadratic or has `bounds`.
 
-        SciPy's ``"lsqr"`` and ``"lsmr"`` are there by name. So is ``"richardson-lucy"``,
-        accelerated, for ``"poisson"`` without a prior. It ends when noise alone could be what is
-        left, unless `rtol` is zero.
+        Others are SciPy's ``"lsqr"`` and ``"lsmr"``, and ``"richardson-lucy"``, accelerated, for
+        ``"poisson"`` without a prior. It ends when the residuals may be noise alone, unless `rtol`
+        is zero.
     nonnegative : bool
         Whether to minimise over images without negative values only.
     bounds : (float, float), optional
@@ -236,8 +237,8 @@ def super_resolve(
         Most iterations.
     rtol : float
         When to stop: the norm of the gradient relative to that at the zero image, without the parts
-        that a constraint holds. LSQR and LSMR first take it for their `atol` and `btol`. It is not
-        asked for beyond what rounding allows, see `Solution.converged`.
+        that a constraint holds. LSQR and LSMR first take it for their `atol` and `btol`. A smaller
+        norm than rounding allows is not required, see `Solution.converged`.
     callback : callable, optional
         Called with a `dhop.reconstruction.history.Step` after each iteration.
     progress : callable or True, optional
@@ -277,11 +278,7 @@ def super_resolve(
     array, channel_axis = inputs.read(frames, channel_axis)
     ndim = blurs.dimensions(psf)
     if ndim == 1:
-        row = super_resolve(**lines.as_images(array, channel_axis, asked))
-        axis = layouts.image_axis(channel_axis, array.ndim, 1)
-        sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
-        image = lines.as_line(row.image, axis)
-        return replace(row, image=image, estimate=sharp, channel_axis=axis)
+        return _of_lines(array, channel_axis, asked)
     wanted = None if target is None else targets.checked(target, ndim)
     stack = layouts.stacked(array, channel_axis, ndim)
     axis = layouts.image_axis(channel_axis, array.ndim, ndim)
@@ -291,31 +288,26 @@ def super_resolve(
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
-    answer = request.variational(stack, given, axis, photometry is not None)
     special = None
-    if answer is not None:
-        special, stack, given = answer
+    variational = request.variational(stack, given, axis, photometry is not None)
+    if variational is not None:
+        special, stack, given = variational
         regulariser = special.quadratic_regulariser(regulariser)
     arguments.choice("decimation", decimation, get_args(Decimation))
     if photometry is not None:
         arguments.choice("photometry", photometry, get_args(Terms))
     problem.check(given, regulariser, ndim)
-    ratio = arguments.each("factor", factor, ndim, arguments.positive_real)
+    ratio, steps = observations.checked_factor(factor, ndim)
     size = observations.scene_dims(stack.shape, ratio, dims)
-    steps = motions.fine_factor(ratio)
-    if ratio != steps and ndim == 3:
-        raise ValueError(f"the factor of a volume must be whole numbers, got {factor!r}")
     known = Preparation(
         stack, given, steps, decimation, np.zeros((len(stack), ndim)), Photometry.none(len(stack))
     )
     if special is not None:
         known.frames = special.despiked(stack)
     known.align(shifts, motion, photometry, progress)
-    if ratio != steps and known.motion is None:
-        known.motion = [motions.of_shift(move) for move in known.shifts]
-    if known.motion is not None and loss == "poisson":
-        raise ValueError('loss="poisson" takes shifts, no motion or factor that is not whole')
     known.mask_outside(size[-ndim:], ratio)
+    if known.motion is not None and loss == "poisson":
+        raise ValueError(observations.PHOTONS_MOVED)
     estimated = isinstance(psf, str)
     known.set_psf(psf, center, ratio, progress)
     known.frames = stack
@@ -367,6 +359,14 @@ def super_resolve(
         estimate=None if G is None else layouts.outward(image, axis),
         weights=None if found.weights is None else np.stack(found.weights),
     )
+
+
+def _of_lines(frames: Array, channel_axis: int | None, asked: dict[str, Any]) -> Solution:
+    row = super_resolve(**lines.as_images(frames, channel_axis, asked))
+    axis = layouts.image_axis(channel_axis, frames.ndim, 1)
+    sharp = None if row.estimate is None else lines.as_line(row.estimate, axis)
+    image = lines.as_line(row.image, axis)
+    return replace(row, image=image, estimate=sharp, channel_axis=axis)
 
 
 def _chunked(request: Request, asked: dict[str, Any]) -> Solution:

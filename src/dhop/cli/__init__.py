@@ -33,11 +33,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def dhop(
     _: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Blur-and-decimate operators: super-resolution from the command line."""
+    """Sharper images, with more pixels, from one frame or many; and what a camera makes of them."""
 
 
 SIZED = info.info, export.export

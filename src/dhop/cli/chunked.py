@@ -1,7 +1,7 @@
 """``dhop superres`` for images larger than memory: in chunks, by Dask."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +25,8 @@ def needed_for(plan: Solve, asked: bool | None) -> bool:
     return asked if asked is not None else free is not None and MARGIN * plan.nbytes > free
 
 
-def check(
-    plan: Solve, asked: bool | None, written: Sequence[Path], whole: Mapping[str, Any]
-) -> None:
-    """Refuse options and formats that need the whole image in memory.
+def check(plan: Solve, asked: bool | None, written: Sequence[Path]) -> None:
+    """Refuse formats that need the whole image in memory.
 
     Parameters
     ----------
@@ -37,13 +35,8 @@ def check(
         Whether chunks were asked for, or follow from the size.
     written : sequence of Path
         Images to write.
-    whole : mapping of str to value
-        Options that need the whole image, given if neither None nor False.
     """
     why = "" if asked else f", and about {in_units(plan.nbytes)} are more than may be taken"
-    for option, given in whole.items():
-        if given is not None and given is not False:
-            raise ValueError(f"{option} works in memory only{why}; --whole tries it all the same")
     for path in written:
         if io.ending(path) not in io.format_of(path).chunks:
             raise ValueError(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from typer.core import TyperCommand
 
 from dhop import __version__, images
 from dhop.cli.terminal import console, errors_in_words
+from dhop.cli.worded import WordedCommand
 from dhop.io.replacement import replacing, require_apart, require_replaceable
 
 LOGGER = "dhop"
@@ -23,7 +23,7 @@ NOT_SAVED = ("overwrite", "dry_run", "as_json")  # options that do not change th
 DONE = (0, 3)  # exit codes of a command that has done its work
 
 
-class ConfigCommand(TyperCommand):
+class ConfigCommand(WordedCommand):
     """A command that saves its options after it has run; see `with_config`."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -127,7 +127,7 @@ ADDED = {"config": (Config, None), "save_config": (SaveConfig, None), "verbose":
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with ``--config``, ``--save-config`` and ``--verbose`` beside its own options."""
+    """A command with ``--config``, ``--save-config`` and ``--verbose``, and its errors in words."""
     every = dict(signature(command).parameters) | {
         name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, (kind, default) in ADDED.items()
@@ -135,7 +135,8 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_more(**options: Any) -> None:
-        command(**{name: value for name, value in options.items() if name not in ADDED})
+        with errors_in_words():
+            command(**{name: value for name, value in options.items() if name not in ADDED})
 
     with_more.__signature__ = Signature(list(every.values()))  # type: ignore[attr-defined]
     with_more.__annotations__ = {name: each.annotation for name, each in every.items()}

@@ -20,7 +20,7 @@ from dhop.cli.options import (
     check_target,
 )
 from dhop.cli.parsing import parse_psf
-from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.cli.terminal import extent, show
 from dhop.metrics import compare
 from dhop.runtime.extras import needed
 
@@ -47,16 +47,9 @@ def demo(
     Example:
       dhop demo --out demo.png
     """
-    with errors_in_words():
-        check_target(out, overwrite)
-        check_picture(out, "the picture")
-        check_noise(noise)
-        _demo(out, overwrite, sigma, noise, beta, as_json)
-
-
-def _demo(
-    out: Path, overwrite: bool, sigma: float, noise: float, beta: float, as_json: bool
-) -> None:
+    check_target(out, overwrite)
+    check_picture(out, "the picture")
+    check_noise(noise)
     data, transform = (
         needed(f"skimage.{part}", "cli", "dhop demo") for part in ("data", "transform")
     )

@@ -17,7 +17,7 @@ from dhop.cli.options import (
     check_target,
     new_operator,
 )
-from dhop.cli.terminal import errors_in_words, extent, progress, show
+from dhop.cli.terminal import extent, progress, show
 
 
 def export(
@@ -43,16 +43,12 @@ def export(
       dhop export dh.npz --size 400 400 --factor 2 --psf gaussian:sigma=3
       dhop export dh.mtx.gz --size 64 64 --factor 2 --psf psf.npy
     """
-    with errors_in_words():
-        check_target(out, overwrite, [psf], folders=True)
-        A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
-        with progress("writing", A.nnz) as report:
-            A.export(out, overwrite=overwrite, progress=report)
-        show(
-            {
-                "matrix": f"{extent(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}",
-                "written": str(out),
-            },
-            {"shape": A.shape, "nnz": A.nnz, "dtype": A.dtype.name, "out": out},
-            as_json,
-        )
+    check_target(out, overwrite, [psf], folders=True)
+    A = new_operator(size, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype)
+    with progress("writing", A.nnz) as report:
+        A.export(out, overwrite=overwrite, progress=report)
+    show(
+        {"matrix": f"{extent(A.shape)}, {A.nnz:,} nonzeros, {A.dtype}", "written": str(out)},
+        {"shape": A.shape, "nnz": A.nnz, "dtype": A.dtype.name, "out": out},
+        as_json,
+    )

@@ -42,8 +42,13 @@ class Extrapolated:
     @classmethod
     def of(cls, dims: Sequence[int], make: Callable[[Sequence[int]], DHOperator]) -> "Extrapolated":
         """The operator that ``make(dims)`` would make."""
-        long = LONG[len(dims)]
+        long = LONG.get(len(dims), min(LONG.values()))
         first = make([min(each, long) for each in dims])
+        if first.psf.ndim != len(dims):
+            raise ValueError(
+                f"--size must be one number for each axis of the psf, of {first.psf.ndim} axes, "
+                f"got {len(dims)}"
+            )
         reach = zip(dims, first.psf.shape, first.factor, strict=True)
         missing = tuple(
             max(0, (size - max(long, REACHES * (taps + step))) // step)

@@ -10,7 +10,6 @@ from dhop import psf as psfs
 from dhop.cli.terminal import extent, show
 from dhop.io import figures
 from dhop.psf.ellipses import ellipse
-from dhop.runtime.extras import needed
 
 
 def psf_at(field: psfs.Field, at: str) -> NDArray[Any]:
@@ -52,8 +51,7 @@ def show_field(
 def _draw(path: Path, field: psfs.Field, log: bool, overwrite: bool) -> None:
     from dhop import plots  # imports pyplot, which completion need not wait for
 
-    figure_class = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
-    figure = figure_class(figsize=(12, 5), layout="constrained")
+    figure = figures.new(path, (12, 5))
     left, right = figure.subplots(1, 2)
     plots.field(field, log=log, ax=left)
     plots.widths(field, ax=right)

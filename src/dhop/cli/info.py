@@ -8,7 +8,7 @@ from dhop import DHOperator
 from dhop.cli.extrapolation import Extrapolated
 from dhop.cli.options import Boundary, Decimation, Dtype, Factor, Json, Psf, Size, new_operator
 from dhop.cli.prediction import duration
-from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.cli.terminal import extent, show
 from dhop.matrix.sparse import FORMATS
 from dhop.operators.spectrum import singular_values
 from dhop.runtime.memory import in_units
@@ -33,39 +33,38 @@ def info(
       dhop info --size 800 800 --factor 2 --psf gaussian:sigma=3
       dhop info --size 800 800 --factor 2 --psf psf.fits --json
     """
-    with errors_in_words():
-        A = Extrapolated.of(
-            size,
-            lambda dims: new_operator(
-                dims, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype
-            ),
-        )
-        small, nnz = A.small, A.nnz
-        nbytes = {format: A.nbytes(format) for format in FORMATS}
-        conditioning = _conditioning(small, alone=not any(A.missing))
-        facts = {
-            "dims": A.dims,
-            "dimsd": A.dimsd,
-            "shape": A.shape,
-            "psf": small.psf.shape,
-            "dtype": small.dtype.name,
-            "nnz": nnz,
-            "nbytes": nbytes,
-            "method": small.method,
-            "predicted_seconds": A.seconds,
-            **conditioning,
-        }
-        lines = {
-            "image": f"{extent(A.dims)} -> {extent(A.dimsd)}",
-            "psf": f"{extent(small.psf.shape)}, sum {small.psf.sum():.6g}",
-            "operator": f"{extent(A.shape)}, {small.dtype}",
-            "method": small.method,
-            "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in A.seconds.items()),
-            "nonzeros": f"{nnz:,}, {nnz / A.shape[0]:.4g} a row",
-            "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
-            "singular values": _spread(conditioning),
-        }
-        show(lines, facts, as_json)
+    A = Extrapolated.of(
+        size,
+        lambda dims: new_operator(
+            dims, psf, factor, boundary=boundary, decimation=decimation, dtype=dtype
+        ),
+    )
+    small, nnz = A.small, A.nnz
+    nbytes = {format: A.nbytes(format) for format in FORMATS}
+    conditioning = _conditioning(small, alone=not any(A.missing))
+    facts = {
+        "dims": A.dims,
+        "dimsd": A.dimsd,
+        "shape": A.shape,
+        "psf": small.psf.shape,
+        "dtype": small.dtype.name,
+        "nnz": nnz,
+        "nbytes": nbytes,
+        "method": small.method,
+        "predicted_seconds": A.seconds,
+        **conditioning,
+    }
+    lines = {
+        "image": f"{extent(A.dims)} -> {extent(A.dimsd)}",
+        "psf": f"{extent(small.psf.shape)}, sum {small.psf.sum():.6g}",
+        "operator": f"{extent(A.shape)}, {small.dtype}",
+        "method": small.method,
+        "predicted time": ", ".join(f"{k} {duration(v)}" for k, v in A.seconds.items()),
+        "nonzeros": f"{nnz:,}, {nnz / A.shape[0]:.4g} a row",
+        "explicit matrix": ", ".join(f"{k} {in_units(v)}" for k, v in nbytes.items()),
+        "singular values": _spread(conditioning),
+    }
+    show(lines, facts, as_json)
 
 
 def _conditioning(A: DHOperator, alone: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ ArrayOf: TypeAlias = Callable[[Any, io.Picture], Any]  # makes an array of pixel
 BAD = 1  # bit of DQ, the data quality
 
 
+class Axes(NamedTuple):
+    """Which axes of the arrays in files count frames and channels, and the axes of an image."""
+
+    frames: int | None
+    channels: int | None
+    ndim: int
+
+
 @dataclass(frozen=True)
 class Frames:
     """The frames of files, of which only headers are read before `read`.
@@ -33,36 +41,27 @@ class Frames:
         As opened: pixels may still be in the file.
     outlines : list of Picture
         The same with interpreted axes, and zeros for pixels, which take no memory.
+    axes : Axes
     hdu : str or None
         The image in each file.
-    ndim : int
-        Number of axes of an image.
     """
 
     paths: list[Path]
     pictures: list[io.Picture]
     outlines: list[io.Picture]
+    axes: Axes
     hdu: str | None
-    ndim: int
 
     @classmethod
-    def opened(
-        cls,
-        paths: list[Path],
-        bar: Bar,
-        frames_axis: int | None = None,
-        channel_axis: int | None = None,
-        hdu: str | None = None,
-        ndim: int = 2,
-    ) -> "Frames":
+    def opened(cls, paths: list[Path], bar: Bar, axes: Axes, hdu: str | None) -> "Frames":
         """Open files of one or more frames each, all of one kind and size."""
-        frames = cls(paths, [], [], hdu, ndim)
+        frames = cls(paths, [], [], axes, hdu)
         for number, path in enumerate(paths, 1):
             picture = io.opened(path, hdu)
             outline = np.broadcast_to(np.zeros((), picture.pixels.dtype), picture.pixels.shape)
             empty = replace(picture, pixels=outline)
             frames.pictures.append(picture)
-            frames.outlines.append(io.interpreted(empty, path, frames_axis, channel_axis, ndim))
+            frames.outlines.append(io.interpreted(empty, path, *axes))
             own, first = _size(frames.outlines[-1]), _size(frames.outlines[0])
             if own != first:
                 raise ValueError(f"{path} is {own}, but {paths[0]} is {first}")
@@ -135,7 +134,7 @@ class Frames:
         return self._channels_first(stack)
 
     def _channels_first(self, stack: Any) -> Any:
-        return np.moveaxis(stack, -1, 1) if stack.ndim == self.ndim + 2 else stack
+        return np.moveaxis(stack, -1, 1) if stack.ndim == self.axes.ndim + 2 else stack
 
 
 def in_memory(pixels: Any, outline: io.Picture) -> Array:
@@ -183,83 +182,139 @@ def require_maps(texts: list[str], masks: list[str]) -> None:
             raise FileNotFoundError(f"there is no file {path}")
 
 
-def read_truth(
-    path: Path,
-    stack: Any,
-    factors: Sequence[int],
-    channel_axis: int | None = None,
-    hdu: str | None = None,
-) -> Any:
-    """The image to compare with, of the shape of the result; chunked if the frames are."""
-    part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
-    ndim = len(factors)
-    reader = _reader(stack)
-    pixels, _ = images.load(path, part, channel_axis=channel_axis, ndim=ndim, reader=reader)
-    image = np.moveaxis(pixels, -1, 0) if pixels.ndim == ndim + 1 else pixels
-    sizes = [size * each for size, each in zip(stack.shape[-ndim:], factors, strict=True)]
-    shape = *stack.shape[1:-ndim], *sizes
-    if image.shape != shape:
-        raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
-    return image
+@dataclass(frozen=True)
+class Maps:
+    """Images in files that belong to the frames, `stack`; Dask arrays if the frames are."""
 
+    stack: Any
+    axes: Axes
 
-def read_background(
-    path: Path,
-    stack: Any,
-    frames_axis: int | None = None,
-    channel_axis: int | None = None,
-    ndim: int = 2,
-) -> Any:
-    """The background from an image file, for all frames or for each, in the frames' shape."""
-    axes = [frames_axis] if frames_axis is None else [frames_axis, None]
-    for axis in axes:
+    def truth(self, path: Path, factors: Sequence[int], hdu: str | None) -> Any:
+        """The image to compare with, of the shape of the result."""
+        part = hdu if io.FORMATS.get(io.ending(io.file_of(path))) is io.FITS else None
+        _, channels, ndim = self.axes
+        pixels, _ = images.load(path, part, channel_axis=channels, ndim=ndim, reader=self._reader)
+        image = np.moveaxis(pixels, -1, 0) if pixels.ndim == ndim + 1 else pixels
+        sizes = [size * each for size, each in zip(self.stack.shape[-ndim:], factors, strict=True)]
+        shape = *self.stack.shape[1:-ndim], *sizes
+        if image.shape != shape:
+            raise ValueError(f"{path} is {image.shape}, but the result will be {shape}")
+        return image
+
+    def background(self, path: Path) -> Any:
+        """The background of all frames from one image, or from one for each."""
+        frames, channels, ndim = self.axes
+        axes = [frames] if frames is None else [frames, None]
+        for axis in axes:
+            try:
+                pixels, original = images.load(
+                    path, frames_axis=axis, channel_axis=channels, ndim=ndim, reader=self._reader
+                )
+                break
+            except ValueError:  # it may be one image for all frames, without an axis of frames
+                if axis is axes[-1]:
+                    raise
+        spare = pixels.ndim - ndim - (axis is not None)
+        array = np.moveaxis(pixels, -1, -ndim - 1) if spare else pixels
+        shape = self.stack.shape
+        if array.shape[-ndim:] != shape[-ndim:]:
+            raise ValueError(f"{path} is {array.shape[-ndim:]}, but a frame is {shape[-ndim:]}")
+        if len(shape) == ndim + 2 and not spare:  # all channels alike
+            array = np.expand_dims(array, -ndim - 1)
         try:
-            pixels, original = images.load(
-                path, frames_axis=axis, channel_axis=channel_axis, ndim=ndim,
-                reader=_reader(stack),
-            )  # fmt: skip
-            break
-        except ValueError:  # it may be one image for all frames, without an axis of frames
-            if axis is axes[-1]:
-                raise
-    spare = pixels.ndim - ndim - (axis is not None)
-    array = np.moveaxis(pixels, -1, -ndim - 1) if spare else pixels
-    if array.shape[-ndim:] != stack.shape[-ndim:]:
-        raise ValueError(f"{path} is {array.shape[-ndim:]}, but a frame is {stack.shape[-ndim:]}")
-    if stack.ndim == ndim + 2 and not spare:  # all channels alike
-        array = np.expand_dims(array, -ndim - 1)
-    try:
-        whole = np.broadcast_to(array, stack.shape)
-    except ValueError:
-        raise ValueError(
-            f"{path} is of shape {array.shape}, which is that of no background of frames of shape "
-            f"{stack.shape}"
-        ) from None
-    return whole * (original.white or 1)
+            whole = np.broadcast_to(array, shape)
+        except ValueError:
+            raise ValueError(
+                f"{path} is of shape {array.shape}, which is that of no background of frames of "
+                f"shape {shape}"
+            ) from None
+        return whole * (original.white or 1)
 
+    def weights(
+        self, texts: list[str], masks: list[str], inverse_variance: Any
+    ) -> list[Any] | None:
+        """A number or a map for each frame, zero where a mask is set; None if there is neither.
 
-def read_weights(
-    texts: list[str],
-    masks: list[str],
-    stack: Any,
-    frames_axis: int | None = None,
-    ndim: int = 2,
-    inverse_variance: Any = None,
-) -> list[Any] | None:
-    """A number or a map for each frame, zero where a mask is set; None if there is neither.
+        `inverse_variance` takes the place of `texts`.
+        """
+        weights = self._given_weights(texts) if inverse_variance is None else list(inverse_variance)
+        good = self._good(masks, inverse_variance)
+        if good is None:
+            return weights
+        return [
+            frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
+        ]
 
-    Maps are Dask arrays if the frames are. `inverse_variance` takes the place of `texts`.
-    """
-    if inverse_variance is None:
-        weights = _weights(texts, stack, frames_axis, ndim)
-    else:
-        weights = list(inverse_variance)
-    good = _good(masks, stack, inverse_variance, frames_axis, ndim)
-    if good is None:
-        return weights
-    return [
-        frame * weight for frame, weight in zip(good, weights or [1.0] * len(good), strict=True)
-    ]
+    def _given_weights(self, texts: list[str]) -> list[Any] | None:
+        if not texts:
+            return None
+        paths = [Path(text) for text in texts]
+        if any(_names_a_file(path) for path in paths):
+            for path in paths:
+                if not io.file_of(path).exists():
+                    raise FileNotFoundError(
+                        f"there is no file {path}; write weights as 1,0.5,2, or name images"
+                    )
+            maps = self._for_each_frame("weights", paths, images.load_weights)
+            # A map is of the shape of its frame, all channels alike.
+            return [np.broadcast_to(weight, self.stack.shape[1:]) for weight in maps]
+        try:
+            numbers = [float(part) for text in texts for part in text.split(",")]
+        except ValueError:
+            raise ValueError(
+                f"cannot read the weights {','.join(texts)!r}; write them as 1,0.5,2, or name "
+                "images"
+            ) from None
+        if len(numbers) != len(self.stack):
+            raise ValueError(f"{len(self.stack)} frames, but {len(numbers)} weights")
+        return numbers
+
+    def _good(self, masks: list[str], inverse_variance: Any) -> Any:
+        """Which pixels have no mask and a positive inverse variance; None if neither is given."""
+        finite = np.isfinite(self.stack)
+        paths = [Path(name) for name in masks if name != "finite"]
+        good = finite if len(paths) < len(masks) else np.ones_like(finite)
+        if inverse_variance is not None:
+            good = good & (inverse_variance > 0)
+        if paths:
+            maps = self._for_each_frame("masks", paths, images.load_mask)
+            good = np.stack([frame & ~bad for frame, bad in zip(good, maps, strict=True)])
+        if not good.any():
+            what = "the masks leave" if masks else "ERR and DQ leave"
+            raise ValueError(f"{what} no pixel of any frame")
+        if (good & ~finite).any():
+            raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
+        return good if masks or inverse_variance is not None else None
+
+    def _for_each_frame(
+        self, what: str, paths: list[Path], load: Callable[..., Array]
+    ) -> list[Array]:
+        """A map for each frame: from a file for each, one file for all, or one file with all."""
+        frames, _, ndim = self.axes
+        maps = [load(path, frames, ndim, self._reader) for path in paths]
+        size = self.stack.shape[-ndim:]
+        count = sum(math.prod(each.shape[:-ndim]) for each in maps)
+        if count not in (1, len(self.stack)):
+            raise ValueError(
+                f"{len(self.stack)} frames, but {count} {what}; give one, or one for each"
+            )
+        for path, each in zip(paths, maps, strict=True):
+            if each.shape[-ndim:] != size:
+                raise ValueError(f"{path} is {each.shape[-ndim:]}, but a frame is {size}")
+        found = [one for each in maps for one in each.reshape(-1, *size)]
+        return found * len(self.stack) if count == 1 else found
+
+    @property
+    def _reader(self) -> images.Reader:
+        if isinstance(self.stack, np.ndarray):
+            return io.read
+        da = needed("dask.array", "dask", "maps in chunks")
+
+        def opened(path: Path, part: Any = None) -> io.Picture:
+            picture = io.opened(path, part)
+            return replace(picture, pixels=da.from_array(picture.pixels, "auto", name=False))
+
+        return opened
 
 
 def read_shifts(path: Path, ndim: int = 2) -> Array:
@@ -282,82 +337,3 @@ def read_shifts(path: Path, ndim: int = 2) -> Array:
 def _names_a_file(path: Path) -> bool:
     """Whether a text names a file: one that exists, or has the ending of an image file."""
     return io.file_of(path).is_file() or io.ending(io.file_of(path)) in io.FORMATS
-
-
-def _weights(
-    texts: list[str], stack: Array, frames_axis: int | None, ndim: int
-) -> list[Any] | None:
-    if not texts:
-        return None
-    paths = [Path(text) for text in texts]
-    if any(_names_a_file(path) for path in paths):
-        for path in paths:
-            if not io.file_of(path).exists():
-                raise FileNotFoundError(
-                    f"there is no file {path}; write weights as 1,0.5,2, or name images"
-                )
-        reader = _reader(stack)
-        found = [images.load_weights(path, frames_axis, ndim, reader) for path in paths]
-        maps = _for_each_frame("weights", paths, found, stack, ndim)
-        # A map is of the shape of its frame, all channels alike.
-        return [np.broadcast_to(weight, stack.shape[1:]) for weight in maps]
-    try:
-        numbers = [float(part) for text in texts for part in text.split(",")]
-    except ValueError:
-        raise ValueError(
-            f"cannot read the weights {','.join(texts)!r}; write them as 1,0.5,2, or name images"
-        ) from None
-    if len(numbers) != len(stack):
-        raise ValueError(f"{len(stack)} frames, but {len(numbers)} weights")
-    return numbers
-
-
-def _good(
-    masks: list[str], stack: Array, inverse_variance: Any, frames_axis: int | None, ndim: int
-) -> Any:
-    """Which pixels have no mask and a positive inverse variance; None if neither is given."""
-    finite = np.isfinite(stack)
-    paths = [Path(name) for name in masks if name != "finite"]
-    good = finite if len(paths) < len(masks) else np.ones_like(finite)
-    if inverse_variance is not None:
-        good = good & (inverse_variance > 0)
-    if paths:
-        reader = _reader(stack)
-        marked = [images.load_mask(path, frames_axis, ndim, reader) for path in paths]
-        maps = _for_each_frame("masks", paths, marked, stack, ndim)
-        good = np.stack([frame & ~bad for frame, bad in zip(good, maps, strict=True)])
-    if not good.any():
-        what = "the masks leave" if masks else "ERR and DQ leave"
-        raise ValueError(f"{what} no pixel of any frame")
-    if (good & ~finite).any():
-        raise ValueError("frames have NaN or infinite pixels; --mask finite leaves those out")
-    return good if masks or inverse_variance is not None else None
-
-
-def _reader(stack: Any) -> images.Reader:
-    """A reader of maps into memory, or as Dask arrays if the frames are such."""
-    if isinstance(stack, np.ndarray):
-        return io.read
-    da = needed("dask.array", "dask", "maps in chunks")
-
-    def opened(path: Path, part: Any = None) -> io.Picture:
-        picture = io.opened(path, part)
-        array = da.from_array(picture.pixels, "auto", name=False)
-        return replace(picture, pixels=array)
-
-    return opened
-
-
-def _for_each_frame(
-    what: str, paths: list[Path], maps: list[Array], stack: Array, ndim: int
-) -> list[Array]:
-    """A map for each frame: from a file for each, one file for all, or one file with all."""
-    size = stack.shape[-ndim:]
-    count = sum(math.prod(each.shape[:-ndim]) for each in maps)
-    if count not in (1, len(stack)):
-        raise ValueError(f"{len(stack)} frames, but {count} {what}; give one, or one for each")
-    for path, each in zip(paths, maps, strict=True):
-        if each.shape[-ndim:] != size:
-            raise ValueError(f"{path} is {each.shape[-ndim:]}, but a frame is {size}")
-    found = [one for each in maps for one in each.reshape(-1, *size)]
-    return found * len(stack) if count == 1 else found

@@ -38,12 +38,7 @@ def check(others: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Burst:
-    """Raw photographs of one view.
-
-    Attributes
-    ----------
-    mosaics : list of Mosaic
-    """
+    """Raw photographs of one view."""
 
     mosaics: list[Mosaic]
 

@@ -23,13 +23,7 @@ NAMES = (*MODELS, SKY)
 def read_motion(text: str, originals: Sequence[Original], stack: Array) -> Any:
     """The motion of each frame, or the model to find it by.
 
-    Parameters
-    ----------
-    text : str
-        A model, ``"wcs"``, or the path of a file.
-    originals : sequence of Original
-        Of the files that the frames come from.
-    stack : ndarray, shape (F, ..., m0, m1)
+    `text` is a model, ``"wcs"``, or the path of a file; `originals` are those of the frames' files.
     """
     if text in MODELS:
         return text

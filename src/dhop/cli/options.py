@@ -76,8 +76,8 @@ Factor: TypeAlias = Annotated[
     typer.Option(
         parser=factor_of,
         metavar="INTEGERS",
-        help="Decimation factor: pixels per low-resolution pixel, one for all axes or, as in "
-        "1,2,2, one for each.",
+        help="How many high-resolution pixels a low-resolution pixel has along an axis; one for "
+        "all axes or, as in 1,2,2, one for each.",
         rich_help_panel=DATA,
     ),
 ]
@@ -92,11 +92,13 @@ def psf_option(begin: str, end: str = "", *more: str) -> Any:
     )
 
 
-Psf: TypeAlias = Annotated[str, psf_option("Blur in high-resolution pixels")]
+Psf: TypeAlias = Annotated[
+    str, psf_option("Blur (point spread function) in high-resolution pixels")
+]
 Center: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Pixel that is the psf's origin: peak, centroid or its index, as row,column.",
+        help="Where in the file of --psf the point is: peak, centroid or a pixel, as row,column.",
         autocompletion=one_of(["peak", "centroid"]),
         rich_help_panel=PSF,
     ),
@@ -123,7 +125,7 @@ Boundary: TypeAlias = Annotated[
 Decimation: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="What a low-resolution pixel is of those below it: mean, sum, sample.",
+        help="What high-resolution pixels become: their mean or sum, or one of them, a sample.",
         autocompletion=one_of(get_args(Decimations)),
         rich_help_panel=PSF,
     ),
@@ -146,8 +148,8 @@ FramesAxis: TypeAlias = Annotated[
     int | None,
     typer.Option(
         help="Axis that counts frames in a file of several: 0 for pages of a TIFF or planes of a "
-        "FITS cube. It holds for masks and weights too. With a psf of three axes they are "
-        "a volume.",
+        "FITS cube. It holds for masks and weights too. Planes of a volume are no frames: a psf "
+        "of three axes says that they are that.",
         rich_help_panel=DATA,
     ),
 ]

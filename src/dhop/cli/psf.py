@@ -22,10 +22,9 @@ from dhop.cli.options import (
     one_of,
 )
 from dhop.cli.parsing import PSFS, SYNTAX, parse_psf
-from dhop.cli.terminal import errors_in_words, extent, show
+from dhop.cli.terminal import extent, show
 from dhop.io import figures
 from dhop.psf.origin import centroid
-from dhop.runtime.extras import needed
 
 FRACTIONS = (0.5, 0.8, 0.95)  # of the encircled energy
 
@@ -99,7 +98,7 @@ def psf(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make a PSF or prepare one from a file, tell about it, draw it, save it.
+    """Make a PSF or prepare one from a file; describe, draw and save it.
 
     In this order: background, centre, turn, resample, crop, scale to the sum one.
 
@@ -111,65 +110,64 @@ def psf(
       dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --plot field.png
       dhop psf STDPSF_WFC3UV_F606W.fits --field --factor 2 --at 1000,3000 --out psf.npy
     """
-    with errors_in_words():
-        if out is not None:
-            check_target(out, overwrite, [source])
-            if "f8" not in io.format_of(out).types:
-                raise ValueError(
-                    f"a psf is written to .npy, .fits or .tif, not {io.ending(out)!r}; "
-                    "--plot draws pictures of it"
-                )
-        if plot is not None:
-            check_target(plot, overwrite, [source] if out is None else [source, out])
-            check_picture(plot, "a plot")
-        if log and plot is None:
-            raise ValueError("--log is of --plot, and there is none")
-        if (pixel is None) != (new_pixel is None):
-            raise ValueError("to resample, give both --pixel and --new-pixel")
-        if not field and (at is not None or factor != 1):
-            raise ValueError("--at and --factor are those of a field; give --field")
-        options: Any = {"background": _background(background), "center": center_of(center)}
-        if field:
-            known = psfs.Field.from_file(source, factor)
-            if at is None:
-                if out is not None:
-                    raise ValueError("--out writes the psf of one place; give --at row,column")
-                show_field(known, source, plot, log, overwrite, as_json)
-                return
-            made = psfs.from_array(psf_at(known, at), **options)
-        else:
-            made = parse_psf(source, hdu=hdu, **options)
-        if rotate:
-            made = psfs.rotate(made, rotate)
-        if pixel is not None and new_pixel is not None:
-            made = psfs.resample(made, pixel, new_pixel)
-        made = psfs.from_array(made, energy=energy)
-        if plot is not None and made.ndim == 1:
-            raise ValueError("a plot shows images and volumes, not a line")
-        if out is not None:
-            picture = io.Picture(made, io.SPACE[-made.ndim :], io.Original(made.dtype))
-            io.write(out, picture, io.Options(overwrite=overwrite))
-        if plot is not None:
-            _draw(plot, made, log, overwrite)
-        facts = _facts(made)
-        axes = ", ".join(("planes", "rows", "columns")[-made.ndim :])
-        lines = {
-            "psf": f"{extent(made.shape)}, {source}",
-            "peak": f"{facts['peak']:.6g} of the sum",
-            "centroid": f"{_listed(facts['centroid'])} from the middle ({axes})",
-            "width": f"{_listed(facts['sigma'])} standard deviation ({axes})",
-        }
-        if made.ndim == 2:
-            light = _energy(made)
-            radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in light["radii"].items())
-            lines["encircled energy"] = f"{radii} pixels radius"
-            lines["support"] = f"{extent(light['support'])} for 99 %"
-            facts["radii"] = {str(k): v for k, v in light["radii"].items()}
-            facts["support"] = light["support"]
-        written = [str(path) for path in (out, plot) if path is not None]
-        if written:
-            lines["written"] = ", ".join(written)
-        show(lines, facts | {"written": written}, as_json)
+    if out is not None:
+        check_target(out, overwrite, [source])
+        if "f8" not in io.format_of(out).types:
+            raise ValueError(
+                f"a psf is written to .npy, .fits or .tif, not {io.ending(out)!r}; "
+                "--plot draws pictures of it"
+            )
+    if plot is not None:
+        check_target(plot, overwrite, [source] if out is None else [source, out])
+        check_picture(plot, "a plot")
+    if log and plot is None:
+        raise ValueError("--log is of --plot, and there is none")
+    if (pixel is None) != (new_pixel is None):
+        raise ValueError("to resample, give both --pixel and --new-pixel")
+    if not field and (at is not None or factor != 1):
+        raise ValueError("--at and --factor are those of a field; give --field")
+    options: Any = {"background": _background(background), "center": center_of(center)}
+    if field:
+        known = psfs.Field.from_file(source, factor)
+        if at is None:
+            if out is not None:
+                raise ValueError("--out writes the psf of one place; give --at row,column")
+            show_field(known, source, plot, log, overwrite, as_json)
+            return
+        made = psfs.from_array(psf_at(known, at), **options)
+    else:
+        made = parse_psf(source, hdu=hdu, **options)
+    if rotate:
+        made = psfs.rotate(made, rotate)
+    if pixel is not None and new_pixel is not None:
+        made = psfs.resample(made, pixel, new_pixel)
+    made = psfs.from_array(made, energy=energy)
+    if plot is not None and made.ndim == 1:
+        raise ValueError("a plot shows images and volumes, not a line")
+    if out is not None:
+        picture = io.Picture(made, io.SPACE[-made.ndim :], io.Original(made.dtype))
+        io.write(out, picture, io.Options(overwrite=overwrite))
+    if plot is not None:
+        _draw(plot, made, log, overwrite)
+    facts = _facts(made)
+    axes = ", ".join(("planes", "rows", "columns")[-made.ndim :])
+    lines = {
+        "psf": f"{extent(made.shape)}, {source}",
+        "peak": f"{facts['peak']:.6g} of the sum",
+        "centroid": f"{_listed(facts['centroid'])} from the middle ({axes})",
+        "width": f"{_listed(facts['sigma'])} standard deviation ({axes})",
+    }
+    if made.ndim == 2:
+        light = _energy(made)
+        radii = ", ".join(f"{k:.0%} in {v:.3g}" for k, v in light["radii"].items())
+        lines["encircled energy"] = f"{radii} pixels radius"
+        lines["support"] = f"{extent(light['support'])} for 99 %"
+        facts["radii"] = {str(k): v for k, v in light["radii"].items()}
+        facts["support"] = light["support"]
+    written = [str(path) for path in (out, plot) if path is not None]
+    if written:
+        lines["written"] = ", ".join(written)
+    show(lines, facts | {"written": written}, as_json)
 
 
 def _facts(made: NDArray[Any]) -> dict[str, Any]:
@@ -214,8 +212,7 @@ def _background(text: str) -> Any:
 def _draw(path: Path, made: NDArray[Any], log: bool, overwrite: bool) -> None:
     from dhop import plots  # imports pyplot, which completion need not wait for
 
-    figure_class = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
-    figure = figure_class(figsize=(15, 4.2), layout="constrained")
+    figure = figures.new(path, (15, 4.2))
     plots.psf(made, log=log, ax=list(figure.subplots(1, 3)))
     figures.save(figure, path, overwrite=overwrite)
 

@@ -11,23 +11,8 @@ import typer
 from numpy.typing import NDArray
 
 from dhop import Solution, images, super_resolve
-from dhop.cli import (
-    chunked,
-    inputs,
-    mosaics,
-    prediction,
-    srgb,
-    summary,
-    superres_options,
-)
-from dhop.cli.inputs import (
-    Frames,
-    read_background,
-    read_shifts,
-    read_truth,
-    read_weights,
-    require_maps,
-)
+from dhop.cli import chunked, inputs, mosaics, prediction, srgb, summary, superres_options
+from dhop.cli.inputs import Axes, Frames, Maps, read_shifts, require_maps
 from dhop.cli.mosaics import Burst
 from dhop.cli.motions import NAMES, read_motion
 from dhop.cli.options import (
@@ -168,11 +153,11 @@ def superres(
                 "--truth": truth, "--chunks": chunks or None,
                 "a background in a file": not numeric,
             })  # fmt: skip
+        file_axes = Axes(frames_axis, channel_axis, ndim)
         with progress("opening", len(frames)) as bar:
             opened: Any = (
-                Burst.opened(frames, bar) if raws
-                else Frames.opened(frames, bar, frames_axis, channel_axis, hdu, ndim)
-            )  # fmt: skip
+                Burst.opened(frames, bar) if raws else Frames.opened(frames, bar, file_axes, hdu)
+            )
         original, outline = opened.originals[0], opened.outline
         if linear and original.white is None:
             raise ValueError(f"--linear is for photographs, of which {frames[0]} is none")
@@ -211,12 +196,7 @@ def superres(
         plan = prediction.Solve.of(outline, blurs, factors, arguments)
         in_chunks = not raws and chunked.needed_for(plan, chunks)
         if in_chunks:
-            chunked.check(plan, chunks, [out] if errors is None else [out, errors], {
-                "--errors with --motion": errors is not None and motion not in (None, "shift"),
-                "--errors with a psf for each band": (
-                    errors is not None and isinstance(blurs, list)
-                ),
-            })  # fmt: skip
+            chunked.check(plan, chunks, [out] if errors is None else [out, errors])
         elif scratch is not None and chunks is not None:
             raise ValueError("--scratch is for chunks, and --whole works without them")
         if dry_run:
@@ -238,16 +218,11 @@ def superres(
         images.check_range(out, stack, bits, original)
         if bounds is not None:
             unit.caution_bounds(arguments["bounds"], stack)
-        known = None
-        if truth is not None:
-            known = decoded(read_truth(truth, stack, factors, channel_axis, hdu))
-        arguments["weights"] = read_weights(
-            weights or [], mask or [], stack, frames_axis, ndim, inverse_variance
-        )
+        maps = Maps(stack, file_axes)
+        known = None if truth is None else decoded(maps.truth(truth, factors, hdu))
+        arguments["weights"] = maps.weights(weights or [], mask or [], inverse_variance)
         if not numeric:
-            arguments["background"] = unit.one * read_background(
-                Path(background), stack, frames_axis, channel_axis, ndim
-            )
+            arguments["background"] = unit.one * maps.background(Path(background))
         with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
             solve = super_resolve if folder is None else partial(chunked.solve, folder=folder)
             solution = _solved(solve, output, stack, blurs, factors, **arguments)
@@ -265,11 +240,7 @@ def superres(
 
 
 def _check_targets(
-    out: Path,
-    report: Path | None,
-    errors: Path | None,
-    read: list[str | Path],
-    overwrite: bool,
+    out: Path, report: Path | None, errors: Path | None, read: list[str | Path], overwrite: bool
 ) -> None:
     """Refuse files to write that may not be replaced, or are read or written twice."""
     known = list(read)

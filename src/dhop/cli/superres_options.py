@@ -33,8 +33,9 @@ Linear: TypeAlias = Annotated[
     bool,
     _option(
         DATA,
-        "The files are photographs in sRGB: compute with light, to which their numbers are not "
-        "proportional, and write sRGB again. Numbers given are those of light then.",
+        "The files are photographs in sRGB, whose numbers are not in proportion to the light: "
+        "turn them into light, compute, and write sRGB again. --noise and other numbers are those "
+        "of light then.",
         "--linear",
     ),
 ]
@@ -42,22 +43,23 @@ Mask: TypeAlias = Annotated[
     list[str] | None,
     _option(
         DATA,
-        "Leave out bad pixels: 'finite' those that are NaN or infinite, an image those where it "
-        "is not 0. Several times: an image for each frame.",
+        "Leave out bad pixels: 'finite' leaves out those that are NaN or infinite, an image those "
+        "where it is not 0. Several times: an image for each frame.",
     ),
 ]
 Weights: TypeAlias = Annotated[
     list[str] | None,
     _option(
         DATA,
-        "A number for each frame, as 1,0.5,2, or an image of them, several times an image for "
-        "each frame; best 1 over the noise squared.",
+        "How far to trust each frame: numbers, as 1,0.5,2, or an image with one for each pixel. "
+        "Several times: an image for each frame. Best is 1 over the noise squared.",
     ),
 ]
 Psfs: TypeAlias = Annotated[
     list[str],
     psf_option(
-        "Blur in high-resolution pixels: estimate (a Gaussian that fits the frames)",
+        "Blur (point spread function) in pixels of the result: estimate (a Gaussian that fits the "
+        "frames)",
         "Several times: one for each band.",
         "estimate",
     ),
@@ -65,7 +67,7 @@ Psfs: TypeAlias = Annotated[
 Sharpening: TypeAlias = Annotated[
     list[str],
     psf_option(
-        "Blur in pixels: estimate (a Gaussian that fits)",
+        "Blur (point spread function) in pixels: estimate (a Gaussian that fits)",
         "Several times: one for each band.",
         "estimate",
     ),
@@ -74,17 +76,19 @@ Target: TypeAlias = Annotated[
     str | None,
     _option(
         PSF,
-        "PSF that the image is wanted at, in its pixels, written as that of --psf; by default it "
-        "is as sharp as the frames allow.",
+        "PSF that the result shall have, in its pixels, written as that of --psf; by default the "
+        "result is as sharp as the frames allow.",
     ),
 ]
-Register: TypeAlias = Annotated[bool, _option(MOTION, "Find the shifts.", "--register")]
+Register: TypeAlias = Annotated[
+    bool, _option(MOTION, "Find how the frames are shifted.", "--register")
+]
 Shifts: TypeAlias = Annotated[
     Path | None,
     _option(
         MOTION,
-        "Text or .npy, for each frame how many of its pixels the scene lies further down and "
-        "further right than in the first one.",
+        "File of the shifts, text or .npy: for each frame how many of its pixels the scene lies "
+        "further down and further right than in the first one.",
     ),
 ]
 Refine: TypeAlias = Annotated[
@@ -103,7 +107,7 @@ Photometry: TypeAlias = Annotated[
     str | None,
     _option(
         MOTION,
-        f"What brightness differs by from frame to frame: {_listed(get_args(Terms))}.",
+        f"Find how brightness differs from frame to frame: by {_listed(get_args(Terms))}.",
         choices=get_args(Terms),
     ),
 ]
@@ -111,8 +115,8 @@ Loss: TypeAlias = Annotated[
     str,
     _option(
         NOISE,
-        f"What residuals cost: {_listed(get_args(losses.Name))}; huber where cosmic rays, hot "
-        "pixels or what moves must not show, poisson for photon counts.",
+        f"How far off pixels count: {_listed(get_args(losses.Name))}. gaussian takes squares; "
+        "huber is for cosmic rays, hot pixels and what moves, poisson for photon counts.",
         choices=get_args(losses.Name),
     ),
 ]
@@ -127,8 +131,7 @@ Noise: TypeAlias = Annotated[
 Threshold: TypeAlias = Annotated[
     float | None,
     _option(
-        NOISE,
-        "Of --loss huber and l1: largest residual that fits, in the numbers of the files.",
+        NOISE, "Of --loss huber and l1: largest residual that fits, in the numbers of the files."
     ),
 ]
 Background: TypeAlias = Annotated[
@@ -154,8 +157,8 @@ Regulariser: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-        f"What is kept small: {_listed(REGULARISERS)}; tv and huber-tv keep edges, starlet stars "
-        "and faint light.",
+        f"What is kept small, so that the image is smooth: {_listed(REGULARISERS)}; tv and "
+        "huber-tv keep edges, starlet stars and faint light.",
         choices=REGULARISERS,
     ),
 ]
@@ -163,24 +166,24 @@ Beta: TypeAlias = Annotated[
     str,
     _option(
         PRIOR,
-        f"Weight of the regulariser, or {_listed(get_args(Rule))}.",
+        "Weight of the regulariser: large for a smooth image, small for a sharp and noisy one. A "
+        f"number, or a rule that chooses it: {_listed(get_args(Rule))}.",
         choices=get_args(Rule),
     ),
 ]
 Nonnegative: TypeAlias = Annotated[bool, _option(PRIOR, "No values below 0.", "--nonnegative")]
 Bounds: TypeAlias = Annotated[
     str | None,
-    _option(
-        PRIOR,
-        "Least and largest value of the result, in the numbers of the files, as 0,255.",
-    ),
+    _option(PRIOR, "Least and largest value of the result, in the numbers of the files, as 0,255."),
 ]
 Solver: TypeAlias = Annotated[
     str,
     _option(SOLVER, f"One of {_listed(get_args(solvers.Name))}.", choices=get_args(solvers.Name)),
 ]
 Maxiter: TypeAlias = Annotated[int, _option(SOLVER, "Most iterations.")]
-Rtol: TypeAlias = Annotated[float, _option(SOLVER, "Relative tolerance.")]
+Rtol: TypeAlias = Annotated[
+    float, _option(SOLVER, "Relative tolerance: the smaller, the later iterations end.")
+]
 Out: TypeAlias = Annotated[
     Path, _option(OUTPUT, "Image to write: PNG, JPEG, WebP, BMP, TIFF, .npy, FITS or .zarr.")
 ]
@@ -188,8 +191,9 @@ Errors: TypeAlias = Annotated[
     Path | None,
     _option(
         OUTPUT,
-        "Image to write of the standard deviation of each pixel, in the numbers of --out: TIFF "
-        "or .npy; FITS has the image, too, and which pixels no frame saw, as SCI, ERR and DQ.",
+        "Image to write of how far off each pixel may be (its standard deviation), in the numbers "
+        "of --out: TIFF or .npy; FITS has the image, too, and which pixels no frame saw, as SCI, "
+        "ERR and DQ.",
     ),
 ]
 Report: TypeAlias = Annotated[
@@ -199,7 +203,7 @@ Truth: TypeAlias = Annotated[
     Path | None,
     _option(
         OUTPUT,
-        "Image to compare with: PSNR, SSIM, relative RMSE. Beside "
+        "True image, if it is known, to compare with: PSNR, SSIM, relative RMSE. Beside "
         "files of integers, one of floating point has white at 1.",
     ),
 ]
@@ -219,7 +223,7 @@ Err: TypeAlias = Annotated[
     bool,
     _option(
         DATA,
-        "Whether extensions ERR of FITS files are weights, 1 over their squares, and DQ says which "
+        "Whether FITS files' extensions ERR give the weights, 1 over their squares, and DQ the "
         "pixels not to use.",
         "--err/--no-err",
     ),

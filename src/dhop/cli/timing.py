@@ -109,10 +109,6 @@ def interleaved(
         Seconds of a turn. Only the calls of its second half count: by then caches are warm and the
         processors awake, which can take ten milliseconds on a virtual machine. A product that takes
         more than 0.05 s is called once.
-
-    Returns
-    -------
-    dict of str to float
     """
     several = {}
     for name, product in products.items():

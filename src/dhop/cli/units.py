@@ -28,15 +28,9 @@ def is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Unit:
-    """The unit of the pixel values in files.
+    """The unit of the pixel values in files."""
 
-    Attributes
-    ----------
-    white : int or None
-        The value of white in files of integers; None if values are not scaled.
-    """
-
-    white: int | None
+    white: int | None  # the value of white in files of integers; None if values are not scaled
 
     @property
     def one(self) -> float:

@@ -22,7 +22,7 @@ class Equations(Protocol):
     r"""Normal equations :math:`N + \beta P = \sum_i w_i A_i^H A_i + \beta \sum_j S_j^H S_j`."""
 
     def inverse(self, beta: float, *, once: bool = False) -> Inverse:
-        """The function that solves for images; `once` if there will be none for another `beta`."""
+        """The inverse for one `beta`; `once` if there will be no other."""
 
 
 def exact_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | None:
@@ -42,9 +42,9 @@ def even_equations(frames: Frames, penalties: Sequence[Model]) -> Equations | No
 def nearest_equations(
     frames: Sequence[tuple[Model, float | NDArray[np.float64]]], penalties: Sequence[Model]
 ) -> Equations | None:
-    """The exact equations or, to precondition with, those of similar operators; None if none is.
+    """The exact equations or, as preconditioner, those of similar operators; None if none is near.
 
-    Weights may be those of a frame's pixels.
+    Weights may differ from pixel to pixel.
     """
     masked = None
     if not all(np.ptp(weight) == 0 for _, weight in frames):

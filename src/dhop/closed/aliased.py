@@ -1,4 +1,4 @@
-"""Normal equations that fall into small systems, one for each class of aliased frequencies."""
+"""Normal equations that are block-diagonal, with a block for each class of aliases."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -23,18 +23,17 @@ LINE = 1.0  # nanoseconds a pixel and column tap, to compute a transfer function
 class AliasedEquations:
     r"""The matrix :math:`N + \beta P = \sum_i w_i A_i^H A_i + \beta \sum_j S_j^H S_j` in a basis.
 
-    In the basis that diagonalises convolutions each class of frequencies that decimation makes
-    alike is a system of its own, of as many unknowns as there are aliases: the product of the
-    factors of both axes. This is the closed form of N. Zhao et al., "Fast single image
-    super-resolution using a new analytical solution for l2-l2 problems", IEEE Trans. Image Process.
-    25 (2016) 3683-3697, https://doi.org/10.1109/TIP.2016.2567075, for any number of frames and in
-    the cosine basis too.
+    In the basis that diagonalises convolutions each class of aliases is a system of its own, of as
+    many unknowns as there are aliases: the product of the factors of both axes. This is the closed
+    form of N. Zhao et al., "Fast single image super-resolution using a new analytical solution for
+    l2-l2 problems", IEEE Trans. Image Process. 25 (2016) 3683-3697,
+    https://doi.org/10.1109/TIP.2016.2567075, for any number of frames and in the cosine basis too.
 
-    Workspace: one frame, or several that see the same way, give a matrix of rank one and a
-    diagonal, which takes nothing but the spectrum of one image at a time, in double precision. The
-    systems of different frames are kept: ``4 (F + 1)`` bytes for each pixel with `F` the number of
-    aliases, twice as much if the basis or the problem is complex, half of that if only the basis
-    is; and as much again for their factors, unless `inverse` is told that it is called once.
+    Workspace: one frame, or several equal ones, give a matrix of rank one and a diagonal, which
+    takes the spectrum of one image at a time, in double precision. The systems of different frames
+    are kept: ``4 (F + 1)`` bytes for each pixel with `F` the number of aliases, twice as much if
+    the basis or the problem is complex, half of that if only the basis is; and as much again for
+    their factors, unless `inverse` is told that it is called once.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ class AliasedEquations:
         solved = self.leading // 2 + 1 if self.mirrored else self.leading
         self.count = solved * self._inner
         self.dtype = np.dtype(np.float64 if basis.real and not self.complex else np.complex128)
-        # Of the taps that products multiply with: a small beta divides by any difference.
+        # By the rounded taps of the products: a small beta would amplify any difference.
         self.frames = [(basis.response(model.rounded), weight) for model, weight in merged(frames)]
         self._penalties = [basis.response(model) for model in penalties]
         self._taps = sum(model.columns.taps for model in models)
@@ -82,7 +81,7 @@ class AliasedEquations:
 
     @property
     def times(self) -> Array:
-        """How often what holds for each of the classes that are solved for holds among all."""
+        """The number of classes that each of those that are solved stands for."""
         k = np.arange(self.count) // self._inner
         alone = (k == -k % self.leading) | (not self.mirrored)
         return np.where(alone, 1.0, 2.0)
@@ -170,7 +169,7 @@ class AliasedInverse(Inverse):
     def _solved(self, image: Array, number: int) -> Array:
         return self._filtered(image, None)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         return self._filtered(image, self._penalty())
 
     def _filtered(self, image: Array, penalty: Array | None) -> Array:
@@ -182,7 +181,7 @@ class AliasedInverse(Inverse):
         return found if equations.complex else found.real
 
     def _mirror(self, spectrum: Array) -> None:
-        """Fill in the frequencies whose opposites have been solved for."""
+        """Fill in the conjugates of the solutions at opposite frequencies."""
         basis = self.equations.basis
         rows = basis.rows[self.equations.count :].ravel()
         opposite, columns = basis.opposite(rows), np.arange(spectrum.shape[1])
@@ -204,7 +203,7 @@ class AliasedInverse(Inverse):
 
 
 class FactorisedInverse(AliasedInverse):
-    """By the Cholesky factors of all classes."""
+    """By the Cholesky factors of each class."""
 
     def __init__(self, equations: AliasedEquations, beta: float, once: bool) -> None:
         super().__init__(equations, beta)
@@ -245,7 +244,7 @@ class FactorisedInverse(AliasedInverse):
 
 
 class OneFrameInverse(AliasedInverse):
-    """Of a matrix of rank one and a diagonal for each class, formed anew wherever it is needed."""
+    """For one frame: a matrix of rank one and a diagonal for each class, formed when needed."""
 
     def _solve(self, spectrum: Array, start: int, stop: int) -> None:
         from dhop.kernels.aliased_systems import solve_one
@@ -278,20 +277,20 @@ class OneFrameInverse(AliasedInverse):
 def aliased_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model], *, exact: bool = True
 ) -> AliasedEquations | None:
-    """The equations in the basis that serves all operators, if there is one: see `common_basis`."""
+    """The equations in the common basis of all operators, if there is one: see `common_basis`."""
     basis = common_basis([model for model, _ in frames], penalties, exact=exact)
     return None if basis is None else AliasedEquations(basis, frames, penalties)
 
 
 def _wide(image: Array, dtype: np.dtype[Any]) -> Array:
-    """A copy in double precision, which nothing else refers to."""
+    """A copy in double precision."""
     wide = workspace.empty(image.shape, np.result_type(image, dtype))
     wide[:] = image
     return wide
 
 
 def merged(frames: Sequence[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
-    """Frames that see the same way as one, of the sum of their weights."""
+    """Frames with equal operators as one, of the sum of their weights."""
     found: dict[Any, tuple[Model, Any]] = {}
     for model, weight in frames:
         taps = model.weights.dtype, model.weights.shape, model.weights.tobytes()

@@ -9,9 +9,10 @@ convolution multiplies each frequency, so that for one class `k` of aliases
 with the transfer function `T`. Both transforms are orthonormal.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,7 @@ TAPS = 64  # a row; for more of them a fast Fourier transform is quicker
 class Response:
     """A function of frequency as the product of two matrices, or the first alone.
 
-    Its lines are computed where they are needed: those of an image's size would take as much memory
-    as an image each.
+    Its lines are computed when needed: all of them would take as much memory as an image.
     """
 
     def __init__(self, left: Array, right: Array | None = None) -> None:
@@ -51,72 +51,76 @@ class Response:
         return out
 
 
-class Basis(Protocol):
-    """An orthonormal basis of images.
+class Basis(ABC):
+    """An orthonormal basis of images of a shape, sorted by the aliases of a decimation.
 
     Attributes
     ----------
-    shape : tuple of int
-        Of images. A spectrum has two axes, the leading ones of a volume being seen as one.
     classes : tuple of int
-        Number of classes on each axis, the shape of what decimation leaves of an image.
+        Number of classes on each axis: the shape of a decimated image.
     tables : sequence of ndarray of int, shapes (c, f)
         The frequencies of each class on each axis.
     rows, columns : ndarray of int, shapes (c0, f0) and (c1, f1)
-        The same of either axis of a spectrum.
+        The same of either axis of a spectrum, of which the first is all leading axes of a volume.
     real : bool
         Whether the spectrum of a real image is real.
     boundary : str
-        How the waves continue an image.
+        By which the waves continue an image.
     """
 
-    shape: tuple[int, ...]
-    classes: tuple[int, ...]
-    tables: list[Index]
-    rows: Index
-    columns: Index
-    real: bool
-    boundary: Boundary
+    real: ClassVar[bool]
+    boundary: ClassVar[Boundary]
 
     def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        """The basis of images and their decimation."""
+        self.shape = shape
+        self.classes = tuple(n // f for n, f in zip(shape, factor, strict=True))
+        self.tables = [self.table(*each) for each in zip(shape, factor, strict=True)]
+        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
 
+    @staticmethod
+    @abstractmethod
+    def table(size: int, factor: int) -> Index:
+        """The frequencies of each class on an axis."""
+
+    @abstractmethod
     def analyse(self, image: Array) -> Array:
-        """The spectrum of an image, which may be overwritten; or of what is left of one."""
+        """The spectrum of an image, or of a decimated one, which may be overwritten."""
 
+    @abstractmethod
     def synthesise(self, spectrum: Array) -> Array:
         """The image of a spectrum, which may be overwritten."""
 
+    @abstractmethod
     def opposite(self, rows: Index) -> Index:
-        """The rows of a spectrum whose waves run the other way."""
+        """The rows of the opposite frequencies."""
 
+    @abstractmethod
     def filtered(self, image: Array, gain: Array) -> Array:
         """A real image of any shape, each frequency multiplied by a real even `gain`."""
 
+    @abstractmethod
     def response(self, model: Model) -> Response:
         """The transfer function of an operator for which this basis `holds`."""
 
     def transfer(self, model: Model) -> Array:
         """The whole of it."""
+        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
+    @abstractmethod
     def holds(self, model: Model, exact: bool) -> bool:
         """Whether the operator is its transfer function, or if not `exact` nearly so."""
 
 
-class Fourier:
+class Fourier(Basis):
     """For operators that wrap: every convolution is diagonal."""
 
     real = False
-    boundary: Boundary = "wrap"
+    boundary = "wrap"
 
-    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.classes = _classes(shape, factor)
-        self.tables = [
-            np.arange(c)[:, None] + c * np.arange(f)
-            for c, f in zip(self.classes, factor, strict=True)
-        ]
-        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
+    @staticmethod
+    def table(size: int, factor: int) -> Index:
+        count = size // factor
+        return np.arange(count)[:, None] + count * np.arange(factor)
 
     def analyse(self, image: Array) -> Array:
         settings = {"norm": "ortho", "overwrite_x": True, "workers": _workers(image)}
@@ -143,9 +147,6 @@ class Fourier:
         *left, right = (_waves(axis.size, axis.start + np.arange(axis.taps)) for axis in model.axes)
         return Response(_summed(left, model) / scale, np.ascontiguousarray(right.T))
 
-    def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
-
     def _spectrum(self, model: Model) -> Array:
         placed = np.zeros(self.shape, model.weights.dtype)
         places = [(axis.start + np.arange(axis.taps)) % axis.size for axis in model.axes]
@@ -157,7 +158,7 @@ class Fourier:
         return boundaries <= ({"wrap"} if exact else {"wrap", "constant"})
 
 
-class Cosine:
+class Cosine(Basis):
     """For operators that continue symmetrically with a PSF that is symmetric in both axes.
 
     With half-sample symmetry the type II cosine transform does what the Fourier transform does for
@@ -167,13 +168,14 @@ class Cosine:
     """
 
     real = True
-    boundary: Boundary = "symmetric"
+    boundary = "symmetric"
 
-    def __init__(self, shape: tuple[int, ...], factor: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.classes = _classes(shape, factor)
-        self.tables = [_cosine_classes(n, f) for n, f in zip(shape, factor, strict=True)]
-        self.rows, self.columns = _paired(self.tables[:-1], shape), self.tables[-1]
+    @staticmethod
+    def table(size: int, factor: int) -> Index:
+        # Odd multiples of `m`, which vanish, are put into class 0.
+        m = size // factor
+        k, r = np.arange(m)[:, None], np.arange(factor)
+        return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
 
     def analyse(self, image: Array) -> Array:
         return _flat(_cosines(fft.dctn, image))
@@ -192,9 +194,6 @@ class Cosine:
     def response(self, model: Model) -> Response:
         *left, right = map(_cosine_factors, model.axes)
         return Response(_summed(left, model), np.ascontiguousarray(right.T))
-
-    def transfer(self, model: Model) -> Array:
-        return self.response(model).lines(np.arange(prod(self.shape[:-1])))
 
     def holds(self, model: Model, exact: bool) -> bool:
         if exact and not _boundaries(model) <= {"symmetric"}:
@@ -218,9 +217,9 @@ def common_basis(
     penalties : sequence of Model
         Of factor one.
     exact : bool
-        If not, boundaries are overlooked: the basis is that of similar operators. To precondition
-        with, the cosine basis serves best where PSFs are symmetric, else the Fourier basis where
-        there are zeros outside; elsewhere neither was seen to save iterations.
+        If not, boundaries may differ: the basis is that of similar operators. To precondition, the
+        cosine basis is best for symmetric PSFs, else the Fourier basis for zeros outside; elsewhere
+        neither was seen to save iterations.
     """
     shape, factor = frames[0].size, tuple(map(step, frames[0].axes))
     if any(
@@ -236,12 +235,8 @@ def common_basis(
 
 
 def _boundaries(model: Model) -> set[Boundary]:
-    """The boundaries that make a difference: on an axis of one pixel all but zeros are the same."""
+    """The boundaries, but for axes of one pixel, where all but zeros are the same."""
     return {axis.boundary for axis in model.axes if axis.size > 1 or axis.boundary == "constant"}
-
-
-def _classes(shape: tuple[int, ...], factor: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n // f for n, f in zip(shape, factor, strict=True))
 
 
 def _paired(tables: Sequence[Index], shape: tuple[int, ...]) -> Index:
@@ -259,7 +254,7 @@ def _flat(spectrum: Array) -> Array:
 
 
 def _image(spectrum: Array, basis: Basis) -> Array:
-    """With the axes of an image, or of what decimation leaves of it."""
+    """With the axes of an image, or of a decimated one."""
     return spectrum.reshape(basis.shape if spectrum.size == prod(basis.shape) else basis.classes)
 
 
@@ -272,13 +267,13 @@ def _summed(left: Sequence[Array], model: Model) -> Array:
 
 
 def _rounds_to(one: Array, other: Array) -> bool:
-    """Whether two arrays differ by no more than the folding of a PSF rounds."""
+    """Whether two arrays are equal up to the rounding of folded PSFs."""
     bound = 8 * np.finfo(np.float64).eps * np.abs(other).max()
     return bool((np.abs(one - other) <= bound).all())
 
 
 def _waves(size: int, positions: Index) -> Array:
-    """What a tap at each position adds to the transfer function of each frequency."""
+    """The contribution of a tap at each position to the transfer function at each frequency."""
     turns = np.multiply.outer(np.arange(size), positions) % size / size
     return np.asarray(np.exp(2j * np.pi * turns))
 
@@ -297,15 +292,8 @@ def step(axis: Axis) -> int:
     return axis.factor if axis.outputs > 1 else axis.size
 
 
-def _cosine_classes(size: int, factor: int) -> Index:
-    """Frequencies of each class; odd multiples of `m`, which vanish, are put into class 0."""
-    m = size // factor
-    k, r = np.arange(m)[:, None], np.arange(factor)
-    return np.where((r % 2 == 1) & (k > 0), m * (r + 1) - k, m * r + k)
-
-
 def _cosine_factors(axis: Axis) -> Array:
-    """What each tap adds to the transfer function of each frequency."""
+    """The contribution of each tap to the transfer function at each frequency."""
     n, f = axis.size, step(axis)
     m = n // f
     K = np.arange(n)

@@ -17,7 +17,7 @@ from dhop.model.geometry import Model
 
 Array = NDArray[Any]
 
-# For which basis, by boundaries. Of others none always saves time.
+# By boundaries. For others no basis always saves time.
 BASES: dict[type[Fourier | Cosine], set[Boundary]] = {
     Fourier: {"wrap"},
     Cosine: {"symmetric", "constant"},
@@ -27,17 +27,16 @@ BASES: dict[type[Fourier | Cosine], set[Boundary]] = {
 class DiagonalEquations:
     r"""The diagonal of :math:`N + \beta P` in a basis of waves.
 
-    A frame alone cannot tell the aliases of a frequency apart. With the shifts of several, what
-    they say of one alias about another nearly cancels, and what is left is the diagonal: the sum of
-    the squared transfer functions :math:`w_i |T_i|^2 / f_0 f_1`, for a cosine the mean of those of
-    the waves in both directions that it is made of.
+    With the shifts of several frames the elements between aliases nearly cancel. The diagonal is
+    the sum of squared transfer functions :math:`w_i |T_i|^2 / f_0 f_1`, for a cosine the mean over
+    its waves in both directions.
 
     Workspace: five images in double precision.
 
     Parameters
     ----------
     basis : Basis
-        Of images, with factor one.
+        Of factor one.
     data, penalty : ndarray
         The diagonals of `N` and `P`, of the shape of spectra.
     """
@@ -68,14 +67,14 @@ class DiagonalInverse(Inverse):
     def _solved(self, image: Array, number: int) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         return self._basis.filtered(image.astype(np.float64), self.gain**2 * self._data)
 
 
 def diagonal_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
 ) -> DiagonalEquations | None:
-    """The equations if there are several different real frames with borders that suit them."""
+    """The equations if there are several different real frames with suitable boundaries."""
     frames = merged(frames)
     models = [*(model for model, _ in frames), *penalties]
     if len(frames) == 1 or any(model.dtype.kind == "c" for model in models):
@@ -93,10 +92,9 @@ def diagonal_equations(
 def undecimated_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
 ) -> DiagonalEquations | None:
-    """The equations of real frames that are as fine as the image, if one basis serves them all.
+    """The equations of real frames on the pixels of the image, if they have a common basis.
 
-    Frequencies have no aliases then. Each product takes one transform of real numbers either way,
-    and the diagonal is kept for the next.
+    There are no aliases then. Each product takes one transform of real numbers either way.
     """
     models = [*(model for model, _ in frames), *penalties]
     coarse = any(step(axis) > 1 for model in models for axis in model.axes)
@@ -132,7 +130,7 @@ def power(basis: Basis, models: Sequence[tuple[Model, float]]) -> Array:
     )
     found = lags
     for k, waves in enumerate(left):
-        # Of cosines the waves in both directions leave the product of the real parts alone.
+        # Waves in both directions, of cosines, sum to the product of the real parts.
         waves = waves.real if basis.real else waves
         found = np.moveaxis(np.tensordot(waves, found, (1, k)), 0, k)
     found = found.reshape(-1, found.shape[-1])

@@ -1,4 +1,4 @@
-"""Pixels that nobody observed."""
+"""Gaps: regions of pixels without observations."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -18,12 +18,12 @@ Array = NDArray[Any]
 
 EMPTY = 0.1  # part of the full weight that counts as none
 REACH = 3  # pixels that the blur of the grid spreads, as far as it matters
-AROUND = 4  # pixels around a gap whose values are found together with those inside
-# Spacing of the splines that a gap is filled with from some depth on: they reach three spacings
-# back, and what they reach is not seen through the blur.
+AROUND = 4  # pixels around a gap that are unknowns, too
+# Spacing of the splines that stand for pixels from some depth on: they reach three spacings back,
+# and must not reach pixels whose blur is observed.
 SPACINGS = {3 * 4 + REACH: 4, 3 * 16 + REACH: 16}
 MOST = 250_000  # unknowns; each takes about three kilobytes
-NOTHING = 1e-12  # of the largest diagonal entry: keeps small what nothing tells
+NOTHING = 1e-12  # of the largest diagonal entry is added, against singularity
 BAND = 2**17  # rows of a sparse matrix that are built at a time
 
 
@@ -36,9 +36,9 @@ class Gaps:
 
     .. math:: (D^{-1} - H)^{-1} = D + D T (\beta R + T \omega T)^{-1} T D.
 
-    The second term matters in wide gaps, which only `R` fills, and there alone it is computed: the
-    matrix in brackets is cut out for the pixels of wide gaps and some around them, and factorised.
-    Far from the edge of a gap there is nothing but smooth waves, and splines stand for the pixels.
+    The second term matters in wide gaps, which `R` alone fills, and is computed only there: the
+    matrix in brackets is restricted to the pixels of wide gaps and some around, and factorised.
+    Far from the edge of a gap the solution is smooth, and splines stand for the pixels.
 
     Workspace: about three kilobytes for each pixel that is near the edge of a wide gap, on the
     inside up to a depth of 15. If these are more than `MOST` the second term is left out.
@@ -118,7 +118,7 @@ class Gaps:
 
 
 def around_gaps(omega: Array, boundary: Boundary, least: int) -> NDArray[np.bool_]:
-    """The pixels of gaps that are somewhere `least` wide either way, and some around them."""
+    """The pixels of gaps that somewhere contain a square of side `least`, and some around them."""
     margin = least + AROUND
     empty = np.pad(omega < EMPTY, margin, mode=boundary)
     wide = scipy.ndimage.binary_opening(empty, np.ones((least, least)))
@@ -131,14 +131,14 @@ def around_gaps(omega: Array, boundary: Boundary, least: int) -> NDArray[np.bool
 def _unknowns(
     gap: NDArray[np.bool_], near: NDArray[np.bool_], boundary: Boundary
 ) -> tuple[NDArray[np.intp], Any]:
-    """The pixels that are not deep in a gap, and splines for those that are, as columns."""
+    """The pixels outside and at the edge of gaps, and splines for the others, as columns."""
     margin = max(SPACINGS)
     padded = np.pad(gap, margin, mode=boundary)
     depth = scipy.ndimage.distance_transform_cdt(padded)[margin:-margin, margin:-margin]
     edges = [*SPACINGS, gap.size]
     blocks = [csr_array((gap.size, 0))]
     for (first, last), spacing in zip(pairwise(edges), SPACINGS.values(), strict=True):
-        # Those that have no part where the next are: they would be sums of finer ones else.
+        # Without those within the region of the next, which would be redundant.
         blocks.append(_splines(depth > first, depth > last, spacing, boundary))
     return np.flatnonzero(near & (depth <= edges[0])), hstack(blocks, format="csr")
 
@@ -175,15 +175,11 @@ def _splines_of_axis(size: int, spacing: int, boundary: Boundary) -> tuple[Array
 def columns_of(model: Model, pixels: NDArray[np.intp]) -> Iterator[tuple[Any, NDArray[np.intp]]]:
     """Columns of the matrix of a model with factor one, for bands of its rows.
 
-    Yields
-    ------
-    matrix : csr_array
-        The rows of outputs that see any of the pixels.
-    outputs : ndarray of int
-        Which these are.
+    Yields the rows that have entries in any of these columns, as a sparse matrix, and their
+    numbers.
     """
     rows, columns = model.rows.windows, model.columns.windows
-    # What lies outside, -1, is a row and a column more.
+    # Outside, -1, is one more row and column.
     number = np.full((model.rows.size + 1, model.columns.size + 1), OUTSIDE)
     number[np.divmod(pixels, model.columns.size)] = np.arange(pixels.size)
     seen = np.logical_or.reduce([(number != OUTSIDE)[line] for line in rows.T])
@@ -199,7 +195,7 @@ def columns_of(model: Model, pixels: NDArray[np.intp]) -> Iterator[tuple[Any, ND
 
 
 def _blur_model(basis: Basis, gain: Array) -> Model:
-    """The middle of the kernel of a gain."""
+    """The convolution with the central part of the kernel of a gain."""
     impulse = np.zeros(gain.shape)
     middle = tuple(size // 2 for size in gain.shape)
     impulse[middle] = 1

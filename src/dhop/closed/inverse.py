@@ -1,4 +1,4 @@
-"""What solves normal equations, image by image."""
+"""Inverses of normal equations, for one image after the other."""
 
 from typing import Any
 
@@ -27,10 +27,13 @@ class Inverse:
             out[place] = self._solved(images[place], number)
         return out
 
-    def spread(self, images: Array, out: Array, axes: int = 2) -> None:
-        r"""The products of :math:`K^{-1} N K^{-1}`, `K^{-1}` being this inverse, into `out`."""
+    def noise_product(self, images: Array, out: Array, axes: int = 2) -> None:
+        r"""The products with the noise covariance :math:`K^{-1} N K^{-1}` into `out`.
+
+        :math:`K^{-1}` is this inverse.
+        """
         for place in np.ndindex(images.shape[:-axes]):
-            out[place] = self._spread(images[place])
+            out[place] = self._noise_product(images[place])
 
     def diagonal(self, noise: bool = False) -> Array:
         r"""The diagonal, as an image: of :math:`K^{-1}`, or for `noise` :math:`K^{-1} N K^{-1}`."""
@@ -40,5 +43,5 @@ class Inverse:
         """The solution for one image, the `number`-th."""
         raise NotImplementedError
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         raise NotImplementedError

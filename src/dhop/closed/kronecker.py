@@ -25,17 +25,10 @@ class KroneckerEquations:
     .. math:: \frac{1}{\beta p} \left( I - A^H U \left(\Lambda_0 \otimes \Lambda_1 +
         \frac{\beta p}{w} I\right)^{-1} U^H A \right), \quad U = U_0 \otimes U_1;
 
-    likewise with a third factor.
+    likewise with a third factor. The product of the `factors` is ``model.box``; `w` is the weight
+    and `p` the penalty.
 
     Workspace: a square matrix of the low resolution for each axis, and three images.
-
-    Parameters
-    ----------
-    model : Model
-    factors : sequence of ndarray
-        Their product is ``model.box``.
-    weight, penalty : float
-        `w` and `p`.
     """
 
     def __init__(
@@ -84,12 +77,12 @@ class KroneckerInverse(Inverse):
         image = image.astype(np.result_type(image, np.float64), copy=False)
         return np.asarray((image - self._filtered(image, 1 / self._shifted)) / self._scale)
 
-    def _spread(self, image: Array) -> Array:
+    def _noise_product(self, image: Array) -> Array:
         image = image.astype(np.result_type(image, np.float64), copy=False)
         return self._filtered(image, self._shifted**-2 / self._weight)
 
     def _filtered(self, image: Array, gain: Array) -> Array:
-        """What the frame sees of an image, times a gain in the basis of all axes, and back."""
+        """``A^H U gain U^H A`` of an image."""
         low = _on_axes([U.conj().T for U in self._vectors], _on_axes(self._axes, image))
         low = _on_axes(self._vectors, low * gain)
         return _on_axes([A.conj().T for A in self._axes], low)

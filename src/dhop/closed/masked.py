@@ -7,8 +7,8 @@ A frame with the weights :math:`w_0 \omega`, :math:`\omega` from 0 to 1, has the
 .. math:: M^{-1} = M_0^{-1} + M_0^{-1} A^H (D^{-1} - H)^{-1} A M_0^{-1}, \quad
     H = A M_0^{-1} A^H.
 
-What is left to be inverted lives on the pixels of the frame that lack weight: the data that are
-missing are the unknowns. `H` multiplies each frequency of the frame by a number from 0 to 1.
+The inverse in brackets is on the pixels of the frame that lack weight: the missing data are the
+unknowns. `H` multiplies each frequency of the frame by a number from 0 to 1.
 """
 
 from collections.abc import Sequence
@@ -31,29 +31,21 @@ from dhop.model.geometry import Model
 Array = NDArray[Any]
 Frames = Sequence[tuple[Model, float | Array]]
 
-MOST_WEIGHT = 4.0  # times the mean of those that are not zero; what has more counts as this
-NOTHING = 1e-9  # part of the weight that may be missing without being looked at
-TOLERANCE = 1e-7  # of the residual that is left by the missing data
+MOST_WEIGHT = 4.0  # times the mean of those that are not zero, at which weights are clipped
+NOTHING = 1e-9  # part of the weight whose absence is ignored
+TOLERANCE = 1e-7  # of the residual by the missing data
 STEPS = 200
-MOST_RATIO = 1e200  # of data to penalty; more is as good as certain
-LEAST = 3  # pixels of a frame that a gap is wide
+MOST_RATIO = 1e200  # of data to penalty, at which it is clipped
+LEAST = 3  # pixels of a frame: the width of wide gaps
 
 
 class MaskedEquations:
-    """The equations of one frame.
+    """The equations of one frame, given by those with its full weight all over.
+
+    Relative to that the weights of each image are `omega`, (m0, m1). If the equations are `exact`
+    the missing data are solved for to a tolerance, else by one step.
 
     Workspace: of `AliasedEquations`, the spectrum of another image, four frames, and `Gaps`.
-
-    Parameters
-    ----------
-    equations : AliasedEquations
-        Of the frame with its full weight all over.
-    omega : sequence of ndarray, shape (m0, m1)
-        The weights of each image, relative to that.
-    penalties : sequence of Model
-    exact : bool
-        Whether the operators are what `equations` take them for. The missing data are found to a
-        tolerance then, else by one step.
     """
 
     def __init__(
@@ -76,10 +68,10 @@ class MaskedEquations:
         return MaskedInverse(self, beta)
 
     def symbols(self, beta: float) -> tuple[Array, Array, float]:
-        """The gains of `H` and of the blur of the frame's own grid, and the scale of its penalty.
+        """The gains of `H` and of a blur on the frame's own grid, and the scale of its penalty.
 
-        A penalty on the grid stands for that on the image if it is as large for slow waves; what
-        the two make of fast ones is left to the blur.
+        The penalty on the grid is scaled to that on the image at low frequencies; how they differ
+        at high ones is put into the blur.
         """
         equations, basis = self.equations, self.equations.basis
         ((response, weight),) = equations.frames
@@ -105,7 +97,7 @@ class MaskedEquations:
         return ratio / (1 + ratio), np.sqrt(square), scale
 
     def _scale(self, own: Array) -> float:
-        """The mean ratio of both penalties at the slowest waves."""
+        """The mean ratio of both penalties at the lowest frequencies."""
         basis = self.equations.basis
         found = []
         for k0, k1 in (0, 1), (1, 0), (1, 1):
@@ -159,7 +151,7 @@ class MaskedInverse(Inverse):
         return np.asarray(basis.synthesise(rhs).real)
 
     def _missing(self, fit: Array, number: int, goal: float) -> Array:
-        """Solve for the data that are missing, times `D`."""
+        """Solve for the missing data, times `D`."""
         gaps = self._gaps[number]
         missing = 1 - self._masked.omega[number]
         if not self._masked.exact:
@@ -181,21 +173,13 @@ class MaskedInverse(Inverse):
 
 
 class GappedEquations:
-    """The equations of several frames where none of them sees a part of the scene.
+    """The equations of several frames that all leave a part of the scene unobserved.
 
-    All frames together stand for one that has as many pixels as the image.
+    All frames together are approximated by one with the pixels of the image. The equations are
+    those with full weights all over; relative to that the weights of each image are `omega`,
+    (n0, n1). Gaps are wide from a width of `least` on.
 
     Workspace: of `DiagonalEquations`, three images more, and `Gaps`.
-
-    Parameters
-    ----------
-    equations : DiagonalEquations
-        Of the frames with their full weights all over.
-    omega : sequence of ndarray, shape (n0, n1)
-        The weights of each image's pixels, relative to that.
-    penalties : sequence of Model
-    least : int
-        Width from which on a gap is wide.
     """
 
     def __init__(
@@ -280,7 +264,7 @@ def _wide(omega: Sequence[Array], basis: Basis, least: int) -> bool:
 
 
 def _for_each(omega: Sequence[Array], make: Any) -> list[Any]:
-    """What is made of each, once of those that are equal to the one before."""
+    """What `make` makes of each, once for those that are equal to the one before."""
     made: list[Any] = []
     for number, each in enumerate(omega):
         same = number and np.array_equal(each, omega[number - 1])

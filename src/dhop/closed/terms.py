@@ -59,7 +59,7 @@ class Term(NamedTuple):
 
 
 def of_one_scene(terms: Sequence[Term] | None) -> Sequence[Term] | None:
-    """The terms if all look at the same axes, so that their images are the same; else None."""
+    """The terms if all have the same image axes; else None."""
     return terms if terms and len({term.axes for term in terms}) == 1 else None
 
 

@@ -1,9 +1,9 @@
-r"""Diagonals of inverses: how sure each pixel of a solution is.
+r"""Diagonals of inverses: the variance of each pixel of a solution.
 
 A pixel `i` has the variance :math:`\sum_{KL} C_{KL} \phi_K(i) \bar\phi_L(i)` with the waves
 :math:`\phi` and the inverse `C`, which has entries for pairs of one class only. The product of two
-waves is a wave again, or half the sum of two cosines. So what all pairs say adds up to the spectrum
-of the diagonal. In the Fourier basis the pairs differ by multiples of the number of classes: the
+waves is a wave again, or half the sum of two cosines. So all pairs add up to the spectrum of the
+diagonal. In the Fourier basis the pairs differ by multiples of the number of classes: the
 diagonal repeats with the decimation, and only as many of its frequencies are there.
 """
 
@@ -25,10 +25,8 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    places : ndarray of int, shape (c, f, f, p)
-        The frequencies of the product of two members of each class.
-    scales : ndarray, of the same shape
-        How much of each there is.
+    places, scales : ndarray, shape (c, f, f, p)
+        The frequencies of the product of two members of each class, and their amplitudes.
     size : int
         Number of frequencies.
     """
@@ -38,7 +36,7 @@ class Pairs(NamedTuple):
     size: int
 
     def matrix(self, times: Array) -> Any:
-        """The spectra of the pairs of the first classes, so many `times`, as columns."""
+        """The spectra of the pairs of the first classes, each times a number, as columns."""
         count = len(times)
         places = self.places[:count].reshape(-1, self.places.shape[-1])
         scales = (self.scales[:count] * times[:, None, None, None]).reshape(places.shape)
@@ -48,7 +46,7 @@ class Pairs(NamedTuple):
 
 
 def pairs_of(basis: Basis) -> tuple[Pairs, Pairs]:
-    """Of the rows and of the columns of a basis."""
+    """The pairs of the rows and of the columns of a basis."""
     of_axis = _pairs_of_cosines if basis.real else _pairs_of_waves
     *leading, columns = map(of_axis, basis.tables)
     return reduce(_joined, leading), columns

@@ -48,12 +48,12 @@ class Window(Axis):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A block of an axis: lines ``needed`` of the one side give a range of lines of the other.
+    """What a range of outputs depends on along an axis, or of the adjoint a range of pixels.
 
     Attributes
     ----------
     needed : ndarray of intp
-        Ascending.
+        Lines of the other side, pixels or outputs, ascending.
     window : Window
         The axis from the pixels to the outputs that take part.
     """
@@ -77,8 +77,9 @@ def output_part(axis: Axis, start: int, stop: int, own: Ends | None = None) -> P
 def pixel_part(axis: Axis, start: int, stop: int, own: Ends | None = None) -> Part:
     """The outputs that pixels ``start, ..., stop - 1`` are read by, or a range of outputs alone.
 
-    Windows of outputs that become neighbours by leaving out others overlap only where they read no
-    pixel of the block.
+    Outputs that read none of these pixels are left out of the table. Those before and after a gap
+    come to stand side by side then, and the positions of their taps overlap; but only such that
+    read no pixel of the block, so that each position has one pixel at most.
     """
     if own is not None:
         source = axis.extended[axis.factor * own[0] : axis.factor * (own[1] - 1) + axis.taps]

@@ -50,6 +50,11 @@ def _chunked(A: Any, chunks: Chunks) -> ChunkedOperator:
     return DaskDHOperator(A.dims, A.psf, A.factor, chunks=chunks, **A.settings())
 
 
+def of_images(A: ChunkedOperator) -> list[Any]:
+    """The operators of each channel, or the one that is that of all."""
+    return A.each if isinstance(A, DaskChannelOperator) else [A]
+
+
 def _near(A: Any) -> DHOperator:
     """What a single image is seen by, or nearly."""
     if isinstance(A, ChannelOperator):
@@ -73,10 +78,13 @@ class _Composed:
     dims, dimsd : tuple of int
     chunks, chunksd : tuple of tuple of int
     image_axes : tuple of int
+    crowd : float
+        That of `MovedOperator`.
     """
 
     chunksd: Chunks
     image_axes: tuple[int, ...]
+    crowd: float
 
     def __init__(self, operator: MovedOperator | ChannelOperator, chunks: Chunks) -> None:
         self.operator = operator
@@ -95,6 +103,7 @@ class DaskMovedOperator(_Composed):
         self._camera = DaskDHOperator.of(operator.left, sides)
         self._warp = DaskWarpOperator.of(operator.right, chunks, self._camera.chunks)
         self.chunksd, self.image_axes = self._camera.chunksd, self._camera.image_axes
+        self.crowd = operator.crowd
 
     @cached_property
     def near(self) -> DHOperator:
@@ -111,13 +120,20 @@ class DaskMovedOperator(_Composed):
 
 
 class DaskChannelOperator(_Composed):
-    """`dhop.operators.channels.ChannelOperator` of chunked scenes, channels first."""
+    """`dhop.operators.channels.ChannelOperator` of chunked scenes, channels first.
+
+    Attributes
+    ----------
+    each : list
+        The operators of the channels.
+    """
 
     def __init__(self, operator: ChannelOperator, chunks: Chunks) -> None:
         super().__init__(operator, chunks)
-        self._each: list[Any] = [_chunked(A, chunks[1:]) for A in operator.operators]
-        self.chunksd = (chunks[0], *self._each[0].chunksd)
-        self.image_axes = tuple(axis + 1 for axis in self._each[0].image_axes)
+        self.each: list[Any] = [_chunked(A, chunks[1:]) for A in operator.operators]
+        self.chunksd = (chunks[0], *self.each[0].chunksd)
+        self.image_axes = tuple(axis + 1 for axis in self.each[0].image_axes)
+        self.crowd = self.each[0].crowd
 
     @cached_property
     def near(self) -> DHOperator:
@@ -127,12 +143,12 @@ class DaskChannelOperator(_Composed):
 
     def degrade(self, image: DaskArray) -> DaskArray:
         """The frame of a scene."""
-        products = [A.degrade(one) for A, one in zip(self._each, image, strict=True)]
+        products = [A.degrade(one) for A, one in zip(self.each, image, strict=True)]
         return da.stack(products).rechunk({0: self.chunksd[0]})
 
     def backproject(self, image: DaskArray) -> DaskArray:
         """The product of the adjoint with a frame."""
-        products = [A.backproject(one) for A, one in zip(self._each, image, strict=True)]
+        products = [A.backproject(one) for A, one in zip(self.each, image, strict=True)]
         return da.stack(products).rechunk({0: self.chunks[0]})
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.cautions import Caution, RegistrationWarning
+from dhop.cautions import Caution, RegistrationWarning, warn
 from dhop.dask.moving import estimated
 from dhop.dask.operator import DaskArray
 from dhop.dask.tiles import Tile
 from dhop.estimation.photometry import Photometry, Terms, fitted
-from dhop.frames.motions import as_shifts
+from dhop.frames.motions import as_shifts, of_shift
 from dhop.frames.observations import scene_dims
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import frame_operators, problem, solvers
@@ -48,6 +48,9 @@ class Choices:
     regulariser
         That of squares.
     factor : tuple of int
+        Pixels of the grid that frames are blurred on in one of a frame, and ...
+    ratio : tuple of float
+        ... pixels of the scene, as `dhop.frames.observations.checked_factor` has them.
     options : dict
         Of operators.
     photometry : Photometry
@@ -67,6 +70,7 @@ class Choices:
     psf: Any
     regulariser: Any
     factor: tuple[int, ...]
+    ratio: tuple[float, ...]
     options: dict[str, Any]
     photometry: Photometry
     trust: Array
@@ -78,12 +82,15 @@ class Choices:
     @classmethod
     def none(
         cls, frames: DaskArray, shifts: Array, motion: list[Any] | None, psf: Any,
-        regulariser: Any, factor: tuple[int, ...], options: dict[str, Any],
+        regulariser: Any, factor: tuple[int, ...], ratio: tuple[float, ...],
+        options: dict[str, Any],
     ) -> "Choices":  # fmt: skip
         """What is known without a look at the frames."""
         count = len(frames)
-        none = Photometry.none(count)
-        return cls(frames, shifts, motion, psf, regulariser, factor, options, none, np.ones(count))
+        return cls(
+            frames, shifts, motion, psf, regulariser, factor, ratio, options,
+            Photometry.none(count), np.ones(count),
+        )  # fmt: skip
 
     def look(self, tiles: list[Tile]) -> None:
         """Look at tiles of the frames."""
@@ -94,7 +101,7 @@ class Choices:
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and note it for reports."""
         self.notes.append(text)
-        warnings.warn(text, kind, stacklevel=4)
+        warn(text, kind)
 
     def register(self, weights: Sequence[Any], model: Any, progress: Progress) -> None:
         """Find how the frames have moved."""
@@ -117,6 +124,11 @@ class Choices:
                     RegistrationWarning,
                 )
 
+    def take_motion(self) -> None:
+        """Take shifts for motions, if no whole number of pixels of the scene is one of a frame."""
+        if self.motion is None and self.ratio != self.factor:
+            self.motion = [of_shift(move) for move in self.shifts]
+
     def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
         """Find or improve the shifts, and a first guess of the brightness."""
 
@@ -132,8 +144,6 @@ class Choices:
                 tile.frames if tile.special is None else tile.special.despiked(tile.frames)
             )
             known.align(own, tile.motion, terms, None)
-            size = scene_dims(tile.frames.shape, self.factor, None)
-            known.mask_outside(size[-len(self.factor) :], self.factor)
 
         self._each("aligning", look, progress)
         found = np.stack([tile.known.shifts + tile.moved for tile in self.tiles])
@@ -156,6 +166,7 @@ class Choices:
         for tile in self.tiles:
             if tile.motion is None:
                 tile.known.shifts = self.shifts - tile.moved
+            tile.known.mask_outside(self._size(tile)[-len(self.ratio) :], self.ratio)
             if not used.all():
                 given = tile.known.weights or [np.ones(())] * len(used)
                 tile.known.weights = [w * u for w, u in zip(given, used, strict=True)]
@@ -167,7 +178,7 @@ class Choices:
         if isinstance(psf, str):
             self._each(
                 "estimating the psf",
-                lambda tile: tile.known.set_psf(psf, center, self.factor, None), progress,
+                lambda tile: tile.known.set_psf(psf, center, self.ratio, None), progress,
             )  # fmt: skip
             found = [tile.known.psf for tile in self.tiles]
             widths = [width(each) for each in found]
@@ -279,13 +290,16 @@ class Choices:
 
     def _posed(self, tile: Tile, beta: float) -> problem.Problem:
         known = tile.known
-        size = scene_dims(tile.frames.shape, self.factor, None)
-        operators = frame_operators.operators(size, known, self.factor, self.options)
+        operators = frame_operators.operators(self._size(tile), known, self.ratio, self.options)
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         return problem.Problem(
             operator, known.photometry.corrected(tile.frames), self.regulariser, beta,
             self.options["boundary"], len(self.factor),
         )  # fmt: skip
+
+    def _size(self, tile: Tile) -> tuple[int, ...]:
+        """The shape of the scene that a tile shows."""
+        return scene_dims(tile.frames.shape, self.ratio, None)
 
     def _settle_brightness(self) -> None:
         each = [tile.known.photometry for tile in self.tiles]

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask.tasks import Key, of_one
 from dhop.model.relations import Index
 from dhop.runtime import workspace
 
 Array: TypeAlias = NDArray[Any]
 DaskArray: TypeAlias = Any
-Key: TypeAlias = tuple[Any, ...]
 Ends: TypeAlias = tuple[int, int]
 Patch: TypeAlias = tuple[Ends, ...]
 
@@ -124,10 +124,14 @@ class Halo:
     x : dask.array.Array or Outline
     axes : tuple of int
         Of the PSF. Along other axes a block needs one chunk.
+    whole : bool
+        Whether blocks read the chunks of their neighbours themselves, without copies of edges.
     """
 
-    def __init__(self, name: str, x: DaskArray | Outline, axes: tuple[int, ...]) -> None:
-        self._name, self._x, self._axes = name, x, axes
+    def __init__(
+        self, name: str, x: DaskArray | Outline, axes: tuple[int, ...], whole: bool = False
+    ) -> None:
+        self._name, self._x, self._axes, self._whole = name, x, axes, whole
         self._edges = [np.append(0, np.cumsum(x.chunks[axis])) for axis in axes]
         self._patches: dict[tuple[int, ...], dict[Patch, None]] = {}
 
@@ -154,7 +158,7 @@ class Halo:
 
     def _source(self, chunk: tuple[int, ...], patch: Patch, own: bool) -> Key:
         size = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)
-        if own or 2 * prod(stop - start for start, stop in patch) > size:
+        if own or self._whole or 2 * prod(stop - start for start, stop in patch) > size:
             return (self._x.name, *chunk)
         self._patches.setdefault(chunk, {})[patch] = None
         return (self._name, *chunk)
@@ -162,8 +166,14 @@ class Halo:
     def tasks(self) -> dict[Key, Any]:
         """Those that copy edges, for the blocks so far."""
         return {
-            (self._name, *chunk): (CopyEdges(self._axes, tuple(patches)), (self._x.name, *chunk))
-            for chunk, patches in self._patches.items()
+            (self._name, *chunk): of_one((self._name, *chunk), copy, (self._x.name, *chunk))
+            for chunk, copy in self.copies().items()
+        }
+
+    def copies(self) -> dict[tuple[int, ...], CopyEdges]:
+        """What copies the edges of chunks, for the blocks so far."""
+        return {
+            chunk: CopyEdges(self._axes, tuple(patches)) for chunk, patches in self._patches.items()
         }
 
 

@@ -85,7 +85,7 @@ def on_scene(
     motion: Sequence[Any],
     stack: DaskArray,
     scene: tuple[int, ...],
-    factor: tuple[int, ...],
+    factor: tuple[float, ...],
     decimation: Decimation,
 ) -> list[Any]:
     """Weights without pixels of frames that have moved whose centres do not lie on the scene."""

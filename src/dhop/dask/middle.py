@@ -1,15 +1,17 @@
 """The middle of a chunked solution, in memory: for pictures of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask.cameras import of_images
 from dhop.dask.operator import dask
 from dhop.dask.tiles import SIDE
 from dhop.frames import layouts, motions
-from dhop.operators.blur_decimate import DHOperator
+from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.solution import Solution
 
@@ -39,13 +41,13 @@ class Middle(Solution):
         cls, solution: "ChunkedSolution", deviation: Any = None
     ) -> tuple["Middle", Array | None]:
         """That of a solution, and of what belongs to it."""
-        A = solution.problem.operators[0].near
-        ndim = len(A.axes)
+        factor = of_images(solution.problem.operators[0])[0].operator.factor
+        ndim = len(factor)
         shape, axis = solution.frames.shape[-ndim:], solution.channel_axis
         side = [min(SIDE[ndim], length) for length in shape]
         first = tuple((length - own) // 2 for length, own in zip(shape, side, strict=True))
         part = _index(first, side, (1,) * ndim)
-        shown = _index(first, side, A.factor)
+        shown = _index(first, side, factor)
         images = [solution.image, solution.scene]
         images += [] if deviation is None else [deviation]
         inward = [layouts.inward(each, axis)[shown] for each in images]
@@ -54,11 +56,17 @@ class Middle(Solution):
         frames, misfits = solution.frames[part], solution.residuals()[part]
         given = dask.compute(inward, frames, misfits, maps, trust)
         (image, scene, *more), frames, misfits, maps, trust = given
-        dims = (*frames.shape[1:-ndim], *(f * m for f, m in zip(A.factor, side, strict=True)))
+        still = np.eye(ndim + 1)
         operators = []
-        for each in solution.problem.operators:
+        for each in solution.problem.operators:  # of which pictures need no more than how bright
             B = each.near
-            operators.append(DHOperator(dims, B.psf, B.factor, **B.settings()))
+            center = tuple((k - 1) // 2 for k in B.psf.shape)
+            options = {"decimation": B.decimation, "boundary": B.boundary, "dtype": B.dtype}
+            operators.append(
+                frame_operator(
+                    scene.shape, B.psf, factor, tuple(side), still, center=center, **options
+                )
+            )
         alike = all(np.ndim(w) == 0 and w == 1 for w in maps)
         moved = solution.motion and [
             motions.cut(each, first, tuple(side)) for each in solution.motion
@@ -75,6 +83,7 @@ class Middle(Solution):
         return cls(**kept, misfits=misfits), layouts.outward(more[0], axis) if more else None
 
 
-def _index(first: tuple[int, ...], side: list[int], factor: tuple[int, ...]) -> tuple[Any, ...]:
+def _index(first: tuple[int, ...], side: list[int], factor: Sequence[float]) -> tuple[Any, ...]:
+    """That of a part of a frame, or of an image of which so many pixels are one of a frame."""
     ends = zip(first, side, factor, strict=True)
-    return (..., *(slice(f * start, f * (start + size)) for start, size, f in ends))
+    return (..., *(slice(round(f * start), round(f * (start + size))) for start, size, f in ends))

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dhop.dask.objective import ChunkedObjective, ResidualLoss, Squares, Variation
+from dhop.dask.objective import (
+    ChunkedObjective,
+    Gathered,
+    ResidualLoss,
+    Squares,
+    Variation,
+    gathered,
+)
 from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem
 from dhop.dask.scratch import Vectors
@@ -21,6 +28,8 @@ from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.reconstruction.starlets import Starlet
 from dhop.reconstruction.variational import DARK, LEAST, Variational
 from dhop.runtime.progress import Progress
+
+TOGETHER = 256  # pixels along an axis of the chunks that starlets look at, at least
 
 
 def minimised(
@@ -91,11 +100,16 @@ def minimised(
     return found._replace(residual_norm=size, operator=None, weights=robustness), ended
 
 
-def _prior(how: Variational, A: DaskDHOperator) -> Variation | Starlet:
-    if how.prior == "starlet":
-        ndim, chunks = len(A.image_axes), A.chunks
-        return Starlet.build(A.dims, ndim, how.edge, DaskDHOperator, chunks=chunks)
-    return Variation(A, how.edge)
+def _prior(how: Variational, A: Any) -> Variation | Gathered:
+    if how.prior != "starlet":
+        return Variation(A, how.edge)
+    chunks = list(A.chunks)
+    for axis in A.image_axes:
+        chunks[axis] = gathered(chunks[axis], TOGETHER)
+    scales = Starlet.build(
+        A.dims, len(A.image_axes), how.edge, DaskDHOperator, chunks=tuple(chunks)
+    )
+    return Gathered(scales, tuple(chunks))
 
 
 def _data(

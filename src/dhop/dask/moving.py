@@ -1,9 +1,9 @@
 """How chunked frames have moved: by a coarse look at all of them, then exactly by a few tiles.
 
 Frames are made coarse until memory holds them, and registered. Tiles that show the same by then are
-registered again, with all their pixels; the motion of a whole frame is the one of its kind that
-takes places in the tiles nearest to where they were found. Of frames that memory holds motions are
-refined as they are there.
+registered again, with all their pixels, and their motions refined as those of frames that memory
+holds; the motion of a whole frame is the one of its kind that takes places in the tiles nearest to
+where they were found.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Moved(NamedTuple):
     registration : Registration
         Of whole frames.
     motions : ndarray, shape (F, 3, 3)
-        Those of that, of frames that memory holds refined as they are there.
+        Those of that, refined.
     apart : float or None
         Pixels by which a tile differs from the motion, at most; None if there were none.
     """
@@ -74,12 +74,12 @@ def estimated(
         advance(1)
         if step == 1:
             frames, maps = dask.compute(stack, weights)
-            used = [f * np.asarray(w) for f, w in zip(found.fits, maps, strict=True)]
-            return Moved(found, refined_motions(frames, used, factor, decimation, found)[0], None)
+            return Moved(found, _refined(frames, maps, factor, decimation, found), None)
         onto = np.diag([1 / step, 1 / step, 1])
         onto[:2, 2] = 0.5 / step - 0.5
         rough = np.linalg.inv(onto) @ found.motions @ onto
-        exact, apart = _exact(grey, seen, rough / rough[:, 2:, 2:], found)
+        rough /= rough[:, 2:, 2:]
+        exact, apart = _exact(grey, seen, rough, found, factor, decimation)
     shifts = [motions.displacement(each, shape, (0.5, 0.5)) for each in exact]
     return Moved(replace(found, motions=exact, shifts=np.array(shifts)), exact, apart)
 
@@ -102,8 +102,25 @@ def _coarse(grey: DaskArray, seen: DaskArray, step: int) -> tuple[Array, list[Ar
     return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0), list(counts)
 
 
+def _refined(
+    frames: Array,
+    weights: Sequence[Any],
+    factor: tuple[int, ...],
+    decimation: Decimation,
+    found: Registration,
+) -> Array:
+    """The motions of registered frames, of which those that do not fit take no part."""
+    used = [f * np.asarray(w) for f, w in zip(found.fits, weights, strict=True)]
+    return refined_motions(frames, used, factor, decimation, found)[0]
+
+
 def _exact(
-    grey: DaskArray, seen: DaskArray, rough: Array, found: Registration
+    grey: DaskArray,
+    seen: DaskArray,
+    rough: Array,
+    found: Registration,
+    factor: tuple[int, ...],
+    decimation: Decimation,
 ) -> tuple[Array, float | None]:
     """Motions by tiles, and how far these are from them."""
     shape, first = grey.shape[-2:], found.reference
@@ -116,10 +133,11 @@ def _exact(
         own = register(values, maps, model=found.model)
         if own.reference != first:
             continue
+        moves = _refined(values, maps, factor, decimation, own)
         side = np.array(values.shape[1:])
         lattice = (np.indices((GRID, GRID)).reshape(2, -1) + 1) * (side[:, None] - 1) / (GRID + 1)
         for i in np.flatnonzero(own.fits & found.fits).tolist():
-            there = motions.positions(own.motions[i], *lattice)
+            there = motions.positions(moves[i], *lattice)
             ends = lattice + starts[i][:, None], there + starts[first][:, None]
             pairs[i].append(np.stack(ends))
     exact, apart = rough.copy(), []

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.blocks import Cut
-from dhop.dask.halo import Halo, Key, Mosaic, back, join
-from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, da, dask
+from dhop.dask.halo import Halo, Mosaic, back, join
+from dhop.dask.operator import DaskArray, DaskDHOperator, HighLevelGraph, at_hand, da, dask
+from dhop.dask.tasks import Key, task, value
 from dhop.model.relations import Index
 
 Array = NDArray[Any]
@@ -48,8 +49,9 @@ class NormalMatrix:
         maps = [term.weight for term in self._terms if isinstance(term.weight, da.Array)]
         weights = [getattr(term.weight, "name", term.weight) for term in self._terms]
         name = f"dhop-normal-{dask.base.tokenize(x.name, self._cuts.key, weights)}"
-        image = Halo(f"{name}-edges", x, self._axes)
-        halos = {w.name: Halo(f"{name}-{w.name}-edges", w, self._axes) for w in maps}
+        whole = at_hand(x)
+        image = Halo(f"{name}-edges", x, self._axes, whole)
+        halos = {w.name: Halo(f"{name}-{w.name}-edges", w, self._axes, whole) for w in maps}
         tasks: dict[Key, Any] = {}
         for place in np.ndindex(*x.numblocks):
             at = tuple(place[axis] for axis in self._axes)
@@ -58,8 +60,8 @@ class NormalMatrix:
                 recipe, needed = term.recipe(place, at, image, halos.get(weight))
                 recipes.append(recipe)
                 sources += needed
-            chunk = Chunk(self._axes, at, recipes)
-            tasks[name, *place] = chunk.product, self._cuts.key, sources
+            chunk, key = Chunk(self._axes, at, recipes), (name, *place)
+            tasks[key] = task(key, chunk.product, value(self._cuts.key), sources=sources)
         for halo in (image, *halos.values()):
             tasks |= halo.tasks()
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, self._cuts, *maps])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.dask.operator import DaskArray, DaskDHOperator, da
+from dhop.dask.operator import Chunks, DaskArray, DaskDHOperator, da
 from dhop.dask.problem import WIDE, Problem, weighted
 from dhop.iteration.iterative_refinement import add_scaled, power_of_two
 from dhop.iteration.majorising import improvement, majorised
@@ -97,6 +97,39 @@ class Variation:
 
 
 @dataclass(frozen=True, eq=False)
+class Gathered:
+    """A penalty that looks far, of small chunks that are put together: each costs several tasks.
+
+    Attributes
+    ----------
+    penalty : Starlet
+        Of images in these `chunks`.
+    chunks : tuple of tuple of int
+    """
+
+    penalty: Starlet
+    chunks: Chunks
+
+    def cost(self, x: DaskArray) -> tuple[Any, DaskArray]:
+        """Its value and half its gradient."""
+        value, slope = self.penalty.cost(x.rechunk(self.chunks, method="tasks"))
+        return value, slope.rechunk(x.chunks, method="tasks")
+
+
+def gathered(sizes: Sequence[int], least: int) -> tuple[int, ...]:
+    """Chunks along an axis, put together until none is shorter than `least` if they can be."""
+    found: list[int] = []
+    for size in sizes:
+        if found and found[-1] < least:
+            found[-1] += size
+        else:
+            found.append(size)
+    if len(found) > 1 and found[-1] < least:
+        found[-2:] = [found[-2] + found[-1]]
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
 class ChunkedObjective:
     """What `dhop.reconstruction.objective.Objective` is, of chunked images.
 
@@ -105,7 +138,7 @@ class ChunkedObjective:
     problem : Problem
         Operators and weights, and a quadratic regulariser of about the same curvature.
     data : ResidualLoss or PoissonLoss
-    penalty : Squares, Variation or Starlet
+    penalty : Squares, Variation or Gathered
     beta : float
         Its weight.
     keep : callable
@@ -116,7 +149,7 @@ class ChunkedObjective:
 
     problem: Problem
     data: ResidualLoss | PoissonLoss
-    penalty: Squares | Variation | Starlet
+    penalty: Squares | Variation | Gathered
     beta: float
     keep: Keep
     precondition: Product | None = None

@@ -1,15 +1,15 @@
 """The operator on chunked arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, Ends, cut
-from dhop.dask.pieces import Plan, Recipe
+from dhop.dask.pieces import Plan
 from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.model.relations import Index
@@ -22,6 +22,9 @@ da = needed("dask.array", "dask", "dhop.dask")
 dask = needed("dask", "dask", "dhop.dask")
 HighLevelGraph = needed("dask.highlevelgraph", "dask", "dhop.dask").HighLevelGraph
 normalize_chunks = needed("dask.array.core", "dask", "dhop.dask").normalize_chunks
+
+LOCAL = "dask.local", "dask.threaded"  # schedulers of this process
+SMALL = 2**20  # pixels of a chunk
 
 DaskArray = Any
 Chunks = tuple[tuple[int, ...], ...]
@@ -76,6 +79,8 @@ class DaskDHOperator:
     array([[ 4., 15., 27., 39., 51., 51.]])
     """
 
+    crowd = 1.0  # pixels of a frame in one of `near`
+
     def __init__(
         self,
         dims: Sequence[int],
@@ -125,7 +130,7 @@ class DaskDHOperator:
 
     @property
     def near(self) -> DHOperator:
-        """Itself, where other operators give one of which tiles are solved."""
+        """The operator that tiles are solved for: this one, which other kinds have to look for."""
         return self.operator
 
     def degrade(self, image: Any) -> DaskArray:
@@ -188,8 +193,9 @@ class DaskDHOperator:
         x = x.rechunk(others, method="tasks")
         token = dask.base.tokenize(x.name, blocks.key, chunks)
         name = f"dhop-{'backproject' if adjoint else 'degrade'}-{token}"
-        layout = plan.layout(x.chunks, [len(sizes) for sizes in chunks], self.image_axes)
-        tasks = layout.tasks(name, x.name, (_block_product, blocks.key))
+        places = [len(sizes) for sizes in chunks]
+        layout = plan.layout(x.chunks, places, self.image_axes, at_hand(x))
+        tasks = layout.tasks(name, x.name, blocks.key)
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, blocks])
         return da.Array(graph, name, chunks, meta=np.empty((0,) * x.ndim, dtype))
 
@@ -292,12 +298,12 @@ def as_dask(image: Any, chunks: Chunks) -> DaskArray:
     return da.from_array(image, chunks=chunks)
 
 
-@dataclass(frozen=True)
-class Place:
-    """That of a block among blocks; a tuple of integers Dask would take for a task's key."""
+def at_hand(x: DaskArray) -> bool:
+    """Whether blocks may read all of the chunks of their neighbours.
 
-    numbers: tuple[int, ...]
-
-
-def _block_product(cut: Cut, recipe: Recipe, sources: list[Any]) -> Any:
-    return recipe.product(cut, sources)
+    They may if threads of one process share these and they are small, so that few bytes wait until
+    the last neighbour is done. Copies of edges are for workers, and for memory.
+    """
+    get = dask.base.get_scheduler(collections=[x])
+    here = getattr(get, "__module__", None) in LOCAL
+    return here and prod(map(max, x.chunks)) <= SMALL

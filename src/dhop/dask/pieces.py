@@ -1,8 +1,17 @@
-"""Blocks of products from pieces: all that a chunk gives by itself, and seams over its edges.
+"""Blocks of products from pieces: what a chunk gives by itself, and seams along its edges.
 
-Putting a chunk and its edges together copies all of it. So a chunk is read where it lies, as if
-there were zeros around it; only where that is wrong, near the edges, are results computed anew from
-copies of the lines around these, and put in their places.
+To join a chunk with the edges of its neighbours would copy all of it. So a block of the result is
+first computed from its own chunk where that lies, as if there were zeros around it. That is wrong
+where the PSF reaches into other chunks. These strips, the seams, are computed once more, each from
+a joined copy of the few lines that it depends on, and put in their places::
+
+    +----------------------+
+    |         seam         |
+    |------+--------+------|
+    | seam | inner  | seam |
+    |------+--------+------|
+    |         seam         |
+    +----------------------+
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask.blocks import Cut, Ends
-from dhop.dask.halo import Halo, Key, Mosaic, Outline, along, back
+from dhop.dask.halo import CopyEdges, Halo, Mosaic, Outline, along, back
+from dhop.dask.tasks import Key, of_one, task, value
 from dhop.kernels import GROUP
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
@@ -28,14 +38,14 @@ EDGES, GIVEN = "edges", "given"  # arrays that have no names yet
 
 
 class Seam(NamedTuple):
-    """A part of a block along an axis.
+    """A range of a block's lines along an axis, and how they are computed.
 
     Attributes
     ----------
     number : int
-        Among the blocks of a `Cut`.
+        Of the part of the `Cut` that computes them.
     to : slice
-        Where it lies in the block.
+        Which lines of the block they are.
     """
 
     number: int
@@ -44,18 +54,18 @@ class Seam(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """A block along an axis.
+    """The ranges of a block along an axis.
 
     Attributes
     ----------
     whole : Seam
-        All of it, from what it needs.
+        All lines, from all that they depend on.
     alone : Seam or None
-        All of it, from its own chunk. None if nothing of that is right.
+        All lines, from the block's own chunk. None if that is right for no line.
     inner : Seam
-        What is right of that.
+        The lines for which that is right, from all that they depend on.
     seams : tuple of Seam
-        The rest.
+        The lines before and after these.
     """
 
     whole: Seam
@@ -101,9 +111,11 @@ class Plan:
             own.append(making.own)
         self._needed, self.cut = cut(ranges, own)
         self._given = [tuple(b - a for a, b in pairwise(there)) for there in others]
-        self._layouts: dict[Chunks, Layout] = {}
+        self._layouts: dict[tuple[Chunks, bool], Layout] = {}
 
-    def layout(self, chunks: Chunks, places: Sequence[int], axes: tuple[int, ...]) -> "Layout":
+    def layout(
+        self, chunks: Chunks, places: Sequence[int], axes: tuple[int, ...], whole: bool
+    ) -> "Layout":
         """What to do for all blocks.
 
         Parameters
@@ -114,18 +126,20 @@ class Plan:
             How many blocks there are along each axis.
         axes : tuple of int
             Of the image.
+        whole : bool
+            See `dhop.dask.halo.Halo`.
         """
-        if chunks not in self._layouts:
+        if (chunks, whole) not in self._layouts:
             aligned = all(
                 chunks[axis] == there for axis, there in zip(axes, self._given, strict=True)
             )
-            halo = Halo(EDGES, Outline(GIVEN, chunks), axes)
+            halo = Halo(EDGES, Outline(GIVEN, chunks), axes, whole)
             blocks = [
                 (place, *self._recipe(place, [place[axis] for axis in axes], halo, aligned))
                 for place in np.ndindex(*places)
             ]
-            self._layouts[chunks] = Layout(blocks, halo.tasks())
-        return self._layouts[chunks]
+            self._layouts[chunks, whole] = Layout(blocks, halo.copies())
+        return self._layouts[chunks, whole]
 
     def _recipe(
         self, place: Sequence[int], at: Sequence[int], halo: Halo, aligned: bool
@@ -146,7 +160,10 @@ class Plan:
 
 
 def _parts(lines: Sequence[Line], aligned: bool) -> Iterator[list[Seam]]:
-    """All of a block, then the seams that are put upon it, as parts along each axis."""
+    """All of a block, then the seams that are put upon it: for each of them its range on each axis.
+
+    Seams of the first axis are as wide as the block, those of the next lie between them.
+    """
     alone = [line.alone for line in lines if line.alone is not None]
     if not aligned or len(alone) < len(lines):
         yield [line.whole for line in lines]
@@ -159,7 +176,13 @@ def _parts(lines: Sequence[Line], aligned: bool) -> Iterator[list[Seam]]:
 
 
 class _Making:
-    """The parts of blocks along an axis, numbered as they are made."""
+    """Makes the ranges of blocks along an axis, and numbers them.
+
+    Attributes
+    ----------
+    ranges, own : list
+        Of each range, what `dhop.dask.blocks.cut` wants to know.
+    """
 
     def __init__(
         self, axis: Axis, adjoint: bool, group: int, here: list[Ends], there: list[Ends]
@@ -170,6 +193,7 @@ class _Making:
         self._here, self._there = here, there
 
     def line(self, k: int, alone: bool) -> Line:
+        """The ranges of block `k`, whose chunk may be read `alone` or not."""
         start, stop = self._here[k]
         whole = self._seam(start, (start, stop))
         inner = self._inner(k) if alone else None
@@ -183,6 +207,7 @@ class _Making:
         return Line(whole, mine, self._seam(start, inner), seams)
 
     def _seam(self, start: int, ends: Ends, own: Ends | None = None) -> Seam:
+        """Lines of a block that begins at `start`: from `own` ones of the chunk, or all needed."""
         self.ranges.append(ends)
         self.own.append(own)
         return Seam(len(self.own) - 1, slice(ends[0] - start, ends[1] - start))
@@ -248,25 +273,26 @@ class Layout(NamedTuple):
     ----------
     blocks : list of (tuple of int, Recipe, list of Key)
         Where each block is, what to do for it, and from which sources.
-    edges : dict of Key to task
-        Those that copy edges.
+    edges : dict of tuple of int to CopyEdges
+        What copies those of chunks.
     """
 
     blocks: list[tuple[tuple[int, ...], "Recipe", list[Key]]]
-    edges: dict[Key, Any]
+    edges: dict[tuple[int, ...], CopyEdges]
 
-    def tasks(self, name: str, given: str, first: Sequence[Any]) -> dict[Key, Any]:
+    def tasks(self, name: str, given: str, cut: Key) -> dict[Key, Any]:
         """Those of a product of a name with an array of another.
 
-        A task of a block begins with `first`; the recipe and the sources follow.
+        `cut` is the key of the `Cut`.
         """
         names = {EDGES: f"{name}-edges", GIVEN: given}
-        found: dict[Key, Any] = {
-            (name, *place): (*first, recipe, [(names[key[0]], *key[1:]) for key in sources])
-            for place, recipe, sources in self.blocks
-        }
-        for (_, *chunk), (copy, (_, *source)) in self.edges.items():
-            found[names[EDGES], *chunk] = copy, (given, *source)
+        found: dict[Key, Any] = {}
+        for place, recipe, keys in self.blocks:
+            sources = [(names[key[0]], *key[1:]) for key in keys]
+            found[name, *place] = task((name, *place), recipe.product, value(cut), sources=sources)
+        for chunk, copy in self.edges.items():
+            key = names[EDGES], *chunk
+            found[key] = of_one(key, copy, (given, *chunk))
         return found
 
 

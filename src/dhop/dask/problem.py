@@ -88,9 +88,10 @@ class Problem:
         return reduce(add, [A.backproject(weighted(y.astype(WIDE), w)) for A, y, w in pairs])
 
     def typical(self) -> list[float]:
-        """About the weight of each frame: the mean over its pixels."""
+        """About the weight of each pixel of `near`, frame by frame: the mean."""
         means = [w.mean() if isinstance(w, da.Array) else w for w in self.weights]
-        return [float(each) for each in dask.compute(*means)]
+        pairs = zip(self.operators, dask.compute(*means), strict=True)
+        return [A.crowd * float(each) for A, each in pairs]
 
     def scales(self) -> list[float]:
         """About the largest eigenvalue of each term."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from dhop.dask.comparing import compare
-from dhop.dask.deviations import Deviations
+from dhop.dask.deviations import Deviations, Prior
 from dhop.dask.middle import Middle
-from dhop.dask.operator import DaskArray, DaskDHOperator, da
+from dhop.dask.operator import DaskArray, da
 from dhop.dask.problem import Problem
 from dhop.frames import layouts
-from dhop.reconstruction.posterior import require_prior
+from dhop.reconstruction.posterior.posterior import require_prior
 from dhop.reconstruction.solution import Solution
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
@@ -19,8 +19,8 @@ from dhop.runtime.progress import Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.report_panels import Stretch
-    from dhop.reconstruction.uncertainty import What
+    from dhop.reconstruction.posterior.uncertainty import What
+    from dhop.reconstruction.report.panels import Stretch
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,20 +59,17 @@ class ChunkedSolution(Solution):
         than 16 pixels of the frames are not, here. `return_error` and `progress` are for memory.
         """
         if return_error or progress is not None:
-            raise ValueError("return_error and progress work in memory only")
+            raise ValueError(
+                "return_error and progress are of deviations in memory: leave them out, or solve "
+                "for a part there"
+            )
         arguments.choice("what", what, ("posterior", "noise"))
         arguments.positive("probes", probes)
-        if any(not isinstance(A, DaskDHOperator) for A in self.problem.operators):
-            raise ValueError(
-                "deviations of frames that have moved by more than shifts, or of channels with "
-                "PSFs of their own, work in memory only: solve for a part there"
-            )
         require_prior(self.beta)
-        blocks = Deviations(
-            self.problem, layouts.inward(self.scene, self.channel_axis), beta=self.beta,
-            regulariser=self.regulariser, boundary=self.boundary, bounds=self.bounds,
-            edge=self.edge, target=self.target,
-        )  # fmt: skip
+        prior = Prior(
+            self.regulariser, self.beta, self.boundary, self.bounds, self.edge, self.target
+        )
+        blocks = Deviations(self.problem, layouts.inward(self.scene, self.channel_axis), prior)
         if noise is None:
             noise = blocks.noise(self.residual_norm)
         elif not arguments.real("noise", noise) >= 0:

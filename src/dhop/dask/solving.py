@@ -147,25 +147,28 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         raise ValueError(f"beta must be a finite number, not negative, got {beta!r}")
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     shifts, moved = given_motion(motion, shifts, len(stack), stack.shape[-ndim:])
-    if moved is not None and loss == "poisson":
-        raise ValueError('loss="poisson" takes shifts, no motion')
     shifts, moves = given_shifts(shifts, len(stack), ndim)
     wanted = None if target is None else targets.checked(target, ndim)
-    steps = arguments.each("factor", factor, ndim, arguments.positive, "integer")
-    size = observations.scene_dims(stack.shape, steps, dims)
+    ratio, steps = observations.checked_factor(factor, ndim)
+    size = observations.scene_dims(stack.shape, ratio, dims)
+    if loss == "poisson" and (moved is not None or ratio != steps):
+        raise ValueError(observations.PHOTONS_MOVED)
     squares = "gradient" if request.prior else regulariser
     stencils = real_stencils(squares, ndim) if beta else []
     channels = stack.shape[1] if stack.ndim == ndim + 2 else 0
-    psfs = psf if isinstance(psf, str) else blurs.blurs(psf, len(stack), channels, center)
+    psfs: Any = psf
+    if not isinstance(psf, str):
+        psfs = blurs.resampled(
+            blurs.blurs(psf, len(stack), channels, center), ratio, steps,
+            decimated=decimation != "sample",
+        )  # fmt: skip
     maps, largest = frame_weights(weights, stack, axis, ndim)
     dark = None if loss != "poisson" else background_of(background, stack, axis)
     options: dict[str, Any] = {"decimation": decimation, "boundary": boundary, "dtype": stack.dtype}
     given = None if isinstance(moved, str) else moved
-    known = Choices.none(stack, moves, given, psfs, squares, steps, options)
+    known = Choices.none(stack, moves, given, psfs, squares, steps, ratio, options)
     if isinstance(moved, str):
         known.register(maps, moved, progress)
-    if known.motion is not None:
-        maps = on_scene(maps, known.motion, stack, size[-ndim:], steps, decimation)
     if not isinstance(psf, str) and center is None:
         oversight = blurs.off_centre(psfs)
         if oversight:
@@ -188,15 +191,18 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         )  # fmt: skip
         known.align(shifts, photometry, progress)
         known.set_psf(psf, center, progress)
+    known.take_motion()
+    if known.motion is not None:
+        maps = on_scene(maps, known.motion, stack, size[-ndim:], ratio, decimation)
     number = known.choose_beta(beta, noise, progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)
     how = known.how(number, dark, progress)
     if chunks is None:
-        sizes = zip(stack.chunks[-ndim:], steps, strict=True)
-        chunks = (*stack.chunks[1:-ndim], *(max(some) * f for some, f in sizes))
+        sizes = zip(stack.chunks[-ndim:], ratio, strict=True)
+        chunks = (*stack.chunks[1:-ndim], *(max(round(max(some) * f), 1) for some, f in sizes))
 
-    operators = chunked(frame_operators.operators(size, known, steps, options), chunks)
+    operators = chunked(frame_operators.operators(size, known, ratio, options), chunks)
     A = operators[0]
     penalties = [
         DaskDHOperator(
@@ -228,7 +234,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
 
         found, solved = solve(number, start)
         if survey is not None and (chosen or isinstance(psf, str)):
-            pixels = prod(steps) if decimation == "sum" else 1.0  # of the image in one of these
+            pixels = prod(ratio) if decimation == "sum" else 1.0  # of the image in one of these
             span = survey.low / pixels, survey.high / pixels
             for _ in range(DOUBLINGS if chosen and isinstance(psf, str) else 0):
                 if not ranges.rings(extremes(found.x), span):

@@ -1,7 +1,7 @@
 r"""A preconditioner of chunked images: the nearest closed form of each tile.
 
-A tile is a chunk and some pixels around it. With :math:`R_k` taking an image to tile `k`,
-:math:`W_k` a window, and :math:`K_k` equations near those of the tile, it is
+A tile is a chunk, or a part of a large one, and some pixels around it. With :math:`R_k` taking an
+image to tile `k`, :math:`W_k` a window, and :math:`K_k` equations near those of the tile, it is
 
 .. math:: \sum_k R_k^T W_k K_k^{-1} W_k R_k, \qquad \sum_k R_k^T W_k^2 R_k = 1,
 
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-from dhop.dask.halo import CopyEdges, Halo, Key, Mosaic, Patch, along, back
-from dhop.dask.operator import DaskArray, HighLevelGraph, Place, da, dask
+from dhop.dask.halo import CopyEdges, Halo, Mosaic, Patch, along, back
+from dhop.dask.operator import DaskArray, HighLevelGraph, at_hand, da, dask
 from dhop.dask.problem import Problem
+from dhop.dask.tasks import Key, of_one, task, value
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.inverse import InverseOperator, inverse_of
 from dhop.operators.stack import FrameStack
@@ -28,7 +29,8 @@ from dhop.reconstruction import problem
 
 Array = NDArray[Any]
 
-AROUND = 32  # pixels of a tile beyond its chunk, and as many as the PSF covers
+AROUND = 32  # pixels of a tile beyond its part of a chunk, and as many as the PSF covers
+MOST = {1: 2**20, 2: 1024, 3: 256}  # pixels of that part along an axis, by the number of axes
 
 
 class Span(NamedTuple):
@@ -47,6 +49,21 @@ class Span(NamedTuple):
     window: Array
 
 
+class Row(NamedTuple):
+    """The tiles of a chunk along an axis.
+
+    Attributes
+    ----------
+    first, stop : int
+        All of their pixels.
+    spans : list of Span
+    """
+
+    first: int
+    stop: int
+    spans: list[Span]
+
+
 class Tiles:
     """The closed forms of tiles, made where they are computed, once for each size.
 
@@ -61,8 +78,8 @@ class Tiles:
         Of squares.
     beta : float
     boundary
-    spans : sequence of sequences of Span
-        Of the tiles along each axis.
+    rows : sequence of sequences of Row
+        Of each chunk along each axis.
     """
 
     def __init__(
@@ -73,9 +90,9 @@ class Tiles:
         regulariser: Any,
         beta: float,
         boundary: Any,
-        spans: Sequence[Sequence[Span]],
+        rows: Sequence[Sequence[Row]],
     ) -> None:
-        self.args = recipes, weights, factor, regulariser, beta, boundary, spans
+        self.args = recipes, weights, factor, regulariser, beta, boundary, rows
         self._inverses: dict[tuple[int, ...], InverseOperator] = {}
 
     def __reduce__(self) -> tuple[type["Tiles"], tuple[Any, ...]]:
@@ -95,13 +112,21 @@ class Tiles:
             self._inverses[dims] = inverse_of(stack, near, beta)
         return self._inverses[dims]
 
-    def solve(self, mosaic: Mosaic, place: Place, sources: list[Any]) -> Array:
-        """What a tile makes of its part of an image, the axes of the PSF last."""
-        spans = [some[k] for some, k in zip(self.args[-1], place.numbers, strict=True)]
+    def solve(self, mosaic: Mosaic, place: tuple[int, ...], sources: list[Any]) -> Array:
+        """What the tiles of a chunk make of their part of an image, the axes of the PSF last."""
+        rows = [some[k] for some, k in zip(self.args[-1], place, strict=True)]
         given = mosaic.assemble(iter(sources))
+        total = np.zeros_like(given)
+        for spans in product(*(row.spans for row in rows)):
+            ends = zip(spans, rows, strict=True)
+            part = along(slice(s.first - row.first, s.stop - row.first) for s, row in ends)
+            total[part] += self._solved(given[part], spans)
+        return total
+
+    def _solved(self, given: Array, spans: Sequence[Span]) -> Array:
+        """What one of them makes of it."""
         first, *others = windows = np.ix_(*[span.window.astype(given.dtype) for span in spans])
-        image = given * first  # it may be a chunk itself, that others read
-        del given
+        image = given * first
         for window in others:
             image *= window
         inverse = self.inverse(image.shape[-len(spans) :])
@@ -117,7 +142,7 @@ class TiledInverse:
 
     def __init__(self, A: Any, tiles: Tiles) -> None:
         self._axes, self._chunks = A.image_axes, A.chunks
-        self._spans = tiles.args[-1]
+        self._rows = tiles.args[-1]
         self._edges = [[0, *np.cumsum(A.chunks[axis]).tolist()] for axis in A.image_axes]
         self._tiles = dask.delayed(tiles, pure=True, traverse=False)
 
@@ -127,38 +152,41 @@ class TiledInverse:
         A = given.operators[0]
         near = [B.near for B in given.operators]
         fields = any(isinstance(B.psf, Field) for B in near)
-        spans = [_spans(A, number) for number in range(len(A.image_axes))]
-        if not given.beta or fields or any(not some for some in spans):
+        rows = [_rows(A, number) for number in range(len(A.image_axes))]
+        if not given.beta or fields or any(not some for some in rows):
             return None
         kept = {"boundary": boundary, "axes": None}
         recipes = [(B.psf, B.settings() | kept) for B in near]
         tiles = Tiles(
-            recipes, given.typical(), near[0].factor, regulariser, given.beta, boundary, spans
+            recipes, given.typical(), near[0].factor, regulariser, given.beta, boundary, rows
         )
-        first = tuple(some[0].stop - some[0].first for some in spans)
-        return None if tiles.inverse(first) is None else cls(A, tiles)
+        lengths = [{span.stop - span.first for row in some for span in row.spans} for some in rows]
+        found = [tiles.inverse(dims) for dims in product(*lengths)]
+        return None if None in found else cls(A, tiles)
 
     def __call__(self, x: DaskArray) -> DaskArray:
         """The product with an array of the shape of images, not yet computed."""
         x = x.rechunk(self._chunks, method="tasks")
         name = f"dhop-tiled-{dask.base.tokenize(x.name, self._tiles.key)}"
-        halo = Halo(f"{name}-edges", x, self._axes)
+        halo = Halo(f"{name}-edges", x, self._axes, at_hand(x))
         tasks: dict[Key, Any] = {}
         for place in np.ndindex(*x.numblocks):
             at = tuple(place[axis] for axis in self._axes)
-            spans = [some[k] for some, k in zip(self._spans, at, strict=True)]
-            lines = [np.arange(span.first, span.stop) for span in spans]
+            rows = [some[k] for some, k in zip(self._rows, at, strict=True)]
+            lines = [np.arange(row.first, row.stop) for row in rows]
             mosaic, sources = halo.block(place, lines)
-            tasks[f"{name}-tile", *place] = _solve, self._tiles.key, mosaic, Place(at), sources
+            key = f"{name}-tile", *place
+            given = value(self._tiles.key), mosaic, at
+            tasks[key] = task(key, Tiles.solve, *given, sources=sources)
         margins: dict[tuple[int, ...], dict[Patch, None]] = {}
         for place in np.ndindex(*x.numblocks):
             parts, sources = self._parts(place, name, margins)
-            tasks[name, *place] = parts.added, sources
+            key = name, *place
+            tasks[key] = task(key, parts.added, sources=sources)
         last = tuple(range(x.ndim - len(self._axes), x.ndim))
         for tile, patches in margins.items():
-            tasks[f"{name}-margins", *tile] = (
-                CopyEdges(last, tuple(patches)), (f"{name}-tile", *tile),
-            )  # fmt: skip
+            key = f"{name}-margins", *tile
+            tasks[key] = of_one(key, CopyEdges(last, tuple(patches)), (f"{name}-tile", *tile))
         tasks |= halo.tasks()
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x, self._tiles])
         return da.Array(graph, name, x.chunks, meta=x._meta)
@@ -168,13 +196,13 @@ class TiledInverse:
     ) -> tuple["Parts", list[Key]]:
         """What tiles have of a chunk: its own all, the others `margins`, which are noted."""
         ways, shape = [], []
-        for axis, edges, spans in zip(self._axes, self._edges, self._spans, strict=True):
+        for axis, edges, rows in zip(self._axes, self._edges, self._rows, strict=True):
             start, stop = edges[place[axis]], edges[place[axis] + 1]
             shape.append(stop - start)
             ways.append([
-                (k, slice(max(start, span.first) - span.first, min(stop, span.stop) - span.first),
-                 slice(max(start, span.first) - start, min(stop, span.stop) - start))
-                for k, span in enumerate(spans) if span.first < stop and span.stop > start
+                (k, slice(max(start, row.first) - row.first, min(stop, row.stop) - row.first),
+                 slice(max(start, row.first) - start, min(stop, row.stop) - start))
+                for k, row in enumerate(rows) if row.first < stop and row.stop > start
             ])  # fmt: skip
         slices, sources = [], []
         for some in product(*ways):
@@ -210,32 +238,44 @@ class Parts:
         return back(total, self.axes)
 
 
-def _solve(tiles: Tiles, mosaic: Mosaic, place: Place, sources: list[Any]) -> Array:
-    return tiles.solve(mosaic, place, sources)
+def _rows(A: Any, number: int) -> list[Row]:
+    """The tiles along an axis, as long as each other so that one closed form serves all.
 
-
-def _spans(A: Any, number: int) -> list[Span]:
-    """Those along an axis, as long as each other so that one closed form serves all; or none."""
+    None where chunks are too short for windows.
+    """
     axis, operator = A.image_axes[number], A.near
     index = operator.axes.index(axis)
     factor, chunks, size = operator.factor[index], A.chunks[axis], A.dims[axis]
+    most = MOST[len(A.image_axes)]
+    edges = [_parts_of(*ends, most, factor) for ends in pairwise([0, *np.cumsum(chunks).tolist()])]
+    sizes = [stop - start for some in edges for start, stop in pairwise(some)]
     around = -(-(AROUND + operator.psf.shape[index]) // factor) * factor
-    if len(chunks) > 1:
-        around = min(around, min(chunks) // 2 // factor * factor)
-    if not around:  # chunks are too short for windows
+    if len(sizes) > 1:
+        around = min(around, min(sizes) // 2 // factor * factor)
+    if not around:
         return []
-    length = factor * next_fast_len(-(-(max(chunks) + 2 * around) // factor), real=True)
+    length = factor * next_fast_len(-(-(max(sizes) + 2 * around) // factor), real=True)
     rising = np.sqrt((np.arange(2 * around) + 0.5) / (2 * around))
-    edges = [0, *np.cumsum(chunks).tolist()]
     found = []
-    for start, stop in pairwise(edges):
-        first = max(0, min(start - around, (size - length) // factor * factor))
-        last = size if stop == size else min(first + length, size)
-        window = np.zeros(last - first)
-        window[max(start - around, 0) - first : min(stop + around, size) - first] = 1
-        if start:
-            window[start - around - first :][: 2 * around] = rising
-        if stop < size:
-            window[stop - around - first :][: 2 * around] = rising[::-1]
-        found.append(Span(first, last, window))
+    for some in edges:
+        spans = []
+        for start, stop in pairwise(some):
+            first = max(0, min(start - around, (size - length) // factor * factor))
+            last = size if stop == size else min(first + length, size)
+            window = np.zeros(last - first)
+            window[max(start - around, 0) - first : min(stop + around, size) - first] = 1
+            if start:
+                window[start - around - first :][: 2 * around] = rising
+            if stop < size:
+                window[stop - around - first :][: 2 * around] = rising[::-1]
+            spans.append(Span(first, last, window))
+        ends = min(span.first for span in spans), max(span.stop for span in spans)
+        found.append(Row(*ends, spans))
     return found
+
+
+def _parts_of(start: int, stop: int, most: int, factor: int) -> list[int]:
+    """Where parts of a chunk begin, nearly as long as each other, and where the last one ends."""
+    count = -(-(stop - start) // most)
+    cuts = np.rint(np.linspace(start, stop, count + 1) / factor).astype(int) * factor
+    return [start, *cuts[1:-1].tolist(), stop]

@@ -6,7 +6,7 @@ brings it, of which the rows and columns take part whose positions are near.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,11 +18,13 @@ from dhop.dask.operator import (
     Chunks,
     DaskArray,
     HighLevelGraph,
+    at_hand,
     checked_chunks,
     da,
     dask,
     operand,
 )
+from dhop.dask.tasks import task
 from dhop.dask.warp_parts import (
     Box,
     Part,
@@ -150,12 +152,13 @@ class DaskWarpOperator:
         """
         x, dtype = self._given(image, self.chunks)
         name, chunks = f"dhop-warp-{self._token(x)}", self.chunksd
-        halo = Halo(f"{name}-edges", x, self._axes)
+        halo = Halo(f"{name}-edges", x, self._axes, at_hand(x))
         tasks: dict[Any, Any] = {}
         for place, lines, part in self._forwards:
             for batch in np.ndindex(*map(len, chunks[: -self._count])):
                 block, sources = halo.block((*batch, *place), lines)
-                tasks[name, *batch, *place] = (_forward, part, block, sources)
+                key = name, *batch, *place
+                tasks[key] = task(key, _forward, part, block, sources=sources)
         tasks |= halo.tasks()
         return self._array(name, tasks, x, chunks, dtype)
 
@@ -191,9 +194,10 @@ class DaskWarpOperator:
         for place, shares in self._backwards.items():
             for batch in np.ndindex(*map(len, chunks[: -self._count])):
                 at = zip(chunks, (*batch, *place), strict=True)
-                total = _Total(shares, tuple(sizes[k] for sizes, k in at), dtype)
-                keys = [(y.name, *batch, *share.source) for share in shares]
-                tasks[name, *batch, *place] = (_backward, total, keys)
+                shape = tuple(sizes[k] for sizes, k in at)
+                sources = [(y.name, *batch, *share.source) for share in shares]
+                key = name, *batch, *place
+                tasks[key] = task(key, _backward, shares, shape, dtype, sources=sources)
         return self._array(name, tasks, y, chunks, dtype)
 
     @cached_property
@@ -270,15 +274,6 @@ class DaskWarpOperator:
         return warp
 
 
-@dataclass(frozen=True, eq=False)
-class _Total:
-    """All that a chunk of pixels gets; a tuple would be a task of Dask's."""
-
-    shares: list[Share]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
 def _forward(part: Part, block: Mosaic, sources: list[Any]) -> Array:
     x = block.assemble(iter(sources))
     count = len(block.axes)
@@ -286,9 +281,11 @@ def _forward(part: Part, block: Mosaic, sources: list[Any]) -> Array:
     return part.multiply(x, shape, False)
 
 
-def _backward(total: _Total, sources: list[Array]) -> Array:
-    whole = np.zeros(total.shape, total.dtype)
-    for share, y in zip(total.shares, sources, strict=True):
+def _backward(
+    shares: list[Share], shape: tuple[int, ...], dtype: np.dtype[Any], sources: list[Array]
+) -> Array:
+    whole = np.zeros(shape, dtype)
+    for share, y in zip(shares, sources, strict=True):
         target = whole[index(share.to)]
         target += share.part.multiply(y[index(share.near)], target.shape, True)
     return whole

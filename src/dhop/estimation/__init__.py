@@ -1,2 +1,1 @@
-"""What is found from the frames: shifts and brightness. `dhop.registration` and
-`dhop.selection` are the doors to it."""
+"""Estimation of motions and brightness of frames, for `dhop.registration`."""

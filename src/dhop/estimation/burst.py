@@ -1,4 +1,4 @@
-"""Frames of a burst made ready to be laid on each other: units, bad pixels, copies."""
+"""The frames of a burst, made ready for registration: units, bad pixels, coarse copies."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -11,23 +11,24 @@ from dhop.estimation import motion_alignment, shift_alignment
 from dhop.estimation.correlation import deviation
 from dhop.estimation.groups import Kind
 from dhop.estimation.model_selection import simplest, trial
-from dhop.estimation.motion_alignment import Placement
-from dhop.estimation.shift_alignment import Level, Match
+from dhop.estimation.motion_alignment import MotionMatch
+from dhop.estimation.shift_alignment import Level, ShiftMatch
+from dhop.frames.noise import NORMAL
 from dhop.runtime.parallel import run
 
 Array = NDArray[Any]
-Found: TypeAlias = Match | Placement
+Match: TypeAlias = ShiftMatch | MotionMatch
 Result = TypeVar("Result")
 
-SPIKE = 6.0  # standard deviations by which hot pixels stand out ...
-LINE = 4.0  # ... and dead rows and columns, all along
-SHARP = 0.1  # of that is left in the pixels beside; of stars, with a width of 1.2 pixels, 0.15
-MANY = 0.05  # of the pixels: no longer bad ones, but the scene
-SAME = Match(np.zeros(2), 1.0, 0.0, 1.0, np.inf, 0.0, np.eye(2))
+SPIKE = 6.0  # standard deviations of a hot pixel above its neighbours ...
+LINE = 4.0  # ... and of the median of a dead row or column
+SHARP = 0.1  # of that is left in adjacent pixels; for stars, with a width of 1.2 pixels, 0.15
+MANY = 0.05  # of the pixels: more are not bad ones, but the scene
+SAME = ShiftMatch(np.zeros(2), 1.0, 0.0, 1.0, np.inf, 0.0, np.eye(2))
 
 
 class Burst:
-    """Frames, each in a unit of its own, so that nothing over- or underflows."""
+    """Frames, each in a unit of its own against over- and underflow."""
 
     def __init__(self, frames: Array, seen: list[Array]) -> None:
         self.frames, self.seen = frames, seen
@@ -53,23 +54,23 @@ class Burst:
 
     def against(
         self, reference: int, kind: Kind, advance: Callable[[int], None]
-    ) -> dict[int, Found]:
+    ) -> dict[int, Match]:
         """How the frames match one of them."""
 
-        def match(one: list[Level], other: list[Level]) -> Found | None:
+        def match(one: list[Level], other: list[Level]) -> Match | None:
             if np.array_equal(one[0].image, other[0].image):
                 return SAME
             if kind == "shift":
                 return shift_alignment.match(one, other)
-            return motion_alignment.place(one, other, kind)
+            return motion_alignment.match(one, other, kind)
 
-        found: dict[int, Found] = self._each(match, reference, advance)
+        found: dict[int, Match] = self._each(match, reference, advance)
         if reference in self.usable:
             found[reference] = SAME
         return found
 
     def kind(self, reference: int, advance: Callable[[int], None]) -> Kind:
-        """The simplest kind of motions that explains the frames."""
+        """See `dhop.estimation.model_selection`."""
         return simplest(list(self._each(trial, reference, advance).values()))
 
     def _each(
@@ -78,7 +79,7 @@ class Burst:
         reference: int,
         advance: Callable[[int], None],
     ) -> dict[int, Result]:
-        """What is found of the reference and each other frame."""
+        """What `compare` finds for the reference and each other frame."""
         if reference not in self.usable:
             advance(len(self.frames))
             return {}
@@ -95,11 +96,11 @@ class Burst:
         run(take, [(i,) for i in range(len(self.frames))])
         return dict(sorted(results.items()))
 
-    def fitting(self, found: dict[int, Found]) -> list[int]:
+    def fitting(self, found: dict[int, Match]) -> list[int]:
         """The frames that show the same scene."""
         return [i for i, match in found.items() if match.fits(self.frames.shape[1:])]
 
-    def photometry(self, i: int, reference: int, match: Found) -> tuple[float, float]:
+    def photometry(self, i: int, reference: int, match: Match) -> tuple[float, float]:
         """Gain and offset in the units of the frames."""
         (scale, middle), (scale_i, middle_i) = (
             (largest * (spread if np.isfinite(spread) else 1.0), largest * middle)
@@ -110,7 +111,7 @@ class Burst:
 
 
 def _unit(values: Array) -> tuple[float, float, float]:
-    """The largest of some values, and their middle and spread as parts of that."""
+    """The largest absolute value, and the median and a robust deviation relative to it."""
     rounding = 8 * np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps
     parts = values.astype(np.float64) if values.size else np.zeros(1)
     largest = float(np.abs(parts).max()) or 1.0
@@ -119,11 +120,11 @@ def _unit(values: Array) -> tuple[float, float, float]:
     away = np.abs(parts - middle)
     if away.max() <= rounding:
         return largest, middle, np.inf
-    return largest, middle, max(1.4826 * float(np.median(away)), 1e-6 * float(away.max()))
+    return largest, middle, max(NORMAL * float(np.median(away)), 1e-6 * float(away.max()))
 
 
 def _dead_lines(image: Array, seen: Array) -> NDArray[np.bool_]:
-    """Rows and columns that stand out as a whole."""
+    """Rows and columns that are outliers as a whole."""
     dead = np.zeros(image.shape, bool)
     known = np.where(seen, image, np.nan)
     for axis in [axis for axis in (0, 1) if image.shape[1 - axis] > 1]:
@@ -137,14 +138,14 @@ def _dead_lines(image: Array, seen: Array) -> NDArray[np.bool_]:
 
 
 def _spikes(image: Array, seen: Array, least: float = 0.0) -> NDArray[np.bool_]:
-    """Pixels that stand out along each axis, with neighbours that do not."""
+    """Pixels that are outliers along each axis, with neighbours that are not."""
     spikes = seen.copy()
     axes = [axis for axis in (0, 1) if image.shape[axis] >= 5]
     for axis in axes:
         near, far = (_beside(image, seen, axis, distance) for distance in (1, 2))
         height = np.where(seen & np.isfinite(near - far), image - far, 0)
         some = height[seen]
-        usual = max(1.4826 * float(np.median(np.abs(some))), 0.02 * float(np.std(some)))
+        usual = max(NORMAL * float(np.median(np.abs(some))), 0.02 * float(np.std(some)))
         spikes &= np.abs(height) > max(SPIKE * usual, least)
         spikes &= np.abs(near - far) < SHARP * np.abs(height)
     return spikes if axes else np.zeros_like(spikes)

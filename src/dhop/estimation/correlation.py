@@ -1,4 +1,4 @@
-"""What two images have in common, and how much that says."""
+"""Correlation of two images, and its evidence."""
 
 from typing import Any
 
@@ -7,11 +7,13 @@ import scipy
 from numpy.typing import NDArray
 from scipy import fft
 
+from dhop.frames.noise import NORMAL
+
 Array = NDArray[Any]
 
-DETAIL = 9  # pixels of the window whose mean is no detail
+DETAIL = 9  # pixels of the window whose mean is subtracted
 OVERLAP = 0.2  # of the pixels are common, at least
-SURE = 1e-3  # no correlation is believed to leave less than this of the variance
+SURE = 1e-3  # the least part of the variance that a correlation leaves
 
 
 def correlations(a: Array, v: Array, b: Array, w: Array) -> tuple[Array, Array, Array]:
@@ -29,11 +31,11 @@ def correlations(a: Array, v: Array, b: Array, w: Array) -> tuple[Array, Array, 
     Returns
     -------
     r : ndarray
-        Where `b` shows further down and to the right what `a` does; none where it is negative.
+        For shifts of `b` further down and to the right than `a`; zero where it is negative.
     nats : ndarray
         The evidence, see `agreement`.
     origin : ndarray
-        The index of no shift.
+        The index of zero shift.
     """
     reach = np.array([m // 2 + (m > 1) for m in a.shape])
     size = [fft.next_fast_len(m + int(n), real=True) for m, n in zip(a.shape, reach, strict=True)]
@@ -54,19 +56,10 @@ def correlations(a: Array, v: Array, b: Array, w: Array) -> tuple[Array, Array, 
 
 
 def agreement(a: Array, b: Array, w: Array) -> tuple[float, float]:
-    """Correlation of two images that lie on each other, and its evidence.
+    """Correlation of two images that lie on each other, from 0 to 1, and its evidence in nats.
 
-    Parameters
-    ----------
-    a, b, w : ndarray of float32, shape (m0, m1)
-        The images and the weights of their pixels.
-
-    Returns
-    -------
-    r : float
-        From 0 to 1; what is negative is none.
-    nats : float
-        Log-likelihood of that correlation, less that of none, if pixels were normal variables.
+    The evidence is the log-likelihood of that correlation, less that of none, if pixels were normal
+    variables.
     """
     a, b = (each - np.sum(w * each) / w.sum() for each in (a, b))
     power = float(np.sum(w * a * a)) * float(np.sum(w * b * b))
@@ -79,9 +72,9 @@ def _nats(r: Any, count: Any) -> Any:
 
 
 def repeats(a: Array, v: Array, b: Array, w: Array, size: Any = None) -> float:
-    """How many pixels say together what one says.
+    """The number of pixels for each independent one.
 
-    Neighbours repeat each other, by the sum of the product of the two autocorrelations (M. S.
+    Neighbours are correlated, hence the sum of the product of the two autocorrelations (M. S.
     Bartlett, J. Royal Statistical Society B 8 (1946), 27-41). And where few pixels are bright only
     these count, hence the kurtosis, in units of that of the normal distribution.
     """
@@ -95,7 +88,7 @@ def repeats(a: Array, v: Array, b: Array, w: Array, size: Any = None) -> float:
 
 
 def details(image: Array, weights: Array) -> Array:
-    """What is finer than `DETAIL`, the large values made smaller so that few do not outvote all."""
+    """The image without its local mean, large values compressed so that few do not dominate."""
     detail = image - local_mean(image, weights, DETAIL)
     most = float(np.quantile(np.abs(sample(detail, weights)), 0.999))
     scale = max(3 * deviation(detail, weights), 1e-3 * most, 1e-30)
@@ -111,12 +104,12 @@ def local_mean(image: Array, weights: Array, size: int) -> Array:
 
 
 def deviation(values: Array, weights: Array) -> float:
-    """Standard deviation, were it a normal distribution of mean zero, by the median."""
-    return 1.4826 * float(np.median(np.abs(sample(values, weights))))
+    """A robust standard deviation about zero, by the median."""
+    return NORMAL * float(np.median(np.abs(sample(values, weights))))
 
 
 def sample(values: Array, weights: Array) -> Array:
-    """Some ten thousand of the values that have a weight."""
+    """About ten thousand of the values that have a weight."""
     every = max(1, int(np.sqrt(values.size / 20_000)))
     kept = values[::every, ::every][weights[::every, ::every] > 0.1]
     return kept if kept.size else np.zeros(1, values.dtype)

@@ -1,8 +1,8 @@
-"""Kinds of motions as groups of matrices: what may change, and how much a matrix has changed.
+"""Kinds of motions as Lie groups of matrices.
 
-A step of a kind is the exponential of a sum of its generators, so that a motion stays one of its
-kind whatever the steps. Amounts are in pixels: a unit of any moves pixels half a diagonal away from
-the middle of the frame by about one pixel.
+A step is the exponential of a combination of the generators of a kind, so that a motion stays of
+its kind. Coordinates are in pixels: a unit of any moves pixels half a diagonal away from the middle
+of the frame by about one pixel.
 """
 
 import math
@@ -30,18 +30,18 @@ def generators(kind: Kind, shape: tuple[int, ...]) -> Matrix:
     """Matrices (k, 3, 3) whose exponentials are the motions of a kind, for frames of a shape."""
     given = [each for name in KINDS[: KINDS.index(kind) + 1] for each in ADDED[name]]
     radius = math.hypot(*shape) / 2
-    middle = np.array([[1 / radius, 0, 0], [0, 1 / radius, 0], [0, 0, 1]]) @ shifted(-center(shape))
+    middle = np.diag([1 / radius, 1 / radius, 1]) @ translation(-center(shape))
     return np.asarray(np.linalg.inv(middle) @ (np.array(given) / radius) @ middle)
 
 
 def stepped(matrix: Matrix, among: Matrix, amounts: Matrix) -> Matrix:
-    """A motion after a step that is taken in the frame."""
+    """A motion after a step in the frame, given by coordinates for the generators `among`."""
     new = matrix @ scipy.linalg.expm(np.tensordot(amounts, among, 1))
     return np.asarray(new / new[2, 2])
 
 
-def amounts(matrix: Matrix, shape: tuple[int, ...]) -> Matrix:
-    """How far a motion is from none: the eight steps that make it, to first order."""
+def coordinates(matrix: Matrix, shape: tuple[int, ...]) -> Matrix:
+    """The coordinates of a projective motion, to first order."""
     among = generators("projective", shape).reshape(8, 9)
     multiples = np.vstack([among, np.eye(3).ravel()])  # of a matrix are the same motion
     change = (matrix / np.cbrt(np.linalg.det(matrix)) - np.eye(3)).ravel()
@@ -49,7 +49,7 @@ def amounts(matrix: Matrix, shape: tuple[int, ...]) -> Matrix:
 
 
 def nearest(matrix: Matrix, kind: Kind, shape: tuple[int, ...]) -> Matrix:
-    """The motion of a kind that does about the same in the middle of the frame."""
+    """The motion of a kind that is about the same in the middle of the frame."""
     if kind == "projective":
         return matrix
     middle = np.array([*center(shape), 1.0])
@@ -67,7 +67,7 @@ def nearest(matrix: Matrix, kind: Kind, shape: tuple[int, ...]) -> Matrix:
 
 
 def velocities(among: Matrix, rows: Any, columns: Any) -> tuple[Any, Any]:
-    """Pixels that a step of each generator takes a pixel down and to the right."""
+    """How far each generator moves pixels down and to the right."""
     a, b, c = (
         np.multiply.outer(among[:, i, 0], rows)
         + np.multiply.outer(among[:, i, 1], columns)
@@ -82,17 +82,17 @@ def center(shape: tuple[int, ...]) -> Matrix:
     return (np.array(shape) - 1) / 2
 
 
-def shifted(by: Any) -> Matrix:
-    """The motion that adds to rows and columns."""
+def translation(by: Any) -> Matrix:
+    """The motion that adds a vector to rows and columns."""
     matrix = np.eye(3)
     matrix[:2, 2] = by
     return matrix
 
 
-def turned(angle: float, scale: float, shape: tuple[int, ...]) -> Matrix:
-    """A turn and a scale about the middle of a frame."""
+def rotation(angle: float, scale: float, shape: tuple[int, ...]) -> Matrix:
+    """A rotation with a scale about the middle of a frame."""
     matrix = np.eye(3)
     matrix[:2, :2] = scale * np.array(
         [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     )
-    return shifted(center(shape)) @ matrix @ shifted(-center(shape))
+    return translation(center(shape)) @ matrix @ translation(-center(shape))

@@ -1,9 +1,9 @@
-"""Two images of one scene, of which one is turned, scaled or tilted.
+"""The motion between two images of one scene: a rotation, a scale, or any projective map.
 
-Small copies of one, turned and scaled by steps of a grid, are laid on those of the other by masked
-cross-correlation, and least squares from coarse to fine make the best of them exact. The grid is
-quicker than a spectrum in polar coordinates on copies this small, knows of masks, and needs no
-window that would take the little that frames have in common.
+Coarse copies of one, rotated and scaled on a grid, are compared with those of the other by masked
+cross-correlation, and least squares from coarse to fine refine the best. On copies this small the
+grid is quicker than spectra in polar coordinates; it takes masks, and needs no window that would
+cut away the little that frames have in common.
 """
 
 from typing import Any, NamedTuple
@@ -18,28 +18,28 @@ from dhop.estimation.groups import Kind
 from dhop.estimation.shift_alignment import (
     FIELD,
     Level,
-    above,
+    cauchy_weights,
     deming,
     fits,
     gradient,
-    trust,
+    signal_share,
 )
 
 Array = NDArray[Any]
 Matrix = NDArray[np.float64]
 
-TURN, SCALE = np.radians(24.0), np.log(1.3)  # the largest that are looked for
-SEARCHED = 128  # pixels of the largest copy that is turned ...
-STEP = 9.0  # pixels that its sides move from one turn to the next
-TRIED, MOST = 3, 9  # turns to go on from; until one fits
-ROUGH = 64  # pixels of copies too small to tell of tilts
-STEPS, ENOUGH = 12, 0.005  # of the least squares; a step in pixels not worth another
-FAR = 1.0  # pixels of a copy that a step goes at most
+TURN, SCALE = np.radians(24.0), np.log(1.3)  # the largest of the grid
+SEARCHED = 128  # pixels of the largest copy that is searched ...
+STEP = 9.0  # pixels that its sides move from one node of the grid to the next
+TRIED, MOST = 3, 9  # starting points at least, and at most if none fits
+ROUGH = 64  # pixels: smaller copies determine no affine or projective map
+STEPS, ENOUGH = 12, 0.005  # of the least squares; the last one is shorter, in pixels
+FAR = 1.0  # pixels of a copy: the longest step
 COMMON = 0.15  # of the frame, at least, lies on the reference
-SEEN = 1e-4  # of the largest curvature: what is less is not seen to move
+SEEN = 1e-4  # of the largest curvature: directions with less are left out
 
 
-class Placement(NamedTuple):
+class MotionMatch(NamedTuple):
     """``frame(p) ~ gain * reference(matrix p) + offset``."""
 
     matrix: Matrix
@@ -49,28 +49,23 @@ class Placement(NamedTuple):
     evidence: float  # nats, see `dhop.estimation.correlation.agreement`
     error: float  # predicted variance in pixels squared, up to a common factor
 
-    def beyond(self, shape: tuple[int, ...]) -> float:
-        """Evidence beyond what the choice between all motions up to this one may have brought."""
-        return self.evidence - float(np.log1p(2 * np.abs(groups.amounts(self.matrix, shape))).sum())
+    def net_evidence(self, shape: tuple[int, ...]) -> float:
+        """Evidence less that which the best of all motions up to this one may have by chance."""
+        moved = np.abs(groups.coordinates(self.matrix, shape))
+        return self.evidence - float(np.log1p(2 * moved).sum())
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether images of a shape that are placed like this show the same."""
+        """Whether images of a shape that match like this show the same scene."""
         move = groups.center(shape) - (self.matrix @ [*groups.center(shape), 1])[:2]
-        return fits(self.beyond(shape), self.quality, move, shape)
+        return fits(self.net_evidence(shape), self.quality, move, shape)
 
 
-def place(
+def match(
     reference: list[Level], frame: list[Level], kind: Kind, largest: int | None = None
-) -> Placement | None:
-    """The motion that the images speak for most; None if nothing in them agrees.
+) -> MotionMatch | None:
+    """The motion of most evidence between images of one shape; None if there is none.
 
-    Parameters
-    ----------
-    reference, frame : list of Level
-        Pyramids of images of one shape.
-    kind : str
-    largest : int, optional
-        Pixels a side of the finest copies that are looked at, by default those of the images.
+    At most `largest` pixels a side of the copies are compared.
     """
     shape = frame[0].image.shape
     best = None
@@ -82,7 +77,7 @@ def place(
             continue
         for number, matrix in enumerate(_proposals(reference[k], frame[k], kind, shape)):
             found = descend(reference, frame, k, k, matrix, kind)
-            if found and (best is None or found.beyond(shape) > best.beyond(shape)):
+            if found and (best is None or found.net_evidence(shape) > best.net_evidence(shape)):
                 best = found
             if number + 1 >= TRIED and best and best.fits(shape):
                 break
@@ -95,31 +90,31 @@ def place(
 
 
 def finest(levels: list[Level], largest: int) -> int:
-    """The first of the copies that are no larger than so many pixels a side."""
+    """The finest copy of at most so many pixels a side."""
     last = len(levels) - 1
     return next((k for k in range(last) if max(levels[k].image.shape) <= largest), last)
 
 
 def _proposals(reference: Level, frame: Level, kind: Kind, shape: tuple[int, ...]) -> list[Matrix]:
-    """The turns and scales of most evidence, each with its shift."""
+    """The rotations and scales of most evidence, each with its shift."""
     step = STEP / max(frame.image.shape)
     turns, scales = (
         np.linspace(-most, most, 1 + 2 * int(np.ceil(most / step))) if asked else np.zeros(1)
         for most, asked in ((TURN, kind != "shift"), (SCALE, kind not in ("shift", "euclidean")))
     )
-    b = details(frame.smooth, frame.sure)
+    b = details(frame.smooth, frame.weights)
     found = []
     for angle in turns:
         for scale in scales:
-            matrix = groups.turned(angle, np.exp(scale), shape)
-            image, sure = laid(reference, frame, matrix)
-            if sure.sum() < 1:
+            matrix = groups.rotation(angle, np.exp(scale), shape)
+            image, weights = warped(reference, frame, matrix)
+            if weights.sum() < 1:
                 continue
-            _, nats, origin = correlations(details(image, sure), sure, b, frame.sure)
+            _, nats, origin = correlations(details(image, weights), weights, b, frame.weights)
             lags = [np.arange(-n, n + 1) * s for n, s in zip(origin, frame.step, strict=True)]
             chance = sum(np.ix_(*(np.log1p(2 * np.abs(lag)) for lag in lags)))
             best = np.unravel_index(np.argmax(nats - chance), nats.shape)
-            back = groups.shifted([-lag[n] for lag, n in zip(lags, best, strict=True)])
+            back = groups.translation([-lag[n] for lag, n in zip(lags, best, strict=True)])
             found.append((float((nats - chance)[best]), matrix @ back))
     found.sort(key=lambda each: -each[0])
     return [matrix for nats, matrix in found[:MOST] if nats > 0]
@@ -127,23 +122,23 @@ def _proposals(reference: Level, frame: Level, kind: Kind, shape: tuple[int, ...
 
 def descend(
     reference: list[Level], frame: list[Level], first: int, stop: int, matrix: Matrix, kind: Kind
-) -> Placement | None:
+) -> MotionMatch | None:
     """Least squares from level `first` to the finer `stop`; the motion of the least error."""
-    best, turning = None, False
+    best, last_rough = None, False
     for k in range(first, stop - 1, -1):
         rough = k > 0 and max(frame[k].image.shape) < ROUGH and kind in ("affine", "projective")
         found = align(reference[k], frame[k], matrix, "similarity" if rough else kind)
         if found is None:
             continue
-        if best is not None and not turning:
+        if best is not None and not last_rough:
             clear = max(found, best, key=lambda each: each.evidence)
             found = min(found, best, key=lambda each: each.error)
             found = found._replace(evidence=clear.evidence, quality=clear.quality)
-        best, matrix, turning = found, found.matrix, rough
+        best, matrix, last_rough = found, found.matrix, rough
     return best
 
 
-def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> Placement | None:
+def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> MotionMatch | None:
     r"""Least squares for motion and gain, from a motion that is right to a pixel of the copies.
 
     .. math:: \min_{M, g} \sum_p w(p) [F (y(p) - g x(M p))]^2
@@ -162,7 +157,7 @@ def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> Placeme
 
     Returns
     -------
-    Placement or None
+    MotionMatch or None
         None if hardly any pixels are left in common.
     """
     shape = tuple(int(m) for m in frame.image.shape * frame.step)
@@ -172,18 +167,18 @@ def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> Placeme
     down, right = groups.velocities(
         local.astype(np.float32), *np.indices(frame.image.shape, np.float32)
     )
-    least = COMMON * float(frame.sure.sum())
-    w = frame.sure
+    least = COMMON * float(frame.weights.sum())
+    w = frame.weights
     for _ in range(STEPS):
-        A, sure = laid(reference, frame, matrix)
-        both = sure * frame.sure
+        A, weights = warped(reference, frame, matrix)
+        both = weights * frame.weights
         if both.sum() <= least:
             return None
-        residual, gain = unexplained(A, frame.smooth, w)
+        residual, gain = regression_residual(A, frame.smooth, w)
         one, other = gradient(np.float32(gain) * A), gradient(frame.smooth)
         slopes, change = (one + other) / 2, other - one
-        w = both * trust(residual, np.hypot(*slopes), both)
-        u = w * above(np.hypot(*slopes), deviation(np.hypot(*change), both))
+        w = both * cauchy_weights(residual, np.hypot(*slopes), both)
+        u = w * signal_share(np.hypot(*slopes), deviation(np.hypot(*change), both))
         slopes = np.stack([each - local_mean(each, w, FIELD) for each in slopes])
         columns = (down * slopes[0] + right * slopes[1]).reshape(len(among), -1)
         curvature = ((columns * u.ravel()) @ columns.T).astype(np.float64)
@@ -199,18 +194,18 @@ def align(reference: Level, frame: Level, matrix: Matrix, kind: Kind) -> Placeme
     offset = float(np.sum(w * (frame.smooth - np.float32(gain) * A)) / w.sum())
     quality, evidence = agreement(details(A, both), details(frame.smooth, both), both)
     error = float(np.sum(w * residual**2) / w.sum() * np.trace(inverse))
-    return Placement(matrix, gain, offset, quality, evidence, error)
+    return MotionMatch(matrix, gain, offset, quality, evidence, error)
 
 
-def unexplained(one: Array, other: Array, weights: Array) -> tuple[Array, float]:
-    """What of an image is not a multiple of another, but for illumination; and the multiple."""
+def regression_residual(one: Array, other: Array, weights: Array) -> tuple[Array, float]:
+    """The residual of one image on another, without illumination, and their gain."""
     a, b = (each - local_mean(each, weights, FIELD) for each in (one, other))
     gain = deming(a, b, weights)
     return b - np.float32(gain) * a, gain
 
 
-def laid(reference: Level, frame: Level, matrix: Matrix) -> tuple[Array, Array]:
-    """The reference where the pixels of the frame see it, and how sure that is."""
+def warped(reference: Level, frame: Level, matrix: Matrix) -> tuple[Array, Array]:
+    """The reference at the pixels of the frame, and its weights there."""
     motion = np.linalg.inv(_grid(reference)) @ matrix @ _grid(frame)
     rows, columns = np.ogrid[: frame.image.shape[0], : frame.image.shape[1]]
     row, column, scale = (
@@ -218,14 +213,14 @@ def laid(reference: Level, frame: Level, matrix: Matrix) -> tuple[Array, Array]:
     )
     scale = np.maximum(scale, np.float32(1e-3))
     places = np.stack([row / scale, column / scale])
-    image, sure = np.empty_like(row), np.empty_like(row)
+    image, weights = np.empty_like(row), np.empty_like(row)
     scipy.ndimage.map_coordinates(reference.splines, places, image, prefilter=False, mode="mirror")
-    scipy.ndimage.map_coordinates(reference.sure, places, sure, order=1, mode="constant")
-    return image, sure
+    scipy.ndimage.map_coordinates(reference.weights, places, weights, order=1, mode="constant")
+    return image, weights
 
 
 def _grid(level: Level) -> Matrix:
-    """Takes the pixels of a copy to those of the image."""
+    """The matrix from pixels of a copy to those of the image."""
     matrix = np.diag([*level.step, 1.0])
     matrix[:2, 2] = (level.step - 1) / 2
     return matrix

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.masks import each_weight
+
 Array = NDArray[Any]
 Terms: TypeAlias = Literal["offset", "gain", "both"]
 
@@ -50,7 +52,7 @@ class Photometry:
         """The weights of the corrected frames."""
         if (self.gains == 1).all():
             return None if weights is None else list(weights)
-        given = weights or [np.ones(())] * len(self.gains)
+        given = each_weight(weights, len(self.gains))
         return [w * g**2 for w, g in zip(given, self.gains, strict=True)]
 
     def relative(self) -> "Photometry":
@@ -62,15 +64,8 @@ class Photometry:
 def fitted(
     frames: Array, predictions: Array, weights: Sequence[Array] | None, terms: Terms
 ) -> Photometry:
-    """Gains and offsets by least squares, of frames against what a solution predicts.
-
-    Parameters
-    ----------
-    frames, predictions : ndarray, shape (F, ..., m0, m1)
-    weights : sequence of ndarray, optional
-    terms : {"offset", "gain", "both"}
-    """
-    maps = weights or [np.ones(())] * len(frames)
+    """Gains and offsets by least squares, of frames against the predictions of a solution."""
+    maps = each_weight(weights, len(frames))
     gains, offsets = np.ones(len(frames)), np.zeros(len(frames))
     for i, (frame, prediction, weight) in enumerate(zip(frames, predictions, maps, strict=True)):
         w = np.broadcast_to(weight, frame.shape).astype(np.float64)
@@ -91,10 +86,10 @@ def fitted(
 def matched(
     frames: Array, weights: Sequence[Array] | None, shifts: Array, gains: Array, terms: Terms
 ) -> Photometry:
-    """A first guess: given gains, and offsets that make means of what all frames show agree."""
+    """A first guess: given gains, and offsets by the means of the common part of all frames."""
     if terms == "offset":
         gains = np.ones(len(frames))
-    maps = weights or [np.ones(())] * len(frames)
+    maps = each_weight(weights, len(frames))
     whole = np.rint(shifts).astype(int)
     size = np.array(frames.shape[-shifts.shape[1] :]) - np.ptp(whole, axis=0)
     seen = np.array([bool(np.any(weight)) for weight in maps])

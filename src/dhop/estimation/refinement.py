@@ -1,11 +1,10 @@
 r"""Shifts of the frames that leave the least residual of the super-resolution itself.
 
-The image is eliminated (variable projection): for each trial of the shifts it is the most likely
-one, `G`, under the model of `dhop.frames.scene`, which needs no PSF, for what frames have in common
-is their samples of one image, however blurred. With the spectra of `dhop.frames.spectra` and the
-covariance `C` of the model the residual is :math:`\sigma^2 C^{-1} Y`, and a step of Gauss and
-Newton costs as much as a look at a `beta`. Gains are unknowns beside the shifts; offsets are in
-frequencies that the spectra leave out.
+The image is eliminated (variable projection): for any shifts it is the most likely one, `G`, under
+the model of `dhop.frames.scene`. That needs no PSF, since frames are samples of one image, however
+blurred. With the spectra of `dhop.frames.spectra` and the covariance `C` of the model the residual
+is :math:`\sigma^2 C^{-1} Y`, and a Gauss-Newton step costs as much as an evaluation for a `beta`.
+Gains are unknowns beside the shifts; offsets are in frequencies that the spectra leave out.
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,10 @@ from dhop.psf.estimation import fit_blur
 
 Array = NDArray[Any]
 
-WORK = 64_000.0  # see `dhop.frames.spectra`: here every frequency counts
+WORK = 64_000.0  # see `dhop.frames.spectra`: every frequency adds to the accuracy
 ROUNDS = 2  # of a model and of steps
 STEPS = 4
-LARGEST = 0.5  # pixels of a step, beyond which the residual tells nothing
+LARGEST = 0.5  # pixels of a step, beyond which the linearisation is wrong
 
 
 def refine(
@@ -42,20 +41,20 @@ def refine(
     frames : ndarray, shape (F, ..., m0, m1)
     factor : (int, int)
     shifts : ndarray, shape (F, 2)
-        In pixels of the frames. Those of the first frame that is looked at stay.
+        In pixels of the frames. Those of the first frame that is used stay.
     weights, decimation
         As for `dhop.super_resolve`.
     gains : ndarray, shape (F,)
         A first guess.
     spread : float
-        Standard deviation, in pixels, of the errors that the shifts may have. Smooth and noisy
-        frames tell no better, and shifts stay nearly as they are.
+        Standard deviation, in pixels, of the errors of the given shifts, their prior. Those of
+        smooth and noisy frames stay nearly as they are.
 
     Returns
     -------
     shifts : ndarray, shape (F, 2)
     gains : ndarray, shape (F,)
-        Brightness of each frame relative to the first that is looked at.
+        Brightness of each frame relative to the first that is used.
 
     References
     ----------
@@ -126,9 +125,9 @@ def _improved(
 
 
 def _gauge(count: int) -> Array:
-    """What may change: not the first frame's shift, nor the product of all gains.
+    """Free directions: not the first frame's shift, nor the product of all gains.
 
-    The prior would rather have a darker image and brighter frames.
+    The prior of the scene would prefer a darker image and brighter frames.
     """
     change = np.zeros((count, 3, count - 1, 3))
     frame = np.arange(count - 1)

@@ -1,1 +1,1 @@
-"""What frames are: what arrays mean, their spectra and noise, the scene behind them."""
+"""Frames: their axes, motions, spectra and noise, and a model of the scene."""

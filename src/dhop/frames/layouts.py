@@ -1,7 +1,7 @@
-"""What arrays mean: which of their axes are frames, channels, rows and columns.
+"""Axes of arrays: which are frames, channels, rows and columns.
 
-In here channels come before rows and columns, and frames before channels; `channel_axis` says where
-the user's arrays have them.
+Inside the package frames come first, then channels, rows and columns; `channel_axis` is the axis of
+the channels in arrays of the user.
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ def outward_shape(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
 
 
 def same_shape(frames: Any) -> None:
-    """Refuse a list of images that have not all one shape, in words."""
+    """Refuse a list of images of different shapes."""
     if isinstance(frames, list | tuple):
         shapes = [frame.shape for frame in frames if hasattr(frame, "shape")]
         if len(shapes) == len(frames) and len(set(shapes)) > 1:
@@ -152,10 +152,9 @@ def _axis(channel_axis: Any, ndim: int) -> int:
 
 
 def _refuse_narrow(stack: Sequence[int], given: Sequence[int], channel_axis: int | None) -> None:
-    """Few columns beside many rows, or few rows beside many columns, are channels.
+    """Refuse images of few columns and many rows, or the reverse, which look like channels.
 
-    A single image may be a strip, since nothing else can be meant, and frames of one channel, whose
-    axis is given.
+    A single image may be a strip, and frames of one channel, whose axis is given.
     """
     m0, m1 = stack[-2:]
     narrow = (m1 <= FEW and m0 >= MANY) or (1 < m0 <= FEW and m1 >= MANY)

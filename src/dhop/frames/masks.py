@@ -1,5 +1,6 @@
-"""Pixels that have no weight, for what needs a value everywhere."""
+"""Weights of pixels, and values for those without one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-NEAR = 5  # pixels a side over which brightness is averaged, so that a pixel's own noise is not it
+NEAR = 5  # pixels a side of local means
+
+
+def each_weight(weights: Sequence[Array] | None, count: int) -> list[Array]:
+    """The weights of so many frames, ones by default."""
+    return list(weights) if weights else [np.ones(())] * count
 
 
 def filled(frame: Array, weights: Array) -> Array:
@@ -44,9 +50,7 @@ def filled(frame: Array, weights: Array) -> Array:
 
 
 def surroundings(image: Array, weights: Array) -> Array:
-    """The mean of each pixel and of those around it in its plane.
-
-    What has no weight is replaced by the nearest pixel that has one.
+    """Local means in each plane, with the nearest pixel for one without a weight.
 
     Examples
     --------

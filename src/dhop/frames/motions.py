@@ -1,4 +1,4 @@
-"""What motions are: where the pixels of a frame lie in frame 0, and so in the scene.
+"""Motions: where the pixels of a frame lie in frame 0, and so in the scene.
 
 Frames are lines, images or volumes. Positions are those of centres of pixels, in low-resolution
 pixels: a column, row and column, or plane, row and column. Pixel `i` of a frame covers pixels
@@ -23,17 +23,9 @@ Motion: TypeAlias = ArrayLike | Callable[..., Any]
 
 
 def checked_motions(motion: Any, count: int, shape: tuple[int, ...]) -> list[Any]:
-    """A matrix, an array of positions or a callable for each frame.
+    """A matrix, an array of positions or a callable for each of `count` frames of a shape.
 
     Positions may be NaN, of pixels that are nowhere in frame 0; such have no weight.
-
-    Parameters
-    ----------
-    motion : sequence
-    count : int
-        How many frames there are.
-    shape : tuple of int
-        Of a frame.
     """
     if isinstance(motion, str):
         raise ValueError(f"motion={motion!r}: give one for each frame; super_resolve finds them")
@@ -91,15 +83,7 @@ def as_shift(motion: Any) -> Array | None:
 
 
 def as_shifts(given: Sequence[Any], shape: tuple[int, ...]) -> tuple[Array, bool]:
-    """The shifts that motions of frames are, or those of their middles; whether they are no more.
-
-    Parameters
-    ----------
-    given : sequence
-        What `checked_motions` returns.
-    shape : tuple of int
-        Of a frame.
-    """
+    """The shifts that checked motions are, or those of their centres; whether they are no more."""
     shifts = [as_shift(each) for each in given]
     if all(shift is not None for shift in shifts):
         return np.array(shifts), True
@@ -126,6 +110,13 @@ def positions(motion: Any, *places: Array) -> Array:
     return np.stack([each / w for each in along])
 
 
+def crossings(motion: Any, lines: Sequence[Array]) -> Array:
+    """Where the pixels at the crossings of some lines along each axis of a frame lie in frame 0."""
+    if not callable(motion) and not is_matrix(motion):
+        return np.stack([places[np.ix_(*lines)] for places in completed(motion)])
+    return positions(motion, *np.meshgrid(*(line.astype(float) for line in lines), indexing="ij"))
+
+
 def centres(motion: Any, shape: tuple[int, ...]) -> Array:
     """Where the pixels of a frame lie in frame 0."""
     if not callable(motion) and not is_matrix(motion):
@@ -134,10 +125,9 @@ def centres(motion: Any, shape: tuple[int, ...]) -> Array:
 
 
 def completed(places: Array) -> Array:
-    """Positions with those that are NaN as they would be if the map went on smoothly.
+    """Positions with those that are NaN extrapolated smoothly.
 
-    An affine map is fitted to all that is known, and what the nearest known pixel differs from it
-    by is added.
+    By an affine map that is fitted to the others, plus its error at the nearest of these.
     """
     unknown = np.isnan(places[0])
     if not unknown.any():
@@ -166,17 +156,11 @@ def cut(
     motion: Any,
     first: tuple[int, ...],
     size: tuple[int, ...],
-    origin: tuple[int, ...] | None = None,
+    origin: tuple[float, ...] | None = None,
 ) -> Any:
-    """The motion of a part of a frame in a part of frame 0, by default the same.
+    """The motion of a part of a frame in a part of frame 0, which begins at `origin`.
 
-    Parameters
-    ----------
-    motion
-    first, size : tuple of int
-        The part of the frame.
-    origin : tuple of int, optional
-        Where that of frame 0 begins.
+    By default that is the same part.
     """
     there = first if origin is None else origin
     if callable(motion):
@@ -195,7 +179,7 @@ def cut(
 
 
 class Grid(NamedTuple):
-    """The fine grid of a frame: all that its pixels see through the PSF.
+    """The fine grid of a frame: all that its pixels cover through the PSF.
 
     Attributes
     ----------
@@ -245,7 +229,7 @@ class Grid(NamedTuple):
         else:
             places = completed(motion)
             found = np.stack([_between(each, lines, axis) for axis, each in enumerate(places)])
-        return self._in_scene(found)
+        return self.in_scene(found)
 
     def lines(self) -> list[Array]:
         """Places of the fine pixels in the frame, along each axis."""
@@ -256,16 +240,16 @@ class Grid(NamedTuple):
         self, motion: Any, scene: tuple[int, ...], inside: Sequence[float] | float = 0.0
     ) -> NDArray[np.bool_]:
         """Which pixels of the frame have their centres on the scene, or so many of its inside."""
-        found = self._in_scene(centres(motion, self.shape))
+        found = self.in_scene(centres(motion, self.shape))
         axes = -1, *(1,) * len(self.shape)
         least = np.reshape(np.broadcast_to(inside, len(scene)), axes) - 0.5
         most = np.reshape(scene, axes) - 1 - least
         return np.asarray(((found >= least) & (found <= most)).all(axis=0))
 
-    def crowd(
+    def weight_density(
         self, motion: Any, block: tuple[int, ...], shape: Sequence[int], weights: Array
     ) -> Array:
-        """What weights of the frame lie in each block of the scene, and in those around it.
+        """The weights of the frame in each block of the scene, averaged with those around it.
 
         Parameters
         ----------
@@ -279,9 +263,9 @@ class Grid(NamedTuple):
         Returns
         -------
         ndarray, of shape (B, *shape)
-            The mean of a block and all around it, since one may have two pixels and the next none.
+            Averaged, since one block may have two pixels and the next none.
         """
-        found = self._in_scene(centres(motion, self.shape))
+        found = self.in_scene(centres(motion, self.shape))
         ndim = len(self.shape)
         size, count = (np.reshape(each, (-1, *(1,) * ndim)) for each in (block, shape))
         found = np.where(np.isnan(found), -np.inf, found).clip(-size, None)  # NaN is nowhere
@@ -294,7 +278,7 @@ class Grid(NamedTuple):
         windows = sliding_window_view(total, (3,) * ndim, tuple(range(1, ndim + 1)))
         return np.asarray(windows.mean(axis=axes))
 
-    def _in_scene(self, positions: Array) -> Array:
+    def in_scene(self, positions: Array) -> Array:
         """Positions in frame 0 as those in the scene."""
         onto = np.linalg.inv(self._matrix(self.factor, (0,) * len(self.shape)))
         steps, starts = (

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-SECOND = np.array([1.0, -2.0, 1.0])  # a difference that planes and edges along an axis leave zero
+NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
+SECOND = np.array([1.0, -2.0, 1.0])  # a difference, zero for planes and edges along an axis
 SIDE = 8  # pixels of a part
-QUIET = 0.1  # of all parts are at most as noisy as the one that is taken
-SHARE = 0.82  # of the true noise is what that one shows where there is noise alone
-LEVELS, ENOUGH = 8, 24  # of brightness that are told apart, and parts of each
+QUIET = 0.1  # quantile of the noise in parts
+SHARE = 0.82  # of the true noise is that quantile where there is noise alone
+LEVELS, ENOUGH = 8, 24  # of brightness, and parts of each at least
 GROWING = np.linspace(0.1, 1, 10)  # parts of the variance that may be those of photons
-LEAST = 1e-6  # of the mean variance is that of what is black
-CLEARLY = 1.2  # times the variance of the quietest parts: from there on brightness explains it
+LEAST = 1e-6  # of the mean variance is the least, of black pixels
+CLEARLY = 1.2  # factor between variances, from which on it grows with the brightness
 
 
 class Noise(NamedTuple):
@@ -36,7 +37,7 @@ class Noise(NamedTuple):
     usual: float
 
     def at(self, brightness: Array) -> Array:
-        """The variance where the image is so bright."""
+        """The variance at a brightness."""
         if not self.growing:
             return np.full(brightness.shape, self.variance)
         relative = brightness.clip(0) / self.usual
@@ -120,15 +121,12 @@ def growing_noise(image: Array, weights: Array | None = None) -> Noise:
 
 
 def _quiet(powers: Array) -> float:
-    """The variance of the noise, by the mean squares of second differences in parts."""
+    """The noise variance, from those in parts."""
     return float(np.quantile(powers, QUIET)) / SHARE**2
 
 
 def _powers(image: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Means, and mean squares of second differences, of all parts that are known and not constant.
-
-    They are those of white noise.
-    """
+    """Means, and noise variances by second differences, of all observed parts that vary."""
     planes = image.reshape(-1, *image.shape[-2:])
     row = planes.shape[1] == 1
     if min(planes.shape[1 + row :]) < 3:
@@ -149,7 +147,7 @@ def _powers(image: Array, weights: Array | None) -> tuple[Array, Array]:
     kept = complete.all(axis=1)
     means, powers = bright[kept].mean(axis=1), np.mean(parts[kept] ** 2, axis=1)
     if powers.any():
-        changing = powers > 0  # what is constant is saturated
+        changing = powers > 0  # constant parts are saturated
         return means[changing], powers[changing]
     return means, powers
 

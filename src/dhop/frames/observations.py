@@ -1,4 +1,4 @@
-"""Arguments of super-resolution that frames in memory and frames in chunks share."""
+"""Arguments of super-resolution that are checked alike in memory and in chunks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.frames.motions import fine_factor
 from dhop.model.shifting import shift
 from dhop.runtime import arguments
 
@@ -13,6 +14,19 @@ Operator = TypeVar("Operator")
 
 NOT_FINITE = "frames must be finite, they contain NaN or Inf; weights='finite' leaves those out"
 NOTHING_SEEN = "weights must not all be zero: no pixel is observed"
+PHOTONS_MOVED = 'loss="poisson" takes shifts, no motion or factor that is not whole'
+
+
+def checked_factor(factor: Any, ndim: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Pixels of the image in one of a frame along each axis, and of the grid that it is blurred on.
+
+    The latter are the next whole numbers, see `dhop.frames.motions.Grid`.
+    """
+    ratio = arguments.each("factor", factor, ndim, arguments.positive_real)
+    fine = fine_factor(ratio)
+    if ratio != fine and ndim == 3:
+        raise ValueError(f"the factor of a volume must be whole numbers, got {factor!r}")
+    return ratio, fine
 
 
 def scene_dims(
@@ -48,7 +62,7 @@ def shifted_operators(
     factor: tuple[int, ...],
     frame: tuple[int, ...],
 ) -> list[Operator]:
-    """The operator of each frame; frames that see the same way share theirs.
+    """The operator of each frame from a shifted PSF; equal ones are shared.
 
     Parameters
     ----------
@@ -85,7 +99,7 @@ def of_each(psf: Any, count: int) -> list[Any]:
 def check_settings(
     maxiter: int, rtol: float, nonnegative: bool, callback: Any, progress: Any
 ) -> None:
-    """Refuse what cannot steer the iterations."""
+    """Refuse settings of the iterations that are out of range."""
     arguments.positive("maxiter", maxiter)
     if arguments.real("rtol", rtol) < 0:
         raise ValueError(f"rtol must not be negative, got {rtol!r}")

@@ -1,18 +1,17 @@
-r"""What the frames themselves tell of scene, noise and blur: a model of few numbers, fitted.
+r"""A model of scene, noise and blur with few parameters, fitted to the frames.
 
 The scene is taken as random, with a power that falls as that of edges does, :math:`S(K) = \rho
 |K|^{-2p}` with :math:`p = 3/2` or more: edges in all directions have the power :math:`|K|^{-3}`,
 smooth scenes less at high frequencies. (So it is in two dimensions; in three, edges have
 :math:`p = 2`. Spectra may have lines instead, whose power is the same at all frequencies.)
-Optics, of the transfer function `H`, and pixels, `B`, let :math:`|H B|^2 S` of it through. What
-frames have in common beyond that, up to the highest frequencies, no optics can have let through: it
-is the `floor`, of errors of the model. What they do not have in common is noise. So the spectra of
-a class of aliases, see `dhop.frames.spectra`, have the covariance
+Optics, of the transfer function `H`, and pixels, `B`, pass :math:`|H B|^2 S` of it. Power beyond
+that which frames have in common, up to the highest frequencies, is the `floor`, an error of the
+model. What they do not have in common is noise. So the spectra of a class of aliases, see
+`dhop.frames.spectra`, have the covariance
 
 .. math:: C = \sigma^2 I + E (|H B|^2 S + \kappa) E^H
 
-with `E` the phases, and the numbers are those that make the spectra most likely (the marginal, or
-Whittle, likelihood).
+with `E` the phases. The parameters maximise the marginal, or Whittle, likelihood.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,8 +34,8 @@ FLOORS = (-12.0, 8.0)  # the same of the floor
 NOISES = (-16.0, 3.0)  # logarithm of the noise's power over that of the spectra
 RINGS = 40  # of frequencies of about one radius
 STEPS = 8
-EXCESS = 2.0  # times what the model lets through: what is seen beyond is no scene
-QUIETER = (0.3, 1.1)  # of what a frame's quiet parts show the noise may be
+EXCESS = 2.0  # times the power that the model passes: power beyond is floor
+QUIETER = (0.3, 1.1)  # of the noise in the quiet parts of a frame: bounds of the noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class Scene:
     noise : float
         Variance of the noise of a pixel of weight one.
     floor : ndarray, shape (C, a)
-        Power of what frames have in common but no optics let through.
+        Power that frames have in common, but the optics do not pass.
     power : ndarray, shape (C, a)
         Of the scene at each frequency of the spectra.
     transfer : ndarray, shape (C, a)
@@ -70,7 +69,7 @@ class Scene:
 
 
 class Likelihood:
-    """The likelihood of spectra as a function of the model's numbers, with its gradient.
+    """The likelihood of spectra as a function of the parameters, with its gradient.
 
     Parameters
     ----------
@@ -83,8 +82,8 @@ class Likelihood:
         self.spectra, self._pixels = spectra, pixels
         Y = spectra.values
         squares = float(np.mean(np.abs(Y) ** 2, axis=(0, 1)).sum())
-        # Of more frames than aliases, all that is not noise alone is in as many combinations of
-        # them, those of an orthonormal basis of the phases.
+        # Of more frames than aliases, the signal is in as many combinations as there are aliases,
+        # those of an orthonormal basis of the phases.
         basis, phases = np.linalg.qr(spectra.phases)
         self._unit = float(np.mean(spectra.weights)) or 1.0  # that powers are counted in
         self._phases = phases / np.sqrt(self._unit)
@@ -96,30 +95,21 @@ class Likelihood:
         self._log_radius = np.log(spectra.radius)
 
     def fit(
-        self,
-        make: Maker,
-        starts: Sequence[Sequence[float]],
-        bounds: Sequence[tuple[float, float]],
+        self, make: Maker, starts: Sequence[Sequence[float]], bounds: Sequence[tuple[float, float]]
     ) -> Scene:
-        """The numbers that make the spectra most likely.
+        """The most likely parameters.
 
-        Parameters
-        ----------
-        make : callable
-            Gives the transfer function of the optics from logarithms of parameters.
-        starts : sequence of sequence of float
-            Of these, from each of which the search begins.
-        bounds : sequence of (float, float)
-            Of these.
+        `make` gives the transfer function of the optics from logarithms of its parameters, whose
+        first guesses are `starts`.
         """
         low, high = self._noises()
         axes = sum(size > 1 for size in self.spectra.tile)
         edges = (axes + 1) / 2
         limits = [*bounds, (edges, SMOOTHEST), LEVELS, FLOORS, (low, high)]
         alone = len(self.spectra) == 1
-        if alone:  # has nothing in common with others
+        if alone:  # no floor without others
             limits[-2] = (FLOORS[0], FLOORS[0])
-        if alone and not bounds:  # what may be texture is not taken for noise
+        if alone and not bounds:  # rather texture than noise
             limits[-4] = (edges - ROUGHER, SMOOTHEST)
         if self.spectra.sparse or axes == 1:  # points and lines have one power at all frequencies
             limits[-4] = (0.0, SMOOTHEST)
@@ -150,10 +140,10 @@ class Likelihood:
         )
 
     def _observed(self, power: Array, variance: float) -> Array:
-        """The power of `G` at each frequency that the spectra show, a function of the radius.
+        """The observed power of `G` at each frequency, as a function of the radius.
 
-        Steps of expectation and maximisation from that of the model: to the mean of the squares of
-        what the spectra are most likely made of, and of what remains unknown of it.
+        By expectation maximisation from that of the model: the posterior mean of the squares of the
+        frequencies, given the spectra.
         """
         order = np.argsort(self._log_radius, axis=None)
         rings = np.empty(order.size, int)
@@ -171,7 +161,7 @@ class Likelihood:
         return power
 
     def _covariance(self, power: Array, variance: float) -> Array:
-        """Of the spectra, with as much noise at least as keeps rounding from making it singular."""
+        """The covariance of the spectra, with enough noise that it is not singular."""
         covariance = (self._phases * power[:, None, :]) @ self._back
         diagonal = np.arange(covariance.shape[1])
         smallest = 1e-14 * np.trace(covariance.real, axis1=1, axis2=2)[:, None]
@@ -179,7 +169,7 @@ class Likelihood:
         return covariance
 
     def _noises(self) -> tuple[float, float]:
-        """Bounds of the noise's logarithm: no more frames than aliases do not show it."""
+        """Bounds of the noise's logarithm, narrow where no more frames than aliases show it."""
         if len(self.spectra) > self._phases.shape[2]:
             return NOISES
         with np.errstate(divide="ignore"):

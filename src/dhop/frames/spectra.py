@@ -1,15 +1,15 @@
-r"""Spectra of windowed frames: what choices from the data are made on, in milliseconds.
+r"""Spectra of windowed frames, on which choices from the data are made in milliseconds.
 
 A window that moves with the scene cuts the same part out of all frames, and falls to zero at its
-borders, so that nothing needs to be known of what lies outside. What the frames see of that part,
-blurred by optics and pixels, is one continuous image `G`; a frame is its samples, moved by the
-frame's shift. The discrete Fourier transform of a frame at a frequency `k` then is
+borders, so that the scene outside does not matter. The part, blurred by optics and pixels, is one
+continuous image `G`; a frame is its samples, moved by the frame's shift. The discrete Fourier
+transform of a frame at a frequency `k` then is
 
 .. math:: Y_i(k) = \sqrt{w_i} \sum_{K \in \mathrm{class}(k)} \frac{1}{\sqrt{f_0 f_1}}
     e^{-2 \pi i K \cdot d_i} \hat G(K) + \mathrm{noise},
 
-where the class of `k` holds the frequencies of the high-resolution image that decimation makes
-alike, its aliases. Transforms are orthonormal, and the window has a mean square of one, so that
+where the class of `k` holds its aliases, the frequencies of the high-resolution image that
+decimation maps to `k`. Transforms are orthonormal, and the window has a mean square of one, so that
 white noise of variance :math:`\sigma^2 / w_i` becomes noise of variance :math:`\sigma^2`.
 """
 
@@ -31,10 +31,10 @@ Array = NDArray[Any]
 TILE = {2: 192, 3: 48}  # pixels of a frame, on each side, that are transformed together
 TILES = 3  # at most, on each axis
 TAPER = 0.4  # part of a tile over which its window rises and falls
-WORK = 32_000.0  # enough for numbers that are the same all over
+WORK = 32_000.0  # enough for a model of few numbers
 OBSERVED = 0.5  # part of a tile that must have a weight in each frame
 SPARSE = 10.0  # excess kurtosis; that of photographs and drawings is from -1.5 to 5
-LOWEST = 2  # periods in a tile up to which brightness and its slope are left out
+LOWEST = 2  # periods in a tile, up to which frequencies are left out, as brightness and slopes
 
 
 class Spectra:
@@ -50,9 +50,9 @@ class Spectra:
     weights : sequence of (float or ndarray), optional
         A number or a map for each frame.
     work : float
-        Classes of aliases that are looked at, times their squared number.
+        Classes of aliases that are used, times their squared size.
     noise_bound : float, optional
-        The attribute, where noise is not the same all over the frames.
+        The attribute, if the noise is not the same all over the frames.
 
     Attributes
     ----------
@@ -62,14 +62,14 @@ class Spectra:
         One for each axis. Of the `a` aliases in each class, in radians per high-resolution pixel,
         from -pi to pi.
     phases : ndarray, shape (C, F, a)
-        What a frame sees of each frequency of `G`.
+        The factor of each frequency of `G` in a frame.
     sparse : bool
-        Whether points of light stand in darkness: few pixels hold nearly all that varies.
+        Whether few pixels have nearly all of the variance, as points of light in darkness.
     noise_bound : float
         Standard deviation of the noise of a pixel of weight one, at most: see `dhop.frames.noise`.
     used : ndarray of int
-        The frames that are looked at: those that have a weight, overlap with most others, and do
-        not repeat an earlier one.
+        The frames that are used: those that have a weight, overlap with most others, and do not
+        repeat an earlier one.
     copies : ndarray of float
         How often each of these occurs.
     """
@@ -114,7 +114,7 @@ class Spectra:
         self.phases = self._phases(rest)
 
     def __len__(self) -> int:
-        """Number of frames that are looked at."""
+        """Number of frames that are used."""
         return len(self.used)
 
     def transfer(self, psf: Array, center: Sequence[int] | None = None) -> Array:
@@ -178,7 +178,7 @@ class Spectra:
 def _distinct(
     frames: Array, shifts: Array, maps: list[Array], shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """Frames to be looked at, and how often each occurs."""
+    """The frames to use, and how often each occurs."""
     half = np.array(shape) / 2
     middle = np.median(shifts, axis=0)
     used: list[int] = []
@@ -198,14 +198,14 @@ def _distinct(
     weighted = [i for i, weight in enumerate(maps) if weight.any()]
     whole = np.rint(shifts[used or weighted])
     if weighted and (not used or (np.ptp(whole, axis=0) >= shape).any()):
-        # Hardly two of them share a part: the one in the middle speaks for itself.
+        # Hardly two of them overlap: take the one in the middle alone.
         distances = [float(np.abs(shifts[i] - middle).max()) for i in weighted]
         used, copies = [weighted[int(np.argmin(distances))]], [1.0]
     return np.array(used, int), np.array(copies)
 
 
 def _noise(images: Array) -> float:
-    """Of the quietest of them, or of all if it grows with the brightness."""
+    """The noise of the quietest image, or the mean one if it grows with the brightness."""
     growing = growing_noise(images)
     if growing.growing:
         return float(np.sqrt(growing.variance))
@@ -259,7 +259,7 @@ def _kurtosis(images: Array, over: tuple[int, ...]) -> Array:
 
 
 def _windows(tile: tuple[int, ...], rest: Array) -> Array:
-    """A window for each frame that moves by what is left of its shift."""
+    """A window for each frame, moved by the fraction of its shift."""
     lines = []
     for axis, size in enumerate(tile):
         if size < 4:
@@ -277,7 +277,7 @@ def _windows(tile: tuple[int, ...], rest: Array) -> Array:
 
 
 def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Array, ...]:
-    """Frequencies of a tile's transform, of each pair of opposite ones one, not the lowest."""
+    """Frequencies of a tile's transform, one of each pair of opposite ones, without the lowest."""
     *leading, last = tile
     lines = [np.rint(fft.fftfreq(t, 1 / t)).astype(int) for t in leading]
     found = [k.ravel() for k in np.meshgrid(*lines, np.arange(last // 2 + 1), indexing="ij")]

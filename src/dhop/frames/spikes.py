@@ -1,4 +1,4 @@
-"""Single pixels that have nothing to do with those around them."""
+"""Single pixels that are outliers among their neighbours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,20 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.masks import filled
+from dhop.frames.masks import each_weight, filled
 from dhop.frames.noise import quiet_noise
 
 Array = NDArray[Any]
 
-NOISE = 5.0  # standard deviations, and ...
-VARIES = 3.0  # times what the neighbours vary by: as far from their median is a spike
+NOISE = 5.0  # standard deviations of the noise, and ...
+VARIES = 3.0  # times the variation of the neighbours: a spike is farther from their median
 
 
 def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
     """The frames with the median of their neighbours in the place of spikes.
 
-    A point of light that the optics have spread is none, for its neighbours are bright, too. Of the
-    eight neighbours the two that stick out most are left out, so that spikes may touch.
+    A point of light that the optics have blurred is none, for its neighbours are bright, too. Ranks
+    of the eight neighbours leave out the most extreme two, so that spikes may touch.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
     >>> bool(abs(despiked(struck[None])[0] - frame).max() < 0.1)
     True
     """
-    maps = weights or [np.ones(())] * len(frames)
+    maps = each_weight(weights, len(frames))
     result = frames.copy()
     for frame, weight in zip(result, maps, strict=True):
         known = filled(frame, np.broadcast_to(weight, frame.shape))

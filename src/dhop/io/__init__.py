@@ -1,11 +1,10 @@
 """Files in and out: one module for each format, and one table of them."""
 
 import re
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from dhop.cautions import MetadataWarning
+from dhop.cautions import MetadataWarning, warn
 from dhop.io import fits
 from dhop.io.axes import dimensions, interpreted
 from dhop.io.fits import FITS, coordinates, unit_note
@@ -157,4 +156,4 @@ def write(path: Path, picture: Picture, options: Options | None = None) -> None:
             format.write(part, bare, ending(path), options)
             why = " ".join(str(error).split())
             message = f"{path.name} has no metadata, they cannot be written: {why}"
-            warnings.warn(message, MetadataWarning, stacklevel=3)
+            warn(message, MetadataWarning)

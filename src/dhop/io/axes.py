@@ -1,10 +1,11 @@
-"""Which axes of an array are frames, channels, planes, rows and columns."""
+"""Interpretation of the axes of an array: frames, channels, planes, rows, columns."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from dhop.io.errors import ContentError
 from dhop.io.picture import SPACE, Picture
+from dhop.runtime.arguments import integer
 
 MOST_CHANNELS = 4  # on the last axis of an array of which nothing is known
 PAGES = "PI"  # axes that may be the planes of a volume
@@ -43,6 +44,7 @@ def interpreted(
     for letter, axis in (("F", frames_axis), ("C", channel_axis)):
         if axis is None:
             continue
+        axis = integer("an axis of frames or channels", axis)
         if not -len(shape) <= axis < len(shape):
             raise ContentError(f"{name} holds an array of shape {shape}, without axis {axis}")
         if letters[axis] == "F":

@@ -1,9 +1,16 @@
-"""Writing figures of matplotlib."""
+"""New figures of matplotlib, and writing them."""
 
 from pathlib import Path
 from typing import Any
 
 from dhop.io.replacement import open_whole, replacing
+from dhop.runtime.extras import needed
+
+
+def new(path: Path, size: tuple[float, float]) -> Any:
+    """A figure of some inches, without pyplot, to be written to a path."""
+    figure = needed("matplotlib.figure", "plot", f"drawing {path.name}").Figure
+    return figure(figsize=size, layout="constrained")
 
 
 def save(figure: Any, path: Path, *, overwrite: bool) -> None:

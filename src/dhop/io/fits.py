@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dhop.io import fits_cards, fits_rescaling, fits_streams, fits_tables
 from dhop.io.errors import ContentError, in_words, require_plausible
+from dhop.io.fits_sections import MappedPixels, PackedPixels, scaled
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Metadatum, Original, Picture, Unkept
 from dhop.runtime.extras import needed
@@ -80,7 +81,7 @@ def read(path: Path, part: Part = None) -> Picture:
 
 
 def opened(path: Path, part: Part = None) -> Picture:
-    """As `read`, but the pixels of a file that is not compressed stay there until sliced."""
+    """As `read`, but pixels stay in the file until sliced, unless gzip has packed all of it."""
     return _read(path, part, True)
 
 
@@ -104,56 +105,17 @@ def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
                 number = others[0]
             unit = units[number]
             require_plausible(path, prod(unit.shape) * abs(unit.header["BITPIX"]) // 8)
-            packed = isinstance(unit, fits.CompImageHDU) or isinstance(file, io.BytesIO)
-            if mapped and not packed:
-                pixels: Any = MappedPixels.of(path, unit)
+            if not mapped or isinstance(file, io.BytesIO):
+                pixels: Any = scaled(np.asarray(unit.data), unit.header)
+            elif isinstance(unit, fits.CompImageHDU):
+                pixels = PackedPixels(path, number, unit.header, unit.shape, unit.tile_shape)
             else:
-                pixels = _scaled(np.asarray(unit.data), unit.header)
+                pixels = MappedPixels.of(path, unit)
             letters = _axes(unit.header, pixels.shape)
             kept = _metadata(fits, units, number)
     # Results made from counts are not whole numbers.
     dtype = np.dtype("f8" if unit.header["BITPIX"] == -64 else "f4")
     return Picture(pixels, letters, Original(dtype, None, kept))
-
-
-@dataclass(frozen=True, eq=False)
-class MappedPixels:
-    """Pixels of an image that stay in the file and are scaled when they are sliced.
-
-    Attributes
-    ----------
-    raw : memmap
-        Values in the file.
-    header : astropy.io.fits.Header
-    """
-
-    raw: Array
-    header: Any
-
-    @classmethod
-    def of(cls, path: Path, unit: Any) -> "MappedPixels":
-        bits = unit.header["BITPIX"]
-        kind = f">{'f' if bits < 0 else 'u' if bits == 8 else 'i'}{abs(bits) // 8}"
-        place = unit.fileinfo()["datLoc"]
-        return cls(np.memmap(path, kind, "r", place, unit.shape), unit.header)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.raw.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.raw.ndim
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self[(slice(0, 0),) * self.ndim].dtype
-
-    def __getitem__(self, index: Any) -> Array:
-        return _scaled(self.raw[index], self.header)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.asarray(self[...], dtype)
 
 
 def write(path: Path, picture: Picture, ending: str, options: Options) -> None:
@@ -238,19 +200,6 @@ def _matches(part: Part, number: int, unit: Any) -> bool:
     return bool(text == name)
 
 
-def _scaled(raw: Array, header: Any) -> Array:
-    """Pixels after BSCALE, BZERO and BLANK, in double precision if any of these is given."""
-    raw = np.asarray(raw, raw.dtype.newbyteorder("="))
-    slope, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
-    blank = header.get("BLANK") if raw.dtype.kind in "iu" else None
-    if (slope, zero, blank) == (1, 0, None):
-        return raw
-    pixels = raw * np.float64(slope) + zero
-    if blank is not None:
-        pixels[raw == blank] = np.nan
-    return pixels
-
-
 def coordinates(original: Original) -> Any:
     """The sky coordinates, as an ``astropy.wcs.WCS`` with its distortion tables."""
     header = original.kept.get(HEADER)
@@ -320,7 +269,7 @@ def _readable(fits: Any, table: Any) -> Any:
         return table
     # astropy evaluates tables of single precision alone.
     kind = np.float64 if table.header["BITPIX"] == -64 else np.float32
-    pixels = _scaled(np.asarray(table.data), table.header)
+    pixels = scaled(np.asarray(table.data), table.header)
     return fits.ImageHDU(pixels.astype(kind), fits_cards.copied(table.header)[0])
 
 

@@ -20,17 +20,7 @@ def outline(pixels: Any) -> Array:
 
 
 def write(fits: Any, file: Any, units: Any, images: Sequence[Any]) -> None:
-    """Write HDUs; the first ones with pixels take theirs from Dask arrays.
-
-    Parameters
-    ----------
-    fits : module
-        `astropy.io.fits`.
-    file : binary file
-    units : astropy.io.fits.HDUList
-    images : sequence of dask.array.Array
-        With the shapes and dtypes of the HDUs.
-    """
+    """Write an HDUList, whose first HDUs with pixels take these from Dask arrays."""
     units.update_extend()
     left = list(images)
     for number, unit in enumerate(units):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dhop.io.picture import Original, Picture
+from dhop.runtime.arguments import integer
 
 Part: TypeAlias = int | str | None  # number or name of an image in a file of several
 Check: TypeAlias = Callable[[Original, tuple[int, ...], str], None]
@@ -43,7 +44,7 @@ class Options:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
+        if not 1 <= integer("quality", self.quality) <= 100:
             raise ValueError(f"quality must be 1 to 100, got {self.quality}")
 
 

@@ -1,4 +1,4 @@
-"""What OME-Zarr says of an image: its axes, and where its pixels lie (NGFF 0.4 and 0.5)."""
+"""Metadata of OME-Zarr images: axes and pixel grids (NGFF 0.4 and 0.5)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,14 +6,14 @@ from typing import Any
 
 from dhop.io.picture import Scale, along
 
-AXES = "tczyx"  # times, channels, and space, in the order of files
+AXES = "tczyx"  # times, channels, and space, in file order
 KINDS = {"t": "time", "c": "channel"}  # all others are space
 VERSION = "0.5"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the pixels of an image lie.
+    """The pixel grid of an image.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Grid:
     scale : tuple of float
         Steps from pixel to pixel along them.
     translation : tuple of float
-        Where the centre of the first pixel is.
+        Position of the centre of the first pixel.
     units : tuple of str or None
         Of both, such as ``"micrometer"``.
     """
@@ -34,11 +34,11 @@ class Grid:
 
     @classmethod
     def plain(cls, ndim: int) -> "Grid":
-        """That of an array of which nothing is known: steps of one."""
+        """The grid of an array without metadata: steps of one."""
         return cls(AXES[-ndim:], (1.0,) * ndim, (0.0,) * ndim, (None,) * ndim)
 
     def chosen(self, kept: Sequence[int]) -> "Grid":
-        """The same of some of the axes, by their numbers."""
+        """The grid of some of the axes, by number."""
         return Grid(
             "".join(self.axes[k] for k in kept),
             tuple(self.scale[k] for k in kept),
@@ -47,7 +47,7 @@ class Grid:
         )
 
     def named(self, axes: str) -> "Grid":
-        """The same of axes by their letters; steps are one along those it does not have."""
+        """The grid of axes by letter, with steps of one along missing ones."""
         known = {axis: k for k, axis in enumerate(self.axes)}
         kept = [known.get(axis) for axis in axes]
         return Grid(
@@ -58,15 +58,15 @@ class Grid:
         )
 
     def resized(self, scale: Scale, *, sampled: bool = False) -> "Grid":
-        """That of an image of `scale` times as many pixels, over the same field.
+        """The grid of an image with `scale` times as many pixels over the same field.
 
         Parameters
         ----------
         scale : int or Fraction, or a sequence of them
             For rows and columns alike, or for each of the last axes.
         sampled : bool
-            Whether the first of the new pixels has its centre where the old one had it, as with
-            ``decimation="sample"``; else the block of them has.
+            Whether the first of the new pixels has the centre of the old one, as with
+            ``decimation="sample"``; else their block has.
 
         Examples
         --------
@@ -86,10 +86,10 @@ class Grid:
 
 def levels(attributes: Mapping[str, Any]) -> list[tuple[str, Grid]]:
     """The resolutions of the first image of a group, the finest first: their paths and grids."""
-    told = attributes.get("ome", attributes).get("multiscales")
-    if not told:
+    found = attributes.get("ome", attributes).get("multiscales")
+    if not found:
         raise ValueError("it is no OME-Zarr image, for it has no multiscales")
-    image = told[0]
+    image = found[0]
     axes = [each if isinstance(each, str) else each["name"] for each in image.get("axes", AXES)]
     letters = "".join(axes).lower()
     if len(letters) != len(axes) or not set(letters) <= set(AXES):
@@ -105,7 +105,7 @@ def levels(attributes: Mapping[str, Any]) -> list[tuple[str, Grid]]:
 
 
 def _placed(grid: Grid, transformations: Sequence[Mapping[str, Any]]) -> Grid:
-    """A grid after scales and translations, one after another."""
+    """A grid after a sequence of scales and translations."""
     for each in transformations:
         kind = each["type"]
         if kind == "identity":
@@ -124,7 +124,7 @@ def _placed(grid: Grid, transformations: Sequence[Mapping[str, Any]]) -> Grid:
 
 
 def attributes(name: str, grids: Sequence[Grid]) -> dict[str, Any]:
-    """What the group of an image says, whose resolutions are the arrays 0, 1, ..."""
+    """The attributes of the group of an image, whose resolutions are the arrays 0, 1, ..."""
     axes = [
         {"name": axis, "type": KINDS.get(axis, "space")} | ({"unit": unit} if unit else {})
         for axis, unit in zip(grids[0].axes, grids[0].units, strict=True)

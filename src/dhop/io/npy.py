@@ -16,10 +16,7 @@ from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
-HEADERS = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def load(path: Path) -> Array:

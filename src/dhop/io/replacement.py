@@ -12,7 +12,6 @@ import shutil
 import socket
 import stat
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2s
@@ -20,7 +19,7 @@ from io import BufferedWriter, FileIO, UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
 
-from dhop.cautions import Caution
+from dhop.cautions import Caution, warn
 from dhop.runtime import system
 
 MANIFEST = "dhop-matrix.json"
@@ -220,7 +219,7 @@ def _discard(target: Path, *places: Path) -> None:
         _remove(place)
         if os.path.lexists(place):
             message = f"not all that was at {target} could be removed, the rest is in {place}"
-            warnings.warn(message, Caution, stacklevel=6)
+            warn(message, Caution)
 
 
 def _remove(path: Path) -> None:

@@ -12,14 +12,9 @@ ROWS = 1024  # of a strip, about
 
 
 def strips(pixels: Any, rows: int = ROWS, *, samples: bool = False) -> Iterator[Array]:
-    """The rows of all pages of a Dask array, in strips of so many rows.
+    """The rows of all pages of a Dask array of shape (..., rows, columns), in strips.
 
-    Parameters
-    ----------
-    pixels : dask.array.Array, shape (..., rows, columns[, samples])
-    rows : int
-    samples : bool
-        Whether there is an axis of samples behind the columns.
+    With `samples` there is another axis behind the columns.
     """
     for place in np.ndindex(*pixels.shape[: pixels.ndim - 2 - samples]):
         page = pixels[place]

@@ -61,14 +61,7 @@ def opened(path: Path, part: Part = None) -> Picture:
 
 @dataclass(frozen=True)
 class Pages:
-    """Pages of one image, decoded when they are sliced.
-
-    Attributes
-    ----------
-    path : Path
-    shape : tuple of int
-    dtype : dtype
-    """
+    """Pages of one image, decoded when they are sliced."""
 
     path: Path
     shape: tuple[int, ...]

@@ -12,14 +12,7 @@ from dhop.io.picture import Metadatum, Resolution
 # Lines of ImageJ that count images, or describe their values.
 COUNTS = re.compile(r"(?:images|channels|slices|frames|hyperstack|mode|min|max)=")
 PLACE = re.compile(r"(xorigin|yorigin|zorigin|spacing)=([-+0-9.eE]+)")
-PLAIN = {
-    "OME",
-    "Image",
-    "Pixels",
-    "Channel",
-    "TiffData",
-    "UUID",
-}  # of OME, on pixels
+PLAIN = {"OME", "Image", "Pixels", "Channel", "TiffData", "UUID"}  # of OME, on pixels
 CENTIMETERS = {"m": 1e2, "cm": 1.0, "mm": 1e-1, "µm": 1e-4, "um": 1e-4, "nm": 1e-7, "Å": 1e-8}
 
 

@@ -287,15 +287,9 @@ def power_of_two(number: float) -> float:
 
 
 def attainable_residual(dtype: DTypeLike, strength: float, size: float, scale: float) -> float:
-    """The norm of the residual that rounding an image to a dtype may leave.
+    """The norm of the residual that rounding an image of norm `size` to a dtype may leave.
 
-    Parameters
-    ----------
-    dtype : dtype
-    strength : float
-        The norm of `N`.
-    size, scale : float
-        The norms of the image and of `b`.
+    The norm of `N` is `strength`, and that of `b` is `scale`.
     """
     return min(ROUNDING * float(np.finfo(dtype).eps) * strength * size, ROUGHEST * scale)
 

@@ -21,14 +21,7 @@ def improvement(
 ) -> Array:
     """The change of an image by conjugate gradients for one majoriser.
 
-    Parameters
-    ----------
-    normal : callable
-        The product with the matrix of the majoriser.
-    r : array
-        Minus half the gradient; overwritten.
-    precondition, keep : callable, optional
-        See `dhop.iteration.steps`.
+    `normal` is the product with its matrix, and `r` minus half the gradient, which is overwritten.
     """
     iterates = conjugate_gradients(normal, r, None, precondition, keep)
     _, first = next(iterates)
@@ -44,14 +37,7 @@ def majorised(
 ) -> Iterator[tuple[Array, Any]]:
     """Images, each better than the one before, and their evaluations.
 
-    Parameters
-    ----------
-    evaluate : callable
-        Gives what `improve` needs to know of an image.
-    improve : callable
-        Gives an image whose majoriser is smaller, from one and its evaluation.
-    x : array
-        The first guess.
+    `improve` gives an image with a smaller majoriser, from one and its evaluation.
     """
     while True:
         evaluation = evaluate(x)

@@ -7,7 +7,7 @@ An entry is stored where any PSF of the field has a tap, so that entries are cou
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.matrix.sparse import ModelRows
+from dhop.matrix.sparse import ModelRows, of_one_dtype
 from dhop.model.field import FieldModel
 from dhop.model.relations import Index
 
@@ -34,5 +34,6 @@ class FieldRows(ModelRows):
             *(table for each in relations for table in (each.start, each.line, each.tap)),
             model.weights != 0, self._field.lines,
             *(table for mixture in mixtures for table in mixture),
-            self._transposed, self._sizes, self._others, rows, pointer, indices, data,
+            self._transposed, self._sizes, self._others, *of_one_dtype(rows, pointer),
+            indices, data,
         )  # fmt: skip

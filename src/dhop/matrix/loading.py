@@ -34,10 +34,10 @@ def load_matrix(path: str | os.PathLike[str], *, mmap: bool = True, check: bool 
     path : path
         A folder, or a file that ends in .npz, .mtx, .mtx.gz or .mat.
     mmap : bool
-        For a folder: map its files into memory instead of reading them. The matrix is there at once
-        and is read from the disk as far as it is used.
+        For a folder: map its files into memory instead of reading them. The matrix is available at
+        once, and only the parts that are used are read.
     check : bool
-        Read what is mapped and check it too; all that is not mapped is always checked.
+        Read and check mapped files too; everything else is always checked.
 
     Returns
     -------

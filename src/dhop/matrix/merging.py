@@ -114,14 +114,7 @@ class StackedRows:
 
 
 class PlacedRows:
-    """Rows of a matrix with zeros before and behind them.
-
-    Parameters
-    ----------
-    rows : Rows
-    first, columns : int
-        First column of the rows, and total number of columns.
-    """
+    """Rows that begin at column `first` of a matrix with so many `columns`."""
 
     width = 1
 
@@ -145,14 +138,7 @@ class PlacedRows:
 class MergedRows:
     """Rows that scipy computes, some at a time.
 
-    They are computed twice: to be counted, and to be filled in.
-
-    Parameters
-    ----------
-    shape : (int, int)
-    dtype : dtype
-    compute : callable
-        Gives some rows as a csr_array.
+    `compute` gives some rows as a csr_array. It is called twice: to count and to fill in.
     """
 
     width = 1
@@ -221,12 +207,8 @@ def sum_of(parts: Sequence[Rows], dtype: np.dtype[Any]) -> Rows:
 def side_by_side(weighted: Sequence[tuple[Rows, Array]], dtype: np.dtype[Any]) -> Rows:
     """Rows of several matrices side by side, each times weights.
 
-    Parameters
-    ----------
-    weighted : sequence of (Rows, ndarray)
-        The weights are a number, or one for each column of the matrix. Where they are zero nothing
-        is stored.
-    dtype : dtype
+    The weights are a number, or one for each column of the matrix. Where they are zero nothing is
+    stored.
     """
 
     def compute(rows: Index) -> Any:

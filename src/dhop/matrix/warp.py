@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dhop.matrix.sparse import of_one_dtype
 from dhop.model.relations import Index
 from dhop.model.warping import GAIN, POLE, Warp
 
@@ -15,13 +16,7 @@ Array = NDArray[Any]
 
 
 class _Entries:
-    """Common tables of rows and columns.
-
-    Parameters
-    ----------
-    warp : Warp
-    dtype : dtype
-    """
+    """Common tables of rows and columns."""
 
     width = 1
 
@@ -76,8 +71,8 @@ class WarpRows(_Entries):
             here = axis.pixels[axis.low - axis.first + axis.tail :][: axis.end - axis.low] >= 0
             between = np.full(here.size, 2 * self._reach)
             first = np.arange(here.size) + axis.low - axis.first + axis.tail - self._reach + 1
-            beside = first + axis.first - axis.tail
-            for k in np.flatnonzero((beside < 0) | (beside + 2 * self._reach > axis.size)):
+            start = first + axis.first - axis.tail
+            for k in np.flatnonzero((start < 0) | (start + 2 * self._reach > axis.size)):
                 window = axis.pixels[first[k] : first[k] + 2 * self._reach]
                 between[k] = np.unique(window[window >= 0]).size
             tables.append(np.stack([here, between]))
@@ -86,7 +81,7 @@ class WarpRows(_Entries):
     def fill(self, rows: Index, pointer: Array, indices: Array, data: Array) -> None:
         from dhop.kernels.warp_entries import fill
 
-        fill(*self._tables, rows, pointer, indices, data)
+        fill(*self._tables, *of_one_dtype(rows, pointer), indices, data)
 
 
 class WarpColumns(_Entries):

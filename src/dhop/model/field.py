@@ -22,13 +22,7 @@ Array = NDArray[Any]
 
 
 class Mixture(NamedTuple):
-    """The nodes around each line of pixels, and their weights in its PSF.
-
-    Attributes
-    ----------
-    node : ndarray of intp, shape (n, k)
-    part : ndarray of float64, shape (n, k)
-    """
+    """The nodes around each line of pixels, and their weights in its PSF, of shape (n, k)."""
 
     node: Index
     part: NDArray[np.float64]

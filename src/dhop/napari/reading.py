@@ -15,9 +15,12 @@ Paths: TypeAlias = str | Sequence[str]
 COLOURS = 3  # channels that are shown as one layer; any others are layers of their own
 
 
-def reader(paths: Paths) -> Callable[[Paths], list[Layer]] | None:
-    """A reader of these files, or None if one of them has an unknown ending."""
-    return read if all(io.ending(path) in io.FORMATS for path in _paths(paths)) else None
+def reader(path: Paths) -> Callable[[Paths], list[Layer]] | None:
+    """What reads a file or a list of files, or None if dhop does not know an ending.
+
+    napari gives the argument by its name.
+    """
+    return read if all(io.ending(each) in io.FORMATS for each in _paths(path)) else None
 
 
 def read(paths: Paths) -> list[Layer]:

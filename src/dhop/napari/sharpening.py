@@ -112,5 +112,10 @@ def _placed(image: Any, found: Array, factors: tuple[int, ...]) -> dict[str, Any
     steps = np.append(np.ones(axes), factors)[-axes:]
     scale, place = np.asarray(image.scale)[-axes:], np.asarray(image.translate)[-axes:]
     # Corners of pixels meet, and positions are those of centres.
-    meta = {"scale": scale / steps, "translate": place + scale * (1 / steps - 1) / 2}
+    meta: dict[str, Any] = {
+        "scale": scale / steps,
+        "translate": place + scale * (1 / steps - 1) / 2,
+    }
+    if not image.rgb:  # white and black stay alike, so that the two can be compared
+        meta |= {"contrast_limits": image.contrast_limits, "colormap": image.colormap}
     return meta | {"name": f"{image.name} sharpened", "rgb": image.rgb}

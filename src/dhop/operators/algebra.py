@@ -24,21 +24,33 @@ from dhop.runtime.arguments import DTYPES
 Array = NDArray[Any]
 
 
-class Transpose(NormalOperator):
+class _OfOne(NormalOperator):
+    """An expression of one operator, whose settings, picture and entries it has."""
+
+    operator: ArrayOperator
+
+    def _facts(self) -> dict[str, str]:
+        return self.operator._facts()
+
+    def _picture(self) -> Array | None:
+        return self.operator._picture()
+
+    def _known_entries(self) -> int | None:
+        return self.operator._known_entries()
+
+
+class Transpose(_OfOne):
     """The adjoint of an operator, or its plain transpose."""
 
     def __init__(self, operator: ArrayOperator, conjugate: bool) -> None:
         super().__init__(operator.dtype, operator.dimsd, operator.dims)
         self.operator = operator
         self.conjugate = conjugate
+        self.workers = operator.workers
         self.args = (operator, conjugate)
 
     def _description(self) -> str:
         return f"{'adjoint' if self.conjugate else 'transpose'} of {self.operator!r}"
-
-    @property
-    def workers(self) -> int | None:
-        return self.operator.workers
 
     def rows(self) -> Rows:
         return self._conjugated(self.operator.columns())
@@ -69,7 +81,7 @@ class Transpose(NormalOperator):
         return self.operator if plain else super()._transpose()
 
 
-class Scaled(NormalOperator):
+class Scaled(_OfOne):
     """A multiple of an operator.
 
     Unlike scipy's it has `dims`, and its pickle is read by other versions of scipy.
@@ -82,14 +94,11 @@ class Scaled(NormalOperator):
         super().__init__(dtype, operator.dims, operator.dimsd)
         self.operator = operator
         self.scale = scale
+        self.workers = operator.workers
         self.args = (operator, scale)
 
     def _description(self) -> str:
         return f"{self.scale} times {self.operator!r}"
-
-    @property
-    def workers(self) -> int | None:
-        return self.operator.workers
 
     def rows(self) -> Rows:
         return WeightedRows(self.operator.rows(), self.scale, self.dtype)

@@ -13,9 +13,11 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed.terms import Term
+from dhop.matrix import sparse
 from dhop.matrix.sparse import Rows
-from dhop.runtime import arguments, workspace
+from dhop.runtime import arguments, notebook, workspace
 from dhop.runtime.arguments import DTYPES
+from dhop.runtime.memory import in_units
 
 Array = NDArray[Any]
 
@@ -37,6 +39,11 @@ class ArrayOperator(LinearOperator):
         One of float32, float64, complex64, complex128.
     dims, dimsd : tuple of int
         Shape of the arrays that the operator takes and of those that it gives.
+
+    Attributes
+    ----------
+    workers : int or None
+        Most threads to use, None for all processors.
     """
 
     # Attributes that PyLops needs.
@@ -44,13 +51,17 @@ class ArrayOperator(LinearOperator):
     explicit: ClassVar[bool] = False
     name: ClassVar[str | None] = None
 
+    _read_only: ClassVar[frozenset[str]] = frozenset({"shape", "dtype", "dims", "dimsd", "workers"})
+
+    workers: int | None = None
+
     def __init__(self, dtype: DTypeLike, dims: tuple[int, ...], dimsd: tuple[int, ...]) -> None:
         super().__init__(np.dtype(dtype), (prod(dimsd), prod(dims)))
-        self._dims = dims
-        self._dimsd = dimsd
+        self.dims = dims
+        self.dimsd = dimsd
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("shape", "dtype") and name in self.__dict__:
+        if name in self._read_only and name in self.__dict__:
             raise AttributeError(f"{name} is read-only")
         super().__setattr__(name, value)
 
@@ -66,23 +77,29 @@ class ArrayOperator(LinearOperator):
         return type(self), self.args
 
     def _repr_html_(self) -> str:
-        from dhop.operators.html import card
+        size = " x ".join(map(str, self.shape))
+        facts = {"matrix": size, "arrays": f"{self.dims} to {self.dimsd}"} | self._facts()
+        stored, entries = "not counted, `nnz` counts", self._known_entries()
+        if entries is not None:
+            index = sparse.index_dtype(self.shape, entries).itemsize
+            nbytes = entries * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index
+            stored = (
+                f"{entries:,} entries, {entries / self.shape[0]:.4g} a row; CSR takes "
+                f"{in_units(nbytes)}"
+            )
+        facts |= {"dtype": str(self.dtype), "stored": stored}
+        return notebook.card(f"{type(self).__name__} {size}", facts, self._picture())
 
-        return card(self)
+    def _facts(self) -> dict[str, str]:
+        """Settings for the table in notebooks."""
+        return {"it is": repr(self)}
 
-    @property
-    def dims(self) -> tuple[int, ...]:
-        """Shape of the arrays that the operator takes."""
-        return self._dims
+    def _picture(self) -> Array | None:
+        """An image beside that table."""
+        return None
 
-    @property
-    def dimsd(self) -> tuple[int, ...]:
-        """Shape of the arrays that the operator gives."""
-        return self._dimsd
-
-    @property
-    def workers(self) -> int | None:
-        """Most threads to use, None for all processors."""
+    def _known_entries(self) -> int | None:
+        """An upper bound of the entries of the explicit matrix, if a formula gives it."""
         return None
 
     def rows(self) -> Rows:
@@ -159,7 +176,7 @@ class ArrayOperator(LinearOperator):
         array([[10., 18.],
                [42., 50.]])
         """
-        return self._array_product(image, self._dims, self._dimsd, False, out)
+        return self._array_product(image, self.dims, self.dimsd, False, out)
 
     def backproject(self, image: ArrayLike, out: Array | None = None) -> Array:
         """Apply the adjoint to an array: ``A.H @ y`` without the ravels.
@@ -188,7 +205,7 @@ class ArrayOperator(LinearOperator):
         array([[1., 1., 5., 5.],
                [1., 1., 5., 5.]])
         """
-        return self._array_product(image, self._dimsd, self._dims, True, out)
+        return self._array_product(image, self.dimsd, self.dims, True, out)
 
     # scipy's public products with checks of our own: scipy strips masks, and its messages do not
     # name the lengths.

@@ -17,7 +17,7 @@ from dhop.model.geometry import Model, Rules
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
 from dhop.psf.modes import Modes
-from dhop.runtime import arguments
+from dhop.runtime import arguments, notebook
 
 Array = NDArray[Any]
 Method: TypeAlias = Literal["auto", "direct", "separable", "fft"]
@@ -117,6 +117,10 @@ class DHOperator(NormalOperator):
            [0., 0., 0., 1., 2., 2.]])
     """
 
+    _read_only = NormalOperator._read_only | {
+        "psf", "factor", "decimation", "boundary", "center", "phase", "axes"
+    }  # fmt: skip
+
     tabulated: FieldModel | None = None  # of a PSF that varies
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -144,29 +148,29 @@ class DHOperator(NormalOperator):
         workers: int | None = None,
     ) -> None:
         dims = arguments.shape("dims", dims)
-        self._psf: Any = self._checked_psf(psf)
-        ndim = self._psf.ndim
-        self._axes = arguments.axes(axes, len(dims), ndim)
-        self._factor = arguments.integers("factor", factor, ndim)
-        self._phase = arguments.integers("phase", phase, ndim)
-        self._center = (
-            tuple((size - 1) // 2 for size in self._psf.shape)
+        self.psf: Any = self._checked_psf(psf)
+        ndim = self.psf.ndim
+        self.axes = arguments.axes(axes, len(dims), ndim)
+        self.factor = arguments.integers("factor", factor, ndim)
+        self.phase = arguments.integers("phase", phase, ndim)
+        self.center = (
+            tuple((size - 1) // 2 for size in self.psf.shape)
             if center is None
             else arguments.integers("center", center, ndim)
         )
-        self._decimation: Decimation = arguments.choice(
+        self.decimation: Decimation = arguments.choice(
             "decimation", decimation, get_args(Decimation), DECIMATION_NAMES
         )
-        self._boundary = arguments.choices(
+        self.boundary = arguments.choices(
             "boundary", boundary, ndim, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
         )
         self._asked: Method = arguments.choice("method", method, get_args(Method))
-        self._workers = None if workers is None else arguments.positive("workers", workers)
+        self.workers = None if workers is None else arguments.positive("workers", workers)
 
         dimsd = low_resolution(
-            dims, self._axes, self._factor, self._phase, self._center, self._decimation
+            dims, self.axes, self.factor, self.phase, self.center, self.decimation
         )
-        super().__init__(arguments.operator_dtype(dtype, self._psf), dims, dimsd)
+        super().__init__(arguments.operator_dtype(dtype, self.psf), dims, dimsd)
         self._tabulate()
 
     def _checked_psf(self, psf: Any) -> Any:
@@ -174,46 +178,11 @@ class DHOperator(NormalOperator):
 
     def _tabulate(self) -> None:
         """Tabulate the model, and prepare products."""
-        self.model = Model.build(self.dims, self._psf, self._factor, self._rules())
-        self.products = Products(self.model, self._asked, self._workers)
+        self.model = Model.build(self.dims, self.psf, self.factor, self._rules())
+        self.products = Products(self.model, self._asked, self.workers)
 
     def _rules(self) -> Rules:
         return Rules(self.decimation, self.boundary, self.center, self.phase, self.axes, self.dtype)
-
-    @property
-    def psf(self) -> Any:
-        """The point spread function, read-only, or the field."""
-        return self._psf
-
-    @property
-    def factor(self) -> tuple[int, ...]:
-        """Decimation factor of each axis."""
-        return self._factor
-
-    @property
-    def decimation(self) -> Decimation:
-        """``"sum"``, ``"mean"`` or ``"sample"``."""
-        return self._decimation
-
-    @property
-    def boundary(self) -> tuple[Boundary, ...]:
-        """Boundary rule of each axis."""
-        return self._boundary
-
-    @property
-    def center(self) -> tuple[int, ...]:
-        """Index of the PSF's origin."""
-        return self._center
-
-    @property
-    def phase(self) -> tuple[int, ...]:
-        """Start of the first block or sample on each axis."""
-        return self._phase
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes that are blurred and decimated, counted from the front."""
-        return self._axes
 
     @property
     def method(self) -> str:
@@ -223,11 +192,6 @@ class DHOperator(NormalOperator):
         rounded are not separable in float64.
         """
         return self.products.method(self.dtype)
-
-    @property
-    def workers(self) -> int | None:
-        """Most threads a product uses, None for all processors."""
-        return self._workers
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
@@ -251,6 +215,22 @@ class DHOperator(NormalOperator):
             f"{'/'.join(boundary)}, {self.method}, {self.dtype}"
         )
         return f"{type(self).__name__} {self.dims} -> {self.dimsd}, {what}"
+
+    def _facts(self) -> dict[str, str]:
+        plain = isinstance(self.psf, np.ndarray)
+        return {
+            "psf": " x ".join(map(str, self.psf.shape)) if plain else repr(self.psf),
+            "factor": f"{', '.join(map(str, self.factor))}, {self.decimation}",
+            "boundary": ", ".join(dict.fromkeys(self.boundary)),
+            "method": self.method,
+        }
+
+    def _picture(self) -> Array | None:
+        plain = isinstance(self.psf, np.ndarray)
+        return notebook.plane(self.psf) if plain else self.psf.mosaic
+
+    def _known_entries(self) -> int | None:
+        return self.nnz
 
     def warmup(self, dtype: DTypeLike | None = None) -> None:
         """Compile and prepare what products need, by one product and one adjoint of zeros.
@@ -320,7 +300,7 @@ class DHOperator(NormalOperator):
         return ModelRows(self.model, width=block_width(self.model))
 
     def terms(self, weights: Array | None = None) -> list[Term] | None:
-        return [Term(self.model, weights, tuple(sorted(self._axes)))]
+        return [Term(self.model, weights, tuple(sorted(self.axes)))]
 
     def bounds(self) -> tuple[float, float]:
         return facts.column_norm(self.model), facts.row_norm(self.model)

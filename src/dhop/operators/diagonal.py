@@ -12,6 +12,7 @@ from dhop.matrix.sparse import Rows
 from dhop.model.relations import Index
 from dhop.operators.base import dense
 from dhop.operators.normal import NormalOperator
+from dhop.runtime import arguments, notebook
 from dhop.runtime.arguments import DTYPES
 
 Array = NDArray[Any]
@@ -54,13 +55,22 @@ class DiagonalOperator(NormalOperator):
             raise TypeError(f"a diagonal of dtype {array.dtype} is not supported")
         if not np.isfinite(array).all():
             raise ValueError("diagonal must be finite")
-        shape = array.shape if dims is None else tuple(int(size) for size in dims)
+        shape = array.shape if dims is None else arguments.shape("dims", dims)
         if prod(shape) != array.size or not array.size:
             raise ValueError(f"dims {shape} do not fit a diagonal of shape {array.shape}")
         super().__init__(dtype, shape, shape)
         self.diagonal = array.astype(dtype).reshape(-1)  # a copy
         self.diagonal.flags.writeable = False
         self.args = (self.diagonal, shape)
+
+    def _facts(self) -> dict[str, str]:
+        return {}
+
+    def _picture(self) -> Array | None:
+        return notebook.plane(self.diagonal.reshape(self.dims)) if len(self.dims) > 1 else None
+
+    def _known_entries(self) -> int | None:
+        return self.shape[0]
 
     def rows(self) -> Rows:
         return WeightedRows(IdentityRows(self.shape[0], self.dtype), self.diagonal, self.dtype)

@@ -88,7 +88,7 @@ class ExplicitOperator(ArrayOperator):
         IndexError
             For rows that are not there.
         MemoryError
-            If there is no room for it; `sparse_nbytes` tells before.
+            If it does not fit into memory; `sparse_nbytes` gives its size beforehand.
 
         Examples
         --------
@@ -112,12 +112,12 @@ class ExplicitOperator(ArrayOperator):
         return sparse.build(self.rows(), "csr", chosen, workers, progress).tocsc()
 
     def toarray(self, max_nbytes: int = 2**30) -> Array:
-        """The matrix as an array with all its zeros, to look at small ones.
+        """The matrix as a dense array, to look at small ones.
 
         Parameters
         ----------
         max_nbytes : int
-            What it may take.
+            Most bytes of the array.
 
         Returns
         -------
@@ -196,13 +196,13 @@ class ExplicitOperator(ArrayOperator):
     ) -> Path:
         """Write the explicit matrix to disk, in less than 512 MB of memory whatever its size.
 
-        The target appears when it is complete; until then, and if writing fails, there is what was
-        there before, or nothing.
+        The target appears when it is complete; until then, and if writing fails, what was there
+        before stays.
 
         Parameters
         ----------
         path : path
-            Its ending tells the format.
+            Its ending gives the format.
         format : {"npz", "npy", "mtx", "mtx.gz", "mat"}, optional
             ``"npz"`` for `scipy.sparse.load_npz`; ``"npy"``, a folder that `dhop.load_matrix` maps
             into memory; Matrix Market, as text, for `scipy.io.mmread` and nearly everything else;
@@ -264,7 +264,7 @@ class ExplicitOperator(ArrayOperator):
         return self._column_squares().astype(self.dtype.type(0).real.dtype)
 
     def row_sums(self) -> Array:
-        """The sum of each row of the matrix, ``A @ ones(N)``: how each observed pixel is lit.
+        """The sum of each row of the matrix, ``A @ ones(N)``: the response to a flat scene.
 
         Returns
         -------
@@ -280,7 +280,7 @@ class ExplicitOperator(ArrayOperator):
         return self.matvec(np.ones(self.shape[1], self.dtype))
 
     def column_sums(self) -> Array:
-        """The sum of each column of the matrix, ``A.T @ ones(M)``: how often each pixel is seen.
+        """The sum of each column of the matrix, ``A.T @ ones(M)``: the coverage of each pixel.
 
         Returns
         -------
@@ -322,7 +322,7 @@ class ExplicitOperator(ArrayOperator):
         >>> A.norm(np.inf), A.norm(1), A.norm("fro")
         (4.0, 1.0, 4.0)
         """
-        if ord not in (1, 2, inf, "fro"):
+        if np.ndim(ord) or ord not in (1, 2, inf, "fro"):
             raise ValueError(f"ord must be 2, 1, inf or 'fro', got {ord!r}")
         if ord == 2:
             return facts.spectral_norm(self, self.bounds()[0])

@@ -75,7 +75,7 @@ class FieldOperator(_VaryingOperator):
     tabulated: FieldModel
 
     def _tabulate(self) -> None:
-        field: Field = self._psf
+        field: Field = self.psf
         self.tabulated = FieldModel.build(
             self.dims, field.stamps, field.positions, self.factor, self._rules()
         )
@@ -104,7 +104,7 @@ class ModesOperator(_VaryingOperator):
     """
 
     def _tabulate(self) -> None:
-        modes: Modes = self._psf
+        modes: Modes = self.psf
         size = tuple(self.dims[axis] for axis in self.axes)
         if modes.weights.shape[1:] != size:
             raise ValueError(
@@ -116,7 +116,7 @@ class ModesOperator(_VaryingOperator):
     @cached_property
     def expression(self) -> Any:
         """The sum as an expression."""
-        modes: Modes = self._psf
+        modes: Modes = self.psf
         real = self.dtype.type(0).real.dtype
         found = []
         for stamp, weights in zip(modes.stamps, modes.weights, strict=True):
@@ -126,6 +126,9 @@ class ModesOperator(_VaryingOperator):
             spread = np.broadcast_to(along.astype(real), self.dims)
             found.append(algebra().Product(operator, DiagonalOperator(spread, self.dims)))
         return algebra().Sum(*found)
+
+    def _known_entries(self) -> int | None:
+        return None
 
     @property
     def method(self) -> str:
@@ -149,7 +152,7 @@ class ModesOperator(_VaryingOperator):
 
     @property
     def _mean(self) -> Model:
-        modes: Modes = self._psf
+        modes: Modes = self.psf
         means = modes.weights.mean(axis=(1, 2))
         mean = np.tensordot(means, modes.stamps, 1)
         return Model.build(self.dims, mean, self.factor, self._rules())

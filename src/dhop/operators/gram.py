@@ -27,16 +27,13 @@ class GramOperator(NormalOperator):
     def __init__(self, operator: ArrayOperator, weights: ArrayLike | None = None) -> None:
         super().__init__(operator.dtype, operator.dims, operator.dims)
         self.operator = operator
+        self.workers = operator.workers
         self.weights = None if weights is None else _weights(weights, operator)
         self.args = (operator, self.weights)
 
     def _description(self) -> str:
         kind = "Gram operator" if self.weights is None else "weighted Gram operator"
         return f"{kind} of {self.operator!r}"
-
-    @property
-    def workers(self) -> int | None:
-        return self.operator.workers
 
     def rows(self) -> Rows:
         """The rows, each summed in float64 and rounded once for each frame of a stack.

@@ -15,16 +15,7 @@ Array = NDArray[Any]
 
 
 class InverseOperator(ArrayOperator):
-    """The Hermitian inverse of normal equations, as an operator.
-
-    Parameters
-    ----------
-    dtype : dtype
-    dims : tuple of int
-    axes : tuple of int
-        Of the images in arrays of that shape.
-    solve : Inverse
-    """
+    """The Hermitian inverse of normal equations, on images along some axes of arrays."""
 
     def __init__(
         self, dtype: np.dtype[Any], dims: tuple[int, ...], axes: tuple[int, ...], solve: Inverse
@@ -37,10 +28,10 @@ class InverseOperator(ArrayOperator):
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self._solve(self._images(x), self._images(out), max(2, len(self._axes)))
 
-    def spread(self, x: Array) -> Array:
-        """The products of `dhop.closed.inverse.Inverse.spread` with vectors, the rows of `x`."""
+    def noise_product(self, x: Array) -> Array:
+        """The products of `Inverse.noise_product` with vectors, the rows of `x`."""
         out = np.empty(x.shape, self.dtype)
-        self._solve.spread(self._images(x), self._images(out), max(2, len(self._axes)))
+        self._solve.noise_product(self._images(x), self._images(out), max(2, len(self._axes)))
         return out
 
     def rounded(self, x: Array) -> Array:

@@ -1,7 +1,8 @@
-"""What a camera sees that has moved: ``D H W``."""
+"""Frames of a camera that has moved: ``D H W``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed.terms import Term
-from dhop.frames.motions import Grid, as_shift, displacement
+from dhop.frames.motions import Grid, as_shift, crossings, cut, displacement
 from dhop.matrix import facts
 from dhop.matrix.field import FieldRows
 from dhop.matrix.sparse import ModelRows, Rows
@@ -30,9 +31,11 @@ from dhop.psf.field import Field
 
 Array = NDArray[Any]
 
+LATTICE = 256  # lines along each axis of a frame, at most, that tell where its parts lie
+
 
 class CameraOperator(NormalOperator):
-    """Blur and decimation of a grid that holds all that the pixels of a frame see, and no more.
+    """Blur and decimation of a fine grid just large enough for the pixels of a frame.
 
     Parameters
     ----------
@@ -61,6 +64,7 @@ class CameraOperator(NormalOperator):
         dims = (*batch, *grid.size)
         super().__init__(dtype, dims, (*batch, *grid.shape))
         self.args = (batch, grid, psf, dtype, workers)
+        self.workers = workers
         self.factor = grid.fine
         self.axes = tuple(range(len(batch), len(dims)))
         zeros: Boundary = "constant"
@@ -78,10 +82,6 @@ class CameraOperator(NormalOperator):
         else:
             self.model = _trimmed(Model.build(dims, psf, grid.fine, rules), grid)
             self.products = Products(self.model, "auto", workers)
-
-    @property
-    def workers(self) -> int | None:
-        return self.products.workers
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         self.products.apply(x, "adjoint" if adjoint else "forward", out)
@@ -167,23 +167,76 @@ class MovedOperator(Product):
             dtype=np.dtype(dtype), workers=workers,
         )  # fmt: skip
         super().__init__(camera, warp)
+        self.workers = workers
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (self._scene, self._given, self._settings)
 
-    @property
-    def workers(self) -> int | None:
-        return self.right.workers
-
     def of_one_image(self) -> "MovedOperator":
-        """The operator of a single one of the images in a batch."""
+        """The operator of one image of a batch."""
         shape = self._given[2]
         return MovedOperator(self._scene[-len(shape) :], *self._given, **self._settings)
 
-    def still(self) -> DHOperator:
-        """What a frame sees that is only shifted, as this one is in its middle, by a whole factor.
+    @property
+    def factor(self) -> tuple[float, ...]:
+        """Pixels of the scene in one of the frame, along each axis of an image."""
+        return self._given[1]
 
-        By less than a pixel of the scene: where that has gone does not matter to what is near.
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which pixels of the frame have their centres on the scene."""
+        _, _, shape, motion = self._given
+        return self._grid.seen(motion, self._scene[-len(shape) :])
+
+    def part(
+        self, box: Sequence[tuple[int, int]]
+    ) -> tuple[Callable[[], "MovedOperator"], tuple[slice, ...]]:
+        """What sees a part of the scene: the operator, which is still to be made, and its pixels.
+
+        Parameters
+        ----------
+        box : sequence of (int, int)
+            First pixel and end of the part along each axis of an image. It is continued by the
+            boundary, so what the frame shows beyond it is not that: see `seen`.
+        """
+        psf, factor, _, motion = self._given
+        pixels = self._pixels_near(box)
+        first = tuple(each.start for each in pixels)
+        size = tuple(each.stop - each.start for each in pixels)
+        if isinstance(psf, Field):
+            steps = zip(psf.positions, first, self._grid.fine, strict=True)
+            psf = Field(psf.stamps, [places - f * start for places, start, f in steps])
+        origin = tuple(start / f for (start, _), f in zip(box, factor, strict=True))
+        dims = *self._scene[: -len(box)], *(stop - start for start, stop in box)
+        moved = cut(motion, first, size, origin)
+        return partial(MovedOperator, dims, psf, factor, size, moved, **self._settings), pixels
+
+    def _pixels_near(self, box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
+        """Rows and columns of the frame with all centres that lie in a box; a pixel if none do."""
+        lines, places = self._lattice
+        axes = range(1, places.ndim)
+        steps = [np.abs(np.diff(places, axis=axis)) for axis in axes]
+        reach = sum(step.max(axis=tuple(axes), initial=0.0) for step in steps)
+        ends = zip(places, box, reach, strict=True)
+        near = np.all([(at >= a - r) & (at <= b + r) for at, (a, b), r in ends], axis=0)
+        found = []
+        for axis, some in enumerate(lines):
+            on = np.flatnonzero(near.any(axis=tuple(k for k in range(near.ndim) if k != axis)))
+            first, last = (max(on[0] - 1, 0), min(on[-1] + 1, some.size - 1)) if on.size else (0, 0)
+            found.append(slice(int(some[first]), int(some[last]) + 1))
+        return tuple(found)
+
+    @cached_property
+    def _lattice(self) -> tuple[list[Array], Array]:
+        """Some lines along each axis of the frame, and where their crossings lie in the scene."""
+        _, _, shape, motion = self._given
+        lines = [np.unique(np.linspace(0, m - 1, min(m, LATTICE)).astype(int)) for m in shape]
+        return lines, self._grid.in_scene(crossings(motion, lines))
+
+    def still(self) -> DHOperator:
+        """A similar operator: a shift instead of the motion, and a whole factor.
+
+        The shift is that of the frame's middle, reduced to less than a pixel of the scene.
         """
         psf, factor, shape, motion = self._given
         if isinstance(psf, Field):
@@ -199,8 +252,17 @@ class MovedOperator(Product):
         whole = tuple(max(1, round(f)) for f in factor)
         return DHOperator(self._scene, moved, whole, center=origin, **options)
 
+    @property
+    def crowd(self) -> float:
+        """How many pixels of the frame one of `still` stands for, where the camera has not zoomed.
+
+        Sums over pixels of the scene count by the squares of how many these are.
+        """
+        share = prod(self.still().factor) / prod(self.factor)
+        return 1 / share if self._settings["decimation"] == "sum" else share
+
     def similar(self, weights: Array | None = None) -> list[Term] | None:
-        """That of `still`."""
+        """The terms of `still`."""
         _, factor, shape, motion = self._given
         near = self.still()
         if near.dimsd == self.dimsd:
@@ -209,10 +271,10 @@ class MovedOperator(Product):
         whole = near.factor
         given = np.broadcast_to(1.0 if weights is None else weights, self.shape[0])
         blocks = near.dimsd[-len(shape) :]
-        crowd = self._grid.crowd(motion, whole, blocks, given.reshape(-1, *shape))
+        weight_density = self._grid.weight_density(motion, whole, blocks, given.reshape(-1, *shape))
         if self._settings["decimation"] == "sum":
-            crowd *= (prod(factor) / prod(whole)) ** 2
-        return near.terms(crowd.reshape(-1))
+            weight_density *= (prod(factor) / prod(whole)) ** 2
+        return near.terms(weight_density.reshape(-1))
 
 
 def frame_operator(
@@ -225,7 +287,7 @@ def frame_operator(
     center: tuple[int, ...],
     **options: Any,
 ) -> NormalOperator:
-    """The operator of a frame: with a shift in its PSF where it has only moved by that.
+    """The operator of a frame; a pure shift becomes part of the PSF.
 
     Arguments as for `MovedOperator`.
     """
@@ -242,7 +304,7 @@ def frame_operator(
 
 
 def _trimmed(model: Model, grid: Grid) -> Model:
-    """The model with the outputs only that are pixels of the frame."""
+    """The model without outputs that are not pixels of the frame."""
     before = len(model.axes) - len(grid.shape)  # a line is an image of one row
     axes = [
         _first(axis, count) for axis, count in zip(model.axes[before:], grid.shape, strict=True)

@@ -1,13 +1,13 @@
 """The normal equations of an operator."""
 
-import warnings
-from math import prod
+from math import inf, prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import ConvergenceWarning
+from dhop.cautions import ConvergenceWarning, warn
 from dhop.iteration.iterative_refinement import (
     IterativeRefinement,
     TrueResidual,
@@ -61,8 +61,8 @@ class NormalOperator(ExplicitOperator):
         It is the inverse itself where `dhop.super_resolve` solves directly: where the frames wrap,
         for one frame with a symmetric PSF that continues symmetrically, for one frame with a
         separable PSF and the identity. Elsewhere it is that of a similar operator, for several
-        shifted frames a diagonal in a basis of waves; how many iterations that saves is told in
-        docs/explanation/solving.md.
+        shifted frames a diagonal in a basis of waves; see docs/explanation/solving.md for the
+        iterations that this saves.
 
         Parameters
         ----------
@@ -177,15 +177,14 @@ class NormalOperator(ExplicitOperator):
             exact=exact is not None,
         )
         if not rounds.converged:
-            warnings.warn(
+            warn(
                 f"prox_l2 stopped after {rounds.taken} iterations at a residual of "
                 f"{rounds.norm / scale:.1e}, relative to that of zeros, above rtol={rtol:g}",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return np.asarray(rounds.x).reshape(self.dims)
 
 
-def _positive(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value > 0):
+def _positive(name: str, value: Any) -> None:
+    if not isinstance(value, Real) or not 0 < float(value) < inf:
         raise ValueError(f"{name} must be positive, got {value!r}")

@@ -82,6 +82,8 @@ def singular_values(A: NormalOperator, k: int | None = None, *, which: Which = "
     >>> singular_values(B, 2).round(4)
     array([2.8169, 2.8045])
     """
+    if not isinstance(A, NormalOperator):
+        raise TypeError(f"an operator of dhop has singular values, got {type(A).__name__}")
     arguments.choice("which", which, get_args(Which))
     least = min(A.shape)
     count = least if k is None else arguments.positive("k", k)

@@ -86,12 +86,9 @@ class FrameStack(NormalOperator):
         if dtype not in DTYPES:
             raise TypeError(f"operators of dtype {dtype} are not supported")
         self._edges = np.cumsum([0, *(operator.shape[0] for operator in self.operators)])
-        super().__init__(
-            dtype,
-            shapes[0] if shapes else (columns.pop(),),
-            (int(self._edges[-1]),),
-        )
+        super().__init__(dtype, shapes[0] if shapes else (columns.pop(),), (int(self._edges[-1]),))
         self._roots = checked_roots(weights, self.operators)
+        self.workers = getattr(self.operators[0], "workers", None)
 
     @classmethod
     def from_motion(
@@ -189,6 +186,7 @@ class FrameStack(NormalOperator):
             for each in moves
         ]  # fmt: skip
         given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
+        checked_roots(given, frames)
         one, none = (1,) * blur.ndim, (0,) * blur.ndim
         grid = motions.Grid.build(pixels, steps, one, none, decimation)
         seen = [grid.seen(each, scene) for each in moves]
@@ -212,10 +210,25 @@ class FrameStack(NormalOperator):
         """Weight of each frame or of its pixels, as float64."""
         return None if self._roots is None else [root**2 for root in self._roots]
 
-    @property
-    def workers(self) -> int | None:
-        """Most threads that a single frame uses, None for all processors."""
-        return getattr(self.operators[0], "workers", None)
+    def _facts(self) -> dict[str, str]:
+        first = self.operators[0]
+        facts = {"frames": f"{len(self.operators)}{'' if self._roots is None else ', weighted'}"}
+        ours = isinstance(first, ArrayOperator)
+        return facts | (first._facts() if ours else {"the first": repr(first)})
+
+    def _picture(self) -> Array | None:
+        first = self.operators[0]
+        return first._picture() if isinstance(first, ArrayOperator) else None
+
+    def _known_entries(self) -> int | None:
+        total = 0
+        for operator in self.operators:
+            ours = isinstance(operator, ArrayOperator)
+            entries = operator._known_entries() if ours else None
+            if entries is None:
+                return None
+            total += entries
+        return total
 
     def split(self, y: Array) -> list[Array]:
         """The frames that a vector of the stack is made of.

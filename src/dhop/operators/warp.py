@@ -70,8 +70,10 @@ class WarpOperator(NormalOperator):
         Read-only.
     inside : ndarray of bool, of the shape of the result
         Which pixels of the result lie on the image, not on what continues it.
-    order, boundary, conserve
-        As they were given.
+    warped : int
+        Number of warped axes, which are the last ones.
+    order, boundary, conserve, workers
+        As they were given; a boundary for each warped axis.
 
     Raises
     ------
@@ -102,6 +104,10 @@ class WarpOperator(NormalOperator):
            [1., 3.]])
     """
 
+    _read_only = NormalOperator._read_only | {
+        "coordinates", "warped", "order", "boundary", "conserve"
+    }  # fmt: skip
+
     def __init__(
         self,
         dims: Sequence[int],
@@ -115,7 +121,7 @@ class WarpOperator(NormalOperator):
         workers: int | None = None,
     ) -> None:
         dims, dimsd = arguments.shape("dims", dims), arguments.shape("dimsd", dimsd)
-        self._coordinates, axes = _checked(coordinates, dimsd)
+        self.coordinates, axes = _checked(coordinates, dimsd)
         if len(dims) < axes or dims[:-axes] != dimsd[:-axes]:
             raise ValueError(
                 f"dims and dimsd must have {axes} axes that are warped, and the same ones before, "
@@ -123,26 +129,21 @@ class WarpOperator(NormalOperator):
             )
         if arguments.integer("order", order) not in (1, 3):
             raise ValueError(f"order must be 1 or 3, got {order!r}")
-        self._order: Literal[1, 3] = order
-        self._boundary = arguments.choices(
+        self.order: Literal[1, 3] = order
+        self.boundary = arguments.choices(
             "boundary", boundary, axes, BOUNDARIES, BOUNDARY_NAMES, BOUNDARY_NOTE
         )[:axes]
-        self._conserve: Conserve = arguments.choice("conserve", conserve, get_args(Conserve))
-        self._workers = None if workers is None else arguments.positive("workers", workers)
+        self.conserve: Conserve = arguments.choice("conserve", conserve, get_args(Conserve))
+        self.workers = None if workers is None else arguments.positive("workers", workers)
         kind = arguments.operator_dtype(dtype, np.zeros(0))
         if kind.kind == "c":
             raise TypeError(f"dtype must be float32 or float64, got {kind}")
         super().__init__(kind, dims, dimsd)
-        self._axes = axes
+        self.warped = axes
         self.warp = warp_of(
-            dims[-axes:], dimsd[-axes:], self._coordinates, order, self._boundary,
+            dims[-axes:], dimsd[-axes:], self.coordinates, order, self.boundary,
             conserve == "flux",
         )  # fmt: skip
-
-    @property
-    def coordinates(self) -> Array:
-        """The matrix or the positions, read-only."""
-        return self._coordinates
 
     @property
     def mapped(self) -> bool:
@@ -150,51 +151,26 @@ class WarpOperator(NormalOperator):
         return len(self.coordinates) == self.warped
 
     @property
-    def warped(self) -> int:
-        """Number of warped axes, which are the last ones."""
-        return self._axes
-
-    @property
-    def order(self) -> int:
-        """1 or 3."""
-        return self._order
-
-    @property
-    def boundary(self) -> tuple[Boundary, ...]:
-        """Boundary rule of each axis."""
-        return self._boundary
-
-    @property
-    def conserve(self) -> Conserve:
-        """``"brightness"`` or ``"flux"``."""
-        return self._conserve
-
-    @property
-    def workers(self) -> int | None:
-        """Most threads a product uses, None for all processors."""
-        return self._workers
-
-    @property
     def inside(self) -> NDArray[np.bool_]:
         """Which pixels of the result lie on pixels of the image."""
         size = np.array([[axis.size] for axis in self.warp.warped])
         found = self.warp.located
         on = ((found >= -0.5) & (found <= size - 0.5)).all(axis=0)
-        return np.broadcast_to(on.reshape(self.dimsd[-self._axes :]), self.dimsd)
+        return np.broadcast_to(on.reshape(self.dimsd[-self.warped :]), self.dimsd)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this operator again."""
         names = "order", "conserve", "dtype", "workers"
-        rules = self.boundary if self._axes > 1 else self.boundary[0]
+        rules = self.boundary if self.warped > 1 else self.boundary[0]
         return {name: getattr(self, name) for name in names} | {"boundary": rules}
 
     def of_one_image(self) -> "WarpOperator":
-        """The operator of a single one of the images in a batch."""
+        """The operator of one image of a batch."""
         return self._with()
 
     def _with(self, **settings: Any) -> "WarpOperator":
         """The operator of one image with other settings."""
-        dims, dimsd = self.dims[-self._axes :], self.dimsd[-self._axes :]
+        dims, dimsd = self.dims[-self.warped :], self.dimsd[-self.warped :]
         return WarpOperator(dims, dimsd, self.coordinates, **self.settings() | settings)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -208,6 +184,9 @@ class WarpOperator(NormalOperator):
             f"{'/'.join(boundary)}, {self.conserve}, {self.dtype}"
         )
 
+    def _facts(self) -> dict[str, str]:
+        return {"spline": f"order {self.order}, {self.conserve} is kept"}
+
     @cached_property
     def _plan(self) -> WarpPlan:
         return WarpPlan(self.warp)
@@ -218,7 +197,7 @@ class WarpOperator(NormalOperator):
         results = out.reshape(-1, pixels if adjoint else outputs)
         multiply = self._plan.adjoint if adjoint else self._plan.forward
         for image, result in zip(images, results, strict=True):
-            multiply(image, result, self._workers)
+            multiply(image, result, self.workers)
 
     def rows(self) -> Rows:
         return self._each(WarpRows(self.warp, self.dtype))
@@ -228,7 +207,7 @@ class WarpOperator(NormalOperator):
 
     def _each(self, rows: Rows) -> Rows:
         """The rows of all images of a batch, from those of one."""
-        images = prod(self.dims[: -self._axes])
+        images = prod(self.dims[: -self.warped])
         return rows if images == 1 else merging.diagonal_of([rows] * images, self.dtype)
 
     def bounds(self) -> tuple[float, float]:
@@ -237,8 +216,8 @@ class WarpOperator(NormalOperator):
             return float(self.column_sums().max()), area
         # The linear spline of an image among zeros ends before the cubic one does.
         reaching = ["edge" if each == "constant" else each for each in self.boundary]
-        linear = self._with(order=1, boundary=reaching if self._axes > 1 else reaching[0])
-        return COLUMN**self._axes * linear.bounds()[0], ROW**self._axes * area
+        linear = self._with(order=1, boundary=reaching if self.warped > 1 else reaching[0])
+        return COLUMN**self.warped * linear.bounds()[0], ROW**self.warped * area
 
 
 def _checked(coordinates: Any, dimsd: tuple[int, ...]) -> tuple[Array, int]:

@@ -1,8 +1,12 @@
-"""Axes to draw on, and what they have in common."""
+"""New axes and color bars, and a check of what is drawn."""
+
+from typing import Any
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
+
+from dhop.operators.blur_decimate import DHOperator
 
 
 def new_axes(columns: int = 1) -> list[Axes]:
@@ -19,3 +23,9 @@ def add_color_bar(image: AxesImage, label: str) -> None:
     figure = ax.get_figure()
     assert figure is not None
     figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.04, 1)), label=label)
+
+
+def require_blur(A: Any, what: str) -> None:
+    """Refuse what is no `DHOperator`."""
+    if not isinstance(A, DHOperator):
+        raise TypeError(f"{what} is drawn of a DHOperator, got {type(A).__name__}")

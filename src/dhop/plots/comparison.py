@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dhop.io import figures
@@ -41,7 +40,7 @@ def comparison(
     ...     print(path.exists())
     True
     """
-    figure = Figure(figsize=(4 * len(pictures), 8.4), layout="constrained")
+    figure = figures.new(path, (4 * len(pictures), 8.4))
     axes = figure.subplots(2, len(pictures), squeeze=False)
     top, left, side = detail
     for column, (title, image) in enumerate(pictures.items()):

@@ -16,7 +16,7 @@ STICK = 0.8  # length of the longest stick, in widths of a cell
 
 
 def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
-    """The PSFs of a field, each at its node, which is written beside them.
+    """The PSFs of a field, arranged on its grid and labelled with the nodes.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def field(field: Field, *, log: bool = True, ax: Axes | None = None) -> Axes:
 
 
 def widths(field: Field, *, ax: Axes | None = None) -> Axes:
-    """How wide the PSFs of a field are, and how they are stretched, as a map of the scene.
+    """Widths and ellipticities of the PSFs of a field, as a map of the scene.
 
-    Colours are standard deviations of the Gaussians that fit them. A stick at each node shows the
-    long axis, and by its length how much shorter the other is.
+    Colours are standard deviations of the fitting Gaussians. The stick at each node has the
+    direction of the long axis, and a length in proportion to the ellipticity.
 
     Parameters
     ----------

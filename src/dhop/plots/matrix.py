@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.explicit import ExplicitOperator
-from dhop.plots.axes import add_color_bar, new_axes
+from dhop.plots.axes import add_color_bar, new_axes, require_blur
 from dhop.runtime.arguments import integer
 
 CELLS = 800  # of a picture, per axis
@@ -51,6 +51,8 @@ def spy(
     >>> A = DHOperator((400, 400), psf.gaussian(9, 1.5), 2)
     >>> ax = plots.spy(A, rows=slice(0, 600), columns=slice(0, 4000))
     """
+    if not isinstance(A, ExplicitOperator):
+        raise TypeError(f"a matrix is drawn of an operator of dhop, got {type(A).__name__}")
     top, bottom = _range("rows", rows, A.shape[0])
     left, right = _range("columns", columns, A.shape[1])
     shape = min(bottom - top, CELLS), min(right - left, CELLS)
@@ -109,6 +111,7 @@ def row(
     >>> A = DHOperator((400, 400), psf.gaussian(9, 1.5), 2, boundary="symmetric")
     >>> ax = plots.row(A, (0, 100))
     """
+    require_blur(A, "a row")
     if A.psf.ndim != 2:
         raise ValueError(f"a row is drawn as an image, the psf has {A.psf.ndim} axes; see `spy`")
     index = _index(pixel, A.dimsd)
@@ -142,6 +145,8 @@ def row(
 
 
 def _range(name: str, chosen: slice | None, size: int) -> tuple[int, int]:
+    if not isinstance(chosen, slice | None):
+        raise TypeError(f"{name} must be a slice, got {chosen!r}")
     start, stop, step = (chosen or slice(None)).indices(size)
     if step != 1:
         raise ValueError(f"{name} must be a slice without a step, got {chosen}")

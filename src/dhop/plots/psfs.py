@@ -53,6 +53,7 @@ def psf(
     if len(axes) not in (1, 3):
         raise ValueError(f"ax must be one Axes or three, got {len(axes)}")
     peak = array.max()
+    log = log and peak > 0
     middle = [(size - 1) / 2 for size in array.shape]
     places = [np.arange(size) - m for size, m in zip(array.shape, middle, strict=True)]
 

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from dhop.model.decimation import fold
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.spectrum import singular_values as values_of
-from dhop.plots.axes import new_axes
+from dhop.plots.axes import new_axes, require_blur
 from dhop.runtime.arguments import integer
 
 
 def frequency_response(A: DHOperator, *, axis: int | None = None, ax: Axes | None = None) -> Axes:
-    r"""Gain of the operator along one axis, and which frequencies its decimation confuses.
+    r"""Gain of the operator along one axis, and the frequencies that its decimation aliases.
 
     The gain of blur and decimation at the frequency :math:`\nu` is the absolute value of the
     transfer function of the folded PSF,
@@ -45,6 +45,7 @@ def frequency_response(A: DHOperator, *, axis: int | None = None, ax: Axes | Non
     >>> from dhop import DHOperator, plots, psf
     >>> ax = plots.frequency_response(DHOperator((400, 400), psf.gaussian(9, 1.0), 3))
     """
+    require_blur(A, "a frequency response")
     if not isinstance(A.psf, np.ndarray):
         raise TypeError("a PSF that varies has a response at each place: take that of psf.at(...)")
     ndim = A.psf.ndim
@@ -83,8 +84,8 @@ def frequency_response(A: DHOperator, *, axis: int | None = None, ax: Axes | Non
 def singular_values(A: DHOperator, *, ax: Axes | None = None) -> Axes:
     """The singular values of the operator, from the largest to the smallest.
 
-    How steeply they fall tells how much of the scene noise hides: with a relative noise `e`, what
-    belongs to values below `e` times the largest is lost without a prior.
+    Their decay shows how much of the scene is lost in noise: with a relative noise `e`, components
+    with singular values below `e` times the largest need a prior.
 
     Parameters
     ----------
@@ -120,10 +121,6 @@ def singular_values(A: DHOperator, *, ax: Axes | None = None) -> Axes:
     if hidden:
         ax.axvspan(shown.size, values.size, color="0.93", zorder=0)
         ax.annotate(
-            f"{hidden} below rounding",
-            (0.98, 0.95),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
+            f"{hidden} below rounding", (0.98, 0.95), xycoords="axes fraction", ha="right", va="top"
         )
     return ax

@@ -9,7 +9,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.psf.pixels import LARGEST, Image, affordable, covered, positive_number
-from dhop.runtime.arguments import both, each, integer, numbers, psf_array, real
+from dhop.runtime.arguments import each, integer, numbers, psf_array, real
 
 Array = NDArray[Any]
 
@@ -199,7 +199,7 @@ def encircled_energy(
     if radii.dtype.kind == "c" or not (radii >= 0).all():
         raise ValueError(f"radius must be real and not negative, got {radius!r}")
     if center is not None:
-        center = both("center", center, real)
+        center = each("center", center, 2, real)
         if max(map(abs, center)) > LARGEST:
             raise ValueError(f"center must be within {LARGEST:g} pixels, got {center}")
     return np.reshape(

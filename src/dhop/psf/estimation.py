@@ -1,6 +1,5 @@
 """Estimation of the point spread function from the frames."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -8,13 +7,13 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import PSFWarning
+from dhop.cautions import PSFWarning, warn
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
 from dhop.frames.spectra import Spectra
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
-from dhop.runtime.arguments import both, choice, numbers, positive
+from dhop.runtime.arguments import choice, each, numbers, positive
 
 Array = NDArray[Any]
 Family: TypeAlias = Literal["gaussian", "elliptic", "moffat", "disk", "motion"]
@@ -76,13 +75,13 @@ def estimate(
 ) -> Array:
     """Estimate the PSF of a family that fits the frames best.
 
-    It is the one that makes the spectra of the frames most likely, for a scene whose power falls as
-    that of edges does, see `dhop.frames.scene`. Several frames with different shifts show
+    It maximises the likelihood of the frames' spectra, for a scene whose power spectrum is that of
+    edges, see `dhop.frames.scene`. Several frames with different shifts show
     frequencies where the blur matters. A single frame hardly does, so its estimate is cautious: a
     point, unless the frame is blurred over more than about a pixel of its own.
 
-    The family is yours to choose: frames tell the width well, and the shape only if the blur is
-    wide. A warning says if they do not.
+    Choose the family yourself: frames determine the width well, but the shape only of a wide blur.
+    A warning says if they do not.
 
     Parameters
     ----------
@@ -130,11 +129,11 @@ def estimate(
     True
     """
     stack = layouts.stacked(numbers("frames", frames))
-    steps = both("factor", factor, positive, "integer")
+    steps = each("factor", factor, 2, positive, "integer")
     moves = observations.checked_shifts(shifts, len(stack))
-    each = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
+    maps = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
     choice("decimation", decimation, ("mean", "sum", "sample"))
-    spectra = Spectra(stack, steps, moves, each)
+    spectra = Spectra(stack, steps, moves, maps)
     psf, scene = fit_blur(spectra, decimation, family)
     # The other families contain a Gaussian.
     if family in NOT_GAUSSIAN and fit_blur(spectra, decimation)[1].cost - scene.cost < MIN_GAIN:
@@ -142,7 +141,7 @@ def estimate(
             f"the frames hardly tell the family {family!r} from a round Gaussian, its numbers may "
             "be wrong; take more frames, or measure the psf"
         )
-        warnings.warn(message, PSFWarning, stacklevel=2)
+        warn(message, PSFWarning)
     return psf
 
 

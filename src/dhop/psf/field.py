@@ -12,7 +12,7 @@ from dhop.psf import grids
 from dhop.psf.arrays import resample
 from dhop.psf.stamps import ascending, checked_stamps
 from dhop.psf.stars import read_stars
-from dhop.runtime.arguments import real
+from dhop.runtime.arguments import each, real
 from dhop.runtime.notebook import card
 
 Array = NDArray[Any]
@@ -106,8 +106,8 @@ class Field:
     ) -> "Field":
         """Read the PSFs of a detector: STDPSFs of HST, a grid of STPSF (WebbPSF), PSFEx or Piff.
 
-        They tell what a pixel of the detector receives, so the pixel is in them already: use them
-        with ``decimation="sample"``.
+        They include the area of a pixel of the detector, so use them with
+        ``decimation="sample"``.
 
         Parameters
         ----------
@@ -125,8 +125,8 @@ class Field:
         Returns
         -------
         Field
-            Of PSFs of sum one, in pixels of the scene, of which the first of each `factor` is where
-            a pixel of the detector has its middle.
+            Of PSFs of sum one, in pixels of the scene; the first of each `factor` of these is in
+            the middle of a pixel of the detector.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class Field:
 
     def scaled(self, factor: float) -> "Field":
         """The field of PSFs that are `factor` times as bright."""
-        return Field(self.stamps * factor, self.positions)
+        return Field(self.stamps * real("factor", factor), self.positions)
 
     def resampled(
         self, old: Sequence[float], new: Sequence[float], *, decimated: bool = True
@@ -309,22 +309,21 @@ class Field:
         Parameters
         ----------
         old, new : sequence of float
-            How many pixels of the scene, as they are and as they shall be, are one of a frame.
+            Pixels of the scene in one of a frame, before and after.
         decimated : bool
             Pixels begin together with those of the frame, as for sums and means. Otherwise the
             middles of the first do, as for samples.
         """
         sizes = [[1 / each for each in pixels] for pixels in (old, new)]
         center = [(size - 1) // 2 for size in self.shape]
-        stamps = [
-            [resample(one, sizes[0], sizes[1], center=center) for one in row] for row in self.stamps
-        ]
+        flat = self.stamps.reshape(-1, *self.shape)
+        stamps = np.array([resample(one, sizes[0], sizes[1], center=center) for one in flat])
         middle = 0.5 if decimated else 0.0
         places = [
             (nodes + middle) * after / before - middle
             for nodes, before, after in zip(self.positions, old, new, strict=True)
         ]
-        return Field(stamps, places)
+        return Field(stamps.reshape(*self.grid, *stamps.shape[1:]), places)
 
     def moved(self, distance: Sequence[float]) -> tuple["Field", tuple[int, ...]]:
         """The field of a camera in which the scene appears further down and to the right.
@@ -342,6 +341,7 @@ class Field:
         center : tuple of int
             The origin of the PSFs, to be given to `DHOperator`.
         """
+        distance = each("distance", distance, self.ndim, real)
         origin = [(size - 1) // 2 for size in self.shape]
         stamps, center = shift_all(self.stamps, distance, origin)
         places = [nodes - d for nodes, d in zip(self.positions, distance, strict=True)]
@@ -369,8 +369,8 @@ class Field:
         if len(place) != self.ndim:
             raise TypeError(f"a place of this field is {self.ndim} numbers, got {len(place)}")
         mixed = self.stamps
-        for each, nodes in zip(place, self.positions, strict=True):
-            where = real("a position", each)
+        for coordinate, nodes in zip(place, self.positions, strict=True):
+            where = real("a position", coordinate)
             mixed = sum(
                 part * mixed[node]
                 for node, part in enumerate(_hats(where, nodes))

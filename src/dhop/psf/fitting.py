@@ -10,7 +10,7 @@ from scipy import fft
 
 from dhop.frames import layouts, observations
 from dhop.psf.arrays import double, normalise
-from dhop.runtime.arguments import both, choice, numbers, positive, real
+from dhop.runtime.arguments import choice, each, numbers, positive, real
 
 Array = NDArray[Any]
 
@@ -28,9 +28,9 @@ def refine(
     strength: float = 1e-3,
     decimation: Literal["mean", "sum", "sample"] = "mean",
 ) -> Array:
-    r"""Improve a PSF, all of its values, with the image as the operator.
+    r"""Improve all values of a PSF from frames of a known image.
 
-    Frames are as linear in the PSF as they are in the image, so that it is found by least squares,
+    Frames are linear in the PSF too, so it is found by least squares,
 
     .. math:: \min_h \sum_i w_i \|D_i X h - y_i\|^2 + \lambda \|h - h_0\|^2
 
@@ -77,7 +77,7 @@ def refine(
     start = normalise(double(psf, most=2))
     scene = numbers("image", image).astype(np.float64)
     stack = layouts.stacked(numbers("frames", frames)).astype(np.float64)
-    steps = both("factor", factor, positive, "integer")
+    steps = each("factor", factor, 2, positive, "integer")
     expected = tuple(m * f for m, f in zip(stack.shape[-2:], steps, strict=True))
     if stack.ndim != 3 or scene.shape != expected or start.dtype.kind == "c":
         raise ValueError(
@@ -111,7 +111,7 @@ def refine(
 
 
 def _columns(
-    scene: Array, shape: tuple[int, ...], move: Array, factor: tuple[int, int], decimation: str
+    scene: Array, shape: tuple[int, ...], move: Array, factor: tuple[int, ...], decimation: str
 ) -> tuple[Array, Array]:
     """The matrix from the PSF to some pixels of a frame, and the numbers of these pixels."""
     moved = fft.ifft2(scipy.ndimage.fourier_shift(fft.fft2(scene), move)).real

@@ -26,10 +26,10 @@ STDPSF_SAMPLES = 4  # samples of a detector pixel, not given in the files
 POLYNOMIAL_NODES = 9  # along each axis; a polynomial of low degree is nearly linear in between
 
 
-Grid: TypeAlias = tuple[Array, tuple[Array, Array]]  # stamps, and the rows and columns of nodes
+StampGrid: TypeAlias = tuple[Array, tuple[Array, Array]]  # stamps; rows, columns of nodes
 
 
-def read(path: str | os.PathLike[str], factor: int, jacobian: Jacobian | None = None) -> Grid:
+def read(path: str | os.PathLike[str], factor: int, jacobian: Jacobian | None = None) -> StampGrid:
     """The stamps and nodes of a file, see `dhop.psf.Field.from_file`."""
     factor = positive("factor", factor)
     source = io.file_of(Path(path))
@@ -58,7 +58,7 @@ def read(path: str | os.PathLike[str], factor: int, jacobian: Jacobian | None = 
     )
 
 
-def arranged(data: ArrayLike, places: ArrayLike, oversampling: Any, factor: int) -> Grid:
+def arranged(data: ArrayLike, places: ArrayLike, oversampling: Any, factor: int) -> StampGrid:
     """Stamps in any order, sorted to a grid; see `dhop.psf.Field.from_grid`."""
     stamps = np.asarray(numbers("data", data), np.float64)
     where = np.asarray(numbers("places", places), np.float64)
@@ -93,7 +93,7 @@ def _places(header: Any, count: int) -> tuple[Array, int] | None:
     return None
 
 
-def _psfex(header: Any, masks: Array, factor: int) -> Grid:
+def _psfex(header: Any, masks: Array, factor: int) -> StampGrid:
     """Polynomials over the detector, evaluated on a grid over the stars they were fitted to."""
     if int(header["POLNAXIS"]) != 2 or int(header["POLNGRP"]) != 1:
         raise ContentError("only psfs that are a polynomial of row and column can be read")

@@ -24,7 +24,7 @@ def from_array(
     center: Origin | None = None,
     energy: float | None = None,
 ) -> Array:
-    """Make a PSF of an image of a point: subtract what is below it, centre, crop, normalise.
+    """Make a PSF from an image of a point: subtract the background, centre, crop, normalise.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def from_array(
         them; the centre of mass rounded to a pixel, negative values counting as such; or an index.
         By default nothing is moved.
     energy : float, optional
-        Crop to the window of `estimate_support` that keeps this fraction. All is kept by default.
+        Crop to the window of `estimate_support` that keeps this fraction; by default not at all.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def from_file(
 
 
 def load(path: str | os.PathLike[str], *, hdu: int | str | None = None) -> Array:
-    """Read the numbers of an image file as they are, for a PSF.
+    """Read the values of an image file without scaling, for a PSF.
 
     Parameters
     ----------

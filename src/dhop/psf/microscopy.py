@@ -249,11 +249,7 @@ def _profiles(
 
 
 def _on_pixels(
-    radii: Image,
-    profiles: Image,
-    sizes: Sequence[int],
-    steps: Sequence[float],
-    length: float,
+    radii: Image, profiles: Image, sizes: Sequence[int], steps: Sequence[float], length: float
 ) -> Image:
     """Integrals of radial profiles over each pixel of each plane."""
     mirrored = np.concatenate([-radii[:0:-1], radii])

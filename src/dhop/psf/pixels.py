@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.runtime import memory
-from dhop.runtime.arguments import integers, pair, real
+from dhop.runtime.arguments import integers, real
 
 Image = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ COPIES = 10  # of a PSF, at most, in memory while it is made
 
 def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
     """Rows and columns, from one number or two."""
-    rows, columns = pair("size", size)
+    rows, columns = integers("size", size, 2)
     if rows < 1 or columns < 1:
         raise ValueError(f"size must be positive, got {size!r}")
     return affordable("size", rows, columns)

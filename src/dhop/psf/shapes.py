@@ -16,7 +16,7 @@ from dhop.psf.pixels import (
     positive_number,
     sizes_of,
 )
-from dhop.runtime.arguments import both, each, real
+from dhop.runtime.arguments import each, real
 
 WIDEST = 1e4  # pixels; the differences of a distribution function lose their digits beyond
 
@@ -82,7 +82,7 @@ def gaussian(
         lines = [_normal_line(n, width) for n, width in zip(sizes, widths, strict=True)]
         return normalise(reduce(np.multiply.outer, lines))
     shape = sizes[0], sizes[1]
-    down, along = both("sigma", sigma, _width)
+    down, along = each("sigma", sigma, 2, _width)
     sine, cosine = _direction(angle)
     if cosine == 0:
         down, along = along, down

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.psf import grids
-from dhop.runtime.arguments import both, numbers, positive
+from dhop.runtime.arguments import each, numbers, positive
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ OVERSAMPLING = 4  # samples of a pixel, from stars at all subpixel positions
 
 def read_stars(
     image: ArrayLike, positions: ArrayLike, grid: int | Sequence[int], size: int, factor: int
-) -> grids.Grid:
+) -> grids.StampGrid:
     """The stamps and nodes of the tiles of an image, see `dhop.psf.Field.from_stars`."""
     needed("photutils.psf", "stars", "psf.Field.from_stars")
     values = np.asarray(numbers("image", image), np.float64)
@@ -38,7 +38,7 @@ def read_stars(
     size = positive("size", size)
     if size % 2 == 0 or size < 5:
         raise ValueError(f"size must be odd and at least 5, got {size}")
-    tiles = both("grid", grid, positive)
+    tiles = each("grid", grid, 2, positive)
     reach = size // 2
     nearest = np.rint(places).astype(np.intp)
     whole = ((nearest >= reach) & (nearest < np.array(values.shape) - reach)).all(axis=1)

@@ -22,11 +22,9 @@ def blurs(psf: Any, count: int, channels: int = 0, center: Any = None) -> Any:
     Parameters
     ----------
     psf : array_like or Field, or sequence of such, or sequence of sequences
-        An array or a field is that of all frames. A sequence has that of each frame, or if there
-        is a single one of each channel; a sequence of sequences, of each frame, or all of them, and
-        each channel.
+        As for `dhop.super_resolve`.
     count, channels : int
-        How many frames there are, and how many channels they have, 0 if they have no such axis.
+        Of the frames, and of their channels, 0 if they have no such axis.
     center : int or (int, int), optional
         Index of the origin of each, which is moved to ``(K - 1) // 2``.
 

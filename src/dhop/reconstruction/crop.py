@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dhop.estimation.photometry import Photometry
 from dhop.frames import motions
+from dhop.frames.masks import each_weight
 from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
 from dhop.operators.moved import MovedOperator
@@ -64,26 +65,15 @@ class Crop:
         decimation: Decimation,
         largest: int = LARGEST,
     ) -> "Crop":
-        """The central part of frames.
+        """The central part of frames of at most `largest` pixels a side.
 
-        Parameters
-        ----------
-        frames : ndarray, shape (F, ..., m0, m1)
-            Finite where they have a weight.
-        weights : sequence of ndarray, optional
-            A number or a map for each frame.
-        motion : sequence
-            As `dhop.frames.motions` has it.
-        factor : (int, int)
-        decimation : str
-        largest : int
-            Pixels a side, at most.
+        Frames are finite where they have a weight, which is a number or a map for each.
         """
         shape = frames.shape[-2], frames.shape[-1]
         size = min(shape[0], largest), min(shape[1], largest)
         first = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
         part: Any = (..., *(slice(b, b + n) for b, n in zip(first, size, strict=True)))
-        given = weights or [np.ones(())] * len(frames)
+        given = each_weight(weights, len(frames))
         cuts = [frame[part] for frame in frames]
         maps = [
             np.broadcast_to(w[part] if w.ndim else w, y.shape)
@@ -150,17 +140,7 @@ class Crop:
 def common_image(stack: FrameStack, frames: Array, beta: float, start: Array | None) -> Array:
     """`G` by least squares, with the Laplacian as regulariser.
 
-    Parameters
-    ----------
-    stack : FrameStack
-        From `G` to the frames.
-    frames : ndarray, shape (F, ..., n0, n1)
-    beta : float
-    start : ndarray, shape (N,), optional
-
-    Returns
-    -------
-    ndarray, shape (N,)
+    The stack has operators from `G` to the frames; `start` is a first guess.
     """
     posed = problem.Problem(stack, frames, "laplacian", beta, "symmetric")
     return solvers.solve(posed, "cg", x0=start, rtol=ROUGH, maxiter=ITERATIONS).x

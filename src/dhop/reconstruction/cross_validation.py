@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.estimation import shift_alignment
 from dhop.estimation.photometry import Photometry
+from dhop.estimation.shift_alignment import cauchy_weights, slope
 from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.crop import Crop, common_image
@@ -31,16 +31,9 @@ class State(NamedTuple):
 
 
 class FrameResidual(NamedTuple):
-    """What an image leaves of a frame.
+    """The residual of a frame, times the root of the weights, at its best gain and offset.
 
-    Attributes
-    ----------
-    residual : ndarray, shape (..., n0, n1)
-        Times the root of the weights.
-    robustness : ndarray, shape (..., n0, n1)
-        Up to one, little for outliers and zero where there is no weight.
-    gain, offset : float
-        Of the frame, with these.
+    Robustness weights are one for inliers and zero where there is no weight.
     """
 
     residual: Array
@@ -55,18 +48,9 @@ def validated(
     """Which frames have a better motion than before.
 
     None, unless the held-out error falls by more than numbers that were fitted to the same pixels
-    lower it anyway: one noise variance each. A single frame keeps its old motion if the new images
-    predict it better by as much with that.
-
-    Parameters
-    ----------
-    crop : Crop
-        Of frames as they came.
-    before, after : State
-    beta : float
-        Weight of the regulariser of the images.
-    numbers : int
-        Degrees of freedom of a motion.
+    lower it anyway: one noise variance for each of the `numbers` of a motion. A single frame keeps
+    its old motion if the new images predict it better by as much with that. The images are those of
+    a `beta`, and the crop of frames as they came.
     """
     weights = [
         interior_weights(crop, i, [m, n])
@@ -152,7 +136,7 @@ def frame_residual(frame: Array, prediction: Array, w: Array) -> FrameResidual:
         steep = np.hypot(slope(prediction, -2), slope(prediction, -1))
         steep *= np.sqrt(w) * (gain / unit)
         lines = (each.reshape(-1, w.shape[-1]) for each in (residual / unit, steep, 1.0 * (w > 0)))
-        robustness = shift_alignment.trust(*lines).reshape(w.shape) * (w > 0)
+        robustness = cauchy_weights(*lines).reshape(w.shape) * (w > 0)
     return FrameResidual(residual, robustness, gain, offset)
 
 
@@ -164,8 +148,3 @@ def _brightness(frame: Array, prediction: Array, w: Array) -> tuple[float, float
     square = float(np.sum(w * centred**2))
     gain = float(np.sum(w * centred * (frame - mean))) / square if square > 0 else 1.0
     return gain, mean - gain * level
-
-
-def slope(images: Array, axis: int) -> Array:
-    """The slope along an axis, zero where that has a single pixel."""
-    return np.gradient(images, axis=axis) if images.shape[axis] > 1 else np.zeros_like(images)

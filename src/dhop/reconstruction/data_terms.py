@@ -18,13 +18,9 @@ WIDE = np.dtype(np.float64)
 
 
 class FrameLoss(NamedTuple):
-    """The loss of one frame and its gradient, lazy for a lazy prediction.
+    """The loss of one frame, lazy for a lazy prediction.
 
-    Attributes
-    ----------
-    value : number
-    descent : ndarray
-        Minus half the derivative by each pixel of the prediction.
+    `descent` is minus half the derivative by each pixel of the prediction.
     """
 
     value: Any
@@ -34,12 +30,8 @@ class FrameLoss(NamedTuple):
 class QuadraticModel(NamedTuple):
     """Least squares with the gradient of the loss of one frame, or nearly.
 
-    Attributes
-    ----------
-    square : number
-        Of the weighted residuals.
-    weights, robustness : ndarray
-        Of the pixels, and the robustness weights of `dhop.reconstruction.losses.Loss`.
+    `square` is the sum of the weighted squares of the residuals; `robustness` are the robustness
+    weights of `dhop.reconstruction.losses.Loss`.
     """
 
     square: Any
@@ -59,15 +51,7 @@ class DataTerm(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ResidualLoss:
-    """A loss of the weighted residuals.
-
-    Attributes
-    ----------
-    operator : FrameStack
-        With the weights.
-    frames : ndarray, shape (F, ...)
-    loss : Loss
-    """
+    """A loss of the weighted residuals of frames; the operator has the weights."""
 
     operator: FrameStack
     frames: Array

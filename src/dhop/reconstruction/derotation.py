@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.frames import motions
+from dhop.frames.masks import each_weight
 from dhop.frames.spectra import Spectra
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.crop import Crop, beta_of_common_image, common_image
@@ -91,7 +92,7 @@ def least_rotated(
         np.array([motions.displacement(each, frames.shape[-3:], (place,) * 3) for each in motion])
         for place in (0.0, 0.5)
     )
-    maps = list(weights or [np.ones(())] * len(frames))
+    maps = each_weight(weights, len(frames))
     turn = np.where([np.any(w) for w in maps], np.abs(corner - middle).max(axis=1), np.inf)
     one = slice(int(turn.argmin()), int(turn.argmin()) + 1)
     return frames[one], np.zeros((1, 3)), maps[one]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.operators.base import dense
 from dhop.operators.checks import frame_weight
 from dhop.runtime import arguments
@@ -71,7 +72,7 @@ def weight_arrays(
 
 
 def finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
-    for frame, weight in zip(stack, weights or [np.ones(())] * len(stack), strict=True):
+    for frame, weight in zip(stack, each_weight(weights, len(stack)), strict=True):
         yield (np.isfinite(frame) | (weight == 0)).all()
 
 

@@ -13,7 +13,6 @@ import numpy as np
 Array: TypeAlias = Any
 Name: TypeAlias = Literal["gaussian", "huber", "l1", "poisson"]
 
-NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
 EFFICIENT = 1.345  # standard deviations: 95 % efficiency for normal residuals
 ROUND = 1e-2  # of the threshold: below that the absolute value is rounded
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from dhop.estimation import groups
 from dhop.estimation.groups import Kind
 from dhop.estimation.photometry import Photometry
+from dhop.estimation.shift_alignment import slope
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.crop import Crop, common_image
-from dhop.reconstruction.cross_validation import State, frame_residual, interior_weights, slope
+from dhop.reconstruction.cross_validation import State, frame_residual, interior_weights
 
 Array = NDArray[Any]
 
@@ -31,18 +32,14 @@ LARGEST = 0.5  # pixels from where a motion began, beyond which the linearisatio
 def refine_motions(
     crop: Crop, kind: Kind, shape: tuple[int, ...], state: State, beta: float, start: Array
 ) -> State:
-    """Improve motions that are right to a few hundredths of a pixel.
-
-    All may change, also that of the reference.
+    """Improve motions that are right to a few hundredths of a pixel, also that of the reference.
 
     Parameters
     ----------
     crop : Crop
-        Of frames as they came.
+        Of frames as they came, which have a `shape` as a whole.
     kind : str
         Of the motions.
-    shape : (int, int)
-        Of whole frames.
     state : State
         A first guess.
     beta : float
@@ -69,7 +66,7 @@ class _Steps:
     def __init__(self, crop: Crop, kind: Kind, shape: tuple[int, ...]) -> None:
         self.crop = crop
         self.robustness = [np.ones(w.shape) for w in crop.weights]
-        there = groups.shifted(crop.first)
+        there = groups.translation(crop.first)
         self.among = np.linalg.inv(there) @ groups.generators(kind, shape) @ there
         dtype = crop.frames.dtype
         lines = (each.astype(dtype) for each in crop.grid.lines())

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.masks import each_weight
 from dhop.iteration.steps import Product
-from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import DataTerm
 from dhop.reconstruction.penalties import Penalty
@@ -45,13 +45,8 @@ class Evaluation(NamedTuple):
 class Majoriser(NamedTuple):
     """The least squares near an objective, with its gradient.
 
-    Attributes
-    ----------
-    problem : Problem
-    square : float
-        Sum of the squares of its weighted residuals.
-    robustness : list of ndarray
-        See `dhop.reconstruction.data_terms.QuadraticModel`, one for each frame.
+    `square` is the sum of the squares of its weighted residuals; for `robustness` see
+    `dhop.reconstruction.data_terms.QuadraticModel`.
     """
 
     problem: Problem
@@ -117,13 +112,7 @@ class Objective:
         )  # fmt: skip
 
 
-def inverse_near(problem: Problem) -> Product | None:
-    """The product with the inverse of the nearest closed form, if there is any."""
-    near = problem.equations(exact=False)
-    return None if near is None else inverse_of(problem.operator, near, problem.beta).rounded
-
-
 def weighted(stack: FrameStack, weights: Sequence[Array]) -> FrameStack:
     """A stack with its weights times others."""
-    given = stack.weights or [np.ones(())] * len(stack.operators)
+    given = each_weight(stack.weights, len(stack.operators))
     return FrameStack(stack.operators, [w * v for w, v in zip(given, weights, strict=True)])

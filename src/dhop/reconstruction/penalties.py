@@ -33,11 +33,7 @@ class Cost(NamedTuple):
 class QuadraticMajoriser(NamedTuple):
     """The quadratic majoriser ``||S x||^2`` of a penalty.
 
-    Attributes
-    ----------
-    S : FrameStack
-    strength : float
-        The weight of the nearest quadratic regulariser that is as strong.
+    `strength` is the weight of the nearest quadratic regulariser that is as strong.
     """
 
     S: FrameStack
@@ -54,10 +50,7 @@ class Penalty(Protocol):
 class SmoothedNorm(Penalty, Protocol):
     """A sum of norms, of gradients or of coefficients, that are quadratic near zero.
 
-    Attributes
-    ----------
-    quadratic : str
-        The quadratic regulariser whose spectrum is nearest.
+    `quadratic` is the quadratic regulariser whose spectrum is nearest.
     """
 
     quadratic: ClassVar[Stencil]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.frames.masks import surroundings
+from dhop.frames.masks import each_weight, surroundings
 from dhop.frames.noise import growing_noise, quiet_noise
 from dhop.reconstruction.preparation import Preparation
 
@@ -48,7 +48,7 @@ def variances(known: Preparation) -> Array:
     and may grow with the brightness where they do not. Pixels without a weight have any.
     """
     usual = known.variance()
-    weights = known.weights or [np.ones(())] * len(known.frames)
+    weights = each_weight(known.weights, len(known.frames))
     found = np.empty(known.frames.shape)
     for own, frame, weight in zip(found, known.frames, weights, strict=True):
         seen = np.broadcast_to(weight > 0, frame.shape)

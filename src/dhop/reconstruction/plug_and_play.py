@@ -41,21 +41,8 @@ def plug_and_play(
     .. math:: \min_x \frac{\gamma}{2} \|B x - y\|^2 + \frac12 \|x - z\|^2,
 
     where `z` is the denoised image, damped. The result is a mean of the last image and the first,
-    which errs less than either.
-
-    Parameters
-    ----------
-    problem : Problem
-    first : SolverResult
-        Its solution.
-    denoise : callable
-        Called with an image, as the caller has its axes, and the standard deviation of its noise.
-    variance : float
-        Of the noise of a pixel of weight one; zero leaves the image as it is.
-    axis : int or None
-        Of the channels of the caller's images.
-    callback, progress
-        As for `dhop.super_resolve`.
+    which errs less than either. Images have their channels on `axis` for the denoiser. The
+    `variance` is that of the noise of a pixel of weight one; zero leaves the image as it is.
 
     References
     ----------

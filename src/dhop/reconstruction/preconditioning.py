@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from dhop.iteration.steps import Product
 from dhop.operators.stack import FrameStack
-from dhop.reconstruction.objective import inverse_near
 from dhop.reconstruction.pixel_noise import differ
 from dhop.reconstruction.problem import Problem
 
@@ -29,9 +28,9 @@ def inverse_for_maps(problem: Problem) -> Product | None:
     B = problem.operator
     weights = B.weights or []
     if not any(map(differ, weights)):
-        return inverse_near(problem)
+        return problem.nearest_inverse()
     means = [np.asarray(np.mean(weight)) for weight in weights]
-    near = inverse_near(replace(problem, operator=FrameStack(B.operators, means)))
+    near = replace(problem, operator=FrameStack(B.operators, means)).nearest_inverse()
     if near is None:
         return None
     own, mean = _on_image(B, weights), _on_image(B, means)

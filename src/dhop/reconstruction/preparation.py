@@ -5,7 +5,6 @@ windowed parts of the frames (`dhop.frames.spectra`), so that an estimate costs 
 solve, whatever the size of the frames.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning
+from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning, warn
 from dhop.estimation.photometry import Photometry, Terms, matched
 from dhop.frames import motions, observations
+from dhop.frames.masks import each_weight
 from dhop.frames.scene import Scene
 from dhop.frames.spectra import Spectra
 from dhop.model.decimation import Decimation
@@ -29,7 +29,7 @@ from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress, reporting
-from dhop.selection import FALLBACK, BetaCurve, Judge, Rule, choose_beta
+from dhop.selection import FALLBACK, BetaCurve, Rule, SpectralSolver, choose_beta
 
 Array = NDArray[Any]
 Moves: TypeAlias = Literal["estimate", "refine"]
@@ -56,7 +56,7 @@ class Preparation:
     shifts : ndarray, shape (F, 2)
     photometry : Photometry
     psf : ndarray or list
-        What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` looks at the mean of
+        What `dhop.reconstruction.blurs.blurs` returns. The choice of `beta` takes the mean over
         channels.
     motion : list or None
         As `dhop.frames.motions` has it, of frames that have not only been shifted; `shifts` are
@@ -88,7 +88,7 @@ class Preparation:
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and keep the text for reports."""
         self.notes.append(text)
-        warnings.warn(text, kind, stacklevel=4)
+        warn(text, kind)
 
     def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Estimate, refine or take the shifts or motions, and a first guess of the brightness."""
@@ -130,7 +130,12 @@ class Preparation:
         return shifts
 
     def mask_outside(self, scene: tuple[int, ...], factor: tuple[float, ...]) -> None:
-        """Give pixels weight zero if a motion puts their centres outside the scene."""
+        """Give pixels weight zero if a motion puts their centres outside the scene.
+
+        Shifts become motions first, if `factor` is not whole.
+        """
+        if self.motion is None and factor != self.factor:
+            self.motion = [motions.of_shift(move) for move in self.shifts]
         if self.motion is None:
             return
         ndim = len(factor)
@@ -138,7 +143,7 @@ class Preparation:
         grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, self.decimation)
         seen = [grid.seen(each, scene) for each in self.motion]
         if not all(each.all() for each in seen):
-            weights = self.weights or [np.ones(())] * len(seen)
+            weights = each_weight(self.weights, len(seen))
             frame = self.frames.shape[1:]
             self.weights = [
                 np.broadcast_to(w * on, frame) for w, on in zip(weights, seen, strict=True)
@@ -191,7 +196,7 @@ class Preparation:
             transfers = self._transfers(spectra)
             if not spectra.values.any():
                 # For constant frames, or a single pixel, any beta will do.
-                return _fallback_beta(spectra, transfers, regulariser)
+                return self.fallback_beta(regulariser)
             scene = self._scene(spectra, self.check_psf)
             self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
             advance(1)
@@ -260,13 +265,16 @@ class Preparation:
     def fallback_beta(self, regulariser: Stencils) -> float:
         """A moderate `beta`, from the ratio of data and penalty alone."""
         spectra = self._spectra()
-        return _fallback_beta(spectra, self._transfers(spectra), regulariser)
+        transfers = self._transfers(spectra)
+        if not transfers.size:
+            return FALLBACK
+        return FALLBACK * SpectralSolver(spectra, transfers, regulariser).balance
 
     def _register(self, model: Model, progress: Progress) -> None:
         grey, seen = self._grey()
         found = register(grey, seen, model=model, progress=progress)
         self.registration, self.shifts = found, self._set_motion(found.motions)
-        weights = self.weights or [np.ones(())] * len(grey)
+        weights = each_weight(self.weights, len(grey))
         outliers = [i for i, fits in enumerate(found.fits) if not fits and np.any(weights[i])]
         if outliers:
             self.weights = [0.0 * w if i in outliers else w for i, w in enumerate(weights)]
@@ -372,10 +380,6 @@ class Preparation:
         if text:
             self.warn(text, PSFWarning)
         return free
-
-
-def _fallback_beta(spectra: Spectra, transfers: Array, regulariser: Stencils) -> float:
-    return FALLBACK * (Judge(spectra, transfers, regulariser).balance if transfers.size else 1.0)
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:

@@ -7,18 +7,7 @@ from dhop.reconstruction.starlets import Starlet
 
 
 def prior_of(name: Name, dims: Sequence[int], ndim: int, edge: float) -> SmoothedNorm:
-    """The penalty of images of a shape.
-
-    Parameters
-    ----------
-    name : {"tv", "huber-tv", "starlet"}
-    dims : sequence of int
-        Channels, then the axes of the image.
-    ndim : int
-        How many axes the image has.
-    edge : float
-        The norm up to which it is quadratic.
-    """
+    """The penalty of images of a shape, channels first, that have `ndim` axes; `edge` rounds it."""
     if name == "starlet":
         return Starlet.build(dims, ndim, edge)
     return Variation(tuple(dims), range(len(dims))[-ndim:], edge)

@@ -12,10 +12,10 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed import Equations
 from dhop.frames.observations import NOTHING_SEEN
-from dhop.iteration.steps import norm
+from dhop.iteration.steps import Product, norm
 from dhop.operators.blur_decimate import DHOperator, Method
 from dhop.operators.channels import ChannelOperator
-from dhop.operators.inverse import closed_form, even_form, nearest_form
+from dhop.operators.inverse import closed_form, even_form, inverse_of, nearest_form
 from dhop.operators.stack import FrameStack
 from dhop.psf.stencils import Stencils, stencils
 from dhop.reconstruction.regularisers import Regulariser, regulariser_operator
@@ -125,6 +125,15 @@ class Problem:
             return closed_form(self.operator.terms(), self.regulariser)
         return nearest_form(self.operator.similar(), self.regulariser)
 
+    def inverse(self, equations: Equations) -> Product:
+        """The product with the inverse of equations, in the precision of the operator."""
+        return inverse_of(self.operator, equations, self.beta).rounded
+
+    def nearest_inverse(self) -> Product | None:
+        """The product with the inverse of the nearest closed form, if there is any."""
+        near = self.equations(exact=False)
+        return None if near is None else self.inverse(near)
+
     def in_double_precision(self) -> "Problem":
         """The same for a few products in double precision, by the kernels of the frames."""
         wide = np.dtype(np.float64)
@@ -203,18 +212,12 @@ def check_squares(operator: FrameStack, frames: Array) -> None:
 
 
 def regulariser_strength(regulariser: Regulariser, operator: FrameStack, ndim: int = 2) -> float:
-    """About the largest eigenvalue of ``S^H S``; what cannot be a regulariser is refused.
-
-    Parameters
-    ----------
-    regulariser : str, array_like or LinearOperator
-    operator : FrameStack
-        Of the images.
+    """About the largest eigenvalue of ``S^H S``, for images of an operator.
 
     Raises
     ------
     ValueError, TypeError
-        If it is not real, zero everywhere, not finite, or has no adjoint.
+        If the regulariser is not real, zero everywhere, not finite, or has no adjoint.
     """
     if isinstance(regulariser, LinearOperator):
         return _probed(regulariser_operator(regulariser, operator.dims), operator.dtype)

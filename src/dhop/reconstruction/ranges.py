@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.reconstruction.objective import inverse_near
+from dhop.frames.masks import each_weight
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -19,7 +19,7 @@ STEPS, GROWTH = 40, 3  # of beta: at most, and the factor of each
 
 def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float, float]:
     """Least and largest value of the pixels that have a weight."""
-    maps = weights or [np.ones(())] * len(frames)
+    maps = each_weight(weights, len(frames))
     low, high = np.inf, -np.inf
     for frame, weight in zip(frames, maps, strict=True):
         seen = frame[np.broadcast_to(weight > 0, frame.shape)]
@@ -53,7 +53,7 @@ def plausible(problem: Callable[[float], Problem], beta: float, span: tuple[floa
     """
     for _ in range(STEPS):
         given = problem(beta)
-        inverse = inverse_near(given)
+        inverse = given.nearest_inverse()
         if inverse is None or beyond(inverse(given.normal_residual()[0]), span)[0] <= NOTABLE:
             break
         beta *= GROWTH

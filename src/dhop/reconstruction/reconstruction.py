@@ -36,15 +36,11 @@ class Reconstruction:
     operators : list of LinearOperator
         One for each frame.
     special : Variational or None
-        How to solve what is not least squares.
-    regulariser, boundary
-        Of a `Problem`.
-    solver : str
-    nonnegative : bool
+        What solves it if not least squares.
     axis : int or None
         Of the caller's channels.
-    maxiter : int
-    callback, progress : callable, optional
+    regulariser, boundary, solver, nonnegative, maxiter, callback, progress
+        As for `dhop.super_resolve`.
     """
 
     known: Preparation

@@ -40,16 +40,6 @@ def refined_shifts(
     """Shifts and gains of `dhop.estimation.refinement.refine`, where these are validated.
 
     Frames that differ by more than shifts have a least residual, too, but a worse image there.
-
-    Parameters
-    ----------
-    frames, weights, factor, decimation, shifts, gains, spread
-        As for that.
-
-    Returns
-    -------
-    shifts : ndarray, shape (F, 2)
-    gains : ndarray, shape (F,)
     """
     new, bright = refine(frames, factor, shifts, weights, decimation, gains, spread)
     if np.array_equal(new, shifts):
@@ -74,20 +64,7 @@ def refined_motions(
     decimation: Decimation,
     found: Registration,
 ) -> tuple[Array, Array]:
-    """Refined motions and gains of registered frames, where these are validated.
-
-    Parameters
-    ----------
-    frames, weights, factor, decimation
-        As for `dhop.reconstruction.crop.Crop.build`.
-    found : Registration
-
-    Returns
-    -------
-    motions : ndarray, shape (F, 3, 3)
-        Where the pixels of the frames lie in the reference.
-    gains : ndarray, shape (F,)
-    """
+    """Refined motions and gains of registered frames, where these are validated."""
     crop = Crop.build(frames, weights, list(found.motions), factor, decimation, TURNED)
     if min(crop.size) < FEWEST:
         return found.motions, found.gains
@@ -103,7 +80,7 @@ def refined_motions(
     if not some.any():
         return found.motions, found.gains
     moved = np.where(some[:, None, None], after.motion, before.motion)
-    there = groups.shifted(crop.first)
+    there = groups.translation(crop.first)
     whole = there @ np.linalg.solve(moved[found.reference], moved) @ np.linalg.inv(there)
     whole /= whole[:, 2:, 2:]
     for i, weight in enumerate(crop.weights):

@@ -1,4 +1,4 @@
-"""What a regulariser looks at, as an operator."""
+"""The operators of quadratic regularisers."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -33,11 +33,11 @@ def regulariser_operator(
     regulariser : str, array_like or LinearOperator
         A name or PSF, see `dhop.super_resolve`; an operator is taken as it is.
     dims : sequence of int
-        Shape of the images, the last axes of which are looked at.
+        Shape of the images, which are the last axes.
     boundary, dtype, method
         As for `DHOperator`.
     ndim : int
-        How many axes are looked at: one of spectra, two of images, three of volumes.
+        Axes of an image: one for spectra, two for images, three for volumes.
 
     Returns
     -------

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator
 
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.operators.base import dense
 from dhop.reconstruction import losses, penalties
 from dhop.runtime import arguments
@@ -96,12 +98,21 @@ class Request(NamedTuple):
     def check_for_chunks(self) -> None:
         """Refuse what works in memory only."""
         if self.denoiser is not None:
-            raise ValueError("a denoiser works in memory only")
+            raise ValueError(
+                "a denoiser needs the whole image: solve for a part of the frames in memory, or "
+                'give one of the priors, as regulariser="huber-tv"'
+            )
+        if isinstance(self.regulariser, LinearOperator):
+            raise TypeError(
+                "a regulariser that is an operator needs the whole image: in chunks give a name or "
+                "a PSF"
+            )
         others = "reweighted", "quasi-newton", "richardson-lucy"
         own = ("projected" if self.nonnegative else "cg",)
         if self.solver not in ("auto", *(own if self.plain else others)):
             raise ValueError(
-                f"solver={self.solver!r} works in memory only; chunked frames take 'auto'"
+                f"solver={self.solver!r} needs the whole image; in chunks give solver='auto', or "
+                "solve for a part of the frames in memory"
             )
 
     def variational(
@@ -109,14 +120,7 @@ class Request(NamedTuple):
     ) -> "tuple[Variational, Array, list[Array] | None] | None":
         """What solves it, and frames and weights for approximate least squares; None if plain.
 
-        Parameters
-        ----------
-        frames : ndarray, shape (F, ..., m0, m1)
-        weights : list of ndarray or None
-        axis : int or None
-            Of the channels.
-        changes : bool
-            Whether the brightness changes from frame to frame.
+        `axis` is that of the channels, and `changes` tells whether photometry is fitted.
         """
         if self.plain:
             return None
@@ -124,7 +128,7 @@ class Request(NamedTuple):
         from dhop.reconstruction.variational import Variational
 
         low, high = self.box
-        maps = weights or [np.ones(())] * len(frames)
+        maps = each_weight(weights, len(frames))
         photon_noise, own = None, weights
         if not low < high:
             raise ValueError(f"bounds {self.bounds!r} leave no value that is not negative")

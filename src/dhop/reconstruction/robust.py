@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.noise import NORMAL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import ResidualLoss
-from dhop.reconstruction.losses import EFFICIENT, NORMAL, Huber
+from dhop.reconstruction.losses import EFFICIENT, Huber
 from dhop.reconstruction.minimising import improved
-from dhop.reconstruction.objective import Objective, inverse_near, weighted
+from dhop.reconstruction.objective import Objective, weighted
 from dhop.reconstruction.penalties import Squares
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.solvers import root_of_two
@@ -38,7 +39,7 @@ class RobustFit(NamedTuple):
     x : ndarray
         An image near the minimum.
     problem : Problem
-        With the frames' weights.
+        With the weights of the frames.
     threshold : float
         Of residuals.
     frames : ndarray of float
@@ -54,14 +55,9 @@ class RobustFit(NamedTuple):
 def robust_fit(problem: Problem, x: Array) -> RobustFit:
     """Estimate noise and outlier frames from the residuals of images, and images with these.
 
-    Parameters
-    ----------
-    problem : Problem
-        Scaled as `root_of_two` says.
-    x : ndarray
-        The first guess.
+    The problem is scaled by `root_of_two`; `x` is a first guess.
     """
-    precondition = inverse_near(problem)
+    precondition = problem.nearest_inverse()
     brightest = max(
         float(abs(residual).max(initial=0)) for _, residual, _ in problem.residuals(None)
     )

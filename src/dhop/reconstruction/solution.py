@@ -1,4 +1,4 @@
-"""What a solver found, and how."""
+"""The result of a super-resolution."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +12,7 @@ from dhop.estimation.photometry import Photometry
 from dhop.frames.layouts import inward, outward
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
-from dhop.reconstruction.posterior_statistics import Certainty
+from dhop.reconstruction.posterior.statistics import PosteriorStatistics
 from dhop.registration import Registration
 from dhop.runtime import arguments, notebook
 from dhop.runtime.extras import needed
@@ -21,27 +21,26 @@ from dhop.selection import BetaCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dhop.reconstruction.report_panels import Stretch
-    from dhop.reconstruction.uncertainty import Uncertainty
+    from dhop.reconstruction.posterior.uncertainty import Uncertainty
+    from dhop.reconstruction.report.panels import Stretch
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Solution(Certainty):
-    """What `super_resolve` found.
+class Solution(PosteriorStatistics):
+    """The result of `super_resolve`.
 
     Attributes
     ----------
     image : ndarray
         The super-resolved image, its channels where `channel_axis` said that they are.
     converged : bool
-        Whether the gradient of what is minimised is small enough: its norm, relative to that at the
-        zero image, is at most `rtol`, or what the rounding of the image may leave. It is computed
-        anew for this image, in double precision; see "When it has converged" in
-        docs/explanation/solving.md. If it is not, squares give the image with the least gradient
-        that was met, and all else the one with the least objective. ``"richardson-lucy"`` has
-        converged, too, when what is left of the residuals may be noise alone.
+        Whether the norm of the gradient, relative to that at the zero image, is at most `rtol`, or
+        what the rounding of the image may leave. It is computed anew for this image, in double
+        precision; see "When it has converged" in docs/explanation/solving.md. If not, least squares
+        return the image of least gradient, and others that of least objective.
+        ``"richardson-lucy"`` has converged, too, when the residuals may be noise alone.
     iterations : int
     residual_norm : float
         Euclidean norm of all ``sqrt(w_i) (A_i x - y_i)`` together, the regulariser not included.
@@ -54,10 +53,10 @@ class Solution(Certainty):
     shifts : ndarray, shape (F, 2)
         Of the frames, in low-resolution pixels.
     motion : list or None
-        Where the pixels of the frames lie in frame 0, if they have moved in other ways, or `factor`
-        is no whole number; `shifts` are then those of their middles.
+        Where the pixels of the frames lie in frame 0, if they differ by more than shifts, or
+        `factor` is no whole number; `shifts` are then those of their centres.
     psf : ndarray, or list of ndarray, or list of lists of ndarray
-        That was used, of sum one, of all frames, of each, or of each of its channels.
+        Of sum one, of all frames, of each, or of each of its channels.
     photometry : Photometry
         Gains and offsets of the frames.
     registration : Registration or None
@@ -80,15 +79,15 @@ class Solution(Certainty):
     bounds : (float, float) or None
         Least and largest value that the image was allowed to have.
     edge : float or None
-        The size up to which total variation took steps for noise, or starlets coefficients.
+        The size up to which total variation, or a penalty of starlets, is quadratic.
     target : ndarray or None
-        The PSF that the image is shown through, of sum one.
+        The PSF that the image is wanted at, of sum one.
     estimate : ndarray or None
-        If there is a `target`: what was found without it, and is convolved with it to give `image`.
+        If there is a `target`: the solution, which is convolved with it to give `image`.
         `residuals` are those of the estimate.
     weights : ndarray, of the shape of `frames`, or None
-        How much the loss trusts each pixel of the frames: one where it fits, less for outliers and
-        for whole frames that do not fit. None for ``"gaussian"``, which trusts all.
+        Robustness weights of the pixels: one for inliers, less for outliers and for whole frames
+        that do not fit. None for ``"gaussian"``.
 
     Examples
     --------
@@ -126,7 +125,7 @@ class Solution(Certainty):
     weights: Array | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what deviations are computed with, which is made anew."""
+        """All but the cached posterior."""
         return {name: value for name, value in vars(self).items() if name != "_uncertainty"}
 
     def __repr__(self) -> str:
@@ -140,7 +139,7 @@ class Solution(Certainty):
         facts = {
             "image": " x ".join(map(str, self.image.shape)),
             "frames": f"{len(self.frames)} of {' x '.join(map(str, self.frames.shape[1:]))}",
-            "solver": f"{self.solver}, {self.iterations} iterations",
+            "solver": f"{self.solver}, {self.iterations} iteration{'s'[: self.iterations != 1]}",
             "converged": "yes" if self.converged else "no",
             "beta": f"{self.beta:.3g}"
             + (f", by {self.beta_curve.rule}" if self.beta_curve else ""),
@@ -171,12 +170,12 @@ class Solution(Certainty):
         return np.asarray(data - product).reshape(self.frames.shape)
 
     def coverage(self) -> Array:
-        """How much the frames look at each pixel of the image: ``A^H W A`` of an even scene.
+        """The weight of each pixel of the image in the frames: ``A^H W A`` of a constant scene.
 
         Returns
         -------
         ndarray, of the shape of `image`
-            Zero where no pixel with a weight sees the scene.
+            Zero where no frame has observed the scene.
 
         Examples
         --------
@@ -197,12 +196,12 @@ class Solution(Certainty):
 
     @property
     def scene(self) -> Array:
-        """What was solved for: the image, or what it was found from if there is a `target`."""
+        """The solution: the image, or the estimate if there is a `target`."""
         return self.image if self.estimate is None else self.estimate
 
     @cached_property
     def _uncertainty(self) -> "Uncertainty":
-        from dhop.reconstruction.uncertainty import Uncertainty
+        from dhop.reconstruction.posterior.uncertainty import Uncertainty
 
         return Uncertainty(self)
 
@@ -279,19 +278,19 @@ class Solution(Certainty):
             )
         needed("matplotlib", "cli", "solution.plot()")
         if self._line:
-            from dhop.reconstruction import report_lines
+            from dhop.reconstruction.report import lines
 
-            return report_lines.report(self, deviation)
+            return lines.report(self, deviation)
         if self.shifts.shape[1] == 3:
-            from dhop.reconstruction import report_volumes
+            from dhop.reconstruction.report import volumes
 
-            return report_volumes.report(self, deviation, stretch)
+            return volumes.report(self, deviation, stretch)
         needed("skimage", "cli", "solution.plot()")
-        from dhop.reconstruction.report_images import report
+        from dhop.reconstruction.report.images import report
 
         return report(self, deviation, stretch)
 
     @property
     def _line(self) -> bool:
-        """Whether it is one of lines, which were solved as images of one row."""
+        """Whether it is of lines, which are solved as images of one row."""
         return len(self.operator.dims) > self.image.ndim

@@ -18,6 +18,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, lsmr, lsqr
 
 from dhop.closed import Equations
 from dhop.frames import layouts
+from dhop.frames.masks import each_weight
 from dhop.iteration.bidiagonalisation import Bidiagonalisation
 from dhop.iteration.iterative_refinement import (
     PATIENCE,
@@ -29,7 +30,6 @@ from dhop.iteration.iterative_refinement import (
 )
 from dhop.iteration.steps import RTOL, Save, norm
 from dhop.operators.channels import ChannelOperator
-from dhop.operators.inverse import inverse_of
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.history import Step
 from dhop.reconstruction.problem import Problem
@@ -50,14 +50,7 @@ ORDINARY = 2.0**20  # eigenvalues up to this, and down to its inverse, are not s
 class Recorder:
     """Keeps the history, and calls the callback and the progress.
 
-    Parameters
-    ----------
-    scale : float
-        Norm of the gradient at the zero image.
-    callback, advance : callable
-        The user's, and that of the progress.
-    dims : tuple of int, optional
-        Shape of the images that the callback is given.
+    Norms of gradients are relative to `scale`; without `dims` the callback is given no images.
     """
 
     def __init__(
@@ -122,7 +115,7 @@ class SolverResult(NamedTuple):
         """Weights of the frames times the robustness weights."""
         if self.weights is None:
             return None if weights is None else list(weights)
-        given = weights or [np.ones(())] * len(self.weights)
+        given = each_weight(weights, len(self.weights))
         return [w * r for w, r in zip(given, self.weights, strict=True)]
 
     def scaled(self, root: float, frames: Array | None) -> "SolverResult":
@@ -216,9 +209,7 @@ def solve(
             rounds.run(steps)
         else:
             near = exact or problem.equations(exact=False)
-            inverse = None
-            if near is not None:
-                inverse = inverse_of(problem.operator, near, problem.beta).rounded
+            inverse = None if near is None else problem.inverse(near)
             if rounds.solve(problem.normal, inverse, exact is not None, solver != "direct"):
                 name = "cg"
     return SolverResult(

@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
+from dhop.frames.masks import each_weight
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL
@@ -103,7 +104,7 @@ class Variational:
                 'but zero; "quasi-newton" has these'
             )
         if self.solver == "auto":
-            # The absolute value is bent too sharply for weights that are those of the last image.
+            # The absolute value has too sharp a tip for weights from the last image.
             self.solver = "reweighted" if self.loss == "huber" and squares else "quasi-newton"
 
     @property
@@ -178,7 +179,7 @@ class Variational:
     def _without_outliers(
         self, known: Preparation, problem: Problem, strength: float
     ) -> tuple[Preparation, Problem]:
-        weights = problem.operator.weights or [np.ones(())] * len(problem.frames)
+        weights = each_weight(problem.operator.weights, len(problem.frames))
         frames = problem.frames
         if self.robust:
             first = replace(known, frames=self.despiked(known.frames), notes=[])

@@ -1,1 +1,1 @@
-"""How things run: checks of arguments, threads, memory, progress, optional packages."""
+"""Running code: checks of arguments, threads, memory, progress, optional packages."""

@@ -73,22 +73,9 @@ def each(
     return tuple(check(name, one) for one in value)
 
 
-def both(
-    name: str, value: Any, check: Callable[[str, Any], T], kind: str = "number"
-) -> tuple[T, T]:
-    """The checked value for each of two axes, from one value or two."""
-    first, second = each(name, value, 2, check, kind)
-    return first, second
-
-
 def integers(name: str, value: Any, count: int) -> tuple[int, ...]:
     """One integer for each of some axes, from a scalar or a sequence."""
     return each(name, value, count, integer, "integer")
-
-
-def pair(name: str, value: Any) -> tuple[int, int]:
-    """One integer for each of the two axes, from a scalar or a sequence."""
-    return both(name, value, integer, "integer")
 
 
 def choice(

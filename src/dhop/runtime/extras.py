@@ -1,24 +1,11 @@
-"""Packages that only some functions need, imported when such a function is called."""
+"""Optional packages, imported when a function needs them."""
 
 from importlib import import_module
 from typing import Any
 
 
 def needed(module: str, extra: str, what: str) -> Any:
-    """Import `module`, or say how to install it.
-
-    Parameters
-    ----------
-    module : str
-    extra : str
-        The extra of dhop that it belongs to.
-    what : str
-        What needs it.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If it is not installed.
+    """Import `module` for `what`, or say that the `extra` of dhop installs it.
 
     Examples
     --------

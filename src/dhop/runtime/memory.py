@@ -6,8 +6,9 @@ UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 
 
 def available() -> int | None:
-    """Bytes this process may allocate: free memory within the cgroup's limit; None if unknown."""
-    limits = [room for room in (system.free_memory(), system.memory_quota()) if room is not None]
+    """Bytes this process may allocate: free memory, within its limits; None if unknown."""
+    rooms = system.free_memory(), system.memory_quota(), system.address_space()
+    limits = [room for room in rooms if room is not None]
     return max(0, min(limits)) if limits else None
 
 

@@ -24,14 +24,7 @@ OFTEN = 0.1  # seconds between updates of a bar
 
 
 def card(title: str, facts: Mapping[str, str], image: Array | None = None) -> str:
-    """HTML of a table of facts beside a picture.
-
-    Parameters
-    ----------
-    title : str
-    facts : mapping of str to str
-        Plain text, which is escaped here.
-    image : ndarray, shape (rows, columns), optional
+    """HTML of a table of facts, plain text that is escaped here, beside a picture.
 
     Examples
     --------
@@ -49,7 +42,7 @@ def card(title: str, facts: Mapping[str, str], image: Array | None = None) -> st
     content = base64.b64encode(png(shades(image))).decode()
     picture = (
         f"<img alt='{escape(title)}' src='data:image/png;base64,{content}' "
-        f"style='width:{SIDE}px;image-rendering:pixelated'>"
+        f"style='flex:none;width:{SIDE}px;image-rendering:pixelated'>"
     )
     return f"<div style='display:flex;gap:1em;align-items:center'>{picture}{table}</div>"
 
@@ -105,15 +98,7 @@ def shell() -> Any:
 
 
 class Bar:
-    """A progress bar in a notebook.
-
-    Parameters
-    ----------
-    display : module
-        `IPython.display`.
-    what : str
-        Description of the work.
-    """
+    """A progress bar in a notebook, drawn with `IPython.display`."""
 
     def __init__(
         self, display: Any, what: str, clock: Callable[[], float] = time.monotonic

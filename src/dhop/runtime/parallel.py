@@ -39,7 +39,8 @@ LARGEST_BLOCK = 1e7  # nanoseconds; untouched memory can make a block thirty tim
 LEAST_PAUSE, MOST_PAUSE = 5e-5, 1e-3  # seconds between checks whether threads have ended
 
 Numbers: TypeAlias = NDArray[np.int64]
-Part: TypeAlias = Callable[[int, Numbers], Any]
+Task: TypeAlias = Callable[[int, Numbers], Any]
+Shared: TypeAlias = Callable[[Numbers, int, Numbers], bool]
 
 _NOBODY = np.zeros(0, np.int64)  # the status of no threads
 _call_numbers = itertools.count(1)
@@ -162,7 +163,7 @@ def _pool() -> _Pool:
     return _Pool(available_cpus() - 1)
 
 
-_callers: set[int] = set()  # threads that are inside `_together`
+_callers: set[int] = set()  # threads that are inside `_run_tasks`
 
 
 def _reset() -> None:
@@ -200,13 +201,8 @@ def row_blocks(rows: int, work: float, workers: int | None = None) -> list[tuple
     return list(itertools.pairwise(edges))
 
 
-def share(
-    function: Callable[[Numbers, int, Numbers], bool],
-    rows: int,
-    work: float,
-    workers: int | None = None,
-) -> bool:
-    """Compute shares of `rows` rows, `work` nanoseconds in all, in several threads.
+def share(function: Shared, rows: int, work: float, workers: int | None = None) -> bool:
+    """Compute shares of `rows` rows, `work` nanoseconds in all, in at most so many `workers`.
 
     Parameters
     ----------
@@ -225,31 +221,31 @@ def share(
         Whether all results can be relied on.
     """
     count = threads(work, workers)
-    shares = _shares(rows, work, count)
+    shares = _split_shares(rows, work, count)
     if shares.size == EDGES + 2:  # a single one
         return function(shares, 0, _NOBODY)
-    return _share(function, shares.copy(), count)
+    return _compute_shares(function, shares.copy(), count)
 
 
-def _share(function: Callable[[Numbers, int, Numbers], bool], shares: Numbers, count: int) -> bool:
+def _compute_shares(function: Shared, shares: Numbers, count: int) -> bool:
     """Compute several shares in up to `count` threads."""
     shares[0, CALL] = call = next(_call_numbers)
     all_at_once = shares[0, AT_ONCE] > 1
     reliable, ended = [], False
 
-    def take_part(number: int, status: Numbers) -> None:
+    def take_shares(number: int, status: Numbers) -> None:
         nonlocal ended
         if not ended:
             reliable.append(function(shares, number and 1 + (number - 1) % (count - 1), status))
             ended = all_at_once
 
-    parts = [take_part] * (count if all_at_once else shares[:, EDGES + 1 :].size)
-    _together(parts, count, call, announce=False)
+    tasks = [take_shares] * (count if all_at_once else shares[:, EDGES + 1 :].size)
+    _run_tasks(tasks, count, call, announce=False)
     return all(reliable)
 
 
 @lru_cache(maxsize=256)
-def _shares(rows: int, work: float, count: int) -> Numbers:
+def _split_shares(rows: int, work: float, count: int) -> Numbers:
     """A part of the rows for each thread, in shrinking shares, so that threads end together.
 
     Parts are the same for every product: their data may still be in the processor's cache.
@@ -295,10 +291,10 @@ def run(
         function(*blocks[0])
         return
 
-    def part(block: tuple[Any, ...]) -> Part:
+    def task(block: tuple[Any, ...]) -> Task:
         return lambda number, status: function(*block)
 
-    _together(map(part, blocks), workers, next(_call_numbers), announce=True)
+    _run_tasks(map(task, blocks), workers, next(_call_numbers), announce=True)
 
 
 @contextmanager
@@ -314,20 +310,20 @@ def _calling() -> Iterator[int]:
             _callers.discard(thread)
 
 
-def _together(parts: Iterable[Part], workers: int | None, call: int, announce: bool) -> None:
-    """Call every part in several threads, with the number of its thread and the status of all.
+def _run_tasks(tasks: Iterable[Task], workers: int | None, call: int, announce: bool) -> None:
+    """Call every task in several threads, each with the number of its thread and the status of all.
 
-    The caller's number is 0. `announce` counts the call as begun, for parts that do not do so
-    themselves.
+    The caller's number is 0. `announce` counts the call as begun, for tasks that do
+    not do so themselves.
     """
-    todo = deque(parts)  # the only reference: a request may stay in the pool for long
-    del parts
+    todo = deque(tasks)  # the only reference: a request may stay in the pool for long
+    del tasks
     failures: list[BaseException] = []
     pool, status = None, _NOBODY
     limit = _block.get()
 
     # There are no locks: every operation on these is atomic, also under interrupts.
-    def take() -> Part | None:
+    def take() -> Task | None:
         try:
             return todo.popleft()
         except IndexError:
@@ -338,11 +334,11 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
         todo.clear()
 
     def help_out(number: int) -> None:
-        status[number] = call  # first, so that all threads with a part are known when none is left
+        status[number] = call  # first, so that all threads with a task are known when none is left
         try:
             _block.set(limit)
-            while (part := take()) is not None:
-                part(number, status)
+            while (task := take()) is not None:
+                task(number, status)
         except BaseException as error:
             fail(error)
 
@@ -359,8 +355,8 @@ def _together(parts: Iterable[Part], workers: int | None, call: int, announce: b
                         pool.ask(help_out, helpers)
                         if announce:
                             status[BEGUN] += 1
-                    while (part := take()) is not None:
-                        part(0, status)
+                    while (task := take()) is not None:
+                        task(0, status)
                 except BaseException as error:
                     fail(error)
                 if pool:

@@ -22,7 +22,7 @@ def shorten(thing: T) -> T:
             if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
                 for name, each in vars(kind).items():
                     method = each.__func__ if isinstance(each, classmethod) else each
-                    if inspect.isfunction(method) and not name.startswith("_"):
+                    if inspect.isfunction(method) and (name == "__init__" or name[0] != "_"):
                         shorten(method)
         _plain(thing, list(inspect.signature(thing.__init__).parameters.values())[1:])
     elif inspect.isfunction(thing):

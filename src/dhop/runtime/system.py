@@ -64,6 +64,17 @@ def memory_quota() -> int | None:
     return None
 
 
+def address_space() -> int | None:
+    """Bytes that ``ulimit -v`` leaves this process, None without a limit."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit, macOS no /proc
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return None if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
+    return None
+
+
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two names atomically, if the system can (Linux)."""
     if _LIBRARY is None:

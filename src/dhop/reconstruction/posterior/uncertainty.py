@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from dhop.frames import layouts
 from dhop.iteration.steps import RTOL
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.posterior import Posterior, each_once, require_prior
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.posterior import Posterior, each_once, require_prior
+from dhop.reconstruction.posterior.resolution import Resolution, places, widths
 from dhop.reconstruction.problem import Problem
-from dhop.reconstruction.resolution import Resolution, places, widths
 from dhop.runtime import arguments
 from dhop.runtime.progress import Progress
 
@@ -35,12 +35,7 @@ What: TypeAlias = Literal["posterior", "noise"]
 
 
 class Uncertainty:
-    """The posterior of a solution, in the axes and units of the user.
-
-    Parameters
-    ----------
-    solution : Solution
-    """
+    """The posterior of a solution, in the axes and units of the user."""
 
     def __init__(self, solution: "Solution") -> None:
         if solution.solver == "plug-and-play":

@@ -1,6 +1,5 @@
 """The posterior covariance of a problem: the inverse of its normal equations."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.cautions import ConvergenceWarning
+from dhop.cautions import ConvergenceWarning, warn
 from dhop.iteration.iterative_refinement import (
     IterativeRefinement,
     TrueResidual,
@@ -100,7 +99,7 @@ class Covariance:
         if found is None:
             return None
         inverse = self._inverse(found)
-        product = inverse.spread if noise else inverse.rounded
+        product = inverse.noise_product if noise else inverse.rounded
         return ControlVariate(inverse.diagonal(noise).reshape(-1), product)
 
     def restricted(self, x: Array) -> Array:
@@ -141,14 +140,7 @@ class Covariance:
         return x if self.near is None else self.restricted(self.near.rounded(x))
 
     def solve(self, b: Array, rtol: float) -> Array:
-        r"""The products with :math:`K^{-1}`.
-
-        Parameters
-        ----------
-        b : ndarray, shape (k, N)
-        rtol : float
-            Norm of all residuals together, relative to that of `b`.
-        """
+        """The products with :math:`K^{-1}`, to a tolerance relative to all of `b`, shape (k, N)."""
         b = self.restricted(b.astype(self.dtype, copy=False))
         scale = norm(b)
         strength = sum(self.problem.scales())
@@ -165,11 +157,10 @@ class Covariance:
             self.closed is not None,
         )
         if not rounds.converged:
-            warnings.warn(
+            warn(
                 f"{rounds.taken} iterations left a residual of {rounds.norm / scale:.1e}, relative "
                 f"to the right-hand side, above {rtol:g}",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return np.asarray(rounds.x)
 
@@ -217,14 +208,7 @@ class Covariance:
 
 
 class ControlVariate(NamedTuple):
-    """A matrix near the covariance, or near the part of it that is noise.
-
-    Attributes
-    ----------
-    diagonal : ndarray, shape (N,)
-    product : callable
-        With vectors, the rows of an array.
-    """
+    """The diagonal of a matrix near the covariance, and the product with rows of an array."""
 
     diagonal: Array
     product: Callable[[Array], Array]

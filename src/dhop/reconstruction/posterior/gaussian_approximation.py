@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.operators.base import ArrayOperator
-from dhop.reconstruction.covariance import Covariance
 from dhop.reconstruction.penalties import SmoothedNorm
+from dhop.reconstruction.posterior.covariance import Covariance
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]

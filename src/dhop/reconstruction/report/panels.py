@@ -7,11 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dhop.frames.layouts import inward
+from dhop.frames.noise import NORMAL
+
 Array = NDArray[Any]
 Stretch: TypeAlias = Literal["linear", "asinh"]
 
 SHADES = 0.1, 99.9  # percentiles shown as black and white
-NORMAL = 1.4826  # standard deviations in a median absolute deviation of normal numbers
 LINEAR = 3.0  # standard deviations of the sky, up to which asinh is about linear
 COLUMNS = 4  # of every page; others follow
 
@@ -49,6 +51,26 @@ def seen(solution: Any) -> NDArray[np.bool_]:
     return found
 
 
+def first_frame(solution: Any) -> tuple[Array, Array]:
+    """The first frame, with the median for pixels that are not seen, and the others' values."""
+    frame, own = solution.frames[0], seen(solution)[0]
+    values = frame[own] if own.any() else np.zeros(1)
+    return np.where(own, frame, np.median(values)), values
+
+
+def root_mean_square(images: Array, ndim: int) -> Array:
+    """Over all axes but those of an image."""
+    each = images.reshape(-1, *images.shape[-ndim:]).astype(np.float64)
+    return np.sqrt(np.mean(each**2, axis=0))
+
+
+def deviations(solution: Any, deviation: Array, ndim: int) -> tuple[Array, Array]:
+    """The deviation, and the absolute image over it, as means over channels."""
+    signal = np.abs(solution.image) / np.where(deviation > 0, deviation, np.inf)
+    own, signal = (inward(each, solution.channel_axis) for each in (np.asarray(deviation), signal))
+    return root_mean_square(own, ndim), signal.reshape(-1, *signal.shape[-ndim:]).mean(axis=0)
+
+
 def gain(solution: Any) -> float:
     """The brightness of the first frame relative to the scene: pixels in a block if it sums."""
     A = solution.operator.operators[0]
@@ -57,15 +79,10 @@ def gain(solution: Any) -> float:
 
 
 class Shades:
-    """Grey levels from black to white.
+    """Grey levels from black to white, for some values.
 
-    Parameters
-    ----------
-    values : ndarray
-        To be shown.
-    stretch : {"linear", "asinh"}
-        ``"asinh"`` is for a few bright sources on a dark sky: linear about the median, and
-        logarithmic far above its noise.
+    ``"asinh"`` is for a few bright sources on a dark sky: linear about the median, and logarithmic
+    far above its noise.
     """
 
     def __init__(self, values: Array, stretch: Stretch = "linear") -> None:

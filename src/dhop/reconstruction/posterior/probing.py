@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.iteration.steps import conjugate_gradients, norm
-from dhop.reconstruction.covariance import Covariance
+from dhop.reconstruction.posterior.covariance import Covariance
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
@@ -44,14 +44,7 @@ TWICE = 400  # teeth of combs that are repeated with other signs
 
 
 class Diagonal(NamedTuple):
-    """An estimate of a diagonal.
-
-    Attributes
-    ----------
-    values : ndarray, shape `dims`
-    error : float
-        Root of the mean square of the relative errors, estimated.
-    """
+    """An estimate of a diagonal, of the shape `dims`, and its relative error, root mean square."""
 
     values: Array
     error: float
@@ -64,16 +57,9 @@ def probed(
     rng: np.random.Generator,
     progress: Progress = None,
 ) -> Diagonal:
-    r"""The diagonal of :math:`K^{-1}`, or for `noise` of :math:`K^{-1} N K^{-1}`.
+    """The diagonal of :math:`K^{-1}`, or for `noise` of :math:`K^{-1} N K^{-1}`.
 
-    Parameters
-    ----------
-    covariance : Covariance
-    noise : bool
-    probes : int
-        Most combs.
-    rng : Generator
-    progress : callable or True, optional
+    By at most `probes` combs, or as many samples.
     """
     probing = _Probing(covariance, noise, rng)
     plans = [(part, probing.combs(part, probes)) for part in _parts(covariance)]

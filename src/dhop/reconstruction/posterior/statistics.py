@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from dhop.runtime.progress import Progress
 
 if TYPE_CHECKING:
-    from dhop.reconstruction.resolution import Resolution
-    from dhop.reconstruction.uncertainty import Uncertainty, What
+    from dhop.reconstruction.posterior.resolution import Resolution
+    from dhop.reconstruction.posterior.uncertainty import Uncertainty, What
 
 Array = NDArray[Any]
 
 
-class Certainty(ABC):
+class PosteriorStatistics(ABC):
     """The methods of a `dhop.Solution` about its posterior."""
 
     @property
@@ -33,7 +33,7 @@ class Certainty(ABC):
         progress: Progress = None,
         return_error: bool = False,
     ) -> Any:
-        r"""How far each pixel of the image may be from the scene.
+        r"""The standard deviation of each pixel of the image about the scene.
 
         The root of the diagonal of :math:`\sigma^2 (N + \beta P)^{-1}`, with the `noise`
         :math:`\sigma`, :math:`N = \sum_i w_i A_i^H A_i` and :math:`P = S^H S`: exact in a closed
@@ -66,7 +66,7 @@ class Certainty(ABC):
         Raises
         ------
         ValueError
-            If `beta` is zero, a number out of range, the residuals tell nothing of the noise, or
+            If `beta` is zero, a number out of range, the residuals do not determine the noise, or
             the image is a denoiser's.
 
         Examples
@@ -144,11 +144,11 @@ class Certainty(ABC):
         Parameters
         ----------
         grid : int or (int, int)
-            How many pixels are looked at along each axis, the middles of equal parts of the image.
+            Number of pixels along each axis, the middles of equal parts of the image.
 
         Returns
         -------
-        dhop.reconstruction.resolution.Resolution
+        dhop.reconstruction.posterior.resolution.Resolution
             `pixels` and the `widths` there. The effective PSF at one of them is its `response`.
 
         Raises

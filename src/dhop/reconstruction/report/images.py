@@ -11,8 +11,8 @@ from skimage.transform import resize
 
 from dhop.frames.layouts import inward
 from dhop.frames.motions import centres
-from dhop.reconstruction import report_panels
-from dhop.reconstruction.report_panels import COLUMNS, Shades, Stretch, heat, show, times
+from dhop.reconstruction.report import panels
+from dhop.reconstruction.report.panels import COLUMNS, Shades, Stretch, heat, show, times
 
 Array = NDArray[Any]
 
@@ -21,17 +21,16 @@ SHARE = 3  # one part in so many of the shorter side is enlarged
 
 def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "linear") -> Figure:
     """Draw a `dhop.Solution` of images: see `dhop.Solution.plot`."""
-    seen = report_panels.seen(solution)[0]
-    values = solution.frames[0][seen] if seen.any() else np.zeros(1)
-    frame = _picture(np.where(seen, solution.frames[0], np.median(values)))
-    image = _picture(inward(solution.image, solution.channel_axis)) * report_panels.gain(solution)
+    first, values = panels.first_frame(solution)
+    frame = _picture(first)
+    image = _picture(inward(solution.image, solution.channel_axis)) * panels.gain(solution)
     shape = image.shape[:2]
     bicubic = resize(frame, (*shape, *frame.shape[2:]), order=3, mode="symmetric")
     corner, side = _detail(frame if frame.ndim == 2 else frame.mean(axis=-1))
     scale = np.array(shape) / frame.shape[:2]
 
     several = len(solution.frames) > 1
-    figure, axes = report_panels.page(COLUMNS + several + (deviation is not None))
+    figure, axes = panels.page(COLUMNS + several + (deviation is not None))
     shades = Shades(values, stretch)
     title = f"frame 1 of {len(solution.frames)}, {times(frame.shape[:2])}"
     show(axes[0, 0], frame, shades, title)
@@ -45,24 +44,23 @@ def report(solution: Any, deviation: Array | None = None, stretch: Stretch = "li
     show(axes[0, 1], _cut(frame, corner, side, np.ones(2)), shades, "detail: frame 1")
     show(axes[0, 2], _cut(bicubic, corner, side, scale), shades, "detail: bicubic of frame 1")
     show(axes[0, 3], _cut(image, corner, side, scale), shades, "detail: super-resolved")
-    _residuals(figure, axes[1, 1], solution)
-    report_panels.convergence(axes[1, 2], solution)
-    report_panels.choice(axes[1, 3], solution)
+    residuals = panels.root_mean_square(solution.residuals(), 2)
+    unit = panels.unit_of_residuals(solution)
+    heat(figure, axes[1, 1], residuals, "residual, root mean square", unit)
+    panels.convergence(axes[1, 2], solution)
+    panels.choice(axes[1, 3], solution)
     if several:
-        report_panels.moves(axes[0, COLUMNS], solution)
-        report_panels.brightness(axes[1, COLUMNS], solution)
+        panels.moves(axes[0, COLUMNS], solution)
+        panels.brightness(axes[1, COLUMNS], solution)
     if deviation is not None:
-        whole = np.asarray(inward(deviation, solution.channel_axis)).reshape(-1, *shape)
-        root = np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=0))
+        root, signal = panels.deviations(solution, deviation, 2)
         heat(figure, axes[0, -1], root, "standard deviation", "brightness")
-        signal = np.abs(solution.image) / np.where(deviation > 0, deviation, np.inf)
-        signal = np.asarray(inward(signal, solution.channel_axis)).reshape(-1, *shape).mean(axis=0)
         heat(figure, axes[1, -1], signal, "image over deviation", "times")
     return figure
 
 
 def _outlines(solution: Any) -> list[Array]:
-    """Where the middles of the outermost pixels of frames that have moved lie in frame 0."""
+    """Where the outermost pixels of frames that have moved lie in frame 0."""
     if solution.motion is None:
         return []
     shape = solution.frames.shape[-2:]
@@ -94,10 +92,3 @@ def _detail(frame: Array) -> tuple[Array, int]:
 def _cut(image: Array, corner: Array, side: int, zoom: Array) -> Array:
     begin, end = np.rint(corner * zoom).astype(int), np.rint((corner + side) * zoom).astype(int)
     return image[begin[0] : end[0], begin[1] : end[1]]
-
-
-def _residuals(figure: Figure, ax: Any, solution: Any) -> None:
-    residuals = solution.residuals()
-    size = residuals.shape[-2:]
-    root = np.sqrt(np.mean(residuals.reshape(-1, *size) ** 2, axis=0))
-    heat(figure, ax, root, "residual, root mean square", report_panels.unit_of_residuals(solution))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.field import Field
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.probing import TOLERANCE, Diagonal, probed
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.probing import TOLERANCE, Diagonal, probed
 from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
@@ -36,13 +36,7 @@ def periodic_diagonal(
     rng: np.random.Generator,
     progress: Progress = None,
 ) -> Diagonal | None:
-    """What `dhop.reconstruction.probing.probed` returns, from a small image if that is possible.
-
-    Parameters
-    ----------
-    covariance, noise, probes, rng, progress
-        As for that.
-    """
+    """What `probing.probed` returns, from a small image if that is possible."""
     frames = _periodic(covariance)
     if not frames:
         return None
@@ -64,16 +58,9 @@ def periodic_diagonal(
 
 
 class _Axis:
-    """The classes of equivalent pixels along an axis.
+    """The classes of equivalent pixels along an axis, of a large and of a small image.
 
-    Attributes
-    ----------
-    small : int
-        Pixels of the small image.
-    border : int or None
-        Pixels near a border, on either side. None if the axis stays as it is.
-    classes, small_classes : ndarray of int
-        That of each pixel of the large image, and of the small one.
+    Of these, `border` pixels on either side are near a border; None if the axis stays as it is.
     """
 
     def __init__(self, size: int, small: int, border: int | None, factor: int) -> None:

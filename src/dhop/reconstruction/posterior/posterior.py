@@ -1,8 +1,7 @@
 r"""The posterior about a solution: a Gaussian for each of the images that are independent.
 
-Its covariances are those of `dhop.reconstruction.covariance`. Pixels at a bound are held there.
-Priors that are not quadratic have the Gaussian of
-`dhop.reconstruction.gaussian_approximation`.
+Its covariances are those of `covariance`. Pixels at a bound are held there. Priors that are not
+quadratic have the Gaussian of `gaussian_approximation`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.operators.blur_decimate import DHOperator
-from dhop.reconstruction.covariance import Covariance
-from dhop.reconstruction.gaussian_approximation import GaussianApproximation
 from dhop.reconstruction.penalties import Name as Prior
-from dhop.reconstruction.periodic_diagonal import periodic_diagonal
+from dhop.reconstruction.posterior.covariance import Covariance
+from dhop.reconstruction.posterior.gaussian_approximation import GaussianApproximation
+from dhop.reconstruction.posterior.periodic_diagonal import periodic_diagonal
+from dhop.reconstruction.posterior.probing import Diagonal, probed
 from dhop.reconstruction.priors import prior_of
-from dhop.reconstruction.probing import Diagonal, probed
 from dhop.reconstruction.problem import Problem
 from dhop.reconstruction.solvers import root_of_two
 from dhop.reconstruction.targets import target_operator
@@ -37,20 +36,16 @@ class Posterior:
     Parameters
     ----------
     problem : Problem
-        Whose solution it is; its frames are not looked at.
+        Its frames are not used.
     scene : ndarray, shape (N,)
         The solution.
-    bounds : (float, float) or None
-        Least and largest value that it may have.
-    edge : float or None
-        The size up to which total variation took steps for noise, or starlets coefficients.
-    target : ndarray or None
-        The PSF that the image is wanted at.
+    bounds, edge, target
+        Of `dhop.Solution`.
 
     Attributes
     ----------
     root : float
-        Noise divided by it is that of the problem as it is solved.
+        The noise is divided by it, as the problem is scaled.
     images : list of Covariance
         At the solution itself.
     """
@@ -111,14 +106,8 @@ class Posterior:
     ) -> tuple[Array, float]:
         """The standard deviation of each pixel, and the relative error of its estimate.
 
-        Parameters
-        ----------
-        sigma : float
-            Of the noise, in the unit of the frames.
-        noise : bool
-            Whether of the noise of the frames alone.
-        probes, rng, progress
-            See `dhop.reconstruction.probing.probed`.
+        For `noise` it is that by the noise of the frames alone, `sigma` in their unit. For the rest
+        see `dhop.reconstruction.posterior.probing.probed`.
         """
         own = sigma / self.root
         images = self.images if noise else self.covariances(own)

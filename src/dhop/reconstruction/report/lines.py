@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dhop.frames.layouts import inward
-from dhop.reconstruction import report_panels
+from dhop.reconstruction.report import panels
 
 Array = NDArray[Any]
 
@@ -16,13 +16,13 @@ def report(solution: Any, deviation: Array | None = None) -> Figure:
     """Draw a `dhop.Solution` of lines: see `dhop.Solution.plot`."""
     image = _lines(solution.image, solution)
     frames = solution.frames.reshape(len(solution.frames), len(image), -1)
-    figure = report_panels.Page(figsize=(12, 8.4), layout="constrained")
+    figure = panels.Page(figsize=(12, 8.4), layout="constrained")
     grid = figure.add_gridspec(2, 3)
     ax = figure.add_subplot(grid[0, :])
     pixels = np.arange(image.shape[-1])
     scale = image.shape[-1] / frames.shape[-1]
-    known = solution.photometry.corrected(frames) / report_panels.gain(solution)
-    seen = report_panels.seen(solution).reshape(frames.shape)
+    known = solution.photometry.corrected(frames) / panels.gain(solution)
+    seen = panels.seen(solution).reshape(frames.shape)
     for number, (frame, move) in enumerate(zip(known, solution.shifts[:, -1], strict=True)):
         places = (np.arange(frames.shape[-1]) - move + 0.5) * scale - 0.5
         for channel, each in enumerate(frame):
@@ -41,11 +41,9 @@ def report(solution: Any, deviation: Array | None = None) -> Figure:
     below = [figure.add_subplot(grid[1, column]) for column in range(3)]
     residuals = solution.residuals().reshape(-1, frames.shape[-1])
     below[0].plot(residuals.T, lw=0.7)
-    below[0].set(
-        title="residuals", xlabel="pixel", ylabel=report_panels.unit_of_residuals(solution)
-    )
-    report_panels.convergence(below[1], solution)
-    report_panels.choice(below[2], solution)
+    below[0].set(title="residuals", xlabel="pixel", ylabel=panels.unit_of_residuals(solution))
+    panels.convergence(below[1], solution)
+    panels.choice(below[2], solution)
     return figure
 
 

@@ -1,0 +1,1 @@
+"""The posterior of a solution: covariance, deviations, resolution and samples."""
