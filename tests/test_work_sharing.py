@@ -122,7 +122,7 @@ def test_waits_a_moment_for_those_that_help(where):
     assert status.tolist() == [0, 4, 0]
 
 
-def test_look_out_ends_when_a_product_begins():
+def test_waiting_ends_when_a_product_begins():
     status = np.array([7, 1, 2])
     await_product(status, 1, 6)
     assert status.tolist() == [7, 0, 2]

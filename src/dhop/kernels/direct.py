@@ -122,7 +122,18 @@ def forward(x, table, weights, work, shares, own, status, out):
                 since = here
             upto = here + count
             stack = skip(band, step * (here - since) * width)
-            _copy_rows(source, t, volume, window, j, count, here == since, stack, size)
+            for z in range(t.planes):
+                first = (volume + window[z]) * t.n0
+                for r in range(count):
+                    for u in range(0 if here + r == since else t.taps - step, t.taps):
+                        row = t.line[t.factor * (j + r) + u]
+                        split = skip(stack, z * size + t.margin + (step * r + u) * width)
+                        if row >= 0 and window[z] >= 0:
+                            split_row(skip(source, (first + row) * t.n1), t.beside, t.others,
+                                      t.inside, t.phases, t.places, split)  # fmt: skip
+                        else:
+                            for i in range(width):
+                                split[i] = 0
         outputs = skip(target, (image * t.m0 + j) * t.m1)
         # The rows to copy next are fetched; with a larger factor the copies take the time.
         part = -(-2 * t.n1 // t.m1) if t.factor == 1 else 0
@@ -162,27 +173,6 @@ def _is_contiguous(line, place, count, top, width, margin, size):
     begin, end = (top + first) * width - margin, (top + first + count) * width + margin
     follow = first >= 0 and line[place + count - 1] == first + count - 1
     return follow and begin >= 0 and end <= size
-
-
-@called
-def _copy_rows(source, t, volume, window, j, count, fresh, stack, size):
-    """Split the rows that outputs `j` to ``j + count - 1`` read into the stack of each plane.
-
-    Unless the band is `fresh`, it has those that the outputs before read, too.
-    """
-    width, step = t.phases * t.places, min(t.factor, t.taps)
-    for z in range(t.planes):
-        first = (volume + window[z]) * t.n0
-        for r in range(count):
-            for u in range(0 if fresh and r == 0 else t.taps - step, t.taps):
-                row = t.line[t.factor * (j + r) + u]
-                split = skip(stack, z * size + t.margin + (step * r + u) * width)
-                if row >= 0 and window[z] >= 0:
-                    split_row(skip(source, (first + row) * t.n1), t.beside, t.others, t.inside,
-                              t.phases, t.places, split)  # fmt: skip
-                else:
-                    for i in range(width):
-                        split[i] = 0
 
 
 @called

@@ -93,7 +93,8 @@ def adjoint(y, table, weights, work, shares, own, status, out):
         volume = image // t.depth * t.layers
         first, last = t.begin[i], t.begin[i + count]
         first_plane, last_plane = t.begin_plane[image % t.depth], t.begin_plane[image % t.depth + 1]
-        together = count == 2 and are_adjacent(t, i) and last_plane == first_plane + 1
+        together = count == 2 and last_plane == first_plane + 1
+        together = together and are_adjacent(t.begin, t.place, i)
         for r in range(count):
             if t.begin[i + r] == t.begin[i + r + 1] or first_plane == last_plane:
                 for s in range(size):
@@ -116,8 +117,9 @@ def adjoint(y, table, weights, work, shares, own, status, out):
                     for p in range(t.phases):
                         upper_taps = skip(t.group, ((groups + p0) * t.phases + p) * (t.most + 1))
                         lower_taps = skip(t.group, ((groups + p1) * t.phases + p) * (t.most + 1))
-                        begin, end, shared = pair_ranges(t, j0, p0, upper_taps, 0, j1, p1,
-                                                         lower_taps)  # fmt: skip
+                        begin, end, shared = pair_ranges(
+                            t.m0, t.most, t.reach, j0, p0, upper_taps, 0, j1, p1, lower_taps
+                        )
                         # Rows of y that only the lower row reads come first among its taps.
                         sum_pair(skip(split, size + p * t.places), skip(split, p * t.places),
                                  t.places, stack, (j1 - top) * t.width, (j0 - j1) * t.width,
@@ -143,30 +145,30 @@ def adjoint(y, table, weights, work, shares, own, status, out):
 
 
 @called
-def are_adjacent(t, i):
+def are_adjacent(begin, place, i):
     """Whether pixel rows `i` and ``i + 1`` have one place each, next to each other."""
-    first = t.begin[i]
-    alone = t.begin[i + 1] == first + 1 and t.begin[i + 2] == first + 2
-    return alone and t.place[first + 1] == t.place[first] + 1
+    first = begin[i]
+    alone = begin[i + 1] == first + 1 and begin[i + 2] == first + 2
+    return alone and place[first + 1] == place[first] + 1
 
 
 @called
-def pair_ranges(t, j0, p0, taps0, skipped, j1, p1, taps1):
+def pair_ranges(m0, most, reach, j0, p0, taps0, skipped, j1, p1, taps1):
     """Arguments `first`, `last` and `shared` of `sum_pair` for two adjacent pixel rows.
 
     The lower one is the first total. Row `j` of `y` is the last that a place reads, `p` its phase,
     and `taps` the taps of that, which begin `skipped` taps later for the upper one.
     """
-    first0, last0 = max(j0 - t.m0 + 1, 0), min(j0 + 1, t.most)
-    first1, last1 = max(j1 - t.m0 + 1, 0), min(j1 + 1, t.most)
+    first0, last0 = max(j0 - m0 + 1, 0), min(j0 + 1, most)
+    first1, last1 = max(j1 - m0 + 1, 0), min(j1 + 1, most)
     # The same row of y is q above the one and q + j1 - j0 above the other.
     low = max(first0, first1 + j0 - j1)
-    high = max(low, min(last0, t.reach[p0], min(last1, t.reach[p1]) + j0 - j1))
-    a, end = taps0[min(low, t.most)], taps0[min(high, t.most)]
+    high = max(low, min(last0, reach[p0], min(last1, reach[p1]) + j0 - j1))
+    a, end = taps0[min(low, most)], taps0[min(high, most)]
     return (
         (taps1[first1], skipped + taps0[first0]),
         (taps1[last1], skipped + taps0[last0]),
-        (taps1[min(low + j1 - j0, t.most)], skipped + a, end - a),
+        (taps1[min(low + j1 - j0, most)], skipped + a, end - a),
     )
 
 

@@ -209,7 +209,7 @@ def adjoint(y, table, weights, work, shares, own, status, out):
         image, i = pair // pairs, pair % pairs * 2
         count = min(2, t.n0 - i)
         first, last = t.begin[i], t.begin[i + count]
-        together = count == 2 and are_adjacent(t, i)
+        together = count == 2 and are_adjacent(t.begin, t.place, i)
         for k in range(count * size):
             split[k] = 0
         for e in range(first, first + 1 if together else last):
@@ -241,7 +241,9 @@ def adjoint(y, table, weights, work, shares, own, status, out):
                     two = skip(t.group, (p1 * t.phases + p) * (t.most + 1))
                     start = (j1 - top) * t.width + begin
                     if together:
-                        head, tail, shared = pair_ranges(t, j0, p0, one, t.last, j1, p1, two)
+                        head, tail, shared = pair_ranges(
+                            t.m0, t.most, t.reach, j0, p0, one, t.last, j1, p1, two
+                        )
                         sum_pair(skip(sums, n), sums, n, band, start, (j0 - j1) * t.width,
                                  t.offsets, taps, head, tail, shared, (sums, 0))  # fmt: skip
                     else:
