@@ -107,7 +107,7 @@ def test_fault_27_deleted_while_running(tmp_path):
     deletion = f"""
     import shutil
     shutil.rmtree({str(tmp_path)!r})
-    lines(1j * psf, psf.T + 0j, np.array([1]), turned := np.empty((1, 2), complex))
+    product_rows(1j * psf, psf.T + 0j, np.array([1]), turned := np.empty((1, 2), complex))
     assert (turned == 1j * psf[1:] @ psf.T).all()
     """
     run(work() + deletion, env={"NUMBA_CACHE_DIR": str(tmp_path)})

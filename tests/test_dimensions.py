@@ -331,7 +331,7 @@ def test_standard_deviations(dims, factor, name, boundary):
 def test_beta_of_volumes_that_scenes_run_out_of(planes):
     """Whether they are hardly deeper than the PSF or much deeper."""
     rng = np.random.default_rng(0)
-    truth = scene(rng, (planes + 24, 36, 36))
+    truth = scene(rng, (planes + 24, 48, 48))
     blur = psf.gaussian((9, 5, 5), (2.0, 1.0, 1.0))
     A = DHOperator(truth.shape, blur, (1, 2, 2), decimation="mean", boundary="symmetric")
     frame = A.degrade(truth)[12:-12]
