@@ -175,12 +175,12 @@ def test_fault_30_exception_in_a_block():
     run(
         SHARED
         + """
-    from dhop.methods import threaded
+    from dhop.methods import products
 
     big = DHOperator((1200, 1200), np.ones((41, 41)), 1, method="direct")
     ones, out = np.ones(big.dims), np.zeros(big.dimsd)
     right = big.degrade(ones)
-    share = threaded.share
+    share = products.share
 
     def check(error):
         calls, running = [], []
@@ -195,7 +195,7 @@ def test_fault_30_exception_in_a_block():
                 finally:
                     running.pop()
             return share(fail, *how)
-        threaded.share = failing
+        products.share = failing
         try:
             big.degrade(ones, out=out)
         except error as caught:
@@ -206,7 +206,7 @@ def test_fault_30_exception_in_a_block():
         after = out.copy()
         time.sleep(0.2)
         assert (out == after).all(), "somebody still writes"
-        threaded.share = share
+        products.share = share
         assert (big.degrade(ones) == right).all()
 
     check(ValueError)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dhop.kernels import direct, direct_adjoint
 from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
-from dhop.methods.threaded import threaded
+from dhop.methods.products import threaded
 from dhop.model.axis import Axis
 from dhop.model.boundary import OUTSIDE
 from dhop.model.geometry import Model

@@ -9,7 +9,7 @@ from dhop.kernels import field as kernels
 from dhop.kernels.flat import pack
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.direct import adjoint_taps
-from dhop.methods.threaded import threaded
+from dhop.methods.products import threaded
 from dhop.model.boundary import OUTSIDE
 from dhop.model.field import FieldModel, Hats
 from dhop.model.relations import Index, group_by

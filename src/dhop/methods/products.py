@@ -1,4 +1,4 @@
-"""Products of a model with a batch of vectors, by the plan for their dtype."""
+"""Products of a model with a batch of vectors: the plan for their dtype, and its threads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from dhop.methods import Multiply, Plan, Product, cost, prepare
 from dhop.model.geometry import Model
+from dhop.model.relations import Index
 from dhop.runtime import workspace
+from dhop.runtime.parallel import share
 
 Array = NDArray[Any]
 
@@ -85,3 +87,48 @@ class Products:
         shape = [-1, *(count for pair in pairs for count in pair)]
         order = [*range(0, len(shape), 2), *range(1, len(shape), 2)]
         return x.reshape(shape).transpose(order)
+
+
+def threaded(
+    kernel: Callable[..., bool],
+    table: Index,
+    weights: Array,
+    *,
+    work: int,
+    size: int,
+    rows: int,
+    cost: float,
+    clear: bool = False,
+) -> Multiply:
+    """One direction of a plan, by a kernel that takes shares of the rows of a result.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(images, table, weights, workspace, shares, own, status, results)`` returns whether
+        the results can be relied on; see `dhop.kernels.work_sharing`.
+    table : ndarray of int64
+        A packed NamedTuple, see `dhop.kernels.flat.pack`.
+    weights : ndarray, of the plan's dtype
+    work : int
+        Numbers in the workspace of a thread.
+    size : int
+        Numbers in an image.
+    rows : int
+        Rows of a result, or pairs or groups of them.
+    cost : float
+        Nanoseconds of an image.
+    clear : bool
+        Whether the workspace has to be zeros.
+    """
+    new = np.zeros if clear else np.empty
+
+    def multiply(x: Array, out: Array, workers: int | None) -> bool:
+        images = x.size // size
+
+        def part(shares: Index, own: int, status: Index) -> bool:
+            return kernel(x, table, weights, new(work, x.dtype), shares, own, status, out)
+
+        return share(part, images * rows, images * cost, workers)
+
+    return multiply

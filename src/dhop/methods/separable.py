@@ -11,7 +11,7 @@ from dhop.kernels.register_blocks import LINKS
 from dhop.kernels.vectors import BYTES
 from dhop.methods import Multiply, Plan, cost
 from dhop.methods.column_pass import column_pass, reached
-from dhop.methods.threaded import threaded
+from dhop.methods.products import threaded
 from dhop.model.axis import Axis
 from dhop.model.geometry import Model
 from dhop.model.relations import Index, group_by
