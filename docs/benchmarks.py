@@ -255,9 +255,9 @@ This machine: {machine}.
 
 ## Against other packages
 
-Geometric mean over the cases; the least of them in brackets. Machines of one kind differ from day to
-day: quiet runs on others gave 7.1 to 7.8 for `A`, 12.8 to 14.7 for `A.H`, and 1.7 to 2.0 for the least
-of all cases.
+Geometric mean over the cases; the least of them in brackets. Machines of one kind differ from
+day to day: quiet runs on others gave 7.1 to 7.8 for `A`, 12.8 to 14.7 for `A.H`, and 1.7 to 2.0 for
+the least of all cases.
 
 {against}
 
