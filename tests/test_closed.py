@@ -153,6 +153,15 @@ def test_elsewhere_there_is_none(blur, options):
     assert exact_equations([(A.model, 1.0)], [S.model]) is None
 
 
+def test_different_frames_of_large_factors_have_none():
+    """Their systems would not fit into memory; those of equal frames are diagonals."""
+    blur, other = psf.gaussian(9, 2.0), psf.gaussian(9, 2.5)
+    first, second = (DHOperator((60, 60), each, 20, boundary="wrap") for each in (blur, other))
+    S = DHOperator((60, 60), LAPLACIAN, 1, boundary="wrap").model
+    assert exact_equations([(first.model, 1.0), (second.model, 1.0)], [S]) is None
+    assert exact_equations([(first.model, 1.0), (first.model, 2.0)], [S]) is not None
+
+
 def test_blocks_that_are_cut_off_have_no_closed_form():
     for boundary in ("wrap", "symmetric"):
         A = DHOperator((9, 8), psf.disk(1.5), 2, boundary=boundary)

@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose
 
 from dhop import psf, super_resolve
 from dhop.reconstruction.posterior.covariance import Covariance
-from dhop.reconstruction.posterior.periodic_diagonal import periodic_diagonal
+from dhop.reconstruction.posterior.periodic_diagonal import (
+    NEGLIGIBLE,
+    _Axis,
+    _reaching,
+    periodic_diagonal,
+)
 from dhop.reconstruction.problem import Problem
 
 SHIFTS = np.array([[0.0], [0.3], [-0.4], [0.15], [-0.2], [0.45]])
@@ -99,3 +104,26 @@ def test_rows_that_reach_far():
     found = of(solution, False, 100)
     expected = np.sqrt(dense(solution)[0].diagonal())
     assert_allclose(np.sqrt(found.values.ravel()), expected, rtol=0.05)
+
+
+def test_how_far_rows_reach():
+    """Those of the posterior, and the wider ones of what the noise makes, as dense rows do."""
+    seen = set()
+    for near in range(4, 32, 4):
+        line = _Axis.build(10**4, 2, near)
+        solution = lines(2, line.small // 2)
+        (one,) = solution._uncertainty.images
+        K, N = dense(solution)
+        middle = line.small // 2
+        beyond = abs(np.arange(line.small) - middle) >= line.border
+        for noise, inverse in (False, K), (True, K @ N @ K):
+            row = abs(inverse[middle])
+            share = row[beyond].max() / row.max() / NEGLIGIBLE
+            if 1 / 1.3 < share < 1.3:
+                continue  # too near to tell
+            reaching = _reaching(one, noise, [_Axis.whole(1), line])
+            assert reaching == ([1] if share > 1 else [])
+            seen.add((near, noise, bool(reaching)))
+    assert {near for near, noise, far in seen if noise and far} > {
+        near for near, noise, far in seen if not noise and far
+    }

@@ -1,5 +1,6 @@
 """The choice of beta: near the best of a sweep, and never noise."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -282,10 +283,11 @@ def test_curve():
         assert curve.betas[0] < curve.beta < curve.betas[-1]
 
 
-def test_terms_are_those_of_the_problem():
+@pytest.mark.parametrize("count", [3, 6])  # fewer frames than aliases, and more
+def test_terms_are_those_of_the_problem(count):
     """Residual, penalty and trace against dense matrices, of frames that wrap without a window."""
     rng = np.random.default_rng(0)
-    frames, shifts = rng.random((3, 12, 12)), np.array([[0, 0], [0.3, -0.2], [-0.4, 0.1]])
+    frames, shifts = rng.random((count, 12, 12)), rng.uniform(-0.5, 0.5, (count, 2))
     spectra = Spectra(frames, (2, 2), shifts)
     transfers = spectra.transfer(BLUR) * spectra.pixels("mean")
     solver = SpectralSolver(spectra, transfers, "laplacian")
@@ -296,11 +298,11 @@ def test_terms_are_those_of_the_problem():
         hat = np.linalg.solve(T.conj().T @ T + 0.1 * np.diag(penalty[c]), T.conj().T)
         y = spectra.values[0, c]
         x = hat @ y
-        residual += np.sum(np.abs(y - T @ x) ** 2) / 3
+        residual += np.sum(np.abs(y - T @ x) ** 2) / count
         size += np.mean(penalty[c] * np.abs(x) ** 2)
-        taken += np.trace(hat @ T).real / 3
-    count = len(spectra.phases)
-    assert_allclose(solver.terms(0.1), [residual / count, size / count, 1 - taken / count])
+        taken += np.trace(hat @ T).real / count
+    each = np.array([residual, size, taken]) / len(spectra.phases)
+    assert_allclose(solver.terms(0.1), [*each[:2], 1 - each[2]])
 
 
 def test_copies_of_frames_are_as_many_observations():
@@ -316,10 +318,11 @@ def test_copies_of_frames_are_as_many_observations():
     assert_allclose(twice, [residual, size, 1 - (1 - free) / 2])
 
 
-def test_the_expected_error_is_that_of_the_model():
+@pytest.mark.parametrize("count", [3, 6])  # fewer frames than aliases, and more
+def test_the_expected_error_is_that_of_the_model(count):
     """Of the scene, of what no optics let through, and of noise, each against dense matrices."""
     rng = np.random.default_rng(0)
-    frames, shifts = rng.random((3, 12, 12)), np.array([[0, 0], [0.3, -0.2], [-0.4, 0.1]])
+    frames, shifts = rng.random((count, 12, 12)), rng.uniform(-0.5, 0.5, (count, 2))
     spectra = Spectra(frames, (2, 2), shifts)
     pixels = spectra.pixels("mean")
     transfers = spectra.transfer(BLUR) * pixels
@@ -348,3 +351,19 @@ def test_next_to_nothing_to_choose_from():
             solution = super_resolve(frame, np.ones((3, 3)) / 9, 2, beta=rule)
             assert np.isfinite(solution.image).all()
     assert_allclose(super_resolve(np.ones((16, 16)), BLUR, 2).image, 1, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
+@pytest.mark.parametrize(("count", "factor"), [(1, 40), (3, 24)])
+def test_large_factors_take_no_more_memory_than_an_image(count, factor):
+    """A system for each class of aliases took a hundred gigabytes at a factor of 100."""
+    rng = np.random.default_rng(0)
+    frames = np.kron(rng.random((4, 4)), np.ones((4, 4))) + 0.01 * rng.random((count, 16, 16))
+    blur = psf.gaussian(2 * factor + 1, factor / 2.355)
+    tracemalloc.start()
+    given = {"shifts": rng.uniform(-0.5, 0.5, (count, 2)), "maxiter": 2}
+    solution = super_resolve(frames, blur, factor, **given)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < (20 + 20 * count) * solution.image.nbytes
+    assert np.isfinite(solution.image).all()

@@ -167,7 +167,14 @@ def choose_beta(
 
 
 class SpectralSolver:
-    """Mean squares and errors of solutions for windowed parts of the frames.
+    r"""Mean squares and errors of solutions for windowed parts of the frames.
+
+    The solution for spectra `Y` is `R Y` with, for the weights `u` and the penalty `P`,
+
+    .. math:: R = (T^H u T + \beta P)^{-1} T^H u
+        = (\beta P)^{-1} T^H (u^{-1} + T (\beta P)^{-1} T^H)^{-1}.
+
+    So a system for each class is as large as it has aliases, or as there are frames.
 
     Parameters
     ----------
@@ -176,58 +183,69 @@ class SpectralSolver:
     """
 
     def __init__(self, spectra: Spectra, transfers: Array, regulariser: Stencils) -> None:
-        E, Y, u = spectra.phases, spectra.values, spectra.copies
+        Y, self._copies = spectra.values, spectra.copies
         each = transfers if transfers.ndim == 3 else transfers[None]
-        T = E * np.moveaxis(np.broadcast_to(each, (len(spectra), *each.shape[1:])), 0, 1)
-        back = T.conj().swapaxes(1, 2)
-        self._normal = (back * u) @ T
-        self._noise = (back * u**2) @ T  # copies of a frame share their noise
-        self._response = (back * u) @ E
-        moved = np.einsum("caf,rcf->rca", back * u, Y)
-        self._moments = np.einsum("rca,rcb->cab", moved, moved.conj()) / len(Y)
-        self._squares = float(np.mean(np.abs(Y) ** 2 @ u))
-        self._count = float(u.sum())
+        self._phases = spectra.phases
+        self._seen = spectra.phases * np.moveaxis(
+            np.broadcast_to(each, (len(spectra), *each.shape[1:])), 0, 1
+        )
+        self._back = self._seen.conj().swapaxes(1, 2)
+        self._moments = np.einsum("rcf,rcg->cfg", Y, Y.conj()) / len(Y)
+        self._count = float(self._copies.sum())
         parts = [
             np.abs(spectra.transfer(S)) ** 2 for S in stencils(regulariser, len(spectra.factor))
         ]
         self._penalty: Array = np.sum(parts, axis=0)
-        normal, penalty = (
-            float(np.mean(x))
-            for x in (np.trace(self._normal.real, axis1=1, axis2=2), self._penalty)
-        )
+        self._traces = np.sum(np.abs(self._seen) ** 2 * self._copies[:, None], axis=(1, 2))
+        normal, penalty = float(np.mean(self._traces)), float(np.mean(self._penalty))
         if not (normal and penalty):
             what = "psf or weights are" if not normal else "the regulariser is"
             raise ValueError(f"beta cannot be chosen if {what} zero; give it a number")
-        self.balance = normal / (T.shape[2] * penalty)
+        self.balance = normal / (self._penalty.shape[1] * penalty)
 
     def terms(self, beta: float) -> tuple[float, float, float]:
         """Mean squares of residual and penalty, and residual degrees of freedom a pixel."""
-        inverse = self._inverse(beta)
-        found = inverse @ self._moments @ inverse  # mean of x x^H
-        fitted = np.einsum("cab,cba->", inverse, self._moments).real / len(inverse)
-        within = np.einsum("cab,cba->", self._normal, found).real / len(inverse)
-        residual = max(self._squares - 2 * fitted + within, 0.0) / self._count
-        size = max(float(np.mean(self._penalty * np.einsum("caa->ca", found).real)), 0.0)
-        taken = np.einsum("cab,cba->", inverse, self._normal).real / len(inverse)
-        return residual, size, 1 - taken / self._count
+        solve = self._solutions(beta)
+        within = self._seen @ solve
+        left = np.eye(within.shape[1]) - within
+        residual = _mean_squares(left, self._moments) @ self._copies
+        size = np.mean(self._penalty * _mean_squares(solve, self._moments))
+        taken = np.einsum("cff->", within).real / len(within)
+        return float(residual.mean()) / self._count, float(size), 1 - taken / self._count
 
     def error(self, beta: float, scene: Scene) -> float:
         """The expected mean square error of the image."""
-        inverse = self._inverse(beta)
-        response = inverse @ self._response
-        wrong = response * scene.transfer[:, None, :] - np.eye(inverse.shape[1])
-        squares = float(np.sum(np.abs(wrong) ** 2 * scene.power[:, None, :]))
-        squares += np.sum(np.abs(response) ** 2 * scene.floor[:, None, :])
-        squares += scene.noise * np.sum((inverse @ self._noise) * inverse.conj()).real
-        return max(float(squares), 0.0) / self._penalty.size
+        solve = self._solutions(beta)
+        gram = solve.conj().swapaxes(1, 2) @ solve
+        # Of the response R E the squares of its columns, and its diagonal.
+        columns = np.sum(self._phases.conj() * (gram @ self._phases), axis=1).real
+        own = np.sum(solve.swapaxes(1, 2) * self._phases, axis=1)
+        wrong = np.abs(scene.transfer) ** 2 * columns - 2 * (scene.transfer * own).real + 1
+        squares = float(np.sum(wrong * scene.power) + np.sum(columns * scene.floor))
+        # Copies of a frame share their noise.
+        squares += scene.noise * float(np.einsum("cff->", gram).real)
+        return max(squares, 0.0) / self._penalty.size
 
-    def _inverse(self, beta: float) -> Array:
-        matrix = self._normal.copy()
-        diagonal = np.arange(matrix.shape[1])
-        # At least as much as rounding, so that the matrix is not singular.
-        smallest = 1e-14 * np.trace(matrix.real, axis1=1, axis2=2)[:, None]
-        matrix[:, diagonal, diagonal] += beta * self._penalty + smallest
-        return np.linalg.inv(matrix)
+    def _solutions(self, beta: float) -> Array:
+        """What gives solutions from spectra, (C, a, F)."""
+        # At least as much as rounding, so that no matrix is singular.
+        penalty = beta * self._penalty + 1e-14 * self._traces[:, None]
+        aliases, frames = self._back.shape[1:]
+        if aliases <= frames:
+            matrix = (self._back * self._copies) @ self._seen
+            diagonal = np.arange(aliases)
+            matrix[:, diagonal, diagonal] += penalty
+            return np.linalg.inv(matrix) @ (self._back * self._copies)
+        spread = self._back / penalty[:, :, None]
+        matrix = self._seen @ spread
+        diagonal = np.arange(frames)
+        matrix[:, diagonal, diagonal] += 1 / self._copies
+        return spread @ np.linalg.inv(matrix)
+
+
+def _mean_squares(product: Array, moments: Array) -> Array:
+    """The mean squares of products with vectors of the given second moments."""
+    return np.sum((product @ moments) * product.conj(), axis=2).real
 
 
 def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dhop.estimation.photometry import Photometry, Terms
-from dhop.frames import layouts, observations
+from dhop.frames import layouts, observations, unit
 from dhop.frames.motions import Motion
 from dhop.iteration.steps import RTOL
 from dhop.model.boundary import Boundary
@@ -29,6 +29,7 @@ from dhop.reconstruction.preparation import Moves, Preparation
 from dhop.reconstruction.reconstruction import Reconstruction
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request
+from dhop.reconstruction.rescaling import Rescaling
 from dhop.reconstruction.solution import Solution
 from dhop.registration import Model
 from dhop.runtime import arguments
@@ -288,6 +289,11 @@ def super_resolve(
     observations.check_settings(maxiter, rtol, nonnegative, callback, progress)
     arguments.choice("solver", solver, get_args(solvers.Name))
     request.check()
+    power = unit.exponent(stack, given)
+    if power:
+        rescaling = Rescaling(power, request)
+        asked = rescaling.divided(asked | {"channel_axis": channel_axis}, array)
+        return rescaling.multiplied(super_resolve(**asked), stack)
     special = None
     variational = request.variational(stack, given, axis, photometry is not None)
     if variational is not None:

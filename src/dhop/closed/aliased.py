@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from dhop.runtime.parallel import row_blocks, run
 Array = NDArray[Any]
 
 MIRRORED = 2**18  # numbers of a spectrum that are copied at a time
+MOST = 256  # aliases of different frames: larger systems take a kilobyte a pixel, and far longer
 LINE = 1.0  # nanoseconds a pixel and column tap, to compute a transfer function
 
 
@@ -277,7 +279,13 @@ class OneFrameInverse(AliasedInverse):
 def aliased_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model], *, exact: bool = True
 ) -> AliasedEquations | None:
-    """The equations in the common basis of all operators, if there is one: see `common_basis`."""
+    """The equations in the common basis of all operators, if there is one: see `common_basis`.
+
+    None, too, for different frames with more aliases than `MOST`.
+    """
+    aliases = prod(axis.factor for axis in frames[0][0].axes)
+    if aliases > MOST and len(merged(frames)) > 1:
+        return None
     basis = common_basis([model for model, _ in frames], penalties, exact=exact)
     return None if basis is None else AliasedEquations(basis, frames, penalties)
 

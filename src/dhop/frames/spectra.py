@@ -32,6 +32,7 @@ TILE = {2: 192, 3: 48}  # pixels of a frame, on each side, that are transformed 
 TILES = 3  # at most, on each axis
 TAPER = 0.4  # part of a tile over which its window rises and falls
 WORK = 32_000.0  # enough for a model of few numbers
+FEWEST, MOST = 200, 2**23  # classes at least, but at most so many phases
 OBSERVED = 0.5  # part of a tile that must have a weight in each frame
 SPARSE = 10.0  # excess kurtosis; that of photographs and drawings is from -1.5 to 5
 LOWEST = 2  # periods in a tile, up to which frequencies are left out, as brightness and slopes
@@ -107,7 +108,10 @@ class Spectra:
         window = windows[:, None]
         mean = (tiles * window).sum(over, keepdims=True) / window.sum(over, keepdims=True)
         spectra = fft.rfftn((tiles - mean) * window, axes=over, norm="ortho")
-        self._indices = _frequencies(self.tile, prod(factor), work)
+        aliases = prod(factor)
+        classes = max(int(work / aliases**2), FEWEST)
+        classes = min(classes, max(MOST // (aliases * len(self.used)), 1))
+        self._indices = _frequencies(self.tile, classes)
         chosen = spectra[(slice(None), slice(None), *self._indices)]  # (F, R, C)
         self.values = np.moveaxis(chosen, 0, -1) * roots
         self.frequencies = self._aliases()
@@ -276,8 +280,11 @@ def _windows(tile: tuple[int, ...], rest: Array) -> Array:
     return np.asarray(window / np.sqrt(np.mean(window**2)))
 
 
-def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Array, ...]:
-    """Frequencies of a tile's transform, one of each pair of opposite ones, without the lowest."""
+def _frequencies(tile: tuple[int, ...], most: int) -> tuple[Array, ...]:
+    """Frequencies of a tile's transform, one of each pair of opposite ones, without the lowest.
+
+    So `most` of them at most, drawn at random.
+    """
     *leading, last = tile
     lines = [np.rint(fft.fftfreq(t, 1 / t)).astype(int) for t in leading]
     found = [k.ravel() for k in np.meshgrid(*lines, np.arange(last // 2 + 1), indexing="ij")]
@@ -287,7 +294,6 @@ def _frequencies(tile: tuple[int, ...], aliases: int, work: float) -> tuple[Arra
         opposite = (k < 0) | ((k == 0) & opposite)
     twice = opposite & ((found[-1] == 0) | (2 * found[-1] == last))
     (kept,) = np.nonzero((reduce(np.hypot, found) > lowest) & ~twice)
-    most = max(int(work / aliases**2), 200)
     if kept.size > most:
         kept = np.random.default_rng(0).choice(kept, most, replace=False)
     return tuple(k[kept] for k in found)

@@ -11,6 +11,7 @@ from dhop.cautions import PSFWarning, warn
 from dhop.frames import layouts, observations
 from dhop.frames.scene import Likelihood, Scene
 from dhop.frames.spectra import Spectra
+from dhop.frames.unit import exponent, times_power
 from dhop.psf.optics import moffat
 from dhop.psf.shapes import disk, gaussian, motion
 from dhop.runtime.arguments import choice, each, numbers, positive
@@ -133,6 +134,7 @@ def estimate(
     moves = observations.checked_shifts(shifts, len(stack))
     maps = None if weights is None else layouts.weight_maps(weights, stack.shape, None)
     choice("decimation", decimation, ("mean", "sum", "sample"))
+    stack = times_power(stack, -exponent(stack, maps))
     spectra = Spectra(stack, steps, moves, maps)
     psf, scene = fit_blur(spectra, decimation, family)
     # The other families contain a Gaussian.

@@ -67,6 +67,10 @@ class Request(NamedTuple):
         others = np.ndim(self.background) or self.background != 0, self.gain != 1, self.read_noise
         if self.loss != "poisson" and any(others):
             raise ValueError('background, gain and read_noise are for loss="poisson"')
+        if not arguments.real("gain", self.gain) > 0:
+            raise ValueError(f"gain must be positive, got {self.gain!r}")
+        if arguments.real("read_noise", self.read_noise) < 0:
+            raise ValueError(f"read_noise must not be negative, got {self.read_noise!r}")
         if self.bounds is not None:
             low, high = _pair(self.bounds)
             if not low < high:

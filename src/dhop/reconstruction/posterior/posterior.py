@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.frames.unit import exponent, times_power
 from dhop.operators.blur_decimate import DHOperator
 from dhop.reconstruction.penalties import Name as Prior
 from dhop.reconstruction.posterior.covariance import Covariance
@@ -67,13 +68,19 @@ class Posterior:
         self._problem, self._target = problem, target
         free = None if bounds is None else (scene > bounds[0]) & (scene < bounds[1])
         self._approximation: GaussianApproximation | None = None
+        self._power = 0  # of two, the unit of images that the approximation takes squares of
         self.images: list[Covariance] = []
         if varies:
             assert edge is not None
             dims = problem.operator.dims
-            prior = prior_of(named, dims, problem.ndim, edge)
+            self._power = exponent(scene[None])
+            edge, beta = (float(times_power(x, -self._power)) for x in (edge, problem.beta))
             self._approximation = GaussianApproximation(
-                problem, prior, scene, free, self.target_for(dims)
+                replace(problem, beta=beta),
+                prior_of(named, dims, problem.ndim, edge),
+                times_power(scene, -self._power),
+                free,
+                self.target_for(dims),
             )
             self.images.append(self._approximation.at_solution)
             return
@@ -94,7 +101,7 @@ class Posterior:
         """The posterior covariances for noise of `sigma`, which was divided by `root`."""
         if self._approximation is None:
             return self.images
-        return [self._approximation.covariance(sigma)]
+        return [self._approximation.covariance(float(times_power(sigma, -self._power)))]
 
     def deviations(
         self,
