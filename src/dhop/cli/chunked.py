@@ -73,10 +73,16 @@ def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
 
 
 def solve(stack: Any, psf: Any, factor: tuple[int, ...], folder: Path, **options: Any) -> Solution:
-    """`dhop.dask.super_resolve`, whose vectors are files in a folder."""
+    """`dhop.dask.super_resolve`, whose vectors are files in a folder.
+
+    Chunks of the frames may be as large as those of their files; of the scene they are smaller.
+    """
     from dhop.dask import super_resolve
 
-    return super_resolve(stack, psf, factor, scratch=folder, **options)
+    ndim, most = len(factor), SIDES[len(factor)]
+    own = zip(stack.chunks[-ndim:], factor, strict=True)
+    chunks = (*stack.chunks[1:-ndim], *(min(round(max(some) * f), most) for some, f in own))
+    return super_resolve(stack, psf, factor, chunks=chunks, scratch=folder, **options)
 
 
 def deviation(solution: Solution, noise: float | None, folder: Path) -> Any:
