@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.dask.normal import NormalMatrix
+from dhop.dask.normal_equations import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, da, dask
 from dhop.operators.stack import FrameStack
 
