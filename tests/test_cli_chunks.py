@@ -13,7 +13,9 @@ from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
 from dhop import cli, io, metrics
+from dhop.cli import chunked
 from dhop.cli.parsing import parse_psf
+from dhop.cli.prediction import Solve
 from dhop.frames import motions
 
 fits = pytest.importorskip("astropy.io.fits")
@@ -162,6 +164,27 @@ def test_by_itself_when_memory_is_short(tmp_path, monkeypatch):
     )
     assert facts["in_chunks"] is True
     assert "in chunks" not in done(solve(tmp_path / "a.npy", tmp_path / "o.npy", "--whole")).stderr
+
+
+@pytest.mark.parametrize(
+    ("loss", "free", "sizes"),
+    [
+        ("gaussian", 22e9, (1024, 1024)),
+        ("gaussian", 1.5e9, (512, 1024)),
+        ("huber", 6e9, (1024, 1024)),
+        ("huber", 1.5e9, (256, 1024)),
+        ("huber", 1e6, (256, 1024)),
+    ],
+)
+def test_chunks_are_low_where_memory_is_short(monkeypatch, loss, free, sizes):
+    """Of four frames of 8192 x 8192 a row of chunks of 1024 took 1.0 GB, with losses 2.1."""
+    monkeypatch.setattr("dhop.runtime.memory.available", lambda: free)
+    frames = np.broadcast_to(np.float32(0), (4, 8192, 8192))
+    arguments = {"loss": loss, "regulariser": "laplacian", "solver": "auto", "background": 0.0,
+                 "gain": 1.0, "read_noise": 0.0, "boundary": "symmetric",
+                 "decimation": "mean"}  # fmt: skip
+    plan = Solve.of(frames, parse_psf("gaussian:sigma=1"), (2, 2), arguments)
+    assert chunked.sizes(plan) == sizes
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dhop.frames.observations import shifted_operators
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import minimising, objective, super_resolve, tiles  # noqa: E402
+from dhop.dask import minimising, objective, regions, super_resolve  # noqa: E402
 
 BLUR = psf.gaussian(5, 1.0)
 SHIFTS = np.array([[0, 0], [0.4, -0.7], [-1.2, 0.3]])
@@ -64,7 +64,7 @@ CHOICES = {
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_is_chosen_is_what_is_in_memory(name):
-    """From one tile, which is all of the frames."""
+    """From one region, which is all of the frames."""
     frames, changes = CHOICES[name]
     given = {"psf": BLUR, "factor": 2, "shifts": SHIFTS, "maxiter": 1} | changes
     expected = dhop.super_resolve(frames, **given)
@@ -121,7 +121,7 @@ def test_the_image_is_what_is_found_in_memory(monkeypatch, name):
 class TestSeveralTiles:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
-        monkeypatch.setitem(tiles.SIDE, 2, 48)
+        monkeypatch.setitem(regions.SIDE, 2, 48)
 
     @pytest.mark.slow
     def test_they_agree(self):
@@ -134,30 +134,30 @@ class TestSeveralTiles:
         assert 0.5 < found.beta / alone.beta < 2
         for what in "the shifts", "gains and offsets", "beta":
             (note,) = (note for note in found.notes if note.startswith(what))
-            assert "5 tiles" in note
+            assert "5 regions" in note
 
-    def test_tiles_of_frames_that_turn(self):
+    def test_regions_of_frames_that_turn(self):
         """Each lies where frames show the same; its motion is theirs, counted from there."""
         frames = np.random.default_rng(3).random((2, 200, 200))
         turned = np.array([[0.9, -0.2, 30.0], [0.2, 0.9, -10.0], [0, 0, 1]])
         part = da.from_array(frames, chunks=100)
         moves = [np.eye(3), turned]
-        read = tiles.read_tiles(
+        read = regions.read_regions(
             part, None, None, np.zeros((2, 2)), moves, (2, 2), "mean", request(), False
         )
         assert len(read) == 5
-        for tile in read:
-            side = tile.frames.shape[-1]
+        for region in read:
+            side = region.frames.shape[-1]
             assert_array_equal(
-                tile.frames[1], frames[1][tuple(slice(s, s + side) for s in tile.starts[1])]
+                region.frames[1], frames[1][tuple(slice(s, s + side) for s in region.starts[1])]
             )
-            for start, own, whole in zip(tile.starts, tile.motion, moves, strict=True):
-                at = own @ [3.0, 5.0, 1.0] + [*tile.starts[0], 0]
+            for start, own, whole in zip(region.starts, region.motion, moves, strict=True):
+                at = own @ [3.0, 5.0, 1.0] + [*region.starts[0], 0]
                 assert_allclose(at, whole @ [3 + start[0], 5 + start[1], 1], atol=1e-9)
             middle = (side - 1) / 2
-            assert_allclose(tile.motion[1] @ [middle, middle, 1], [middle, middle, 1], atol=1)
+            assert_allclose(region.motion[1] @ [middle, middle, 1], [middle, middle, 1], atol=1)
 
-    def test_given_shifts_that_are_larger_than_tiles(self):
+    def test_given_shifts_that_are_larger_than_regions(self):
         """Tiles lie where frames show the same."""
         far = [[0, 0], [60.5, 0.25]]
         scene = burst(400, [[0, 0]])[0]
@@ -166,7 +166,7 @@ class TestSeveralTiles:
 
         frames = np.stack([map_coordinates(scene, [y + 70 - a, x + 50 - b]) for a, b in far])
         part = da.from_array(frames, chunks=96)
-        read = tiles.read_tiles(
+        read = regions.read_regions(
             part, None, None, np.array(far), None, (2, 2), "mean", request(), False
         )
         assert len(read) == 5
@@ -189,7 +189,7 @@ class TestSeveralTiles:
 
     @pytest.mark.slow
     def test_nothing_to_see_in_some(self):
-        """The corner tiles have no weight, and have no say."""
+        """The corner regions have no weight, and have no say."""
         frames, on = burst(192, noise=0.02), np.zeros((96, 96))
         on[30:70, 30:70] = 1
         maps = [on] * 3

@@ -17,7 +17,7 @@ from dhop.reconstruction.regularisers import regulariser_operator
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import small, super_resolve  # noqa: E402
+from dhop.dask import local_problems, super_resolve  # noqa: E402
 
 RNG = np.random.default_rng(0)
 LAPLACIAN = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
@@ -28,7 +28,7 @@ FIELD = psf.Field([[psf.gaussian(5, s)] for s in (0.7, 1.4)], ([5, 25], [10]))
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     """Blocks of a few pixels, in one thread."""
-    monkeypatch.setattr(small, "AROUND", 4)
+    monkeypatch.setattr(local_problems, "AROUND", 4)
     with dask.config.set(scheduler="sync"):
         yield
 

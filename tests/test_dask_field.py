@@ -12,7 +12,7 @@ da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
 from dhop.dask import DaskDHOperator, super_resolve  # noqa: E402
-from dhop.dask.normal import NormalMatrix  # noqa: E402
+from dhop.dask.normal_equations import NormalMatrix  # noqa: E402
 
 RNG = np.random.default_rng(0)
 FIELD = psf.Field(RNG.random((3, 2, 5, 4)), ([2, 9.5, 15], [4, 14]))

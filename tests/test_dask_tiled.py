@@ -10,7 +10,7 @@ from dhop import psf, super_resolve
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import operator, solving, tiled  # noqa: E402
+from dhop.dask import operator, super_resolution, tiled  # noqa: E402
 from dhop.dask import super_resolve as in_chunks  # noqa: E402
 from dhop.dask.operator import DaskDHOperator  # noqa: E402
 from dhop.dask.problem import Problem  # noqa: E402
@@ -88,7 +88,7 @@ def test_fewer_iterations_to_the_same_image(monkeypatch, factor, blur, shifts):
     expected = super_resolve(frames, blur, factor, rtol=1e-9, **options)
     assert found.converged
     assert_allclose(found.image, expected.image, rtol=0, atol=5e-3)
-    monkeypatch.setattr(solving.TiledInverse, "of", lambda *_: None)
+    monkeypatch.setattr(super_resolution.TiledInverse, "of", lambda *_: None)
     without = in_chunks(given, blur, factor, **options)
     assert found.iterations < 0.6 * without.iterations
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from dhop import Solution, io
 from dhop.cli.prediction import Solve
-from dhop.cli.terminal import note
+from dhop.cli.terminal import extent, note
 from dhop.runtime import memory
 from dhop.runtime.extras import needed
 from dhop.runtime.memory import in_units
 
 SIDES = {1: 2**18, 2: 1024, 3: 96}  # pixels of the scene in a chunk, by the number of axes
+LEAST = {1: 2**18, 2: 256, 3: 24}  # along the first axis, where memory is short
+# Bytes for each frame and pixel in a row of chunks that wait until their neighbours are done, for
+# least squares and for other problems.
+WAITING, MORE_WAITING = 16, 40
 MARGIN = 1.5  # times the predicted bytes, which are right to about that
 VECTORS, MORE = 10, 20  # scenes in files, for least squares and for other problems
 
@@ -51,6 +55,20 @@ def side(factor: tuple[int, ...]) -> int:
     return max(1, SIDES[len(factor)] // max(factor))
 
 
+def sizes(plan: Solve) -> tuple[int, ...]:
+    """Pixels of the scene in a chunk along each axis: low chunks where memory is short.
+
+    Chunks are computed row by row, and wait for those of the next row.
+    """
+    dims, free = plan.operator.dims, memory.available()
+    ndim = len(dims)
+    first, others = SIDES[ndim], [min(SIDES[ndim], length) for length in dims[1:]]
+    line = (WAITING if plan.plain else MORE_WAITING) * plan.scene // plan.itemsize // dims[0]
+    while free is not None and first > LEAST[ndim] and plan.frames[0] * line * first > free / 2:
+        first //= 2
+    return min(first, dims[0]), *others
+
+
 @contextmanager
 def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
     """A temporary folder for vectors of the size of the scene."""
@@ -66,17 +84,20 @@ def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
         )
     with TemporaryDirectory(prefix=".dhop-", dir=place) as folder:
         note(
-            f"in chunks, for in memory about {in_units(plan.nbytes)} would be needed; up to "
-            f"{in_units(size)} of files are in {place} meanwhile"
+            f"in chunks of {extent(sizes(plan))}, for in memory about {in_units(plan.nbytes)} "
+            f"would be needed; up to {in_units(size)} of files are in {place} meanwhile"
         )
         yield Path(folder)
 
 
-def solve(stack: Any, psf: Any, factor: tuple[int, ...], folder: Path, **options: Any) -> Solution:
+def solve(
+    stack: Any, psf: Any, factor: tuple[int, ...], plan: Solve, folder: Path, **options: Any
+) -> Solution:
     """`dhop.dask.super_resolve`, whose vectors are files in a folder."""
     from dhop.dask import super_resolve
 
-    return super_resolve(stack, psf, factor, scratch=folder, **options)
+    chunks = (*stack.chunks[1 : -len(factor)], *sizes(plan))
+    return super_resolve(stack, psf, factor, chunks=chunks, scratch=folder, **options)
 
 
 def deviation(solution: Solution, noise: float | None, folder: Path) -> Any:

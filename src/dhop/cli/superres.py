@@ -224,7 +224,9 @@ def superres(
         if not numeric:
             arguments["background"] = unit.one * maps.background(Path(background))
         with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
-            solve = super_resolve if folder is None else partial(chunked.solve, folder=folder)
+            solve = super_resolve
+            if folder is not None:
+                solve = partial(chunked.solve, plan=plan, folder=folder)
             solution = _solved(solve, output, stack, blurs, factors, **arguments)
             compared = {} if known is None else solution.metrics(known)
             lines, facts = summary.of(solution, out, compared, ndim)

@@ -4,7 +4,7 @@ from dhop.dask.matrix import export_matrix, to_dask_blocks
 from dhop.dask.ome import OmeImage, open_ome_zarr, write_ome_zarr
 from dhop.dask.operator import DaskDHOperator
 from dhop.dask.solution import ChunkedSolution
-from dhop.dask.solving import super_resolve
+from dhop.dask.super_resolution import super_resolve
 from dhop.dask.warp import DaskWarpOperator
 from dhop.runtime.signatures import shorten
 

@@ -1,7 +1,7 @@
-"""What is chosen from chunked frames: by the same code as in memory, from a few tiles of them.
+"""What is chosen from chunked frames: by the same code as in memory, from a few regions of them.
 
-Each thing is settled among all tiles, as a median, before the next is looked for; how far the tiles
-agree is noted.
+Each thing is settled among all regions, as a median, before the next is looked for; how far the
+regions agree is noted.
 """
 
 import warnings
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.cautions import Caution, RegistrationWarning, warn
-from dhop.dask.moving import estimated
 from dhop.dask.operator import DaskArray
-from dhop.dask.tiles import Tile
+from dhop.dask.regions import Region
+from dhop.dask.registration import estimated
 from dhop.estimation.photometry import Photometry, Terms, fitted
 from dhop.frames.motions import as_shifts, of_shift
 from dhop.frames.observations import scene_dims
@@ -31,12 +31,12 @@ from dhop.selection import BetaCurve
 
 Array = NDArray[Any]
 
-APART = 0.25  # pixels by which shifts of tiles differ where it must be said
+APART = 0.25  # pixels by which shifts of regions differ where it must be said
 
 
 @dataclass
 class Choices:
-    """What tiles agree on.
+    """What regions agree on.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Choices:
     photometry : Photometry
     trust : ndarray, shape (F,)
         How much each frame counts.
-    tiles : list of Tile
+    regions : list of Region
         The first one is that of the middle. None if there is nothing to choose.
     registration : Registration or None
     curve : BetaCurve or None
@@ -74,7 +74,7 @@ class Choices:
     options: dict[str, Any]
     photometry: Photometry
     trust: Array
-    tiles: list[Tile] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
     registration: Registration | None = None
     curve: BetaCurve | None = None
     notes: list[str] = field(default_factory=list)
@@ -92,10 +92,10 @@ class Choices:
             Photometry.none(count), np.ones(count),
         )  # fmt: skip
 
-    def look(self, tiles: list[Tile]) -> None:
-        """Look at tiles of the frames."""
-        self.tiles = tiles
-        if tiles[0].frames.shape != self.frames.shape:  # at the edges of tiles nothing is known
+    def look(self, regions: list[Region]) -> None:
+        """Look at regions of the frames."""
+        self.regions = regions
+        if regions[0].frames.shape != self.frames.shape:  # at the edges of regions nothing is known
             self.options = self.options | {"boundary": "symmetric"}
 
     def warn(self, text: str, kind: type[Caution]) -> None:
@@ -116,11 +116,11 @@ class Choices:
             self.trust = self.trust * found.fits
             self.warn(left_out(found, outliers), RegistrationWarning)
         if apart is not None:
-            self.notes.append(f"the motions: tiles of the scene agree to {apart:.2g} pixels")
+            self.notes.append(f"the motions: regions of the scene agree to {apart:.2g} pixels")
             if apart > APART:
                 self.warn(
-                    f"the motions of tiles differ by up to {apart:.2g} pixels from those of whole "
-                    f"frames: these may be distorted by more than {found.model} motions",
+                    f"the motions of regions differ by up to {apart:.2g} pixels from those of "
+                    f"whole frames: these may be distorted by more than {found.model} motions",
                     RegistrationWarning,
                 )
 
@@ -132,26 +132,27 @@ class Choices:
     def align(self, shifts: Any, terms: Terms | None, progress: Progress) -> None:
         """Find or improve the shifts, and a first guess of the brightness."""
 
-        def look(tile: Tile) -> None:
-            known, own = tile.known, shifts
-            if tile.motion is not None:
+        def look(region: Region) -> None:
+            known, own = region.known, shifts
+            if region.motion is not None:
                 own = None
             elif isinstance(own, tuple):
                 own = own[0], known.shifts
             elif isinstance(own, np.ndarray):
                 own = known.shifts
             known.frames = (
-                tile.frames if tile.special is None else tile.special.despiked(tile.frames)
+                region.frames if region.special is None else region.special.despiked(region.frames)
             )
-            known.align(own, tile.motion, terms, None)
+            known.align(own, region.motion, terms, None)
 
         self._each("aligning", look, progress)
-        found = np.stack([tile.known.shifts + tile.moved for tile in self.tiles])
+        found = np.stack([region.known.shifts + region.moved for region in self.regions])
         fits = np.stack([
-            np.ones(len(self.trust), bool) if (how := tile.known.registration) is None else how.fits
-            for tile in self.tiles
+            np.ones(len(self.trust), bool) if (how := region.known.registration) is None
+            else how.fits
+            for region in self.regions
         ])  # fmt: skip
-        self.registration = self.registration or self.tiles[0].known.registration
+        self.registration = self.registration or self.regions[0].known.registration
         used = (np.mean(fits, axis=0) > 0.5) & (self.trust > 0)
         self.trust = self.trust * used
         if isinstance(shifts, str | tuple):
@@ -160,16 +161,16 @@ class Choices:
             self._agree("the shifts", f"to {apart:.2g} pixels")
             if apart > APART:
                 self.warn(
-                    f"the shifts of tiles differ by up to {apart:.2g} pixels: frames may turn or "
+                    f"the shifts of regions differ by up to {apart:.2g} pixels: frames may turn or "
                     "be distorted, and need motion=", RegistrationWarning,
                 )  # fmt: skip
-        for tile in self.tiles:
-            if tile.motion is None:
-                tile.known.shifts = self.shifts - tile.moved
-            tile.known.mask_outside(self._size(tile)[-len(self.ratio) :], self.ratio)
+        for region in self.regions:
+            if region.motion is None:
+                region.known.shifts = self.shifts - region.moved
+            region.known.mask_outside(self._size(region)[-len(self.ratio) :], self.ratio)
             if not used.all():
-                given = tile.known.weights or [np.ones(())] * len(used)
-                tile.known.weights = [w * u for w, u in zip(given, used, strict=True)]
+                given = region.known.weights or [np.ones(())] * len(used)
+                region.known.weights = [w * u for w, u in zip(given, used, strict=True)]
         if terms is not None:
             self._settle_brightness()
 
@@ -178,43 +179,43 @@ class Choices:
         if isinstance(psf, str):
             self._each(
                 "estimating the psf",
-                lambda tile: tile.known.set_psf(psf, center, self.ratio, None), progress,
+                lambda region: region.known.set_psf(psf, center, self.ratio, None), progress,
             )  # fmt: skip
-            found = [tile.known.psf for tile in self.tiles]
+            found = [region.known.psf for region in self.regions]
             widths = [width(each) for each in found]
             self.psf = found[_middle(widths)]
             self._agree("the width of the psf", _spread(widths))
-        for tile in self.tiles:
-            tile.known.psf = self.psf
-            tile.known.frames = tile.frames
+        for region in self.regions:
+            region.known.psf = self.psf
+            region.known.frames = region.frames
 
     def choose_beta(self, beta: float | str, noise: Any, progress: Progress) -> float:
         """Take or choose `beta`, and how large a step is an edge."""
-        if not self.tiles:
+        if not self.regions:
             return float(beta)
         found: list[float] = []
 
-        def look(tile: Tile) -> None:
-            known = tile.known
-            posed = self._posed(tile, 1.0)
+        def look(region: Region) -> None:
+            known = region.known
+            posed = self._posed(region, 1.0)
             stack = FrameStack(posed.operator.operators, known.weights)
             strength = sum(stack.strengths())
-            if tile.special is not None:
-                found.append(tile.special.choose_beta(known, posed, beta, noise, strength, None))
+            if region.special is not None:
+                found.append(region.special.choose_beta(known, posed, beta, noise, strength, None))
             elif isinstance(beta, str):
-                problem.check_squares(stack, tile.frames)
+                problem.check_squares(stack, region.frames)
                 found.append(known.choose_beta(self.regulariser, beta, noise, strength, None))
             else:
                 found.append(beta)
 
         self._each("choosing beta", look, progress)
         number = found[_middle(found)]
-        edges = [tile.special.edge for tile in self.tiles if tile.special is not None]
-        for tile in self.tiles:
-            if tile.special is not None:
-                tile.special.edge = float(np.median(edges))
+        edges = [region.special.edge for region in self.regions if region.special is not None]
+        for region in self.regions:
+            if region.special is not None:
+                region.special.edge = float(np.median(edges))
         if isinstance(beta, str):
-            self.curve = self.tiles[_middle(found)].known.curve
+            self.curve = self.regions[_middle(found)].known.curve
             if self.curve is not None:
                 self._agree("beta", _spread(found))
         return number
@@ -223,18 +224,18 @@ class Choices:
         """Find the brightness of the frames from what solutions predict."""
         starts: dict[int, Array] = {}
 
-        def look(tile: Tile) -> None:
-            posed = self._posed(tile, beta)
-            settings: Any = {"x0": starts.get(id(tile)), "rtol": ROUGH}
-            if tile.special is None:
+        def look(region: Region) -> None:
+            posed = self._posed(region, beta)
+            settings: Any = {"x0": starts.get(id(region)), "rtol": ROUGH}
+            if region.special is None:
                 found = solvers.solve(posed, "auto", **settings)
             else:
-                found = tile.special.solve(posed, **settings)
-            starts[id(tile)] = found.x
+                found = region.special.solve(posed, **settings)
+            starts[id(region)] = found.x
             predicted = FrameStack(posed.operator.operators).matvec(found.x)
-            counts = found.total_weights(tile.known.weights)
-            tile.known.photometry = fitted(
-                tile.frames, predicted.reshape(tile.frames.shape), counts, terms
+            counts = found.total_weights(region.known.weights)
+            region.known.photometry = fitted(
+                region.frames, predicted.reshape(region.frames.shape), counts, terms
             )
 
         for _ in range(ROUNDS):
@@ -243,13 +244,13 @@ class Choices:
 
     def how(self, beta: float, background: Any, progress: Progress) -> Variational | None:
         """How to solve, if not by least squares: with what is an outlier, and the background."""
-        if not self.tiles or self.tiles[0].special is None:
+        if not self.regions or self.regions[0].special is None:
             return None
-        special = replace(self.tiles[0].special)
+        special = replace(self.regions[0].special)
         if special.robust:
             special.threshold, frames = self._outlying(beta, progress)
             used = np.where(self.trust > 0, frames, 1.0)  # what is left out has been named
-            replace(self.tiles[0].known, notes=self.notes).warn_of_outliers(list(used))
+            replace(self.regions[0].known, notes=self.notes).warn_of_outliers(list(used))
             self.trust = self.trust * frames
         if special.photon_noise is not None:
             special.photon_noise = replace(special.photon_noise, background=background)
@@ -257,7 +258,7 @@ class Choices:
 
     def strongest(self, largest: Sequence[float]) -> list[float]:
         """The largest weight that least squares would give to a pixel of each frame."""
-        maps = [tile.known.weights or list(map(np.array, largest)) for tile in self.tiles]
+        maps = [region.known.weights or list(map(np.array, largest)) for region in self.regions]
         return [max(float(own[i].max()) for own in maps) for i in range(len(largest))]
 
     def corrected(self, frames: DaskArray) -> DaskArray:
@@ -272,14 +273,14 @@ class Choices:
         """The threshold of a robust loss, and how much each frame counts."""
         found: list[tuple[float, Array]] = []
 
-        def look(tile: Tile) -> None:
-            assert tile.special is not None
-            posed = tile.special.quadratic(self._posed(tile, beta))
+        def look(region: Region) -> None:
+            assert region.special is not None
+            posed = region.special.quadratic(self._posed(region, beta))
             root = solvers.root_of_two(max(posed.scales()))
             start = np.zeros(posed.operator.shape[1], posed.operator.dtype)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                seen = robust_fit(posed.divided(root), start.clip(*tile.special.box))
-            given = tile.special.threshold
+                seen = robust_fit(posed.divided(root), start.clip(*region.special.box))
+            given = region.special.threshold
             found.append((root * seen.threshold if given is None else given, seen.frames))
 
         self._each("looking for outliers", look, progress)
@@ -288,51 +289,51 @@ class Choices:
             self._agree("the threshold of outliers", _spread(thresholds))
         return float(np.median(thresholds)), np.median([each for _, each in found], axis=0)
 
-    def _posed(self, tile: Tile, beta: float) -> problem.Problem:
-        known = tile.known
-        operators = frame_operators.operators(self._size(tile), known, self.ratio, self.options)
+    def _posed(self, region: Region, beta: float) -> problem.Problem:
+        known = region.known
+        operators = frame_operators.operators(self._size(region), known, self.ratio, self.options)
         operator = FrameStack(operators, known.photometry.weights(known.weights))
         return problem.Problem(
-            operator, known.photometry.corrected(tile.frames), self.regulariser, beta,
+            operator, known.photometry.corrected(region.frames), self.regulariser, beta,
             self.options["boundary"], len(self.factor),
         )  # fmt: skip
 
-    def _size(self, tile: Tile) -> tuple[int, ...]:
-        """The shape of the scene that a tile shows."""
-        return scene_dims(tile.frames.shape, self.ratio, None)
+    def _size(self, region: Region) -> tuple[int, ...]:
+        """The shape of the scene that a region shows."""
+        return scene_dims(region.frames.shape, self.ratio, None)
 
     def _settle_brightness(self) -> None:
-        each = [tile.known.photometry for tile in self.tiles]
+        each = [region.known.photometry for region in self.regions]
         gains = np.stack([one.gains for one in each])
         offsets = np.stack([one.offsets for one in each])
         self.photometry = Photometry(np.median(gains, axis=0), np.median(offsets, axis=0))
         apart = float(np.abs(gains - self.photometry.gains).max())
-        brightest = max(float(np.abs(tile.frames).max()) for tile in self.tiles) or 1.0
+        brightest = max(float(np.abs(region.frames).max()) for region in self.regions) or 1.0
         more = float(np.abs(offsets - self.photometry.offsets).max()) / brightest
         self._agree("gains and offsets", f"to {apart:.2g} and {more:.2g} of the brightest pixel")
-        for tile in self.tiles:
-            tile.known.photometry = self.photometry
+        for region in self.regions:
+            region.known.photometry = self.photometry
 
-    def _each(self, what: str, look: Callable[[Tile], None], progress: Progress) -> None:
-        """Look at all tiles; what must be said of most of them is said once."""
+    def _each(self, what: str, look: Callable[[Region], None], progress: Progress) -> None:
+        """Look at all regions; what must be said of most of them is said once."""
         said: dict[Any, list[str]] = {}
-        with reporting(progress, len(self.tiles), what) as advance:
-            for tile in self.tiles:
+        with reporting(progress, len(self.regions), what) as advance:
+            for region in self.regions:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
-                    look(tile)
+                    look(region)
                 for kind in dict.fromkeys(each.category for each in caught):
                     texts = [str(each.message) for each in caught if each.category is kind]
                     said.setdefault(kind, []).append(texts[0])
                 advance(1)
         for kind, texts in said.items():
-            if 2 * len(texts) > len(self.tiles):
+            if 2 * len(texts) > len(self.regions):
                 self.warn(texts[0], kind)
 
     def _agree(self, what: str, how: str) -> None:
-        """Note how far tiles agree."""
-        if len(self.tiles) > 1:
-            note = f"{what}: medians of {len(self.tiles)} tiles of the scene, which agree {how}"
+        """Note how far regions agree."""
+        if len(self.regions) > 1:
+            note = f"{what}: medians of {len(self.regions)} regions of the scene, which agree {how}"
             self.notes[:] = [each for each in self.notes if not each.startswith(f"{what}: ")]
             self.notes.append(note)
 

@@ -1,7 +1,7 @@
 """How sure each pixel of a chunked image is: block by block, with what lies around it.
 
 A pixel is correlated with those near it alone. So the deviations of a block are those of a small
-problem in memory, see `dhop.dask.small`.
+problem in memory, see `dhop.dask.local_problems`.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.dask.local_problems import LocalProblem, LocalProblems
 from dhop.dask.operator import DaskArray, da, dask
 from dhop.dask.problem import Problem
-from dhop.dask.small import Blocks, Small
 from dhop.reconstruction.posterior.posterior import Posterior
 
 Array = NDArray[Any]
@@ -44,9 +44,9 @@ class Prior:
     edge: float | None
     target: Array | None
 
-    def posterior(self, small: Small, weights: Sequence[Any], scene: Array) -> Posterior:
+    def posterior(self, local: LocalProblem, weights: Sequence[Any], scene: Array) -> Posterior:
         """What is known about a part of the solution, the `scene`."""
-        posed = small.posed(weights, self.regulariser, self.beta, self.boundary)
+        posed = local.posed(weights, self.regulariser, self.beta, self.boundary)
         return Posterior(posed, scene.reshape(-1), self.bounds, self.edge, self.target)
 
 
@@ -65,16 +65,18 @@ class Deviations:
     def __init__(self, given: Problem, image: DaskArray, prior: Prior) -> None:
         self._given, self._prior = given, prior
         axes, target = given.operators[0].image_axes, prior.target
-        self._blocks = Blocks(given, image, (1,) * len(axes) if target is None else target.shape)
+        self._problems = LocalProblems(
+            given, image, (1,) * len(axes) if target is None else target.shape
+        )
 
     def noise(self, misfit: float) -> float:
         """The standard deviation of the noise of a pixel of weight one, from all residuals."""
         given = self._given
         seen = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in given.weights]
-        places = list(np.ndindex(self._blocks.shape))
+        places = list(np.ndindex(self._problems.shape))
         some = places[:: ceil(len(places) / SOME)]
         counted = [
-            dask.delayed(_degrees_of_freedom)(self._prior, *self._blocks.small(place))
+            dask.delayed(_degrees_of_freedom)(self._prior, *self._problems.at(place))
             for place in some
         ]
         counts, found = dask.compute([on.sum() for on in seen], counted)
@@ -90,20 +92,20 @@ class Deviations:
         """The standard deviation of each pixel, channels first, not yet computed."""
         A = self._given.operators[0]
         channels = A.dims[: -len(A.image_axes)]
-        rows = np.empty(self._blocks.shape, dtype=object)
+        rows = np.empty(self._problems.shape, dtype=object)
         for place in np.ndindex(rows.shape):
-            small, *parts = self._blocks.small(place)
+            local, *parts = self._problems.at(place)
             found = dask.delayed(_deviations)(
-                self._prior, small, *parts, noise, what == "noise", probes
+                self._prior, local, *parts, noise, what == "noise", probes
             )
-            size = [each.stop - each.start for each in small.inner[1:]]
+            size = [each.stop - each.start for each in local.inner[1:]]
             rows[place] = da.from_delayed(found, (*channels, *size), np.float64)
         return da.block(rows.tolist()).astype(self._given.frames.dtype)
 
 
 def _deviations(
     prior: Prior,
-    small: Small,
+    local: LocalProblem,
     weights: list[Any],
     scene: Array,
     sigma: float,
@@ -112,13 +114,13 @@ def _deviations(
 ) -> Array:
     """Those of the pixels of a block."""
     rng = np.random.default_rng(0)
-    posterior = prior.posterior(small, weights, scene)
-    return posterior.deviations(sigma, noise, probes, rng)[0].reshape(small.dims)[small.inner]
+    posterior = prior.posterior(local, weights, scene)
+    return posterior.deviations(sigma, noise, probes, rng)[0].reshape(local.dims)[local.inner]
 
 
 def _degrees_of_freedom(
-    prior: Prior, small: Small, weights: list[Any], scene: Array
+    prior: Prior, local: LocalProblem, weights: list[Any], scene: Array
 ) -> tuple[float, int]:
     """How many numbers of the data determine a part of the image, and how many pixels that has."""
     rng = np.random.default_rng(0)
-    return prior.posterior(small, weights, scene).degrees_of_freedom(rng, TOLERANCE), scene.size
+    return prior.posterior(local, weights, scene).degrees_of_freedom(rng, TOLERANCE), scene.size

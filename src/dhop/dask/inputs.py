@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask import ome
-from dhop.dask.cameras import ChunkedOperator, looking
+from dhop.dask.frame_operators import ChunkedOperator, looking
 from dhop.dask.operator import DaskArray, as_dask, da, dask
 from dhop.frames import layouts, motions, observations
 from dhop.model.decimation import Decimation

@@ -59,9 +59,8 @@ def least_squares(
         return np.minimum(-r, bound * x) if nonnegative else r
 
     def true_residual(x: DaskArray) -> TrueResidual:
-        x = x.astype(WIDE)
-        r = vectors.hold(problem.rhs() - problem.normal(x))
-        limit = attainable_residual(dtype, strength, norm(x), scale)
+        r = vectors.hold(problem.residual(x))
+        limit = attainable_residual(dtype, strength, norm(x.astype(WIDE)), scale)
         return TrueResidual(r, norm(counts(x, r)), limit)
 
     def projected(
@@ -74,7 +73,7 @@ def least_squares(
         reporting(progress, maxiter, name) as advance,
         np.errstate(over="ignore", invalid="ignore"),
     ):
-        rhs = vectors.hold(problem.rhs())
+        rhs = vectors.hold(problem.residual(None))
         scale = norm(rhs)
         if not isfinite(scale):
             raise ValueError(

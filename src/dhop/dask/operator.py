@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dhop.dask.blocks import Cut, Ends, cut
-from dhop.dask.pieces import Plan
+from dhop.dask.seams import Plan
 from dhop.model.field import FieldModel
 from dhop.model.geometry import Model
 from dhop.model.relations import Index

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dhop.dask.normal import NormalMatrix
+from dhop.dask.normal_equations import NormalMatrix
 from dhop.dask.operator import DaskArray, DaskDHOperator, da, dask
 from dhop.operators.stack import FrameStack
 
@@ -82,10 +82,19 @@ class Problem:
         """That of the frames alone."""
         return replace(self, penalties=[], beta=0.0).normal(x)
 
-    def rhs(self) -> DaskArray:
-        """The right-hand side, in double precision."""
-        pairs = zip(self.operators, self.frames, self.weights, strict=True)
-        return reduce(add, [A.backproject(weighted(y.astype(WIDE), w)) for A, y, w in pairs])
+    def residual(self, x: DaskArray | None) -> DaskArray:
+        """The right-hand side less the product with `x`, in double precision; None is zeros."""
+        parts, blurs = [], []
+        for A, y, weight in zip(self.operators, self.frames, self.weights, strict=True):
+            if _blurs(A):
+                blurs.append(y)
+            else:
+                y = y.astype(WIDE) if x is None else y - A.degrade(x.astype(WIDE))
+                parts.append(A.backproject(weighted(y, weight)))
+        matrix = self.matrices[WIDE]
+        if matrix is not None and (blurs or x is not None):
+            parts.append(matrix.residual([*blurs, *[None] * len(self.penalties)], x))
+        return reduce(add, parts)
 
     def typical(self) -> list[float]:
         """About the weight of each pixel of `near`, frame by frame: the mean."""

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dhop.dask.comparing import compare
 from dhop.dask.deviations import Deviations, Prior
-from dhop.dask.middle import Middle
+from dhop.dask.metrics import compare
 from dhop.dask.operator import DaskArray, da
 from dhop.dask.problem import Problem
+from dhop.dask.report import CentralRegion
 from dhop.frames import layouts
 from dhop.reconstruction.posterior.posterior import require_prior
 from dhop.reconstruction.solution import Solution
@@ -99,7 +99,7 @@ class ChunkedSolution(Solution):
                 f"deviation must have the shape of the image, {self.image.shape}, got "
                 f"{np.shape(deviation)}"
             )
-        part, own = Middle.of(self, deviation)
+        part, own = CentralRegion.of(self, deviation)
         figure = part.plot(own, stretch)
         if part.image.shape != self.image.shape:
             figure.suptitle(f"the middle of {self.image.shape}")

@@ -16,8 +16,8 @@ da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
 from dhop.cautions import RegistrationWarning  # noqa: E402
-from dhop.dask import moving, super_resolve, tiles  # noqa: E402
-from dhop.dask.cameras import chunked, looking  # noqa: E402
+from dhop.dask import regions, registration, super_resolve  # noqa: E402
+from dhop.dask.frame_operators import chunked, looking  # noqa: E402
 from dhop.operators.moved import MovedOperator  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def test_a_psf_for_each_band(moved):
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("kind", ["beta", "huber", "estimate", "motion", "factor"])
 def test_what_is_found_is_what_is_found_in_memory(kind):
-    """Where one tile has all of the frames, it is the same burst."""
+    """Where one region has all of the frames, it is the same burst."""
     frames = RNG.random((3, 40, 36)).cumsum(axis=1).cumsum(axis=2) / 100
     turns = [about_the_middle(warps.turned(a, (1, 1), (1, 1))[:2, :2], (0, a / 5), (40, 36))
              for a in (0, 1.5, -2.0)]  # fmt: skip
@@ -234,12 +234,12 @@ def test_what_is_found_is_what_is_found_in_memory(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["projective", "auto"])
 def test_motions_that_are_found(model, monkeypatch):
-    """By a coarse look and tiles, to some hundredths of a pixel; a stranger is named and left out.
+    """By a coarse look and regions, to some hundredths of a pixel; a stranger is left out.
 
     The frames are those of SciPy's splines of a photograph.
     """
-    monkeypatch.setattr(moving, "COARSE", 80)
-    monkeypatch.setitem(tiles.SIDE, 2, 64)
+    monkeypatch.setattr(registration, "COARSE", 80)
+    monkeypatch.setitem(regions.SIDE, 2, 64)
     shape, kind = (150, 160), "affine" if model == "auto" else model
     scene = photograph()[:400, :420]
     given = random_motions(kind, 3, shape, turn=3.0)
@@ -258,7 +258,7 @@ def test_motions_that_are_found(model, monkeypatch):
         ways = motions.positions(one, *corners) - motions.positions(known, *corners)
         assert np.hypot(*ways).max() < 0.1
     assert found.registration.fits.tolist() == [True, True, True, False]
-    assert any("tiles of the scene agree" in note for note in found.notes)
+    assert any("regions of the scene agree" in note for note in found.notes)
     assert (found.problem.weights[3].compute() == 0).all()
 
 

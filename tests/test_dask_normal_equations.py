@@ -10,7 +10,7 @@ da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
 from dhop.dask import DaskDHOperator, operator  # noqa: E402
-from dhop.dask.normal import NormalMatrix  # noqa: E402
+from dhop.dask.normal_equations import NormalMatrix  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -74,3 +74,37 @@ def test_a_chunk_is_one_task():
     x = da.ones((64, 64), chunks=8)
     graph = NormalMatrix([A, S], [1.0, 0.1], x.dtype)(x).__dask_graph__()
     assert len(graph) <= 64 * 3 + 1  # the image, its edges and the product; the cuts
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("guess", [False, True], ids=["of zeros", "of an image"])
+def test_the_residual(boundary, guess):
+    """Of frames in chunks of their own and in single precision, which may be NaN without weight."""
+    common = {"boundary": boundary, "method": "direct"}
+    A = DaskDHOperator((22, 17), integers(3, 4), 2, chunks=8, **common)
+    B = DaskDHOperator((22, 17), integers(5, 3), 2, chunks=8, **common)
+    S = DaskDHOperator(A.dims, [[0, 1, 0], [1, -4, 1], [0, 1, 0]], 1, chunks=A.chunks, **common)
+    weight = np.abs(integers(*A.dimsd))
+    frames = [integers(*A.dimsd).astype("f4") for _ in range(2)]
+    x = integers(*A.dims) * guess
+    left = sum(
+        each.operator.backproject(w * (y - each.operator.degrade(x)))
+        for each, w, y in ((A, weight, frames[0]), (B, 2.0, frames[1]), (S, 0.5, 0.0))
+    )
+    frames[0][weight == 0] = np.nan
+    normal = NormalMatrix([A, B, S], [da.from_array(weight, chunks=3), 2.0, 0.5], x.dtype)
+    given = [da.from_array(frames[0], chunks=5), da.from_array(frames[1], chunks=4), None]
+    image = da.from_array(x.astype("f4"), chunks=5) if guess else None
+    for small in (0, 2**20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(operator, "SMALL", small)
+            found = normal.residual(given, image)
+        assert (found.chunks, found.dtype) == (A.chunks, x.dtype)
+        assert_array_equal(found.compute(), left)
+
+
+def test_the_residual_of_a_frame_without_weight():
+    A = DaskDHOperator((12, 10), integers(3, 3), 2, chunks=8)
+    frames = [da.from_array(integers(*A.dimsd)), da.full(A.dimsd, np.nan)]
+    found = NormalMatrix([A, A], [1.0, 0.0], np.dtype(float)).residual(frames, None)
+    assert_array_equal(found.compute(), A.operator.backproject(frames[0].compute()))

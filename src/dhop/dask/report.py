@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.dask.cameras import of_images
+from dhop.dask.frame_operators import of_images
 from dhop.dask.operator import dask
-from dhop.dask.tiles import SIDE
+from dhop.dask.regions import SIDE
 from dhop.frames import layouts, motions
 from dhop.operators.moved import frame_operator
 from dhop.operators.stack import FrameStack
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Middle(Solution):
+class CentralRegion(Solution):
     """A part of a solution, to be looked at.
 
     Attributes
@@ -39,7 +39,7 @@ class Middle(Solution):
     @classmethod
     def of(
         cls, solution: "ChunkedSolution", deviation: Any = None
-    ) -> tuple["Middle", Array | None]:
+    ) -> tuple["CentralRegion", Array | None]:
         """That of a solution, and of what belongs to it."""
         factor = of_images(solution.problem.operators[0])[0].operator.factor
         ndim = len(factor)

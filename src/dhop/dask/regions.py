@@ -1,4 +1,4 @@
-"""Tiles of chunked frames, small enough for memory: each is a burst of its own."""
+"""Regions of chunked frames, small enough for memory: each is a burst of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ Array = NDArray[Any]
 
 SIDE = {2: 512, 3: 64}  # pixels of a frame along each axis, by the number of axes
 STEPS = 4  # to a place in a frame, each of which leaves of the way what the frame is turned by
-PLACES = 0.5, 0.25, 0.75  # of the middles of tiles along an axis
+PLACES = 0.5, 0.25, 0.75  # of the middles of regions along an axis
 
 
 @dataclass
-class Tile:
+class Region:
     """A part of all frames.
 
     Attributes
@@ -54,7 +54,7 @@ class Tile:
         return self.starts - self.starts[0]
 
 
-def read_tiles(
+def read_regions(
     stack: DaskArray,
     weights: Sequence[Any] | None,
     background: DaskArray | None,
@@ -64,8 +64,8 @@ def read_tiles(
     decimation: Decimation,
     request: Request,
     changes: bool,
-) -> list[Tile]:
-    """Some tiles, in which all frames show about the same part of the scene; the middle one first.
+) -> list[Region]:
+    """Some regions, in which all frames show about the same of the scene; the middle one first.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def read_tiles(
             for some in parts
         ]
     )[0]  # fmt: skip
-    tiles = []
+    regions = []
     for place, starts, (frames, maps, back) in zip(where, cuts, given, strict=True):
         pixels = np.stack(frames)
         if maps is not None:
@@ -120,13 +120,14 @@ def read_tiles(
             motions.cut(each, tuple(start), pixels.shape[-len(shape) :], tuple(place))
             for each, start in zip(motion, starts.tolist(), strict=True)
         ]
-        tiles.append(Tile(known, special, pixels, starts, own))
+        regions.append(Region(known, special, pixels, starts, own))
     # Where nothing is to be seen, nothing can be chosen.
-    return [tile for tile in tiles if _tells(tile.frames, tile.known.weights)] or tiles[:1]
+    telling = [each for each in regions if _tells(each.frames, each.known.weights)]
+    return telling or regions[:1]
 
 
 def places(shape: Sequence[int]) -> list[Array]:
-    """Where tiles begin: in the middle, and if there is more than that, around it."""
+    """Where regions begin: in the middle, and if there is more than that, around it."""
     side = SIDE[len(shape)]
     rest = np.array([max(m - side, 0) for m in shape])
     lattice = np.array(np.meshgrid(*[[0, 1]] * len(shape), indexing="ij")).reshape(len(shape), -1)
@@ -137,7 +138,7 @@ def places(shape: Sequence[int]) -> list[Array]:
 
 
 def _starts(place: Array, shape: Sequence[int], shifts: Array) -> Array:
-    """Where a tile begins in each frame."""
+    """Where a region begins in each frame."""
     side = np.array([min(SIDE[len(shape)], m) for m in shape])
     moves = np.rint(shifts - shifts[0]).astype(int)
     return np.array((place + moves).clip(0, np.array(shape) - side))
@@ -158,7 +159,7 @@ def moved_starts(place: Array, shape: Sequence[int], motion: list[Any]) -> Array
 
 
 def part(start: Array, shape: Sequence[int]) -> tuple[Any, ...]:
-    """The index of a tile that begins there."""
+    """The index of a region that begins there."""
     side = SIDE[len(shape)]
     return (..., *(slice(s, s + min(side, m)) for s, m in zip(start.tolist(), shape, strict=True)))
 
@@ -168,7 +169,7 @@ def _cut(weight: Any, part: tuple[Any, ...]) -> Any:
 
 
 def _tells(frames: Array, weights: Sequence[Array] | None) -> bool:
-    """Whether a tile shows anything."""
+    """Whether a region shows anything."""
     for i, frame in enumerate(frames):
         seen = frame if weights is None else frame[np.broadcast_to(weights[i] > 0, frame.shape)]
         if seen.size and float(seen.min()) < float(seen.max()):

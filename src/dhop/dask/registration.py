@@ -1,9 +1,9 @@
-"""How chunked frames have moved: by a coarse look at all of them, then exactly by a few tiles.
+"""How chunked frames have moved: by a coarse look at all of them, then exactly by a few regions.
 
-Frames are made coarse until memory holds them, and registered. Tiles that show the same by then are
-registered again, with all their pixels, and their motions refined as those of frames that memory
-holds; the motion of a whole frame is the one of its kind that takes places in the tiles nearest to
-where they were found.
+Frames are made coarse until memory holds them, and registered. Regions that show the same by then
+are registered again, with all their pixels, and their motions refined as those of frames that
+memory holds; the motion of a whole frame is the one of its kind that takes places in the regions
+nearest to where they were found.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.dask import tiles
+from dhop.dask import regions
 from dhop.dask.operator import DaskArray, da, dask
 from dhop.estimation import groups
 from dhop.estimation.groups import Kind
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 COARSE = 1024  # most pixels of a coarse frame along an axis
 STEPS = 5  # of least squares, of maps that are nearly straight
-GRID = 3  # places along each axis of a tile that are compared
+GRID = 3  # places along each axis of a region that are compared
 
 
 class Moved(NamedTuple):
@@ -40,7 +40,7 @@ class Moved(NamedTuple):
     motions : ndarray, shape (F, 3, 3)
         Those of that, refined.
     apart : float or None
-        Pixels by which a tile differs from the motion, at most; None if there were none.
+        Pixels by which a region differs from the motion, at most; None if there were none.
     """
 
     registration: Registration
@@ -122,12 +122,12 @@ def _exact(
     factor: tuple[int, ...],
     decimation: Decimation,
 ) -> tuple[Array, float | None]:
-    """Motions by tiles, and how far these are from them."""
+    """Motions by regions, and how far these are from them."""
     shape, first = grey.shape[-2:], found.reference
     pairs: list[list[Array]] = [[] for _ in rough]
-    for place in tiles.places(shape):
-        starts = tiles.moved_starts(place, shape, list(rough))
-        parts = [tiles.part(start, shape) for start in starts]
+    for place in regions.places(shape):
+        starts = regions.moved_starts(place, shape, list(rough))
+        parts = [regions.part(start, shape) for start in starts]
         given = dask.compute([(grey[i][cut], seen[i][cut]) for i, cut in enumerate(parts)])[0]
         values, maps = np.stack([one for one, _ in given]), [on for _, on in given]
         own = register(values, maps, model=found.model)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from dhop.cautions import PSFWarning, RangeWarning
-from dhop.dask.cameras import chunked
 from dhop.dask.choices import Choices
+from dhop.dask.frame_operators import chunked
 from dhop.dask.inputs import (
     Survey,
     background_of,
@@ -26,10 +26,10 @@ from dhop.dask.least_squares import least_squares
 from dhop.dask.minimising import minimised
 from dhop.dask.operator import DaskArray, DaskDHOperator, da
 from dhop.dask.problem import Problem
+from dhop.dask.regions import read_regions
 from dhop.dask.scratch import vectors
 from dhop.dask.solution import ChunkedSolution
 from dhop.dask.tiled import TiledInverse
-from dhop.dask.tiles import read_tiles
 from dhop.estimation.photometry import Terms
 from dhop.frames import layouts, observations
 from dhop.frames.motions import Motion
@@ -102,7 +102,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         As for `dhop.super_resolve`; maps of weights and of the background, and `x0`, may be Dask
         arrays, the regulariser is a name or a PSF. The image of a callback's
         step is a Dask array. What is to be found (`beta`, the PSF, shifts, brightness,
-        and what is an outlier) comes from up to five tiles of the frames, of 512 x 512 pixels,
+        and what is an outlier) comes from up to five regions of the frames, of 512 x 512 pixels,
         which are taken into memory; how far they agree is in the notes of the solution.
     solver : str
         ``"auto"``, ``"cg"``, ``"projected"``, ``"reweighted"``, ``"quasi-newton"`` or
@@ -184,7 +184,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
             )
         survey = Survey.of(stack, maps)
         known.look(
-            read_tiles(
+            read_regions(
                 stack, None if weights is None else maps, dark, known.shifts, known.motion, steps,
                 decimation, request, photometry is not None,
             )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.dask.cameras import (
+from dhop.dask.frame_operators import (
     ChunkedOperator,
     DaskChannelOperator,
     DaskMovedOperator,
@@ -33,7 +33,7 @@ EACH = 512  # pixels of the image along each axis of a block, at most
 
 
 @dataclass(frozen=True)
-class Small:
+class LocalProblem:
     """The least squares of a block of the image and of what lies around it.
 
     Attributes
@@ -91,8 +91,8 @@ class Line(NamedTuple):
     inner: slice
 
 
-class Blocks:
-    """The blocks of an image, cut along its chunks.
+class LocalProblems:
+    """Those of the blocks of an image, cut along its chunks.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Blocks:
         ]
         self.shape = tuple(map(len, self._lines))
 
-    def small(self, place: Sequence[int]) -> tuple[Small, list[Any], DaskArray]:
+    def at(self, place: Sequence[int]) -> tuple[LocalProblem, list[Any], DaskArray]:
         """A block's problem, the weights of its frames, and its part of the image."""
         given = self._given
         own = [some[k] for some, k in zip(self._lines, place, strict=True)]
@@ -138,8 +138,8 @@ class Blocks:
             for w, some in zip(given.weights, outputs, strict=True)
         ]
         inner = (..., *(line.inner for line in own))
-        small = Small(makes, tuple(dims), len(own), inner)
-        return small, weights, taken(self._image, [line.pixels for line in own])
+        local = LocalProblem(makes, tuple(dims), len(own), inner)
+        return local, weights, taken(self._image, [line.pixels for line in own])
 
 
 def _lines(A: ChunkedOperator, number: int, taps: int, varies: bool) -> list[Line]:
