@@ -126,6 +126,7 @@ def test_random_problems(seed):
 
 
 @pytest.mark.fuzz
+@pytest.mark.filterwarnings("ignore::dhop.cautions.PSFWarning")
 def test_two_hundred_random_problems():
     """Most of them converge: what is refused aside, nine of ten."""
     found = [check(random_problem(seed)) for seed in range(1000, 1200)]

@@ -63,6 +63,17 @@ def test_lines_of_channels_and_of_sums():
     assert_array_equal(ax.lines[5].get_ydata(), solution.image[:, 2])
 
 
+def test_each_channel_converges_on_a_line_of_its_own():
+    blurs = [BLUR, psf.gaussian(5, 0.8)]  # so that channels are solved one by one
+    options = {"channel_axis": -1, "beta": 0.1, "boundary": "constant"}
+    solution = super_resolve(rng.random((8, 9, 2)), blurs, 2, **options)
+    lines = titled(solution.plot(), "cg").lines
+    assert len(lines) == 2
+    assert all((np.diff(line.get_xdata()) > 0).all() for line in lines)
+    drawn = np.concatenate([line.get_ydata() for line in lines])
+    assert_array_equal(drawn, [step.residual for step in solution.history])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [None, 2])
 def test_volumes(channels):

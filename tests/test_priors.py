@@ -71,7 +71,7 @@ def test_the_bits_do_not_depend_on_the_threads(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "gain"), [(4, 0.4), (1, 0.3)])
 def test_edges_are_kept(count, gain):
-    """On average of three photographs, and nowhere much worse; the table is in docs/losses.md."""
+    """On average of three photographs, and nowhere much worse: the table of howto/losses.md."""
     gains = []
     for name in ("astronaut", "coffee", "moon"):
         frames, shifts, truth = frames_of(name, count)

@@ -27,7 +27,7 @@ def tabulate(start0, output0, tap0, start1, output1, tap1, windows0, windows1,
     Parameters
     ----------
     start0, output0, tap0, start1, output1, tap1 : int arrays
-        `dhop.model.geometry.Relation` of either axis: the outputs of each pixel.
+        `dhop.model.relations.Relation` of either axis: the outputs of each pixel.
     windows0, windows1 : (m, T) int arrays
         Pixel that each tap of each output reads, -1 for a zero outside.
     near0, member0, near1, member1 : int arrays

@@ -33,7 +33,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     Parameters
     ----------
     start0, line0, tap0, start1, line1, tap1 : int arrays
-        `dhop.model.geometry.Relation` of either axis.
+        `dhop.model.relations.Relation` of either axis.
     weights : (T0, T1) float64 or complex128 array
     sizes, others : tuples of 5 int
         Shapes (b0, k0, b1, k1, b2) of the compressed lines and of their indices.

@@ -36,7 +36,8 @@ def report(solution: Any, deviation: Array | None = None) -> Figure:
         if spread is not None:
             band = line - spread[channel], line + spread[channel]
             ax.fill_between(pixels, *band, color=drawn.get_color(), alpha=0.3, lw=0)
-    ax.set(title=f"{len(frames)} frames of {frames.shape[-1]}", xlabel="pixel", ylabel="brightness")
+    count = f"{len(frames)} frames" if len(frames) > 1 else "a frame"
+    ax.set(title=f"{count} of {frames.shape[-1]} pixels", xlabel="pixel", ylabel="brightness")
     ax.legend()
     below = [figure.add_subplot(grid[1, column]) for column in range(3)]
     residuals = solution.residuals().reshape(-1, frames.shape[-1])

@@ -124,13 +124,16 @@ def unit_of_residuals(solution: Any) -> str:
 
 
 def convergence(ax: Any, solution: Any) -> None:
-    """The gradient at each iteration."""
+    """The gradient at each iteration, with a line for each problem that was solved by itself."""
     steps = [(step.iteration, step.residual) for step in solution.history if step.residual > 0]
     if len(steps) < 2:
         last = f"relative gradient {steps[-1][1]:.1e}" if steps else "relative gradient 0"
         say(ax, f"solver {solution.solver}\n{last}")
         return
-    ax.semilogy(*zip(*steps, strict=True), ".-")
+    table = np.array(steps)
+    begins = np.flatnonzero(np.diff(table[:, 0]) <= 0) + 1
+    for part in np.split(table, begins):
+        ax.semilogy(*part.T, ".-", color="tab:blue")
     state = "converged" if solution.converged else "not converged"
     ax.set(title=f"{solution.solver}, {state}", xlabel="iteration", ylabel="relative gradient")
     ax.grid(alpha=0.3)
