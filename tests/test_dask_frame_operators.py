@@ -17,7 +17,7 @@ dask = pytest.importorskip("dask")
 
 from dhop.cautions import RegistrationWarning  # noqa: E402
 from dhop.dask import regions, registration, super_resolve  # noqa: E402
-from dhop.dask.frame_operators import chunked, looking  # noqa: E402
+from dhop.dask.frame_operators import centres_on_scene, chunked  # noqa: E402
 from dhop.operators.moved import MovedOperator  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -95,14 +95,14 @@ def test_which_pixels_look_at_the_scene(kind):
         motion = motion.copy()
         motion[:, 3, 4] = np.nan
     grid = motions.Grid.build(SHAPE, (2, 2), (1, 1), (0, 0), "mean")
-    found = looking(motion, grid, DIMS, ((4, 4, 1), (5, 6)))
+    found = centres_on_scene(motion, grid, DIMS, ((4, 4, 1), (5, 6)))
     centres = motion if kind == "positions" else places_of(motion)(*np.indices(SHAPE, float))
     expected = np.all(
         [(c >= -0.5) & (c <= m - 0.5) for c, m in zip(centres, SHAPE, strict=True)], 0
     )
     assert not expected.all()
     assert (found.compute() == expected).all()
-    assert looking(np.eye(3), grid, DIMS, (SHAPE[:1], SHAPE[1:])) is True
+    assert centres_on_scene(np.eye(3), grid, DIMS, (SHAPE[:1], SHAPE[1:])) is True
 
 
 def test_the_solution_is_that_of_the_normal_equations(tmp_path):

@@ -56,6 +56,14 @@ def test_what_waits_is_bounded(monkeypatch):
         assert all(len(waiting) <= 1 for waiting in workspace._waiting.values())
 
 
+def test_less_waits_where_memory_is_short(monkeypatch):
+    monkeypatch.setattr(workspace, "_free_at_first", lambda: 16 * 10_000)
+    for numbers, sizes in ((1000, [8192]), (600, [5120]), (2000, [])):
+        with Borrowed(np.dtype(float), (numbers,)):
+            pass
+        assert sorted(size for size, waiting in workspace._waiting.items() if waiting) == sizes
+
+
 @pytest.mark.parametrize("size", [0, 1, 64, 1000, 1024, 1025, 10**6, 2**30 + 1])
 def test_little_is_wasted(size):
     rounded = workspace._rounded(size)

@@ -70,8 +70,8 @@ def sizes(plan: Solve) -> tuple[int, ...]:
 
 
 @contextmanager
-def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
-    """A temporary folder for vectors of the size of the scene."""
+def files(plan: Solve, chunks: tuple[int, ...], scratch: Path | None, out: Path) -> Iterator[Path]:
+    """A temporary folder for vectors of the size of the scene, which is in `chunks`."""
     place = out.parent if scratch is None else scratch
     if not place.is_dir():
         raise FileNotFoundError(f"--scratch {place} is not a folder")
@@ -84,20 +84,25 @@ def files(plan: Solve, scratch: Path | None, out: Path) -> Iterator[Path]:
         )
     with TemporaryDirectory(prefix=".dhop-", dir=place) as folder:
         note(
-            f"in chunks of {extent(sizes(plan))}, for in memory about {in_units(plan.nbytes)} "
+            f"in chunks of {extent(chunks)}, for in memory about {in_units(plan.nbytes)} "
             f"would be needed; up to {in_units(size)} of files are in {place} meanwhile"
         )
         yield Path(folder)
 
 
 def solve(
-    stack: Any, psf: Any, factor: tuple[int, ...], plan: Solve, folder: Path, **options: Any
+    stack: Any,
+    psf: Any,
+    factor: tuple[int, ...],
+    chunks: tuple[int, ...],
+    folder: Path,
+    **options: Any,
 ) -> Solution:
     """`dhop.dask.super_resolve`, whose vectors are files in a folder."""
     from dhop.dask import super_resolve
 
-    chunks = (*stack.chunks[1 : -len(factor)], *sizes(plan))
-    return super_resolve(stack, psf, factor, chunks=chunks, scratch=folder, **options)
+    every = (*stack.chunks[1 : -len(factor)], *chunks)
+    return super_resolve(stack, psf, factor, chunks=every, scratch=folder, **options)
 
 
 def deviation(solution: Solution, noise: float | None, folder: Path) -> Any:

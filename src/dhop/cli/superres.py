@@ -223,10 +223,11 @@ def superres(
         arguments["weights"] = maps.weights(weights or [], mask or [], inverse_variance)
         if not numeric:
             arguments["background"] = unit.one * maps.background(Path(background))
-        with chunked.files(plan, scratch, out) if in_chunks else nullcontext() as folder:
+        sides = chunked.sizes(plan) if in_chunks else ()
+        with chunked.files(plan, sides, scratch, out) if in_chunks else nullcontext() as folder:
             solve = super_resolve
             if folder is not None:
-                solve = partial(chunked.solve, plan=plan, folder=folder)
+                solve = partial(chunked.solve, chunks=sides, folder=folder)
             solution = _solved(solve, output, stack, blurs, factors, **arguments)
             compared = {} if known is None else solution.metrics(known)
             lines, facts = summary.of(solution, out, compared, ndim)

@@ -148,8 +148,8 @@ class Choices:
         self._each("aligning", look, progress)
         found = np.stack([region.known.shifts + region.moved for region in self.regions])
         fits = np.stack([
-            np.ones(len(self.trust), bool) if (how := region.known.registration) is None
-            else how.fits
+            np.ones(len(self.trust), bool) if (fit := region.known.registration) is None
+            else fit.fits
             for region in self.regions
         ])  # fmt: skip
         self.registration = self.registration or self.regions[0].known.registration
@@ -242,7 +242,7 @@ class Choices:
             self._each("comparing brightness", look, progress)
             self._settle_brightness()
 
-    def how(self, beta: float, background: Any, progress: Progress) -> Variational | None:
+    def variational(self, beta: float, background: Any, progress: Progress) -> Variational | None:
         """How to solve, if not by least squares: with what is an outlier, and the background."""
         if not self.regions or self.regions[0].special is None:
             return None

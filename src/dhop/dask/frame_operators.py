@@ -152,7 +152,7 @@ class DaskChannelOperator(_Composed):
         return da.stack(products).rechunk({0: self.chunks[0]})
 
 
-def looking(motion: Any, grid: Grid, scene: tuple[int, ...], chunks: Chunks) -> Any:
+def centres_on_scene(motion: Any, grid: Grid, scene: tuple[int, ...], chunks: Chunks) -> Any:
     """Which pixels of a frame have their centres on the scene: True, or a Dask array.
 
     Parameters

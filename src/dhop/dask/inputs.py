@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.dask import ome
-from dhop.dask.frame_operators import ChunkedOperator, looking
+from dhop.dask.frame_operators import ChunkedOperator, centres_on_scene
 from dhop.dask.operator import DaskArray, as_dask, da, dask
 from dhop.frames import layouts, motions, observations
 from dhop.model.decimation import Decimation
@@ -94,7 +94,7 @@ def on_scene(
     grid = motions.Grid.build(shape, factor, (1,) * ndim, (0,) * ndim, decimation)
     found = []
     for weight, each in zip(weights, motion, strict=True):
-        seen = looking(each, grid, scene, chunks)
+        seen = centres_on_scene(each, grid, scene, chunks)
         own = weight if seen is True else da.broadcast_to(weight * seen, stack.shape[1:])
         found.append(own)
     return found

@@ -34,7 +34,7 @@ TOGETHER = 256  # pixels along an axis of the chunks that starlets look at, at l
 
 def minimised(
     given: Problem,
-    how: Variational,
+    variational: Variational,
     start: DaskArray | None,
     seen: Sequence[Any],
     vectors: Vectors,
@@ -51,7 +51,7 @@ def minimised(
     ----------
     given : Problem
         Its weights are those of the loss, its `beta` is that of the prior.
-    how : Variational
+    variational : Variational
         With the threshold of a robust loss. The background of `photon_noise` is a Dask array that
         has been subtracted from the frames.
     start : dask.array.Array or None
@@ -63,63 +63,63 @@ def minimised(
     maxiter, rtol, callback, progress
         As for `dhop.super_resolve`.
     """
-    squares = replace(given, beta=how.curvature(given.beta))
+    squares = replace(given, beta=variational.curvature(given.beta))
     root = solvers.root_of_two(max(squares.scales()))
     problem, A = squares.divided(root**2), given.operators[0]
-    penalty = Squares(given.penalties) if how.prior is None else _prior(how, A)
-    origin = x = _origin(given, how, seen).astype(given.frames.dtype)
+    penalty = Squares(given.penalties) if variational.prior is None else _prior(variational, A)
+    origin = x = _origin(given, variational, seen).astype(given.frames.dtype)
     if start is not None:
-        x = start.clip(*how.box)
-        x = x if how.photon_noise is None else np.maximum(x, DARK * origin)
-    data = _data(problem, how, [weight / root**2 for weight in seen], root)
+        x = start.clip(*variational.box)
+        x = x if variational.photon_noise is None else np.maximum(x, DARK * origin)
+    data = _data(problem, variational, [weight / root**2 for weight in seen], root)
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
     x, goal = vectors.hold(x), -np.inf
-    if how.solver != "richardson-lucy":
+    if variational.solver != "richardson-lucy":
         posed = problem
-        if how.photon_noise is not None:
+        if variational.photon_noise is not None:
             posed = objective.majoriser(objective.evaluate(x)).problem
         objective = replace(objective, precondition=near(posed))
-    if how.solver == "reweighted":
+    if variational.solver == "reweighted":
         iterates = objective.reweighted(x)
-    elif how.solver == "richardson-lucy" and how.photon_noise is not None:
-        goal = _noise(given.frames, how.photon_noise, seen) / root**2 if rtol > 0 else 0.0
+    elif variational.solver == "richardson-lucy" and variational.photon_noise is not None:
+        goal = _noise(given.frames, variational.photon_noise, seen) / root**2 if rtol > 0 else 0.0
         iterates = objective.richardson_lucy(x, goal)
     else:
-        iterates = objective.descending(x, how.box)
+        iterates = objective.descending(x, variational.box)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = minimise(
-            objective, iterates, how.solver, box=how.box, maxiter=maxiter, rtol=rtol,
-            origin=None if start is None else origin, callback=callback, progress=progress,
-            enough=lambda evaluation: evaluation.loss <= goal,
+            objective, iterates, variational.solver, box=variational.box, maxiter=maxiter,
+            rtol=rtol, origin=None if start is None else origin, callback=callback,
+            progress=progress, enough=lambda evaluation: evaluation.loss <= goal,
         )  # fmt: skip
     products = [A.degrade(found.x.astype(WIDE)) for A in given.operators]
     last = [data.quadratic_model(*each) for each in enumerate(products)]
-    robustness = [each.robustness for each in last] if how.robust else None
+    robustness = [each.robustness for each in last] if variational.robust else None
     ended = replace(squares, weights=[root**2 * each.weights for each in last])
     size = root * found.residual_norm
     return found._replace(residual_norm=size, operator=None, weights=robustness), ended
 
 
-def _prior(how: Variational, A: Any) -> Variation | Gathered:
-    if how.prior != "starlet":
-        return Variation(A, how.edge)
+def _prior(variational: Variational, A: Any) -> Variation | Gathered:
+    if variational.prior != "starlet":
+        return Variation(A, variational.edge)
     chunks = list(A.chunks)
     for axis in A.image_axes:
         chunks[axis] = gathered(chunks[axis], TOGETHER)
     scales = Starlet.build(
-        A.dims, len(A.image_axes), how.edge, DaskDHOperator, chunks=tuple(chunks)
+        A.dims, len(A.image_axes), variational.edge, DaskDHOperator, chunks=tuple(chunks)
     )
     return Gathered(scales, tuple(chunks))
 
 
 def _data(
-    problem: Problem, how: Variational, seen: Sequence[Any], root: float
+    problem: Problem, variational: Variational, seen: Sequence[Any], root: float
 ) -> ResidualLoss | PoissonLoss:
-    if how.photon_noise is not None:
-        return _photons(problem.frames, how.photon_noise, seen)
-    if how.threshold is None:
+    if variational.photon_noise is not None:
+        return _photons(problem.frames, variational.photon_noise, seen)
+    if variational.threshold is None:
         return ResidualLoss(problem, losses.Square())
-    return ResidualLoss(problem, losses.robust(how.loss, how.threshold / root))
+    return ResidualLoss(problem, losses.robust(variational.loss, variational.threshold / root))
 
 
 def _photons(frames: DaskArray, photon_noise: PhotonNoise, weights: Sequence[Any]) -> PoissonLoss:
@@ -156,18 +156,18 @@ def _expected(frame: Any, back: Any, weight: Any, gain: float, read_noise: float
     return weight * deviance(mean + (read_noise / gain) ** 2)
 
 
-def _origin(given: Problem, how: Variational, seen: Sequence[Any]) -> DaskArray:
+def _origin(given: Problem, variational: Variational, seen: Sequence[Any]) -> DaskArray:
     """The zero image, or where photons are counted, an even one as bright as the frames."""
     A = given.operators[0]
     level = 0.0
-    if how.photon_noise is not None:
+    if variational.photon_noise is not None:
         block = float(A.degrade(da.ones(A.dims, chunks=A.chunks)).mean()) or 1.0
         on = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in seen]
         pairs = list(zip(given.frames, on, strict=True))
         total = float(sum(da.where(w, y, 0).astype(WIDE).sum() for y, w in pairs))
         count = float(sum(w.sum() for w in on)) or 1.0
-        level = max(total / count / block, 0.0) + LEAST * how.photon_noise.gain
-    low, high = how.box
+        level = max(total / count / block, 0.0) + LEAST * variational.photon_noise.gain
+    low, high = variational.box
     level = min(max(level, low), high)
     assert isfinite(level)
     return da.full(A.dims, level, chunks=A.chunks, dtype=WIDE)

@@ -197,7 +197,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
     number = known.choose_beta(beta, noise, progress)
     if photometry is not None:
         known.brighten(photometry, number, progress)
-    how = known.how(number, dark, progress)
+    variational = known.variational(number, dark, progress)
     if chunks is None:
         sizes = zip(stack.chunks[-ndim:], ratio, strict=True)
         chunks = (*stack.chunks[1:-ndim], *(max(round(max(some) * f), 1) for some, f in sizes))
@@ -228,8 +228,8 @@ decimation, dims, x0, maxiter, rtol, callback, progress
                 "maxiter": maxiter, "rtol": rtol, "callback": solvers.user_callback(callback, axis),
                 "progress": progress,
             }  # fmt: skip
-            if how is not None:
-                return minimised(given, how, start, seen, kept, near, **settings)
+            if variational is not None:
+                return minimised(given, variational, start, seen, kept, near, **settings)
             return least_squares(given, start, nonnegative, kept, near, **settings), given
 
         found, solved = solve(number, start)
@@ -254,7 +254,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         if found.weights is not None:
             pairs = zip(known.trust, found.weights, strict=True)
             trusted = kept.image(da.stack([u * w for u, w in pairs]))
-        if how is not None:
+        if variational is not None:
             maps = [da.broadcast_to(da.asarray(w), stack.shape[1:]) for w in solved.weights]
             solved = replace(solved, weights=list(kept.image(da.stack(maps))))
     return ChunkedSolution(
@@ -279,7 +279,7 @@ decimation, dims, x0, maxiter, rtol, callback, progress
         boundary=boundary,
         nonnegative=nonnegative,
         bounds=request.limits,
-        edge=None if how is None else how.edge,
+        edge=None if variational is None else variational.edge,
         target=wanted,
         estimate=None if wanted is None else layouts.outward(image, axis),
         weights=trusted,

@@ -3,15 +3,19 @@
 Allocating a few megabytes of fresh memory can take longer than a product in it.
 """
 
+from functools import cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.runtime import memory
+
 Array = NDArray[Any]
 
 KEPT = 2**29  # most bytes in the cache
+SHARE = 16  # and no more than one in so many bytes of memory that were free at first
 LARGE = 2**25  # bytes; the C library keeps smaller ones itself when they are freed
 LINE = 64  # bytes, of the cache
 
@@ -26,7 +30,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], least: int | None = None
     A smaller `least` is for threads other than the main one, of which the C library keeps less.
     """
     size = prod(shape) * dtype.itemsize
-    if size < (LARGE if least is None else least) or size > KEPT:
+    if size < (LARGE if least is None else least) or size > _most():
         return np.empty(shape, dtype)
     return np.asarray(_Loan(_take(_rounded(size)), size)).view(dtype).reshape(shape)
 
@@ -64,6 +68,17 @@ class Borrowed:
         _give(self._buffer)
 
 
+def _most() -> int:
+    """Most bytes in the cache: fewer where memory is short."""
+    free = _free_at_first()
+    return KEPT if free is None else min(KEPT, free // SHARE)
+
+
+@cache
+def _free_at_first() -> int | None:
+    return memory.available()
+
+
 def _take(size: int) -> Array:
     try:
         return _waiting[size].pop()
@@ -75,9 +90,9 @@ def _give(buffer: Array) -> None:
     size = total = buffer.size
     for each, buffers in list(_waiting.items()):
         total += each * len(buffers)
-    if total > KEPT:
+    if total > _most():
         _waiting.clear()
-    if size <= KEPT:
+    if size <= _most():
         _waiting.setdefault(size, []).append(buffer)
 
 
