@@ -37,7 +37,7 @@ def cells(paths):
     results = [json.loads(Path(path).read_text())["benchmarks"] for path in paths]
     for each in chain.from_iterable(results):
         cell = each["extra_info"]
-        times = cell["times"]
+        times = cell.get("times", {})  # of products; matrices and chunks have other figures
         mine = {name: t for name, t in times.items() if name.startswith("dhop ")}
         peers = {name: t for name, t in times.items() if not name.startswith("dhop")}
         if peers:

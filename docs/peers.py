@@ -5,7 +5,7 @@ python docs/peers.py
 A photograph that wraps, blurred, with noise or in photons. Every method is given the data and the
 PSF. Those that choose no number of iterations, or weight, are given the best of several, by the
 truth. Then volumes and stars, see peers_volumes.py and peers_stars.py. What is not installed has no
-row.
+row, and the page, which tells of all of them, is printed and not written then.
 """
 
 import platform
@@ -191,7 +191,7 @@ not matter, take STARRED.
 
 {versions}, Python {python}.
 
-`python docs/peers.py` writes this page; of packages that are not installed there is no row.
+`python docs/peers.py` writes this page, if all of these are installed.
 """
 
 
@@ -225,7 +225,11 @@ def main():
         noise=peers_stars.NOISE, gain=max(quality.values()) - max(others, default=np.nan),
         versions=", ".join(f"{name} {version(name)}" for name in PACKAGES if found(name)),
     )  # fmt: skip
-    PAGE.write_text(text)
+    missing = [name for name in PACKAGES if not found(name)]
+    if missing:
+        print(text, f"\nNot written: {', '.join(missing)} not installed.")
+    else:
+        PAGE.write_text(text)
 
 
 def found(name):

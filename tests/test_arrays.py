@@ -334,18 +334,18 @@ TRAPS = {
     "ragged rows": ({"frames": [[1.0, 2.0], [3.0]]}, "unequal lengths"),
     "a psf of a line": ({"psf": BLUR[0], "frames": MANY[None]}, "of the psf's axes, with one"),
     "a psf of a volume": ({"psf": np.stack([BLUR] * 3)}, "of the psf's axes, with one"),
-    "a psf of four axes": ({"psf": np.stack([[BLUR] * 3] * 2)}, "1 frames, but psfs of 2 frames"),
+    "a psf of four axes": ({"psf": np.stack([[BLUR] * 3] * 2)}, "1 frame, but psfs of 2 frames"),
     "a psf of a number": ({"psf": 1.0}, "1, 2 or 3 dimensions, got 0"),
     "no psf": ({"psf": np.ones((0, 3))}, "psf must not be empty"),
     "psfs of other frames": ({"frames": MANY, "psf": [BLUR] * 2}, "3 frames, but 2 psfs"),
-    "psfs of frames for one": ({"psf": [BLUR] * 3}, "1 frames, but 3 psfs"),
+    "psfs of frames for one": ({"psf": [BLUR] * 3}, "1 frame, but 3 psfs"),
     "psfs, channels last": (
         {"frames": random(20, 17, 3), "channel_axis": -1, "psf": random(9, 9, 3)},
         "of the psf's axes, with one",
     ),
     "psfs of two channels": (
         {"frames": random(3, 20, 17), "channel_axis": 0, "psf": [BLUR] * 2},
-        "1 frames of 3 channels, but 2 psfs",
+        "1 frame of 3 channels, but 2 psfs",
     ),
     "psfs of too many frames and channels": (
         {"frames": random(2, 3, 20, 17), "psf": [[BLUR] * 3] * 3},

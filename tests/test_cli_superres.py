@@ -153,6 +153,13 @@ class TestBurst:
         assert found["fits"] == [True] * len(burst)
         assert found["warnings"] == []
 
+    def test_a_point_as_psf_is_named(self, burst, tmp_path):
+        np.save(tmp_path / "point.npy", np.ones((1, 1)))
+        for blur, said in ("point.npy", "1 x 1, a point: no blur"), ("", "9 x 9, width 1.04"):
+            given = tmp_path / blur if blur else "gaussian:sigma=1"
+            result = succeed(burst[0], out=tmp_path / f"{blur}.png", psf=given, beta=0.01)
+            assert said in result.stdout
+
     def test_a_psf_that_the_frame_contradicts(self, burst, tmp_path):
         wide = succeed(burst[0], out=tmp_path / "out.png", psf="gaussian:sigma=4")
         assert "warning: the frames hold detail" in wide.stderr

@@ -162,6 +162,15 @@ def test_a_psf_of_zeros(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_psf_whose_origin_is_another_row(method):
+    """The only row of the image is moved out of sight, and what comes into sight is dark."""
+    A = DHOperator((1, 48), np.ones((1, 3)), 1, center=(1, 1), method=method)
+    assert A.nnz == 0
+    assert not (A @ np.ones(48)).any()
+    assert not (A.H @ np.ones(48)).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_fault_16_what_one_bad_pixel_reaches(method, value):
     """Fault 16: the taps on it, at most the box around them; the Fourier method says no."""

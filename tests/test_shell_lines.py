@@ -78,7 +78,9 @@ def files(tmp_path, monkeypatch):
     visit = {"SCI": scene, "DQ": np.zeros((60, 60), "i4"), "PSF": psf.gaussian(7, 1.0)}
     units = [fits.ImageHDU(values, name=name) for name, values in visit.items()]
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
-    fits.writeto("psf.fits", psf.gaussian(7, 1.0))
+    fits.writeto("bands.fits", np.stack([scene, 2 * scene, 3 * scene]))
+    for name, sigma in (("psf", 1.0), ("g", 1.1), ("r", 1.0), ("i", 0.9)):
+        fits.writeto(f"{name}.fits", psf.gaussian(7, sigma))
     cards = {"NXPSFS": 2, "NYPSFS": 1, "IPSFX01": 1, "IPSFX02": 4096, "JPSFY01": 1025}
     fields = np.array([psf.gaussian(41, sigma) for sigma in (4.0, 6.0)])
     fits.writeto("STDPSF_WFC3UV_F606W.fits", fields, fits.Header(cards))

@@ -34,7 +34,9 @@ def _lines(solution: Solution, out: Path, compared: dict[str, float], ndim: int)
         "solver": f"{solution.solver}, iterations: {solution.iterations}",
     }
     if not isinstance(solution.psf, list):
-        lines["psf"] = f"{extent(solution.psf.shape[-ndim:])}, width {width(solution.psf):.2f}"
+        size = solution.psf.shape[-ndim:]
+        blur = f"width {width(solution.psf):.2f}" if max(size) > 1 else "a point: no blur"
+        lines["psf"] = f"{extent(size)}, {blur}"
     if solution.motion is not None:
         found = solution.registration
         lines["motion"] = "given" if found is None else found.model

@@ -113,9 +113,9 @@ class Model:
 
     @property
     def is_line(self) -> bool:
-        """Whether an image is a single row, and the PSF too."""
+        """Whether an image is a single row, and the PSF too, with its origin on that row."""
         rows = self.axes[0]
-        return len(self.axes) == 2 and rows.size == rows.taps == 1
+        return len(self.axes) == 2 and rows.size == rows.taps == rows.reads == 1
 
     @property
     def volume(self) -> tuple[Axis, Axis, Axis]:

@@ -118,8 +118,9 @@ def off_centre(psf: Any) -> str | None:
                 f"the peak of a psf of {each.shape} is {', '.join(f'{o:g}' for o in off)} pixels "
                 f"({'planes, ' * (len(off) - 2)}rows, columns) from its origin, "
                 f"{tuple((K - 1) // 2 for K in each.shape)}, and moves "
-                "the image by as much; psf.from_array(array, center='peak') centres it, psf.shift "
-                "moves it by half a pixel, and center= says that it is meant"
+                "the image by as much; psf.from_array(array, center='peak'), on the command line "
+                "--center peak, puts it there, psf.shift moves it by half a pixel, and center= "
+                "says that it is meant"
             )
     return None
 
@@ -187,7 +188,8 @@ def _levels(psf: Any) -> int:
 
 
 def _counted(count: int, channels: int) -> str:
-    return f"{count} frames" + (f" of {channels} channels" if channels else "")
+    frames = "1 frame" if count == 1 else f"{count} frames"
+    return frames + (f" of {channels} channels" if channels else "")
 
 
 def of_channels(psf: Any) -> list[Array]:
