@@ -197,8 +197,8 @@ class Preparation:
             if not spectra.values.any():
                 # For constant frames, or a single pixel, any beta will do.
                 return self.fallback_beta(regulariser)
-            scene = self._scene(spectra, self.check_psf)
-            self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
+            scenes = self._scenes(spectra, self.check_psf)
+            self.curve = choose_beta(spectra, transfers, scenes, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
         number = max(self.curve.beta, least)
@@ -260,7 +260,7 @@ class Preparation:
     def variance(self) -> float:
         """The noise variance of a pixel of weight one."""
         spectra = self._spectra()
-        return self._scene(spectra, False).noise if spectra.values.any() else 0.0
+        return self._scenes(spectra, False)[0][1].noise if spectra.values.any() else 0.0
 
     def fallback_beta(self, regulariser: Stencils) -> float:
         """A moderate `beta`, from the ratio of data and penalty alone."""
@@ -360,26 +360,27 @@ class Preparation:
             return np.stack([spectra.transfer(one) * pixels for one in each])
         return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
-    def _scene(self, spectra: Spectra, check_psf: bool) -> Scene:
-        """The model of scene and noise: with the PSF, or a Gaussian that fits clearly better."""
+    def _scenes(self, spectra: Spectra, check_psf: bool) -> list[tuple[float, Scene]]:
+        """Models of scene and noise, and their parts: with the PSF, and a Gaussian if that fits."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in blurs.of_channels(self.psf[i])]
-            return given_blur(spectra, self.decimation, blurs.mean(every))
+            return [(1.0, given_blur(spectra, self.decimation, blurs.mean(every)))]
         plain = blurs.plain(self.psf)
         given = given_blur(spectra, self.decimation, plain)
         if not check_psf or len(self.factor) == 3:  # no PSF of a volume is round
-            return given
+            return [(1.0, given)]
         _, free = fit_blur(spectra, self.decimation)
         own = blurs.width(plain)
         if 1 in plain.shape and np.exp(free.parameters[0]) > own:
-            return given  # the lines of spectra have widths of their own
-        if not psf_mismatch.contradicted(given, free, len(spectra)):
-            return given
-        seen = spectra.values.shape[0] * spectra.values.shape[1]
-        text = psf_mismatch.objection(free, own, seen)
-        if text:
-            self.warn(text, PSFWarning)
-        return free
+            return [(1.0, given)]  # the lines of spectra have widths of their own
+        part = psf_mismatch.doubt(given, free, len(spectra))
+        if part > 0.5:
+            seen = spectra.values.shape[0] * spectra.values.shape[1]
+            text = psf_mismatch.objection(free, own, seen)
+            if text:
+                self.warn(text, PSFWarning)
+        models = (1 - part, given), (part, free)
+        return [model for model in models if model[0] > 0]
 
 
 def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
