@@ -13,6 +13,7 @@ from dhop.frames.noise import quiet_noise
 Array = NDArray[Any]
 
 NOISE = 5.0  # standard deviations of the noise, and ...
+BRIGHT = 3.0  # times the range of a frame without spikes: these outshine it
 VARIES = 3.0  # times the variation of the neighbours: a spike is farther from their median
 
 
@@ -50,3 +51,27 @@ def despiked(frames: Array, weights: Sequence[Array] | None = None) -> Array:
             limit = VARIES * (high - low) + NOISE * quiet_noise(seen)
             np.copyto(image, middle, where=abs(seen - middle) > limit)
     return result
+
+
+def without_bright_spikes(
+    frames: Array, weights: Sequence[Array] | None = None
+) -> tuple[Array, int]:
+    """The frames without spikes, and how many of these outshine the rest of their frame by far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.outer(np.hanning(33), np.hanning(33))
+    >>> struck = frame.copy()
+    >>> struck[14, 20] = 9
+    >>> [without_bright_spikes(each[None])[1] for each in (frame, struck)]
+    [0, 1]
+    """
+    clean = despiked(frames, weights)
+    bright = 0
+    for frame, calm, weight in zip(frames, clean, each_weight(weights, len(frames)), strict=True):
+        seen = np.broadcast_to(weight > 0, frame.shape)
+        if seen.any():
+            change = abs(frame[seen] - calm[seen])
+            bright += int(np.sum(change > BRIGHT * np.ptp(calm[seen])))
+    return clean, bright

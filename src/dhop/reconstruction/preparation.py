@@ -8,7 +8,7 @@ solve, whatever the size of the frames.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning, warn
 from dhop.estimation.photometry import Photometry, Terms, matched
-from dhop.frames import motions, observations
+from dhop.frames import motions
 from dhop.frames.masks import each_weight
 from dhop.frames.scene import Scene
 from dhop.frames.spectra import Spectra
+from dhop.frames.spikes import without_bright_spikes
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs, psf_mismatch, refining
+from dhop.reconstruction import blurs, inputs, psf_mismatch, refining
 from dhop.reconstruction.crop import Crop
 from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
@@ -32,7 +33,6 @@ from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Rule, SpectralSolver, choose_beta
 
 Array = NDArray[Any]
-Moves: TypeAlias = Literal["estimate", "refine"]
 
 VISIBLE = 0.25  # pixels of a shift, from which on frames without shifts draw a warning
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
@@ -102,9 +102,11 @@ class Preparation:
             model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
         elif motion is not None:
             shifts = self._set_motion(motion)
-        given, improve = _asked(shifts, len(self.frames), len(self.factor))
+        given, improve = inputs.asked_shifts(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
+        if improve:
+            self._leave_out_spikes()
         if isinstance(given, str):
             self._register(model, progress)
         else:
@@ -119,6 +121,20 @@ class Preparation:
             self._warn_of_shifts()
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
+
+    def _leave_out_spikes(self) -> None:
+        """Align frames without spikes that outshine the scene, and warn of them.
+
+        Least squares would follow these instead of the scene.
+        """
+        clean, spikes = without_bright_spikes(self.frames, self.weights)
+        if spikes:
+            self.frames = clean
+            self.warn(
+                f"{spikes} pixels outshine the scene by far, as cosmic rays do; the motion was "
+                "found without them, and loss='huber' keeps them out of the image, too",
+                RegistrationWarning,
+            )
 
     def _set_motion(self, motion: Any) -> Array:
         """Keep motions that are more than shifts; return the shifts, or those of the centres."""
@@ -381,14 +397,3 @@ class Preparation:
                 self.warn(text, PSFWarning)
         models = (1 - part, given), (part, free)
         return [model for model in models if model[0] > 0]
-
-
-def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
-    """The shifts, or "estimate", and whether they are to be refined."""
-    if isinstance(shifts, str):
-        kind = arguments.choice("shifts", shifts, get_args(Moves))
-        return ("estimate" if kind == "estimate" else np.zeros((count, ndim))), True
-    if isinstance(shifts, tuple) and len(shifts) == 2 and isinstance(shifts[0], str):
-        arguments.choice("shifts[0]", shifts[0], ("refine",))
-        return observations.checked_shifts(shifts[1], count, ndim), True
-    return observations.checked_shifts(shifts, count, ndim), False
