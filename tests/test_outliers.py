@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf, super_resolve
 from dhop.cautions import PSFWarning, RegistrationWarning
-from dhop.frames.spikes import despiked
+from dhop.frames.spikes import despiked, without_bright_spikes
 
 BLUR = psf.gaussian(9, 1.0)
 MARGIN = 24
@@ -238,3 +238,20 @@ def test_spikes_that_outshine_the_scene_do_not_move_it():
             [True] if message else []
         )
         assert_array_equal(solution.frames, given)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 0.7])
+def test_sharp_stars_that_all_frames_show_are_no_spikes(sigma):
+    """The optics blur them less than a pixel; what one frame alone shows is a spike."""
+    rng = np.random.default_rng(0)
+    scene = np.zeros((96, 96))
+    scene[tuple(rng.integers(12, 84, (2, 12)))] = 100 * rng.random(12)
+    frames, shifts = burst(scene, psf.gaussian(9, sigma), 2, 0.05, 5)
+    assert without_bright_spikes(frames, shifts)[1] == 0
+    frames[3, 20, 30] = 5e3
+    clean, count = without_bright_spikes(frames, shifts)
+    assert count == 1
+    assert clean[3, 20, 30] < 100
+    weights = [np.ones((48, 48)) for _ in frames]
+    weights[3][20, 30] = 0
+    assert without_bright_spikes(frames, shifts, weights)[1] == 0

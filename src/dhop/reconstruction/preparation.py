@@ -105,8 +105,6 @@ class Preparation:
         given, improve = inputs.asked_shifts(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
-        if improve:
-            self._leave_out_spikes()
         if isinstance(given, str):
             self._register(model, progress)
         else:
@@ -123,15 +121,15 @@ class Preparation:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
 
     def _leave_out_spikes(self) -> None:
-        """Align frames without spikes that outshine the scene, and warn of them.
+        """Refine shifts without spikes that outshine the scene, and warn of them.
 
-        Least squares would follow these instead of the scene.
+        The spectra are fitted by least squares, which would follow these.
         """
-        clean, spikes = without_bright_spikes(self.frames, self.weights)
+        clean, spikes = without_bright_spikes(self.frames, self.shifts, self.weights)
         if spikes:
             self.frames = clean
             self.warn(
-                f"{spikes} pixels outshine the scene by far, as cosmic rays do; the motion was "
+                f"{spikes} pixels outshine the scene by far, as cosmic rays do; the shifts were "
                 "found without them, and loss='huber' keeps them out of the image, too",
                 RegistrationWarning,
             )
@@ -298,6 +296,8 @@ class Preparation:
 
     def _refine(self, gains: Array) -> Array:
         """Refine shifts or motions; return the gains that belong to them."""
+        if self.motion is None:
+            self._leave_out_spikes()
         given = self.frames, self.weights, self.factor, self.decimation
         if self.motion is None:
             spread = refining.GIVEN if self.registration is None else refining.REGISTERED
