@@ -374,6 +374,10 @@ def test_next_to_nothing_to_choose_from():
             frame = np.random.default_rng(0).random(shape)
             solution = super_resolve(frame, np.ones((3, 3)) / 9, 2, beta=rule)
             assert np.isfinite(solution.image).all()
+    shifts = [(0, 0), (0.3, -0.2), (-0.4, 0.1)]
+    for shape in ((1, 9), (2, 5)):
+        frames = np.random.default_rng(0).random((3, *shape))
+        assert np.isfinite(super_resolve(frames, BLUR, 2, shifts=shifts).image).all()
     assert_allclose(super_resolve(np.ones((16, 16)), BLUR, 2).image, 1, rtol=1e-4)
 
 
