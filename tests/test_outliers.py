@@ -1,14 +1,16 @@
 """Bursts with outliers, against the same bursts without."""
 
+import re
 import warnings
 
 import numpy as np
 import pytest
 from bursts import burst, photograph, quality
+from numpy.testing import assert_array_equal
 
 from dhop import DHOperator, psf, super_resolve
 from dhop.cautions import PSFWarning, RegistrationWarning
-from dhop.frames.spikes import despiked
+from dhop.frames.spikes import despiked, without_bright_spikes
 
 BLUR = psf.gaussian(9, 1.0)
 MARGIN = 24
@@ -215,3 +217,41 @@ def test_despiking_leaves_stars():
     weights = np.isfinite(masked).astype(float)
     assert despiked(struck)[0, 2, 12] == 0
     assert despiked(masked, list(weights))[0, 2, 12] == 0
+
+
+@pytest.mark.slow
+def test_spikes_that_outshine_the_scene_do_not_move_it():
+    """Least squares refined shifts to what the spikes said, without a word."""
+    frames, shifts = burst(photograph("camera", 128), psf.gaussian(9, 1.0), 2, 0.01, 6)
+    rng = np.random.default_rng(1)
+    rough = ("refine", shifts + 0.1 * rng.standard_normal(shifts.shape))
+    hit = np.where(rng.random(frames.shape) < 0.003, 50 * rng.random(frames.shape), frames)
+    for given, message in (frames, None), (hit, "outshine .* loss='huber'"):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            solution = super_resolve(
+                given, psf.gaussian(9, 1.0), 2, shifts=rough, beta=1e-3, maxiter=1
+            )
+        found = solution.shifts - solution.shifts[0]
+        assert abs(found - shifts).max() < 0.05
+        assert [bool(re.search(message, str(one.message))) for one in caught] == (
+            [True] if message else []
+        )
+        assert_array_equal(solution.frames, given)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 0.7])
+def test_sharp_stars_that_all_frames_show_are_no_spikes(sigma):
+    """The optics blur them less than a pixel; what one frame alone shows is a spike."""
+    rng = np.random.default_rng(0)
+    scene = np.zeros((96, 96))
+    scene[tuple(rng.integers(12, 84, (2, 12)))] = 100 * rng.random(12)
+    frames, shifts = burst(scene, psf.gaussian(9, sigma), 2, 0.05, 5)
+    assert without_bright_spikes(frames, shifts)[1] == 0
+    frames[3, 20, 30] = 5e3
+    clean, count = without_bright_spikes(frames, shifts)
+    assert count == 1
+    assert clean[3, 20, 30] < 100
+    weights = [np.ones((48, 48)) for _ in frames]
+    weights[3][20, 30] = 0
+    assert without_bright_spikes(frames, shifts, weights)[1] == 0

@@ -2,6 +2,7 @@
 
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from dhop import DHOperator, cautions, psf, super_resolve
 from dhop.frames import masks
 from dhop.frames.scene import Scene
 from dhop.frames.spectra import Spectra
-from dhop.psf.estimation import given_blur
+from dhop.psf.estimation import fit_blur, given_blur
+from dhop.reconstruction.psf_mismatch import LIMIT, doubt
 from dhop.selection import SpectralSolver, choose_beta
 
 BLUR = psf.gaussian(9, 1.0)
@@ -34,7 +36,8 @@ def curves_of(frames, shifts, rules, noise=None, weights=None):
     spectra = Spectra(frames, (2, 2), shifts, weights)
     scene = given_blur(spectra, "mean", BLUR)
     transfers = spectra.transfer(BLUR) * spectra.pixels("mean")
-    return [choose_beta(spectra, transfers, scene, "laplacian", rule, noise) for rule in rules]
+    scenes = [(1.0, scene)]
+    return [choose_beta(spectra, transfers, scenes, "laplacian", rule, noise) for rule in rules]
 
 
 @pytest.mark.slow
@@ -200,6 +203,27 @@ def test_a_single_frame_contradicts_a_wide_psf(sigma):
     assert [str(warning.message) for warning in caught] == solution.notes
 
 
+@pytest.mark.slow
+def test_frames_that_nearly_contradict_the_psf():
+    """A little more of it or less changes little; beyond the limit the other model has its say."""
+    frames, shifts = burst(photograph("camera", 96), psf.gaussian(13, 1.0), 2, 0.01, 8)
+    spectra, blur = Spectra(frames, (2, 2), shifts), psf.gaussian(17, 1.2)
+    given, (_, free) = given_blur(spectra, "mean", blur), fit_blur(spectra, "mean")
+    transfers = spectra.transfer(blur) * spectra.pixels("mean")
+    betas = []
+    for excess in np.linspace(0, 2, 9) * LIMIT:
+        part = doubt(replace(given, cost=free.cost + excess), free, 8)
+        scenes = [(1 - part, given), (part, free)]
+        betas.append(choose_beta(spectra, transfers, scenes, "laplacian", "auto").beta)
+    steps = np.diff(np.log(betas))
+    assert (steps > -0.02).all()
+    assert steps.max() < np.log(2.5)
+    assert np.log(betas[-1] / betas[0]) > 2 * steps.max()
+    for part, scene in (0, given), (-1, free):
+        alone = choose_beta(spectra, transfers, [(1.0, scene)], "laplacian", "auto").beta
+        assert_allclose(betas[part], alone, rtol=1e-6)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_stars_rise_above_the_range_and_nothing_falls_below(sign):
     rng = np.random.default_rng(1)
@@ -350,6 +374,10 @@ def test_next_to_nothing_to_choose_from():
             frame = np.random.default_rng(0).random(shape)
             solution = super_resolve(frame, np.ones((3, 3)) / 9, 2, beta=rule)
             assert np.isfinite(solution.image).all()
+    shifts = [(0, 0), (0.3, -0.2), (-0.4, 0.1)]
+    for shape in ((1, 9), (2, 5)):
+        frames = np.random.default_rng(0).random((3, *shape))
+        assert np.isfinite(super_resolve(frames, BLUR, 2, shifts=shifts).image).all()
     assert_allclose(super_resolve(np.ones((16, 16)), BLUR, 2).image, 1, rtol=1e-4)
 
 

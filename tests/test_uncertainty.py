@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.fft import idctn
 from scipy.special import ndtr, ndtri
 
-from dhop import psf, super_resolve
+from dhop import cautions, psf, super_resolve
 from dhop.psf.stencils import stencils
 from dhop.reconstruction.posterior.covariance import Covariance
 from dhop.reconstruction.posterior.probing import probed
@@ -116,6 +116,28 @@ def test_probing(case, what):
     true = np.sqrt(np.mean((found / dense.deviation(what, 0.3) - 1) ** 2))
     assert true < 0.03
     assert true / 2 < error < max(2 * true, 0.003)
+
+
+@pytest.mark.filterwarnings("ignore::dhop.cautions.ConvergenceWarning")
+@pytest.mark.parametrize("what", ["posterior", "noise"])
+@pytest.mark.parametrize("beta", [1e-6, pytest.param(1e-8, marks=pytest.mark.slow)])
+def test_condition_numbers_of_millions(beta, what):
+    """Iterations that hardly move are not at their end: deviations were half of what they are."""
+    dense = Dense(count=3, boundary="reflect", beta=beta, blur=psf.gaussian(9, 1.5), dims=(20, 20))
+    found, error = dense.solution.standard_deviation(0.3, what, return_error=True)
+    true = np.sqrt(np.mean((found / dense.deviation(what, 0.3) - 1) ** 2))
+    assert true < 1.5 * error
+    assert error < 0.2
+
+
+def test_rounding_that_hides_the_prior():
+    """In single precision products cannot tell so small a weight of the prior from nothing."""
+    blur, frames = psf.gaussian(9, 1.5), np.zeros((3, 6, 6), np.float32)
+    given = {"shifts": SHIFTS[:3], "boundary": "reflect", "beta": 1e-9}
+    solution = super_resolve(frames, blur, 2, **given)
+    with pytest.warns(cautions.ConvergenceWarning, match="rounding|iterations"):
+        error = solution.standard_deviation(1.0, return_error=True)[1]
+    assert error > 0.1
 
 
 @pytest.mark.parametrize("boundary", ["reflect", "edge"])

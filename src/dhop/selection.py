@@ -65,7 +65,7 @@ class BetaCurve:
 def choose_beta(
     spectra: Spectra,
     transfers: Array,
-    scene: Scene,
+    scenes: Sequence[tuple[float, Scene]],
     regulariser: Stencils,
     rule: Rule,
     noise: float | None = None,
@@ -92,7 +92,8 @@ def choose_beta(
     spectra : Spectra
     transfers : ndarray, shape (C, a) or (F, C, a)
         Transfer function of the operator of all frames or of each, pixels included.
-    scene : Scene
+    scenes : sequence of (float, Scene)
+        Models of scene and noise, and the part that each has in the expected error.
     regulariser : str or array_like
     rule : {"auto", "gcv", "discrepancy", "lcurve"}
     noise : float, optional
@@ -116,7 +117,8 @@ def choose_beta(
 
     def evaluate(log: float) -> tuple[float, float, float, float]:
         if log not in known:
-            known[log] = (*solver.terms(10.0**log), solver.error(10.0**log, scene))
+            expected = sum(part * solver.error(10.0**log, scene) for part, scene in scenes)
+            known[log] = (*solver.terms(10.0**log), expected)
         return known[log]
 
     def error(log: float) -> float:

@@ -24,8 +24,8 @@ from dhop.reconstruction import (
     solvers,
     targets,
 )  # fmt: skip
-from dhop.reconstruction.inputs import Frames, Weights
-from dhop.reconstruction.preparation import Moves, Preparation
+from dhop.reconstruction.inputs import Frames, Moves, Weights
+from dhop.reconstruction.preparation import Preparation
 from dhop.reconstruction.reconstruction import Reconstruction
 from dhop.reconstruction.regularisers import Regulariser
 from dhop.reconstruction.requests import Request

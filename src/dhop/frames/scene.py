@@ -148,7 +148,7 @@ class Likelihood:
         order = np.argsort(self._log_radius, axis=None)
         rings = np.empty(order.size, int)
         rings[order] = np.arange(order.size) * RINGS // order.size
-        counts = np.bincount(rings)
+        counts = np.maximum(np.bincount(rings), 1)  # few frequencies leave rings empty
         model = power
         for _ in range(STEPS):
             covariance = self._covariance(power, variance)

@@ -152,4 +152,4 @@ def beta_of_common_image(spectra: Spectra, decimation: Decimation) -> float:
     pixels = spectra.pixels(decimation)
     through = np.abs(spectra.transfer(blur)) ** 2
     seen = replace(scene, power=through * scene.power, transfer=pixels)
-    return choose_beta(spectra, pixels, seen, "laplacian", "auto").beta
+    return choose_beta(spectra, pixels, [(1.0, seen)], "laplacian", "auto").beta

@@ -3,12 +3,12 @@
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dhop.frames import layouts
+from dhop.frames import layouts, observations
 from dhop.frames.masks import each_weight
 from dhop.operators.base import dense
 from dhop.operators.checks import frame_weight
@@ -17,6 +17,7 @@ from dhop.runtime import arguments
 Array = NDArray[Any]
 Path: TypeAlias = str | os.PathLike[str]
 Frames: TypeAlias = ArrayLike | Sequence[ArrayLike] | Path | Sequence[Path]
+Moves: TypeAlias = Literal["estimate", "refine"]
 Weights: TypeAlias = ArrayLike | Sequence[ArrayLike] | Literal["finite"]
 
 
@@ -83,3 +84,14 @@ def first_guess(x0: ArrayLike, A: Any, axis: int | None) -> Array:
         shape = layouts.outward_shape(A.dims, axis)
         raise ValueError(f"x0 must be real, finite and of shape {shape}")
     return image.reshape(-1)
+
+
+def asked_shifts(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
+    """The shifts, or "estimate", and whether they are to be refined."""
+    if isinstance(shifts, str):
+        kind = arguments.choice("shifts", shifts, get_args(Moves))
+        return ("estimate" if kind == "estimate" else np.zeros((count, ndim))), True
+    if isinstance(shifts, tuple) and len(shifts) == 2 and isinstance(shifts[0], str):
+        arguments.choice("shifts[0]", shifts[0], ("refine",))
+        return observations.checked_shifts(shifts[1], count, ndim), True
+    return observations.checked_shifts(shifts, count, ndim), False

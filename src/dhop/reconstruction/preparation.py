@@ -8,7 +8,7 @@ solve, whatever the size of the frames.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, Caution, PSFWarning, RegistrationWarning, warn
 from dhop.estimation.photometry import Photometry, Terms, matched
-from dhop.frames import motions, observations
+from dhop.frames import motions
 from dhop.frames.masks import each_weight
 from dhop.frames.scene import Scene
 from dhop.frames.spectra import Spectra
+from dhop.frames.spikes import without_bright_spikes
 from dhop.model.decimation import Decimation
 from dhop.psf.estimation import fit_blur, given_blur
 from dhop.psf.stencils import Stencils
-from dhop.reconstruction import blurs, psf_mismatch, refining
+from dhop.reconstruction import blurs, inputs, psf_mismatch, refining
 from dhop.reconstruction.crop import Crop
 from dhop.reconstruction.derotation import Derotated, derotate, least_rotated
 from dhop.registration import MODELS, Model, Registration, left_out, register
@@ -32,7 +33,6 @@ from dhop.runtime.progress import Progress, reporting
 from dhop.selection import FALLBACK, BetaCurve, Rule, SpectralSolver, choose_beta
 
 Array = NDArray[Any]
-Moves: TypeAlias = Literal["estimate", "refine"]
 
 VISIBLE = 0.25  # pixels of a shift, from which on frames without shifts draw a warning
 ROUNDING = 8  # times epsilon and the strength of the frames: the least `beta` that is chosen
@@ -102,7 +102,7 @@ class Preparation:
             model, shifts = arguments.choice("motion", motion, MODELS), "estimate"
         elif motion is not None:
             shifts = self._set_motion(motion)
-        given, improve = _asked(shifts, len(self.frames), len(self.factor))
+        given, improve = inputs.asked_shifts(shifts, len(self.frames), len(self.factor))
         if volumes and improve:
             raise ValueError("shifts of volumes cannot be estimated; give them")
         if isinstance(given, str):
@@ -119,6 +119,20 @@ class Preparation:
             self._warn_of_shifts()
         if terms is not None:
             self.photometry = matched(self.frames, self.weights, self.shifts, gains, terms)
+
+    def _leave_out_spikes(self) -> None:
+        """Refine shifts without spikes that outshine the scene, and warn of them.
+
+        The spectra are fitted by least squares, which would follow these.
+        """
+        clean, spikes = without_bright_spikes(self.frames, self.shifts, self.weights)
+        if spikes:
+            self.frames = clean
+            self.warn(
+                f"{spikes} pixels outshine the scene by far, as cosmic rays do; the shifts were "
+                "found without them, and loss='huber' keeps them out of the image, too",
+                RegistrationWarning,
+            )
 
     def _set_motion(self, motion: Any) -> Array:
         """Keep motions that are more than shifts; return the shifts, or those of the centres."""
@@ -197,8 +211,8 @@ class Preparation:
             if not spectra.values.any():
                 # For constant frames, or a single pixel, any beta will do.
                 return self.fallback_beta(regulariser)
-            scene = self._scene(spectra, self.check_psf)
-            self.curve = choose_beta(spectra, transfers, scene, regulariser, chosen, noise)
+            scenes = self._scenes(spectra, self.check_psf)
+            self.curve = choose_beta(spectra, transfers, scenes, regulariser, chosen, noise)
             advance(1)
         least = ROUNDING * float(np.finfo(self.frames.dtype).eps) * strength
         number = max(self.curve.beta, least)
@@ -260,7 +274,7 @@ class Preparation:
     def variance(self) -> float:
         """The noise variance of a pixel of weight one."""
         spectra = self._spectra()
-        return self._scene(spectra, False).noise if spectra.values.any() else 0.0
+        return self._scenes(spectra, False)[0][1].noise if spectra.values.any() else 0.0
 
     def fallback_beta(self, regulariser: Stencils) -> float:
         """A moderate `beta`, from the ratio of data and penalty alone."""
@@ -282,6 +296,8 @@ class Preparation:
 
     def _refine(self, gains: Array) -> Array:
         """Refine shifts or motions; return the gains that belong to them."""
+        if self.motion is None:
+            self._leave_out_spikes()
         given = self.frames, self.weights, self.factor, self.decimation
         if self.motion is None:
             spread = refining.GIVEN if self.registration is None else refining.REGISTERED
@@ -360,34 +376,24 @@ class Preparation:
             return np.stack([spectra.transfer(one) * pixels for one in each])
         return np.asarray(spectra.transfer(blurs.plain(self.psf)) * pixels)
 
-    def _scene(self, spectra: Spectra, check_psf: bool) -> Scene:
-        """The model of scene and noise: with the PSF, or a Gaussian that fits clearly better."""
+    def _scenes(self, spectra: Spectra, check_psf: bool) -> list[tuple[float, Scene]]:
+        """Models of scene and noise, and their parts: with the PSF, and a Gaussian if that fits."""
         if isinstance(self.psf, list):
             every = [one for i in spectra.used for one in blurs.of_channels(self.psf[i])]
-            return given_blur(spectra, self.decimation, blurs.mean(every))
+            return [(1.0, given_blur(spectra, self.decimation, blurs.mean(every)))]
         plain = blurs.plain(self.psf)
         given = given_blur(spectra, self.decimation, plain)
         if not check_psf or len(self.factor) == 3:  # no PSF of a volume is round
-            return given
+            return [(1.0, given)]
         _, free = fit_blur(spectra, self.decimation)
         own = blurs.width(plain)
         if 1 in plain.shape and np.exp(free.parameters[0]) > own:
-            return given  # the lines of spectra have widths of their own
-        if not psf_mismatch.contradicted(given, free, len(spectra)):
-            return given
-        seen = spectra.values.shape[0] * spectra.values.shape[1]
-        text = psf_mismatch.objection(free, own, seen)
-        if text:
-            self.warn(text, PSFWarning)
-        return free
-
-
-def _asked(shifts: Any, count: int, ndim: int) -> tuple[Any, bool]:
-    """The shifts, or "estimate", and whether they are to be refined."""
-    if isinstance(shifts, str):
-        kind = arguments.choice("shifts", shifts, get_args(Moves))
-        return ("estimate" if kind == "estimate" else np.zeros((count, ndim))), True
-    if isinstance(shifts, tuple) and len(shifts) == 2 and isinstance(shifts[0], str):
-        arguments.choice("shifts[0]", shifts[0], ("refine",))
-        return observations.checked_shifts(shifts[1], count, ndim), True
-    return observations.checked_shifts(shifts, count, ndim), False
+            return [(1.0, given)]  # the lines of spectra have widths of their own
+        part = psf_mismatch.doubt(given, free, len(spectra))
+        if part > 0.5:
+            seen = spectra.values.shape[0] * spectra.values.shape[1]
+            text = psf_mismatch.objection(free, own, seen)
+            if text:
+                self.warn(text, PSFWarning)
+        models = (1 - part, given), (part, free)
+        return [model for model in models if model[0] > 0]

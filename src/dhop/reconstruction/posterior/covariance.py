@@ -91,6 +91,11 @@ class Covariance:
         last = range(max(len(self.dims) - self.problem.ndim, 0), len(self.dims))
         return terms[0].axes if terms else tuple(last)
 
+    @property
+    def rounding(self) -> float:
+        """About what rounding changes of `K`: the norm of products' errors."""
+        return float(np.finfo(self.dtype).eps) * sum(self.problem.scales())
+
     def control_variate(self, noise: bool) -> "ControlVariate | None":
         """The product with an inverse near by whose diagonal is known, if there is one."""
         if self.free is not None or self.target is not None:

@@ -17,7 +17,7 @@ from dhop.operators.blur_decimate import DHOperator
 from dhop.operators.stack import FrameStack
 from dhop.psf.field import Field
 from dhop.reconstruction.posterior.covariance import Covariance
-from dhop.reconstruction.posterior.probing import TOLERANCE, Diagonal, probed
+from dhop.reconstruction.posterior.probing import Diagonal, probed
 from dhop.runtime.progress import Progress
 
 Array = NDArray[Any]
@@ -154,9 +154,9 @@ def _spread(found: Diagonal, axes: Sequence[_Axis]) -> Diagonal:
     mean, square = (_sums(each, axes) / counts for each in (found.values, found.values**2))
     scatter = np.zeros_like(mean)
     np.divide((square - mean**2).clip(0), mean**2, out=scatter, where=mean > 0)
-    errors = np.where(counts > 1, scatter / (counts - 1).clip(1) + TOLERANCE**2, found.error**2)
+    errors = np.where(counts > 1, scatter / (counts - 1).clip(1) + found.bias**2, found.error**2)
     places = np.ix_(*(line.classes for line in axes))
-    return Diagonal(mean[places], sqrt(float(errors[places].mean())))
+    return Diagonal(mean[places], sqrt(float(errors[places].mean())), found.bias)
 
 
 def _sums(values: Array, axes: Sequence[_Axis]) -> Array:

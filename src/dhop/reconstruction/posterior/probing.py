@@ -17,12 +17,13 @@ Linear Algebra Appl. 19 (2012) 485-501, https://doi.org/10.1002/nla.779.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from math import inf, prod, sqrt
+from math import hypot, inf, prod, sqrt
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.cautions import ConvergenceWarning, warn
 from dhop.iteration.steps import conjugate_gradients, norm
 from dhop.reconstruction.posterior.covariance import Covariance
 from dhop.runtime.progress import Progress, reporting
@@ -38,16 +39,20 @@ CELLS = 3  # ... or as many along each axis of a large image
 REACH = 24  # pixels of rows that are sampled there, on either side
 TOLERANCE = 0.002  # of a variance, that iterations may leave
 SOLVED = 1e-6  # of the residual: more changes nothing
-SMOOTH = 4  # iterations that the rate of convergence is estimated from
 MOST = 1000  # iterations
+NOTABLE = 0.2  # of a variance, left by iterations or rounding, from which on a warning is due
 TWICE = 400  # teeth of combs that are repeated with other signs
 
 
 class Diagonal(NamedTuple):
-    """An estimate of a diagonal, of the shape `dims`, and its relative error, root mean square."""
+    """An estimate of a diagonal, of the shape `dims`, and its relative error, root mean square.
+
+    All values share the part `bias` of the error, that of iterations and rounding.
+    """
 
     values: Array
     error: float
+    bias: float = 0.0
 
 
 def probed(
@@ -73,8 +78,16 @@ def probed(
             else:
                 found, error = probing.by_samples(part, probes, advance), 2 / probes
             values[part] = found[part]
-            squares += float((error + TOLERANCE**2) * part.mean())
-    return Diagonal(values.reshape(covariance.dims), sqrt(squares))
+            squares += float(error * part.mean())
+    bias = hypot(probing.remaining, covariance.rounding * float(values.mean()))
+    if bias > NOTABLE:
+        warn(
+            f"deviations may be wrong by {bias / 2:.0%}: beta is so small that "
+            f"{'rounding' if probing.remaining < NOTABLE else 'iterations'} did not let them "
+            "converge; give a larger beta, or frames in double precision",
+            ConvergenceWarning,
+        )
+    return Diagonal(values.reshape(covariance.dims), hypot(sqrt(squares), bias), bias)
 
 
 def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
@@ -87,9 +100,13 @@ def _parts(covariance: Covariance) -> list[NDArray[np.bool_]]:
 
 
 class _Probing:
-    """Estimates of the diagonal of one covariance."""
+    """Estimates of the diagonal of one covariance.
+
+    `remaining` is the most that iterations have left, relative to what they were to find.
+    """
 
     def __init__(self, covariance: Covariance, noise: bool, rng: np.random.Generator) -> None:
+        self.remaining = TOLERANCE
         self._covariance, self._noise, self._rng = covariance, noise, rng
         self._control_variate = covariance.control_variate(noise)
 
@@ -215,9 +232,11 @@ class _Probing:
             size = norm(now)
             if size:  # the first steps may not yet reach pixels that no frame sees
                 changes.append(norm(now - before) / size)
-            if _remaining(changes) < TOLERANCE or residual <= SOLVED * start:
+            left = TOLERANCE if residual <= SOLVED * start else _remaining(changes)
+            if left <= TOLERANCE:
                 break
             before = now
+        self.remaining = max(self.remaining, min(left, 1.0))
         return x
 
 
@@ -228,13 +247,16 @@ def _repeated(combs: Sequence[Array]) -> int:
 
 
 def _remaining(changes: Sequence[float]) -> float:
-    """The sum of the terms to come, if the last ones are of a geometric series; else infinity."""
-    last = changes[-1] if changes else inf
-    if len(changes) < 3:
-        return last
-    some = changes[-SMOOTH:]
-    rate = (last / some[0]) ** (1 / (len(some) - 1)) if some[0] else 0.0
-    return last * rate / (1 - rate) if rate < 1 else inf
+    """The sum of the terms to come, if the sums of two quarters are of a geometric series.
+
+    Infinity if they do not fall. Over fewer terms the changes of slow iterations may fall by
+    chance, and seem to end.
+    """
+    count = max(len(changes) // 4, 2)
+    if len(changes) < 2 * count:
+        return changes[-1] if len(changes) > 1 and not changes[-1] else inf
+    last, before = sum(changes[-count:]), sum(changes[-2 * count : -count])
+    return last**2 / (before - last) if last < before else inf if last else 0.0
 
 
 def _leak(row: Array, at: Array, spacing: tuple[int, ...]) -> float:
