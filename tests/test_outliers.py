@@ -39,7 +39,7 @@ def struck(frames, part=0.01):
 def test_cosmic_rays(made):
     frames, shifts, truth, clean = made
     bad = struck(frames)
-    plain = super_resolve(bad, BLUR, 2, shifts=shifts)
+    plain = super_resolve(bad, BLUR, 2, shifts=shifts, beta=0.3)  # about what is chosen
     assert quality(plain.image, truth) < clean - 2
     solution = super_resolve(bad, BLUR, 2, shifts=shifts, loss="huber")
     assert solution.converged
@@ -54,7 +54,8 @@ def test_a_frame_that_is_clean_loses_little(made):
     solution = super_resolve(frames, BLUR, 2, shifts=shifts, loss="huber")
     assert quality(solution.image, truth) > clean - 0.15
     assert solution.weights.mean() > 0.9
-    absolute = super_resolve(frames, BLUR, 2, shifts=shifts, loss="l1", maxiter=10)
+    given = {"beta": solution.beta, "loss": "l1", "maxiter": 10}
+    absolute = super_resolve(frames, BLUR, 2, shifts=shifts, **given)
     assert quality(absolute.image, truth) > clean - 1
 
 
@@ -68,9 +69,9 @@ def test_what_moves(made):
         at = slice(10 + 3 * i, 10 + 3 * i + side)
         covered[i, at, at] = 0.8 * rng.random() + 0.1 * rng.random((side, side))
     left = [0.0 if i in HIDDEN else 1.0 for i in range(12)]
-    expected = quality(super_resolve(frames, BLUR, 2, shifts=shifts, weights=left).image, truth)
     solution = super_resolve(covered, BLUR, 2, shifts=shifts, loss="huber")
-    assert quality(solution.image, truth) > expected - 0.5
+    without = super_resolve(frames, BLUR, 2, shifts=shifts, weights=left, beta=solution.beta)
+    assert quality(solution.image, truth) > quality(without.image, truth) - 0.5
 
 
 @pytest.mark.slow
@@ -115,8 +116,8 @@ def test_the_psf_survives(made):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["camera", "coffee"])
-def test_one_exposure(name):
+@pytest.mark.parametrize(("name", "factor"), [("camera", 0.1), ("coffee", 10)])
+def test_one_exposure(name, factor):
     """No other frame tells what fits; a sweep is hardly better than what is chosen."""
     scene = photograph(name, 96 + 2 * MARGIN)
     frames, _ = burst(scene, BLUR, 2, 0.01, 1, margin=MARGIN, seed=1, boundary="constant")
@@ -130,13 +131,12 @@ def test_one_exposure(name):
     assert found > quality(squares.image, truth) + 3
     clean = super_resolve(frames, BLUR, 2, rtol=1e-3)
     assert 0.5 < chosen.beta / clean.beta < 2
-    for factor in (0.1, 10):
-        other = super_resolve(bad, BLUR, 2, beta=factor * chosen.beta, **about)
-        assert quality(other.image, truth) < found + 0.1
+    other = super_resolve(bad, BLUR, 2, beta=factor * chosen.beta, **about)
+    assert quality(other.image, truth) < found + 0.1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.fuzz)])
 def test_trails_of_one_exposure_of_stars(seed):
     """As if they were detail a sharp image fits all of them, brighter than any star."""
     rng = np.random.default_rng(seed)
