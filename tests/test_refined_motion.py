@@ -41,11 +41,17 @@ def astray(given, kind, by=0.1):
     return np.stack(found)
 
 
-def registered(frames, given, kind):
+@cache
+def of_shifts(count):
+    """Any registration of so many frames."""
+    return register(burst("euclidean")[1][:count], model="shift")
+
+
+def registered(given, kind):
     """A registration that has come to some motions."""
-    ones = np.ones(len(frames))
-    found = register(frames.reshape(len(frames), -1, *SHAPE)[:, 0], model="shift")
-    return replace(found, motions=given, model=kind, fits=ones > 0, gains=ones, offsets=0 * ones)
+    ones = np.ones(len(given))
+    same = {"fits": ones > 0, "gains": ones, "offsets": 0 * ones}
+    return replace(of_shifts(len(given)), motions=given, model=kind, **same)
 
 
 def errors(found, given):
@@ -57,7 +63,7 @@ def errors(found, given):
 def test_back_to_the_truth(kind):
     given, frames = burst(kind)
     start = astray(given, kind)
-    found, gains = refined_motions(frames, None, (2, 2), "mean", registered(frames, start, kind))
+    found, gains = refined_motions(frames, None, (2, 2), "mean", registered(start, kind))
     assert_allclose(errors(start, given)[1:], 0.1, rtol=0.1)
     assert errors(found, given).max() < 0.02
     assert_allclose(gains, 1, atol=0.02)
@@ -78,7 +84,7 @@ def test_colours_brightness_and_masks_in_single_precision():
     frames[2][weights[2] == 0] = np.nan
     weights[4] = np.zeros(())
     frames[4] = np.nan
-    found = registered(np.nan_to_num(frames), start, "euclidean")
+    found = registered(start, "euclidean")
     moves, gains = refined_motions(frames, weights, (2, 2), "mean", found)
     used = np.arange(COUNT) != 4
     assert errors(moves, given)[used].max() < 0.02
@@ -90,7 +96,7 @@ def test_colours_brightness_and_masks_in_single_precision():
 def test_outliers_count_little():
     given, frames = burst("euclidean")
     struck = np.random.default_rng(1).random(frames.shape) < 0.005
-    start = registered(frames, astray(given, "euclidean"), "euclidean")
+    start = registered(astray(given, "euclidean"), "euclidean")
     moves, _ = refined_motions(frames + struck, None, (2, 2), "mean", start)
     assert errors(moves, given).max() < 0.02
 
@@ -101,7 +107,7 @@ def test_units_and_pixels_that_are_sums(unit):
     given, frames = (each[:5] for each in burst("euclidean"))
     start = astray(given, "euclidean")
     wide = (4 * unit * frames).astype(np.float32)
-    found = registered(frames, start, "euclidean")
+    found = registered(start, "euclidean")
     moves = refined_motions(wide, None, (2, 2), "sum", found)[0]
     assert errors(moves, given).max() < 0.02
 
@@ -167,9 +173,7 @@ def test_what_tells_nothing_stays_or_is_near(case):
         frames = frames[:, 20:25, 20:24]
     elif case == "a row":
         frames = frames[:, 20:21]
-    found = replace(
-        registered(burst("euclidean")[1][: len(frames)], given, "euclidean"), motions=given
-    )
+    found = registered(given, "euclidean")
     moves, gains = refined_motions(frames, weights, (2, 2), "mean", found)
     assert np.isfinite(gains).all()
     shape = frames.shape[1:]
