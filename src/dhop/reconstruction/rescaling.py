@@ -26,6 +26,8 @@ Array = NDArray[Any]
 NUMBERS = "noise", "threshold"  # arguments in the unit of the frames
 OF_PHOTONS = "gain", "read_noise"
 IMAGES = "background", "x0"
+ROOM = 3  # powers of two above the frames, for their image
+OVERFLOW = "frames are so bright that their image would overflow; scale them down"
 EXTREME = 480  # exponent of a unit whose square is a number that can be divided by
 
 
@@ -58,8 +60,17 @@ class Rescaling:
         self._beta = self._loss - (exponent if request.prior else 2 * exponent)
 
     def divided(self, given: dict[str, Any], frames: Array) -> dict[str, Any]:
-        """The arguments of `dhop.super_resolve` in the new unit."""
-        made = {"frames": times_power(frames.astype(_precision(frames)), -self._unit)}
+        """The arguments of `dhop.super_resolve` in the new unit.
+
+        Raises
+        ------
+        ValueError
+            If an image a little brighter than the frames would overflow.
+        """
+        precision = _precision(frames)
+        if self._unit > np.finfo(precision).maxexp - ROOM:
+            raise ValueError(OVERFLOW)
+        made = {"frames": times_power(frames.astype(precision), -self._unit)}
         for name in (*NUMBERS, *(OF_PHOTONS if self._photons else ())):
             if given[name] is not None:
                 made[name] = float(times_power(arguments.real(name, given[name]), -self._unit))
@@ -78,6 +89,8 @@ class Rescaling:
 
     def multiplied(self, found: Solution, frames: Array) -> Solution:
         """The solution for the frames as they are, in their unit."""
+        if not np.isfinite(times_power(found.scene, self._unit)).all():
+            raise ValueError(OVERFLOW)
         B, unit, weights = found.operator, self._unit, found.operator.weights
         if self._photons and weights is not None:
             weights = [times_power(w, -2 * unit) for w in weights]
