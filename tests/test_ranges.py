@@ -12,8 +12,7 @@ from dhop.reconstruction import ranges
         ((0, 255), False),
         ((-50, 310), False),  # a little beyond on both sides: a sharper edge
         ((-60, 2500), False),  # a star that has become sharp
-        ((-173, 645), True),  # a photograph, by a PSF that is too wide
-        ((-120, 380), True),
+        ((-130, 390), True),
         ((-200, 255), True),
     ],
 )

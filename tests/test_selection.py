@@ -211,7 +211,7 @@ def test_frames_that_nearly_contradict_the_psf():
     given, (_, free) = given_blur(spectra, "mean", blur), fit_blur(spectra, "mean")
     transfers = spectra.transfer(blur) * spectra.pixels("mean")
     betas = []
-    for excess in np.linspace(0, 2, 9) * LIMIT:
+    for excess in np.linspace(0.5, 2.5, 9) * LIMIT:
         part = doubt(replace(given, cost=free.cost + excess), free, 8)
         scenes = [(1 - part, given), (part, free)]
         betas.append(choose_beta(spectra, transfers, scenes, "laplacian", "auto").beta)

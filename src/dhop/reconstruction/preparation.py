@@ -390,7 +390,7 @@ class Preparation:
         if 1 in plain.shape and np.exp(free.parameters[0]) > own:
             return [(1.0, given)]  # the lines of spectra have widths of their own
         part = psf_mismatch.doubt(given, free, len(spectra))
-        if part > 0.5:
+        if part > 0:
             seen = spectra.values.shape[0] * spectra.values.shape[1]
             text = psf_mismatch.objection(free, own, seen)
             if text:

@@ -6,7 +6,7 @@ from dhop.frames.scene import Scene
 
 LIMIT = 0.03  # log-likelihood ratio for each class of aliases, from which on they do
 LIMIT_ALONE = 0.1  # the same for a single frame, which determines the PSF less well
-GRADUAL = 1.0  # times the limit: the width of the transition, with the limit in its middle
+GRADUAL = 1.0  # times the limit: the width of the transition that begins there
 FEW = 100  # classes and tiles, up to which there is no warning
 SMOOTH = 2.5  # exponent of scenes too smooth to show the PSF
 OTHER_WIDTH = 1.15  # factor between widths, from which on a warning is due
@@ -15,12 +15,12 @@ OTHER_WIDTH = 1.15  # factor between widths, from which on a warning is due
 def doubt(given: Scene, free: Scene, frames: int) -> float:
     """The part, from 0 to 1, that a Gaussian of free width has in what is expected.
 
-    It is one half where the spectra of so many frames are more likely with that than with the PSF
-    by just the limit, so that a little more or less changes little.
+    It is zero up to the limit, by which the spectra of so many frames may be more likely with that
+    than with the PSF, and one at twice the limit, so that a little more or less changes little.
     """
     limit = LIMIT if frames > 1 else LIMIT_ALONE
     beyond = (given.cost - free.cost) / limit - 1
-    return float(np.clip(0.5 + beyond / GRADUAL, 0, 1))
+    return float(np.clip(beyond / GRADUAL, 0, 1))
 
 
 def objection(free: Scene, own: float, seen: int) -> str | None:

@@ -13,8 +13,7 @@ from dhop.reconstruction.problem import Problem
 Array = NDArray[Any]
 
 PLAUSIBLE = 0.2  # of its own range an image may exceed that of the frames, on both sides
-NOTABLE = 0.3  # the same, of images of a rough beta
-RINGING = 0.25  # the same, from which on a warning is due
+NOTABLE = 0.3  # the same, from which on a warning is due
 FAR = 0.5  # the same, below alone
 LOOKS, ROUGH = 100, 1e-2  # iterations and tolerance of an image that is looked at
 STEPS, GROWTH = 40, 3  # of beta: at most, and the factor of each
@@ -83,7 +82,7 @@ def _implausible(image: Array, span: tuple[float, float]) -> bool:
 def caution(image: Array, span: tuple[float, float]) -> str | None:
     """The text of a warning if an image exceeds the range of the frames by far."""
     both, one = beyond(image, span)
-    if both <= RINGING and one <= FAR:
+    if both <= NOTABLE and one <= FAR:
         return None
     return (
         f"the image leaves the range of the frames, {span[0]:.3g} to {span[1]:.3g}, by far: "

@@ -27,7 +27,7 @@ NUMBERS = "noise", "threshold"  # arguments in the unit of the frames
 OF_PHOTONS = "gain", "read_noise"
 IMAGES = "background", "x0"
 ROOM = 3  # powers of two above the frames, for their image
-OVERFLOW = "frames are so bright that their image would overflow; scale them down"
+OVERFLOW = "frames are so bright that their image would overflow, too large for {}; scale them down"
 EXTREME = 480  # exponent of a unit whose square is a number that can be divided by
 
 
@@ -69,7 +69,7 @@ class Rescaling:
         """
         precision = _precision(frames)
         if self._unit > np.finfo(precision).maxexp - ROOM:
-            raise ValueError(OVERFLOW)
+            raise ValueError(OVERFLOW.format(precision.__name__))
         made = {"frames": times_power(frames.astype(precision), -self._unit)}
         for name in (*NUMBERS, *(OF_PHOTONS if self._photons else ())):
             if given[name] is not None:
@@ -90,7 +90,7 @@ class Rescaling:
     def multiplied(self, found: Solution, frames: Array) -> Solution:
         """The solution for the frames as they are, in their unit."""
         if not np.isfinite(times_power(found.scene, self._unit)).all():
-            raise ValueError(OVERFLOW)
+            raise ValueError(OVERFLOW.format(found.scene.dtype))
         B, unit, weights = found.operator, self._unit, found.operator.weights
         if self._photons and weights is not None:
             weights = [times_power(w, -2 * unit) for w in weights]
