@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.frames.masks import each_weight
-from dhop.reconstruction import solvers
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -15,7 +14,6 @@ Array = NDArray[Any]
 PLAUSIBLE = 0.2  # of its own range an image may exceed that of the frames, on both sides
 NOTABLE = 0.3  # the same, from which on a warning is due
 FAR = 0.5  # the same, below alone
-LOOKS, ROUGH = 100, 1e-2  # iterations and tolerance of an image that is looked at
 STEPS, GROWTH = 40, 3  # of beta: at most, and the factor of each
 
 
@@ -51,32 +49,15 @@ def rings(image: Array, span: tuple[float, float]) -> bool:
 def plausible(problem: Callable[[float], Problem], beta: float, span: tuple[float, float]) -> float:
     """Raise `beta` until the image does not exceed the range of the frames by far.
 
-    The image is first the solution of the nearest closed form; without one nothing is raised. Where
-    that is not exact, as at borders that continue in another way, it may ring far more than the
-    image itself. So iterations then look for the least `beta` that is enough.
+    The image is the solution of the nearest closed form; without one nothing is raised.
     """
-    steps = 0
-    while steps < STEPS:
-        given = problem(beta * GROWTH**steps)
+    for _ in range(STEPS):
+        given = problem(beta)
         inverse = given.nearest_inverse()
-        if inverse is None or not _implausible(inverse(given.normal_residual()[0]), span):
+        if inverse is None or beyond(inverse(given.normal_residual()[0]), span)[0] <= NOTABLE:
             break
-        steps += 1
-    if steps and problem(beta).equations(exact=True) is None:
-        least = 0
-        while least < steps:
-            middle = (least + steps) // 2
-            given = problem(beta * GROWTH**middle)
-            image = solvers.solve(given, "cg", maxiter=LOOKS, rtol=ROUGH).x
-            if _implausible(image, span):
-                least = middle + 1
-            else:
-                steps = middle
-    return beta * GROWTH**steps
-
-
-def _implausible(image: Array, span: tuple[float, float]) -> bool:
-    return beyond(image, span)[0] > NOTABLE
+        beta *= GROWTH
+    return beta
 
 
 def caution(image: Array, span: tuple[float, float]) -> str | None:

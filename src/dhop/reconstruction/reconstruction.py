@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 ROUNDS = 2  # of a solution and of the brightness of the frames
 ROUGH = 1e-3  # tolerance of these solutions
-RAISED = 30.0  # factor by which beta is raised, from which on a warning is due
+RAISED = 100.0  # factor by which beta is raised, from which on a warning is due
 DOUBLINGS = 8  # of beta at most, for an estimated PSF, until the image does not ring
 
 
@@ -112,8 +112,7 @@ class Reconstruction:
         if plausible > RAISED * number:
             self.known.warn(
                 f"beta was raised from {number:.3g} to {plausible:.3g}, so that the image stays "
-                f"near the range of the frames; the psf may be too wide, the boundary another, or "
-                f"{otherwise}",
+                f"near the range of the frames; the psf may be too wide, or {otherwise}",
                 PSFWarning,
             )
         return plausible
