@@ -6,6 +6,7 @@ import scipy
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import psf, super_resolve
+from dhop.cautions import Caution
 from dhop.frames.unit import exponent
 
 RNG = np.random.default_rng(0)
@@ -69,6 +70,15 @@ def test_all_that_is_in_their_unit_scales(name):
             assert_array_equal(seen[-1].image.dtype, dtype)
             assert 0.05 < np.ldexp(seen[-1].image.astype(float), -power).max() < 2
             assert_array_equal(found.residuals(), np.ldexp(expected.residuals(), power))
+
+
+def test_warnings_say_in_what_unit_they_are():
+    frames = np.ldexp(np.random.default_rng(0).random((2, 40, 40)), -80)  # of no one scene
+    with pytest.warns(Caution) as caught:
+        found = super_resolve(frames, BLUR, 2, beta=0.1)
+    assert found.notes
+    assert found.notes == [str(each.message) for each in caught]
+    assert all(note.endswith("(frames and image divided by 2**-80)") for note in found.notes)
 
 
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")

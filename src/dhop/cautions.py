@@ -8,7 +8,12 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
+
+_remark: ContextVar[str] = ContextVar("remark", default="")
 
 
 class Caution(UserWarning):
@@ -47,12 +52,24 @@ class PriorWarning(Caution):
     """Another regulariser explains the frames better."""
 
 
-def warn(message: str, kind: type[Caution]) -> None:
-    """Warn, at the line that called the package."""
+@contextmanager
+def remarked(text: str) -> Iterator[None]:
+    """A block whose warnings end with a remark."""
+    token = _remark.set(text)
+    try:
+        yield
+    finally:
+        _remark.reset(token)
+
+
+def warn(message: str, kind: type[Caution]) -> str:
+    """Warn, at the line that called the package, and return the text with its remark."""
+    message += _remark.get()
     frame, level = sys._getframe(1), 2
     while frame.f_back and _package(frame) in (__package__, "contextlib"):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, kind, stacklevel=level)
+    return message
 
 
 def _package(frame: FrameType) -> str:

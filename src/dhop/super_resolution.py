@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dhop.cautions import remarked
 from dhop.estimation.photometry import Photometry, Terms
 from dhop.frames import layouts, observations, unit
 from dhop.frames.motions import Motion
@@ -293,7 +294,8 @@ def super_resolve(
     if power:
         rescaling = Rescaling(power, request)
         asked = rescaling.divided(asked | {"channel_axis": channel_axis}, array)
-        return rescaling.multiplied(super_resolve(**asked), stack)
+        with remarked(f" (frames and image divided by 2**{power})"):
+            return rescaling.multiplied(super_resolve(**asked), stack)
     special = None
     variational = request.variational(stack, given, axis, photometry is not None)
     if variational is not None:

@@ -87,8 +87,7 @@ class Preparation:
 
     def warn(self, text: str, kind: type[Caution]) -> None:
         """Warn, and keep the text for reports."""
-        self.notes.append(text)
-        warn(text, kind)
+        self.notes.append(warn(text, kind))
 
     def align(self, shifts: Any, motion: Any, terms: Terms | None, progress: Progress) -> None:
         """Estimate, refine or take the shifts or motions, and a first guess of the brightness."""

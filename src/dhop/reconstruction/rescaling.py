@@ -1,7 +1,7 @@
 """Super-resolution of very bright or very faint frames: in another unit, and back.
 
 Frames are divided by a power of two, and with them all arguments that are in their unit. The
-solution of these is that of the frames, in that unit. Warnings on the way are in it, too.
+solution of these is that of the frames, in that unit.
 """
 
 from collections.abc import Callable
