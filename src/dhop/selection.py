@@ -192,7 +192,11 @@ class SpectralSolver:
             np.broadcast_to(each, (len(spectra), *each.shape[1:])), 0, 1
         )
         self._back = self._seen.conj().swapaxes(1, 2)
-        self._moments = np.einsum("rcf,rcg->cfg", Y, Y.conj()) / len(Y)
+        self._weighted = self._back * self._copies
+        self._last: tuple[float, Array] | None = None  # beta and its solutions
+        # Vectors with the mean squares of the spectra, as few as there are frames or tiles.
+        triangle = np.linalg.qr(Y.conj().swapaxes(0, 1) / np.sqrt(len(Y)), mode="r")
+        self._data = triangle.conj().swapaxes(1, 2)
         self._count = float(self._copies.sum())
         parts = [
             np.abs(spectra.transfer(S)) ** 2 for S in stencils(regulariser, len(spectra.factor))
@@ -208,11 +212,11 @@ class SpectralSolver:
     def terms(self, beta: float) -> tuple[float, float, float]:
         """Mean squares of residual and penalty, and residual degrees of freedom a pixel."""
         solve = self._solutions(beta)
-        within = self._seen @ solve
-        left = np.eye(within.shape[1]) - within
-        residual = _mean_squares(left, self._moments) @ self._copies
-        size = np.mean(self._penalty * _mean_squares(solve, self._moments))
-        taken = np.einsum("cff->", within).real / len(within)
+        image = solve @ self._data
+        left = self._data - self._seen @ image
+        residual = _squares(left) @ self._copies
+        size = np.mean(self._penalty * _squares(image))
+        taken = np.sum(self._seen * solve.swapaxes(1, 2)).real / len(solve)
         return float(residual.mean()) / self._count, float(size), 1 - taken / self._count
 
     def error(self, beta: float, scene: Scene) -> float:
@@ -230,14 +234,19 @@ class SpectralSolver:
 
     def _solutions(self, beta: float) -> Array:
         """What gives solutions from spectra, (C, a, F)."""
+        if self._last is None or self._last[0] != beta:
+            self._last = beta, self._solved(beta)
+        return self._last[1]
+
+    def _solved(self, beta: float) -> Array:
         # At least as much as rounding, so that no matrix is singular.
         penalty = beta * self._penalty + 1e-14 * self._traces[:, None]
         aliases, frames = self._back.shape[1:]
         if aliases <= frames:
-            matrix = (self._back * self._copies) @ self._seen
+            matrix = self._weighted @ self._seen
             diagonal = np.arange(aliases)
             matrix[:, diagonal, diagonal] += penalty
-            return np.linalg.inv(matrix) @ (self._back * self._copies)
+            return np.linalg.inv(matrix) @ self._weighted
         spread = self._back / penalty[:, :, None]
         matrix = self._seen @ spread
         diagonal = np.arange(frames)
@@ -245,9 +254,9 @@ class SpectralSolver:
         return spread @ np.linalg.inv(matrix)
 
 
-def _mean_squares(product: Array, moments: Array) -> Array:
-    """The mean squares of products with vectors of the given second moments."""
-    return np.sum((product @ moments) * product.conj(), axis=2).real
+def _squares(vectors: Array) -> Array:
+    """The sums over the vectors, which are columns, of the squares of each of their numbers."""
+    return np.sum(np.abs(vectors) ** 2, axis=2)
 
 
 def _least(score: Any, grid: Sequence[float]) -> tuple[float, bool]:
