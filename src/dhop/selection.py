@@ -195,7 +195,7 @@ class SpectralSolver:
         self._weighted = self._back * self._copies
         self._last: tuple[float, Array] | None = None  # beta and its solutions
         # Vectors with the mean squares of the spectra, as few as there are frames or tiles.
-        triangle = np.linalg.qr(Y.conj().swapaxes(0, 1) / np.sqrt(len(Y)), mode="r")
+        triangle: Array = np.linalg.qr(Y.conj().swapaxes(0, 1) / np.sqrt(len(Y)), mode="r")  # type: ignore[assignment]
         self._data = triangle.conj().swapaxes(1, 2)
         self._count = float(self._copies.sum())
         parts = [
