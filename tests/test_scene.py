@@ -22,9 +22,9 @@ def test_likelihood_is_that_of_normal_numbers():
         likelihood = Likelihood(spectra, spectra.pixels("mean"))
         blur = np.real(spectra.transfer(psf.gaussian(9, 1.2)))
         exponent, level, floor, noise = 1.7, 2.0, -1.5, -0.5
-        found, _ = likelihood._cost(
+        found = likelihood._cost(
             np.array([exponent, level, floor, noise]), lambda _, blur=blur: blur
-        )
+        )[0]
         variance = np.mean(np.sum(np.abs(spectra.values) ** 2, axis=2)) / count * np.exp(noise)
         power = np.exp(level) * spectra.radius ** (-2 * exponent)
         power = (blur * spectra.pixels("mean")) ** 2 * power + np.exp(floor)
@@ -50,6 +50,35 @@ def test_gradient():
     for k, unit in enumerate(np.eye(5)):
         ends = [likelihood._cost(x + side * step * unit, make)[0] for side in (1, -1)]
         assert_allclose(gradient[k], (ends[0] - ends[1]) / (2 * step), rtol=2e-3)
+
+
+def test_information_is_the_covariance_of_the_gradient():
+    """Over spectra that are drawn from the model itself."""
+    rng = np.random.default_rng(0)
+    spectra = Spectra(rng.random((3, 24, 24)), (2, 2), rng.uniform(-0.5, 0.5, (3, 2)))
+
+    def make(logs):
+        return np.real(spectra.transfer(psf.gaussian(13, np.exp(logs[0]))))
+
+    x = np.array([0.1, 1.6, 2.0, -1.0, 0.0])
+    signal = (make(x) * spectra.pixels("mean")) ** 2 * np.exp(x[2]) * spectra.radius ** (-2 * x[1])
+    unit = spectra.weights.mean()
+    roots = [
+        np.linalg.cholesky(np.eye(3) + (E * (power + np.exp(x[3]))) @ E.conj().T / unit)
+        for E, power in zip(spectra.phases, signal, strict=True)
+    ]
+    draws = []
+    for _ in range(300):
+        white = rng.standard_normal((len(roots), 3, 2)) @ [1, 1j] / np.sqrt(2)
+        spectra.values = np.einsum("cij,cj->ci", roots, white)[None]
+        x[4] = -np.log(np.mean(np.sum(np.abs(spectra.values) ** 2, axis=2)) / 3)  # variance one
+        _, gradient, information = Likelihood(spectra, spectra.pixels("mean"))._cost(x, make)
+        draws.append(gradient)
+    observed = len(roots) * np.cov(np.array(draws).T)
+    scale = np.sqrt(np.diag(information))
+    assert_allclose(
+        observed / np.outer(scale, scale), information / np.outer(scale, scale), atol=0.3
+    )
 
 
 @pytest.mark.slow

@@ -106,23 +106,22 @@ def growing_noise(image: Array, weights: Array | None = None) -> Noise:
     if not powers.size:
         return Noise(0.0, 0.0, 0.0)
     means = means.clip(0)
-    usual, least = float(means.mean()), _quiet(powers)
+    usual, least = float(means.mean()), float(_quiet(powers))
     groups = np.array_split(np.argsort(means), np.clip(powers.size // ENOUGH, 1, LEVELS))
     if not (usual and least) or len(groups) == 1:
         return Noise(least, 0.0, usual)
-    variances = np.empty(GROWING.size)
-    for k, part in enumerate(GROWING):
-        each = powers / np.maximum(1 - part + part * means / usual, LEAST)
-        variances[k] = min(_quiet(each[group]) for group in groups)
+    parts = GROWING[:, None]
+    scaled = powers / np.maximum(1 - parts + parts * means / usual, LEAST)
+    variances = np.min([_quiet(scaled[:, group]) for group in groups], axis=0)
     most = int(np.argmax(variances))
     if variances[most] < CLEARLY * least:
         return Noise(least, 0.0, usual)
     return Noise(float(variances[most]), float(GROWING[most]), usual)
 
 
-def _quiet(powers: Array) -> float:
-    """The noise variance, from those in parts."""
-    return float(np.quantile(powers, QUIET)) / SHARE**2
+def _quiet(powers: Array) -> Any:
+    """The noise variance, from those in parts along the last axis."""
+    return np.quantile(powers, QUIET, axis=-1) / SHARE**2
 
 
 def _powers(image: Array, weights: Array | None) -> tuple[Array, Array]:

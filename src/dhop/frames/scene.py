@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from dhop.frames.spectra import Spectra
+from dhop.iteration.scoring import scoring
 
 Array = NDArray[Any]
 Maker = Callable[[Array], Array]  # a transfer function from the logarithms of its parameters
@@ -32,6 +32,7 @@ ROUGHER = 1.0  # ... or less, of a single frame with a known blur
 LEVELS = (-20.0, 30.0)  # logarithm of the scene's power over that of the noise
 FLOORS = (-12.0, 8.0)  # the same of the floor
 NOISES = (-16.0, 3.0)  # logarithm of the noise's power over that of the spectra
+TELLING = 200  # classes of aliases that show the expected second derivatives of the likelihood
 RINGS = 40  # of frequencies of about one radius
 STEPS = 8
 EXCESS = 2.0  # times the power that the model passes: power beyond is floor
@@ -113,16 +114,16 @@ class Likelihood:
             limits[-4] = (edges - ROUGHER, SMOOTHEST)
         if self.spectra.sparse or axes == 1:  # points and lines have one power at all frequencies
             limits[-4] = (0.0, SMOOTHEST)
-        best: Any = None
-        for start in starts:
-            guess = [*start, edges + 0.1, 4.0, -2.0, np.clip(np.log(0.05), low, high)]
-            found = scipy.optimize.minimize(
-                self._cost, guess, (make,), "L-BFGS-B", jac=True, bounds=limits,
-                options={"maxiter": 80, "ftol": 1e-8},
-            )  # fmt: skip
-            if best is None or found.fun < best.fun:
-                best = found
-        *parameters, exponent, level, floor, noise = best.x
+        fits = [
+            scoring(
+                lambda numbers: self._cost(numbers, make),
+                [*start, edges + 0.1, 4.0, -2.0, np.log(0.05)],
+                limits,
+            )
+            for start in starts
+        ]
+        numbers, cost = min(fits, key=lambda fit: fit[1])
+        *parameters, exponent, level, floor, noise = numbers
         variance = self._scale * np.exp(noise)
         power = variance * np.exp(level - 2 * exponent * self._log_radius)
         transfer = make(np.array(parameters)) * self._pixels
@@ -136,7 +137,7 @@ class Likelihood:
             transfer=transfer,
             exponent=float(exponent),
             parameters=np.array(parameters),
-            cost=float(best.fun),
+            cost=cost,
         )
 
     def _observed(self, power: Array, variance: float) -> Array:
@@ -151,22 +152,29 @@ class Likelihood:
         counts = np.maximum(np.bincount(rings), 1)  # few frequencies leave rings empty
         model = power
         for _ in range(STEPS):
-            covariance = self._covariance(power, variance)
-            gain = power[:, :, None] * (self._back @ np.linalg.inv(covariance))
-            known = np.sum(gain * self._phases.swapaxes(1, 2), axis=2).real
-            squares = np.sum((gain @ self._moments) * gain.conj(), axis=2).real
-            expected = squares + power * (1 - known)
+            inverse = self._inverse(power, variance)
+            known, squares = self._projections(inverse @ self._phases)
+            expected = power * (1 + power * (squares - known))
             ratios = np.bincount(rings, (expected / model).ravel()) / counts
             power = model * ratios[rings].reshape(power.shape)
         return power
 
-    def _covariance(self, power: Array, variance: float) -> Array:
-        """The covariance of the spectra, with enough noise that it is not singular."""
-        covariance = (self._phases * power[:, None, :]) @ self._back
-        diagonal = np.arange(covariance.shape[1])
-        smallest = 1e-14 * np.trace(covariance.real, axis1=1, axis2=2)[:, None]
-        covariance[:, diagonal, diagonal] += variance + smallest
-        return covariance
+    def _inverse(self, power: Array, variance: float) -> Array:
+        """Of the covariance of the spectra, with enough noise that it is not singular."""
+        C = (self._phases * power[:, None, :]) @ self._back
+        diagonal = np.arange(C.shape[1])
+        smallest = 1e-14 * np.trace(C.real, axis1=1, axis2=2)[:, None]
+        C[:, diagonal, diagonal] += variance + smallest
+        return np.linalg.inv(C)
+
+    def _projections(self, solved: Array) -> tuple[Array, Array]:
+        """The diagonals of ``E^H C^-1 E`` and ``E^H C^-1 M C^-1 E``, of ``C^-1 E``.
+
+        `M` are the moments of the spectra, for which `C` is the covariance.
+        """
+        known = np.sum(self._phases.conj() * solved, axis=1).real
+        squares = np.sum(solved.conj() * (self._moments @ solved), axis=1).real
+        return known, squares
 
     def _noises(self) -> tuple[float, float]:
         """Bounds of the noise's logarithm, narrow where no more frames than aliases show it."""
@@ -177,31 +185,37 @@ class Likelihood:
         low, high = (quiet + np.log(np.square(QUIETER))).clip(*NOISES)
         return float(low), float(high)
 
-    def _cost(self, numbers: Array, make: Maker) -> tuple[float, Array]:
+    def _cost(self, numbers: Array, make: Maker) -> tuple[float, Array, Array]:
+        """The negative logarithm of the likelihood, its slopes, and Fisher's information."""
         *given, exponent, level, floor, noise = numbers
         parameters = np.array(given)
         transfer = np.abs(make(parameters) * self._pixels) ** 2
         power = np.exp(level - 2 * exponent * self._log_radius)
         signal, common = transfer * power, np.exp(floor)
-        covariance = self._covariance(signal + common, 1.0)
-        inverse = np.linalg.inv(covariance)
-        variance = self._scale * np.exp(noise)
-        left = np.sum(inverse * self._moments.swapaxes(1, 2)).real / len(power) + self._rest
-        count = len(self.spectra)
-        value = count * np.log(variance) + np.linalg.slogdet(covariance)[1].mean() + left / variance
-        # The derivative by the power at each frequency.
-        slopes = inverse - inverse @ self._moments @ inverse / variance
-        slope = np.sum(self._back.swapaxes(1, 2) * (slopes @ self._phases), axis=1).real
-        slope /= len(power)
-        by_signal = slope * signal
-        gradient = [
-            *(np.sum(slope * power * each) for each in self._slopes(make, parameters, transfer)),
-            -2 * np.sum(by_signal * self._log_radius),
-            np.sum(by_signal),
-            np.sum(slope) * common,
-            count - left / variance,
+        inverse = self._inverse(signal + common, 1.0)
+        solved = inverse @ self._phases
+        known, squares = self._projections(solved)
+        variance, count = self._scale * np.exp(noise), len(self.spectra)
+        mean_square = np.sum(inverse * self._moments.swapaxes(1, 2)).real / len(power)
+        left = (mean_square + self._rest) / variance
+        value = count * np.log(variance) - np.linalg.slogdet(inverse)[1].mean() + left
+        changes = [  # of the power, with each parameter but the noise
+            *(power * each for each in self._slopes(make, parameters, transfer)),
+            -2 * self._log_radius * signal,
+            signal,
+            np.full(signal.shape, common),
         ]
-        return float(value), np.array(gradient)
+        slope = known - squares / variance
+        slopes = [np.vdot(slope, change) / len(power) for change in changes]
+        # Changes of the covariance, times its inverse, of as many classes as tell enough.
+        some = slice(None, None, max(len(power) // TELLING, 1))
+        moves = np.stack(
+            [(solved[some] * change[some, None, :]) @ self._back[some] for change in changes]
+        )
+        mixed = np.trace(moves, axis1=2, axis2=3).real.mean(axis=1)
+        crossed = np.tensordot(moves, moves, ((1, 2, 3), (1, 3, 2))).real / moves.shape[1]
+        information = np.block([[crossed, mixed[:, None]], [mixed, np.array(count)]])
+        return float(value), np.array([*slopes, count - left]), information
 
     def _slopes(self, make: Maker, parameters: Array, transfer: Array) -> list[Array]:
         """Derivatives of the transferred power by each parameter, as differences."""
