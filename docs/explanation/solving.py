@@ -20,13 +20,16 @@ from dhop.operators.inverse import InverseOperator
 from dhop.reconstruction.regularisers import regulariser_operator
 
 
-def frames_of(count, factor, sigma, boundary):
+def frames_of(count, factor, sigma, boundary, skew=0.0):
     """Operators of one still frame, or of several that are shifted at random."""
     rng = np.random.default_rng(0)
+    size = 2 * round(4 * sigma) + 1
+    ramp = np.linspace(-skew, skew, size)
+    round_or_skew = psf.gaussian(size, sigma) * (1 + ramp + ramp[:, None])
     operators = []
     for number in range(count):
         move = factor * rng.uniform(-0.5, 0.5, 2) if number else (0, 0)
-        blur, center = psf.shift(psf.gaussian(2 * round(4 * sigma) + 1, sigma), move)
+        blur, center = psf.shift(round_or_skew, move)
         options = {"center": center, "boundary": boundary, "decimation": "mean"}
         operators.append(DHOperator((512, 512), blur, factor, **options))
     return FrameStack(operators)
@@ -37,12 +40,12 @@ def iterations():
     scene = data.camera() / 255
     print("| frames | factor | boundary | beta | plain | preconditioned |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for (count, factor, sigma), boundary in (
+    for (count, factor, sigma, skew), boundary in (
         (case, boundary)
-        for case in [(1, 2, 1.5), (16, 2, 1.0), (16, 4, 2.0)]
+        for case in [(1, 2, 1.5, 0), (1, 2, 1.5, 0.3), (16, 2, 1.0, 0), (16, 4, 2.0, 0)]
         for boundary in ("constant", "symmetric", "reflect")
     ):
-        A = frames_of(count, factor, sigma, boundary)
+        A = frames_of(count, factor, sigma, boundary, skew)
         S = regulariser_operator("laplacian", A.dims, boundary=boundary)
         y = A.matvec(scene.ravel())
         y += 0.01 * np.random.default_rng(1).standard_normal(y.size)
@@ -62,7 +65,8 @@ def iterations():
                 steps = conjugate_gradients(normal, b, 0 * b, M)
                 goal = 1e-6 * norm(b)
                 counts.append(next(k for k, (_, r) in enumerate(steps) if r <= goal))
-            print(f"| {count} | {factor} | {boundary} | {beta} | {counts[0]} | {counts[1]} |")
+            kind = f"{count}, psf skew" if skew else count
+            print(f"| {kind} | {factor} | {boundary} | {beta} | {counts[0]} | {counts[1]} |")
 
 
 def masked():

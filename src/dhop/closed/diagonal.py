@@ -1,4 +1,4 @@
-"""Normal equations that are diagonal, or of several shifted frames nearly so."""
+"""Normal equations that are diagonal, or nearly so."""
 
 from collections.abc import Sequence
 from math import prod
@@ -17,19 +17,20 @@ from dhop.model.geometry import Model
 
 Array = NDArray[Any]
 
-# By boundaries. For others no basis always saves time.
-BASES: dict[type[Fourier | Cosine], set[Boundary]] = {
-    Fourier: {"wrap"},
-    Cosine: {"symmetric", "constant"},
+# By boundaries, of several frames and of one. For others no basis always saves time.
+BASES: dict[type[Fourier | Cosine], tuple[set[Boundary], set[Boundary]]] = {
+    Fourier: ({"wrap"}, set()),
+    Cosine: ({"symmetric", "constant"}, {"symmetric", "edge"}),
 }
 
 
 class DiagonalEquations:
     r"""The diagonal of :math:`N + \beta P` in a basis of waves.
 
-    With the shifts of several frames the elements between aliases nearly cancel. The diagonal is
-    the sum of squared transfer functions :math:`w_i |T_i|^2 / f_0 f_1`, for a cosine the mean over
-    its waves in both directions.
+    With the shifts of several frames the elements between aliases nearly cancel. In a single frame
+    they do not, but most of what a PSF passes is below the aliases. The diagonal is the sum of
+    squared transfer functions :math:`w_i |T_i|^2 / f_0 f_1`, for a cosine the mean over its waves
+    in both directions, whatever the symmetry of the PSF.
 
     Workspace: five images in double precision.
 
@@ -74,14 +75,14 @@ class DiagonalInverse(Inverse):
 def diagonal_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
 ) -> DiagonalEquations | None:
-    """The equations if there are several different real frames with suitable boundaries."""
+    """The equations of real frames, if the boundaries are suitable."""
     frames = merged(frames)
     models = [*(model for model, _ in frames), *penalties]
-    if len(frames) == 1 or any(model.dtype.kind == "c" for model in models):
+    if any(model.dtype.kind == "c" for model in models):
         return None
     boundaries = {axis.boundary for model in models for axis in model.axes}
     for basis, suitable in BASES.items():
-        if boundaries <= suitable:
+        if boundaries <= suitable[len(frames) == 1]:
             shape = models[0].size
             waves = basis(shape, (1,) * len(shape))
             parts = [(model, 1.0) for model in penalties]
