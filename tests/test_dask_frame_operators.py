@@ -20,7 +20,6 @@ from dhop.dask import regions, registration, super_resolve  # noqa: E402
 from dhop.dask.frame_operators import centres_on_scene, chunked  # noqa: E402
 from dhop.operators.moved import MovedOperator  # noqa: E402
 
-RNG = np.random.default_rng(0)
 SHAPE, DIMS = (9, 11), (18, 22)
 TURNED = about_the_middle(warps.turned(12.0, (1, 1), (1, 1))[:2, :2], (0.4, -0.7), SHAPE)
 TILTED = TURNED + np.array([[0, 0, 0], [0, 0, 0], [0.004, 0.002, 0]])
@@ -65,11 +64,16 @@ def one_thread():
         yield
 
 
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
 @pytest.mark.parametrize("boundary", ["symmetric", "constant", "wrap"])
 @pytest.mark.parametrize("kind", ["turned", "tilted", "bent"])
-def test_both_products_against_dense_matrices(kind, boundary):
+def test_both_products_against_dense_matrices(rng, kind, boundary):
     """Of the scene in chunks of seven; a batch is one image after the other."""
-    blur = RNG.random((3, 4))
+    blur = rng.random((3, 4))
     A = MovedOperator(
         (2, *DIMS), blur, (2.0, 2.0), SHAPE, MOTIONS[kind], center=(1, 1), decimation="mean",
         boundary=boundary,
@@ -77,7 +81,7 @@ def test_both_products_against_dense_matrices(kind, boundary):
     (B,) = chunked([A], (1, 7, 7))
     assert B.chunks == ((1, 1), (8, 8, 2), (8, 8, 6))
     matrix = dense(MOTIONS[kind], blur, boundary)
-    x, y = RNG.random(B.dims), RNG.random(B.dimsd)
+    x, y = rng.random(B.dims), rng.random(B.dimsd)
     expected = x.reshape(2, -1) @ matrix.T
     found = B.degrade(da.from_array(x, chunks=B.chunks))
     assert found.chunks == B.chunksd
@@ -105,12 +109,12 @@ def test_which_pixels_look_at_the_scene(kind):
     assert centres_on_scene(np.eye(3), grid, DIMS, (SHAPE[:1], SHAPE[1:])) is True
 
 
-def test_the_solution_is_that_of_the_normal_equations(tmp_path):
+def test_the_solution_is_that_of_the_normal_equations(rng, tmp_path):
     """Two frames with weights, of which one has turned; what looks beyond the scene has none."""
     blur = psf.gaussian(3, 0.8)
-    frames, weights = RNG.random((2, *SHAPE)), RNG.uniform(0.5, 2, (2, *SHAPE))
+    frames, weights = rng.random((2, *SHAPE)), rng.uniform(0.5, 2, (2, *SHAPE))
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 9, 6)), blur, 2, beta=0.05, weights=list(weights),
+        da.from_array(frames, chunks=(1, 9, 6)), blur, 2, beta=0.5, weights=list(weights),
         motion=[np.eye(3), TURNED], rtol=1e-9, scratch=tmp_path / "files",
     )  # fmt: skip
     used = weights * [np.ones(SHAPE, bool), on_scene(TURNED)]
@@ -121,9 +125,9 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
     S = oracle.matrix(DIMS, LAPLACIAN, 1, boundary="symmetric")
     N = sum(B.T @ (w.ravel()[:, None] * B) for B, w in zip(A, used, strict=True))
     right = sum(B.T @ (w * y).ravel() for B, w, y in zip(A, used, frames, strict=True))
-    expected = np.linalg.solve(N + 0.05 * S.T @ S, right)
+    expected = np.linalg.solve(N + 0.5 * S.T @ S, right)
     assert found.converged
-    assert_allclose(found.image.compute().ravel(), expected, rtol=0, atol=1e-6)
+    assert_allclose(found.image.compute().ravel(), expected, rtol=0, atol=1e-7)
     assert len(found.motion) == 2
     seen = found.coverage().compute().ravel()
     assert_allclose(seen, N @ np.ones(len(N)), atol=1e-9)
@@ -132,8 +136,8 @@ def test_the_solution_is_that_of_the_normal_equations(tmp_path):
     assert_allclose(found.residuals().compute(), left, rtol=0, atol=1e-6)
 
 
-def test_motions_that_are_shifts_are_shifts():
-    frames = da.from_array(RNG.random((2, *SHAPE)), chunks=(1, 9, 6))
+def test_motions_that_are_shifts_are_shifts(rng):
+    frames = da.from_array(rng.random((2, *SHAPE)), chunks=(1, 9, 6))
     given = {"beta": 0.05, "rtol": 1e-5}
     shift = np.array([0.25, -0.5])
     moved = super_resolve(
@@ -147,15 +151,15 @@ def test_motions_that_are_shifts_are_shifts():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
-def test_factors_that_are_not_whole(moved):
+def test_factors_that_are_not_whole(rng, moved):
     """The PSF is a pixel of the scene, of which finer pixels hold their shares."""
     ratio, dims = (1.5, 2.2), (14, 24)
     pixel = np.outer([1 / 8, 3 / 4, 1 / 8], [2 / 15, 11 / 15, 2 / 15])
-    frames, shift = RNG.random((2, *SHAPE)), np.array([0.25, -0.5])
+    frames, shift = rng.random((2, *SHAPE)), np.array([0.25, -0.5])
     second = TURNED if moved else motions.of_shift(shift)
     more = {"motion": [np.eye(3), TURNED]} if moved else {"shifts": [[0, 0], shift]}
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 9, 6)), np.ones((1, 1)), ratio, beta=0.05, rtol=1e-6,
+        da.from_array(frames, chunks=(1, 9, 6)), np.ones((1, 1)), ratio, beta=0.5, rtol=1e-6,
         **more,
     )  # fmt: skip
     assert found.image.shape == dims
@@ -174,24 +178,24 @@ def test_factors_that_are_not_whole(moved):
     S = oracle.matrix(dims, LAPLACIAN, 1, boundary="symmetric")
     N = sum(B.T @ (w[:, None] * B) for B, w in zip(A, used, strict=True))
     right = sum(B.T @ (w * y.ravel()) for B, w, y in zip(A, used, frames, strict=True))
-    expected = np.linalg.solve(N + 0.05 * S.T @ S, right)
+    expected = np.linalg.solve(N + 0.5 * S.T @ S, right)
     assert found.converged
-    assert_allclose(found.image.compute().ravel(), expected, rtol=0, atol=1e-4)
+    assert_allclose(found.image.compute().ravel(), expected, rtol=0, atol=1e-5)
     if moved:
         assert_allclose(found.plot().axes[0].get_xlim(), (-0.5, SHAPE[1] - 0.5))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
-def test_a_psf_for_each_band(moved):
+def test_a_psf_for_each_band(rng, moved):
     """Each band is the solution of its own normal equations; the others do not count."""
     blurs = [psf.gaussian(3, 0.6), psf.gaussian(5, 1.1)]
-    frames = RNG.random((1, 2, *SHAPE))
+    frames = rng.random((1, 2, *SHAPE))
     motion = [TURNED] if moved else None
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 2, 9, 6)), [blurs], 2, beta=0.05, motion=motion, rtol=1e-5
-    )
-    S = oracle.matrix(DIMS, LAPLACIAN, 1, boundary="symmetric")
+        da.from_array(frames, chunks=(1, 2, 9, 6)), [blurs], 2, beta=0.1, motion=motion, rtol=1e-6,
+        regulariser="identity",
+    )  # fmt: skip
     on = on_scene(TURNED) if moved else np.ones(SHAPE)
     for blur, frame, image in zip(blurs, frames[0], found.image.compute(), strict=True):
         A = (
@@ -199,30 +203,31 @@ def test_a_psf_for_each_band(moved):
             else oracle.matrix(DIMS, blur, 2, decimation="mean", boundary="symmetric")
         )  # fmt: skip
         right = A.T @ (on * frame).ravel()
-        N = A.T @ (on.ravel()[:, None] * A) + 0.05 * S.T @ S
-        assert_allclose(image.ravel(), np.linalg.solve(N, right), rtol=0, atol=3e-4)
+        N = A.T @ (on.ravel()[:, None] * A) + 0.1 * np.eye(len(right))
+        assert_allclose(image.ravel(), np.linalg.solve(N, right), rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
 @pytest.mark.parametrize("kind", ["beta", "huber", "estimate", "motion", "factor"])
-def test_what_is_found_is_what_is_found_in_memory(kind):
+def test_what_is_found_is_what_is_found_in_memory(rng, kind):
     """Where one region has all of the frames, it is the same burst."""
-    frames = RNG.random((3, 40, 36)).cumsum(axis=1).cumsum(axis=2) / 100
-    turns = [about_the_middle(warps.turned(a, (1, 1), (1, 1))[:2, :2], (0, a / 5), (40, 36))
+    shape = (20, 18) if kind == "huber" else (40, 36)
+    frames = rng.random((3, *shape)).cumsum(axis=1).cumsum(axis=2) / 100
+    turns = [about_the_middle(warps.turned(a, (1, 1), (1, 1))[:2, :2], (0, a / 5), shape)
              for a in (0, 1.5, -2.0)]  # fmt: skip
-    frames += 0.02 * RNG.standard_normal(frames.shape)
+    frames += 0.02 * rng.standard_normal(frames.shape)
     more = {
         "beta": {},
-        "huber": {"loss": "huber", "beta": 0.1, "photometry": "gain"},
+        "huber": {"loss": "huber", "beta": 0.1, "photometry": "gain", "rtol": 1e-4},
         "estimate": {},
         "motion": {"motion": "euclidean", "beta": 0.1},
-        "factor": {"motion": None, "shifts": "estimate"},
+        "factor": {"motion": None, "shifts": "estimate", "beta": 0.1},
     }[kind]
     blur = "estimate" if kind == "estimate" else psf.gaussian(5, 1.0)
     given = {"motion": turns, "rtol": 1e-5} | more
     factor = 1.7 if kind == "factor" else 2
-    found = super_resolve(da.from_array(frames, chunks=(1, 20, 18)), blur, factor, **given)
+    found = super_resolve(da.from_array(frames, chunks=(1, 10, 18)), blur, factor, **given)
     expected = dhop.super_resolve(frames, blur, factor, **given)
     assert_allclose(found.beta, expected.beta, rtol=1e-6)
     assert_allclose(np.array(found.motion), expected.motion, rtol=0, atol=1e-9)
@@ -232,28 +237,28 @@ def test_what_is_found_is_what_is_found_in_memory(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["projective", "auto"])
-def test_motions_that_are_found(model, monkeypatch):
-    """By a coarse look and regions, to some hundredths of a pixel; a stranger is left out.
+def test_motions_that_are_found(monkeypatch):
+    """By a coarse look, which tells their kind, and regions, to some hundredths of a pixel.
 
-    The frames are those of SciPy's splines of a photograph.
+    A stranger is left out. The frames are those of SciPy's splines of a photograph.
     """
-    monkeypatch.setattr(registration, "COARSE", 80)
-    monkeypatch.setitem(regions.SIDE, 2, 64)
-    shape, kind = (150, 160), "affine" if model == "auto" else model
-    scene = photograph()[:400, :420]
-    given = random_motions(kind, 3, shape, turn=3.0)
-    frames = burst(scene, given, shape, noise=0.005)
+    places = regions.places
+    monkeypatch.setattr(regions, "places", lambda shape: places(shape)[:2] + places(shape)[4:])
+    monkeypatch.setattr(registration, "COARSE", 48)
+    monkeypatch.setitem(regions.SIDE, 2, 40)
+    shape = (90, 96)
+    given = random_motions("projective", 3, shape, turn=3.0)
+    frames = burst(photograph()[60:340, 100:392], given, shape, noise=0.005)
     other = np.random.default_rng(3).random((1, *shape))
-    stack = da.from_array(np.concatenate([frames, other]), chunks=(1, 80, 80))
+    stack = da.from_array(np.concatenate([frames, other]), chunks=(1, 48, 48))
     with pytest.warns(RegistrationWarning, match="frames 3 do not show the scene") as said:
         found = super_resolve(
-            stack, psf.gaussian(7, 1.0), 2, motion=model, beta=1e-3, maxiter=1,
+            stack, psf.gaussian(7, 1.0), 2, motion="auto", beta=1e-3, maxiter=1, rtol=0.1,
             loss="huber", threshold=0.1,
         )  # fmt: skip
     assert len(said) == 1
-    assert found.registration.model == kind
-    corners = np.array([[0, 0], [0, 159], [149, 0], [149, 159]]).T.astype(float)
+    assert found.registration.model == "projective"
+    corners = np.array([[0, 0], [0, 95], [89, 0], [89, 95]]).T.astype(float)
     for one, known in zip(found.motion[:3], given, strict=True):
         ways = motions.positions(one, *corners) - motions.positions(known, *corners)
         assert np.hypot(*ways).max() < 0.1
