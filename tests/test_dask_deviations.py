@@ -1,4 +1,7 @@
-"""Standard deviations in chunks, against dense inverses."""
+"""Standard deviations in chunks, against dense inverses.
+
+Those of least squares do not depend on the image, of which one iteration is enough.
+"""
 
 from functools import partial
 
@@ -53,7 +56,7 @@ def test_against_the_dense_inverse(blur, boundary, mapped):
     maps = [RNG.uniform(0.5, 2, frames.shape[1:]) if mapped else 1.5, 0.7]
     found = super_resolve(
         da.from_array(frames, chunks=(2, 8, 6)), blur, 2, beta=1.0, weights=maps,
-        shifts=[[0, 0], [0.4, 0.5]], boundary=boundary,
+        shifts=[[0, 0], [0.4, 0.5]], boundary=boundary, maxiter=1,
     )  # fmt: skip
     inverse, data = dense(found, maps, 1.0, boundary)
     shape = found.image.shape
@@ -99,7 +102,7 @@ def test_images_at_a_target(tmp_path, scratch, options):
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
 
 
-TURNED = about_the_middle(warps.turned(10.0, (1, 1), (1, 1))[:2, :2], (0.4, -0.7), (24, 8))
+TURNED = about_the_middle(warps.turned(10.0, (1, 1), (1, 1))[:2, :2], (0.4, -0.7), (18, 6))
 
 
 def bent(rows, columns):
@@ -110,7 +113,7 @@ def bent(rows, columns):
 @pytest.mark.parametrize("kind", ["turned", "bent", "positions", "bands", "ratio"])
 def test_frames_that_moved_and_bands(kind):
     """Dense inverses of cameras whose scene SciPy's splines warp; each band has its own."""
-    shape, factor = (24, 8), (1.5, 2.0) if kind == "ratio" else (2.0, 2.0)
+    shape, factor = (18, 6), (1.5, 2.0) if kind == "ratio" else (2.0, 2.0)
     dims = tuple(round(m * f) for m, f in zip(shape, factor, strict=True))
     blurs = [psf.gaussian(3, 0.6), psf.gaussian(5, 1.1)][: 2 if kind == "bands" else 1]
     given = [blurs] if kind == "bands" else blurs[0]
@@ -125,7 +128,7 @@ def test_frames_that_moved_and_bands(kind):
     ]
     found = super_resolve(
         da.from_array(frames, chunks=(1, *frames.shape[1:-2], 8, 8)),
-        given, factor, beta=1.0, motion=[np.eye(3), motion],
+        given, factor, beta=1.0, motion=[np.eye(3), motion], maxiter=1,
     )  # fmt: skip
     result = found.standard_deviation(0.3, probes=100)
     assert result.chunks == found.image.chunks
@@ -143,11 +146,11 @@ def test_frames_that_moved_and_bands(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3), "maxiter": 3}])
+@pytest.mark.parametrize("given", [{"nonnegative": True}, {"bounds": (-0.2, 0.3)}])
 def test_channels_and_images_with_bounds(given):
     frames = RNG.standard_normal((1, 2, 12, 10))
     found = super_resolve(
-        da.from_array(frames, chunks=(1, 2, 6, 10)), BLUR, 2, beta=0.5, rtol=1e-5, **given
+        da.from_array(frames, chunks=(1, 2, 6, 10)), BLUR, 2, beta=0.5, maxiter=3, **given
     )
     image = found.image.compute().ravel()
     low, high = given.get("bounds", (0, np.inf))
@@ -169,7 +172,7 @@ def test_fields_of_lines_and_volumes():
     volume = psf.Field(np.stack([box**0.5, box]).reshape(2, 1, 1, 3, 3, 3), ([1, 4], [0], [0]))
     for field, shape, factor, chunks in ((line, (24,), 2, 8), (volume, (6, 5, 4), (2, 1, 2), 3)):
         frame = da.from_array(RNG.random(shape), chunks=chunks)
-        found = super_resolve(frame, field, factor, beta=0.1)
+        found = super_resolve(frame, field, factor, beta=0.1, maxiter=1)
         B = FrameStack(found.operator.operators).to_sparse().toarray()
         S = regulariser_operator("laplacian", found.operator.dims, ndim=len(shape))
         S = S.matmat(np.eye(B.shape[1]))

@@ -40,23 +40,23 @@ def files(tmp_path, monkeypatch):
     fits = pytest.importorskip("astropy.io.fits")
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    scene = gaussian_filter(rng.random((60, 60)), 1.5)
+    scene = gaussian_filter(rng.random((44, 44)), 1.5)
     scene = (scene - scene.min()) / np.ptp(scene)
     star = 10 + 500 * np.pad(psf.gaussian(15, 1.5), ((4, 8), (7, 5)))
     for folder in ("burst", "night", "dither"):
         Path(folder).mkdir()
     for number in range(3):
-        frame = scene[number : number + 48, 2 * number : 2 * number + 48]
+        frame = scene[number : number + 32, 2 * number : 2 * number + 32]
         frame = (frame + 0.01 * rng.standard_normal(frame.shape)).clip(0, 1)  # without, beta is 0
         imageio.imwrite(f"burst/{number}.png", np.rint(255 * frame).astype(np.uint8))
         imageio.imwrite(f"burst/{number}.tif", frame.astype(np.float32))
         fits.writeto(f"night/{number}.fits", frame)
         sky = {
             "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4,
-            "CRPIX1": 30.0 - 2 * number, "CRPIX2": 30.0 - number,
+            "CRPIX1": 22.0 - 2 * number, "CRPIX2": 22.0 - number,
         }  # fmt: skip
-        for name in (f"dither/{number}.fits", f"exposure-{number}.fits"):
-            fits.writeto(name, frame, fits.Header(sky))
+        fits.writeto(f"dither/{number}.fits", frame, fits.Header(sky))
+        fits.writeto(f"exposure-{number}.fits", frame[:20, :20], fits.Header(sky))
         tifffile.imwrite("stack.tif", frame, append=number > 0, photometric="minisblack")
     for name in ("photo.png", "photo.jpg", "frame.png", "scene.png"):
         imageio.imwrite(name, np.rint(255 * scene).astype(np.uint8))
@@ -65,17 +65,17 @@ def files(tmp_path, monkeypatch):
         Path(name).touch()
     mosaic = raw.Mosaic(scene, "RGGB", {"R": 2.0, "G": 1.0, "B": 1.5})
     monkeypatch.setattr(raw, "read", lambda path: mosaic)  # without rawpy
-    imageio.imwrite("dead.png", np.zeros((48, 48), np.uint8))
+    imageio.imwrite("dead.png", np.zeros((32, 32), np.uint8))
     matrices = [[[1, 0, n], [0, 1, 2 * n], [0, 0, 1]] for n in range(3)]
     Path("motion.json").write_text(json.dumps(matrices))
     Path("shifts.txt").write_text("0 0\n-1 -2\n-2 -4\n")
-    fits.writeto("exposure.fits", np.full((48, 48), 2.0))
+    fits.writeto("exposure.fits", np.full((32, 32), 2.0))
     for name in ("star.fits", "beam.fits"):
         fits.writeto(name, star)
     np.save("star.npy", star)
     fine = fits.ImageHDU(psf.gaussian(41, 4.0))
     fits.HDUList([fits.PrimaryHDU(), fine]).writeto("fine.fits")
-    visit = {"SCI": scene, "DQ": np.zeros((60, 60), "i4"), "PSF": psf.gaussian(7, 1.0)}
+    visit = {"SCI": scene, "DQ": np.zeros((44, 44), "i4"), "PSF": psf.gaussian(7, 1.0)}
     units = [fits.ImageHDU(values, name=name) for name, values in visit.items()]
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto("visit.fits")
     fits.writeto("bands.fits", np.stack([scene, 2 * scene, 3 * scene]))
