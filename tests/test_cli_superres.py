@@ -364,7 +364,7 @@ def test_ctrl_c_saves_the_present_iterate(burst, scene, tmp_path):
     import pty
 
     frame, out = tmp_path / "frame.tif", tmp_path / "out.png"
-    whole = np.tile(images.imread(burst[0]), (2, 2))
+    whole = np.tile(images.imread(burst[0]), (4, 4))  # so that it takes seconds
     images.write(frame, whole)
     words = [frame, "--factor", "2", "--psf", "gaussian:sigma=1", "--beta", "0.001"]
     words += ["--nonnegative", "--maxiter", "10000000", "--rtol", "0", "--out", out]

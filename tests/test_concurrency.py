@@ -93,30 +93,21 @@ class TestFault28:
         )
 
     @pytest.mark.slow
-    def test_fault_28_dask_threads(self):
-        dask = pytest.importorskip("dask")
-        assert dask
-        run(
-            SHARED
-            + """
-    import dask
-    tasks = [dask.delayed(A.matvec)(x) for _ in range(40)]
-    for result in dask.compute(*tasks, scheduler="threads", num_workers=8):
-        assert (result == expected).all()
-    """,
-            warnings="ignore",  # of dask's own
-        )
-
-    @pytest.mark.slow
-    def test_fault_28_joblib_threads(self):
+    def test_fault_28_dask_and_joblib_threads(self):
+        pytest.importorskip("dask")
         pytest.importorskip("joblib")
         run(
             SHARED
             + """
+    import dask
     from joblib import Parallel, delayed
+    tasks = [dask.delayed(A.matvec)(x) for _ in range(40)]
+    for result in dask.compute(*tasks, scheduler="threads", num_workers=8):
+        assert (result == expected).all()
     for result in Parallel(8, backend="threading")(delayed(A.matvec)(x) for _ in range(40)):
         assert (result == expected).all()
-    """
+    """,
+            warnings="ignore",  # of dask's own
         )
 
 
@@ -165,21 +156,22 @@ class TestFault29:
         )
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-    def test_fault_29_multiprocessing(self, method):
-        """Pickles of A, A.H, A.T and 2 * A load in the child, and multiply as here."""
-        if os.name == "nt" and method != "spawn":
-            pytest.skip("this platform only spawns")
+    def test_fault_29_multiprocessing(self):
+        """Pickles of A, A.H, A.T and 2 * A load in the child, and multiply as here.
+
+        In all ways to start one that the platform has.
+        """
         run(
             SHARED
             + BUSY
-            + f"""
-    context = multiprocessing.get_context("{method}")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        for derived in (A, A.H, A.T, 2 * A):
-            operand = x if derived.shape[1] == len(x) else expected
-            result = pool.submit(operator.matmul, derived, operand).result(timeout=30)
-            assert (result == derived @ operand).all()
+            + """
+    for method in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context(method)
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            for derived in (A, A.H, A.T, 2 * A):
+                operand = x if derived.shape[1] == len(x) else expected
+                result = pool.submit(operator.matmul, derived, operand).result(timeout=30)
+                assert (result == derived @ operand).all()
     """
             + QUIET,
             warnings="ignore::DeprecationWarning",

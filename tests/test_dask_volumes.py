@@ -100,7 +100,7 @@ def test_normal_equations(dims, shape, factor, boundary):
 def test_a_volume_is_solved_as_in_memory():
     blur = np.einsum("i,j,k->ijk", *[[0.25, 0.5, 0.25]] * 3)
     frames = RNG.random((2, 5, 4, 6))
-    given = {"beta": 1.0, "shifts": [[0, 0, 0], [0, 0.5, 0.25]], "rtol": 1e-7}
+    given = {"beta": 0.1, "shifts": [[0, 0, 0], [0, 0.5, 0.25]], "rtol": 1e-6}
     given |= {"boundary": ("edge", "symmetric", "wrap")}
     given |= {"weights": [np.ones((5, 4, 6)), RNG.random((5, 4, 6))]}
     expected = dhop.super_resolve(frames, blur, (1, 2, 2), **given).image
