@@ -135,10 +135,11 @@ def test_stars():
 @pytest.mark.parametrize("sigma", [0.5, 1.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_simplest_kind_that_explains_the_frames(kind, sigma):
-    given = motions(kind, 4, SHAPE, turn=2, scale=0.02)
-    found = register(burst(photograph(), given, SHAPE, sigma=sigma), model="auto")
+    shape = 60, 66
+    given = motions(kind, 3, shape, turn=2, scale=0.02)
+    found = register(burst(photograph(), given, shape, sigma=sigma), model="auto")
     assert found.model == kind
-    assert distances(found, given).max() < 0.06
+    assert distances(found, given, shape).max() < 0.06
 
 
 @pytest.mark.slow
@@ -209,17 +210,17 @@ def test_nothing_to_hold_on_to(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["euclidean", "similarity", "projective"])
 def test_super_resolution_as_good_as_of_known_motions(kind):
-    """Within 0.3 dB, and 2 dB better than one frame."""
-    scene, blur = photograph(), psf.gaussian(9, 1.0)
-    given = motions(kind, 10, (60, 60), turn=10 if kind == "similarity" else 1.5)
-    frames = burst(scene, given, (60, 60))
-    start = [(n - 120) // 2 for n in scene.shape]
-    truth = scene[start[0] : start[0] + 120, start[1] : start[1] + 120]
+    """Within 0.1 dB, and 2 dB better than one frame."""
+    shape, scene, blur = (40, 40), photograph(), psf.gaussian(9, 1.0)
+    given = motions(kind, 8, shape, turn=10 if kind == "similarity" else 1.5)
+    frames = burst(scene, given, shape)
+    start = [(n - 80) // 2 for n in scene.shape]
+    truth = scene[start[0] : start[0] + 80, start[1] : start[1] + 80]
     one = super_resolve(frames[0], blur, 2)
-    found = super_resolve(frames, blur, 2, motion=kind)
-    known = super_resolve(frames, blur, 2, motion=given, beta=found.beta)
-    assert max(apart(*pair, (60, 60)) for pair in zip(found.motion, given, strict=True)) < 0.1
-    assert quality(found.image, truth) > quality(known.image, truth) - 0.3
+    found = super_resolve(frames, blur, 2, motion=kind, beta=0.005)
+    known = super_resolve(frames, blur, 2, motion=given, beta=0.005)
+    assert max(apart(*pair, shape) for pair in zip(found.motion, given, strict=True)) < 0.1
+    assert quality(found.image, truth) > quality(known.image, truth) - 0.1
     assert quality(found.image, truth) > quality(one.image, truth) + 2
 
 

@@ -21,7 +21,7 @@ HIDDEN = (3, 6, 9)
 @pytest.fixture(scope="module", params=NAMES)
 def made(request):
     """Twelve clean frames, their shifts, the truth, and the quality of the clean burst."""
-    scene = photograph(request.param, 192 + 2 * MARGIN)
+    scene = photograph(request.param, 96 + 2 * MARGIN)
     frames, shifts = burst(scene, BLUR, 2, 0.01, 12, margin=MARGIN, seed=1, boundary="constant")
     truth = scene[MARGIN:-MARGIN, MARGIN:-MARGIN]
     return (
@@ -68,7 +68,7 @@ def test_what_moves(made):
     rng = np.random.default_rng(0)
     covered, side = frames.copy(), round(frames.shape[1] * np.sqrt(0.2))
     for i in HIDDEN:
-        at = slice(10 + 3 * i, 10 + 3 * i + side)
+        at = slice(5 + 2 * i, 5 + 2 * i + side)
         covered[i, at, at] = 0.8 * rng.random() + 0.1 * rng.random((side, side))
     left = [0.0 if i in HIDDEN else 1.0 for i in range(12)]
     solution = super_resolve(covered, BLUR, 2, shifts=shifts, loss="huber")

@@ -382,7 +382,7 @@ def test_next_to_nothing_to_choose_from():
 
 
 @pytest.mark.filterwarnings("ignore::dhop.cautions.Caution")
-@pytest.mark.parametrize(("count", "factor"), [(1, 40), (3, 24)])
+@pytest.mark.parametrize(("count", "factor"), [(1, 24), (3, 16)])
 def test_large_factors_take_no_more_memory_than_an_image(count, factor):
     """A system for each class of aliases took a hundred gigabytes at a factor of 100."""
     rng = np.random.default_rng(0)
