@@ -69,7 +69,7 @@ def test_fault_27_no_place_for_a_cache(tmp_path):
     import sys
     sys.path.insert(0, {str(tmp_path)!r})
     """
-    run(here + work(PRODUCT), env=environment)
+    run(here + work(PRODUCT), env={**environment, "NUMBA_OPT": "0"})
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_fault_27_deleted_while_running(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rounds", "processes"),
-    [(1, 3), pytest.param(20, 8, marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)])],
+    [(1, 2), pytest.param(20, 8, marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)])],
 )
 def test_fault_27_many_processes_fill_an_empty_cache(tmp_path, rounds, processes):
     """Right results in all of them, at most one warning each, and a cache that works."""
@@ -148,16 +148,25 @@ def test_warmup_compiles_all_that_products_need():
         import numpy as np
         from numba.core import event
         from dhop import DHOperator
+        from dhop.kernels import compile
 
+        class Cache(compile._ForgivingCache):
+            def load_overload(self, sig, target_context):
+                wanted.append(sig)  # whether or not somebody has compiled it before
+                return super().load_overload(sig, target_context)
+
+        wanted, compile._ForgivingCache = [], Cache
         for method, dtype in [("direct", None), ("separable", None), ("fft", None), ("fft", "f8")]:
             A = DHOperator((40, 30), np.outer(np.hanning(9), np.hanning(7)), 2, method=method,
                            boundary="reflect", dtype="f4")
             A.warmup(dtype)
+            wanted.clear()
             with event.install_recorder("numba:compile") as compiled:
                 x = np.ones(A.shape[1], dtype or "f4")
                 A.H @ (A @ x)
                 A.T @ (A @ np.ones((A.shape[1], 3), x.dtype))
             assert not compiled.buffer, compiled.buffer
+            assert not wanted, wanted
     """,
         timeout=200,
     )

@@ -17,7 +17,7 @@ from dhop.reconstruction.crop import Crop
 SHAPE = (60, 60)
 
 
-def views(kind, name, *, count=12, sigma=1.0, noise=0.01, **amounts):
+def views(kind, name, *, count=6, sigma=1.0, noise=0.01, **amounts):
     """The scene, the motions and the frames of a photograph."""
     photo = moving.photograph(name)
     first = [(n - 200) // 2 for n in photo.shape]

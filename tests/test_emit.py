@@ -255,10 +255,31 @@ def test_vectors_of_a_processor_without_avx512():
     assert child.run(code, env=environment).split() == ["32", "0"]
 
 
+LOOPS = """
+    import warnings
+    import numpy as np
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import dhop.kernels.emit
+    import test_emit
+
+    test_emit.test_sums_of_windows(7, False, np.float32)
+    test_emit.test_rows_by_phases(2, np.float32)
+    test_emit.test_numbers_of_other_threads()
+"""
+
+
 @pytest.mark.slow
 @child.COMPILED
-@pytest.mark.parametrize("method", ["separable", pytest.param("fft", marks=pytest.mark.fuzz)])
-def test_a_newer_llvmlite(method):
+@pytest.mark.parametrize(
+    "used",
+    [
+        pytest.param(LOOPS, id="loops"),
+        pytest.param(PRODUCTS, id="products", marks=pytest.mark.fuzz),
+    ],
+)
+def test_a_newer_llvmlite(used):
     """One that has lost an instruction: there is one warning, and the plain loops are compiled."""
     code = (
         """
@@ -266,12 +287,12 @@ def test_a_newer_llvmlite(method):
 
     del ir.IRBuilder.shuffle_vector
     """
-        + PRODUCTS
+        + used
         + """
     assert dhop.kernels.emit.PLAIN
     print(*(each.category.__name__ for each in caught))
     """
     )
-    code = code.replace("METHODS", f"({method!r},)").replace("FACTORS", "(2,)")
+    code = code.replace("METHODS", "('separable', 'fft')").replace("FACTORS", "(2,)")
     printed = child.run(code, env=UNOPTIMISED)
     assert printed.split() == ["RuntimeWarning"]

@@ -108,12 +108,14 @@ def test_brightness_survives():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", ["camera"], indirect=True)
-def test_the_psf_survives(made):
-    frames, shifts, truth, clean = made
+def test_the_psf_survives():
+    scene = photograph("camera", 192 + 2 * MARGIN)
+    frames, shifts = burst(scene, BLUR, 2, 0.01, 6, margin=MARGIN, seed=1, boundary="constant")
+    truth = scene[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    clean = super_resolve(frames, BLUR, 2, shifts=shifts, rtol=1e-3)
     about = {"shifts": shifts, "loss": "huber", "rtol": 1e-3}
     found = super_resolve(struck(frames, 0.05), "estimate", 2, **about)
-    assert quality(found.image, truth) > clean - 0.7
+    assert quality(found.image, truth) > quality(clean.image, truth) - 0.7
     assert 0.8 < found.psf.max() / BLUR.max() < 1.25
 
 
@@ -138,7 +140,7 @@ def test_one_exposure(name, factor):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.fuzz) for n in (1, 2))])
 def test_trails_of_one_exposure_of_stars(seed):
     """As if they were detail a sharp image fits all of them, brighter than any star."""
     rng = np.random.default_rng(seed)

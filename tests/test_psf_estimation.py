@@ -25,7 +25,8 @@ from dhop.reconstruction.preparation import Preparation
     ],
 )
 def test_families(family, true):
-    frames, shifts = burst(photograph("astronaut", 240), true, 2, 0.003, 12)
+    size = 240 if family == "moffat" else 160  # wide wings need more to be seen
+    frames, shifts = burst(photograph("astronaut", size), true, 2, 0.003, 8)
     found = psf.estimate(frames, 2, shifts=shifts, family=family)
     assert_allclose(found.sum(), 1)
     # The wings of a Moffat function, which hold most of its width, are below the noise.

@@ -18,7 +18,7 @@ from dhop.reconstruction.refining import refined_motions, refined_shifts
 from dhop.registration import register
 
 SHAPE = (48, 48)
-COUNT = 9
+COUNT = 6
 KINDS = ["euclidean", "similarity", "affine", "projective"]
 
 
