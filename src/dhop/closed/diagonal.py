@@ -75,14 +75,20 @@ class DiagonalInverse(Inverse):
 def diagonal_equations(
     frames: Sequence[tuple[Model, float]], penalties: Sequence[Model]
 ) -> DiagonalEquations | None:
-    """The equations of real frames, if the boundaries are suitable."""
+    """The equations of real frames, if the boundaries are suitable.
+
+    A single frame must see all of the image.
+    """
     frames = merged(frames)
     models = [*(model for model, _ in frames), *penalties]
     if any(model.dtype.kind == "c" for model in models):
         return None
+    alone = len(frames) == 1
+    if alone and any(step(axis) * axis.outputs < axis.size for axis in models[0].axes):
+        return None
     boundaries = {axis.boundary for model in models for axis in model.axes}
     for basis, suitable in BASES.items():
-        if boundaries <= suitable[len(frames) == 1]:
+        if boundaries <= suitable[alone]:
             shape = models[0].size
             waves = basis(shape, (1,) * len(shape))
             parts = [(model, 1.0) for model in penalties]

@@ -14,6 +14,7 @@ Image = NDArray[np.float64]
 
 LARGEST = 1e150  # its square does not overflow, nor that of its reciprocal underflow
 COPIES = 10  # of a PSF, at most, in memory while it is made
+SMALL = 64 * 64  # pixels that are made sooner than free memory is looked up
 
 
 def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
@@ -48,8 +49,9 @@ def count_of(value: Any, default: int) -> int:
 
 def affordable(name: str, rows: int, columns: int) -> tuple[int, int]:
     """The shape of a PSF, or a MemoryError that names the argument which asks for it."""
-    what = f"making the psf of {rows} x {columns} pixels that {name} asks for"
-    memory.require(8 * COPIES * rows * columns, what)
+    if rows * columns > SMALL:
+        what = f"making the psf of {rows} x {columns} pixels that {name} asks for"
+        memory.require(8 * COPIES * rows * columns, what)
     return rows, columns
 
 
