@@ -78,6 +78,10 @@ class TestFolder:
                 with pytest.raises(ValueError, match="descends"):
                     load_matrix(folder, **options)
             np.save(folder / "indptr.npy", whole)
+        change(folder, "indptr", _2=33489024, _3=-2147457536)  # their difference overflows
+        with pytest.raises(ValueError, match="descends"):
+            load_matrix(folder, **options)
+        np.save(folder / "indptr.npy", whole)
         change(folder, "indptr", _0=1)
         with pytest.raises(ValueError, match="start with 0"):
             load_matrix(folder, **options)

@@ -243,7 +243,8 @@ def estimate_support(psf: ArrayLike, energy: float = 0.99) -> tuple[int, ...]:
         raise ValueError(f"energy must be in (0, 1], got {energy!r}")
     if not array.any():
         raise ValueError("a psf that is zero everywhere has no support")
-    array = array / array.sum()
+    array = array / array.max()  # whose sum does not overflow
+    array /= array.sum()
     axes = range(array.ndim)
     lines = [array.sum(axis=tuple(other for other in axes if other != axis)) for axis in axes]
     return tuple(_support(line, (1 - energy) / array.ndim) for line in lines)

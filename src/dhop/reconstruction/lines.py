@@ -66,6 +66,12 @@ def _shifts(shifts: Any, count: int) -> Any:
         raise ValueError("shifts of lines cannot be estimated; give a number for each frame")
     if shifts is None:
         return None
+    given = np.shape(shifts)
+    if len(given) > 1 and given[1:] != (1,):
+        raise ValueError(
+            "shifts must be one number for each frame, as the psf has one axis and frames are "
+            f"lines; got the shape {given}"
+        )
     moves = observations.checked_shifts(np.reshape(shifts, (-1, 1)), count, 1)
     return np.column_stack([np.zeros(len(moves)), moves])
 
