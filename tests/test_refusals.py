@@ -93,7 +93,7 @@ def check_maker(case):
 
 def check_helper(case):
     function, legal, changes = case
-    made = attempt_to(function, legal, changes, {"array": ["psf"]})
+    made = attempt_to(function, legal, changes, {"array": ["psf"], "background": ["psf"]})
     if made is not None:
         results = made if isinstance(made, tuple) else (made,)
         assert all(np.isfinite(np.asarray(result, complex)).all() for result in results)
@@ -194,7 +194,7 @@ PROBLEMS = st.sampled_from([SETTINGS, ONE, CHOSEN])
 # Numbers whose squares are numbers, and of sizes that are quick to be solved.
 MILD = THINGS | st.floats(-30, 30) | st.sampled_from(["cg", "lsqr", "projected", "gcv", "identity"])
 UNLIKE = {  # what else tells of an argument: a frame may not fit a legal factor
-    "frames": ["x0", "psf", "No array found"],
+    "frames": ["x0", "psf", "shifts", "No array found"],
     "factor": ["block", "frames of", "x0"],
     "dims": ["block", "frames of", "operator"],
     "psf": ["beta"],
