@@ -28,6 +28,13 @@ def test_the_bound_holds_at_the_true_rank(shape, rank, dtype):
     assert np.linalg.norm(weights - a.T @ b) <= bound
 
 
+def test_a_sum_of_full_rank_is_as_near():
+    """Least squares of ill-conditioned factors leave five times as much."""
+    weights = psf.gaussian(15, (2, 1), angle=30)
+    a, b = separate(weights, np.dtype(float))
+    assert np.linalg.norm(weights - a.T @ b) <= 4 * np.finfo(float).eps * np.linalg.norm(weights)
+
+
 @pytest.mark.parametrize("size", [3, 9, 21, 99, 201])
 def test_a_gaussian_has_rank_one_in_double_precision(size):
     a, _ = separate(psf.gaussian(size, size / 6), np.dtype(float))

@@ -46,14 +46,16 @@ def separate(weights: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     rank = int(np.count_nonzero(rest > bound + np.finfo(rest.dtype).eps * rest[0] * len(rest)))
     while True:
         left = block @ right[:rank].conj().T
-        right_fit = np.linalg.lstsq(left, block)[0]  # both factors polished
-        if rank == len(values) or np.linalg.norm(block - left @ right_fit) <= bound:
+        # The second is mostly nearer, but has errors of its own where `left` is ill-conditioned.
+        fits = right[:rank], np.linalg.lstsq(left, block)[0]
+        errors = [np.linalg.norm(block - left @ fit) for fit in fits]
+        if rank == len(values) or min(errors) <= bound:
             break
         rank += 1
     a = np.zeros((rank, rows.size), weights.dtype)
     b = np.zeros((rank, columns.size), weights.dtype)
     a[:, rows] = left.T
-    b[:, columns] = _times_power(right_fit, exponent)
+    b[:, columns] = _times_power(fits[int(np.argmin(errors))], exponent)
     return a, b
 
 
