@@ -92,12 +92,13 @@ def test_saves_iterations(regulariser, monkeypatch):
     ],
 )
 def test_one_frame_of_a_skew_psf(dims, factor, boundary, monkeypatch):
-    """As measured ones are, and microscopes along the light. Others have a closed form."""
+    """As measured ones are, and those of microscopes along the light."""
+    rng = np.random.default_rng(0)
     ramps = np.meshgrid(*[np.linspace(-0.3, 0.3, 9)] * len(dims))
     blur = psf.gaussian((9,) * len(dims), 1.4) * (1 + sum(ramps))
     A = DHOperator(dims, blur / blur.sum(), factor, boundary=boundary, decimation="mean")
-    scene = gaussian_filter(RNG.random(dims) ** 20, 0.7)
-    frame = A.degrade(scene) + 0.01 * scene.max() * RNG.standard_normal(A.dimsd)
+    scene = gaussian_filter(rng.random(dims) ** 20, 0.7)
+    frame = A.degrade(scene) + 0.01 * scene.max() * rng.standard_normal(A.dimsd)
     about = {"beta": 0.01, "boundary": boundary}
     found = super_resolve(frame, blur, factor, **about)
     monkeypatch.setattr(Problem, "equations", lambda self, exact: None)
