@@ -47,7 +47,9 @@ def flat(array):
     """The numbers of a C-contiguous array one after the other, for as long as its owner lives.
 
     Compiled, it is a bare pointer: indices are not checked, and no references are counted, which
-    takes longer than a short row of numbers.
+    takes longer than a short row of numbers. Numba frees an array after the last line that names
+    it, so an array made in a kernel becomes flat inside the loop that uses it: that is cheap, and
+    the loop keeps the array.
     """
     return array.reshape(-1).view(INTERPRETED)
 

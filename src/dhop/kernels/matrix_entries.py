@@ -53,7 +53,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
     rounded = np.empty((most, T1), data.dtype)
     full = np.empty(most, np.bool_)
     lines = np.empty(most, np.int64)
-    taps, values, places = flat(rounded), flat(data), flat(indices)
+    values, places = flat(data), flat(indices)
     repeat = _repeats(start1, line1, tap1, width)
     step = _tap_strides(start1, line1, tap1, repeat)
     block1, within = np.empty_like(line1), np.empty_like(line1)
@@ -89,6 +89,7 @@ def fill(start0, line0, tap0, start1, line1, tap1, weights, sizes, others,
             count = _merge(line0, tap0, start0[k0], start0[k0 + 1], weights,
                            lines, merged, reached, rounded, full)  # fmt: skip
         first, last = start1[k1], start1[k1 + 1]
+        taps = flat(rounded)
         for a in range(count):
             base = ((b0 * others[1] + lines[a]) * others[2] + b1) * others[3] * others[4] + b2
             if step[k1] != 0 and full[a]:

@@ -40,8 +40,8 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
     """
     m, w, ratio, log = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     power, part = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    mean, weight, r, logarithm = flat(m), flat(w), flat(ratio), flat(log)
     for block in range(start, stop):
+        mean, weight, r, logarithm = flat(m), flat(w), flat(ratio), flat(log)
         first = block * BLOCK
         count = min(BLOCK, counts.size - first)
         n, p = skip(flat(counts), first), skip(flat(product), first)
@@ -79,8 +79,8 @@ def directional_derivatives(
         Minus half the slopes, then half the curvatures: along one, mixed, along the other.
     """
     m, w = np.empty(BLOCK), np.empty(BLOCK)
-    mean, weight = flat(m), flat(w)
     for block in range(start, stop):
+        mean, weight = flat(m), flat(w)
         first = block * BLOCK
         count = min(BLOCK, counts.size - first)
         n, p = skip(flat(counts), first), skip(flat(product), first)

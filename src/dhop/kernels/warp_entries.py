@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dhop.kernels.compile import exact, kernel
-from dhop.kernels.flat import Index, flat, pack, unpacking
+from dhop.kernels.flat import Index, flat, pack, skip, unpacking
 from dhop.kernels.spline import cast
 from dhop.kernels.warp_positions import is_inside, position, unpack
 
@@ -66,10 +66,12 @@ def fill(table, lines, positions, area, powers, rows, pointer, indices, data):
     """
     t, n = unpack(flat(table)), _unpack_axes(flat(lines))
     where, areas, z = flat(positions), flat(area), flat(powers)
-    at, weight = np.empty((3, 2 * n.reach), np.int64), np.empty((3, 2 * n.reach))
-    at0, at1, at2 = flat(at[0]), flat(at[1]), flat(at[2])
-    weight0, weight1, weight2 = flat(weight[0]), flat(weight[1]), flat(weight[2])
+    at, weight = np.empty(6 * n.reach, np.int64), np.empty(6 * n.reach)
+    length = 2 * n.reach
     for k in range(rows.size):
+        at0, weight0 = flat(at), flat(weight)
+        at1, weight1 = skip(at0, length), skip(weight0, length)
+        at2, weight2 = skip(at1, length), skip(weight1, length)
         output = rows[k]
         p0, p1, p2 = position(where, t, output // t.m2, output % t.m2)
         if not is_inside(t, p0, p1, p2):
@@ -112,12 +114,14 @@ def fill_columns(
     """
     t, n = unpack(flat(table)), _unpack_axes(flat(lines))
     where, areas, z = flat(positions), flat(area), flat(powers)
-    at, weight = np.empty((3, 2 * n.reach), np.int64), np.empty((3, 2 * n.reach))
-    at0, at1, at2 = flat(at[0]), flat(at[1]), flat(at[2])
-    weight0, weight1, weight2 = flat(weight[0]), flat(weight[1]), flat(weight[2])
+    at, weight = np.empty(6 * n.reach, np.int64), np.empty(6 * n.reach)
+    length = 2 * n.reach
     front, top, left = window[0], window[1], window[2]
     depth, height, width = window[3], window[4], window[5]
     for output in outputs:
+        at0, weight0 = flat(at), flat(weight)
+        at1, weight1 = skip(at0, length), skip(weight0, length)
+        at2, weight2 = skip(at1, length), skip(weight1, length)
         p0, p1, p2 = position(where, t, output // t.m2, output % t.m2)
         if not is_inside(t, p0, p1, p2):
             continue
