@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 import dhop
 from dhop import FrameStack, psf
 from dhop.frames import motions
+from dhop.operators.moved import MovedOperator
 from dhop.reconstruction.regularisers import regulariser_operator
 
 da = pytest.importorskip("dask.array")
@@ -100,6 +101,20 @@ def test_images_at_a_target(tmp_path, scratch, options):
     ratio = found.standard_deviation(0.3, probes=100).compute().ravel()
     ratio /= 0.3 * np.sqrt((G @ held @ G.T).diagonal())
     assert np.sqrt(np.mean((ratio - 1) ** 2)) < 0.05
+
+
+def test_a_frame_says_nothing_of_what_lies_beyond_its_part():
+    """The part is continued there by its boundary, not by the scene."""
+    aside = np.array([[1, 0, 0], [0, 1, -2.7], [0, 0, 1]])  # columns 0, 1 and 2 lie on its left
+    camera = (12, 12), BLUR, (2, 2), (6, 6), aside
+    see = partial(MovedOperator, *camera, center=(2, 2))
+    part = local_problems.LocalProblem([see, see], (12, 12), 2, (...,))
+    weights = RNG.uniform(0.5, 2, (6, 6))
+    posed = part.posed([weights, 1.5], "laplacian", 1.0, "symmetric")
+    on = np.arange(6) >= 3
+    for found, given in zip(posed.operator.weights, (weights, 1.5), strict=True):
+        expected = given * on * np.ones((6, 1))
+        assert_allclose(found.reshape(6, 6), expected, rtol=1e-15)
 
 
 TURNED = about_the_middle(warps.turned(10.0, (1, 1), (1, 1))[:2, :2], (0.4, -0.7), (18, 6))
