@@ -17,7 +17,7 @@ from dhop.kernels.compile import called
 from dhop.kernels.emit import emitted, lanes
 from dhop.kernels.flat import skip
 
-RADICES = (2, 3, 4, 8)  # factors for which vectors are split
+RADICES = (1, 2, 3, 4, 8)  # factors for which vectors are split
 
 
 @called
