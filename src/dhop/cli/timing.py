@@ -91,7 +91,7 @@ def interleaved(
     rounds: int = 7,
     seconds: float = 5.0,
     rest: float = 0.01,
-    warm: float = 0.02,
+    warm: float = 0.05,
 ) -> dict[str, float]:
     """Median seconds of each product, timed in turns, as inside a solve.
 
@@ -100,20 +100,18 @@ def interleaved(
     products : dict of str to callable
     image : ndarray
     rounds : int
-        Most turns of each, after two calls that are not counted.
+        Most turns of each, after a call that is not counted.
     seconds : float
         A product whose turns have taken as much is not called again.
     rest : float
         Seconds between products, while threads of the last one may still spin.
     warm : float
-        Seconds of a turn. Only the calls of its second half count: by then caches are warm and the
-        processors awake, which can take ten milliseconds on a virtual machine. A product that takes
-        more than 0.05 s is called once.
+        Seconds of a turn, which has two calls at least. Only the calls of its second half count: by
+        then the memory of the last product has been given back and that of this one been found,
+        caches are warm and the processors awake.
     """
-    several = {}
-    for name, product in products.items():
+    for product in products.values():
         product(image)
-        several[name] = _time(product, image) < 0.05
     times: dict[str, list[float]] = {name: [] for name in products}
     for _ in range(rounds):
         for name, product in products.items():
@@ -121,7 +119,7 @@ def interleaved(
                 time.sleep(rest)
                 end = time.perf_counter() + warm
                 calls = [_time(product, image)]
-                while several[name] and time.perf_counter() < end:
+                while len(calls) < 2 or time.perf_counter() < end:
                     calls.append(_time(product, image))
                 times[name].append(median(calls[len(calls) // 2 :]))
     return {name: median(each) for name, each in times.items()}
