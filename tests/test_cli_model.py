@@ -360,14 +360,6 @@ class TestOtherCommands:
         flags = ["--size", 4, 4, "--factor", 1, "--psf", tmp_path / "far.npy"]
         assert facts("export", tmp_path / "dh.npz", *flags)["nnz"] == 0
 
-    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-    def test_bench(self):
-        found = facts("bench", "--size", 16, "--psf", "box:size=3", "--dtype", "float64")
-        assert found["dims"] == [16, 16]
-        assert found["dtype"] == "float64"
-        assert {"dhop direct", "dhop separable", "dhop fft"} <= set(found["seconds"])
-        assert found["fastest"] in found["seconds"]
-
     def test_demo(self, tmp_path):
         found = facts("demo", "--out", tmp_path / "demo.png")
         assert found["gain"] > 2
