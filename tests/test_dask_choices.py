@@ -253,3 +253,13 @@ def test_vectors_in_files(tmp_path, loss):
 def test_small_chunks_are_gathered(sizes, expected):
     """Until none has less than five pixels."""
     assert objective.gathered(sizes, 5) == expected
+
+
+def test_inner_products_of_chunks():
+    """All at once, of arrays in chunks of any sizes."""
+    one, other, third = np.random.default_rng(0).standard_normal((3, 2, 7, 9))
+    a, c = da.from_array(one, chunks=(2, 3, 4)), da.from_array(third, chunks=(1, 7, 9))
+    b = 2.0 * da.from_array(other, chunks=(2, 3, 4))
+    found = objective.inner_products([(a, b), (b, b), (a, c), (c, a)])
+    expected = [np.vdot(one, 2 * other), 4 * np.vdot(other, other), *[np.vdot(one, third)] * 2]
+    assert_allclose(found, expected, rtol=1e-13)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,26 @@ class ResidualLoss:
     def _residuals(self, number: int, product: DaskArray) -> tuple[Any, DaskArray]:
         frame, root = self.problem.frames[number], np.sqrt(self.problem.weights[number])
         return root, weighted(frame.astype(WIDE) - product, root)
+
+
+def inner_products(pairs: Sequence[tuple[DaskArray, DaskArray]]) -> list[float]:
+    """Those of real arrays of one shape, in one task for each chunk, not in several for each."""
+    arrays = {id(each): each for pair in pairs for each in pair}
+    number = {key: k for k, key in enumerate(arrays)}
+    order = [(number[id(one)], number[id(other)]) for one, other in pairs]
+    new, *axes = range(pairs[0][0].ndim + 1)
+    given = [one for each in arrays.values() for one in (each, axes)]
+    parts = da.blockwise(
+        partial(_products_of_chunks, order), (new, *axes), *given, new_axes={new: len(order)},
+        adjust_chunks=dict.fromkeys(axes, 1), meta=np.empty((0,) * (1 + len(axes)), WIDE),
+    )  # fmt: skip
+    found: list[float] = parts.sum(axis=tuple(axes)).compute().tolist()
+    return found
+
+
+def _products_of_chunks(order: Sequence[tuple[int, int]], *chunks: Any) -> Any:
+    sums = [float(inner(chunks[one], chunks[other])) for one, other in order]
+    return np.reshape(sums, (-1, *[1] * chunks[0].ndim))
 
 
 class Squares:
@@ -187,7 +208,9 @@ class ChunkedObjective:
     def descending(self, x: DaskArray, box: Box) -> Iterates:
         """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
         scale = 1 / (sum(self.problem.scales()) or 1.0)
-        return quasi_newton(self.evaluate, x, scale, *box, self.precondition, self.keep)
+        return quasi_newton(
+            self.evaluate, x, scale, *box, self.precondition, self.keep, inner_products
+        )
 
     def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""

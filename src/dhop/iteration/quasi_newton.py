@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 from math import inf, isfinite
 from typing import Any, Protocol, TypeAlias
 
-from dhop.iteration.steps import Keep, Product, as_they_are, inner
+from dhop.iteration.steps import (
+    InnerProducts,
+    Keep,
+    Product,
+    as_they_are,
+    inner,
+    inner_products,
+)
 
 Array: TypeAlias = Any
 
@@ -37,6 +44,7 @@ def quasi_newton(
     high: float = inf,
     precondition: Product | None = None,
     keep: Keep = as_they_are,
+    sums: InnerProducts = inner_products,
 ) -> Iterator[tuple[Array, Any]]:
     """Limited-memory BFGS for ``low <= x <= high``; the value falls from each iterate to the next.
 
@@ -54,6 +62,8 @@ def quasi_newton(
     low, high : float
     precondition, keep : callable, optional
         See `dhop.iteration.steps`.
+    sums : callable, optional
+        Gives the inner products of several pairs of arrays, which may be lazy.
 
     Yields
     ------
@@ -75,7 +85,7 @@ def quasi_newton(
         r = evaluation.residual
         free = free_variables(x, r, low, high) if bounded else 1.0
         found = None
-        for d in _directions(r, pairs, free, scale, precondition, keep):
+        for d in _directions(r, pairs, free, scale, precondition, keep, sums):
             (d,) = keep(d.astype(x.dtype))
             found = _line_search(evaluate, x, evaluation, d, low, high, keep)
             if found is not None:
@@ -94,14 +104,20 @@ def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
 
 
 def _directions(
-    r: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
+    r: Array,
+    pairs: Any,
+    free: Array,
+    scale: float,
+    precondition: Product | None,
+    keep: Keep,
+    sums: InnerProducts,
 ) -> Iterator[Array]:
     """The quasi-Newton direction, the preconditioned gradient, and the gradient.
 
     Only the last is sure to lead down along a path that bounds bend.
     """
     if pairs:
-        yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep)
+        yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep, sums)
     yield _initial(free * r, free, scale, precondition)
     if precondition is not None:
         yield scale * (free * r)
@@ -112,17 +128,23 @@ def _initial(r: Array, free: Array, scale: float, precondition: Product | None) 
 
 
 def _two_loop_recursion(
-    q: Array, pairs: Any, free: Array, scale: float, precondition: Product | None, keep: Keep
+    q: Array,
+    pairs: Any,
+    free: Array,
+    scale: float,
+    precondition: Product | None,
+    keep: Keep,
+    sums: InnerProducts,
 ) -> Array:
     """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
     Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
     steps = [(s, free * y) for s, y in reversed(pairs)]  # the newest first
-    wanted = [inner(s, q) for s, _ in steps]
-    wanted += [inner(each, each) for s, y in steps for each in (y, free * s)]
-    wanted += [inner(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
-    found = iter(map(float, keep(*wanted)))
+    wanted = [(s, q) for s, _ in steps]
+    wanted += [(each, each) for s, y in steps for each in (y, free * s)]
+    wanted += [(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
+    found = iter(sums(wanted))
     along = [next(found) for _ in steps]
     sizes = [next(found) ** 0.5 * next(found) ** 0.5 for _ in steps]
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
@@ -136,7 +158,7 @@ def _two_loop_recursion(
     newest = steps[used[0]][1]
     # Kept, since each of the sums would compute them again.
     first, z = keep(_initial(newest, free, 1.0, precondition), _initial(q, free, 1.0, precondition))
-    size, *across = map(float, keep(inner(newest, first), *(inner(steps[k][1], z) for k in used)))
+    size, *across = sums([(newest, first), *((steps[k][1], z) for k in used)])
     unit = curved[used[0]][used[0]] / size
     up: dict[int, float] = {}
     for k, each in reversed(list(zip(used, across, strict=True))):

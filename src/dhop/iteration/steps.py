@@ -9,7 +9,7 @@ Arrays have any shape, and may be lazy: `keep` computes those that several steps
 the sums over them, in one pass over the chunks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import inf, isfinite, sqrt
 from typing import Any
 
@@ -19,6 +19,7 @@ Array = Any
 Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
 Save = Callable[[Array, float], object]
+InnerProducts = Callable[[Sequence[tuple[Array, Array]]], list[float]]
 
 RTOL = 1e-6  # of the norm of the gradient: where iterations end if nothing else is said
 
@@ -149,7 +150,14 @@ def projected_gradients(
 
 def inner(one: Array, other: Array) -> Any:
     """The real part of the inner product of arrays of one shape, a scalar that may be lazy."""
+    if one.dtype.kind != "c" and other.dtype.kind != "c":  # each step of lazy ones takes time
+        return np.tensordot(one, other, one.ndim)
     return np.tensordot(one.conj(), other, one.ndim).real
+
+
+def inner_products(pairs: Sequence[tuple[Array, Array]]) -> list[float]:
+    """Those of several pairs of arrays, as numbers."""
+    return [float(inner(*pair)) for pair in pairs]
 
 
 def norm(x: Array) -> float:
