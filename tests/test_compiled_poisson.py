@@ -63,6 +63,18 @@ def test_is_the_formula(size, dtype, spread):
         assert_allclose(number, 2 * float(term.sum()), atol=1e-6 * float(abs(term).sum()))
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("spread", [True, False])
+def test_least_squares_near_it(size, spread):
+    n, back, w, product, *_ = frame(size, np.float32, spread)
+    found = CompiledPoissonLoss([n], [back], GAIN, [w]).quadratic_model(0, product)
+    m = np.maximum(product.astype(np.longdouble) / GAIN + back, np.longdouble(1e-12))
+    assert_allclose(found.weights, (w / (GAIN**2 * m)).astype(float), rtol=1e-6)
+    assert_allclose(found.square, float((w * (n - m) ** 2 / m).sum()), rtol=1e-6)
+    assert found.weights.dtype == np.float64
+    assert_array_equal(found.robustness, np.ones(size))
+
+
 def test_logarithms():
     """Of ratios of all sizes: that of one expected photon, on a single pixel each."""
     ones, fall = np.ones(1), np.zeros(0)

@@ -1,6 +1,7 @@
 """Accelerated Richardson-Lucy iteration, written against the array interface alone."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,10 +11,16 @@ from dhop.iteration.steps import Keep, as_they_are, inner
 Array: TypeAlias = Any
 Products: TypeAlias = list[Array]
 Derivatives: TypeAlias = Callable[[Products, tuple[Products, Products], Array], Any]
+Elementwise: TypeAlias = Callable[..., Array]
 
 LEAST_RATIO = 0.6  # of a pixel to its last value: pixels that noise darkens hardly recover
 BOUNDS = (1.0, 2.0), (0.0, 1.0)  # of the step sizes along the plain step and the last change
 NEWTON_STEPS = 3
+
+
+def at_once(function: Callable[..., Array], *arrays: Array) -> Array:
+    """A function of arrays, number by number."""
+    return function(*arrays)
 
 
 def richardson_lucy(
@@ -25,6 +32,7 @@ def richardson_lucy(
     x: Array,
     goal: float = 0.0,
     keep: Keep = as_they_are,
+    elementwise: Elementwise = at_once,
 ) -> Iterator[tuple[Array, Any]]:
     r"""Images of decreasing Poisson loss, without negative values.
 
@@ -53,6 +61,8 @@ def richardson_lucy(
         A loss at which the caller stops; a plain step that reaches it is not accelerated, since it
         fits less noise.
     keep : callable, optional
+    elementwise : callable, optional
+        As `at_once`, without arrays for what functions compute on the way.
 
     Yields
     ------
@@ -69,35 +79,40 @@ def richardson_lucy(
     L. Kaufman, "Implementing and accelerating the EM algorithm for positron emission tomography",
     IEEE Trans. Med. Imaging 6 (1987) 37-51, https://doi.org/10.1109/TMI.1987.4307796.
     """
-    scale = np.where(sensitivity > 0, 1 / np.where(sensitivity > 0, sensitivity, 1), 0)
-    (scale,) = keep(scale.astype(x.dtype))
+    scale = elementwise(lambda s: np.where(s > 0, 1 / np.where(s > 0, s, 1), 0), sensitivity)
+    (scale,) = keep(scale.astype(x.dtype, copy=False))
     products = predict(x)
     evaluation = evaluate(x, products)
     last: tuple[Array, Products] | None = None
     while True:
         yield x, evaluation
-        d = (scale * evaluation.residual).astype(x.dtype, copy=False)
-        d *= x
+        r = evaluation.residual.astype(x.dtype, copy=False)
+        d = elementwise(lambda s, r, x: s * r * x, scale, r, x)
         step = predict(d)
         result = None
         if last is not None and not _reaches(goal, cost, products, step, evaluation, d):
             a, b = _step_sizes(derivatives, products, (step, last[1]), keep)
-            new = a * d
-            new += b * last[0]
-            new += x
-            new = np.maximum(new, x.dtype.type(LEAST_RATIO) * x)
+            least = x.dtype.type(LEAST_RATIO)
+            new = elementwise(partial(_ahead, a, b, least), x, d, last[0])
             new_products = predict(new)
             result = evaluate(new, new_products)
         if result is None or not result.value <= evaluation.value:
-            new, new_products = np.maximum(x + d, 0), _sums(products, step)
+            new = elementwise(lambda x, d: np.maximum(x + d, 0), x, d)
+            new_products = _sums(products, step, elementwise)
             result = evaluate(new, new_products)
-        new, change, *new_products = keep(new, new - x, *new_products)
-        last = change, [b - a for a, b in zip(products, new_products, strict=True)]
+        new, change, *new_products = keep(new, elementwise(np.subtract, new, x), *new_products)
+        pairs = zip(new_products, products, strict=True)
+        last = change, [elementwise(np.subtract, b, a) for b, a in pairs]
         x, products, evaluation = new, new_products, result
 
 
-def _sums(some: Products, others: Products) -> Products:
-    return [a + b for a, b in zip(some, others, strict=True)]
+def _ahead(a: Any, b: Any, least: Any, x: Array, d: Array, change: Array) -> Array:
+    """The image after a sum of two changes, each pixel at least a part of what it was."""
+    return np.maximum(a * d + b * change + x, least * x)
+
+
+def _sums(some: Products, others: Products, elementwise: Elementwise = at_once) -> Products:
+    return [elementwise(np.add, a, b) for a, b in zip(some, others, strict=True)]
 
 
 def _reaches(

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.kernels import poisson
-from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss
+from dhop.kernels import LEAST_MEAN, poisson
+from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
+from dhop.runtime import workspace
+from dhop.runtime.elementwise import elementwise
 from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
@@ -20,8 +22,19 @@ class CompiledPoissonLoss(PoissonLoss):
     """`PoissonLoss` of arrays; backgrounds and weights may be one number for a frame."""
 
     def evaluate(self, number: int, product: Array) -> FrameLoss:
-        descent = np.empty_like(product)
+        descent = workspace.empty(product.shape, product.dtype)
         return FrameLoss(self._total([(number, product, descent)]), descent)
+
+    def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
+        n, background, weight, gain = self._frame(number)
+
+        def mean(n: Array, p: Array, b: Array) -> Array:
+            return np.maximum(p / gain + b, LEAST_MEAN)
+
+        m = elementwise(mean, n, product, background)
+        square = elementwise(lambda n, m, w: w * (n - m) ** 2 / m, n, m, weight).sum()
+        weights = elementwise(lambda m, w: w / (gain**2 * m), m, weight)
+        return QuadraticModel(float(square), weights, np.broadcast_to(1.0, m.shape))
 
     def cost(self, products: Sequence[Array]) -> float:
         return self._total([(number, each, NO_DESCENT) for number, each in enumerate(products)])

@@ -20,6 +20,7 @@ from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.steps import norm
 from dhop.reconstruction.objective import Evaluation, Objective
 from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
+from dhop.runtime.elementwise import elementwise
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
@@ -90,9 +91,9 @@ def minimise(
         r, (low, high) = evaluation.residual, box
         held = x.astype(r.dtype, copy=False)
         if isfinite(low):
-            r = np.maximum(r, strength * (low - held))
+            r = elementwise(lambda r, x: np.maximum(r, strength * (low - x)), r, held)
         if isfinite(high):
-            r = np.minimum(r, strength * (high - held))
+            r = elementwise(lambda r, x: np.minimum(r, strength * (high - x)), r, held)
         return norm(r)
 
     first = next(iterates)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from dhop.frames.masks import NEAR, surroundings
 from dhop.reconstruction.data_terms import PoissonLoss
+from dhop.runtime.elementwise import elementwise
 
 Array = NDArray[Any]
 
@@ -119,7 +121,7 @@ class PhotonNoise:
         """The expected loss of the true scene."""
         read = (self.read_noise / self.gain) ** 2
         return sum(
-            float(np.sum(weight * deviance(mean + read)))
+            float(elementwise(lambda m, w: w * deviance(m + read), mean, np.asarray(weight)).sum())
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         )
 
@@ -140,10 +142,15 @@ def deviance(means: Array) -> Array:
     >>> deviance(np.array([0.01, 2.0, 1e4])).round(3)
     array([0.092, 1.139, 1.   ])
     """
+    few = np.interp(np.log(np.clip(means, FEW, MANY)), *_table())
+    return np.where(means < MANY, few, 1 + 1 / (6 * np.maximum(means, MANY)))
+
+
+@cache
+def _table() -> tuple[Array, Array]:
+    """Logarithms of means, and the expected loss."""
     grid = np.geomspace(FEW, MANY, 200)
     k = np.arange(int(MANY + 12 * MANY**0.5))
     log = scipy.special.xlogy(k, grid[:, None]) - grid[:, None] - scipy.special.gammaln(k + 1)
     losses = 2 * (grid[:, None] - k + scipy.special.xlogy(k, k / grid[:, None]))
-    expected = np.sum(np.exp(log) * losses, axis=1)
-    few = np.interp(np.log(np.clip(means, FEW, MANY)), np.log(grid), expected)
-    return np.where(means < MANY, few, 1 + 1 / (6 * np.maximum(means, MANY)))
+    return np.log(grid), np.sum(np.exp(log) * losses, axis=1)

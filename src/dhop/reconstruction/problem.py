@@ -158,6 +158,8 @@ class Problem:
 
     def divided(self, root: float) -> "Problem":
         """The problem of the same solution, its terms divided by the square of a number."""
+        if root == 1:
+            return self
         B = self.operator
         weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
         operator = FrameStack(B.operators, weights)

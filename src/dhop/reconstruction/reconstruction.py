@@ -74,6 +74,8 @@ class Reconstruction:
         """Take or choose `beta`, for an image that should stay near a range of values."""
         known, special = self.known, self.special
         chosen = isinstance(beta, str)
+        if special is not None and special.solver == "richardson-lucy":
+            return special.no_beta(known, beta if chosen else arguments.real("beta", beta))
         stack = FrameStack(self.operators, known.weights)
         if chosen:
             check_squares(stack, known.frames)

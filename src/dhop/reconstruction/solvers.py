@@ -125,14 +125,15 @@ class SolverResult(NamedTuple):
         """
         assert self.operator is not None
         assert self.weights is not None
-        given = self.operator.weights or ()
         robust = None
         if frames is not None:
             robust = [frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)]
+        operator = self.operator
+        if root != 1:
+            given = operator.weights or ()
+            operator = FrameStack(operator.operators, [root**2 * w for w in given])
         return self._replace(
-            residual_norm=root * self.residual_norm,
-            operator=FrameStack(self.operator.operators, [root**2 * w for w in given]),
-            weights=robust,
+            residual_norm=root * self.residual_norm, operator=operator, weights=robust
         )
 
 
