@@ -44,6 +44,16 @@ def test_each_block_has_the_caches_to_itself():
     assert sum(sizes) == 3 * BLOCK + 1
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_floating_point_errors_are_treated_as_the_caller_does(count):
+    huge = np.full(40 * BLOCK, 1e300)
+    with workers(count):
+        with np.errstate(over="ignore"):
+            assert_array_equal(elementwise(np.square, huge), np.inf)
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+            elementwise(np.square, huge)
+
+
 def test_lazy_arrays_stay_lazy():
     da = pytest.importorskip("dask.array")
     x = da.ones(6, chunks=3)

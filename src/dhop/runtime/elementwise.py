@@ -40,11 +40,14 @@ def elementwise(function: Callable[..., Array], *arrays: Array) -> Array:
     out = workspace.empty(first.shape, first.dtype)
     whole = [out.reshape(-1), *(each.reshape(-1) for each in arrays)]
 
+    errors = np.geterr()  # of the caller, which other threads do not inherit
+
     def part(start: int, stop: int) -> None:
-        for k in range(start, stop, BLOCK):
-            some = slice(k, min(k + BLOCK, stop))
-            target, *given = (each[some] if each.size > 1 else each for each in whole)
-            target[:] = function(*given)
+        with np.errstate(**errors):
+            for k in range(start, stop, BLOCK):
+                some = slice(k, min(k + BLOCK, stop))
+                target, *given = (each[some] if each.size > 1 else each for each in whole)
+                target[:] = function(*given)
 
     run(part, row_blocks(first.size, COST * first.size * len(arrays)))
     return out
