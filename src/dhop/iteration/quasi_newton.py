@@ -83,7 +83,7 @@ def quasi_newton(
     while True:
         yield x, evaluation
         r = evaluation.residual
-        free = free_variables(x, r, low, high) if bounded else 1.0
+        free = free_variables(x, r, low, high) if bounded else None
         found = None
         for d in _directions(r, pairs, free, scale, precondition, keep, sums):
             (d,) = keep(d.astype(x.dtype))
@@ -106,7 +106,7 @@ def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
 def _directions(
     r: Array,
     pairs: Any,
-    free: Array,
+    free: Array | None,
     scale: float,
     precondition: Product | None,
     keep: Keep,
@@ -117,20 +117,25 @@ def _directions(
     Only the last is sure to lead down along a path that bounds bend.
     """
     if pairs:
-        yield _two_loop_recursion(free * r, pairs, free, scale, precondition, keep, sums)
-    yield _initial(free * r, free, scale, precondition)
+        yield _two_loop_recursion(_of(free, r), pairs, free, scale, precondition, keep, sums)
+    yield _initial(_of(free, r), free, scale, precondition)
     if precondition is not None:
-        yield scale * (free * r)
+        yield scale * _of(free, r)
 
 
-def _initial(r: Array, free: Array, scale: float, precondition: Product | None) -> Array:
-    return scale * r if precondition is None else free * precondition(r)
+def _of(free: Array | None, x: Array) -> Array:
+    """An array whose numbers are zero where pixels are not free."""
+    return x if free is None else free * x
+
+
+def _initial(r: Array, free: Array | None, scale: float, precondition: Product | None) -> Array:
+    return scale * r if precondition is None else _of(free, precondition(r))
 
 
 def _two_loop_recursion(
     q: Array,
     pairs: Any,
-    free: Array,
+    free: Array | None,
     scale: float,
     precondition: Product | None,
     keep: Keep,
@@ -140,9 +145,9 @@ def _two_loop_recursion(
 
     Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
-    steps = [(s, free * y) for s, y in reversed(pairs)]  # the newest first
+    steps = [(s, _of(free, y)) for s, y in reversed(pairs)]  # the newest first
     wanted = [(s, q) for s, _ in steps]
-    wanted += [(each, each) for s, y in steps for each in (y, free * s)]
+    wanted += [(each, each) for s, y in steps for each in (y, _of(free, s))]
     wanted += [(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
     found = iter(sums(wanted))
     along = [next(found) for _ in steps]
@@ -164,7 +169,7 @@ def _two_loop_recursion(
     for k, each in reversed(list(zip(used, across, strict=True))):
         more = sum(c * curved[i][k] for i, c in up.items())
         up[k] = down[k] - (unit * each + more) / curved[k][k]
-    return unit * z + sum(c * (free * steps[k][0]) for k, c in up.items())
+    return unit * z + sum(c * _of(free, steps[k][0]) for k, c in up.items())
 
 
 def _line_search(

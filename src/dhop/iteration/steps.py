@@ -150,6 +150,8 @@ def projected_gradients(
 
 def inner(one: Array, other: Array) -> Any:
     """The real part of the inner product of arrays of one shape, a scalar that may be lazy."""
+    if isinstance(one, np.ndarray):
+        return np.vdot(one, other).real
     if one.dtype.kind != "c" and other.dtype.kind != "c":  # each step of lazy ones takes time
         return np.tensordot(one, other, one.ndim)
     return np.tensordot(one.conj(), other, one.ndim).real
