@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf, isfinite
 from typing import Any, Protocol, TypeAlias
 
@@ -84,9 +85,16 @@ def quasi_newton(
         yield x, evaluation
         r = evaluation.residual
         free = free_variables(x, r, low, high) if bounded else None
+        q, initial = _of(free, r), partial(_initial, free, scale, precondition)
+        directions = [partial(initial, q)]
+        if pairs:
+            newton = partial(_two_loop_recursion, q, pairs, free, initial, keep, sums)
+            directions.insert(0, newton)
+        if precondition is not None:  # only the gradient leads down any path that bounds bend
+            directions.append(partial(_initial, free, scale, None, q))
         found = None
-        for d in _directions(r, pairs, free, scale, precondition, keep, sums):
-            (d,) = keep(d.astype(x.dtype))
+        for direction in directions:
+            (d,) = keep(direction().astype(x.dtype))
             found = _line_search(evaluate, x, evaluation, d, low, high, keep)
             if found is not None:
                 break
@@ -103,43 +111,18 @@ def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
     return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
 
 
-def _directions(
-    r: Array,
-    pairs: Any,
-    free: Array | None,
-    scale: float,
-    precondition: Product | None,
-    keep: Keep,
-    sums: InnerProducts,
-) -> Iterator[Array]:
-    """The quasi-Newton direction, the preconditioned gradient, and the gradient.
-
-    Only the last is sure to lead down along a path that bounds bend.
-    """
-    if pairs:
-        yield _two_loop_recursion(_of(free, r), pairs, free, scale, precondition, keep, sums)
-    yield _initial(_of(free, r), free, scale, precondition)
-    if precondition is not None:
-        yield scale * _of(free, r)
-
-
 def _of(free: Array | None, x: Array) -> Array:
     """An array whose numbers are zero where pixels are not free."""
     return x if free is None else free * x
 
 
-def _initial(r: Array, free: Array | None, scale: float, precondition: Product | None) -> Array:
-    return scale * r if precondition is None else _of(free, precondition(r))
+def _initial(free: Array | None, scale: float, precondition: Product | None, q: Array) -> Array:
+    """The preconditioned gradient of the pixels that are free, or a multiple of the gradient."""
+    return scale * q if precondition is None else _of(free, precondition(q))
 
 
 def _two_loop_recursion(
-    q: Array,
-    pairs: Any,
-    free: Array | None,
-    scale: float,
-    precondition: Product | None,
-    keep: Keep,
-    sums: InnerProducts,
+    q: Array, pairs: Any, free: Array | None, initial: Product, keep: Keep, sums: InnerProducts
 ) -> Array:
     """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
@@ -155,14 +138,14 @@ def _two_loop_recursion(
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
     used = [k for k in range(len(steps)) if curved[k][k] > CURVED * sizes[k]]
     if not used:
-        return _initial(q, free, scale, precondition)
+        return initial(q)
     down: dict[int, float] = {}
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
     q = q - sum(a * steps[k][1] for k, a in down.items())
     newest = steps[used[0]][1]
     # Kept, since each of the sums would compute them again.
-    first, z = keep(_initial(newest, free, 1.0, precondition), _initial(q, free, 1.0, precondition))
+    first, z = keep(initial(newest), initial(q))
     size, *across = sums([(newest, first), *((steps[k][1], z) for k in used)])
     unit = curved[used[0]][used[0]] / size
     up: dict[int, float] = {}

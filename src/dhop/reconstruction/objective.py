@@ -88,14 +88,14 @@ class Objective:
     def evaluate_products(self, x: Array, products: Sequence[Array]) -> Evaluation:
         """Value and gradient at an image whose products are known, in its precision."""
         found = [self.data.evaluate(number, product) for number, product in enumerate(products)]
-        each = [one.descent.astype(x.dtype, copy=False) for one in found]
-        r = self._frames.rmatvec(each[0] if len(each) == 1 else np.concatenate(each))
+        descents = [each.descent.astype(x.dtype, copy=False) for each in found]
+        r = self._frames.rmatvec(np.concatenate(descents) if len(descents) > 1 else descents[0])
         prior = 0.0
         if self.beta:
             cost = self.penalty.cost(x)
             prior = self.beta * cost.value
             r -= self.beta * cost.slope
-        return Evaluation(r, sum(float(one.value) for one in found), prior, products)
+        return Evaluation(r, sum(float(each.value) for each in found), prior, products)
 
     @cached_property
     def _frames(self) -> FrameStack:
