@@ -44,9 +44,10 @@ def check(dims, psf, factor, chunks, seen=None, equal=assert_array_equal, **sett
         (B.backproject, A.backproject, y, B.chunksd, B.chunks),
     ):
         expected = plain(array)
-        for given, small in ((7, COPIES), (own, WHOLE), (own, COPIES)):
+        for given, small, apart in ((7, COPIES, 6), (own, WHOLE, 6), (own, COPIES, halo.APART)):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(operator, "SMALL", small)
+                patch.setattr(halo, "APART", apart)
                 result = product(da.from_array(array, chunks=given))
             assert (result.shape, result.dtype, result.chunks) == (
                 expected.shape,
@@ -192,6 +193,24 @@ def test_small_chunks_of_one_process_take_one_task_each(monkeypatch):
         counts.append(len(A.degrade(x).__dask_graph__()))
     blocks = 16 + 16 + 1  # chunks of the image, of the result, and what these are computed with
     assert counts == [blocks, blocks + 16]  # which have edges, too
+
+
+def test_faces_travel_to_the_chunk_beside_them_alone(monkeypatch):
+    """Of the 26 neighbours in a volume all but two need no more than a few lines."""
+    monkeypatch.setattr(operator, "SMALL", COPIES)
+    read = []
+    for apart in (2**17, 64 * 64):
+        monkeypatch.setattr(halo, "APART", apart)
+        A = DaskDHOperator((24, 192, 192), np.ones((5, 3, 3)), 1, chunks=(8, 64, 64))
+        product = A.degrade(da.ones(A.dims, chunks=A.chunks))
+        graph = product.__dask_graph__()
+        needed = graph[product.name, 1, 1, 1].dependencies
+        edges = [key for key in needed if key[0].endswith("-edges")]
+        copies = dask.get(graph, edges)
+        assert len(edges) == 26
+        read.append(sum(patch.size for copy in copies for patch in copy.values()))
+    assert read[0] > 26 * 2 * 64 * 64
+    assert read[1] < read[0] / 4
 
 
 @METHODS

@@ -9,7 +9,7 @@ from dhop.model.boundary import BOUNDARIES
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
-from dhop.dask import DaskDHOperator, operator  # noqa: E402
+from dhop.dask import DaskDHOperator, halo, operator  # noqa: E402
 from dhop.dask.normal_equations import NormalMatrix  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -35,9 +35,11 @@ def check(operators, weights):
         S = A.operator.to_sparse()
         W = np.broadcast_to(np.asarray(weight), A.dimsd).ravel()
         expected += S.T @ (W * (S @ x.ravel()))
-    for small in (0, 2**20):  # copies of edges, and whole chunks of neighbours
+    # Copies of edges, together and one by one, and whole chunks of neighbours.
+    for small, apart in ((0, halo.APART), (0, 3), (2**20, 3)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(operator, "SMALL", small)
+            patch.setattr(halo, "APART", apart)
             product = normal(da.from_array(x, chunks=5))
         assert product.chunks == operators[0].chunks
         assert_array_equal(product.compute().ravel(), expected)

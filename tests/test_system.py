@@ -70,6 +70,31 @@ def test_a_limit_of_the_address_space(files, monkeypatch, limited):
     assert memory.available() is None
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_limit_of_a_worker():
+    """Of Dask: known in its tasks alone, less what the process holds."""
+    distributed = pytest.importorskip("distributed")
+    limit = 2**50
+
+    def seen():
+        worker = distributed.get_worker()
+        worker.memory_manager.memory_limit = limit
+        without = memory._left_by_dask()
+        worker.memory_manager.memory_limit = worker.monitor.get_process_memory() + 10**7
+        with_one = memory.available()
+        worker.memory_manager.memory_limit = None
+        return without, with_one, memory._left_by_dask()
+
+    with distributed.Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as client:
+        left, available, unlimited = client.submit(seen).result()
+    assert limit // 2 < left < limit
+    assert 0 < available < 2 * 10**7
+    assert unlimited is None
+    assert memory._left_by_dask() is None
+
+
 QUOTA, PERIOD = (f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us" for name in ("quota", "period"))
 
 

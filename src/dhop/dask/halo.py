@@ -1,7 +1,8 @@
 """The lines of a chunked array that blocks need: a chunk each, and the edges of its neighbours.
 
 One task for each chunk copies all of its edges that others need. They are small: a chunk itself is
-read where its block is computed, and travels to no other worker.
+read where its block is computed, and travels to no other worker. Larger ones, as whole faces of
+volumes, have a task each, so that only those travel that are needed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ Ends: TypeAlias = tuple[int, int]
 Patch: TypeAlias = tuple[Ends, ...]
 
 LARGE = 2**18  # bytes of a block, of which the memory is used again
+APART = 2**17  # numbers of a patch that is copied by a task of its own
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Halo:
     ) -> None:
         self._name, self._x, self._axes, self._whole = name, x, axes, whole
         self._edges = [np.append(0, np.cumsum(x.chunks[axis])) for axis in axes]
-        self._patches: dict[tuple[int, ...], dict[Patch, None]] = {}
+        self._copies: dict[Key, dict[Patch, None]] = {}
 
     def block(self, place: Sequence[int], lines: Sequence[Index]) -> tuple[Mosaic, list[Key]]:
         """A block and its sources.
@@ -157,24 +159,25 @@ class Halo:
         return Mosaic(self._axes, ends), sources
 
     def _source(self, chunk: tuple[int, ...], patch: Patch, own: bool) -> Key:
-        size = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)
-        if own or self._whole or 2 * prod(stop - start for start, stop in patch) > size:
+        whole = prod(self._x.chunks[axis][chunk[axis]] for axis in self._axes)
+        size = prod(stop - start for start, stop in patch)
+        if own or self._whole or 2 * size > whole:
             return (self._x.name, *chunk)
-        self._patches.setdefault(chunk, {})[patch] = None
-        return (self._name, *chunk)
+        key = (self._name, *chunk, *((patch,) if size >= APART else ()))
+        self._copies.setdefault(key, {})[patch] = None
+        return key
 
     def tasks(self) -> dict[Key, Any]:
         """Those that copy edges, for the blocks so far."""
-        return {
-            (self._name, *chunk): of_one((self._name, *chunk), copy, (self._x.name, *chunk))
-            for chunk, copy in self.copies().items()
-        }
+        return {key: of_one(key, copy, source) for key, source, copy in self.copies()}
 
-    def copies(self) -> dict[tuple[int, ...], CopyEdges]:
-        """What copies the edges of chunks, for the blocks so far."""
-        return {
-            chunk: CopyEdges(self._axes, tuple(patches)) for chunk, patches in self._patches.items()
-        }
+    def copies(self) -> list[tuple[Key, Key, CopyEdges]]:
+        """What copies the edges of chunks, for the blocks so far: key, source and function."""
+        count = len(self._x.chunks)
+        return [
+            (key, (self._x.name, *key[1 : 1 + count]), CopyEdges(self._axes, tuple(patches)))
+            for key, patches in self._copies.items()
+        ]
 
 
 def _pieces(lines: Index, edges: Index) -> list[tuple[int, Ends]]:

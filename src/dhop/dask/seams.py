@@ -273,12 +273,12 @@ class Layout(NamedTuple):
     ----------
     blocks : list of (tuple of int, Recipe, list of Key)
         Where each block is, what to do for it, and from which sources.
-    edges : dict of tuple of int to CopyEdges
-        What copies those of chunks.
+    edges : list of (Key, Key, CopyEdges)
+        What copies those of chunks, see `dhop.dask.halo.Halo.copies`.
     """
 
     blocks: list[tuple[tuple[int, ...], "Recipe", list[Key]]]
-    edges: dict[tuple[int, ...], CopyEdges]
+    edges: list[tuple[Key, Key, CopyEdges]]
 
     def tasks(self, name: str, given: str, cut: Key) -> dict[Key, Any]:
         """Those of a product of a name with an array of another.
@@ -286,13 +286,16 @@ class Layout(NamedTuple):
         `cut` is the key of the `Cut`.
         """
         names = {EDGES: f"{name}-edges", GIVEN: given}
+
+        def named(key: Key) -> Key:
+            return (names[key[0]], *key[1:])
+
         found: dict[Key, Any] = {}
         for place, recipe, keys in self.blocks:
-            sources = [(names[key[0]], *key[1:]) for key in keys]
+            sources = list(map(named, keys))
             found[name, *place] = task((name, *place), recipe.product, value(cut), sources=sources)
-        for chunk, copy in self.edges.items():
-            key = names[EDGES], *chunk
-            found[key] = of_one(key, copy, (given, *chunk))
+        for key, source, copy in self.edges:
+            found[named(key)] = of_one(named(key), copy, named(source))
         return found
 
 

@@ -1,5 +1,9 @@
 """Available memory, and errors before work that does not fit into it."""
 
+import sys
+from contextlib import suppress
+from typing import Any
+
 from dhop.runtime import system
 
 UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
@@ -7,9 +11,22 @@ UNITS = "bytes", "kB", "MB", "GB", "TB", "PB"
 
 def available() -> int | None:
     """Bytes this process may allocate: free memory, within its limits; None if unknown."""
-    rooms = system.free_memory(), system.memory_quota(), system.address_space()
+    rooms = system.free_memory(), system.memory_quota(), system.address_space(), _left_by_dask()
     limits = [room for room in rooms if room is not None]
     return max(0, min(limits)) if limits else None
+
+
+def _left_by_dask() -> int | None:
+    """Bytes below the limit of the Dask worker that runs this task, None elsewhere.
+
+    Dask ends a worker that comes near to it.
+    """
+    distributed: Any = sys.modules.get("distributed.worker")
+    with suppress(AttributeError, ValueError):  # not imported, or no worker's task
+        worker = distributed.get_worker()
+        limit: int | None = worker.memory_manager.memory_limit
+        return limit and limit - worker.monitor.get_process_memory()
+    return None
 
 
 def in_units(size: float) -> str:
