@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import workers
-from dhop.runtime.elementwise import BLOCK, elementwise
+from dhop.runtime.elementwise import BLOCK, elementwise, total
 
 SIZES = [0, 1, 5, BLOCK - 1, BLOCK, BLOCK + 1, 40 * BLOCK + 3]  # the last on several threads
 
@@ -24,6 +24,21 @@ def test_is_the_function(size, dtype, count):
     assert found.dtype == dtype
     assert_array_equal(found, combine(x, y, z))
     assert not any(np.shares_memory(found, each) for each in (x, y, z))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums(size, dtype):
+    """In double precision, and the same for any number of threads."""
+    x, y = np.random.default_rng(0).integers(0, 2**20, (2, size)).astype(dtype)
+    whole, rounded = [], []
+    for count in (1, 3, 7):
+        with workers(count):
+            whole.append(total(np.add, x, y))
+            rounded.append(total(combine, x / 3, y, np.array(0.1)))
+    assert whole == [int(x.astype(np.int64).sum() + y.astype(np.int64).sum())] * 3
+    assert len(set(rounded)) == 1
+    assert_allclose(rounded[0], combine(x / 3, y, np.array(0.1)).sum(dtype=float), rtol=1e-12)
 
 
 def test_one_number_is_for_all_places():

@@ -47,9 +47,12 @@ def test_given_back_after_an_error():
 
 
 def test_what_waits_is_bounded(monkeypatch):
-    """The newest is kept, unless it alone is too large."""
+    """The newest is kept, unless it alone is too large; no more than needed goes for it."""
     monkeypatch.setattr(workspace, "KEPT", 20_000)
-    for numbers, sizes in ((1000, [8192]), (600, [5120, 8192]), (2000, [16384]), (3000, [])):
+    for numbers, sizes in (
+        (1000, [8192]), (600, [5120, 8192]), (2000, [16384]), (3000, [16384]), (500, [4096]),
+        (1700, [4096, 14336]), (600, [5120, 14336]),
+    ):  # fmt: skip
         with Borrowed(np.dtype(float), (numbers,)):
             pass
         assert sorted(size for size, waiting in workspace._waiting.items() if waiting) == sizes
@@ -58,10 +61,21 @@ def test_what_waits_is_bounded(monkeypatch):
 
 def test_less_waits_where_memory_is_short(monkeypatch):
     monkeypatch.setattr(workspace, "_free_at_first", lambda: 16 * 10_000)
-    for numbers, sizes in ((1000, [8192]), (600, [5120]), (2000, [])):
+    for numbers, sizes in ((1000, [8192]), (600, [5120]), (2000, [5120])):
         with Borrowed(np.dtype(float), (numbers,)):
             pass
         assert sorted(size for size, waiting in workspace._waiting.items() if waiting) == sizes
+
+
+def test_one_too_many_loses_one(monkeypatch):
+    """As many of one size as there is room for wait; nobody has one that another one has."""
+    monkeypatch.setattr(workspace, "KEPT", 20_000)
+    for _ in range(2):
+        lent = [workspace._take(4096) for _ in range(6)]
+        assert len({each.ctypes.data for each in lent}) == 6
+        for each in lent:
+            workspace._give(each)
+        assert len(workspace._waiting[4096]) == 4
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, 1000, 1024, 1025, 10**6, 2**30 + 1])

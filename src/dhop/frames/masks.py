@@ -17,6 +17,18 @@ def each_weight(weights: Sequence[Array] | None, count: int) -> list[Array]:
     return list(weights) if weights else [np.ones(())] * count
 
 
+def seen(frame: Array, weights: Array) -> Array:
+    """The pixels of a frame that have a weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.0]))
+    array([1., 3.])
+    """
+    return frame if weights.all() else frame[np.broadcast_to(weights > 0, frame.shape)]
+
+
 def filled(frame: Array, weights: Array) -> Array:
     """The frame with the nearest pixel that has a weight in the place of those that have none.
 
@@ -27,7 +39,7 @@ def filled(frame: Array, weights: Array) -> Array:
     Returns
     -------
     ndarray
-        Zeros if no pixel has a weight.
+        Zeros if no pixel has a weight; the frame itself if all have.
 
     Examples
     --------
@@ -37,7 +49,7 @@ def filled(frame: Array, weights: Array) -> Array:
     """
     weights = np.broadcast_to(weights, frame.shape)
     if weights.all():
-        return frame.copy()
+        return frame
     if frame.ndim > 2:
         return np.stack([filled(*pair) for pair in zip(frame, weights, strict=True)])
     missing = weights == 0
@@ -58,5 +70,5 @@ def surroundings(image: Array, weights: Array) -> Array:
     >>> float(surroundings(np.arange(25.0).reshape(5, 5), np.ones((5, 5)))[2, 2])
     12.0
     """
-    known = filled(image.astype(np.float64), weights)
+    known = filled(image.astype(np.float64, copy=False), weights)
     return np.asarray(scipy.ndimage.uniform_filter(known, [1] * (known.ndim - 2) + [NEAR] * 2))

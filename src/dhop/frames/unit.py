@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.frames.masks import each_weight
+from dhop.frames.masks import each_weight, seen
 
 Array = NDArray[Any]
 
@@ -30,8 +30,9 @@ def exponent(frames: Array, weights: Sequence[Array] | None = None) -> int:
     """
     largest = 0.0
     for frame, weight in zip(frames, each_weight(weights, len(frames)), strict=True):
-        seen = np.broadcast_to(weight > 0, frame.shape)
-        largest = max(largest, float(np.max(abs(frame), where=seen, initial=0)))
+        pixels = seen(frame, weight)
+        ends = float(pixels.min(initial=0)), float(pixels.max(initial=0))
+        largest = max(largest, -ends[0], ends[1])
     power = int(np.frexp(largest)[1]) if np.isfinite(largest) else 0
     return power if abs(power) > ORDINARY else 0
 

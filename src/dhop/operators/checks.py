@@ -1,6 +1,7 @@
 """Checks of operators and weights that users give."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dhop.operators.base import dense
 from dhop.runtime.arguments import sequence
+from dhop.runtime.elementwise import elementwise
 
 Array = NDArray[Any]
 
@@ -61,5 +63,6 @@ def checked_roots(weights: Any, operators: Sequence[LinearOperator]) -> list[Arr
             raise ValueError(
                 f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"
             )
-        found.append(np.sqrt(array.reshape(-1 if array.ndim else ()), dtype=np.float64))
+        flat = array.reshape(-1 if array.ndim else ())
+        found.append(elementwise(partial(np.sqrt, dtype=np.float64), flat, dtype=np.float64))
     return found

@@ -210,6 +210,15 @@ class FrameStack(NormalOperator):
         """Weight of each frame or of its pixels, as float64."""
         return None if self._roots is None else [root**2 for root in self._roots]
 
+    def scaled(self, root: float) -> "FrameStack":
+        """The same stack, its weights times the square of a positive number."""
+        if root == 1:
+            return self
+        stack = FrameStack(self.operators)
+        own = [np.ones(())] * len(self.operators) if self._roots is None else self._roots
+        stack._roots = [root * each for each in own]
+        return stack
+
     def _facts(self) -> dict[str, str]:
         first = self.operators[0]
         facts = {"frames": f"{len(self.operators)}{'' if self._roots is None else ', weighted'}"}
@@ -295,7 +304,9 @@ class FrameStack(NormalOperator):
 
     def root(self, number: int, dtype: np.dtype[Any]) -> Any:
         """The square root of a frame's weights in the precision of a dtype."""
-        return 1 if self._roots is None else self._roots[number].astype(dtype.type(0).real.dtype)
+        if self._roots is None:
+            return 1
+        return self._roots[number].astype(dtype.type(0).real.dtype, copy=False)
 
     def apply(self, x: Array, adjoint: bool, out: Array) -> None:
         # Our kernels may run in parallel; other operators may not be thread-safe.
@@ -364,6 +375,16 @@ class FrameStack(NormalOperator):
 
     def similar(self, weights: Array | None = None) -> list[Term] | None:
         return self._terms_of_frames(weights, lambda operator, own: operator.similar(own))
+
+    def strengths(self) -> list[float]:
+        found: list[float] = []
+        for number, operator in enumerate(self.operators):
+            terms = operator.similar() if isinstance(operator, ArrayOperator) else None
+            if terms is None:
+                return super().strengths()
+            largest = float(np.max(self.root(number, np.dtype(np.float64)))) ** 2
+            found += [largest * term.strength for term in terms]
+        return found
 
     def _terms_of_frames(
         self,

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.kernels import LEAST_MEAN, poisson
-from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
+from dhop.reconstruction.data_terms import WIDE, FrameLoss, PoissonLoss, QuadraticModel
 from dhop.runtime import workspace
-from dhop.runtime.elementwise import elementwise
+from dhop.runtime.elementwise import elementwise, total
 from dhop.runtime.parallel import row_blocks, run
 
 Array = NDArray[Any]
@@ -28,13 +28,19 @@ class CompiledPoissonLoss(PoissonLoss):
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         n, background, weight, gain = self._frame(number)
 
-        def mean(n: Array, p: Array, b: Array) -> Array:
+        def mean(p: Array, b: Array) -> Array:
             return np.maximum(p / gain + b, LEAST_MEAN)
 
-        m = elementwise(mean, n, product, background)
-        square = elementwise(lambda n, m, w: w * (n - m) ** 2 / m, n, m, weight).sum()
-        weights = elementwise(lambda m, w: w / (gain**2 * m), m, weight)
-        return QuadraticModel(float(square), weights, np.broadcast_to(1.0, m.shape))
+        def square(n: Array, p: Array, b: Array, w: Array) -> Array:
+            m = mean(p, b)
+            return w * (n - m) ** 2 / m
+
+        weights = elementwise(
+            lambda p, b, w: w / (gain**2 * mean(p, b)), product, background, weight, dtype=WIDE
+        )
+        return QuadraticModel(
+            total(square, n, product, background, weight), weights, np.broadcast_to(1.0, n.shape)
+        )
 
     def cost(self, products: Sequence[Array]) -> float:
         return self._total([(number, each, NO_DESCENT) for number, each in enumerate(products)])

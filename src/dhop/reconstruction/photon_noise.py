@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dhop.frames.masks import NEAR, surroundings
-from dhop.reconstruction.data_terms import PoissonLoss
-from dhop.runtime.elementwise import elementwise
+from dhop.frames.masks import NEAR, seen, surroundings
+from dhop.reconstruction.data_terms import WIDE, PoissonLoss
+from dhop.runtime.elementwise import elementwise, total
 
 Array = NDArray[Any]
 
@@ -53,13 +53,14 @@ class PhotonNoise:
         ValueError
             If their sum is negative.
         """
-        counted, negative, least, total = 0, 0, 0.0, 0.0
+        counted, negative, least, brightness = 0, 0, 0.0, 0.0
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            seen = (frame.astype(np.float64) + back)[np.broadcast_to(weight > 0, frame.shape)]
+            pixels = seen(_with_background(frame, back), weight)
             # Rounding of a subtracted background is no negative count.
-            below = seen < -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(back).max()
-            counted, negative = counted + seen.size, negative + int(below.sum())
-            least, total = min(least, float(seen.min(initial=0))), total + float(seen.sum())
+            limit = -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(_own(back)).max()
+            counted, negative = counted + pixels.size, negative + int((pixels < limit).sum())
+            least = min(least, float(pixels.min(initial=0)))
+            brightness += float(pixels.sum())
         if not negative:
             return None
         text = (
@@ -67,7 +68,7 @@ class PhotonNoise:
             "photons are not. If a background was subtracted, give the frames as they were and "
             "background= instead; noise that is not of photons is read_noise="
         )
-        if total < 0:
+        if brightness < 0:
             raise ValueError(f'loss="poisson": {text}')
         return text
 
@@ -83,21 +84,17 @@ class PhotonNoise:
         """The expected counts, background included, as means around each pixel."""
         found = []
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            counts = frame.astype(np.float64)
-            counts += back
-            counts /= self.gain
-            around = surroundings(counts, weight)
+            around = surroundings(_with_background(frame, back) / self.gain, weight)
             found.append(np.maximum(around, 1 / NEAR**2, out=around))
         return found
 
     def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
         """The weights of least squares: one over the variance of each pixel."""
-        found = self.means(frames, weights)
-        for mean, weight in zip(found, weights, strict=True):
-            mean *= self.gain**2
-            mean += self.read_noise**2
-            np.divide(weight, mean, out=mean)
-        return found
+        square, read = self.gain**2, self.read_noise**2
+        return [
+            elementwise(lambda m, w: w / (square * m + read), mean, _own_weights(weight, mean))
+            for mean, weight in zip(self.means(frames, weights), weights, strict=True)
+        ]
 
     def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
         """The Poisson loss of frames without their background."""
@@ -106,14 +103,14 @@ class PhotonNoise:
 
         read = (self.read_noise / self.gain) ** 2
         back = [_own(each) / self.gain + read for each in self.background]
-        counts = []
-        for y, w, b in zip(frames, weights, back, strict=True):
-            n = np.divide(np.where(w > 0, y, 0).reshape(-1), self.gain, dtype=np.float64)
-            n += b
-            counts.append(np.maximum(n, 0, out=n))
-        flat = [
-            _own(np.broadcast_to(w, y.shape)).astype(np.float64)
-            for y, w in zip(frames, weights, strict=True)
+        flat = [_own_weights(w, y).astype(WIDE) for y, w in zip(frames, weights, strict=True)]
+
+        def count(y: Array, b: Array, w: Array) -> Array:
+            return np.maximum(np.where(w > 0, y, 0).astype(WIDE) / self.gain + b, 0)
+
+        counts = [
+            elementwise(count, y.reshape(-1), b, w, dtype=WIDE)
+            for y, b, w in zip(frames, back, flat, strict=True)
         ]
         return CompiledPoissonLoss(counts, back, self.gain, flat)
 
@@ -121,14 +118,24 @@ class PhotonNoise:
         """The expected loss of the true scene."""
         read = (self.read_noise / self.gain) ** 2
         return sum(
-            float(elementwise(lambda m, w: w * deviance(m + read), mean, np.asarray(weight)).sum())
+            total(lambda m, w: w * deviance(m + read), mean, _own_weights(weight, mean))
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         )
+
+
+def _with_background(frame: Array, back: Array) -> Array:
+    """Their sum, in double precision."""
+    flat = frame.reshape(-1), _own(back)
+    return elementwise(partial(np.add, dtype=WIDE), *flat, dtype=WIDE).reshape(frame.shape)
 
 
 def _own(numbers: Array) -> Array:
     """The numbers of all pixels, or the single one that was broadcast to them."""
     return numbers.reshape(-1) if any(numbers.strides) else numbers.reshape(-1)[:1]
+
+
+def _own_weights(weight: Array, frame: Array) -> Array:
+    return _own(np.broadcast_to(weight, frame.shape))
 
 
 def deviance(means: Array) -> Array:

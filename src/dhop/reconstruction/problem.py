@@ -160,10 +160,7 @@ class Problem:
         """The problem of the same solution, its terms divided by the square of a number."""
         if root == 1:
             return self
-        B = self.operator
-        weights = [w / root**2 for w in B.weights or np.ones(len(B.operators))]
-        operator = FrameStack(B.operators, weights)
-        return replace(self, operator=operator, beta=self.beta / root**2)
+        return replace(self, operator=self.operator.scaled(1 / root), beta=self.beta / root**2)
 
     def with_mean_weights(self) -> "Problem":
         """The problem whose frames have the mean of their weights where they have any.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.frames.masks import each_weight
+from dhop.frames.masks import each_weight, seen
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -22,9 +22,9 @@ def visible_range(frames: Array, weights: Sequence[Array] | None) -> tuple[float
     maps = each_weight(weights, len(frames))
     low, high = np.inf, -np.inf
     for frame, weight in zip(frames, maps, strict=True):
-        seen = frame[np.broadcast_to(weight > 0, frame.shape)]
-        if seen.size:
-            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
+        pixels = seen(frame, weight)
+        if pixels.size:
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
     return (low, high) if low <= high else (0.0, 0.0)
 
 

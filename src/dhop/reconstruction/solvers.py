@@ -128,13 +128,10 @@ class SolverResult(NamedTuple):
         robust = None
         if frames is not None:
             robust = [frame * pixels for frame, pixels in zip(frames, self.weights, strict=True)]
-        operator = self.operator
-        if root != 1:
-            given = operator.weights or ()
-            operator = FrameStack(operator.operators, [root**2 * w for w in given])
         return self._replace(
-            residual_norm=root * self.residual_norm, operator=operator, weights=robust
-        )
+            residual_norm=root * self.residual_norm, operator=self.operator.scaled(root),
+            weights=robust,
+        )  # fmt: skip
 
 
 def user_callback(callback: Callback | None, axis: int | None) -> Callback | None:

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
-from dhop.frames.masks import each_weight
+from dhop.frames.masks import each_weight, seen
 from dhop.frames.spikes import despiked
 from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL
@@ -345,17 +345,14 @@ class Variational:
     def _origin(self, problem: Problem) -> Array:
         """The zero image; for photons, where the loss is infinite there, a constant one."""
         B, frames = problem.operator, problem.frames
-        nothing = np.zeros(B.shape[1], B.dtype)
         if self.photon_noise is None:
-            return nothing.clip(*self.box)
-        block = float(np.mean(B.operators[0].matvec(nothing + 1))) or 1.0
-        total, count = 0.0, 0
-        for frame, weight in zip(frames, self.weights, strict=True):
-            seen = np.broadcast_to(weight > 0, frame.shape)
-            total += float(np.sum(frame, where=seen, dtype=np.float64))
-            count += int(seen.sum())
-        usual = total / (max(count, 1) * block)
-        return (nothing + max(usual, 0.0) + LEAST * self.photon_noise.gain).clip(*self.box)
+            return np.zeros(B.shape[1], B.dtype).clip(*self.box)
+        block = float(np.mean(B.operators[0].matvec(np.ones(B.shape[1], B.dtype)))) or 1.0
+        pixels = [seen(*each) for each in zip(frames, self.weights, strict=True)]
+        total = sum(float(each.sum(dtype=np.float64)) for each in pixels)
+        usual = total / (max(sum(each.size for each in pixels), 1) * block)
+        start = np.clip(max(usual, 0.0) + LEAST * self.photon_noise.gain, *self.box)
+        return np.full(B.shape[1], start, B.dtype)
 
     def _start(self, x0: Array | None, origin: Array) -> Array:
         if x0 is None:
@@ -376,13 +373,13 @@ class Variational:
         """The iterates of Richardson and Lucy, and whether the residual may be noise alone."""
         assert self.photon_noise is not None
         frames = objective.problem.frames
-        weights = [np.broadcast_to(weight, frames.shape[1:]) for weight in self.weights]
         unit = self.photon_noise.gain * root**2
         sums = sum(
-            A.rmatvec(np.ravel(weight / unit).astype(A.dtype, copy=False))
-            for A, weight in zip(objective.problem.operator.operators, weights, strict=True)
+            A.rmatvec(np.broadcast_to((weight / unit).astype(A.dtype), A.dimsd).reshape(-1))
+            for A, weight in zip(objective.problem.operator.operators, self.weights, strict=True)
         )
-        enough = self.photon_noise.discrepancy(frames, weights) / root**2 if ends else 0.0
+        discrepancy = self.photon_noise.discrepancy
+        enough = discrepancy(frames, self.weights) / root**2 if ends else 0.0
         data = objective.data
         assert isinstance(data, PoissonLoss)
         losses = data.cost, data.directional_derivatives

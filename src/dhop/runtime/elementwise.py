@@ -1,12 +1,13 @@
-"""Arithmetic of large arrays, number by number, without arrays in between.
+"""Arithmetic of large arrays, number by number, and sums of it, without arrays in between.
 
 NumPy makes a new array for each operation. Finding memory for it can take longer than that does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from dhop.runtime import workspace
 from dhop.runtime.parallel import row_blocks, run
@@ -17,7 +18,9 @@ BLOCK = 2**15  # numbers, of which a few arrays fit into the nearest caches
 COST = 0.5  # nanoseconds of each number of each array
 
 
-def elementwise(function: Callable[..., Array], *arrays: Array) -> Array:
+def elementwise(
+    function: Callable[..., Array], *arrays: Array, dtype: DTypeLike | None = None
+) -> Array:
     """A function of arrays, block by block on several threads.
 
     Parameters
@@ -25,8 +28,10 @@ def elementwise(function: Callable[..., Array], *arrays: Array) -> Array:
     function : callable
         Gives an array, each of whose numbers depends on theirs at that place only.
     *arrays : array
-        Of the shape and, the first, of the dtype of the result, C-contiguous; or of one number,
-        which is for all places. Lazy ones are given to the function as they are.
+        Of the shape of the result, C-contiguous; or, but for the first, of one number, which is for
+        all places. Lazy ones are given to the function as they are.
+    dtype : dtype, optional
+        Of the result, by default that of the first array.
 
     Examples
     --------
@@ -37,17 +42,43 @@ def elementwise(function: Callable[..., Array], *arrays: Array) -> Array:
     first = arrays[0]
     if not isinstance(first, np.ndarray):
         return function(*arrays)
-    out = workspace.empty(first.shape, first.dtype)
-    whole = [out.reshape(-1), *(each.reshape(-1) for each in arrays)]
+    out = workspace.empty(first.shape, np.dtype(dtype or first.dtype))
+    flat = out.reshape(-1)
 
+    def store(some: slice, *given: Array) -> None:
+        flat[some] = function(*given)
+
+    _each_block(store, arrays)
+    return out
+
+
+def total(function: Callable[..., Array], *arrays: Array) -> float:
+    """The sum of what `elementwise` gives, in double precision, the same for any number of threads.
+
+    Examples
+    --------
+    >>> total(lambda x, y: x + 2 * y, np.arange(3.0), np.ones(3))
+    9.0
+    """
+    sums = np.zeros(-(-arrays[0].size // BLOCK))
+
+    def add(some: slice, *given: Array) -> None:
+        sums[some.start // BLOCK] = np.sum(function(*given), dtype=np.float64)
+
+    _each_block(add, arrays)
+    return float(sums.sum())
+
+
+def _each_block(function: Callable[..., None], arrays: Sequence[Array]) -> None:
+    """Call a function with the place of each block, and the blocks of the arrays there."""
+    size = arrays[0].size
+    whole = [each.reshape(-1) for each in arrays]
     errors = np.geterr()  # of the caller, which other threads do not inherit
 
-    def part(start: int, stop: int) -> None:
+    def part(first: int, end: int) -> None:
         with np.errstate(**errors):
-            for k in range(start, stop, BLOCK):
-                some = slice(k, min(k + BLOCK, stop))
-                target, *given = (each[some] if each.size > 1 else each for each in whole)
-                target[:] = function(*given)
+            for k in range(first, end):
+                some = slice(k * BLOCK, min((k + 1) * BLOCK, size))
+                function(some, *(each[some] if each.size > 1 else each for each in whole))
 
-    run(part, row_blocks(first.size, COST * first.size * len(arrays)))
-    return out
+    run(part, row_blocks(-(-size // BLOCK), COST * size * len(arrays)))

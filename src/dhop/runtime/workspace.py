@@ -3,6 +3,7 @@
 Allocating a few megabytes of fresh memory can take longer than a product in it.
 """
 
+from contextlib import suppress
 from functools import cache
 from math import prod
 from typing import Any
@@ -87,13 +88,16 @@ def _take(size: int) -> Array:
 
 
 def _give(buffer: Array) -> None:
-    size = total = buffer.size
-    for each, buffers in list(_waiting.items()):
-        total += each * len(buffers)
-    if total > _most():
-        _waiting.clear()
-    if size <= _most():
-        _waiting.setdefault(size, []).append(buffer)
+    size, most = buffer.size, _most()
+    if size > most:
+        return
+    total = size + sum(each * len(buffers) for each, buffers in list(_waiting.items()))
+    for each in sorted(_waiting, key=size.__eq__):  # others go first
+        with suppress(IndexError):  # until none waits
+            while total > most:
+                _waiting[each].pop()
+                total -= each
+    _waiting.setdefault(size, []).append(buffer)
 
 
 def _rounded(size: int) -> int:
