@@ -172,9 +172,9 @@ on one processor, in single precision. It is shown after 10 and 20 iterations; m
 
 An iteration of `dhop` is accelerated: it takes 1.5 times as much processor time as a plain one,
 shared among all processors, and is worth two to five. After ten it is {gain:.1f} dB ahead of the
-best of RedLionfish. With 256^3 voxels and two busy processors, in one run, 5 iterations took
-6.3 seconds, half of them before the first and after the last, and 10 took 10.3; the 10 of
-RedLionfish took 13.8. There the fifth iteration of `dhop` is better than its tenth.
+best of RedLionfish. With 256^3 voxels and two processors, in one run, 5 iterations took 3.7
+seconds, half of them before the first and after the last, and 10 took 6.0; the 10 of
+RedLionfish took 6.8. There the fifth iteration of `dhop` is better than its tenth.
 
 ## Stars
 

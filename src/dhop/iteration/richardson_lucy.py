@@ -100,15 +100,15 @@ def richardson_lucy(
             new = elementwise(lambda x, d: np.maximum(x + d, 0), x, d)
             new_products = _sums(products, step, elementwise)
             result = evaluate(new, new_products)
-        new, change, *new_products = keep(new, elementwise(np.subtract, new, x), *new_products)
+        new, *new_products = keep(new, *new_products)
         pairs = zip(new_products, products, strict=True)
-        last = change, [elementwise(np.subtract, b, a) for b, a in pairs]
+        last = x, [elementwise(np.subtract, b, a) for b, a in pairs]
         x, products, evaluation = new, new_products, result
 
 
-def _ahead(a: Any, b: Any, least: Any, x: Array, d: Array, change: Array) -> Array:
+def _ahead(a: Any, b: Any, least: Any, x: Array, d: Array, before: Array) -> Array:
     """The image after a sum of two changes, each pixel at least a part of what it was."""
-    return np.maximum(a * d + b * change + x, least * x)
+    return np.maximum(a * d + b * (x - before) + x, least * x)
 
 
 def _sums(some: Products, others: Products, elementwise: Elementwise = at_once) -> Products:

@@ -14,7 +14,7 @@ from dhop.runtime.parallel import row_blocks, run
 
 Array: TypeAlias = Any
 
-BLOCK = 2**15  # numbers, of which a few arrays fit into the nearest caches
+BLOCK = 2**16  # numbers, of which a few arrays fit into a processor's own caches
 COST = 0.5  # nanoseconds of each number of each array
 
 

@@ -91,13 +91,21 @@ def _give(buffer: Array) -> None:
     size, most = buffer.size, _most()
     if size > most:
         return
-    total = size + sum(each * len(buffers) for each, buffers in list(_waiting.items()))
-    for each in sorted(_waiting, key=size.__eq__):  # others go first
-        with suppress(IndexError):  # until none waits
-            while total > most:
-                _waiting[each].pop()
-                total -= each
+    total = size
+    for each, buffers in list(_waiting.items()):
+        total += each * len(buffers)
+    if total > most:
+        _make_room(total - most, size)
     _waiting.setdefault(size, []).append(buffer)
+
+
+def _make_room(needed: int, size: int) -> None:
+    """Let go of buffers of so many bytes, those of a size last."""
+    for each in sorted(_waiting, key=size.__eq__):
+        with suppress(IndexError):  # until none waits
+            while needed > 0:
+                _waiting[each].pop()
+                needed -= each
 
 
 def _rounded(size: int) -> int:
