@@ -3,8 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from math import inf, isfinite
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from dhop.iteration.steps import (
     InnerProducts,
@@ -18,6 +19,7 @@ from dhop.iteration.steps import (
 Array: TypeAlias = Any
 
 MEMORY = 6  # pairs of steps and changes of the gradient
+SIZED = 6  # iterations, after which the preconditioner is asked once more how large it is
 SUFFICIENT = 1e-4  # of the decrease that the slope predicts (Armijo)
 SHORTEST, LONGEST = 0.1, 0.5  # factors between a step that was too long and the next
 TRIALS = 20  # of a line search
@@ -35,6 +37,14 @@ class Evaluation(Protocol):
     @property
     def residual(self) -> Array:
         """Minus half its gradient."""
+
+
+class Pair(NamedTuple):
+    """A step, the change of the residual along it, and the product of their norms."""
+
+    step: Array
+    change: Array
+    size: float
 
 
 def quasi_newton(
@@ -78,17 +88,20 @@ def quasi_newton(
     E. Thiebaut, "Optimization issues in blind deconvolution algorithms", Proc. SPIE 4847 (2002)
     174-183, https://doi.org/10.1117/12.461151.
     """
-    pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+    pairs: deque[Pair] = deque(maxlen=MEMORY)
+    unit = 1.0
     bounded = isfinite(low) or isfinite(high)
     evaluation = evaluate(x)
-    while True:
+    for number in count():
         yield x, evaluation
         r = evaluation.residual
         free = free_variables(x, r, low, high) if bounded else None
         q, initial = _of(free, r), partial(_initial, free, scale, precondition)
         directions = [partial(initial, q)]
         if pairs:
-            newton = partial(_two_loop_recursion, q, pairs, free, initial, keep, sums)
+            if precondition is None or len(pairs) < MEMORY or number % SIZED == 0:
+                unit = _unit(pairs[-1], free, initial, keep, sums) or unit
+            newton = partial(_two_loop_recursion, q, pairs, unit, free, initial, keep, sums)
             directions.insert(0, newton)
         if precondition is not None:  # only the gradient leads down any path that bounds bend
             directions.append(partial(_initial, free, scale, None, q))
@@ -102,7 +115,9 @@ def quasi_newton(
         if found is None:
             return
         new, there = found
-        pairs.append(keep(new - x, r - there.residual))
+        step, change = keep(new - x, (r - there.residual).astype(x.dtype))
+        one, other = sums([(step, step), (change, change)])
+        pairs.append(Pair(step, change, one**0.5 * other**0.5))
         x, evaluation = new, there
 
 
@@ -121,35 +136,44 @@ def _initial(free: Array | None, scale: float, precondition: Product | None, q: 
     return scale * q if precondition is None else _of(free, precondition(q))
 
 
+def _unit(
+    newest: Pair, free: Array | None, initial: Product, keep: Keep, sums: InnerProducts
+) -> float | None:
+    """The number that makes the initial matrix about as large as the Hessian's inverse.
+
+    None if the curvature along the newest step is not positive.
+    """
+    change = _of(free, newest.change)
+    (scaled,) = keep(initial(change))
+    curved, size = sums([(newest.step, change), (change, scaled)])
+    return curved / size if curved > CURVED * newest.size else None
+
+
 def _two_loop_recursion(
-    q: Array, pairs: Any, free: Array | None, initial: Product, keep: Keep, sums: InnerProducts
-) -> Array:
+    q: Array, pairs: Any, unit: float, free: Array | None, initial: Product, keep: Keep,
+    sums: InnerProducts,
+) -> Array:  # fmt: skip
     """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
     Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
-    steps = [(s, _of(free, y)) for s, y in reversed(pairs)]  # the newest first
+    newest_first = list(reversed(pairs))
+    steps = [(pair.step, _of(free, pair.change)) for pair in newest_first]
     wanted = [(s, q) for s, _ in steps]
-    wanted += [(each, each) for s, y in steps for each in (y, _of(free, s))]
     wanted += [(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
     found = iter(sums(wanted))
     along = [next(found) for _ in steps]
-    sizes = [next(found) ** 0.5 * next(found) ** 0.5 for _ in steps]
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
-    used = [k for k in range(len(steps)) if curved[k][k] > CURVED * sizes[k]]
+    used = [k for k, pair in enumerate(newest_first) if curved[k][k] > CURVED * pair.size]
     if not used:
         return initial(q)
     down: dict[int, float] = {}
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
     q = q - sum(a * steps[k][1] for k, a in down.items())
-    newest = steps[used[0]][1]
-    # Kept, since each of the sums would compute them again.
-    first, z = keep(initial(newest), initial(q))
-    size, *across = sums([(newest, first), *((steps[k][1], z) for k in used)])
-    unit = curved[used[0]][used[0]] / size
+    (z,) = keep(initial(q))  # each of the sums would compute it again
     up: dict[int, float] = {}
-    for k, each in reversed(list(zip(used, across, strict=True))):
+    for k, each in reversed(list(zip(used, sums([(steps[k][1], z) for k in used]), strict=True))):
         more = sum(c * curved[i][k] for i, c in up.items())
         up[k] = down[k] - (unit * each + more) / curved[k][k]
     return unit * z + sum(c * _of(free, steps[k][0]) for k, c in up.items())
