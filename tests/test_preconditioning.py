@@ -66,20 +66,24 @@ def test_is_the_inverse_where_weights_are_the_same():
 
 @pytest.mark.parametrize("regulariser", ["laplacian", "huber-tv"])
 def test_saves_iterations(regulariser, monkeypatch):
-    """To the same image, of counts whose means differ."""
+    """To the same image, of counts whose means differ; a single count decides by chance."""
     scene, blur = 1000 * photograph("camera", 64), psf.gaussian(9, 1.4)
     clean, shifts = burst(scene, blur, 2, 0.0, 2, seed=1)
-    counts = np.random.default_rng(0).poisson(clean.clip(0) + 5.0).astype(float)
     about = {
         "shifts": shifts, "loss": "poisson", "background": 5.0, "regulariser": regulariser,
         "beta": 0.003 if regulariser == "laplacian" else 0.01,
     }  # fmt: skip
-    found = super_resolve(counts, blur, 2, **about)
-    monkeypatch.setattr(preconditioning, "RATIOS", (1.0, 1.0))
-    plain = super_resolve(counts, blur, 2, **about)
-    assert found.converged
-    assert found.iterations < 0.75 * plain.iterations
-    assert found.history[-1].objective <= plain.history[-1].objective * (1 + 1e-6)
+    taken = np.zeros(2)
+    for seed in range(3):
+        counts = np.random.default_rng(seed).poisson(clean.clip(0) + 5.0).astype(float)
+        found = super_resolve(counts, blur, 2, **about)
+        with monkeypatch.context() as patch:
+            patch.setattr(preconditioning, "RATIOS", (1.0, 1.0))
+            plain = super_resolve(counts, blur, 2, **about)
+        assert found.converged
+        assert found.history[-1].objective <= plain.history[-1].objective * (1 + 1e-6)
+        taken += found.iterations, plain.iterations
+    assert taken[0] < 0.75 * taken[1]
 
 
 @pytest.mark.parametrize(
