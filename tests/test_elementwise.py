@@ -69,6 +69,13 @@ def test_floating_point_errors_are_treated_as_the_caller_does(count):
             elementwise(np.square, huge)
 
 
+def test_a_dtype_of_its_own():
+    x = np.random.default_rng(0).random(BLOCK + 1, np.float32)
+    found = elementwise(lambda x: x.astype(float) / 3, x, dtype=np.float64)
+    assert found.dtype == np.float64
+    assert_array_equal(found, x.astype(float) / 3)
+
+
 def test_lazy_arrays_stay_lazy():
     da = pytest.importorskip("dask.array")
     x = da.ones(6, chunks=3)

@@ -79,18 +79,18 @@ def test_the_limit_of_a_worker():
     def seen():
         worker = distributed.get_worker()
         worker.memory_manager.memory_limit = limit
-        without = memory._left_by_dask()
+        much = memory._left_by_dask()
         worker.memory_manager.memory_limit = worker.monitor.get_process_memory() + 10**7
-        with_one = memory.available()
+        little = memory.available()
         worker.memory_manager.memory_limit = None
-        return without, with_one, memory._left_by_dask()
+        return much, little, memory._left_by_dask()
 
     with distributed.Client(
         processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as client:
-        left, available, unlimited = client.submit(seen).result()
-    assert limit // 2 < left < limit
-    assert 0 < available < 2 * 10**7
+        much, little, unlimited = client.submit(seen).result()
+    assert limit // 2 < much < limit
+    assert 0 < little < 2 * 10**7
     assert unlimited is None
     assert memory._left_by_dask() is None
 

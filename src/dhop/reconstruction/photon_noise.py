@@ -135,6 +135,7 @@ def _own(numbers: Array) -> Array:
 
 
 def _own_weights(weight: Array, frame: Array) -> Array:
+    """The weights of all pixels of a frame, or the one of all."""
     return _own(np.broadcast_to(weight, frame.shape))
 
 
