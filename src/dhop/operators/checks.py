@@ -44,7 +44,9 @@ def frame_weight(given: Any, number: int) -> Array:
 
 
 def checked_roots(weights: Any, operators: Sequence[LinearOperator]) -> list[Array] | None:
-    """Square roots of the weights of each operator's outputs, as float64; None for None.
+    """Square roots of the weights of each operator's outputs; None for None.
+
+    They have double precision, or single precision if the weights have.
 
     Raises
     ------
@@ -64,5 +66,6 @@ def checked_roots(weights: Any, operators: Sequence[LinearOperator]) -> list[Arr
                 f"frame {number} has {operator.shape[0]} pixels, but {array.size} weights"
             )
         flat = array.reshape(-1 if array.ndim else ())
-        found.append(elementwise(partial(np.sqrt, dtype=np.float64), flat, dtype=np.float64))
+        kind = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
+        found.append(elementwise(partial(np.sqrt, dtype=kind), flat, dtype=kind))
     return found

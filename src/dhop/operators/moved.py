@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.closed.terms import Term
-from dhop.frames.motions import Grid, as_shift, crossings, cut, displacement
+from dhop.frames.motions import (
+    Grid,
+    Motion,
+    as_shift,
+    checked_motions,
+    crossings,
+    cut,
+    displacement,
+)
 from dhop.matrix import facts
 from dhop.matrix.field import FieldRows
 from dhop.matrix.sparse import ModelRows, Rows
@@ -28,6 +36,7 @@ from dhop.operators.normal import NormalOperator
 from dhop.operators.warp import WarpOperator
 from dhop.psf.arrays import resample
 from dhop.psf.field import Field
+from dhop.runtime import arguments
 
 Array = NDArray[Any]
 
@@ -275,6 +284,53 @@ class MovedOperator(Product):
         if self._settings["decimation"] == "sum":
             weight_density *= (prod(factor) / prod(whole)) ** 2
         return near.terms(weight_density.reshape(-1))
+
+
+def moved_frames(
+    dims: Sequence[int],
+    psf: Any,
+    factor: float | Sequence[float],
+    motion: Sequence[Motion],
+    *,
+    shape: Sequence[int] | None,
+    center: int | Sequence[int] | None,
+    decimation: Decimation,
+    dtype: Any,
+    **options: Any,
+) -> tuple[list[NormalOperator], list[NDArray[np.bool_]]]:
+    """The operators of frames, and which of their pixels have their centres on the scene.
+
+    Arguments as for `dhop.FrameStack.from_motion`, which are checked.
+    """
+    size = arguments.shape("dims", dims)
+    blur = psf if isinstance(psf, Field) else arguments.psf_array(psf, most=3)
+    if isinstance(psf, Field) and center is not None:
+        raise ValueError("the psfs of a field are centred, give no center")
+    scene = size[-blur.ndim :]
+    steps = arguments.each("factor", factor, blur.ndim, arguments.positive_real)
+    pixels = None if shape is None else arguments.shape("shape", shape)
+    if len(scene) < blur.ndim or (pixels and len(pixels) != blur.ndim):
+        raise ValueError(
+            f"the psf has {blur.ndim} axes, and so must dims and shape, got {size} and {shape}"
+        )
+    pixels = pixels or tuple(int(n / f) for n, f in zip(scene, steps, strict=True))
+    count = len(arguments.sequence("motion", motion, "matrices, arrays of positions or callables"))
+    moves = checked_motions(motion, count, pixels)
+    origin = (
+        tuple((k - 1) // 2 for k in blur.shape)
+        if center is None
+        else arguments.integers("center", center, blur.ndim)
+    )
+    kind = arguments.operator_dtype(dtype, blur)
+    frames = [
+        frame_operator(
+            size, blur, steps, pixels, each, center=origin, decimation=decimation, dtype=kind,
+            **options,
+        )
+        for each in moves
+    ]  # fmt: skip
+    grid = Grid.build(pixels, steps, (1,) * blur.ndim, (0,) * blur.ndim, decimation)
+    return frames, [grid.seen(each, scene) for each in moves]
 
 
 def frame_operator(

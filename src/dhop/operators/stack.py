@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from dhop.closed.terms import Term
-from dhop.frames import motions
 from dhop.frames.motions import Motion
 from dhop.matrix import merging
 from dhop.matrix.sparse import Rows
@@ -16,10 +15,9 @@ from dhop.model.boundary import Boundary
 from dhop.model.decimation import Decimation
 from dhop.operators.base import ArrayOperator, dense
 from dhop.operators.checks import checked_roots, linear_operators
-from dhop.operators.moved import frame_operator
+from dhop.operators.moved import moved_frames
 from dhop.operators.normal import NormalOperator
 from dhop.psf.field import Field
-from dhop.runtime import arguments
 from dhop.runtime.arguments import DTYPES, sequence
 from dhop.runtime.parallel import row_blocks, run
 
@@ -158,38 +156,12 @@ class FrameStack(NormalOperator):
         >>> np.allclose(turned.reshape(8, 8), np.rot90(still.reshape(8, 8)))
         True
         """
-        size = arguments.shape("dims", dims)
-        blur = psf if isinstance(psf, Field) else arguments.psf_array(psf, most=3)
-        if isinstance(psf, Field) and center is not None:
-            raise ValueError("the psfs of a field are centred, give no center")
-        scene = size[-blur.ndim :]
-        steps = arguments.each("factor", factor, blur.ndim, arguments.positive_real)
-        pixels = None if shape is None else arguments.shape("shape", shape)
-        if len(scene) < blur.ndim or (pixels and len(pixels) != blur.ndim):
-            raise ValueError(
-                f"the psf has {blur.ndim} axes, and so must dims and shape, got {size} and {shape}"
-            )
-        pixels = pixels or tuple(int(n / f) for n, f in zip(scene, steps, strict=True))
-        moves = sequence("motion", motion, "matrices, arrays of positions or callables")
-        moves = motions.checked_motions(motion, len(moves), pixels)
-        origin = (
-            tuple((k - 1) // 2 for k in blur.shape)
-            if center is None
-            else arguments.integers("center", center, blur.ndim)
-        )
-        frames = [
-            frame_operator(
-                size, blur, steps, pixels, each, center=origin, decimation=decimation,
-                boundary=boundary, order=order, dtype=arguments.operator_dtype(dtype, blur),
-                workers=workers,
-            )
-            for each in moves
-        ]  # fmt: skip
+        frames, seen = moved_frames(
+            dims, psf, factor, motion, shape=shape, center=center, decimation=decimation,
+            boundary=boundary, order=order, dtype=dtype, workers=workers,
+        )  # fmt: skip
         given = [1.0] * len(frames) if weights is None else sequence("weights", weights, "numbers")
         checked_roots(given, frames)
-        one, none = (1,) * blur.ndim, (0,) * blur.ndim
-        grid = motions.Grid.build(pixels, steps, one, none, decimation)
-        seen = [grid.seen(each, scene) for each in moves]
         masks: list[Any] = [
             w
             if on.all()
@@ -207,7 +179,7 @@ class FrameStack(NormalOperator):
 
     @property
     def weights(self) -> list[Array] | None:
-        """Weight of each frame or of its pixels, as float64."""
+        """Weight of each frame or of its pixels, in double precision, or as given in single."""
         return None if self._roots is None else [root**2 for root in self._roots]
 
     def scaled(self, root: float) -> "FrameStack":
@@ -382,7 +354,7 @@ class FrameStack(NormalOperator):
             terms = operator.similar() if isinstance(operator, ArrayOperator) else None
             if terms is None:
                 return super().strengths()
-            largest = float(np.max(self.root(number, np.dtype(np.float64)))) ** 2
+            largest = 1.0 if self._roots is None else float(np.max(self._roots[number])) ** 2
             found += [largest * term.strength for term in terms]
         return found
 
