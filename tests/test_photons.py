@@ -38,21 +38,10 @@ def error(image, scene):
     return np.sqrt(np.mean((image - scene)[8:-8, 8:-8] ** 2))
 
 
-def lengths(n, w, m, ways):
-    """How far three of Newton's steps go each way, from nothing."""
-    t = np.zeros(2)
-    for _ in range(3):
-        ahead = np.maximum(m + t @ ways, 1e-3 * m)
-        t = t + np.linalg.solve(
-            (ways * (w * n / ahead**2)) @ ways.T, ways @ (w * (n / ahead - 1))
-        )  # fmt: skip
-    return t.clip([1, 0], [2, 1])
-
-
 @pytest.mark.parametrize("decimation", ["sum", "mean", "sample"])
 @pytest.mark.parametrize("boundary", ["constant", "reflect", "wrap"])
 def test_richardson_lucy_is_the_formula(boundary, decimation):
-    """Three steps: borders, masks, frames, gain, background."""
+    """Six steps: borders, masks, frames, gain, background."""
     rng = np.random.default_rng(0)
     frames = rng.poisson(9.0, (2, 4, 5)) * 3.0
     weights = rng.integers(0, 2, frames.shape).astype(float)
@@ -67,7 +56,7 @@ def test_richardson_lucy_is_the_formula(boundary, decimation):
     frames[weights == 0] = np.nan
     super_resolve(
         frames, BLUR, 2, shifts=[(0, 0), (0.5, -0.5)], weights=weights, background=back, gain=3.0,
-        boundary=boundary, decimation=decimation, x0=x0, maxiter=3, rtol=0.0, read_noise=1.5,
+        boundary=boundary, decimation=decimation, x0=x0, maxiter=6, rtol=0.0, read_noise=1.5,
         callback=lambda step: images.append(step.image.ravel().copy()), **LUCY,
     )  # fmt: skip
     w = weights.ravel()
@@ -79,19 +68,19 @@ def test_richardson_lucy_is_the_formula(boundary, decimation):
         m = A @ x / 3 + b
         return np.sum(w * (m - n + xlogy(n, n / m)))
 
-    x, last = x0.ravel(), None
+    x, last, age = x0.ravel(), None, 0
     for image in images:
         m = A @ x / 3 + b
         ratio = A.T @ (w * n / m)
         plain = np.where(sums > 0, x * ratio / np.where(sums > 0, sums, 1), x)
-        new = plain
+        new, age = plain, age + 1
         if last is not None:
-            ways = np.array([plain - x, last])
-            far = np.maximum(x + lengths(n, w, m, ways @ A.T / 3) @ ways, 0.6 * x)
-            new = far if loss(far) <= loss(x) else plain
+            far = x + 2 * (plain - x) + (age - 2) / (age + 1) * last
+            far = np.maximum(far, 0.8 * plain)
+            new, age = (far, age) if loss(far) <= loss(x) else (plain, 1)
         assert_allclose(image, new, rtol=1e-8)
         x, last = new, new - x
-    assert len(images) == 3
+    assert len(images) == 6
 
 
 def test_photons_are_kept():
@@ -99,10 +88,10 @@ def test_photons_are_kept():
     rng = np.random.default_rng(0)
     frames = rng.poisson(9.0, (8, 10)).astype(float)
     image = super_resolve(
-        frames, BLUR, 2, decimation="sum", boundary="constant", rtol=0.0, maxiter=40, **LUCY
+        frames, BLUR, 2, decimation="sum", boundary="constant", rtol=0.0, maxiter=80, **LUCY
     ).image
     A = oracle.matrix((16, 20), BLUR, 2, boundary="constant")
-    assert_allclose((A @ image.ravel()).sum(), frames.sum(), rtol=1e-3)
+    assert_allclose((A @ image.ravel()).sum(), frames.sum(), rtol=3e-4)
 
 
 def test_loss_falls_and_the_rule_stops_near_the_best():
@@ -166,19 +155,7 @@ def test_the_plain_step_where_the_loss_is_larger():
         value = 2 * np.sum(m - n + xlogy(n, n / m))
         return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
 
-    def cost(products):
-        m = np.maximum(products[0] + 1e-3, 1e-9)
-        return 2 * np.sum(m - n + xlogy(n, n / m))
-
-    def bend(products, ways, t):
-        a, b = ways[0][0], ways[1][0]
-        m = np.maximum(products[0] + t[0] * a + t[1] * b, 1e-3 * products[0]) + 1e-3
-        f, c = n / m - 1, n / m**2
-        return f @ a, f @ b, c @ a**2, c @ (a * b), c @ b**2
-
-    iterates = richardson_lucy(
-        lambda x: [A @ x], lambda x, products: look(x), cost, bend, A.sum(axis=0), np.ones(10)
-    )
+    iterates = richardson_lucy(look, A.sum(axis=0), np.ones(10))
     values = [view.value for _, view in islice(iterates, 400)]
     assert (np.diff(values) <= 1e-12).all()
     least = minimize(

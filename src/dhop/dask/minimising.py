@@ -23,10 +23,10 @@ from dhop.iteration.steps import Product
 from dhop.reconstruction import losses, solvers
 from dhop.reconstruction.data_terms import PoissonLoss
 from dhop.reconstruction.minimising import minimise
-from dhop.reconstruction.photon_noise import PhotonNoise, deviance
+from dhop.reconstruction.photon_noise import PhotonNoise, deviance, even
 from dhop.reconstruction.solvers import Callback, SolverResult
 from dhop.reconstruction.starlets import Starlet
-from dhop.reconstruction.variational import DARK, LEAST, Variational
+from dhop.reconstruction.variational import DARK, Variational
 from dhop.runtime.progress import Progress
 
 TOGETHER = 256  # pixels along an axis of the chunks that starlets look at, at least
@@ -67,11 +67,14 @@ def minimised(
     root = solvers.root_of_two(max(squares.scales()))
     problem, A = squares.divided(root**2), given.operators[0]
     penalty = Squares(given.penalties) if variational.prior is None else _prior(variational, A)
-    origin = x = _origin(given, variational, seen).astype(given.frames.dtype)
+    weights, sensitivity = [weight / root**2 for weight in seen], None
+    if variational.photon_noise is not None:
+        sensitivity = _sensitivity(problem, variational.photon_noise.gain, weights)
+    origin = x = _origin(problem, variational, weights, sensitivity).astype(given.frames.dtype)
     if start is not None:
         x = start.clip(*variational.box)
         x = x if variational.photon_noise is None else np.maximum(x, DARK * origin)
-    data = _data(problem, variational, [weight / root**2 for weight in seen], root)
+    data = _data(problem, variational, weights, root)
     objective: Any = ChunkedObjective(problem, data, penalty, given.beta / root**2, vectors.keep)
     x, goal = vectors.hold(x), -np.inf
     if variational.solver != "richardson-lucy":
@@ -82,15 +85,15 @@ def minimised(
     if variational.solver == "reweighted":
         iterates = objective.reweighted(x)
     elif variational.solver == "richardson-lucy" and variational.photon_noise is not None:
-        goal = _noise(given.frames, variational.photon_noise, seen) / root**2 if rtol > 0 else 0.0
-        iterates = objective.richardson_lucy(x, goal)
+        goal = _noise(given.frames, variational.photon_noise, weights) if rtol > 0 else 0.0
+        iterates = objective.multiplying(x, sensitivity, goal)
     else:
         iterates = objective.descending(x, variational.box)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = minimise(
             objective, iterates, variational.solver, box=variational.box, maxiter=maxiter,
             rtol=rtol, origin=None if start is None else origin, callback=callback,
-            progress=progress, enough=lambda evaluation: evaluation.loss <= goal,
+            progress=progress, goal=goal,
         )  # fmt: skip
     products = [A.degrade(found.x.astype(WIDE)) for A in given.operators]
     last = [data.quadratic_model(*each) for each in enumerate(products)]
@@ -156,17 +159,23 @@ def _expected(frame: Any, back: Any, weight: Any, gain: float, read_noise: float
     return weight * deviance(mean + (read_noise / gain) ** 2)
 
 
-def _origin(given: Problem, variational: Variational, seen: Sequence[Any]) -> DaskArray:
-    """The zero image, or where photons are counted, an even one as bright as the frames."""
-    A = given.operators[0]
-    level = 0.0
-    if variational.photon_noise is not None:
-        block = float(A.degrade(da.ones(A.dims, chunks=A.chunks)).mean()) or 1.0
-        on = [da.broadcast_to(da.asarray(w > 0), given.frames.shape[1:]) for w in seen]
-        pairs = list(zip(given.frames, on, strict=True))
-        total = float(sum(da.where(w, y, 0).astype(WIDE).sum() for y, w in pairs))
-        count = float(sum(w.sum() for w in on)) or 1.0
-        level = max(total / count / block, 0.0) + LEAST * variational.photon_noise.gain
+def _sensitivity(given: Problem, gain: float, weights: Sequence[Any]) -> DaskArray:
+    """See `PhotonNoise.sensitivity`."""
+    shape = given.frames.shape[1:]
+    maps = [da.broadcast_to(da.asarray(w), shape) / gain for w in weights]
+    return sum(A.backproject(w) for A, w in zip(given.operators, maps, strict=True))
+
+
+def _origin(
+    given: Problem, variational: Variational, weights: Sequence[Any], sensitivity: DaskArray | None
+) -> DaskArray:
+    """The zero image, or where photons are counted, an even one; see `PhotonNoise.level`."""
+    A, level = given.operators[0], 0.0
+    if variational.photon_noise is not None and sensitivity is not None:
+        gain, pairs = variational.photon_noise.gain, zip(given.frames, weights, strict=True)
+        photons = sum((w * da.where(w > 0, y, 0).astype(WIDE)).sum() for y, w in pairs) / gain
+        found = da.compute(photons, sensitivity.sum(dtype=WIDE))
+        level = even(float(found[0]), float(found[1]), gain)
     low, high = variational.box
     level = min(max(level, low), high)
     assert isfinite(level)

@@ -177,16 +177,8 @@ class ChunkedObjective:
 
     def evaluate(self, x: DaskArray) -> Evaluation:
         """Value and gradient at an image, in one pass over the chunks."""
-        products = [A.degrade(x.astype(WIDE)) for A in self.problem.operators]
-        return self.evaluate_products(x, products)
-
-    def predict(self, x: DaskArray) -> list[DaskArray]:
-        """The product with an image, for each frame, kept."""
-        return list(self.keep(*[A.degrade(x.astype(WIDE)) for A in self.problem.operators]))
-
-    def evaluate_products(self, x: DaskArray, products: Sequence[DaskArray]) -> Evaluation:
-        """Value and gradient at an image whose products are known."""
         wide, operators = x.astype(WIDE), self.problem.operators
+        products = [A.degrade(wide) for A in operators]
         seen = [self.data.evaluate(number, product) for number, product in enumerate(products)]
         r = sum(A.backproject(each.descent) for A, each in zip(operators, seen, strict=True))
         loss = sum(each.value for each in seen)
@@ -212,17 +204,9 @@ class ChunkedObjective:
             self.evaluate, x, scale, *box, self.precondition, self.keep, inner_products
         )
 
-    def richardson_lucy(self, x: DaskArray, goal: float) -> Iterates:
+    def multiplying(self, x: DaskArray, sensitivity: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
-        data, shape = self.data, self.problem.frames.shape[1:]
-        assert isinstance(data, PoissonLoss)
-        maps = [da.broadcast_to(da.asarray(w), shape) / data.gain for w in data.weights]
-        pairs = zip(self.problem.operators, maps, strict=True)
-        sums = sum(A.backproject(each) for A, each in pairs)
-        derivatives = data.directional_derivatives
-        return richardson_lucy(
-            self.predict, self.evaluate_products, data.cost, derivatives, sums, x, goal, self.keep
-        )
+        return richardson_lucy(self.evaluate, sensitivity, x, goal, self.keep)
 
     def reweighted(self, x: DaskArray) -> Iterates:
         """Iteratively reweighted least squares; an iteration reweights once."""

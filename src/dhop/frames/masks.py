@@ -7,9 +7,13 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from dhop.runtime import workspace
+from dhop.runtime.parallel import row_blocks, run
+
 Array = NDArray[Any]
 
 NEAR = 5  # pixels a side of local means
+COST = 12.0  # nanoseconds a pixel of these
 
 
 def each_weight(weights: Sequence[Array] | None, count: int) -> list[Array]:
@@ -64,11 +68,21 @@ def filled(frame: Array, weights: Array) -> Array:
 def surroundings(image: Array, weights: Array) -> Array:
     """Local means in each plane, with the nearest pixel for one without a weight.
 
+    They have the precision of the image, and integers double precision.
+
     Examples
     --------
     >>> import numpy as np
     >>> float(surroundings(np.arange(25.0).reshape(5, 5), np.ones((5, 5)))[2, 2])
     12.0
     """
-    known = filled(image.astype(np.float64, copy=False), weights)
-    return np.asarray(scipy.ndimage.uniform_filter(known, [1] * (known.ndim - 2) + [NEAR] * 2))
+    known = filled(image if image.dtype.kind == "f" else image.astype(np.float64), weights)
+    means = workspace.empty(known.shape, known.dtype)
+    planes = [each.reshape(-1, *each.shape[-2:]) for each in (known, means)]
+
+    def part(first: int, end: int) -> None:
+        for plane, mean in zip(*(each[first:end] for each in planes), strict=True):
+            scipy.ndimage.uniform_filter(plane, NEAR, output=mean)
+
+    run(part, row_blocks(len(planes[0]), COST * known.size))
+    return means

@@ -6,7 +6,7 @@ sums of its own, which do not depend on the thread.
 
 import numpy as np
 
-from dhop.kernels import LARGEST_RATIO, LEAST_FRACTION, LEAST_MEAN
+from dhop.kernels import LARGEST_RATIO, LEAST_MEAN, LEAST_PART, STRIDE
 from dhop.kernels.compile import called, exact, kernel
 from dhop.kernels.flat import flat, skip
 
@@ -26,7 +26,7 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
 
     Parameters
     ----------
-    counts : (m,) float64 array
+    counts : (m,) array
     backgrounds, weights : (m,) or (1,) float64 arrays
         Of each pixel, or one number for all; backgrounds in counts.
     gain : float
@@ -35,7 +35,7 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
         The expected frame without its background.
     start, stop : int
         Range of the blocks.
-    descent : (m,) array, or (0,) for the loss alone
+    descent : (m,) array
     sums : (blocks,) float64 array
     """
     m, w, ratio, log = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -55,54 +55,31 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
         for i in range(count):
             total += weight[i] * (mean[i] - r[i] * mean[i] + n[i] * logarithm[i])
         sums[block] = 2 * total
-        if descent.size > 0:
-            slope = skip(flat(descent), first)
-            for i in range(count):
-                slope[i] = weight[i] * (r[i] - 1) / gain
+        slope = skip(flat(descent), first)
+        for i in range(count):
+            slope[i] = weight[i] * (r[i] - 1) / gain
 
 
 @kernel
-def directional_derivatives(
-    counts, backgrounds, weights, gain, product, one, other, t, start, stop, sums
-):
-    """First and second derivatives of the loss of some blocks along two directions.
+def long_step(scale, residual, x, before, part, start, stop, new):
+    """Some pixels of `dhop.iteration.richardson_lucy.long_step`, a formula of arrays.
 
     Parameters
     ----------
-    counts, backgrounds, weights, gain, product, start, stop
-        As for `poisson_loss`.
-    one, other : (m,) arrays
-        The directions.
-    t : (2,) float64 array
-        The point along them.
-    sums : (blocks, 5) float64 array
-        Minus half the slopes, then half the curvatures: along one, mixed, along the other.
+    scale, residual, x, before : (n,) arrays
+    part : float
+    start, stop : int
+        Range of the pixels.
+    new : (n,) array
     """
-    m, w = np.empty(BLOCK), np.empty(BLOCK)
-    for block in range(start, stop):
-        mean, weight = flat(m), flat(w)
-        first = block * BLOCK
-        count = min(BLOCK, counts.size - first)
-        n, p = skip(flat(counts), first), skip(flat(product), first)
-        a, b = skip(flat(one), first), skip(flat(other), first)
-        _broadcast(backgrounds, first, count, mean)
-        _broadcast(weights, first, count, weight)
-        slope1, slope2, curve1, mixed, curve2 = 0.0, 0.0, 0.0, 0.0, 0.0
-        for i in range(count):
-            now = np.float64(p[i])
-            ahead, least = now + t[0] * a[i] + t[1] * b[i], LEAST_FRACTION * now
-            expected = _clamp_mean((least if ahead < least else ahead) / gain + mean[i])
-            r = _clamp_ratio(n[i] / expected)
-            f, c = weight[i] * (r - 1), weight[i] * r / expected
-            slope1 += f * a[i]
-            slope2 += f * b[i]
-            curve1 += c * a[i] * a[i]
-            mixed += c * a[i] * b[i]
-            curve2 += c * b[i] * b[i]
-        sums[block, 0], sums[block, 1] = slope1 / gain, slope2 / gain
-        curves = curve1, mixed, curve2
-        for k in range(3):
-            sums[block, 2 + k] = curves[k] / (gain * gain)
+    s, r, now = skip(flat(scale), start), skip(flat(residual), start), skip(flat(x), start)
+    last, out = skip(flat(before), start), skip(flat(new), start)
+    for i in range(stop - start):
+        d = np.float64(s[i]) * r[i] * now[i]
+        far = now[i] + STRIDE * d + part * (np.float64(now[i]) - last[i])
+        plain = now[i] + d
+        least = 0.0 if plain < 0 else LEAST_PART * plain
+        out[i] = least if far < least else far  # or NaN
 
 
 @called

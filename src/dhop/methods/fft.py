@@ -26,6 +26,7 @@ Blocks = list[tuple[int, int]]
 BLOCK = 2**20  # bytes of points at a time, about the L2 cache
 WIDE = 4  # least blocks of columns: of large images they take less than three times as one
 WAKING = 6  # factor on the least work of a thread, which is woken for each step
+SPECTRUM = 8.0  # nanoseconds of each number of the transformed PSF
 SMALL = 7.5e5  # nanoseconds of an image that is computed by one thread
 
 
@@ -129,14 +130,18 @@ class FftPlan(Plan):
         p, p1 = self._across.length, self._along.length
         shape = (p1, prod(factors), p) if self._is_volume else (prod(factors), p1)
         points = np.zeros((self._groups, *shape, 2, self._lanes), weights.real.dtype)
-        for g, group in enumerate(points):
-            some = down[g * self._lanes :][: self._lanes]
-            some = fft.fft(some, p1, axis=1).take(self._along.frequencies, 1)
-            some = fft.fft(some, p, axis=5).take(self._across.frequencies, 5)
-            some = np.moveaxis(some if self._is_volume else np.moveaxis(some, 1, -1), 0, -1)
-            some = some.reshape(*shape, -1)
-            group[..., 0, : some.shape[-1]] = some.real
-            group[..., 1, : some.shape[-1]] = -some.imag
+
+        def of_groups(first: int, end: int) -> None:
+            for g, group in enumerate(points[first:end], first):
+                some = down[g * self._lanes :][: self._lanes]
+                some = fft.fft(some, p1, axis=1).take(self._along.frequencies, 1)
+                some = fft.fft(some, p, axis=5).take(self._across.frequencies, 5)
+                some = np.moveaxis(some if self._is_volume else np.moveaxis(some, 1, -1), 0, -1)
+                some = some.reshape(*shape, -1)
+                group[..., 0, : some.shape[-1]] = some.real
+                group[..., 1, : some.shape[-1]] = -some.imag
+
+        run(of_groups, row_blocks(self._groups, SPECTRUM * points.size))
         return points
 
     def forward(self, x: Array, out: Array, workers: int | None) -> bool:

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.iteration.steps import inner
-from dhop.kernels import LARGEST_RATIO, LEAST_FRACTION, LEAST_MEAN
+from dhop.kernels import LARGEST_RATIO, LEAST_MEAN
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction.losses import Loss
 
@@ -114,50 +113,10 @@ class PoissonLoss:
     def evaluate(self, number: int, product: Array) -> FrameLoss:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         ratio = np.minimum(n / m, LARGEST_RATIO)
-        return FrameLoss(self._loss(n, w, m, ratio), w * (ratio - 1) / self.gain)
+        loss = 2 * np.sum(w * (m - ratio * m + n * np.log(np.where(n > 0, ratio, 1.0))))
+        return FrameLoss(loss, w * (ratio - 1) / self.gain)
 
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
         n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
         square = np.sum(w * (n - m) ** 2 / m)
         return QuadraticModel(square, w / (self.gain**2 * m), np.ones_like(m))
-
-    def cost(self, products: Sequence[Array]) -> Any:
-        """The loss of all frames."""
-        total: Any = 0.0
-        for number, product in enumerate(products):
-            n, w, m = self.counts[number], self.weights[number], self.mean(number, product)
-            total = total + self._loss(n, w, m, np.minimum(n / m, LARGEST_RATIO))
-        return total
-
-    def directional_derivatives(
-        self, products: Sequence[Array], directions: Sequence[Sequence[Array]], t: Array
-    ) -> Any:
-        """First and second derivatives of the loss of all frames along two directions.
-
-        Parameters
-        ----------
-        products : sequence of ndarray
-        directions : pair of sequences of ndarray
-            The directions, as changes of the products.
-        t : ndarray, shape (2,)
-            The point along them.
-
-        Returns
-        -------
-        five numbers
-            Minus half the slopes, then half the curvatures: along one, mixed, along the other.
-        """
-        total: Any = np.zeros(5)
-        for number, (product, one, other) in enumerate(zip(products, *directions, strict=True)):
-            ahead = np.maximum(product + t[0] * one + t[1] * other, LEAST_FRACTION * product)
-            n, w, m = self.counts[number], self.weights[number], self.mean(number, ahead)
-            ratio = np.minimum(n / m, LARGEST_RATIO)
-            descent, bent = w * (ratio - 1) / self.gain, w * ratio / (self.gain**2 * m)
-            sums = [(descent, one), (descent, other)]
-            sums += [(bent * one, one), (bent * one, other), (bent * other, other)]
-            total = [before + inner(*pair) for before, pair in zip(total, sums, strict=True)]
-        return total
-
-    @staticmethod
-    def _loss(n: Array, w: Array, m: Array, ratio: Array) -> Any:
-        return 2 * np.sum(w * (m - ratio * m + n * np.log(np.where(n > 0, ratio, 1.0))))

@@ -72,9 +72,11 @@ def weight_arrays(
     return [w if w.ndim == 0 else np.broadcast_to(w, stack.shape[1:]) for w in given]
 
 
-def finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[np.bool_]:
+def finite_where_weighted(stack: Array, weights: list[Array] | None) -> Iterator[bool]:
     for frame, weight in zip(stack, each_weight(weights, len(stack)), strict=True):
-        yield (np.isfinite(frame) | (weight == 0)).all()
+        with np.errstate(over="ignore", invalid="ignore"):
+            quickly = np.isfinite(frame.sum())  # a finite sum is one of finite numbers
+        yield bool(quickly or (np.isfinite(frame) | (weight == 0)).all())
 
 
 def first_guess(x0: ArrayLike, A: Any, axis: int | None) -> Array:

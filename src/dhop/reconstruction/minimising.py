@@ -1,6 +1,6 @@
 """Solvers of objectives that are not quadratic, or have bounds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from math import isfinite, sqrt
@@ -17,6 +17,7 @@ from dhop.iteration.iterative_refinement import (
 )
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
+from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import norm
 from dhop.reconstruction.objective import Evaluation, Objective
 from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
@@ -52,6 +53,14 @@ def descending(objective: Objective, x: Array, box: Box) -> Iterates:
     return quasi_newton(objective.evaluate, x, scale, *box, objective.precondition)
 
 
+def multiplying(objective: Objective, x: Array, sensitivity: Array, goal: float) -> Iterates:
+    """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
+    # Imported here, since it loads Numba.
+    from dhop.reconstruction.compiled_poisson import long_step
+
+    return richardson_lucy(objective.evaluate_as_it_is, sensitivity, x, goal, ahead=long_step)
+
+
 def minimise(
     objective: Objective,
     iterates: Iterates,
@@ -63,7 +72,7 @@ def minimise(
     origin: Array | None = None,
     callback: Callback | None = None,
     progress: Progress = None,
-    enough: Callable[[Evaluation], bool] = lambda evaluation: False,
+    goal: float = -np.inf,
 ) -> SolverResult:
     """Iterate until the gradient is small, without its components that bounds hold.
 
@@ -80,8 +89,8 @@ def minimise(
         As for `dhop.super_resolve`.
     origin : ndarray, optional
         The image whose gradient `rtol` is relative to, by default the first iterate.
-    enough : callable, optional
-        Whether the iterations may end whatever the gradient.
+    goal : float, optional
+        The loss at which the iterations may end, whatever the gradient.
     """
     strength = sum(objective.problem.scales())
 
@@ -108,7 +117,7 @@ def minimise(
             limit = attainable_residual(x.dtype, strength, norm(x), scale)
             if number:
                 record.add(now, lambda x=x: x, evaluation.loss, evaluation.prior)  # type: ignore[misc]
-            converged = now <= max(rtol * scale, limit) or enough(evaluation)
+            converged = now <= max(rtol * scale, limit) or evaluation.loss <= goal
             since = 0 if now < least else since + 1
             least = min(now, least)
             if converged or number == maxiter or since > PATIENCE or not isfinite(now):

@@ -78,15 +78,11 @@ class Objective:
 
     def evaluate(self, x: Array) -> Evaluation:
         """Value and gradient at an image, in double precision."""
-        wide = x.astype(np.float64, copy=False)
-        return self.evaluate_products(wide, self.predict(wide))
+        return self.evaluate_as_it_is(x.astype(np.float64, copy=False))
 
-    def predict(self, x: Array) -> list[Array]:
-        """The product with an image, for each frame."""
-        return [A.matvec(x) for A in self.problem.operator.operators]
-
-    def evaluate_products(self, x: Array, products: Sequence[Array]) -> Evaluation:
-        """Value and gradient at an image whose products are known, in its precision."""
+    def evaluate_as_it_is(self, x: Array) -> Evaluation:
+        """Value and gradient at an image, in its own precision."""
+        products = [A.matvec(x) for A in self.problem.operator.operators]
         found = [self.data.evaluate(number, product) for number, product in enumerate(products)]
         descents = [each.descent.astype(x.dtype, copy=False) for each in found]
         r = self._frames.rmatvec(np.concatenate(descents) if len(descents) > 1 else descents[0])

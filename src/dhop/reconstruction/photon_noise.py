@@ -15,6 +15,7 @@ from dhop.runtime.elementwise import elementwise, total
 
 Array = NDArray[Any]
 
+LEAST = 1e-2  # photons of a first guess, if there are none
 MANY = 100.0  # photons, from which on the expected deviance is 1 + 1 / (6 m)
 FEW = 1e-4  # photons, the least that the expectation is tabulated for
 FAR = 5.0  # standard deviations of read noise below zero, beyond which nothing is a count
@@ -53,22 +54,27 @@ class PhotonNoise:
         ValueError
             If their sum is negative.
         """
-        counted, negative, least, brightness = 0, 0, 0.0, 0.0
+        negative = 0
+        eps = np.finfo(frames.dtype).eps
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            pixels = seen(_with_background(frame, back), weight)
             # Rounding of a subtracted background is no negative count.
-            limit = -FAR * self.read_noise - np.finfo(frames.dtype).eps * abs(_own(back)).max()
-            counted, negative = counted + pixels.size, negative + int((pixels < limit).sum())
-            least = min(least, float(pixels.min(initial=0)))
-            brightness += float(pixels.sum())
+            limit = -FAR * self.read_noise - eps * abs(_own(back)).max()
+            given = frame.reshape(-1), _own(back), _own_weights(weight, frame)
+            negative += int(total(partial(_below, limit), *given))
         if not negative:
             return None
-        text = (
-            f"{negative} of {counted} pixels are negative, down to {least:.3g}, which counts of "
-            "photons are not. If a background was subtracted, give the frames as they were and "
-            "background= instead; noise that is not of photons is read_noise="
+        pixels = np.concatenate(
+            [
+                seen(frame + back, weight).reshape(-1)
+                for frame, back, weight in zip(frames, self.background, weights, strict=True)
+            ]
         )
-        if brightness < 0:
+        text = (
+            f"{negative} of {pixels.size} pixels are negative, down to {pixels.min():.3g}, which "
+            "counts of photons are not. If a background was subtracted, give the frames as they "
+            "were and background= instead; noise that is not of photons is read_noise="
+        )
+        if pixels.sum() < 0:
             raise ValueError(f'loss="poisson": {text}')
         return text
 
@@ -84,7 +90,8 @@ class PhotonNoise:
         """The expected counts, background included, as means around each pixel."""
         found = []
         for frame, back, weight in zip(frames, self.background, weights, strict=True):
-            around = surroundings(_with_background(frame, back) / self.gain, weight)
+            counts = elementwise(self._counts, frame.reshape(-1), _own(back)).reshape(frame.shape)
+            around = surroundings(counts, weight)
             found.append(np.maximum(around, 1 / NEAR**2, out=around))
         return found
 
@@ -95,6 +102,25 @@ class PhotonNoise:
             elementwise(lambda m, w: w / (square * m + read), mean, _own_weights(weight, mean))
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
         ]
+
+    def _counts(self, frame: Array, back: Array) -> Array:
+        return (frame + back) / self.gain
+
+    def sensitivity(self, operators: Sequence[Any], weights: Sequence[Array]) -> Array:
+        """What each pixel of the scene adds to all counts: sums of columns."""
+        pairs = zip(operators, weights, strict=True)
+        return sum(
+            A.rmatvec(np.broadcast_to((w / self.gain).astype(A.dtype), A.dimsd).reshape(-1))
+            for A, w in pairs
+        )
+
+    def level(self, frames: Array, weights: Sequence[Array], sensitivity: Array) -> float:
+        """The brightness of an even scene of as many photons as the frames have."""
+        photons = [
+            total(lambda y, w: w * np.where(w > 0, y, 0), y.reshape(-1), _own_weights(w, y))
+            for y, w in zip(frames, weights, strict=True)
+        ]
+        return even(sum(photons) / self.gain, float(sensitivity.sum(dtype=WIDE)), self.gain)
 
     def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
         """The Poisson loss of frames without their background."""
@@ -109,7 +135,7 @@ class PhotonNoise:
             return np.maximum(np.where(w > 0, y, 0).astype(WIDE) / self.gain + b, 0)
 
         counts = [
-            elementwise(count, y.reshape(-1), b, w, dtype=WIDE)
+            elementwise(count, y.reshape(-1), b, w)
             for y, b, w in zip(frames, back, flat, strict=True)
         ]
         return CompiledPoissonLoss(counts, back, self.gain, flat)
@@ -123,10 +149,14 @@ class PhotonNoise:
         )
 
 
-def _with_background(frame: Array, back: Array) -> Array:
-    """Their sum, in double precision."""
-    flat = frame.reshape(-1), _own(back)
-    return elementwise(partial(np.add, dtype=WIDE), *flat, dtype=WIDE).reshape(frame.shape)
+def even(photons: float, sensitivity: float, gain: float) -> float:
+    """The brightness of an even scene of so many photons; a little if there are none."""
+    return max(photons / (sensitivity or 1.0), 0.0) + LEAST * gain
+
+
+def _below(limit: float, frame: Array, back: Array, weight: Array) -> Array:
+    """Which of the pixels that have a weight are below a limit."""
+    return (frame + back < limit) & (weight > 0)
 
 
 def _own(numbers: Array) -> Array:

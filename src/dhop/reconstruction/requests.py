@@ -141,7 +141,8 @@ class Request(NamedTuple):
                 raise ValueError('loss="poisson" counts photons: it does not go with photometry')
             back = background_map(dense(self.background, "background"), frames.shape, axis)
             photon_noise = PhotonNoise.checked(back, self.gain, self.read_noise)
-            frames = np.subtract(frames, back, out=np.empty_like(frames), casting="same_kind")
+            if back.any():
+                frames = np.subtract(frames, back, out=np.empty_like(frames), casting="same_kind")
             own = photon_noise.weights(frames, maps)
         solver = Variational(
             self.loss, self.threshold, self.prior, (low, high), photon_noise, maps, self.solver

@@ -15,15 +15,21 @@ from scipy.sparse.linalg import LinearOperator
 
 from dhop.cautions import BetaWarning, CountWarning, PriorWarning
 from dhop.estimation.photometry import Photometry
-from dhop.frames.masks import each_weight, seen
+from dhop.frames.masks import each_weight
 from dhop.frames.spikes import despiked
-from dhop.iteration.richardson_lucy import richardson_lucy
 from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
-from dhop.reconstruction.data_terms import DataTerm, PoissonLoss, ResidualLoss
-from dhop.reconstruction.minimising import EVERYTHING, Box, descending, minimise, reweighted
-from dhop.reconstruction.objective import Evaluation, Objective
+from dhop.reconstruction.data_terms import DataTerm, ResidualLoss
+from dhop.reconstruction.minimising import (
+    EVERYTHING,
+    Box,
+    descending,
+    minimise,
+    multiplying,
+    reweighted,
+)
+from dhop.reconstruction.objective import Objective
 from dhop.reconstruction.photon_noise import PhotonNoise
 from dhop.reconstruction.pixel_noise import reduced_chi_square, variances, with_noise_bound
 from dhop.reconstruction.preconditioning import inverse_for_maps
@@ -35,7 +41,6 @@ from dhop.reconstruction.robust import robust_fit, without_outliers
 from dhop.reconstruction.solvers import Callback, SolverResult, checked_start, root_of_two
 from dhop.reconstruction.trails import without_trails
 from dhop.runtime import arguments
-from dhop.runtime.elementwise import elementwise
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
@@ -48,9 +53,8 @@ CHOICE = 60, 1e-4  # iterations and tolerance of the images that are compared
 LESS = 0.93  # times the risk of the prior: with less risk by the Laplacian a warning is due
 OTHER = 5.0  # factor between noise and photon noise, from which on a warning is due
 QUIET = 0.5  # of the variance of photon noise: frames with less count no photons
-ENOUGH = 2**20  # pixels of a frame that its noise is estimated from
+ENOUGH = 2**20  # pixels of all frames together that their noise is estimated from
 DARK = 1e-3  # of the mean brightness is the least of a first guess for photons
-LEAST = 1e-2  # photons, if there are none
 SOLVERS = ("auto", "reweighted", "quasi-newton", "richardson-lucy")
 
 
@@ -180,7 +184,7 @@ class Variational:
     def _central_part(self, known: Preparation) -> tuple[Array, list[Array]]:
         """A part of the frames that their noise is estimated from, and its weights."""
         shape = known.frames.shape
-        side = round(ENOUGH ** (1 / len(known.factor)))
+        side = max(round((ENOUGH / len(known.frames)) ** (1 / len(known.factor))), SMALLEST)
         sizes = shape[-len(known.factor) :]
         first = [max(n - side, 0) // 2 for n in sizes]
         part: Any = (..., *(slice(k, k + side) for k in first))
@@ -315,7 +319,11 @@ class Variational:
         beta, problem = problem.beta, self.quadratic(problem)
         root = root_of_two(max(problem.scales()))
         problem, beta = problem.divided(root), beta / root**2
-        origin = self._origin(problem)
+        weights = [weight / root**2 for weight in self.weights]
+        sensitivity: Any = None
+        if self.photon_noise is not None:
+            sensitivity = self.photon_noise.sensitivity(problem.operator.operators, weights)
+        origin = self._origin(problem, weights, sensitivity)
         x = self._start(x0, origin)
         frames = None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -326,33 +334,30 @@ class Variational:
                 threshold = threshold if self.threshold is None else self.threshold / root
             squares = self.prior is None
             penalty = penalties.Squares(problem.S) if squares else self._prior(problem)
-            data = self._data(problem, threshold, root)
+            data = self._data(problem, weights, threshold)
             near = None if self.solver == "richardson-lucy" else inverse_for_maps(problem)
             objective = Objective(problem, data, penalty, beta, near)
-            enough = _never
+            goal = -np.inf
             if self.solver == "reweighted":
                 iterates = reweighted(objective, x)
-            elif self.solver == "richardson-lucy":
-                iterates, enough = self._richardson_lucy(objective, x, root, rtol > 0)
+            elif self.solver == "richardson-lucy" and self.photon_noise is not None:
+                goal = self.photon_noise.discrepancy(problem.frames, weights) if rtol > 0 else 0.0
+                iterates = multiplying(objective, x, sensitivity, goal)
             else:
                 iterates = descending(objective, x, self.box)
             return minimise(
                 objective, iterates, self.solver, box=self.box, maxiter=maxiter, rtol=rtol,
                 origin=None if x is origin else origin, callback=callback, progress=progress,
-                enough=enough,
+                goal=goal,
             ).scaled(root, frames)  # fmt: skip
 
-    def _origin(self, problem: Problem) -> Array:
-        """The zero image; for photons, where the loss is infinite there, a constant one."""
-        B, frames = problem.operator, problem.frames
-        if self.photon_noise is None:
-            return np.zeros(B.shape[1], B.dtype).clip(*self.box)
-        block = float(np.mean(B.operators[0].matvec(np.ones(B.shape[1], B.dtype)))) or 1.0
-        pixels = [seen(*each) for each in zip(frames, self.weights, strict=True)]
-        total = sum(float(each.sum(dtype=np.float64)) for each in pixels)
-        usual = total / (max(sum(each.size for each in pixels), 1) * block)
-        start = np.clip(max(usual, 0.0) + LEAST * self.photon_noise.gain, *self.box)
-        return np.full(B.shape[1], start, B.dtype)
+    def _origin(self, problem: Problem, weights: list[Array], sensitivity: Any) -> Array:
+        """The zero image; for photons, where the loss is infinite there, an even one."""
+        start = 0.0
+        if self.photon_noise is not None:
+            start = self.photon_noise.level(problem.frames, weights, sensitivity)
+        B = problem.operator
+        return np.full(B.shape[1], np.clip(start, *self.box), B.dtype)
 
     def _start(self, x0: Array | None, origin: Array) -> Array:
         if x0 is None:
@@ -360,34 +365,11 @@ class Variational:
         x = checked_start(x0, origin.dtype, False).clip(*self.box)
         return x if self.photon_noise is None else np.maximum(x, DARK * origin)
 
-    def _data(self, problem: Problem, threshold: float, root: float) -> DataTerm:
+    def _data(self, problem: Problem, weights: list[Array], threshold: float) -> DataTerm:
         if self.photon_noise is not None:
-            weights = [weight / root**2 for weight in self.weights]
             return self.photon_noise.loss(problem.frames, weights)
         loss = losses.robust(self.loss, threshold) if self.robust else losses.Square()
         return ResidualLoss(problem.operator, problem.frames, loss)
-
-    def _richardson_lucy(
-        self, objective: Objective, x: Array, root: float, ends: bool
-    ) -> tuple[Any, Any]:
-        """The iterates of Richardson and Lucy, and whether the residual may be noise alone."""
-        assert self.photon_noise is not None
-        frames = objective.problem.frames
-        unit = self.photon_noise.gain * root**2
-        sums = sum(
-            A.rmatvec(np.broadcast_to((weight / unit).astype(A.dtype), A.dimsd).reshape(-1))
-            for A, weight in zip(objective.problem.operator.operators, self.weights, strict=True)
-        )
-        discrepancy = self.photon_noise.discrepancy
-        enough = discrepancy(frames, self.weights) / root**2 if ends else 0.0
-        data = objective.data
-        assert isinstance(data, PoissonLoss)
-        losses = data.cost, data.directional_derivatives
-        iterates = richardson_lucy(
-            objective.predict, objective.evaluate_products, *losses, sums, x, enough,
-            elementwise=elementwise,
-        )  # fmt: skip
-        return iterates, lambda evaluation: evaluation.loss <= enough
 
 
 def _laplacian_solver(smooth: Problem) -> stein.Solve:
@@ -396,7 +378,3 @@ def _laplacian_solver(smooth: Problem) -> stein.Solve:
         return solvers.solve(given, "auto", x0=x, rtol=CHOICE[1]).x
 
     return solve
-
-
-def _never(evaluation: Evaluation) -> bool:
-    return False
