@@ -20,7 +20,7 @@ import warnings
 from llvmlite import binding, ir
 from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 from dhop.kernels.vectors import BYTES, Emitter, Pointer
 
@@ -30,10 +30,13 @@ def lanes(numbers):
     return BYTES // numbers.itemsize
 
 
-@overload(lanes)
-def _compiled_lanes(numbers):
-    count = 8 * BYTES // numbers.dtype.bitwidth
-    return lambda numbers: count
+type_callable(lanes)(lambda context: lambda numbers: types.intp)
+
+
+@lower_builtin(lanes, types.Array)
+@lower_builtin(lanes, types.CPointer)
+def _constant_lanes(context, builder, signature, arguments):
+    return context.get_constant(types.intp, 8 * BYTES // signature.args[0].dtype.bitwidth)
 
 
 def _trial():

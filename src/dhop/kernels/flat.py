@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
+from numba.extending import lower_builtin, overload, type_callable
 from numpy.typing import NDArray
 
 from dhop.kernels.compile import called
@@ -92,40 +92,41 @@ def unpacking(kind: type) -> Any:
     return called(names["unpack"])
 
 
-@overload(flat)
-def _compiled_flat(array):
+def _checked(array):
     if not (isinstance(array, types.Array) and array.layout == "C"):
         raise TypingError(f"a C-contiguous array is needed, not {array}")
-    if PLAIN:
+    return array
+
+
+if PLAIN:
+
+    @overload(flat)
+    def _plain_flat(array):
+        _checked(array)
         return lambda array: array.reshape(-1)
-    return lambda array: _pointer(array)
 
-
-@overload(skip)
-def _compiled_skip(numbers, count):
-    if PLAIN:
+    @overload(skip)
+    def _plain_skip(numbers, count):
         return lambda numbers, count: numbers[count:]
-    return lambda numbers, count: _advanced(numbers, count)
 
-
-@overload(between)
-def _compiled_between(numbers, first, last):
-    if PLAIN:
+    @overload(between)
+    def _plain_between(numbers, first, last):
         return lambda numbers, first, last: numbers[first:last]
-    return lambda numbers, first, last: _advanced(numbers, first)
+
+else:
+    # Their types, and below their instructions: an `overload` takes as long as any function.
+    type_callable(flat)(lambda context: lambda array: types.CPointer(_checked(array).dtype))
+    type_callable(skip)(lambda context: lambda numbers, count: numbers)
+    type_callable(between)(lambda context: lambda numbers, first, last: numbers)
 
 
-@intrinsic
-def _pointer(typingctx, array):
-    def generate(context, builder, signature, arguments):
-        return context.make_array(array)(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+@lower_builtin(flat, types.Array)
+def _pointer(context, builder, signature, arguments):
+    return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
 
-@intrinsic
-def _advanced(typingctx, pointer, count):
-    def generate(context, builder, signature, arguments):
-        return builder.gep(arguments[0], [arguments[1]])
-
-    return pointer(pointer, types.intp), generate
+@lower_builtin(skip, types.CPointer, types.Integer)
+@lower_builtin(between, types.CPointer, types.Integer, types.Integer)
+def _advanced(context, builder, signature, arguments):
+    count = context.cast(builder, arguments[1], signature.args[1], types.intp)
+    return builder.gep(arguments[0], [count])
