@@ -155,7 +155,7 @@ def test_the_plain_step_where_the_loss_is_larger():
         value = 2 * np.sum(m - n + xlogy(n, n / m))
         return SimpleNamespace(value=value, residual=A.T @ (n / m - 1))
 
-    iterates = richardson_lucy(look, A.sum(axis=0), np.ones(10))
+    iterates = richardson_lucy(look, 1 / A.sum(axis=0), np.ones(10))
     values = [view.value for _, view in islice(iterates, 400)]
     assert (np.diff(values) <= 1e-12).all()
     least = minimize(

@@ -12,7 +12,7 @@ from dhop.dask.problem import WIDE, Problem, weighted
 from dhop.iteration.iterative_refinement import add_scaled, power_of_two
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
-from dhop.iteration.richardson_lucy import richardson_lucy
+from dhop.iteration.richardson_lucy import inverse_sums, richardson_lucy
 from dhop.iteration.steps import Keep, Product, inner, norm
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.reconstruction.losses import Loss
@@ -206,7 +206,8 @@ class ChunkedObjective:
 
     def multiplying(self, x: DaskArray, sensitivity: DaskArray, goal: float) -> Iterates:
         """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
-        return richardson_lucy(self.evaluate, sensitivity, x, goal, self.keep)
+        (scale,) = self.keep(inverse_sums(sensitivity).astype(x.dtype))
+        return richardson_lucy(self.evaluate, scale, x, goal, self.keep)
 
     def reweighted(self, x: DaskArray) -> Iterates:
         """Iteratively reweighted least squares; an iteration reweights once."""

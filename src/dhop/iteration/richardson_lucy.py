@@ -6,9 +6,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dhop.iteration.steps import Keep, as_they_are
-from dhop.kernels import LEAST_PART, STRIDE
 
 Array: TypeAlias = Any
+
+STRIDE = 2.0  # plain steps in a long one; these are stable near the minimum up to that
+LEAST_PART = 0.8  # of what a plain step leaves of a pixel, since dark ones take long to recover
+
+
+def inverse_sums(sums: Array) -> Array:
+    """One over the sums of the columns; zero where these are, so that the image stays there."""
+    return np.where(sums > 0, 1 / np.where(sums > 0, sums, 1), 0)
 
 
 def long_step(scale: Array, r: Array, x: Array, before: Array, part: Any) -> Array:
@@ -24,7 +31,7 @@ def long_step(scale: Array, r: Array, x: Array, before: Array, part: Any) -> Arr
 
 def richardson_lucy(
     evaluate: Callable[[Array], Any],
-    sensitivity: Array,
+    scale: Array,
     x: Array,
     goal: float = 0.0,
     keep: Keep = as_they_are,
@@ -42,8 +49,8 @@ def richardson_lucy(
     ----------
     evaluate : callable
         From an image to the `value` of the loss and its `residual`.
-    sensitivity : array
-        Sums of the columns; where they are zero the image stays.
+    scale : array
+        As `inverse_sums` gives it.
     x : array
         The first guess; zeros stay zeros.
     goal : float
@@ -67,8 +74,6 @@ def richardson_lucy(
     Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)",
     Sov. Math. Dokl. 27 (1983) 372-376.
     """
-    scale = np.where(sensitivity > 0, 1 / np.where(sensitivity > 0, sensitivity, 1), 0)
-    (scale,) = keep(scale.astype(x.dtype, copy=False))
 
     def evaluated(step: Callable[..., Array], *arrays: Any) -> tuple[Array, Any]:
         (new,) = keep(step(*arrays))

@@ -24,7 +24,3 @@ BEGUN = 0
 # Of the Poisson loss: the least expected count; the counts over their mean from which on the
 # loss is linear.
 LEAST_MEAN, LARGEST_RATIO = 1e-12, 1e3
-# Of long steps of Richardson's and Lucy's iteration: their length in plain ones, which are stable
-# near the minimum up to that; and the least part that they leave of what a plain one leaves of a
-# pixel, since dark ones take long to recover.
-STRIDE, LEAST_PART = 2.0, 0.8

@@ -6,7 +6,7 @@ sums of its own, which do not depend on the thread.
 
 import numpy as np
 
-from dhop.kernels import LARGEST_RATIO, LEAST_MEAN, LEAST_PART, STRIDE
+from dhop.kernels import LARGEST_RATIO, LEAST_MEAN
 from dhop.kernels.compile import called, exact, kernel
 from dhop.kernels.flat import flat, skip
 
@@ -61,13 +61,14 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
 
 
 @kernel
-def long_step(scale, residual, x, before, part, start, stop, new):
+def long_step(scale, residual, x, before, stride, part, least, start, stop, new):
     """Some pixels of `dhop.iteration.richardson_lucy.long_step`, a formula of arrays.
 
     Parameters
     ----------
     scale, residual, x, before : (n,) arrays
-    part : float
+    stride, part, least : float
+        Plain steps in one, part of the last change, and least part of what a plain step leaves.
     start, stop : int
         Range of the pixels.
     new : (n,) array
@@ -76,10 +77,10 @@ def long_step(scale, residual, x, before, part, start, stop, new):
     last, out = skip(flat(before), start), skip(flat(new), start)
     for i in range(stop - start):
         d = np.float64(s[i]) * r[i] * now[i]
-        far = now[i] + STRIDE * d + part * (np.float64(now[i]) - last[i])
+        far = now[i] + stride * d + part * (np.float64(now[i]) - last[i])
         plain = now[i] + d
-        least = 0.0 if plain < 0 else LEAST_PART * plain
-        out[i] = least if far < least else far  # or NaN
+        bound = 0.0 if plain < 0 else least * plain
+        out[i] = bound if far < bound else far  # or NaN
 
 
 @called

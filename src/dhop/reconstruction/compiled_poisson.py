@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dhop.iteration.richardson_lucy import LEAST_PART, STRIDE
 from dhop.kernels import LEAST_MEAN, poisson
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.runtime import workspace
@@ -55,7 +56,7 @@ def long_step(scale: Array, r: Array, x: Array, before: Array, part: float) -> A
     new = workspace.empty(x.shape, x.dtype)
 
     def some(start: int, stop: int) -> None:
-        poisson.long_step(scale, r, x, before, part, start, stop, new)
+        poisson.long_step(scale, r, x, before, STRIDE, part, LEAST_PART, start, stop, new)
 
     run(some, row_blocks(x.size, STEP * x.size))
     return new

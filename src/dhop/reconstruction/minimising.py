@@ -17,7 +17,7 @@ from dhop.iteration.iterative_refinement import (
 )
 from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
-from dhop.iteration.richardson_lucy import richardson_lucy
+from dhop.iteration.richardson_lucy import inverse_sums, richardson_lucy
 from dhop.iteration.steps import norm
 from dhop.reconstruction.objective import Evaluation, Objective
 from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
@@ -58,7 +58,8 @@ def multiplying(objective: Objective, x: Array, sensitivity: Array, goal: float)
     # Imported here, since it loads Numba.
     from dhop.reconstruction.compiled_poisson import long_step
 
-    return richardson_lucy(objective.evaluate_as_it_is, sensitivity, x, goal, ahead=long_step)
+    scale = elementwise(inverse_sums, sensitivity)
+    return richardson_lucy(objective.evaluate_as_it_is, scale, x, goal, ahead=long_step)
 
 
 def minimise(
