@@ -366,6 +366,23 @@ def test_beta_of_spectra_with_lines(seed):
     assert error("auto") <= 1.3 * min(map(error, 10.0 ** np.arange(-5, 0, 0.5)))
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_beta_of_a_volume_between_zeros(seed, recwarn):
+    """The closed form rings at the borders: with a beta that calms it the image is blurred."""
+    rng = np.random.default_rng(seed)
+    truth = scene(rng, (12, 40, 40))
+    blur = psf.gaussian((9, 7, 7), (2.0, 1.2, 1.2))
+    A = DHOperator(truth.shape, blur, 1, boundary="constant")
+    frame = A.degrade(truth) + 0.03 * rng.standard_normal(truth.shape)
+
+    def error(beta):
+        image = super_resolve(frame, blur, 1, boundary="constant", beta=beta).image
+        return np.sqrt(np.mean((image - truth) ** 2))
+
+    assert error("auto") <= 1.25 * min(map(error, 10.0 ** np.arange(-5, 0)))
+    assert not [each for each in recwarn if each.category is PSFWarning]
+
+
 @pytest.mark.slow
 def test_beta_of_a_volume_under_a_wrong_psf():
     """It rises until the image hardly rings, and says so."""

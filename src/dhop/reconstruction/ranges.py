@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhop.frames.masks import each_weight, seen
+from dhop.reconstruction import solvers
 from dhop.reconstruction.problem import Problem
 
 Array = NDArray[Any]
@@ -14,6 +15,8 @@ Array = NDArray[Any]
 PLAUSIBLE = 0.2  # of its own range an image may exceed that of the frames, on both sides
 NOTABLE = 0.3  # the same, from which on a warning is due
 FAR = 0.5  # the same, below alone
+CALM = 0.12  # the same, of a rough image; without ringing sharp edges reach it
+LOOKS, ROUGH = 30, 1e-2  # iterations and tolerance of an image that is looked at
 STEPS, GROWTH = 40, 3  # of beta: at most, and the factor of each
 
 
@@ -49,15 +52,26 @@ def rings(image: Array, span: tuple[float, float]) -> bool:
 def plausible(problem: Callable[[float], Problem], beta: float, span: tuple[float, float]) -> float:
     """Raise `beta` until the image does not exceed the range of the frames by far.
 
-    The image is the solution of the nearest closed form; without one nothing is raised.
+    The image is the solution of the nearest closed form; without one nothing is raised. At borders
+    of zeros that rings far more than the image itself. There a few iterations find the least `beta`
+    up to that with which the image is calm.
     """
-    for _ in range(STEPS):
-        given = problem(beta)
+    steps = 0
+    while steps < STEPS:
+        given = problem(beta * GROWTH**steps)
         inverse = given.nearest_inverse()
         if inverse is None or beyond(inverse(given.normal_residual()[0]), span)[0] <= NOTABLE:
             break
-        beta *= GROWTH
-    return beta
+        steps += 1
+    least = 0 if "constant" in np.atleast_1d(problem(beta).boundary) else steps
+    while least < steps:
+        middle = (least + steps) // 2
+        given = problem(beta * GROWTH**middle)
+        if beyond(solvers.solve(given, "cg", maxiter=LOOKS, rtol=ROUGH).x, span)[0] > CALM:
+            least = middle + 1
+        else:
+            steps = middle
+    return beta * GROWTH**steps
 
 
 def caution(image: Array, span: tuple[float, float]) -> str | None:
