@@ -1,5 +1,7 @@
 """Pixels of FITS images that stay in their files until they are sliced."""
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,9 @@ from numpy.typing import NDArray
 from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
+
+# CFITSIO unpacks HCOMPRESS by way of global variables, and astropy lets other threads run then.
+ONE_AT_A_TIME = threading.Lock()
 
 
 class FilePixels:
@@ -88,7 +93,11 @@ class PackedPixels(FilePixels):
         fits = needed("astropy.io.fits", "fits", f"reading {self.path.name}")
         # Opened for each slice: threads that shared a file would move its position.
         with fits.open(self.path, memmap=False, do_not_scale_image_data=True) as units:
-            return scaled(np.asarray(units[self.number].section[index]), self.header)
+            unit = units[self.number]
+            alone = ONE_AT_A_TIME if unit.compression_type == "HCOMPRESS_1" else nullcontext()
+            with alone:
+                raw = np.asarray(unit.section[index])
+        return scaled(raw, self.header)
 
 
 def scaled(raw: Array, header: Any) -> Array:
