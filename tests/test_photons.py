@@ -94,6 +94,14 @@ def test_photons_are_kept():
     assert_allclose((A @ image.ravel()).sum(), frames.sum(), rtol=3e-4)
 
 
+@pytest.mark.parametrize("gain", [1e-25, 1e21])
+def test_gains_whose_squares_single_precision_cannot_hold(gain):
+    frames = np.random.default_rng(0).poisson(50.0, (8, 10)).astype(np.float32)
+    settings = {"loss": "poisson", "gain": gain, "beta": 0.01, "maxiter": 5}
+    image = super_resolve(frames, BLUR, 1, **settings).image
+    assert np.isfinite(image).all()
+
+
 def test_loss_falls_and_the_rule_stops_near_the_best():
     frames, shifts, scene, blur = counts(count=3, factor=2)
     errors = []

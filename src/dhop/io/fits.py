@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dhop.io import fits_cards, fits_rescaling, fits_streams, fits_tables
 from dhop.io.errors import ContentError, in_words, require_plausible
-from dhop.io.fits_sections import MappedPixels, PackedPixels, scaled
+from dhop.io.fits_sections import MappedPixels, PackedPixels, scaled, taking_turns
 from dhop.io.formats import Format, Options, Part
 from dhop.io.picture import Metadatum, Original, Picture, Unkept
 from dhop.runtime.extras import needed
@@ -106,7 +106,8 @@ def _read(path: Path, part: Part, mapped: bool, name: str | None = None) -> Any:
             unit = units[number]
             require_plausible(path, prod(unit.shape) * abs(unit.header["BITPIX"]) // 8)
             if not mapped or isinstance(file, io.BytesIO):
-                pixels: Any = scaled(np.asarray(unit.data), unit.header)
+                with taking_turns(unit):
+                    pixels: Any = scaled(np.asarray(unit.data), unit.header)
             elif isinstance(unit, fits.CompImageHDU):
                 pixels = PackedPixels(path, number, unit.header, unit.shape, unit.tile_shape)
             else:

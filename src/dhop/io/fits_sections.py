@@ -1,7 +1,7 @@
 """Pixels of FITS images that stay in their files until they are sliced."""
 
 import threading
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,16 @@ from dhop.runtime.extras import needed
 
 Array = NDArray[Any]
 
-# CFITSIO unpacks HCOMPRESS by way of global variables, and astropy lets other threads run then.
-ONE_AT_A_TIME = threading.Lock()
+_one_at_a_time = threading.Lock()
+
+
+def taking_turns(unit: Any) -> AbstractContextManager[Any]:
+    """What threads enter to unpack an image, where only one of them can at a time.
+
+    CFITSIO unpacks HCOMPRESS by way of global variables, and astropy lets other threads run then.
+    """
+    packed = getattr(unit, "compression_type", "")
+    return _one_at_a_time if packed == "HCOMPRESS_1" else nullcontext()
 
 
 class FilePixels:
@@ -94,10 +102,8 @@ class PackedPixels(FilePixels):
         # Opened for each slice: threads that shared a file would move its position.
         with fits.open(self.path, memmap=False, do_not_scale_image_data=True) as units:
             unit = units[self.number]
-            alone = ONE_AT_A_TIME if unit.compression_type == "HCOMPRESS_1" else nullcontext()
-            with alone:
-                raw = np.asarray(unit.section[index])
-        return scaled(raw, self.header)
+            with taking_turns(unit):
+                return scaled(np.asarray(unit.section[index]), self.header)
 
 
 def scaled(raw: Array, header: Any) -> Array:

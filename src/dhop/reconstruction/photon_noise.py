@@ -97,7 +97,7 @@ class PhotonNoise:
 
     def weights(self, frames: Array, weights: Sequence[Array]) -> list[Array]:
         """The weights of least squares: one over the variance of each pixel."""
-        square, read = self.gain**2, self.read_noise**2
+        square, read = np.float64(self.gain) ** 2, self.read_noise**2  # which single may not hold
         return [
             elementwise(lambda m, w: w / (square * m + read), mean, _own_weights(weight, mean))
             for mean, weight in zip(self.means(frames, weights), weights, strict=True)
