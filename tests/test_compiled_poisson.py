@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dhop import workers
-from dhop.iteration.richardson_lucy import long_step
+from dhop.iteration.richardson_lucy import STRIDE, step
 from dhop.kernels import poisson
 from dhop.reconstruction import compiled_poisson
 from dhop.reconstruction.compiled_poisson import CompiledPoissonLoss
@@ -87,7 +87,7 @@ def test_long_step(size, dtype):
     rng = np.random.default_rng(size)
     scale, x, before = (rng.random(size).astype(dtype) for _ in range(3))
     r = (3 * rng.standard_normal(size)).astype(dtype)
-    found = compiled_poisson.long_step(scale, r, x, before, 0.4)
+    found = compiled_poisson.step(scale, r, x, before, STRIDE, 0.4)
     s, g, now, last = (each.astype(float) for each in (scale, r, x, before))
     plain = now * (1 + s * g)
     far = now + 2 * (plain - now) + 0.4 * (now - last)
@@ -95,9 +95,9 @@ def test_long_step(size, dtype):
         found, np.maximum(far, 0.8 * plain.clip(0)), rtol=0, atol=8 * np.finfo(dtype).eps
     )
     assert found.dtype == dtype
-    assert_allclose(long_step(scale, r, x, before, 0.4), found, atol=16 * np.finfo(dtype).eps)
+    assert_allclose(step(scale, r, x, before, STRIDE, 0.4), found, atol=16 * np.finfo(dtype).eps)
     r[0] = np.nan
-    assert np.isnan(compiled_poisson.long_step(scale, r, x, before, 0.4)[0])
+    assert np.isnan(compiled_poisson.step(scale, r, x, before, STRIDE, 0.4)[0])
 
 
 def test_no_number_stays_none():

@@ -14,9 +14,10 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import inverse_sums, richardson_lucy
 from dhop.iteration.steps import Keep, Product, inner, norm
+from dhop.reconstruction.bounds import Box
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.reconstruction.losses import Loss
-from dhop.reconstruction.minimising import Box, Iterates
+from dhop.reconstruction.minimising import Iterates
 from dhop.reconstruction.objective import Evaluation, Majoriser
 from dhop.reconstruction.penalties import huber
 from dhop.reconstruction.starlets import Starlet

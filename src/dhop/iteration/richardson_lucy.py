@@ -18,14 +18,14 @@ def inverse_sums(sums: Array) -> Array:
     return np.where(sums > 0, 1 / np.where(sums > 0, sums, 1), 0)
 
 
-def long_step(scale: Array, r: Array, x: Array, before: Array, part: Any) -> Array:
-    """The image after `STRIDE` plain steps and a part of the last change.
+def step(scale: Array, r: Array, x: Array, before: Array, stride: Any, part: Any) -> Array:
+    """The image after so many plain steps and a part of the last change.
 
     Each pixel keeps at least `LEAST_PART` of what the plain step leaves of it.
     """
     number = x.dtype.type
     d = scale * r * x
-    new = x + number(STRIDE) * d + number(part) * (x - before)
+    new = x + number(stride) * d + number(part) * (x - before)
     return np.maximum(new, number(LEAST_PART) * np.maximum(x + d, 0))
 
 
@@ -35,7 +35,7 @@ def richardson_lucy(
     x: Array,
     goal: float = 0.0,
     keep: Keep = as_they_are,
-    ahead: Callable[..., Array] = long_step,
+    step: Callable[..., Array] = step,
 ) -> Iterator[tuple[Array, Any]]:
     r"""Images of decreasing Poisson loss, without negative values.
 
@@ -56,8 +56,8 @@ def richardson_lucy(
     goal : float
         A loss at which the caller stops. If the plain step reaches it, too, that is made, which
         fits less noise.
-    keep, ahead : callable, optional
-        `ahead` computes `long_step`.
+    keep, step : callable, optional
+        What computes `step`.
 
     Yields
     ------
@@ -75,24 +75,19 @@ def richardson_lucy(
     Sov. Math. Dokl. 27 (1983) 372-376.
     """
 
-    def evaluated(step: Callable[..., Array], *arrays: Any) -> tuple[Array, Any]:
-        (new,) = keep(step(*arrays))
+    def after(stride: float, part: float) -> tuple[Array, Any]:
+        residual = evaluation.residual.astype(x.dtype, copy=False)
+        (new,) = keep(step(scale, residual, x, before, stride, part))
         return new, evaluate(new)
 
     before, evaluation = x, evaluate(x)
     age = 0  # steps since a plain one
     while True:
         yield x, evaluation
-        given = scale, evaluation.residual.astype(x.dtype, copy=False), x
-        new = None
-        if age:
-            new, result = evaluated(ahead, *given, before, (age - 1) / (age + 2))
-        if new is None or not goal < result.value <= evaluation.value:
-            plain, other = evaluated(_plain_step, *given)
-            if new is None or other.value <= goal or not result.value <= evaluation.value:
-                new, result, age = plain, other, 0
-        before, x, evaluation, age = x, new, result, age + 1
-
-
-def _plain_step(scale: Array, r: Array, x: Array) -> Array:
-    return np.maximum(x + scale * r * x, 0)
+        new = after(STRIDE, (age - 1) / (age + 2)) if age else None
+        if new is None or not goal < new[1].value <= evaluation.value:
+            plain = after(1.0, 0.0)
+            if new is None or plain[1].value <= goal or not new[1].value <= evaluation.value:
+                new, age = plain, 0
+            del plain
+        before, (x, evaluation), age = x, new, age + 1

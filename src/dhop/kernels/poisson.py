@@ -40,6 +40,7 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
     """
     m, w, ratio, log = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     power, part = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    photons = 1.0 / gain  # a division takes as long as several products
     for block in range(start, stop):
         mean, weight, r, logarithm = flat(m), flat(w), flat(ratio), flat(log)
         first = block * BLOCK
@@ -57,12 +58,12 @@ def poisson_loss(counts, backgrounds, weights, gain, product, start, stop, desce
         sums[block] = 2 * total
         slope = skip(flat(descent), first)
         for i in range(count):
-            slope[i] = weight[i] * (r[i] - 1) / gain
+            slope[i] = weight[i] * (r[i] - 1) * photons
 
 
 @kernel
-def long_step(scale, residual, x, before, stride, part, least, start, stop, new):
-    """Some pixels of `dhop.iteration.richardson_lucy.long_step`, a formula of arrays.
+def step(scale, residual, x, before, stride, part, least, start, stop, new):
+    """Some pixels of `dhop.iteration.richardson_lucy.step`, a formula of arrays.
 
     Parameters
     ----------

@@ -131,15 +131,24 @@ class FftPlan(Plan):
         shape = (p1, prod(factors), p) if self._is_volume else (prod(factors), p1)
         points = np.zeros((self._groups, *shape, 2, self._lanes), weights.real.dtype)
 
+        step = max(1, BLOCK // (self._lanes * prod(factors) * p * points.itemsize))
+
         def of_groups(first: int, end: int) -> None:
             for g, group in enumerate(points[first:end], first):
-                some = down[g * self._lanes :][: self._lanes]
-                some = fft.fft(some, p1, axis=1).take(self._along.frequencies, 1)
-                some = fft.fft(some, p, axis=5).take(self._across.frequencies, 5)
-                some = np.moveaxis(some if self._is_volume else np.moveaxis(some, 1, -1), 0, -1)
-                some = some.reshape(*shape, -1)
-                group[..., 0, : some.shape[-1]] = some.real
-                group[..., 1, : some.shape[-1]] = -some.imag
+                rows = down[g * self._lanes :][: self._lanes]
+                rows = fft.fft(rows, p1, axis=1).take(self._along.frequencies, 1)
+                if not self._is_volume:
+                    write(np.moveaxis(rows, 1, -1), group)
+                    continue
+                for k in range(0, p1, step):
+                    some = fft.fft(rows[:, k : k + step], p, axis=5)
+                    write(some.take(self._across.frequencies, 5), group[k : k + step])
+
+        def write(some: Array, into: Array) -> None:
+            some = np.moveaxis(some, 0, -1)
+            some = some.reshape(*into.shape[:-2], -1)
+            into[..., 0, : some.shape[-1]] = some.real
+            into[..., 1, : some.shape[-1]] = -some.imag
 
         run(of_groups, row_blocks(self._groups, SPECTRUM * points.size))
         return points

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dhop.iteration.richardson_lucy import LEAST_PART, STRIDE
+from dhop.iteration.richardson_lucy import LEAST_PART
 from dhop.kernels import LEAST_MEAN, poisson
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.runtime import workspace
@@ -31,7 +31,9 @@ class CompiledPoissonLoss(PoissonLoss):
         return FrameLoss(float(sums.sum()), descent)
 
     def quadratic_model(self, number: int, product: Array) -> QuadraticModel:
-        n, background, weight, gain = self._frame(number)
+        n, *maps, gain = self._frame(number)
+        # An array of double precision, even of one number, would make all arithmetic double.
+        maps = [each.astype(product.dtype) if each.size == 1 else each for each in maps]
 
         def mean(p: Array, b: Array) -> Array:
             return np.maximum(p / gain + b, LEAST_MEAN)
@@ -40,23 +42,21 @@ class CompiledPoissonLoss(PoissonLoss):
             m = mean(p, b)
             return w * (n - m) ** 2 / m
 
-        weights = elementwise(
-            lambda p, b, w: w / (gain**2 * mean(p, b)), product, background, weight
-        )
+        weights = elementwise(lambda p, b, w: w / (gain**2 * mean(p, b)), product, *maps)
         return QuadraticModel(
-            total(square, n, product, background, weight), weights, np.broadcast_to(1.0, n.shape)
+            total(square, n, product, *maps), weights, np.broadcast_to(1.0, n.shape)
         )
 
     def _frame(self, number: int) -> tuple[Array, Array, Array, float]:
         return self.counts[number], self.backgrounds[number], self.weights[number], self.gain
 
 
-def long_step(scale: Array, r: Array, x: Array, before: Array, part: float) -> Array:
-    """See `dhop.iteration.richardson_lucy.long_step`."""
+def step(scale: Array, r: Array, x: Array, before: Array, stride: float, part: float) -> Array:
+    """See `dhop.iteration.richardson_lucy.step`."""
     new = workspace.empty(x.shape, x.dtype)
 
     def some(start: int, stop: int) -> None:
-        poisson.long_step(scale, r, x, before, STRIDE, part, LEAST_PART, start, stop, new)
+        poisson.step(scale, r, x, before, stride, part, LEAST_PART, start, stop, new)
 
     run(some, row_blocks(x.size, STEP * x.size))
     return new

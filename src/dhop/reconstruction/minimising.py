@@ -19,16 +19,14 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import inverse_sums, richardson_lucy
 from dhop.iteration.steps import norm
+from dhop.reconstruction.bounds import EVERYTHING, Box, free_norm
 from dhop.reconstruction.objective import Evaluation, Objective
 from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
 from dhop.runtime.elementwise import elementwise
 from dhop.runtime.progress import Progress, reporting
 
 Array = NDArray[Any]
-Box: TypeAlias = tuple[float, float]
 Iterates: TypeAlias = Iterator[tuple[Array, Evaluation]]
-
-EVERYTHING: Box = (-np.inf, np.inf)
 
 
 def improved(objective: Objective, x: Array, evaluation: Evaluation) -> Array:
@@ -56,10 +54,10 @@ def descending(objective: Objective, x: Array, box: Box) -> Iterates:
 def multiplying(objective: Objective, x: Array, sensitivity: Array, goal: float) -> Iterates:
     """Images of more and more likely photons, see `dhop.iteration.richardson_lucy`."""
     # Imported here, since it loads Numba.
-    from dhop.reconstruction.compiled_poisson import long_step
+    from dhop.reconstruction.compiled_poisson import step
 
     scale = elementwise(inverse_sums, sensitivity)
-    return richardson_lucy(objective.evaluate_as_it_is, scale, x, goal, ahead=long_step)
+    return richardson_lucy(objective.evaluate_as_it_is, scale, x, goal, step=step)
 
 
 def minimise(
@@ -96,24 +94,18 @@ def minimise(
     strength = sum(objective.problem.scales())
 
     def size(x: Array, evaluation: Evaluation) -> float:
-        if box == EVERYTHING:
-            return norm(evaluation.residual)
-        r, (low, high) = evaluation.residual, box
-        held = x.astype(r.dtype, copy=False)
-        if isfinite(low):
-            r = elementwise(lambda r, x: np.maximum(r, strength * (low - x)), r, held)
-        if isfinite(high):
-            r = elementwise(lambda r, x: np.minimum(r, strength * (high - x)), r, held)
-        return norm(r)
+        return free_norm(evaluation.residual, x, strength, box)
 
     first = next(iterates)
     scale = size(*first) if origin is None else size(origin, objective.evaluate(origin))
+    iterates = chain([first], iterates)
+    del first  # which would keep its arrays to the end
     if not isfinite(scale):
         raise ValueError("frames times weights overflow; scale them down")
     since, least, converged = 0, np.inf, False
     with reporting(progress, maxiter, name) as advance:
         record = Recorder(scale, callback, advance, objective.problem.operator.dims)
-        for number, (x, evaluation) in enumerate(chain([first], iterates)):
+        for number, (x, evaluation) in enumerate(iterates):
             now = size(x, evaluation)
             limit = attainable_residual(x.dtype, strength, norm(x), scale)
             if number:

@@ -10,7 +10,9 @@ import scipy
 from numpy.typing import NDArray
 
 from dhop.frames.masks import NEAR, seen, surroundings
+from dhop.operators.stack import FrameStack
 from dhop.reconstruction.data_terms import WIDE, PoissonLoss
+from dhop.runtime import workspace
 from dhop.runtime.elementwise import elementwise, total
 
 Array = NDArray[Any]
@@ -108,11 +110,11 @@ class PhotonNoise:
 
     def sensitivity(self, operators: Sequence[Any], weights: Sequence[Array]) -> Array:
         """What each pixel of the scene adds to all counts: sums of columns."""
-        pairs = zip(operators, weights, strict=True)
-        return sum(
-            A.rmatvec(np.broadcast_to((w / self.gain).astype(A.dtype), A.dimsd).reshape(-1))
-            for A, w in pairs
-        )
+        stack = FrameStack(operators)
+        given = workspace.empty((stack.shape[0],), stack.dtype)
+        for A, w, part in zip(operators, weights, stack.split(given), strict=True):
+            part.reshape(A.dimsd)[...] = w / self.gain
+        return stack.rmatvec(given)
 
     def level(self, frames: Array, weights: Sequence[Array], sensitivity: Array) -> float:
         """The brightness of an even scene of as many photons as the frames have."""
@@ -120,7 +122,7 @@ class PhotonNoise:
             total(lambda y, w: w * np.where(w > 0, y, 0), y.reshape(-1), _own_weights(w, y))
             for y, w in zip(frames, weights, strict=True)
         ]
-        return even(sum(photons) / self.gain, float(sensitivity.sum(dtype=WIDE)), self.gain)
+        return even(sum(photons) / self.gain, total(np.asarray, sensitivity), self.gain)
 
     def loss(self, frames: Array, weights: Sequence[Array]) -> PoissonLoss:
         """The Poisson loss of frames without their background."""

@@ -20,15 +20,9 @@ from dhop.frames.spikes import despiked
 from dhop.iteration.steps import RTOL
 from dhop.operators.stack import FrameStack
 from dhop.reconstruction import losses, penalties, solvers, stein
+from dhop.reconstruction.bounds import EVERYTHING, Box
 from dhop.reconstruction.data_terms import DataTerm, ResidualLoss
-from dhop.reconstruction.minimising import (
-    EVERYTHING,
-    Box,
-    descending,
-    minimise,
-    multiplying,
-    reweighted,
-)
+from dhop.reconstruction.minimising import descending, minimise, multiplying, reweighted
 from dhop.reconstruction.objective import Objective
 from dhop.reconstruction.photon_noise import PhotonNoise
 from dhop.reconstruction.pixel_noise import reduced_chi_square, variances, with_noise_bound
