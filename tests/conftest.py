@@ -10,6 +10,15 @@ import oracle
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dhop.runtime import parallel
+
+processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if processes > 1:
+    # So would ours. The number is remembered; processes that tests start have all processors.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", str(max(parallel.available_cpus() // processes, 1)))
+        parallel._default_threads()
+
 settings.register_profile(
     "normal",
     max_examples=150,
@@ -53,17 +62,14 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session")
 def seven_threads():
-    from dhop.runtime import parallel
-
     return parallel._Pool(7)
 
 
 @pytest.fixture
 def eight_processors(monkeypatch, seven_threads):
     """So that any number of threads really takes part, on a machine of two processors too."""
-    from dhop.runtime import parallel
-
     monkeypatch.setattr(parallel, "available_cpus", lambda: 8)
+    monkeypatch.setattr(parallel, "_default_threads", lambda: 8)
     monkeypatch.setattr(parallel, "_pool", lambda: seven_threads)
     assert parallel.threads(1e9, 7) == 7
 

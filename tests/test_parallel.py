@@ -128,9 +128,7 @@ def eight(monkeypatch):
     monkeypatch.setattr(parallel, "_callers", set())
     pool = parallel._Pool(7)
     monkeypatch.setattr(parallel, "_pool", lambda: pool)
-    parallel._default_threads.cache_clear()
-    yield
-    parallel._default_threads.cache_clear()
+    monkeypatch.setattr(parallel, "_default_threads", parallel._default_threads.__wrapped__)
 
 
 def working_together(expected, look=lambda: None, workers=None):
