@@ -263,3 +263,6 @@ def test_inner_products_of_chunks():
     found = objective.inner_products([(a, b), (b, b), (a, c), (c, a)])
     expected = [np.vdot(one, 2 * other), 4 * np.vdot(other, other), *[np.vdot(one, third)] * 2]
     assert_allclose(found, expected, rtol=1e-13)
+    free = one > 0
+    (found,) = objective.inner_products([(a, c)], da.from_array(free, chunks=(1, 2, 9)))
+    assert_allclose(found, np.vdot(one[free], third[free]), rtol=1e-13)

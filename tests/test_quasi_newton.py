@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import lsq_linear
 
 from dhop.iteration.quasi_newton import MEMORY, SIZED, quasi_newton
+from dhop.iteration.steps import BLOCK, inner_products
 
 RNG = np.random.default_rng(0)
 MATRIX = RNG.standard_normal((60, 40)) * np.geomspace(1, 30, 40)
@@ -72,3 +73,17 @@ def test_the_preconditioner_helps():
         return int(np.argmax(np.array(sizes) <= 1e-6 * sizes[0]))
 
     assert 0 < 2 * iterations(near) < iterations(None)
+
+
+@pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inner_products(size, dtype):
+    """Of integers, whose sums are exact in any order; an array may be on both sides."""
+    a, b, c = np.random.default_rng(0).integers(-3, 4, (3, size)).astype(dtype)
+    pairs = [(a, b), (b, b), (a, c), (c, a)]
+    exact = [int(np.sum(one * other, dtype=np.int64)) for one, other in pairs]
+    assert inner_products(pairs) == exact
+    free = a > 0
+    exact = [int(np.sum((one * other)[free], dtype=np.int64)) for one, other in pairs]
+    assert inner_products(pairs, free) == exact
+    assert inner_products([(a.reshape(1, size), b.reshape(1, size))]) == inner_products([(a, b)])

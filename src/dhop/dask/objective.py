@@ -14,6 +14,7 @@ from dhop.iteration.majorising import improvement, majorised
 from dhop.iteration.quasi_newton import quasi_newton
 from dhop.iteration.richardson_lucy import inverse_sums, richardson_lucy
 from dhop.iteration.steps import Keep, Product, inner, norm
+from dhop.iteration.steps import inner_products as inner_products_of_arrays
 from dhop.reconstruction.bounds import Box
 from dhop.reconstruction.data_terms import FrameLoss, PoissonLoss, QuadraticModel
 from dhop.reconstruction.losses import Loss
@@ -47,13 +48,16 @@ class ResidualLoss:
         return root, weighted(frame.astype(WIDE) - product, root)
 
 
-def inner_products(pairs: Sequence[tuple[DaskArray, DaskArray]]) -> list[float]:
-    """Those of real arrays of one shape, in one task for each chunk, not in several for each."""
+def inner_products(
+    pairs: Sequence[tuple[DaskArray, DaskArray]], free: DaskArray | None = None
+) -> list[float]:
+    """As in `dhop.iteration.steps`, in one task for each chunk, not in several for each."""
     arrays = {id(each): each for pair in pairs for each in pair}
     number = {key: k for k, key in enumerate(arrays)}
     order = [(number[id(one)], number[id(other)]) for one, other in pairs]
     new, *axes = range(pairs[0][0].ndim + 1)
-    given = [one for each in arrays.values() for one in (each, axes)]
+    last = [] if free is None else [free]
+    given = [one for each in (*arrays.values(), *last) for one in (each, axes)]
     parts = da.blockwise(
         partial(_products_of_chunks, order), (new, *axes), *given, new_axes={new: len(order)},
         adjust_chunks=dict.fromkeys(axes, 1), meta=np.empty((0,) * (1 + len(axes)), WIDE),
@@ -63,7 +67,8 @@ def inner_products(pairs: Sequence[tuple[DaskArray, DaskArray]]) -> list[float]:
 
 
 def _products_of_chunks(order: Sequence[tuple[int, int]], *chunks: Any) -> Any:
-    sums = [float(inner(chunks[one], chunks[other])) for one, other in order]
+    free = chunks[-1] if len(chunks) > 1 + max(map(max, order)) else None
+    sums = inner_products_of_arrays([(chunks[one], chunks[other]) for one, other in order], free)
     return np.reshape(sums, (-1, *[1] * chunks[0].ndim))
 
 

@@ -1,17 +1,21 @@
 """Limited-memory quasi-Newton steps within bounds, written against the array interface alone."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from math import inf, isfinite
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+
 from dhop.iteration.steps import (
+    Apply,
     InnerProducts,
     Keep,
     Product,
     as_they_are,
+    at_once,
     inner,
     inner_products,
 )
@@ -56,6 +60,7 @@ def quasi_newton(
     precondition: Product | None = None,
     keep: Keep = as_they_are,
     sums: InnerProducts = inner_products,
+    apply: Apply = at_once,
 ) -> Iterator[tuple[Array, Any]]:
     """Limited-memory BFGS for ``low <= x <= high``; the value falls from each iterate to the next.
 
@@ -73,8 +78,8 @@ def quasi_newton(
     low, high : float
     precondition, keep : callable, optional
         See `dhop.iteration.steps`.
-    sums : callable, optional
-        Gives the inner products of several pairs of arrays, which may be lazy.
+    sums, apply : callable, optional
+        As `inner_products` and `at_once` of `dhop.iteration.steps`, for arrays that may be lazy.
 
     Yields
     ------
@@ -95,27 +100,31 @@ def quasi_newton(
     for number in count():
         yield x, evaluation
         r = evaluation.residual
-        free = free_variables(x, r, low, high) if bounded else None
-        q, initial = _of(free, r), partial(_initial, free, scale, precondition)
+        limits = partial(free_variables, low=low, high=high)
+        free = apply(limits, x, r, dtype=bool) if bounded else None
+        q = _combined(apply, 1.0, r, (), (), free, x.dtype)
+        initial = partial(_initial, apply, free, scale, precondition)
         directions = [partial(initial, q)]
         if pairs:
             if precondition is None or len(pairs) < MEMORY or number % SIZED == 0:
-                unit = _unit(pairs[-1], free, initial, keep, sums) or unit
-            newton = partial(_two_loop_recursion, q, pairs, unit, free, initial, keep, sums)
+                unit = _unit(pairs[-1], free, initial, keep, sums, apply) or unit
+            newton = partial(_two_loop_recursion, q, pairs, unit, free, initial, keep, sums, apply)
             directions.insert(0, newton)
         if precondition is not None:  # only the gradient leads down any path that bounds bend
-            directions.append(partial(_initial, free, scale, None, q))
+            directions.append(partial(_initial, apply, free, scale, None, q))
         found = None
         for direction in directions:
-            (d,) = keep(direction().astype(x.dtype))
-            found = _line_search(evaluate, x, evaluation, d, low, high, keep)
+            (d,) = keep(direction())
+            found = _line_search(evaluate, x, evaluation, d, low, high, keep, apply)
             if found is not None:
                 break
             pairs.clear()
         if found is None:
             return
         new, there = found
-        step, change = keep(new - x, (r - there.residual).astype(x.dtype))
+        step, change = keep(
+            apply(np.subtract, new, x), apply(np.subtract, r, there.residual, dtype=x.dtype)
+        )
         one, other = sums([(step, step), (change, change)])
         pairs.append(Pair(step, change, one**0.5 * other**0.5))
         x, evaluation = new, there
@@ -126,24 +135,44 @@ def free_variables(x: Array, r: Array, low: float, high: float) -> Array:
     return ~(((x <= low) & (r < 0)) | ((x >= high) & (r > 0)))
 
 
-def _of(free: Array | None, x: Array) -> Array:
-    """An array whose numbers are zero where pixels are not free."""
-    return x if free is None else free * x
+def _combined(
+    apply: Apply,
+    number: float,
+    x: Array,
+    numbers: Sequence[float],
+    arrays: Sequence[Array],
+    free: Array | None = None,
+    dtype: Any = None,
+) -> Array:
+    """A linear combination of arrays, zero where pixels are not free."""
+
+    def combination(x: Array, *others: Array) -> Array:
+        total = float(number) * x  # as that of NumPy has double precision
+        for factor, each in zip(numbers, others, strict=False):
+            total += factor * each
+        return total if free is None else total * others[-1]
+
+    return apply(combination, x, *arrays, *(() if free is None else (free,)), dtype=dtype)
 
 
-def _initial(free: Array | None, scale: float, precondition: Product | None, q: Array) -> Array:
+def _initial(
+    apply: Apply, free: Array | None, scale: float, precondition: Product | None, q: Array
+) -> Array:
     """The preconditioned gradient of the pixels that are free, or a multiple of the gradient."""
-    return scale * q if precondition is None else _of(free, precondition(q))
+    if precondition is None:
+        return _combined(apply, scale, q, (), ())
+    return _combined(apply, 1.0, precondition(q), (), (), free, q.dtype)
 
 
 def _unit(
-    newest: Pair, free: Array | None, initial: Product, keep: Keep, sums: InnerProducts
-) -> float | None:
+    newest: Pair, free: Array | None, initial: Product, keep: Keep, sums: InnerProducts,
+    apply: Apply,
+) -> float | None:  # fmt: skip
     """The number that makes the initial matrix about as large as the Hessian's inverse.
 
     None if the curvature along the newest step is not positive.
     """
-    change = _of(free, newest.change)
+    change = _combined(apply, 1.0, newest.change, (), (), free)
     (scaled,) = keep(initial(change))
     curved, size = sums([(newest.step, change), (change, scaled)])
     return curved / size if curved > CURVED * newest.size else None
@@ -151,17 +180,17 @@ def _unit(
 
 def _two_loop_recursion(
     q: Array, pairs: Any, unit: float, free: Array | None, initial: Product, keep: Keep,
-    sums: InnerProducts,
+    sums: InnerProducts, apply: Apply,
 ) -> Array:  # fmt: skip
     """The product of `q` with the limited-memory inverse of the Hessian matrix.
 
     Both loops are over numbers: all inner products of arrays are computed at once, before each.
     """
     newest_first = list(reversed(pairs))
-    steps = [(pair.step, _of(free, pair.change)) for pair in newest_first]
-    wanted = [(s, q) for s, _ in steps]
-    wanted += [(s, y) for k, (s, _) in enumerate(steps) for _, y in steps[: k + 1]]
-    found = iter(sums(wanted))
+    steps, changes, _ = zip(*newest_first, strict=True)
+    wanted = [(s, q) for s in steps]
+    wanted += [(s, y) for k, s in enumerate(steps) for y in changes[: k + 1]]
+    found = iter(sums(wanted, free))
     along = [next(found) for _ in steps]
     curved = [[next(found) for _ in range(k + 1)] for k in range(len(steps))]
     used = [k for k, pair in enumerate(newest_first) if curved[k][k] > CURVED * pair.size]
@@ -170,13 +199,13 @@ def _two_loop_recursion(
     down: dict[int, float] = {}
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
-    q = q - sum(a * steps[k][1] for k, a in down.items())
-    (z,) = keep(initial(q))  # each of the sums would compute it again
+    less = [-a for a in down.values()]
+    (z,) = keep(initial(_combined(apply, 1.0, q, less, [changes[k] for k in used], free)))
     up: dict[int, float] = {}
-    for k, each in reversed(list(zip(used, sums([(steps[k][1], z) for k in used]), strict=True))):
+    for k, each in reversed(list(zip(used, sums([(changes[k], z) for k in used]), strict=True))):
         more = sum(c * curved[i][k] for i, c in up.items())
         up[k] = down[k] - (unit * each + more) / curved[k][k]
-    return unit * z + sum(c * _of(free, steps[k][0]) for k, c in up.items())
+    return _combined(apply, unit, z, list(up.values()), [steps[k] for k in up], free)
 
 
 def _line_search(
@@ -187,13 +216,12 @@ def _line_search(
     low: float,
     high: float,
     keep: Keep,
+    apply: Apply,
 ) -> tuple[Array, Any] | None:
     """A point along the projected path with sufficient decrease, if there is one."""
     step = 1.0
     for _ in range(TRIALS):
-        new = x + x.dtype.type(step) * d
-        if isfinite(low) or isfinite(high):
-            new = new.clip(low, high)
+        new = apply(partial(_ahead, float(step), low, high), x, d)
         new, slope = keep(new, inner(evaluation.residual, new - x))
         predicted = 2 * float(slope)
         if not predicted > 0:
@@ -205,3 +233,9 @@ def _line_search(
         best = predicted / (2 * (predicted - gain)) if isfinite(gain) else 0.0
         step *= min(max(best, SHORTEST), LONGEST)
     return None
+
+
+def _ahead(step: float, low: float, high: float, x: Array, d: Array) -> Array:
+    """The points so many steps ahead, within bounds."""
+    new = x + step * d
+    return new.clip(low, high) if isfinite(low) or isfinite(high) else new

@@ -19,8 +19,10 @@ Array = Any
 Product = Callable[[Array], Array]
 Keep = Callable[..., tuple[Array, ...]]
 Save = Callable[[Array, float], object]
-InnerProducts = Callable[[Sequence[tuple[Array, Array]]], list[float]]
+InnerProducts = Callable[..., list[float]]
+Apply = Callable[..., Array]
 
+BLOCK = 2**15  # numbers, of which a dozen arrays fit into a processor's own caches
 RTOL = 1e-6  # of the norm of the gradient: where iterations end if nothing else is said
 
 
@@ -157,9 +159,34 @@ def inner(one: Array, other: Array) -> Any:
     return np.tensordot(one.conj(), other, one.ndim).real
 
 
-def inner_products(pairs: Sequence[tuple[Array, Array]]) -> list[float]:
-    """Those of several pairs of arrays, as numbers."""
-    return [float(inner(*pair)) for pair in pairs]
+def inner_products(pairs: Sequence[tuple[Array, Array]], free: Array | None = None) -> list[float]:
+    """Those of several pairs of real arrays in one pass over all, where `free` is true if given.
+
+    Examples
+    --------
+    >>> x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    >>> inner_products([(x, y), (y, y)]), inner_products([(x, y)], np.array([True, False]))
+    ([13.0, 34.0], [3.0])
+    """
+    ones, others = (
+        {id(each): each.reshape(-1) for each in side} for side in zip(*pairs, strict=True)
+    )
+    sums = np.zeros(len(pairs))
+    for start in range(0, pairs[0][0].size, BLOCK):
+        some = slice(start, start + BLOCK)
+        left = {key: each[some] for key, each in ones.items()}
+        if free is not None:
+            left = {key: each * free.reshape(-1)[some] for key, each in left.items()}
+        right = {key: each[some] for key, each in others.items()}
+        sums += [np.vdot(left[id(one)], right[id(other)]) for one, other in pairs]
+    found: list[float] = sums.tolist()
+    return found
+
+
+def at_once(function: Callable[..., Array], *arrays: Array, dtype: Any = None) -> Array:
+    """A function of arrays, number by number, of a dtype if one is given."""
+    found = function(*arrays)
+    return found if dtype is None else found.astype(dtype, copy=False)
 
 
 def norm(x: Array) -> float:

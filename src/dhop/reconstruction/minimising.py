@@ -48,7 +48,9 @@ def reweighted(objective: Objective, x: Array) -> Iterates:
 def descending(objective: Objective, x: Array, box: Box) -> Iterates:
     """Quasi-Newton steps, see `dhop.iteration.quasi_newton`."""
     scale = 1 / (sum(objective.problem.scales()) or 1.0)
-    return quasi_newton(objective.evaluate, x, scale, *box, objective.precondition)
+    return quasi_newton(
+        objective.evaluate, x, scale, *box, objective.precondition, apply=elementwise
+    )
 
 
 def multiplying(objective: Objective, x: Array, sensitivity: Array, goal: float) -> Iterates:
