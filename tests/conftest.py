@@ -14,7 +14,7 @@ from dhop.runtime import parallel
 
 processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if processes > 1:
-    # So would ours. The number is remembered; processes that tests start have all processors.
+    # Our threads would spin, too. Processes that tests start have all processors again.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", str(max(parallel.available_cpus() // processes, 1)))
         parallel._default_threads()

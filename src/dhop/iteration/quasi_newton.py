@@ -100,9 +100,10 @@ def quasi_newton(
     for number in count():
         yield x, evaluation
         r = evaluation.residual
-        limits = partial(free_variables, low=low, high=high)
-        free = apply(limits, x, r, dtype=bool) if bounded else None
-        q = _combined(apply, 1.0, r, (), (), free, x.dtype)
+        free = None
+        if bounded:
+            free = apply(partial(free_variables, low=low, high=high), x, r, dtype=bool)
+        q = _combined(apply, 1.0, r, free, dtype=x.dtype)
         initial = partial(_initial, apply, free, scale, precondition)
         directions = [partial(initial, q)]
         if pairs:
@@ -139,15 +140,17 @@ def _combined(
     apply: Apply,
     number: float,
     x: Array,
-    numbers: Sequence[float],
-    arrays: Sequence[Array],
-    free: Array | None = None,
+    free: Array | None,
+    numbers: Sequence[float] = (),
+    arrays: Sequence[Array] = (),
     dtype: Any = None,
 ) -> Array:
-    """A linear combination of arrays, zero where pixels are not free."""
+    """`number` times `x` plus `numbers` times `arrays`, zero where pixels are not free."""
+    if number == 1 and free is None and not arrays and dtype in (None, x.dtype):
+        return x
 
     def combination(x: Array, *others: Array) -> Array:
-        total = float(number) * x  # as that of NumPy has double precision
+        total = float(number) * x  # one of NumPy would make it double precision
         for factor, each in zip(numbers, others, strict=False):
             total += factor * each
         return total if free is None else total * others[-1]
@@ -160,8 +163,8 @@ def _initial(
 ) -> Array:
     """The preconditioned gradient of the pixels that are free, or a multiple of the gradient."""
     if precondition is None:
-        return _combined(apply, scale, q, (), ())
-    return _combined(apply, 1.0, precondition(q), (), (), free, q.dtype)
+        return _combined(apply, scale, q, None)
+    return _combined(apply, 1.0, precondition(q), free, dtype=q.dtype)
 
 
 def _unit(
@@ -172,7 +175,7 @@ def _unit(
 
     None if the curvature along the newest step is not positive.
     """
-    change = _combined(apply, 1.0, newest.change, (), (), free)
+    change = _combined(apply, 1.0, newest.change, free)
     (scaled,) = keep(initial(change))
     curved, size = sums([(newest.step, change), (change, scaled)])
     return curved / size if curved > CURVED * newest.size else None
@@ -200,12 +203,12 @@ def _two_loop_recursion(
     for k in used:
         down[k] = (along[k] - sum(a * curved[k][i] for i, a in down.items())) / curved[k][k]
     less = [-a for a in down.values()]
-    (z,) = keep(initial(_combined(apply, 1.0, q, less, [changes[k] for k in used], free)))
+    (z,) = keep(initial(_combined(apply, 1.0, q, free, less, [changes[k] for k in used])))
     up: dict[int, float] = {}
     for k, each in reversed(list(zip(used, sums([(changes[k], z) for k in used]), strict=True))):
         more = sum(c * curved[i][k] for i, c in up.items())
         up[k] = down[k] - (unit * each + more) / curved[k][k]
-    return _combined(apply, unit, z, list(up.values()), [steps[k] for k in up], free)
+    return _combined(apply, unit, z, free, list(up.values()), [steps[k] for k in up])
 
 
 def _line_search(

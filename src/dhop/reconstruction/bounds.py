@@ -30,12 +30,12 @@ def free_norm(r: Array, x: Array, strength: float, box: Box) -> float:
     """
     if box == EVERYTHING:
         return norm(r)
-    x = x.astype(r.dtype, copy=False)
     if isinstance(r, np.ndarray):
         square, info = _free_square(r, x, strength, box), np.finfo(np.float64)
         if info.tiny**0.5 < square < info.max**0.5:
             return sqrt(square)
     low, high = box
+    x = x.astype(r.dtype, copy=False)
     if isfinite(low):
         r = np.maximum(r, strength * (low - x))
     if isfinite(high):
@@ -47,6 +47,7 @@ def _free_square(r: Array, x: Array, strength: float, box: Box) -> float:
     # Imported here, since it loads Numba.
     from dhop.kernels import bounds
 
+    r, x = np.ascontiguousarray(r), np.ascontiguousarray(x)
     sums = np.empty(-(-r.size // bounds.BLOCK))
 
     def part(start: int, stop: int) -> None:

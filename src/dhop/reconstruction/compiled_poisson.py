@@ -42,7 +42,7 @@ class CompiledPoissonLoss(PoissonLoss):
             m = mean(p, b)
             return w * (n - m) ** 2 / m
 
-        weights = elementwise(lambda p, b, w: w / (gain**2 * mean(p, b)), product, *maps)
+        weights = elementwise(lambda p, b, w: w / gain / (gain * mean(p, b)), product, *maps)
         return QuadraticModel(
             total(square, n, product, *maps), weights, np.broadcast_to(1.0, n.shape)
         )

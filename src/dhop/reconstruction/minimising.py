@@ -100,8 +100,8 @@ def minimise(
 
     first = next(iterates)
     scale = size(*first) if origin is None else size(origin, objective.evaluate(origin))
-    iterates = chain([first], iterates)
-    del first  # which would keep its arrays to the end
+    iterates = chain(iter([first]), iterates)  # which, unlike a list, keeps nothing to the end
+    del first
     if not isfinite(scale):
         raise ValueError("frames times weights overflow; scale them down")
     since, least, converged = 0, np.inf, False

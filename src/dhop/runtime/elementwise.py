@@ -26,7 +26,7 @@ def elementwise(
     Parameters
     ----------
     function : callable
-        Gives an array, each of whose numbers depends on theirs at that place only.
+        Gives a new array, each of whose numbers depends on theirs at that place only.
     *arrays : array
         Of the shape of the result, C-contiguous; or, but for the first, of one number, which is for
         all places. Lazy ones are given to the function as they are.
@@ -42,7 +42,11 @@ def elementwise(
     first = arrays[0]
     if not isinstance(first, np.ndarray):
         return function(*arrays)
-    out = workspace.empty(first.shape, np.dtype(dtype or first.dtype))
+    dtype = np.dtype(dtype or first.dtype)
+    if first.size <= BLOCK:
+        found = np.asarray(function(*(each.reshape(-1) for each in arrays)))
+        return found.astype(dtype, copy=False).reshape(first.shape)
+    out = workspace.empty(first.shape, dtype)
     flat = out.reshape(-1)
 
     def store(some: slice, *given: Array) -> None:
