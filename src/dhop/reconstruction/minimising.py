@@ -25,6 +25,8 @@ from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
 from dhop.runtime.elementwise import elementwise
 from dhop.runtime.progress import Progress, reporting
 
+FALL = 1e-8  # of the objective in an iteration, from which on it goes on
+
 Array = NDArray[Any]
 Iterates: TypeAlias = Iterator[tuple[Array, Evaluation]]
 
@@ -104,7 +106,7 @@ def minimise(
     del first
     if not isfinite(scale):
         raise ValueError("frames times weights overflow; scale them down")
-    since, least, converged = 0, np.inf, False
+    since, least, lowest, converged = 0, np.inf, np.inf, False
     with reporting(progress, maxiter, name) as advance:
         record = Recorder(scale, callback, advance, objective.problem.operator.dims)
         for number, (x, evaluation) in enumerate(iterates):
@@ -113,8 +115,10 @@ def minimise(
             if number:
                 record.add(now, lambda x=x: x, evaluation.loss, evaluation.prior)  # type: ignore[misc]
             converged = now <= max(rtol * scale, limit) or evaluation.loss <= goal
-            since = 0 if now < least else since + 1
-            least = min(now, least)
+            # Where edges are sharp the gradient may grow for long while the objective falls.
+            fell = evaluation.value < lowest - FALL * abs(lowest)
+            since = 0 if now < least or fell else since + 1
+            least, lowest = min(now, least), min(evaluation.value, lowest)
             if converged or number == maxiter or since > PATIENCE or not isfinite(now):
                 break
     shape = objective.problem.frames.shape[1:]
