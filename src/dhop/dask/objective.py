@@ -59,15 +59,16 @@ def inner_products(
     last = [] if free is None else [free]
     given = [one for each in (*arrays.values(), *last) for one in (each, axes)]
     parts = da.blockwise(
-        partial(_products_of_chunks, order), (new, *axes), *given, new_axes={new: len(order)},
-        adjust_chunks=dict.fromkeys(axes, 1), meta=np.empty((0,) * (1 + len(axes)), WIDE),
+        partial(_products_of_chunks, order, bool(last)), (new, *axes), *given,
+        new_axes={new: len(order)}, adjust_chunks=dict.fromkeys(axes, 1),
+        meta=np.empty((0,) * (1 + len(axes)), WIDE),
     )  # fmt: skip
     found: list[float] = parts.sum(axis=tuple(axes)).compute().tolist()
     return found
 
 
-def _products_of_chunks(order: Sequence[tuple[int, int]], *chunks: Any) -> Any:
-    free = chunks[-1] if len(chunks) > 1 + max(map(max, order)) else None
+def _products_of_chunks(order: Sequence[tuple[int, int]], some: bool, *chunks: Any) -> Any:
+    free = chunks[-1] if some else None
     sums = inner_products_of_arrays([(chunks[one], chunks[other]) for one, other in order], free)
     return np.reshape(sums, (-1, *[1] * chunks[0].ndim))
 

@@ -25,10 +25,10 @@ from dhop.reconstruction.solvers import Callback, Recorder, SolverResult
 from dhop.runtime.elementwise import elementwise
 from dhop.runtime.progress import Progress, reporting
 
-FALL = 1e-8  # of the objective in an iteration, from which on it goes on
-
 Array = NDArray[Any]
 Iterates: TypeAlias = Iterator[tuple[Array, Evaluation]]
+
+NOTABLE_FALL = 1e-8  # of the objective; an iteration that decreases it by less gains nothing
 
 
 def improved(objective: Objective, x: Array, evaluation: Evaluation) -> Array:
@@ -116,7 +116,7 @@ def minimise(
                 record.add(now, lambda x=x: x, evaluation.loss, evaluation.prior)  # type: ignore[misc]
             converged = now <= max(rtol * scale, limit) or evaluation.loss <= goal
             # Where edges are sharp the gradient may grow for long while the objective falls.
-            fell = evaluation.value < lowest - FALL * abs(lowest)
+            fell = evaluation.value < lowest - NOTABLE_FALL * abs(lowest)
             since = 0 if now < least or fell else since + 1
             least, lowest = min(now, least), min(evaluation.value, lowest)
             if converged or number == maxiter or since > PATIENCE or not isfinite(now):
